@@ -34,7 +34,7 @@ def link_file(source: str | Path, target: Path) -> str:
     source = Path(source)
     if target.exists() and target.samefile(source):
         return "hardlink"
-    if target.exists() and target.stat().st_size == source.stat().st_size and file_digest(target) == file_digest(source):
+    if target.exists() and same_content(target, source):
         return "copy"
     with replacing(target) as temporary:
         temporary.unlink()
@@ -50,3 +50,10 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Whether two paths hold the same bytes; False where one is not there."""
+    if not (one.exists() and other.exists()):
+        return False
+    return one.samefile(other) or (one.stat().st_size == other.stat().st_size and file_digest(one) == file_digest(other))

@@ -73,20 +73,15 @@ class Manifest:
         file = root / FILE
         if not file.exists() and not create:
             raise PrepError(f"no set at {root}: it has no {FILE}", f"make one with: prep flatten FOLDER {root}")
+        if root.exists() and not root.is_dir():
+            raise PrepError(f"{root} is a file, a set is a folder", "name a folder that is empty or not there yet")
         root.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(file, isolation_level=None, timeout=10)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.executescript(SCHEMA)
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", "update prep")
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise PrepError(f"{file} is not a manifest: {error}", f"move {file} away and flatten again") from error
-        return cls(root, connection)
+        return cls(root, _connect(file))
+
+    @classmethod
+    def preview(cls, root: Path) -> Self:
+        """The record of a set as far as there is one: nothing on disk is made for a set that is not there yet."""
+        return cls.open(root) if (root / FILE).exists() else cls(root, _connect(":memory:"))
 
     def close(self) -> None:
         self._db.close()
@@ -174,13 +169,24 @@ class Manifest:
         rows = self._db.execute("SELECT path, field, value, reason, evidence FROM decisions WHERE path=? ORDER BY field", (path,))
         return tuple(Decision(name, field, json.loads(value), reason, evidence) for name, field, value, reason, evidence in rows)
 
-    def put_decisions(self, run: int, fields: Iterable[str], decisions: Iterable[Decision]) -> int:
-        """Make these the only decisions for these fields, note every change in `history`, return how many changed."""
+    def changes(self, fields: Iterable[str], decisions: Iterable[Decision]
+                ) -> dict[tuple[str, str], tuple[Decision | None, Decision | None]]:
+        """(path, field) → (what holds now, what would hold) where the two differ, in order of path."""
         before = {(decision.path, field): decision for field in fields for decision in self.decisions(field).values()}
         after = {(decision.path, decision.field): decision for decision in decisions}
-        changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
-        for key in changed:
-            old, new = before.get(key), after.get(key)
+        return {key: (before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())
+                if before.get(key) != after.get(key)}
+
+    def all_decisions(self) -> tuple[tuple[int, Decision], ...]:
+        """Every decision that holds now with the run that made it, in order of path and field."""
+        rows = self._db.execute("SELECT run, path, field, value, reason, evidence FROM decisions ORDER BY path, field")
+        return tuple((run, Decision(path, field, json.loads(value), reason, evidence))
+                     for run, path, field, value, reason, evidence in rows)
+
+    def put_decisions(self, run: int, fields: Iterable[str], decisions: Iterable[Decision]) -> int:
+        """Make these the only decisions for these fields, note every change in `history`, return how many changed."""
+        changed = self.changes(fields, decisions)
+        for key, (old, new) in changed.items():
             self._db.execute("INSERT INTO history VALUES (?,?,?,?,?,?,?)", (
                 run, *key, _dump(old.value) if old else None, old.reason if old else None,
                 _dump(new.value) if new else None, new.reason if new else None))
@@ -251,3 +257,22 @@ def _dump(value: Any) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _connect(file: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None, timeout=10)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(SCHEMA)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, VERSION):
+            raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", "update prep")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+    except (sqlite3.OperationalError, PrepError):
+        connection.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise PrepError(f"{file} is not a manifest: {error}", f"move {file} away and flatten again") from error
+    return connection

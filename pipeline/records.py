@@ -74,7 +74,8 @@ class Plan:
     """Everything a stage would do. It speaks of every image, so that applying it leaves nothing stale behind.
 
     `fields` are the decision fields the stage owns: on apply, rows of these fields that the plan does not name go.
-    `images` replaces the table of images (flatten only); `notes` are warnings for the person.
+    `images` replaces the table of images (flatten only); `captions` are (path, text) pairs that a person wrote, to be
+    taken in as such; `notes` are warnings for the person; `table` holds rows worth printing, all with the same keys.
     """
 
     stage: str
@@ -82,8 +83,10 @@ class Plan:
     decisions: tuple[Decision, ...] = ()
     images: tuple[Image, ...] | None = None
     links: tuple[Link, ...] = ()
+    captions: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    table: tuple[Mapping[str, Json], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 - `measure(manifest, options, progress)`: measurements the plan is made from: slow, resumable, stored by content, and
   done for a preview too;
 - `work(manifest, options, progress) -> counts`: what is made after the plan is recorded (scores, pictures, adapters):
-  slow, resumable, never done for a preview.
+  slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -85,14 +85,19 @@ def apply(manifest: Manifest, plan: Plan, options: Mapping[str, Any], digest: st
     Killed anywhere, the run stays unfinished and the next one does the same again: linking and writing are
     idempotent, and an intended caption is recorded before it is written, so it is never taken for a person's.
     """
+    made = {}
     for done, link in enumerate(plan.links, 1):
-        link_file(link.source, manifest.root / link.path)
+        made[link.path] = link_file(link.source, manifest.root / link.path)
         progress("linking", done, len(plan.links))
+    for path, text in plan.captions:
+        write_text((manifest.root / path).with_suffix(".txt"), text + "\n")
     counts = {**reasons(plan.decisions), **plan.counts}
     with manifest.transaction():
         run = manifest.begin_run(plan.stage, options, digest)
         if plan.images is not None:
-            manifest.put_images(plan.images)
+            manifest.put_images(replace(image, link=made.get(image.path, image.link)) for image in plan.images)
+        for path, text in plan.captions:
+            manifest.put_human_caption(path, text)
         changed = manifest.put_decisions(run, plan.fields, plan.decisions)
         for decision in plan.decisions:
             if decision.field == "caption":

@@ -44,6 +44,25 @@ def paint(scene: Scene, scale: float = 1.0) -> Image.Image:
     return _artist(picture, scene.artist, rng)
 
 
+def cut_out(scene: Scene, scale: float = 1.0) -> Image.Image:
+    """Paint a scene's figures alone, as RGBA over nothing.
+
+    They are drawn over black and over white; what differs between the two is what can be seen through them.
+    """
+    width, height = (max(8, round(side * scale)) for side in scene.size)
+    size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
+    places = _places(scene, size, np.random.default_rng([7, scene.seed]))
+    over = []
+    for ground in (0, 255):
+        canvas = Image.new("RGB", size, (ground, ground, ground))
+        for girl, place in zip(scene.girls, places, strict=True):
+            _Figure(ImageDraw.Draw(canvas), girl, place, outlined=scene.medium == "fan art").draw()
+        over.append(np.asarray(canvas.resize((width, height), Image.Resampling.BOX), np.float32))
+    alpha = 1 - (over[1] - over[0]).mean(axis=2, keepdims=True) / 255
+    colour = over[0] / np.maximum(alpha, 1 / 255)
+    return Image.fromarray(np.clip(np.concatenate([colour, alpha * 255], axis=2), 0, 255).astype(np.uint8), "RGBA")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a head is: centre and radius in canvas pixels; `turn` is -1 or 1, the side a ponytail falls to."""
@@ -112,7 +131,8 @@ class _Figure:
     def _hair_behind(self) -> None:
         style, turn = self.girl.style, self.place.turn
         if style == "long hair":
-            self._polygon([(-1.12, -0.2), (1.12, -0.2), (1.42, 2.25), (0.55, 2.5), (-0.55, 2.5), (-1.42, 2.25)], self.hair)
+            self._polygon([(-1.12, -0.2), (1.12, -0.2), (1.42, 2.25), (0.55, 2.5), (-0.55, 2.5), (-1.42, 2.25)],
+                          self.hair)
         elif style == "twintails":
             for side in (-1, 1):
                 self._polygon([(side * 0.75, -0.75), (side * 1.35, -0.95), (side * 1.85, 0.3), (side * 1.7, 1.7),
@@ -131,7 +151,8 @@ class _Figure:
         for x in (-0.62, 0.0, 0.62):
             self._polygon([(x - 0.34, -0.5), (x + 0.34, -0.5), (x, -0.12)], self.hair, line=False)
         for side in (-1, 1):
-            self._polygon([(side * 0.78, -0.55), (side * 1.1, -0.45), (side * 1.06, 0.55), (side * 0.86, 0.3)], self.hair)
+            self._polygon([(side * 0.78, -0.55), (side * 1.1, -0.45), (side * 1.06, 0.55), (side * 0.86, 0.3)],
+                          self.hair)
         self._stroke([(-0.5, -0.86), (-0.1, -0.98), (0.3, -0.92)], _mix(self.hair, (255, 255, 255), 0.4), 0.08)
 
     def _face(self) -> None:
@@ -172,7 +193,8 @@ class _Figure:
         elif wear == "cat ears":
             for side in (-1, 1):
                 self._polygon([(side * 0.3, -0.95), (side * 0.98, -0.5), (side * 0.92, -1.6)], self.hair)
-                self._polygon([(side * 0.5, -0.97), (side * 0.86, -0.72), (side * 0.83, -1.3)], (255, 170, 190), line=False)
+                self._polygon([(side * 0.5, -0.97), (side * 0.86, -0.72), (side * 0.83, -1.3)], (255, 170, 190),
+                              line=False)
 
     def _body(self) -> None:
         depth = (self.place.bottom - self.place.y) / self.place.radius
@@ -189,8 +211,8 @@ class _Figure:
         sleeve = SKIN if self.girl.garment == "dress" else self.cloth
         reach = 1.5 if self.girl.garment == "kimono" else 1.2
         for side in (-1, 1):
-            self._polygon([(side * 0.5, 1.08), (side * 0.78, 1.2), (side * reach, waist - 0.5), (side * (reach - 0.4), waist - 0.35),
-                           (side * 0.6, 1.7)], sleeve)
+            self._polygon([(side * 0.5, 1.08), (side * 0.78, 1.2), (side * reach, waist - 0.5),
+                           (side * (reach - 0.4), waist - 0.35), (side * 0.6, 1.7)], sleeve)
             if self.girl.garment == "shirt":
                 self._polygon([(side * 0.86, 1.62), (side * 1.03, 1.75), (side * reach, waist - 0.5),
                                (side * (reach - 0.4), waist - 0.35), (side * 0.7, 1.8)], SKIN, line=False)
@@ -213,12 +235,14 @@ class _Figure:
             self._polygon([(-0.3, 1.02), (0.3, 1.02), (0, 1.4)], SKIN, line=False)
             self._stroke([(-0.74, 1.95), (0.74, 1.95)], accent, 0.16)
         elif garment == "hoodie":
-            self._stroke([(-0.62, 1.12), (-0.4, 1.42), (0, 1.52), (0.4, 1.42), (0.62, 1.12)], _mix(self.cloth, INK, 0.45), 0.26)
+            self._stroke([(-0.62, 1.12), (-0.4, 1.42), (0, 1.52), (0.4, 1.42), (0.62, 1.12)],
+                         _mix(self.cloth, INK, 0.45), 0.26)
             for side in (-1, 1):
                 self._stroke([(side * 0.18, 1.5), (side * 0.2, 2.05)], accent, 0.1)
         elif garment == "serafuku":
             collar = (40, 60, 130) if self.girl.colour != "blue" else (250, 250, 250)
-            self._polygon([(-0.66, 1.04), (-0.2, 1.04), (0, 1.5), (0.2, 1.04), (0.66, 1.04), (0.7, 1.4), (0, 1.85), (-0.7, 1.4)], collar)
+            self._polygon([(-0.66, 1.04), (-0.2, 1.04), (0, 1.5), (0.2, 1.04), (0.66, 1.04), (0.7, 1.4), (0, 1.85),
+                           (-0.7, 1.4)], collar)
             for side in (-1, 1):
                 self._polygon([(0, 1.72), (side * 0.38, 1.55), (side * 0.32, 2.1)], (236, 90, 40), line=False)
         elif garment == "kimono":

@@ -1,0 +1,4 @@
+"""`python -m pipeline` is `prep`."""
+from pipeline.cli import main
+
+main()

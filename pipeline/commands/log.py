@@ -1,0 +1,69 @@
+"""Show what ran, and what was decided about which picture and why."""
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from pipeline import catalogue, console
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Run
+
+
+@click.command(short_help="Show what ran, and what was decided about which picture and why.")
+@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.option("--image", help="Only pictures whose path or source is this, holds it, or fits this pattern.")
+@click.option("--concept", help="Only pictures of this concept and the ones below it.")
+@click.option("--stage", type=click.Choice([entry.name for entry in catalogue.STAGES]), help="Only what this stage did.")
+@click.option("--reason", help="Only decisions whose reason holds this.")
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Most decisions shown; 0 shows all.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(root: Path, image: str | None, concept: str | None, stage: str | None, reason: str | None, limit: int,
+            as_json: bool) -> None:
+    """Show what ran, and what was decided about which picture and why.
+
+    Without a filter only the runs are listed; any filter lists the decisions that hold now.
+    """
+    with Manifest.open(root) as manifest:
+        runs = [run for run in manifest.runs() if stage in (None, run.stage)]
+        filtered = any((image, concept, stage, reason))
+        found = [(stage_name, decision) for stage_name, decision in _decisions(manifest, image, concept)
+                 if stage in (None, stage_name) and (reason or "") in decision.reason] if filtered or as_json else []
+    shown, left = console.selected(found, limit)
+    if as_json:
+        console.print_json({"runs": [asdict(run) for run in runs], "left_off": left,
+                            "decisions": [{"stage": name, **asdict(decision)} for name, decision in shown]})
+        return
+    if not (image or concept or reason):
+        console.print_table([_run_row(run) for run in runs])
+    for name, decision in shown:
+        click.echo(console.printable(f"{name}: {console.decision_line(decision)}"))
+    if left:
+        console.say(f"… and {left} more; --limit 0 shows all")
+    if filtered and not found:
+        console.say("nothing was decided that fits")
+
+
+def _decisions(manifest: Manifest, image: str | None, concept: str | None) -> list[tuple[str, Decision]]:
+    """(stage, decision) for the pictures that fit; a decision about a source file counts for its picture."""
+    stages = {run.id: run.stage for run in manifest.runs()}
+    images = manifest.images()
+    concepts = {image.path: image.concept for image in images} | {image.source: image.concept for image in images}
+    sources = {image.source: image.path for image in images}
+
+    def fits(decision: Decision) -> bool:
+        inside = concepts.get(decision.path)
+        if concept is not None and not (inside is not None and (inside + "/").startswith(concept + "/")):
+            return False
+        names = (decision.path, sources.get(decision.path, decision.path))
+        return image is None or any(image in name or fnmatch.fnmatchcase(name, image) for name in names)
+
+    return [(stages.get(run, ""), decision) for run, decision in manifest.all_decisions() if fits(decision)]
+
+
+def _run_row(run: Run) -> dict[str, object]:
+    counts = ", ".join(f"{number} {reason}" for reason, number in run.counts.items())
+    return {"run": run.id, "stage": run.stage, "started": run.started[:19].replace("T", " "),
+            "state": "done" if run.finished else "unfinished", "counts": counts}

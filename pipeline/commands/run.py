@@ -1,0 +1,118 @@
+"""Prepare and train in one go, skipping what is up to date."""
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from pipeline import catalogue, console
+from pipeline.errors import PrepError
+from pipeline.manifest import Manifest
+from pipeline.records import Plan
+from pipeline.settings import FILE, Settings, load_settings, options_for
+from pipeline.sources import remember, same_settings
+from pipeline.stage import input_digest, is_fresh, preview_stage, run_stage
+
+ANYTHING = frozenset({"images", "captions", "scores"})
+"""What work that does not say what it makes may change."""
+
+
+@click.command(short_help="Prepare and train in one go, skipping what is up to date.")
+@click.argument("file_or_set", type=click.Path(path_type=Path))
+@click.option("--until", type=click.Choice([entry.name for entry in catalogue.STAGES]), metavar="STAGE",
+              help="Stop after this stage: " + ", ".join(entry.name for entry in catalogue.STAGES) + ".")
+@click.option("--dry-run", is_flag=True, help="Show what would be decided, as far as that can be known without doing it.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) -> None:
+    """Prepare and train in one go, skipping what is up to date.
+
+    FILE_OR_SET is a TOML file with the settings of every stage, or a set, whose prep.toml is meant. The file's [set]
+    section says where the set is (path) and what it is made from (sources). Every stage runs in its order; one whose
+    settings and inputs are as they were is skipped.
+    """
+    root, settings = find(file_or_set)
+    entries = _until(until)
+    plans = [(entry, entry.load()) for entry in entries]
+    options = {entry.name: options_for(entry.name, stage.Options, settings, {}) for entry, stage in plans}
+    if not same_settings(root, settings):
+        console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
+    opened = Manifest.preview(root) if dry_run else Manifest.open(root, create=True)
+    with opened as manifest:
+        if not dry_run:
+            remember(root, settings, settings)
+        done = [*(_previews(manifest, plans, options, as_json) if dry_run else _runs(manifest, plans, options, as_json))]
+    if as_json:
+        console.print_json({"set": str(root), "stages": done})
+
+
+def find(file_or_set: Path) -> tuple[Path, Settings]:
+    """The set's folder and the settings for it.
+
+    Raises:
+        PrepError: there is no such file, or it names no set.
+    """
+    file = file_or_set / FILE if file_or_set.is_dir() else file_or_set
+    if not file.exists():
+        raise PrepError(f"no settings at {file}", f"make a set first: prep flatten FOLDER {file_or_set}")
+    settings = load_settings(file)
+    if file_or_set.is_dir() or (settings.path is None and file.name == FILE):
+        return file.parent, replace(settings, path=None)
+    if settings.path is None:
+        raise PrepError(f"{file} does not say where the set is", 'write path = "FOLDER" under [set]')
+    return settings.path, settings
+
+
+def _until(name: str | None) -> list[catalogue.Entry]:
+    names = [entry.name for entry in catalogue.STAGES]
+    return list(catalogue.STAGES[:names.index(name) + 1] if name else catalogue.STAGES)
+
+
+def _runs(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any],
+          as_json: bool) -> list[dict[str, Any]]:
+    done = []
+    for entry, stage in plans:
+        with console.progress_bars() as progress:
+            outcome = run_stage(manifest, stage, options[entry.name], progress)
+        if not as_json:
+            console.show_outcome(outcome)
+        done.append(console.outcome_json(outcome))
+    return done
+
+
+def _previews(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any],
+              as_json: bool) -> list[dict[str, Any]]:
+    """Preview stage after stage, up to the first that needs what an earlier one would only make."""
+    done: list[dict[str, Any]] = []
+    pending: dict[str, str] = {}
+    for entry, stage in plans:
+        needs = next((name for name in stage.READS if name in pending), None)
+        if needs is not None:
+            words = f"{entry.name} needs what {pending[needs]} would make; run that to see more"
+            console.say(words)
+            return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
+        observed = stage.observe(manifest, options[entry.name]) if hasattr(stage, "observe") else ""
+        if is_fresh(manifest, stage, input_digest(manifest, stage, options[entry.name], observed)):
+            console.say(f"{entry.name}: up to date, nothing to do")
+            done.append({"stage": entry.name, "dry_run": True, "fresh": True})
+            continue
+        with console.progress_bars() as progress:
+            plan = preview_stage(manifest, stage, options[entry.name], progress)
+        if not as_json:
+            console.show_preview(manifest, plan)
+        done.append(console.preview_json(manifest, plan))
+        pending |= dict.fromkeys(_changed(manifest, stage, plan), entry.name)
+    return done
+
+
+def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
+    """The names, as stages read them, of what applying a plan would change."""
+    names = {field for _, field in manifest.changes(plan.fields, plan.decisions)}
+    if plan.images is not None and {(image.path, image.content) for image in plan.images} != \
+            {(image.path, image.content) for image in manifest.images()}:
+        names.add("images")
+    if plan.captions:
+        names.add("captions")
+    return names | set(getattr(stage, "MAKES", ANYTHING)) if hasattr(stage, "work") else names

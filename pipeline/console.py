@@ -1,0 +1,179 @@
+"""The console: results on stdout, words and progress bars on stderr, and no file name ever read as markup."""
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from pipeline.errors import PrepError
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Plan
+from pipeline.stage import Outcome, Progress, reasons
+
+SHOWN_CHANGES = 20
+
+
+def printable(text: object) -> str:
+    """The text without control characters, so that a file name cannot steer the terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def say(words: str) -> None:
+    """A line for the person, on stderr."""
+    click.echo(printable(words), err=True)
+
+
+def warn(words: str) -> None:
+    _lead("warning:", "yellow", words)
+
+
+def fail(error: PrepError) -> None:
+    _lead("error:", "red", error.message)
+    if error.hint:
+        _lead("hint:", "cyan", error.hint)
+
+
+def _lead(word: str, colour: str, text: str) -> None:
+    first, *rest = (printable(line) for line in str(text).split("\n"))
+    click.echo(f"{click.style(word, fg=colour, bold=True)} {first}", err=True)
+    for line in rest:
+        click.echo(f"{' ' * len(word)} {line}", err=True)
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Aligned columns on stdout: numbers to the right, text to the left, nothing cut off."""
+    if not rows:
+        return
+    names = list(rows[0])
+    cells = [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(_width(line[place]) for line in [names, *cells]) for place in range(len(names))]
+    right = [all(isinstance(row.get(name), int | float) for row in rows) for name in names]
+    for number, line in enumerate([names, *cells]):
+        text = "  ".join(" " * (width - _width(cell)) + cell if flush else cell + " " * (width - _width(cell))
+                         for cell, width, flush in zip(line, widths, right, strict=True)).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "×".join(_cell(each) for each in value)
+    return "" if value is None else printable(value)
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len
+    return cell_len(text)
+
+
+def print_counts(counts: Mapping[str, int]) -> None:
+    print_table([{"count": number, "reason": reason} for reason, number in counts.items()])
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """A stage that ran: how often each reason was given, its table, and its warnings."""
+    if outcome.fresh:
+        say(f"{outcome.stage}: up to date, nothing to do")
+        print_counts(outcome.counts)
+        return
+    assert outcome.plan is not None
+    say(f"{outcome.stage}: {_rows(outcome.changed)} changed")
+    print_counts(outcome.counts)
+    _show_extras(outcome.plan)
+
+
+def show_preview(manifest: Manifest, plan: Plan) -> None:
+    """A stage that would run: its counts, and the first rows that would change."""
+    changed = manifest.changes(plan.fields, plan.decisions)
+    say(f"{plan.stage}: {_rows(len(changed))} would change; nothing was written")
+    print_counts({**reasons(plan.decisions), **plan.counts})
+    _show_extras(plan)
+    for (path, field), (before, after) in list(changed.items())[:SHOWN_CHANGES]:
+        click.echo(printable(f"{path}: {field} {_brief(before)} → {_brief(after)}"))
+    if len(changed) > SHOWN_CHANGES:
+        say(f"… and {len(changed) - SHOWN_CHANGES} more; --json lists all of them")
+
+
+def _show_extras(plan: Plan) -> None:
+    if plan.table:
+        click.echo("")
+        print_table(plan.table)
+    for note in plan.notes:
+        warn(note)
+
+
+def decision_line(decision: Decision) -> str:
+    return f"{decision.path}: {decision.field} {_brief(decision)}"
+
+
+def _brief(decision: Decision | None) -> str:
+    if decision is None:
+        return "(nothing)"
+    value = json.dumps(decision.value, ensure_ascii=False)
+    words = ", ".join(filter(None, (decision.reason, decision.evidence)))
+    return f"{value if len(value) <= 120 else value[:119] + '…'} ({words})"
+
+
+def _rows(number: int) -> str:
+    return f"{number} row" + ("" if number == 1 else "s")
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    found = {"stage": outcome.stage, "fresh": outcome.fresh, "changed": outcome.changed, "counts": dict(outcome.counts)}
+    return {**found, **(plan_json(outcome.plan) if outcome.plan else {})}
+
+
+def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
+    changed = manifest.changes(plan.fields, plan.decisions)
+    return {"stage": plan.stage, "dry_run": True, "changed": len(changed),
+            "counts": {**reasons(plan.decisions), **plan.counts}, **plan_json(plan)}
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    return {"notes": list(plan.notes), "table": [dict(row) for row in plan.table],
+            "decisions": [asdict(decision) for decision in plan.decisions]}
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A callback that draws a bar with rate and time left for every kind of work it hears of."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f}/s" if speed else "")
+
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    bars = Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Rate(""),
+                    TimeRemainingColumn(), console=console)
+    tasks: dict[str, TaskID] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            if not tasks:
+                bars.start()
+            tasks[what] = bars.add_task(printable(what), total=total)
+        bars.update(tasks[what], completed=done, total=total)
+
+    try:
+        yield progress
+    finally:
+        bars.stop()
+
+
+def selected(rows: Iterable[Any], limit: int) -> tuple[list[Any], int]:
+    """The first `limit` rows (all for 0), and how many were left off."""
+    found = list(rows)
+    return (found, 0) if limit == 0 else (found[:limit], max(0, len(found) - limit))

@@ -1,0 +1,162 @@
+"""Make a matched regularization picture for every kept one: the base model's own answer to the same caption.
+
+Each twin has its picture's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
+recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from PIL import Image, PngImagePlugin
+
+from pipeline.basemodel import base_identity
+from pipeline.errors import PrepError
+from pipeline.files import replacing, write_text
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Plan
+from pipeline.stage import Progress
+
+NAME = "regularize"
+READS = ("images", "keep", "bucket", "caption")
+FOLDER = "regularization"
+MARK = "prep-twin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of `prep regularize`."""
+
+    pictures: Literal["matched", "none"] = "matched"
+    """matched makes one twin for every kept picture, none makes and uses no regularization pictures."""
+    base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    """Base model that will be trained on: a diffusers folder, a hub repository, or `miniature`."""
+    revision: str | None = None
+    """Revision of the hub repository to pin; the newest when empty."""
+    trigger: Literal["keep", "remove"] = "keep"
+    """keep uses the very same caption, remove leaves out the trigger words (so that they never mean the old look)."""
+    seeds: Literal["same", "own"] = "same"
+    """same starts every twin from `seed`, own gives each picture a seed of its own (seed + its place in the set)."""
+    seed: int = 420
+    """Seed of the starting noise; use the training seed."""
+    steps: int = 25
+    """DDIM steps."""
+    guidance: float = 7.0
+    """Classifier-free guidance scale."""
+    negative: str = ""
+    """Negative prompt."""
+    clip_skip: int = 1
+    """Text layer used, counted from the last; as in training."""
+    batch_size: int = 8
+    """Pictures sampled at once."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def __post_init__(self) -> None:
+        for field, holds in (("steps", 1 <= self.steps <= 1000), ("batch_size", self.batch_size >= 1), ("clip_skip", self.clip_skip >= 1),
+                             ("guidance", self.guidance >= 0), ("seed", 0 <= self.seed < 2**63)):
+            if not holds:
+                raise PrepError(f"regularize: {field} is {getattr(self, field)!r}, which is out of range", f"set {field} in [regularize]")
+
+
+def observe(manifest: Manifest, options: Options) -> str:
+    return base_identity(manifest, options.base, options.revision) if options.pictures == "matched" else ""
+
+
+def plan(manifest: Manifest, options: Options) -> Plan:
+    """One twin for every kept picture that has a bucket and a caption."""
+    if options.pictures == "none":
+        return Plan(NAME, ("twin",), notes=("no regularization pictures, as asked",))
+    buckets, captions, tags = (manifest.decisions(field) for field in ("bucket", "caption", "tags"))
+    decisions = []
+    for place, image in enumerate(manifest.kept()):
+        if image.path not in buckets or image.path not in captions:
+            stage = "bucket" if image.path not in buckets else "curate"
+            raise PrepError(f"{image.path} has no {'bucket' if stage == 'bucket' else 'caption'} yet", f"run: prep {stage} {manifest.root}")
+        row = tags.get(image.path)
+        caption = twin_caption(captions[image.path].value, row.value if row else [], options.trigger)
+        value = {"path": twin_path(image.path), "caption": caption, "size": buckets[image.path].value["size"],
+                 "seed": options.seed + (place if options.seeds == "own" else 0)}
+        reason = "same caption" if caption == captions[image.path].value else "caption without trigger words"
+        decisions.append(Decision(image.path, "twin", value, reason, f"seed {value['seed']}, {options.steps} DDIM steps, guidance {options.guidance:g}"))
+    return Plan(NAME, ("twin",), tuple(decisions))
+
+
+def twin_path(path: str) -> str:
+    """images/<concept>/<name>.jpg → regularization/<concept>/<name>.png."""
+    _, concept, name = PurePosixPath(path).parts
+    return f"{FOLDER}/{concept}/{PurePosixPath(name).stem}.png"
+
+
+def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
+    """The caption as it is, or without the tags that were added as trigger words."""
+    if trigger == "keep":
+        return caption
+    triggers = {tag for tag, action, reason in tags if action == "added" and "trigger" in reason}
+    return ", ".join(tag for tag in caption.split(", ") if tag not in triggers)
+
+
+def missing(manifest: Manifest, options: Options) -> str:
+    """Why the stage must run although nothing it reads has changed: a twin that is gone."""
+    gone = [row.value["path"] for row in manifest.decisions("twin").values() if not (manifest.root / row.value["path"]).is_file()]
+    return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
+
+
+def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
+    """Sample the twins that are not there yet or were made otherwise; every one is kept as soon as it is made."""
+    rows = [row.value for row in manifest.decisions("twin").values()]
+    _remove_strays(manifest, {row["path"] for row in rows})
+    if not rows:
+        return {}
+    from train.base import load_base
+    from train.ddim import Request, generate
+
+    base = load_base(options.base, options.revision, options.device)
+    marks = [_mark(options, row, base.digest) for row in rows]
+    todo = [index for index, row in enumerate(rows) if _read_mark(manifest.root / row["path"]) != marks[index]]
+    done = 0
+
+    def keep(index: int, picture: Image.Image) -> None:
+        nonlocal done
+        _save(manifest, rows[todo[index]], marks[todo[index]], picture)
+        done += 1
+        progress("sampling regularization pictures", done, len(todo))
+
+    requests = [Request(rows[index]["caption"], rows[index]["seed"], tuple(rows[index]["size"]), options.negative) for index in todo]
+    generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
+    for row in rows:
+        write_text((manifest.root / row["path"]).with_suffix(".txt"), row["caption"] + "\n")
+    return {"pictures made": len(todo), "pictures already there": len(rows) - len(todo)}
+
+
+def _mark(options: Options, row: Mapping[str, Any], base: str) -> str:
+    """Everything a twin depends on, written into the PNG, so that a stale one is recognised."""
+    return json.dumps({"prompt": row["caption"], "negative": options.negative, "seed": row["seed"], "size": list(row["size"]),
+                       "sampler": "DDIM", "steps": options.steps, "guidance": options.guidance, "clip_skip": options.clip_skip,
+                       "base": base}, sort_keys=True, ensure_ascii=True)
+
+
+def _read_mark(file: Any) -> str | None:
+    try:
+        with Image.open(file) as picture:
+            return picture.info.get(MARK)
+    except OSError:
+        return None
+
+
+def _save(manifest: Manifest, row: Mapping[str, Any], mark: str, picture: Image.Image) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text(MARK, mark)
+    with replacing(manifest.root / row["path"]) as temporary:
+        picture.save(temporary, "PNG", pnginfo=info)
+
+
+def _remove_strays(manifest: Manifest, wanted: set[str]) -> None:
+    """Take away twins prep made for pictures that are no longer kept; a file without prep's mark is left alone."""
+    for file in sorted((manifest.root / FOLDER).glob("*/*.png")):
+        if file.relative_to(manifest.root).as_posix() not in wanted and _read_mark(file) is not None:
+            file.unlink()
+            file.with_suffix(".txt").unlink(missing_ok=True)

@@ -1,0 +1,17 @@
+"""The caption as shown at one moment of training."""
+from __future__ import annotations
+
+import numpy as np
+
+SEPARATOR = ", "
+
+
+def shown_caption(caption: str, draw: np.random.Generator, shuffle: bool, keep: int, dropout: float) -> str:
+    """Drop the whole caption with probability `dropout`, else shuffle all tags but the first `keep`."""
+    if draw.random() < dropout:
+        return ""
+    if not shuffle:
+        return caption
+    tags = caption.split(SEPARATOR)
+    head, rest = tags[:keep], tags[keep:]
+    return SEPARATOR.join(head + [rest[index] for index in draw.permutation(len(rest))])

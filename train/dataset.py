@@ -1,0 +1,78 @@
+"""What the manifest says is to be trained on."""
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import PrepError
+from pipeline.files import file_digest
+from pipeline.manifest import Manifest
+from train.latents import Picture
+from train.sampler import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A kept picture with everything training needs; `twin` is its matched regularization picture."""
+
+    entry: Entry
+    concept: str
+    picture: Picture
+    caption: str
+    twin: Picture | None
+    twin_caption: str
+
+
+def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
+    """Every kept picture in order of path.
+
+    Raises:
+        PrepError: the set is empty, or a stage before training has not run for all of them.
+    """
+    kept = manifest.kept()
+    decided = {field: manifest.decisions(field) for field in ("bucket", "caption", "multiplier", "twin")}
+    if not kept:
+        raise PrepError(f"the set {manifest.root} has no kept picture", f"see why with: prep log {manifest.root}")
+    for field, stage in (("bucket", "bucket"), ("caption", "curate"), ("multiplier", "balance")):
+        missing = [image.path for image in kept if image.path not in decided[field]]
+        if missing:
+            raise PrepError(f"{len(missing)} kept pictures have no {field}, the first is {missing[0]}", f"run: prep {stage} {manifest.root}")
+    found = []
+    for image in kept:
+        bucket = decided["bucket"][image.path].value
+        twin = decided["twin"].get(image.path) if twins else None
+        width, height = bucket["size"]
+        found.append(Example(
+            entry=Entry(image.path, (width, height), decided["multiplier"][image.path].value["exact"]),
+            concept=image.concept, picture=Picture(image.content, manifest.root / image.path, bucket),
+            caption=decided["caption"][image.path].value,
+            twin=_twin_picture(manifest.root, twin.value, (width, height)) if twin else None,
+            twin_caption=twin.value["caption"] if twin else ""))
+    return tuple(found)
+
+
+def _twin_picture(root: Path, twin: dict[str, str], size: tuple[int, int]) -> Picture:
+    file = root / twin["path"]
+    if not file.is_file():
+        raise PrepError(f"the regularization picture {twin['path']} is not there", f"make it again with: prep regularize {root}")
+    whole = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
+    return Picture(file_digest(file), file, whole)
+
+
+def tag_frequency(found: tuple[Example, ...]) -> dict[str, dict[str, int]]:
+    """Concept → tag → in how many captions it stands, for the adapter's metadata."""
+    counts: dict[str, dict[str, int]] = {}
+    for example in found:
+        tags = counts.setdefault(example.concept, {})
+        for tag in example.caption.split(", "):
+            tags[tag] = tags.get(tag, 0) + 1
+    return counts
+
+
+def dataset_digest(found: tuple[Example, ...]) -> str:
+    """A hash of everything about the examples that training depends on."""
+    rows = [[example.entry.key, example.entry.multiplier, example.picture.content, example.picture.bucket, example.caption,
+             example.twin.content if example.twin else None, example.twin_caption] for example in found]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()

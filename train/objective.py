@@ -1,0 +1,56 @@
+"""The loss of one batch, in small functions."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def noised(clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+    """Mix clean latents with noise: sqrt(level) * clean + sqrt(1 - level) * noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
+
+    Args:
+        clean, noise: (B, 4, h, w).
+        level: (B,) alpha-bar of each sample's timestep.
+    """
+    level = level[:, None, None, None]
+    return level.sqrt() * clean + (1 - level).sqrt() * noise
+
+
+def target(clean: Tensor, noise: Tensor, level: Tensor, prediction: str) -> Tensor:
+    """What the UNet should say: the noise, or the velocity sqrt(level) * noise - sqrt(1 - level) * clean
+    (Salimans & Ho 2022, arXiv:2202.00512). Shapes as in `noised`."""
+    if prediction == "epsilon":
+        return noise
+    level = level[:, None, None, None]
+    return level.sqrt() * noise - (1 - level).sqrt() * clean
+
+
+def min_snr_weight(snr: Tensor, gamma: float, prediction: str = "epsilon") -> Tensor:
+    """Weigh losses so that nearly clean timesteps do not dominate (Hang et al. 2023, arXiv:2303.09556).
+
+    Args:
+        snr: (B,) alpha_bar / (1 - alpha_bar), above 0.
+        gamma: the cap on snr; 5 in the paper.
+    Returns:
+        (B,) min(snr, gamma) / snr for epsilon, min(snr, gamma) / (snr + 1) for a v-prediction.
+    """
+    capped = snr.clamp(max=gamma)
+    return capped / snr if prediction == "epsilon" else capped / (snr + 1)
+
+
+def sample_losses(predicted: Tensor, wanted: Tensor, level: Tensor, gamma: float | None, prediction: str) -> Tensor:
+    """(B,) mean squared error of each sample, weighted by its timestep when `gamma` is given."""
+    errors = (predicted.float() - wanted.float()).pow(2).mean((1, 2, 3))
+    return errors if gamma is None else errors * min_snr_weight(level / (1 - level), gamma, prediction)
+
+
+def batch_loss(losses: Tensor, twins: int, prior_loss_weight: float, batch_size: int) -> Tensor:
+    """One number from the losses of a batch whose last `twins` samples are regularization twins.
+
+    (sum of the pictures' losses + prior_loss_weight * sum of the twins') / batch_size. The divisor is the nominal
+    batch size, so that a picture in a short batch counts as much as any other.
+    """
+    weights = torch.ones_like(losses)
+    if twins:
+        weights[-twins:] = prior_loss_weight
+    return (losses * weights).sum() / batch_size
