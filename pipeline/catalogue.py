@@ -19,21 +19,34 @@ class Entry:
 
 
 STAGES = (
-    Entry("flatten", "pipeline.stages.flatten", "Bring folders of pictures into a set; the originals are never touched."),
-    Entry("check", "pipeline.stages.check", "Judge every picture: readable, large enough, sharp, and not a copy of another."),
-    Entry("bucket", "pipeline.stages.bucket", "Give every kept picture the training size nearest to its aspect ratio."),
-    Entry("tag", "pipeline.stages.tag", "Score every kept picture with ONNX taggers."),
-    Entry("curate", "pipeline.stages.curate", "Turn scores into captions: trigger words first, tags merged and pruned."),
-    Entry("balance", "pipeline.stages.balance", "Choose how often each picture is shown, so that every concept gets its share."),
-    Entry("regularize", "pipeline.stages.regularize", "Make regularization pictures matched to the set with the base model."),
-    Entry("train", "pipeline.stages.train", "Train an adapter or the full model on the set."),
-    Entry("sample", "pipeline.stages.sample", "Paint pictures with what was trained."),
+    Entry("flatten", "pipeline.stages.flatten",
+          "Bring folders of pictures into a set; the originals are never touched."),
+    Entry("check", "pipeline.stages.check",
+          "Judge every picture: readable, large enough, sharp, and not a copy of another."),
+    Entry("bucket", "pipeline.stages.bucket",
+          "Give every kept picture the training size nearest to its aspect ratio."),
+    Entry("tag", "pipeline.stages.tag",
+          "Score every kept picture with ONNX taggers."),
+    Entry("curate", "pipeline.stages.curate",
+          "Turn scores into captions: trigger words first, tags merged and pruned."),
+    Entry("balance", "pipeline.stages.balance",
+          "Choose how often each picture is shown, so that every concept gets its share."),
+    Entry("regularize", "pipeline.stages.regularize",
+          "Make a matched regularization picture for every kept one: the base model's own answer to the same caption."),
+    Entry("train", "pipeline.stages.train",
+          "Train an adapter on the set: buckets, multipliers, captions and regularization twins as they were decided."),
+    Entry("sample", "pipeline.stages.sample",
+          "Paint pictures with the adapter and without it, from the same seeds, to see what was learned."),
 )
 COMMANDS = (
-    Entry("run", "pipeline.commands.run", "Prepare and train in one go, skipping what is up to date."),
-    Entry("status", "pipeline.commands.status", "Show which stages are up to date, and what each of them counted."),
-    Entry("log", "pipeline.commands.log", "Show what ran, and what was decided about which picture and why."),
-    Entry("demo", "pipeline.commands.demo", "Run everything on a miniature world, offline, in minutes."),
+    Entry("run", "pipeline.commands.run",
+          "Prepare and train in one go, skipping what is up to date."),
+    Entry("status", "pipeline.commands.status",
+          "Show which stages are up to date, and what each of them counted."),
+    Entry("log", "pipeline.commands.log",
+          "Show what ran, and what was decided about which picture and why."),
+    Entry("demo", "pipeline.commands.demo",
+          "Run everything on a miniature world, offline, in minutes."),
 )
 
 

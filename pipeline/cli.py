@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import difflib
 import errno
+import functools
 import inspect
 import sqlite3
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,8 @@ class Commands(click.Group):
                 return entry.load().command
         return None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]
+                        ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], names, 1)
@@ -49,19 +51,19 @@ class Commands(click.Group):
                 formatter.write_dl([(entry.name, entry.help) for entry in entries])
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
-             standalone_mode: bool = True, windows_expand_args: bool = True, **extra: Any) -> Any:
+             standalone_mode: bool = True, **extra: Any) -> Any:
         """Run, and end the process with 0 done, 1 a problem the user can mend, 2 usage, 130 interrupted."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         warnings.filterwarnings("ignore", module="PIL")
         if not standalone_mode:
-            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
-        sys.exit(_exit_code(lambda: super(Commands, self).main(
-            args, prog_name, complete_var, False, windows_expand_args, **extra)))
+            return super().main(args, prog_name, complete_var, False, **extra)
+        run = functools.partial(super().main, args, prog_name, complete_var, False, **extra)
+        sys.exit(_exit_code(run))
 
 
-def _exit_code(run: Any) -> int:
+def _exit_code(run: Callable[[], Any]) -> int:
     from pipeline import console
     try:
         code = run()
@@ -88,7 +90,8 @@ def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
             "see that the disk is not full and the set's folder can be written to"
         return PrepError(f"the set's manifest.db: {error}", hint)
     where = f" ({error.filename})" if error.filename else ""
-    hints = {errno.ENOSPC: "make room on the disk and run the same again", errno.EACCES: "allow yourself to read and write there",
+    hints = {errno.ENOSPC: "make room on the disk and run the same again",
+             errno.EACCES: "allow yourself to read and write there",
              errno.EROFS: "choose a set on a disk that can be written to", errno.ENAMETOOLONG: "choose shorter names"}
     return PrepError(f"{error.strerror or error}{where}", hints.get(error.errno or 0, ""))
 
@@ -130,27 +133,31 @@ def run_command(entry: Entry, stage: ModuleType, root: Path, sources: tuple[Path
     """Run or preview one stage on a set and print what came of it."""
     from pipeline import console
     from pipeline.manifest import Manifest
-    from pipeline.settings import options_for, settings_of
+    from pipeline.settings import FILE, options_for, settings_of
     from pipeline.sources import remember, with_sources
     from pipeline.stage import preview_stage, run_stage
     given = settings_of(root)
     settings = with_sources(given, sources)
-    options = options_for(entry.name, stage.Options, settings, {key: value for key, value in flags.items() if key != "sources"})
+    flags = {key: value for key, value in flags.items() if key != "sources"}
+    options = options_for(entry.name, stage.Options, settings, flags)
     first = entry == STAGES[0]
     opened = Manifest.preview(root) if dry_run and first else Manifest.open(root, create=first)
     with opened as manifest:
         if dry_run:
             with console.progress_bars() as progress:
                 plan = preview_stage(manifest, stage, options, progress)
-            console.print_json(console.preview_json(manifest, plan)) if as_json else console.show_preview(manifest, plan)
+            if as_json:
+                console.print_json(console.preview_json(manifest, plan))
+            else:
+                console.show_preview(manifest, plan)
             return
         remember(root, given, settings)
         with console.progress_bars() as progress:
             outcome = run_stage(manifest, stage, options, progress, force)
         console.print_json(console.outcome_json(outcome)) if as_json else console.show_outcome(outcome)
     stated = settings.stages.get(entry.name, {})
-    if any(key not in stated or stated[key] != value for key, value in flags.items() if key != "sources"):
-        console.say(f"these flags hold for this run; to keep them, write them under [{entry.name}] in {root / 'prep.toml'}")
+    if any(key not in stated or stated[key] != value for key, value in flags.items()):
+        console.say(f"flags hold for this run only; to keep them, write them under [{entry.name}] in {root / FILE}")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -170,7 +170,8 @@ def progress_bars() -> Iterator[Progress]:
     try:
         yield progress
     finally:
-        bars.stop()
+        if tasks:
+            bars.stop()
 
 
 def selected(rows: Iterable[Any], limit: int) -> tuple[list[Any], int]:

@@ -49,7 +49,8 @@ class Pair(click.ParamType):
 def options_from(options: type) -> list[click.Parameter]:
     """One click option per declared setting; none has a default, so that what was not given can be told."""
     texts = help_texts(options)
-    return [_option(setting, texts.get(setting.name, "")) for setting in declared(options) if setting.section == "stage"]
+    return [_option(setting, texts.get(setting.name, ""))
+            for setting in declared(options) if setting.section == "stage"]
 
 
 def _option(setting: Setting, text: str) -> click.Option:
@@ -84,8 +85,12 @@ def _shown_default(setting: Setting) -> str:
     elif isinstance(value, Mapping):
         shown = ", ".join(f"{key}={each}" for key, each in value.items())
     else:
-        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        shown = ", ".join(_text(each) for each in value) if isinstance(value, tuple) else _text(value)
     return f" [default: {shown}]"
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def given_flags(context: click.Context, options: type) -> dict[str, Any]:

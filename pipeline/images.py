@@ -23,7 +23,8 @@ class UnreadableImage(PrepError):
     """A file that gives no pixels. `reason` is a short phrase that can be counted, `detail` the decoder's words."""
 
     def __init__(self, path: Path | str, reason: str, detail: str = "") -> None:
-        super().__init__(f"{path}: {reason}" + (f" ({detail})" if detail else ""), "prep check leaves such pictures out")
+        super().__init__(f"{path}: {reason}" + (f" ({detail})" if detail else ""),
+                         "prep check leaves such pictures out")
         self.path, self.reason, self.detail = str(path), reason, detail
 
 
@@ -165,4 +166,6 @@ def _reason(error: Exception) -> str:
 
 def _words(error: Exception) -> str:
     """The decoder's words, without the path they may repeat."""
-    return "" if isinstance(error, PIL.UnidentifiedImageError | FileNotFoundError) else str(error) or type(error).__name__
+    if isinstance(error, PIL.UnidentifiedImageError | FileNotFoundError):
+        return ""
+    return str(error) or type(error).__name__

@@ -19,7 +19,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +89,8 @@ class Manifest:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.close()
 
     @contextlib.contextmanager
@@ -132,19 +133,24 @@ class Manifest:
     def measurements(self) -> dict[str, Measurement]:
         """Content → measurement."""
         rows = self._db.execute(f"SELECT {_columns(Measurement)} FROM measurements")
-        return {row[0]: Measurement(*row[:6], bool(row[6]), bool(row[7]), *row[8:]) for row in rows}
+        found = (Measurement(*row) for row in rows)
+        return {each.content: replace(each, rotated=bool(each.rotated), transparent=bool(each.transparent))
+                for each in found}
 
     def put_measurements(self, found: Iterable[Measurement]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [astuple(row) for row in found])
+        self._db.executemany("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                             [astuple(row) for row in found])
 
     def taggers(self) -> dict[str, Tagger]:
         """Tagger id → the tagger, in the order they were first used."""
-        rows = self._db.execute("SELECT id, name, revision, preprocessing, provider, categories FROM taggers ORDER BY rowid")
-        return {row[0]: Tagger(*row[1:5], categories=json.loads(row[5])) for row in rows}
+        rows = self._db.execute(
+            "SELECT id, name, revision, preprocessing, provider, categories FROM taggers ORDER BY rowid")
+        return {row[0]: Tagger(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows}
 
     def put_tagger(self, tagger: Tagger) -> None:
         self._db.execute("INSERT OR REPLACE INTO taggers VALUES (?,?,?,?,?,?)",
-                         (tagger.id, tagger.name, tagger.revision, tagger.preprocessing, tagger.provider, _dump(dict(tagger.categories))))
+                         (tagger.id, tagger.name, tagger.revision, tagger.preprocessing, tagger.provider,
+                          _dump(dict(tagger.categories))))
 
     def scores(self, tagger: str) -> dict[str, dict[str, float]]:
         """Content → {tag: probability} for one tagger id; only probabilities of 0.01 and more are stored."""
@@ -162,12 +168,16 @@ class Manifest:
 
     def decisions(self, field: str) -> dict[str, Decision]:
         """Path → the decision that holds now for one field."""
-        rows = self._db.execute("SELECT path, field, value, reason, evidence FROM decisions WHERE field=? ORDER BY path", (field,))
-        return {path: Decision(path, name, json.loads(value), reason, evidence) for path, name, value, reason, evidence in rows}
+        rows = self._db.execute(
+            "SELECT path, field, value, reason, evidence FROM decisions WHERE field=? ORDER BY path", (field,))
+        return {path: Decision(path, name, json.loads(value), reason, evidence)
+                for path, name, value, reason, evidence in rows}
 
     def decisions_of(self, path: str) -> tuple[Decision, ...]:
-        rows = self._db.execute("SELECT path, field, value, reason, evidence FROM decisions WHERE path=? ORDER BY field", (path,))
-        return tuple(Decision(name, field, json.loads(value), reason, evidence) for name, field, value, reason, evidence in rows)
+        rows = self._db.execute(
+            "SELECT path, field, value, reason, evidence FROM decisions WHERE path=? ORDER BY field", (path,))
+        return tuple(Decision(name, field, json.loads(value), reason, evidence)
+                     for name, field, value, reason, evidence in rows)
 
     def changes(self, fields: Iterable[str], decisions: Iterable[Decision]
                 ) -> dict[tuple[str, str], tuple[Decision | None, Decision | None]]:
@@ -198,8 +208,9 @@ class Manifest:
         return len(changed)
 
     def begin_run(self, stage: str, options: Mapping[str, Any], digest: str) -> int:
-        cursor = self._db.execute("INSERT INTO runs (stage, options, digest, counts, started, finished) VALUES (?,?,?,'{}',?,'')",
-                                  (stage, _dump(dict(options)), digest, _now()))
+        cursor = self._db.execute(
+            "INSERT INTO runs (stage, options, digest, counts, started, finished) VALUES (?,?,?,'{}',?,'')",
+            (stage, _dump(dict(options)), digest, _now()))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -208,7 +219,8 @@ class Manifest:
 
     def runs(self) -> tuple[Run, ...]:
         rows = self._db.execute("SELECT id, stage, options, digest, counts, started, finished FROM runs ORDER BY id")
-        return tuple(Run(row[0], row[1], json.loads(row[2]), row[3], json.loads(row[4]), row[5], row[6]) for row in rows)
+        return tuple(Run(run, stage, json.loads(options), digest, json.loads(counts), started, finished)
+                     for run, stage, options, digest, counts, started, finished in rows)
 
     def last_run(self, stage: str) -> Run | None:
         """The newest run of a stage, finished or not."""
@@ -222,13 +234,15 @@ class Manifest:
                 self._db.execute("SELECT path, intended, written, human FROM captions")}
 
     def intend_caption(self, path: str, text: str) -> None:
-        self._db.execute("INSERT INTO captions VALUES (?,?,NULL,NULL) ON CONFLICT (path) DO UPDATE SET intended=excluded.intended", (path, text))
+        self._db.execute("INSERT INTO captions VALUES (?,?,NULL,NULL) "
+                         "ON CONFLICT (path) DO UPDATE SET intended=excluded.intended", (path, text))
 
     def caption_written(self, path: str, text: str) -> None:
         self._db.execute("UPDATE captions SET written=? WHERE path=?", (text, path))
 
     def put_human_caption(self, path: str, text: str | None) -> None:
-        self._db.execute("INSERT INTO captions VALUES (?,NULL,NULL,?) ON CONFLICT (path) DO UPDATE SET human=excluded.human", (path, text))
+        self._db.execute("INSERT INTO captions VALUES (?,NULL,NULL,?) "
+                         "ON CONFLICT (path) DO UPDATE SET human=excluded.human", (path, text))
 
     # --- freshness
 

@@ -6,11 +6,12 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import PrepError
 
-EXTENSIONS = frozenset(".png .jpg .jpeg .jfif .webp .bmp .gif .tif .tiff .avif .heic .heif .jxl .tga .ppm .psd".split())
+EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic",
+                        ".heif", ".jxl", ".tga", ".ppm", ".psd"))
 HEADER_BYTES = 32
 
 
@@ -42,7 +43,8 @@ def scan(sources: Iterable[Path]) -> tuple[Found, ...]:
     found: dict[str, Found] = {}
     for source in sources:
         if (source / "manifest.db").exists() or (source.name == "images" and (source.parent / "manifest.db").exists()):
-            raise PrepError(f"{source} is a set, not a folder of source pictures", "name the folders the set was made from")
+            raise PrepError(f"{source} is a set, not a folder of source pictures",
+                            "name the folders the set was made from")
         for thing in _walk(source):
             found.setdefault(thing.path, thing)
     return tuple(found.values())
@@ -86,12 +88,13 @@ def _look(entry: os.DirEntry[str], concept: str) -> Found | None:
     try:
         status = entry.stat()
     except OSError as error:
-        return Found(entry.path, concept, problem="broken link" if entry.is_symlink() else f"cannot be read: {error.strerror}")
+        broken = "broken link" if entry.is_symlink() else f"cannot be read: {error.strerror}"
+        return Found(entry.path, concept, problem=broken)
     if stat.S_ISDIR(status.st_mode):
         return None
     if not stat.S_ISREG(status.st_mode):
         return Found(entry.path, concept, problem="not a regular file")
-    suffix = os.path.splitext(entry.name)[1].lower()
+    suffix = PurePath(entry.name).suffix.lower()
     kind, extension, problem = "picture", "", ""
     if suffix == ".txt":
         kind = "caption"
@@ -116,7 +119,7 @@ def _readable(text: str) -> str:
 def _sniff(path: str) -> tuple[str, str]:
     """(extension, "") for a file whose first bytes are a picture's, else ("", why not)."""
     try:
-        with open(path, "rb") as stream:
+        with Path(path).open("rb") as stream:
             extension = picture_extension(stream.read(HEADER_BYTES))
     except OSError as error:
         return "", f"cannot be read: {error.strerror}"
@@ -125,11 +128,13 @@ def _sniff(path: str) -> tuple[str, str]:
 
 def picture_extension(header: bytes) -> str:
     """The extension for a picture that begins with these bytes, "" for anything else."""
-    for extension, magic in ((".png", b"\x89PNG\r\n\x1a\n"), (".jpg", b"\xff\xd8\xff"), (".gif", b"GIF8"), (".jxl", b"\xff\x0a")):
+    for extension, magic in ((".png", b"\x89PNG\r\n\x1a\n"), (".jpg", b"\xff\xd8\xff"), (".gif", b"GIF8"),
+                             (".jxl", b"\xff\x0a")):
         if header.startswith(magic):
             return extension
     if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
         return ".webp"
     if header[4:8] == b"ftyp":
-        return {b"avif": ".avif", b"avis": ".avif", b"heic": ".heic", b"heix": ".heic", b"mif1": ".heic"}.get(header[8:12], "")
+        brands = {b"avif": ".avif", b"avis": ".avif", b"heic": ".heic", b"heix": ".heic", b"mif1": ".heic"}
+        return brands.get(header[8:12], "")
     return ".bmp" if header[:2] == b"BM" and header[6:10] == b"\0\0\0\0" else ""

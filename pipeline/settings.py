@@ -57,8 +57,8 @@ class Settings:
 def declared(options: type) -> tuple[Setting, ...]:
     """The settings that an Options class declares, in its order."""
     hints = typing.get_type_hints(options)
-    return tuple(Setting(item.name, *_without_none(hints[item.name]), _default(item), item.metadata.get("section", "stage"))
-                 for item in dataclasses.fields(options))
+    return tuple(Setting(item.name, *_without_none(hints[item.name]), _default(item),
+                         item.metadata.get("section", "stage")) for item in dataclasses.fields(options))
 
 
 @functools.cache
@@ -113,8 +113,13 @@ def convert(value: Any, kind: Any, base: Path | None = None) -> Any:
         return value
     if kind is Path and isinstance(value, str | Path):
         path = Path(value).expanduser()
-        return Path(os.path.abspath(base / path)) if base else path
+        return absolute(base / path) if base else path
     raise ValueError(f"expected {describe(kind)}")
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, without `..`, links left as they are."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def describe(kind: Any) -> str:
@@ -152,7 +157,7 @@ def load_settings(file: Path) -> Settings:
         if section not in ("set", *names):
             problems.append(f"unknown section [{section}]{suggest(section, ('set', *names))}")
         elif not isinstance(table, dict):
-            problems.append(f"{section} = {table!r}: expected a section, [{section}]")
+            problems.append(f"{section} = {_toml(table)}: expected a section, [{section}]")
         elif section != "set":
             stages[section] = _read_section(section, table, base, problems)
     place = document.get("set", {}) if isinstance(document.get("set"), dict) else {}
@@ -183,12 +188,12 @@ def _read_keys(section: str, table: Mapping[str, Any], known: Mapping[str, Any],
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            problems.append(f"[{section}] {key} = {value!r}: unknown key{suggest(key, known)}")
+            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known)}")
             continue
         try:
             values[key] = convert(value, known[key], base)
         except ValueError as error:
-            problems.append(f"[{section}] {key} = {value!r}: {error}")
+            problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
     return values
 
 
@@ -231,11 +236,11 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
     if isinstance(value, str | Path):
         return '"' + "".join(_toml_character(letter) for letter in str(value)) + '"'
-    return repr(value)
+    return str(value)
 
 
 def _toml_character(letter: str) -> str:

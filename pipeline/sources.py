@@ -1,13 +1,12 @@
 """The source folders of a set, and how prep.toml remembers them."""
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import PrepError
 from pipeline.files import write_text
-from pipeline.settings import FILE, Settings, load_settings, toml_text
+from pipeline.settings import FILE, Settings, absolute, load_settings, toml_text
 
 
 def with_sources(settings: Settings, sources: tuple[Path, ...]) -> Settings:
@@ -16,12 +15,12 @@ def with_sources(settings: Settings, sources: tuple[Path, ...]) -> Settings:
     Raises:
         PrepError: one is no folder, or a person wrote the prep.toml, so that it is not for us to change.
     """
-    whole = dict.fromkeys(Path(os.path.abspath(source.expanduser())) for source in sources)
+    whole = dict.fromkeys(absolute(source.expanduser()) for source in sources)
     more = tuple(source for source in whole if source not in settings.sources)
     if not more:
         return settings
     for source in more:
-        if not str(source).isprintable() and any(0xD800 <= ord(letter) < 0xE000 for letter in str(source)):
+        if any(0xD800 <= ord(letter) < 0xE000 for letter in str(source)):
             raise PrepError(f"the name of the folder {source} is not UTF-8", "rename it")
         if not source.is_dir():
             raise PrepError(f"{source} is not a folder" if source.exists() else f"no folder {source}",
@@ -36,7 +35,7 @@ def with_sources(settings: Settings, sources: tuple[Path, ...]) -> Settings:
 def remember(root: Path, before: Settings, now: Settings) -> None:
     """Write SET/prep.toml where there is none, or where sources were added to one that prep wrote itself."""
     file = root / FILE
-    if now.sources and not file.exists() or (before.file == file and before.sources != now.sources):
+    if (now.sources and not file.exists()) or (before.file == file and before.sources != now.sources):
         write_text(file, toml_text(replace(now, path=None)))
 
 

@@ -6,6 +6,8 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 - `observe(manifest, options) -> str`: a cheap look at the disk before freshness is judged; returns more to hash;
 - `measure(manifest, options, progress)`: measurements the plan is made from: slow, resumable, stored by content, and
   done for a preview too;
+- `missing(manifest, options) -> str`: why it must run although nothing it reads has changed, "" when it need not;
+- `missing(manifest) -> str`: what the last run made and is no longer there, "" when all of it is;
 - `work(manifest, options, progress) -> counts`: what is made after the plan is recorded (scores, pictures, adapters):
   slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes.
 """
@@ -39,9 +41,10 @@ class Outcome:
     counts: Mapping[str, int]
 
 
-def input_digest(manifest: Manifest, stage: ModuleType, options: Any, observed: str = "") -> str:
+def input_digest(manifest: Manifest, stage: ModuleType, options: Any) -> str:
     """Hash everything the stage's result depends on."""
-    parts = [stage.NAME, options_json(options), observed, *(manifest.digest(name) for name in stage.READS)]
+    parts = [stage.NAME, options_json(options), observed(manifest, stage, options)]
+    parts += [manifest.digest(name) for name in stage.READS]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -49,16 +52,24 @@ def options_json(options: Any) -> str:
     return json.dumps(asdict(options), sort_keys=True, default=str)
 
 
-def is_fresh(manifest: Manifest, stage: ModuleType, digest: str) -> bool:
+def is_fresh(manifest: Manifest, stage: ModuleType, options: Any, digest: str) -> bool:
+    """Whether the last run ended, read what it would read now, and left all it made where it was."""
     run = manifest.last_run(stage.NAME)
-    return run is not None and bool(run.finished) and run.digest == digest
+    return run is not None and bool(run.finished) and run.digest == digest and not missing(manifest, stage, options)
+
+
+def missing(manifest: Manifest, stage: ModuleType, options: Any) -> str:
+    return stage.missing(manifest, options) if hasattr(stage, "missing") else ""
+
+
+def observed(manifest: Manifest, stage: ModuleType, options: Any) -> str:
+    return stage.observe(manifest, options) if hasattr(stage, "observe") else ""
 
 
 def run_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Progress, force: bool = False) -> Outcome:
     """Observe, skip if fresh, measure, plan, apply."""
-    observed = stage.observe(manifest, options) if hasattr(stage, "observe") else ""
-    digest = input_digest(manifest, stage, options, observed)
-    if not force and is_fresh(manifest, stage, digest):
+    digest = input_digest(manifest, stage, options)
+    if not force and is_fresh(manifest, stage, options, digest):
         run = manifest.last_run(stage.NAME)
         assert run is not None
         return Outcome(stage.NAME, True, None, 0, run.counts)
@@ -71,8 +82,7 @@ def run_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Pro
 
 def preview_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Progress) -> Plan:
     """The plan, with nothing but measurements written."""
-    if hasattr(stage, "observe"):
-        stage.observe(manifest, options)
+    observed(manifest, stage, options)
     if hasattr(stage, "measure"):
         stage.measure(manifest, options, progress)
     return stage.plan(manifest, options)

@@ -8,7 +8,7 @@ from pathlib import Path
 from taggers.errors import TaggerError
 from taggers.spec import OVERRIDES, ModelSpec
 
-LARGEST_REVISION = 12
+REVISION_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def revision_of(spec: ModelSpec) -> str:
         TaggerError: a file of the folder is not there.
     """
     if spec.repo:
-        return spec.revision[:LARGEST_REVISION]
+        return spec.revision[:REVISION_LENGTH]
     files = _in_folder(spec)
     digest = hashlib.sha256()
     assert spec.folder is not None
@@ -34,7 +34,7 @@ def revision_of(spec: ModelSpec) -> str:
         if file.exists():
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:LARGEST_REVISION]
+    return digest.hexdigest()[:REVISION_LENGTH]
 
 
 def fetch(spec: ModelSpec) -> ModelFiles:
@@ -57,8 +57,8 @@ def _in_folder(spec: ModelSpec) -> ModelFiles:
                           f"put {spec.model} and {spec.labels} there, or name a built-in tagger")
     empty = [file.name for file in (files.model, files.labels) if not file.stat().st_size]
     if empty:
-        raise TaggerError(f"{' and '.join(empty)} in {spec.folder} is empty, a download that broke off leaves such files",
-                          "fetch it again")
+        raise TaggerError(f"{' and '.join(empty)} in {spec.folder} is empty",
+                          "a download that broke off leaves such files; fetch it again")
     return files
 
 
@@ -76,9 +76,11 @@ def _from_hub(spec: ModelSpec, name: str) -> Path:
         raise TaggerError(f"{name} of {spec.name} is not on this machine and the hub cannot be reached",
                           f"go online once and run the same again, {by_hand}") from error
     except errors.GatedRepoError as error:
-        raise TaggerError(f"{spec.repo} wants a login before it gives {name}", f"log in with: hf auth login, {by_hand}") from error
+        raise TaggerError(f"{spec.repo} wants a login before it gives {name}",
+                          f"log in with: hf auth login, {by_hand}") from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
-        raise TaggerError(f"the hub has no {name} in {spec.repo} at {spec.revision}", f"name another tagger, {by_hand}") from error
+        raise TaggerError(f"the hub has no {name} in {spec.repo} at {spec.revision}",
+                          f"name another tagger, {by_hand}") from error
     except Exception as error:
         raise TaggerError(f"{name} of {spec.name} could not be fetched: {_first_line(error)}",
                           f"run the same again, it goes on where it stopped, {by_hand}") from error

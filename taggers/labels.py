@@ -71,7 +71,8 @@ def _rows(text: str, file: Path) -> list[Label]:
             labels.append(Label(_checked(row[at_name], reader.line_num, file),
                                 _category(row[at_category], reader.line_num, file)))
     except csv.Error as error:
-        raise TaggerError(f"{file}, line {reader.line_num}: {error}", "fetch it again from where the model came from") from error
+        raise TaggerError(f"{file}, line {reader.line_num}: {error}",
+                          "fetch it again from where the model came from") from error
     return labels
 
 

@@ -43,5 +43,5 @@ def as_input(pixels: np.ndarray, spec: ModelSpec) -> np.ndarray:
         values *= spec.scale / 255
     if spec.mean != (0, 0, 0) or spec.std != (1, 1, 1):
         order = slice(None, None, -1) if spec.channels == "BGR" else slice(None)
-        values = (values - np.float32(spec.mean)[order]) / np.float32(spec.std)[order]
+        values = (values - np.asarray(spec.mean, np.float32)[order]) / np.asarray(spec.std, np.float32)[order]
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if spec.layout == "NCHW" else values

@@ -1,4 +1,4 @@
-"""What each model wants and gives. Two models of equal shape may differ in colour order or range, so none is guessed."""
+"""What each model wants and gives, declared: colour order and range do not show in a model's shape."""
 from __future__ import annotations
 
 import difflib
@@ -79,7 +79,8 @@ BUILT_IN = {spec.name: spec for spec in (
     _wd("wd-convnextv2-v2", "wd-v1-4-convnextv2-tagger-v2", "v2.0", 0.3710),
     _wd("wd-convnext-v2", "wd-v1-4-convnext-tagger-v2", "v2.0", 0.3685),
     _wd("wd-vit-v2", "wd-v1-4-vit-tagger-v2", "v2.0", 0.3537),
-    ModelSpec(name="miniature", folder=Path(__file__).parent / "miniature", thresholds={"general": 0.5, "character": 0.5}),
+    ModelSpec(name="miniature", folder=Path(__file__).parent / "miniature",
+              thresholds={"general": 0.5, "character": 0.5}),
 )}
 
 
@@ -114,11 +115,13 @@ def _folder_spec(folder: Path) -> ModelSpec:
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TaggerError(f"{file} cannot be read: {error}", "write it as UTF-8 TOML, such as: layout = \"NCHW\"") from error
+        raise TaggerError(f"{file} cannot be read: {error}",
+                          'write it as UTF-8 TOML, such as: layout = "NCHW"') from error
     problems: list[str] = []
     values = {key: _value(key, value, problems) for key, value in given.items()}
     if problems:
-        raise TaggerError("\n".join(f"{file}: {problem}" for problem in problems), f"mend {file} and run the same again")
+        raise TaggerError("\n".join(f"{file}: {problem}" for problem in problems),
+                          f"mend {file} and run the same again")
     return ModelSpec(name=name, folder=folder, **values)
 
 
@@ -142,8 +145,8 @@ def _value(key: str, value: Any, problems: list[str]) -> Any:
         good = _numbers(value) and len(value) == 3 and (key == "mean" or all(part > 0 for part in value))
         expected = "" if good else "three numbers, in RGB order" + (", above 0" if key == "std" else "")
     elif key == "pad":
-        good = _numbers(value) and len(value) == 3 and all(isinstance(part, int) and 0 <= part <= 255 for part in value)
-        expected = "" if good or value is False else "three whole numbers 0 to 255 (red, green, blue), or false to stretch"
+        good = _numbers(value) and len(value) == 3 and all(part in range(256) for part in value)
+        expected = "" if good or value is False else "three whole numbers 0 to 255 in RGB order, or false to stretch"
     elif key == "scale":
         expected = "" if _numbers([value]) and value > 0 else "a number above 0, such as 255 or 1"
     elif key == "side":
@@ -152,7 +155,9 @@ def _value(key: str, value: Any, problems: list[str]) -> Any:
         expected = "" if isinstance(value, str) else "a text in quotes"
     if expected:
         problems.append(f"{key} = {value!r}: expected {expected}")
-    return None if key == "pad" and value is False else tuple(value) if isinstance(value, list) else value
+    if expected or not isinstance(value, list):
+        return None if key == "pad" else value
+    return tuple(int(part) if key == "pad" else float(part) for part in value)
 
 
 def _numbers(value: Any) -> bool:

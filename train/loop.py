@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +86,10 @@ class Trainer:
         start = load_state(self.state_file, self.adapter, self.optimizer, self.digest)
         scheduler = get_scheduler(self.recipe.scheduler, self.optimizer, num_warmup_steps=self.recipe.warmup_steps, num_training_steps=total)
         denoiser, optimizer = self.accelerator.prepare(Denoiser(self.base.unet, self.adapter), self.optimizer)
-        for _ in range(start):
-            scheduler.step()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch expects optimizer steps here; they were taken before the stop
+            for _ in range(start):
+                scheduler.step()
         self._trim_log(start)
         average: float | None = None
         for batch in planned_batches(self.recipe, examples, start):

@@ -16,9 +16,11 @@ from pipeline.records import Decision, Run
 @click.argument("root", metavar="SET", type=click.Path(path_type=Path))
 @click.option("--image", help="Only pictures whose path or source is this, holds it, or fits this pattern.")
 @click.option("--concept", help="Only pictures of this concept and the ones below it.")
-@click.option("--stage", type=click.Choice([entry.name for entry in catalogue.STAGES]), help="Only what this stage did.")
+@click.option("--stage", type=click.Choice([entry.name for entry in catalogue.STAGES]), metavar="STAGE",
+              help="Only what this stage did.")
 @click.option("--reason", help="Only decisions whose reason holds this.")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Most decisions shown; 0 shows all.")
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True,
+              help="Most decisions shown; 0 shows all.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, image: str | None, concept: str | None, stage: str | None, reason: str | None, limit: int,
             as_json: bool) -> None:

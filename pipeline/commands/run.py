@@ -24,7 +24,7 @@ ANYTHING = frozenset({"images", "captions", "scores"})
 @click.argument("file_or_set", type=click.Path(path_type=Path))
 @click.option("--until", type=click.Choice([entry.name for entry in catalogue.STAGES]), metavar="STAGE",
               help="Stop after this stage: " + ", ".join(entry.name for entry in catalogue.STAGES) + ".")
-@click.option("--dry-run", is_flag=True, help="Show what would be decided, as far as that can be known without doing it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be decided, as far as can be known without doing it.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) -> None:
     """Prepare and train in one go, skipping what is up to date.
@@ -43,7 +43,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     with opened as manifest:
         if not dry_run:
             remember(root, settings, settings)
-        done = [*(_previews(manifest, plans, options, as_json) if dry_run else _runs(manifest, plans, options, as_json))]
+        done = (_previews if dry_run else _runs)(manifest, plans, options, as_json)
     if as_json:
         console.print_json({"set": str(root), "stages": done})
 
@@ -90,16 +90,16 @@ def _previews(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]
     for entry, stage in plans:
         needs = next((name for name in stage.READS if name in pending), None)
         if needs is not None:
-            words = f"{entry.name} needs what {pending[needs]} would make; run that to see more"
+            words = f"{entry.name} needs what {pending[needs]} would make; run prep {pending[needs]} to see further"
             console.say(words)
             return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
-        observed = stage.observe(manifest, options[entry.name]) if hasattr(stage, "observe") else ""
-        if is_fresh(manifest, stage, input_digest(manifest, stage, options[entry.name], observed)):
+        wanted = options[entry.name]
+        if is_fresh(manifest, stage, wanted, input_digest(manifest, stage, wanted)):
             console.say(f"{entry.name}: up to date, nothing to do")
             done.append({"stage": entry.name, "dry_run": True, "fresh": True})
             continue
         with console.progress_bars() as progress:
-            plan = preview_stage(manifest, stage, options[entry.name], progress)
+            plan = preview_stage(manifest, stage, wanted, progress)
         if not as_json:
             console.show_preview(manifest, plan)
         done.append(console.preview_json(manifest, plan))

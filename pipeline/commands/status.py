@@ -13,7 +13,7 @@ from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Run
 from pipeline.settings import Settings, convert, declared, options_for, settings_of
-from pipeline.stage import input_digest, options_json
+from pipeline.stage import input_digest, missing, options_json
 
 
 @click.command(short_help="Show which stages are up to date, and what each of them counted.")
@@ -51,10 +51,11 @@ def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) 
         return "unfinished: run it again"
     try:
         options = options_for(stage.NAME, stage.Options, settings, {})
-        if _digest(manifest, stage, options) == run.digest:
-            return "fresh"
-        as_run = _options_of(stage.Options, run)
-        if as_run is None or _digest(manifest, stage, as_run) != run.digest:
+        if input_digest(manifest, stage, options) == run.digest:
+            gone = missing(manifest, stage, options)
+            return f"stale: {gone}" if gone else "fresh"
+        as_run = _options_of(stage, settings, run)
+        if as_run is None or input_digest(manifest, stage, as_run) != run.digest:
             return "stale"
     except PrepError as error:
         return f"stale: {error.message.splitlines()[0]}"
@@ -63,15 +64,12 @@ def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) 
         f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key])
 
 
-def _digest(manifest: Manifest, stage: ModuleType, options: Any) -> str:
-    return input_digest(manifest, stage, options, stage.observe(manifest, options) if hasattr(stage, "observe") else "")
-
-
-def _options_of(options: type, run: Run) -> Any:
+def _options_of(stage: ModuleType, settings: Settings, run: Run) -> Any:
     """The options that a run was made with; None if this version knows other ones."""
-    kinds = {setting.name: setting for setting in declared(options)}
+    kinds = {setting.name: setting for setting in declared(stage.Options)}
     try:
-        return options(**{key: None if value is None and kinds[key].optional else convert(value, kinds[key].kind)
-                          for key, value in run.options.items()})
+        given = {key: None if value is None and kinds[key].optional else convert(value, kinds[key].kind)
+                 for key, value in run.options.items()}
+        return options_for(stage.NAME, stage.Options, settings, given)
     except (KeyError, ValueError, PrepError):
         return None

@@ -36,11 +36,14 @@ class Options:
     def __post_init__(self) -> None:
         for concept, weight in self.weights.items():
             if not (weight > 0 and math.isfinite(weight)):
-                raise PrepError(f"the weight of {concept} is {weight}", "give a number above 0; prep check --drop leaves pictures out")
+                raise PrepError(f"the weight of {concept} is {weight}",
+                                "give a number above 0; prep check --drop leaves pictures out")
         if not (self.min_repeat > 0 and math.isfinite(self.min_repeat)):
-            raise PrepError(f"min_repeat is {self.min_repeat}", "give a number above 0; 1 shows every picture once or more")
+            raise PrepError(f"min_repeat is {self.min_repeat}",
+                            "give a number above 0; 1 shows every picture once or more")
         if self.max_repeat is not None and not self.max_repeat >= self.min_repeat:
-            raise PrepError(f"max_repeat is {self.max_repeat}, below min_repeat of {self.min_repeat}", "give a larger max_repeat")
+            raise PrepError(f"max_repeat is {self.max_repeat}, below min_repeat of {self.min_repeat}",
+                            "give a larger max_repeat")
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
@@ -61,7 +64,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         capped = options.max_repeat is not None and exact[concept] >= options.max_repeat * (1 - 1e-9) and \
             exact[concept] * counts[concept] / total < promised[concept] * (1 - 1e-9)
         value = {"exact": round(exact[concept], 9), "repeat": whole[concept]}
-        decisions.append(Decision(image.path, "multiplier", value, "held at max_repeat" if capped else "share of its concept",
+        reason = "held at max_repeat" if capped else "share of its concept"
+        decisions.append(Decision(image.path, "multiplier", value, reason,
                                   f"{promised[concept]:.2%} promised, {counts[concept]} pictures of {concept}"))
     return Plan(NAME, ("multiplier",), tuple(decisions), notes=tuple(_notes(counts, exact, whole, promised)),
                 table=tuple(_table(counts, promised, exact, whole)))
@@ -88,9 +92,11 @@ def _table(counts: Mapping[str, int], promised: Mapping[str, float], exact: Mapp
 
 def _notes(counts: Mapping[str, int], exact: Mapping[str, float], whole: Mapping[str, int],
            promised: Mapping[str, float]) -> list[str]:
-    notes = [f"every picture of {name} is shown {exact[name]:.0f} times per epoch: {counts[name]} pictures for {promised[name]:.1%}; "
-             "find more of them, or set max_repeat" for name in sorted(counts) if exact[name] >= MANY_REPEATS]
+    notes = [f"every picture of {name} is shown {exact[name]:.0f} times per epoch: {counts[name]} pictures "
+             f"for {promised[name]:.1%}; find more of them, or set max_repeat"
+             for name in sorted(counts) if exact[name] >= MANY_REPEATS]
     raised = sorted(name for name in counts if whole[name] > exact[name] + 0.5)
     if raised:
-        notes.append(f"whole repeats are at least 1, more than the exact ones of {', '.join(raised[:5])}{' …' if len(raised) > 5 else ''}")
+        more = " …" if len(raised) > 5 else ""
+        notes.append(f"whole repeats are at least 1, more than the exact ones of {', '.join(raised[:5])}{more}")
     return notes

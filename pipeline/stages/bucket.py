@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from statistics import fmean
 
 from pipeline.errors import PrepError
 from pipeline.ladder import Fit, Rule, Size, choose, fit, fit_without_enlarging, ladder, sides
@@ -40,7 +41,8 @@ class Options:
         if self.step < 8 or self.step % 8:
             raise PrepError(f"step is {self.step}", "give a multiple of 8, a latent pixel's side; 64 is usual")
         if self.resolution < self.step:
-            raise PrepError(f"resolution is {self.resolution}, below the step of {self.step}", "give a larger resolution or a smaller step")
+            raise PrepError(f"resolution is {self.resolution}, below the step of {self.step}",
+                            "give a larger resolution or a smaller step")
         if self.min_side is not None and not 1 <= self.min_side <= self.resolution:
             raise PrepError(f"min_side is {self.min_side}", f"give 1 to the resolution, {self.resolution}")
         if self.max_side is not None and self.max_side < self.resolution:
@@ -56,7 +58,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     kept = manifest.kept()
     unknown = [image.path for image in kept if not (image.content in measured and measured[image.content].width)]
     if unknown:
-        raise PrepError(f"{len(unknown)} pictures were not measured, such as {unknown[0]}", f"run: prep check {manifest.root}")
+        raise PrepError(f"{len(unknown)} pictures were not measured, such as {unknown[0]}",
+                        f"run: prep check {manifest.root}")
     buckets = _buckets(options)
     fits: list[tuple[Image, Size, Fit]] = []
     for image in kept:
@@ -82,18 +85,18 @@ def _decision(image: Image, size: Size, found: Fit) -> Decision:
     reason = "size as it is" if found.scaled == size else "reduced" if scale <= 1 else "enlarged"
     reason += " and cropped" if found.loss > 0 else ""
     evidence = f"{size[0]}×{size[1]} at {scale:.3g} to {found.size[0]}×{found.size[1]}, {found.loss:.1%} cut away"
-    value = {"size": list(found.size), "scaled": list(found.scaled), "crop": list(found.crop), "loss": round(found.loss, 6)}
+    value = {"size": list(found.size), "scaled": list(found.scaled), "crop": list(found.crop),
+             "loss": round(found.loss, 6)}
     return Decision(image.path, "bucket", value, reason, evidence)
 
 
 def _table(fits: list[tuple[Image, Size, Fit]]) -> list[dict[str, object]]:
     """One row per size, with how many pictures it has and how much of them the crop cuts away on average."""
-    counts = Counter(found.size for _, _, found in fits)
-    losses: Counter[Size] = Counter()
+    losses: dict[Size, list[float]] = {}
     for _, _, found in fits:
-        losses[found.size] += found.loss  # type: ignore[assignment]
-    return [{"bucket": list(size), "pictures": counts[size], "cut away": f"{losses[size] / counts[size]:.1%}"}
-            for size in sorted(counts)]
+        losses.setdefault(found.size, []).append(found.loss)
+    return [{"bucket": list(size), "pictures": len(losses[size]), "cut away": f"{fmean(losses[size]):.1%}"}
+            for size in sorted(losses)]
 
 
 def _notes(fits: list[tuple[Image, Size, Fit]], options: Options) -> list[str]:
@@ -104,13 +107,16 @@ def _notes(fits: list[tuple[Image, Size, Fit]], options: Options) -> list[str]:
     for size in sorted(counts):
         if counts[size] < options.batch_size:
             first = next(image.path for image, _, found in fits if found.size == size)
-            notes.append(f"{size[0]}×{size[1]} has {counts[size]} of the {options.batch_size} pictures of a batch: {first}")
+            notes.append(f"{size[0]}×{size[1]} has {counts[size]} of the {options.batch_size} pictures of a batch, "
+                         f"such as {first}")
     cut = [(found.loss, image.path) for image, _, found in fits if found.loss > LARGE_LOSS]
     if cut:
         worst = max(cut)
-        notes.append(f"{len(cut)} pictures lose more than {LARGE_LOSS:.0%} to the crop, most of all {worst[1]} ({worst[0]:.0%})")
+        notes.append(f"{len(cut)} of {len(fits)} pictures lose more than {LARGE_LOSS:.0%} to the crop, "
+                     f"most of all {worst[1]} ({worst[0]:.0%})")
     large = [(_scale(size, found), image.path) for image, size, found in fits if _scale(size, found) > LARGE_SCALE]
     if large:
         most = max(large)
-        notes.append(f"{len(large)} pictures are enlarged more than {LARGE_SCALE:g} times, most of all {most[1]} ({most[0]:.1f} times)")
+        notes.append(f"{len(large)} of {len(fits)} pictures are enlarged more than {LARGE_SCALE:g} times, "
+                     f"most of all {most[1]} ({most[0]:.1f} times)")
     return notes

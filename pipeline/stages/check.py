@@ -49,9 +49,11 @@ class Options:
         if self.max_aspect < 1:
             raise PrepError(f"max_aspect is {self.max_aspect}", "longer over shorter side is never below 1")
         if self.min_sharpness < 0 or self.min_contrast < 0:
-            raise PrepError(f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}", "give 0 or more")
+            raise PrepError(f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}",
+                            "give 0 or more")
         if not -1 <= self.duplicate_distance <= 32:
-            raise PrepError(f"duplicate_distance is {self.duplicate_distance}", "give -1 to 32 bits; 3 is strict, 8 is loose")
+            raise PrepError(f"duplicate_distance is {self.duplicate_distance}",
+                            "give -1 to 32 bits; 3 is strict, 8 is loose")
 
 
 def observe(manifest: Manifest, options: Options) -> str:
@@ -105,7 +107,7 @@ def _missing(manifest: Manifest) -> set[str]:
         folder, _, name = image.path.rpartition("/")
         if folder not in folders:
             try:
-                folders[folder] = set(os.listdir(manifest.root / folder))
+                folders[folder] = {entry.name for entry in (manifest.root / folder).iterdir()}
             except OSError:
                 folders[folder] = set()
         if name not in folders[folder]:
@@ -203,7 +205,8 @@ def _notes(images: tuple[Image, ...], verdicts: dict[str, Decision], options: Op
              if not any(_chosen(image.path, (pattern,)) for image in images)]
     missing = [path for path, verdict in verdicts.items() if verdict.reason == "missing"]
     if missing:
-        notes.append(f"{len(missing)} pictures are gone from the set, such as {missing[0]}; prep flatten brings them back")
-    empty = sorted({image.concept for image in images} - {image.concept for image in images if verdicts[image.path].value})
-    notes += [f"no picture of {concept} is kept" for concept in empty]
+        notes.append(f"{len(missing)} of {len(images)} pictures are gone from the set, such as {missing[0]}; "
+                     "prep flatten brings them back")
+    standing = {image.concept for image in images if verdicts[image.path].value}
+    notes += [f"no picture of {concept} is kept" for concept in sorted({image.concept for image in images} - standing)]
     return notes

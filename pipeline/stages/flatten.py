@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import PrepError
 from pipeline.files import file_digest, same_content
@@ -40,14 +40,17 @@ class Options:
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    """Hash the listing of the sources, and what was lost or changed in the set."""
+    """Hash the listing of the sources."""
     digest = hashlib.sha256()
     for found in _scan(manifest, options):
         digest.update(repr((found.path, found.kind, found.bytes, found.modified, found.problem)).encode())
-    for image in manifest.images():
-        if _on_disk(manifest, image) != image.bytes:
-            digest.update(repr(("changed", image.path, _on_disk(manifest, image))).encode())
     return digest.hexdigest()
+
+
+def missing(manifest: Manifest, options: Options) -> str:
+    """Why the stage must run although no source changed: a picture of the set was lost or edited there."""
+    changed = [image.path for image in manifest.images() if _on_disk(manifest, image) != image.bytes]
+    return f"pictures of the set lost or edited: {len(changed)}, such as {changed[0]}" if changed else ""
 
 
 def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
@@ -75,12 +78,13 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     work.keep_vanished()
     beside: dict[str, list[str]] = {}
     for source, image in work.images.items():
-        beside.setdefault(os.path.splitext(source)[0], []).append(image.path)
+        beside.setdefault(_stem(source), []).append(image.path)
     for found in work.found:
         if found.kind == "caption":
-            work.take_caption(found, beside.get(os.path.splitext(found.path)[0], []))
-    return Plan(NAME, ("placed",), tuple(work.decisions), images=tuple(sorted(work.images.values(), key=lambda image: image.path)),
-                links=tuple(work.links), captions=tuple(work.captions), notes=tuple(work.notes()))
+            work.take_caption(found, beside.get(_stem(found.path), []))
+    images = tuple(sorted(work.images.values(), key=lambda image: image.path))
+    return Plan(NAME, ("placed",), tuple(work.decisions), images=images, links=tuple(work.links),
+                captions=tuple(work.captions), notes=tuple(work.notes()))
 
 
 class _Placing:
@@ -123,10 +127,11 @@ class _Placing:
         self.row(found.path, path, reason)
 
     def stay(self, found: Found, before: Image, content: str) -> None:
-        """Leave a picture at its place: linked anew where it is lost or its source changed, unless a person edited it."""
+        """Leave a picture at its place; link it anew if it is lost or its source changed, unless a person edited it."""
         target, was = self.manifest.root / before.path, self.reason_before(found.path)
         lost = not target.exists()
-        edited = not lost and not target.samefile(found.path) and (was == EDITED or target.stat().st_size != before.bytes)
+        edited = not lost and not target.samefile(found.path) and \
+            (was == EDITED or target.stat().st_size != before.bytes)
         if edited:
             self.images[found.path] = replace(before, content=file_digest(target), bytes=target.stat().st_size)
         else:
@@ -140,7 +145,7 @@ class _Placing:
 
     def free_path(self, found: Found, concept: str) -> tuple[str, str]:
         """A place that no other picture has or had, and why it is called so."""
-        stem, extension = os.path.splitext(os.path.basename(found.path))
+        stem, extension = Path(found.path).stem, Path(found.path).suffix
         if found.extension:
             stem, extension = stem + extension, found.extension
         folder, name = safe(flat(concept)), safe(stem)
@@ -161,7 +166,7 @@ class _Placing:
         return content if (size, modified) == (found.bytes, found.modified) else _digest(found.path)
 
     def kind_of_link(self, found: Found) -> str:
-        root = next(folder for folder in (self.manifest.root, *self.manifest.root.absolute().parents) if folder.exists())
+        root = next(folder for folder in self.manifest.root.absolute().joinpath("x").parents if folder.exists())
         return "hardlink" if root.stat().st_dev == found.device else "copy"
 
     def keep_vanished(self) -> None:
@@ -205,7 +210,7 @@ class _Placing:
             return
         theirs = [path for path in paths if self.caption_in_set(path) not in (None, text)]
         self.captions += [(path, text) for path in paths if path not in theirs and path not in self.human]
-        where = os.path.splitext(paths[0])[0] + ".txt"
+        where = _stem(paths[0]) + ".txt"
         self.row(found.path, where, "caption in the set differs and stays" if theirs else "caption taken in")
 
     def caption_in_set(self, path: str) -> str | None:
@@ -223,29 +228,31 @@ class _Placing:
     def notes(self) -> list[str]:
         counts = Counter(decision.reason for decision in self.decisions)
         sentences = {
-            VANISHED: "{n} pictures stay in the set though their source is gone",
-            DISOWNED: "{n} pictures left the set, their folder is no longer a source; the files stay",
-            MOVED: "{n} pictures moved in the sources; the old files in the set stay and are not used",
-            "caption is not UTF-8": "{n} caption files are not UTF-8 and were left out; save them as UTF-8",
-            "name is not UTF-8": "{n} files have names that are not UTF-8; rename them to bring them in",
-            "folder cannot be read": "{n} folders cannot be read",
-            "cannot be read": "{n} files cannot be read",
+            VANISHED: "pictures that stay in the set though their source is gone: {n}",
+            DISOWNED: "pictures that left the set, as their folder is no longer a source (the files stay): {n}",
+            MOVED: "pictures that moved in the sources (their old files in the set stay, unused): {n}",
+            "caption is not UTF-8": "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
+            "name is not UTF-8": "files left out because their names are not UTF-8; rename them: {n}",
+            "folder cannot be read": "folders that cannot be read: {n}",
+            "cannot be read": "files that cannot be read: {n}",
         }
         found = [sentence.format(n=counts[reason]) for reason, sentence in sentences.items() if counts[reason]]
         stripped = sorted(f"{name} → {concept}" for name, concept in self.concepts.items() if name != concept)
         if stripped:
-            found.append(f"repeats taken off folder names: {', '.join(stripped[:8])}{' …' if len(stripped) > 8 else ''}")
+            more = " …" if len(stripped) > 8 else ""
+            found.append(f"repeats taken off folder names: {', '.join(stripped[:8])}{more}")
         expected = {image.path for images in (self.images, self.before) for image in images.values()}
         strangers = sorted(_pictures_in(self.manifest.root) - expected)
         if strangers:
-            found.append(f"{len(strangers)} pictures in images/ have no source and are not used, such as {strangers[0]}; "
-                         "put them in a source folder")
+            found.append(f"pictures in images/ that have no source and are not used, such as {strangers[0]}; "
+                         f"put them in a source folder: {len(strangers)}")
         return found if self.images else [*found, "no picture was found"]
 
 
 def _scan(manifest: Manifest, options: Options) -> tuple[Found, ...]:
     if not options.sources:
-        raise PrepError("no source folders", "name them: prep flatten FOLDER... SET, or list them as sources under [set] in prep.toml")
+        raise PrepError("no source folders", "name them, prep flatten FOLDER... SET, or list them under [set] "
+                                             'in prep.toml: sources = ["FOLDER"]')
     known = [image.source for image in manifest.images()]
     for source in options.sources:
         if not source.is_dir() and not any(Path(path).is_relative_to(source) for path in known):
@@ -276,7 +283,8 @@ def _on_disk(manifest: Manifest, image: Image) -> int:
 
 
 def _pictures_in(root: Path) -> set[str]:
-    return {path.relative_to(root).as_posix() for path in (root / "images").glob("*/*") if path.suffix.lower() in EXTENSIONS}
+    files = (root / "images").glob("*/*")
+    return {path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS}
 
 
 def _digest(path: str) -> str:
@@ -289,4 +297,9 @@ def _digest(path: str) -> str:
 
 def _key(path: str) -> str:
     """Two pictures with equal keys would share a file or a caption on some file system."""
-    return same_file_key(os.path.splitext(path)[0])
+    return same_file_key(_stem(path))
+
+
+def _stem(path: str) -> str:
+    """A path without the extension."""
+    return path.removesuffix(PurePath(path).suffix)

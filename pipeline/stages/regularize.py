@@ -99,8 +99,8 @@ def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
     return ", ".join(tag for tag in caption.split(", ") if tag not in triggers)
 
 
-def missing(manifest: Manifest, options: Options) -> str:
-    """Why the stage must run although nothing it reads has changed: a twin that is gone."""
+def missing(manifest: Manifest) -> str:
+    """Twins that are gone."""
     gone = [row.value["path"] for row in manifest.decisions("twin").values() if not (manifest.root / row.value["path"]).is_file()]
     return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
 

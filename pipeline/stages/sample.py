@@ -90,9 +90,12 @@ def trigger_words(manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def missing(manifest: Manifest, options: Options) -> str:
-    """Why the stage must run although nothing it reads has changed: a picture that is gone."""
-    listing = sample_folder(manifest, options.name) / LISTING
+def missing(manifest: Manifest) -> str:
+    """Pictures that are gone."""
+    run = manifest.last_run(NAME)
+    if run is None:
+        return ""
+    listing = sample_folder(manifest, run.options["name"]) / LISTING
     if not listing.is_file():
         return f"{LISTING} is not there"
     rows = json.loads(listing.read_text(encoding="utf-8"))

@@ -1,0 +1,61 @@
+"""Pictures inside the page: made small, written as data URLs, each file read once."""
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.images import UnreadableImage, load_rgb
+from pipeline.report.markup import Html, element
+
+THUMBNAIL_SIDE = 160
+PIXEL_ART_SIDE = 96
+"""A picture whose longer side has at most this many pixels is shown enlarged, every pixel a crisp square."""
+SHOWN_SIDE = 208
+SAMPLE_SIDE = 512
+
+
+class Album:
+    """Turns files into `img` elements for one page."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Path, int], tuple[str, tuple[int, int]] | None] = {}
+
+    def thumbnail(self, file: Path | None, name: str) -> Html:
+        """A picture at most 160 pixels large, or a box that says there is nothing to show."""
+        return self._element(file, name, THUMBNAIL_SIDE, None)
+
+    def sample(self, file: Path | None, name: str) -> Html:
+        """A generated picture as it is; small ones are enlarged by a whole number."""
+        return self._element(file, name, SAMPLE_SIDE, SHOWN_SIDE)
+
+    def _element(self, file: Path | None, name: str, side: int, shown: int | None) -> Html:
+        found = self._encoded(file, side) if file else None
+        if found is None:
+            return element("span", "nothing to show", class_="nothing", title=name)
+        url, (width, height) = found
+        crisp = max(width, height) <= PIXEL_ART_SIDE
+        factor = max(1, (shown or side) // max(width, height)) if crisp else min(1.0, (shown or side) / max(width, height))
+        return element("img", src=url, alt=name, title=name, width=round(width * factor), height=round(height * factor),
+                       loading="lazy", class_="crisp" if crisp else None)
+
+    def _encoded(self, file: Path, side: int) -> tuple[str, tuple[int, int]] | None:
+        key = file, side
+        if key not in self._seen:
+            try:
+                self._seen[key] = encode(load_rgb(file), side)
+            except UnreadableImage:
+                self._seen[key] = None
+        return self._seen[key]
+
+
+def encode(picture: Image.Image, side: int) -> tuple[str, tuple[int, int]]:
+    """(data URL, size) of a picture reduced to fit `side`; a small one is kept without loss."""
+    picture = picture.copy()
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    crisp = max(picture.size) <= PIXEL_ART_SIDE
+    picture.save(stream, "WEBP", lossless=crisp, quality=80, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}", picture.size

@@ -1,0 +1,299 @@
+"""What a manifest has to tell, gathered for people; nothing here reads a pixel or writes a word of HTML."""
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Image
+
+ABSORBED = re.compile(r"absorb|trigger|core\b|defin", re.IGNORECASE)
+"""Words in the reason of a dropped tag that say its meaning went into the trigger word."""
+ORDINARY = ("good", "placed")
+CURATED_PER_CONCEPT = 2
+REFERENCES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A file and what was decided about it. `keeper` is the picture that was kept in its stead, if there is one."""
+
+    name: str
+    file: Path
+    concept: str
+    reason: str
+    evidence: str
+    keeper: str = ""
+    keeper_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagStep:
+    """What became of one tag: `action` is kept, dropped, added or renamed."""
+
+    tag: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """A picture, every tag considered for it, and the caption it got; `human` when a person wrote that."""
+
+    name: str
+    file: Path
+    concept: str
+    steps: tuple[TagStep, ...]
+    caption: str
+    human: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """A tag left out of `pictures` of the `total` pictures of a trigger word, so that the word takes on its meaning."""
+
+    tag: str
+    pictures: int
+    total: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger word, the pictures that carry it, some of them to look at, and what it absorbs."""
+
+    word: str
+    pictures: int
+    concepts: tuple[str, ...]
+    references: tuple[tuple[str, Path], ...]
+    absorbed: tuple[Absorbed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A node of the concept tree. `shown` is pictures per epoch; a branch that is no leaf has no multiplier."""
+
+    concept: str
+    depth: int
+    images: int
+    share_of_files: float
+    share: float
+    shown: float
+    exact: float | None = None
+    repeat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A training size (width, height), its pictures, and the mean part of them that the crop cuts away."""
+
+    size: tuple[int, int]
+    images: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture and its regularization twin."""
+
+    name: str
+    file: Path
+    twin: Path
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One run of a stage; `seconds` is None when it did not finish."""
+
+    stage: str
+    started: str
+    seconds: float | None
+    counts: Mapping[str, int]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything the page says about the data."""
+
+    files: int
+    pictures: int
+    kept: int
+    left_out: tuple[Verdict, ...]
+    noted: tuple[Verdict, ...]
+    actions: Mapping[str, int]
+    dropped_for: tuple[tuple[str, int, tuple[str, ...]], ...]
+    curated: tuple[Curated, ...]
+    triggers: tuple[Trigger, ...]
+    branches: tuple[Branch, ...]
+    buckets: tuple[Bucket, ...]
+    pairs: tuple[Pair, ...]
+    pair_count: int
+    runs: tuple[StageRun, ...]
+    stages: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decisions of a set, read once."""
+
+    root: Path
+    images: tuple[Image, ...]
+    kept: tuple[Image, ...]
+    fields: Mapping[str, Mapping[str, Decision]]
+    human: Mapping[str, str]
+
+
+def collect(manifest: Manifest) -> Facts:
+    """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
+    names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "twin")
+    human = {path: text for path, (_, _, text) in manifest.captions().items() if text is not None}
+    decided = Decided(manifest.root, manifest.images(), manifest.kept(), {name: manifest.decisions(name) for name in names}, human)
+    left_out, noted = verdicts(decided)
+    pairs = _pairs(decided)
+    steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
+    runs = tuple(_run(run.stage, run.started, run.finished, run.counts, run.options) for run in manifest.runs())
+    return Facts(
+        files=len(decided.fields["placed"]) or len(decided.images), pictures=len(decided.images), kept=len(decided.kept),
+        left_out=left_out, noted=noted, actions=Counter(step.action for step in steps), dropped_for=_dropped_for(steps),
+        curated=_curated(decided), triggers=_triggers(decided), branches=_branches(decided), buckets=_buckets(decided),
+        pairs=pairs[:8], pair_count=len(pairs), runs=runs, stages=frozenset(run.stage for run in runs))
+
+
+def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """(what was left out, what was kept with a remark), by reason with the most frequent first."""
+    by_path = {image.path: image for image in decided.images}
+    kept = {image.path for image in decided.kept}
+    left, noted = [], []
+    for decision in decided.fields["placed"].values():
+        source = Path(decision.path)
+        verdict = Verdict(source.name, source, source.parent.name, decision.reason, decision.evidence)
+        if decision.value is None:
+            left.append(verdict)
+        elif decision.reason not in ORDINARY:
+            noted.append(verdict)
+    for decision in decided.fields["keep"].values():
+        image = by_path.get(decision.path)
+        if image is None or (decision.value and decision.reason in ORDINARY):
+            continue
+        keeper = "" if decision.value else _keeper(decision, kept)
+        verdict = Verdict(Path(image.path).name, decided.root / image.path, image.concept, decision.reason,
+                          decision.evidence, keeper, decided.root / keeper if keeper else None)
+        (noted if decision.value else left).append(verdict)
+    return _by_reason(left), _by_reason(noted)
+
+
+def _by_reason(found: list[Verdict]) -> tuple[Verdict, ...]:
+    counts = Counter(verdict.reason for verdict in found)
+    return tuple(sorted(found, key=lambda verdict: (-counts[verdict.reason], verdict.reason, verdict.concept, verdict.name)))
+
+
+def _keeper(decision: Decision, kept: set[str]) -> str:
+    """The kept picture that a verdict's evidence names, the longest path if several fit; "" if it names none."""
+    return max((path for path in kept if path in decision.evidence), key=len, default="")
+
+
+def _dropped_for(steps: Iterable[TagStep]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+    """(reason, how often, its commonest tags) for dropped tags; figures in a reason do not set it apart."""
+    tags: dict[str, Counter[str]] = defaultdict(Counter)
+    for step in steps:
+        if step.action == "dropped":
+            tags[re.sub(r"\d+(\.\d+)?", "…", step.reason)][step.tag] += 1
+    rows = [(reason, sum(found.values()), tuple(tag for tag, _ in found.most_common(6))) for reason, found in tags.items()]
+    return tuple(sorted(rows, key=lambda each: (-each[1], each[0]))[:14])
+
+
+def _curated(decided: Decided) -> tuple[Curated, ...]:
+    """Of every concept the pictures whose tags changed most."""
+    found: dict[str, list[Curated]] = defaultdict(list)
+    for image in decided.kept:
+        row, caption = decided.fields["tags"].get(image.path), decided.fields["caption"].get(image.path)
+        if row is not None:
+            text = decided.human.get(image.path, caption.value if caption else "")
+            found[image.concept].append(Curated(Path(image.path).name, decided.root / image.path, image.concept,
+                                                tuple(TagStep(*step) for step in row.value), text, image.path in decided.human))
+    chosen = []
+    for concept in sorted(found):
+        changes = sorted(found[concept], key=lambda each: -sum(step.action != "kept" for step in each.steps))
+        chosen += changes[:CURATED_PER_CONCEPT]
+    return tuple(chosen)
+
+
+def _triggers(decided: Decided) -> tuple[Trigger, ...]:
+    """Trigger words are the tags that were added as such."""
+    carried: dict[str, list[Image]] = defaultdict(list)
+    for image in decided.kept:
+        row = decided.fields["tags"].get(image.path)
+        for tag, action, reason in row.value if row else ():
+            if action == "added" and "trigger" in reason:
+                carried[tag].append(image)
+    found = [_trigger(decided, word, images) for word, images in carried.items()]
+    return tuple(sorted(found, key=lambda trigger: (-trigger.pictures, trigger.word)))
+
+
+def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
+    absorbed: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    for image in images:
+        for tag, action, reason in decided.fields["tags"][image.path].value:
+            if action == "dropped" and ABSORBED.search(reason):
+                absorbed[tag] += 1
+                reasons.setdefault(tag, reason)
+    spread = images[::max(1, len(images) // REFERENCES)][:REFERENCES]
+    return Trigger(word, len(images), tuple(sorted({image.concept for image in images})),
+                   tuple((Path(image.path).name, decided.root / image.path) for image in spread),
+                   tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()))
+
+
+def _branches(decided: Decided) -> tuple[Branch, ...]:
+    """The concept tree, every branch before what grows on it."""
+    rows = decided.fields["multiplier"]
+    images = [image for image in decided.kept if image.path in rows]
+    total = sum(rows[image.path].value["exact"] for image in images)
+    below: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        parts = image.concept.split("/")
+        for depth in range(1, len(parts) + 1):
+            below["/".join(parts[:depth])].append(image)
+    found = []
+    for concept, members in sorted(below.items(), key=lambda item: item[0].split("/")):
+        shown = sum(rows[image.path].value["exact"] for image in members)
+        own = [rows[image.path].value for image in members if image.concept == concept]
+        found.append(Branch(concept, concept.count("/"), len(members), len(members) / len(images),
+                            shown / total if total else 0.0, shown, own[0]["exact"] if own else None,
+                            own[0]["repeat"] if own else None))
+    return tuple(found)
+
+
+def _buckets(decided: Decided) -> tuple[Bucket, ...]:
+    losses: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for image in decided.kept:
+        if row := decided.fields["bucket"].get(image.path):
+            losses[row.value["size"][0], row.value["size"][1]].append(row.value["loss"])
+    return tuple(Bucket(size, len(found), sum(found) / len(found))
+                 for size, found in sorted(losses.items(), key=lambda item: item[0][0] / item[0][1]))
+
+
+def _pairs(decided: Decided) -> tuple[Pair, ...]:
+    """Pairs whose twin is there, taken in turn from every concept."""
+    found: dict[str, list[Pair]] = defaultdict(list)
+    for image in decided.kept:
+        row, caption = decided.fields["twin"].get(image.path), decided.fields["caption"].get(image.path)
+        if row is None:
+            continue
+        value = row.value if isinstance(row.value, dict) else {"path": row.value}
+        text = value.get("caption", caption.value if caption else "")
+        found[image.concept].append(Pair(Path(image.path).name, decided.root / image.path, decided.root / value["path"], text))
+    longest = max(map(len, found.values()), default=0)
+    return tuple(found[concept][place] for place in range(longest) for concept in sorted(found) if place < len(found[concept]))
+
+
+def _run(stage: str, started: str, finished: str, counts: Mapping[str, int], options: Mapping[str, Any]) -> StageRun:
+    seconds = (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds() if finished else None
+    return StageRun(stage, started, seconds, counts, options)

@@ -1,0 +1,138 @@
+"""The whole page: headline figures, contents, and every section in one HTML file that needs nothing else."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from pipeline.files import write_text
+from pipeline.manifest import Manifest
+from pipeline.report import learned as grid
+from pipeline.report import sections, tables
+from pipeline.report.album import Album
+from pipeline.report.facts import Facts, collect
+from pipeline.report.markup import Html, counted, element, join, meter, percent
+from pipeline.report.samples import Learned, read_samples
+
+TOP = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a page shows: `title` as its heading, `place` where the set is."""
+
+    title: str
+    place: str
+    facts: Facts
+    learned: Learned = Learned()
+
+
+def report_of(manifest: Manifest, learned: Learned | None = None, title: str = "") -> Report:
+    """Gather a report; without `learned` the pictures that `prep sample` painted last are taken."""
+    facts = collect(manifest)
+    if learned is None:
+        learned = read_samples(manifest.root, tuple(trigger.word for trigger in facts.triggers))
+    return Report(title or manifest.root.resolve().name, str(manifest.root), facts, learned)
+
+
+def write_report(manifest: Manifest, output: Path, learned: Learned | None = None, title: str = "") -> Path:
+    """Render a set's page into `output` and give it back."""
+    write_text(output, render(report_of(manifest, learned, title)))
+    return output
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page. `missing` says what to type when there is nothing to show, "" when there is."""
+
+    id: str
+    title: str
+    missing: str
+    body: Callable[[], Html]
+
+
+def render(report: Report) -> str:
+    """The page as one text; all pictures are inside it."""
+    parts = _sections(report, Album())
+    style = Html(resources.files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8"))
+    head = element("head", element("meta", charset="utf-8"), element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+                   element("title", f"{report.title} · prep"), element("style", style))
+    contents = element("nav", *(element("a", part.title, href=f"#{part.id}", class_="empty" if part.missing else None) for part in parts),
+                       aria_label="Contents")
+    body = element("body", element("main", _heading(report), _headline(report), contents, *(_section(part) for part in parts),
+                                   element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")))
+    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _sections(report: Report, album: Album) -> tuple[Section, ...]:
+    facts, learned, root = report.facts, report.learned, report.place
+    grids = "" if learned.samples else f"No pictures were painted with the adapter yet. Paint some: prep sample {root}"
+    numbers = "" if learned.found() else "Nothing was measured on the painted pictures."
+
+    def unless(shown: bool, stage: str, words: str) -> str:
+        return "" if shown else f"{words} Run: prep {stage} {root}"
+
+    return (
+        Section("pictures", "Before and after", grids, lambda: grid.pictures(facts, learned, album)),
+        Section("measured", "Measured", numbers, lambda: grid.measured(learned)),
+        Section("set-aside", "Set aside", unless(bool(facts.files), "flatten", "No pictures yet."), lambda: sections.left_out(facts, album)),
+        Section("tags", "Tags", unless(bool(facts.actions), "curate", "No tags were considered yet."), lambda: sections.tags(facts, album)),
+        Section("absorbed", "Trigger words", unless(bool(facts.triggers), "curate", "No caption holds a trigger word yet."),
+                lambda: sections.absorbed(facts, album)),
+        Section("balance", "Balance", unless(bool(facts.branches), "balance", "Not balanced yet."), lambda: tables.balance(facts)),
+        Section("buckets", "Sizes", unless(bool(facts.buckets), "bucket", "No training sizes yet."), lambda: tables.buckets(facts)),
+        Section("regularization", "Regularization", unless(bool(facts.pairs), "regularize", "No regularization pictures."),
+                lambda: tables.twins(facts, album)),
+        Section("runs", "Runs", unless(bool(facts.runs), "flatten", "Nothing was run yet."), lambda: tables.runs(facts)),
+    )
+
+
+def _section(part: Section) -> Html:
+    inside = element("p", part.missing, class_="missing") if part.missing else part.body()
+    return element("section", element("h2", part.title), inside, id=part.id)
+
+
+def _heading(report: Report) -> Html:
+    facts = report.facts
+    last = max((run.started for run in facts.runs), default="")[:10]
+    words = [counted(facts.kept, "picture"), counted(len(facts.triggers), "trigger word"), last]
+    return element("header", element("p", "prep report", class_="over"), element("h1", report.title),
+                   element("p", " · ".join(word for word in words if word), class_="quiet"), class_="top")
+
+
+def _headline(report: Report) -> Html:
+    return element("div", _found_wrong(report.facts), _learned(report.learned), class_="headline")
+
+
+def _found_wrong(facts: Facts) -> Html:
+    counts = Counter(verdict.reason for verdict in facts.left_out)
+    most = max(counts.values(), default=1)
+    rows = [element("li", element("span", reason), meter(number / most, "wrong"), element("b", str(number)))
+            for reason, number in counts.most_common(TOP)]
+    rest = len(counts) - TOP
+    figure = element("p", element("b", str(len(facts.left_out))), element("small", f" of {counted(facts.files, 'file')} set aside"), class_="figure")
+    dropped, added = facts.actions.get("dropped", 0), facts.actions.get("added", 0)
+    words = f"{counted(dropped, 'tag')} dropped, {added} added, each with its reason." if facts.actions else ""
+    return element("article", element("h2", "What was found wrong"), figure, element("ul", *rows, class_="bars"),
+                   element("p", " ".join(filter(None, (f"And {counted(rest, 'other reason')}." if rest > 0 else "", words))), class_="quiet"),
+                   class_="card")
+
+
+def _learned(learned: Learned) -> Html:
+    found = learned.found()
+    title = element("h2", "What the adapter learned")
+    if found is None:
+        words = f"{counted(len(learned.samples), 'pair')} of pictures to look at; nothing was measured on them." if learned.samples \
+            else "No adapter was tried yet."
+        return element("article", title, element("p", words, class_="quiet"), class_="card")
+    figure = element("p", element("b", percent(found[0]), class_="was"), element("span", "→", class_="arrow"), element("b", percent(found[1]), class_="good"),
+                     element("small", " of the traits found, without the adapter and with it"), class_="figure")
+    rows = []
+    for word in learned.triggers():
+        share = learned.found(word)
+        if share is not None:
+            rows.append(element("li", element("span", word), element("span", meter(share[0], "before"), meter(share[1], "after")),
+                                element("b", percent(share[1]))))
+    return element("article", title, figure, element("ul", *rows, class_="bars"), class_="card")

@@ -1,0 +1,37 @@
+"""A small prepared set, made without running the stages before training."""
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import file_digest
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Image
+from train.miniature.examples import scenes
+from train.miniature.painter import paint
+from train.miniature.scenes import true_tags
+
+
+@pytest.fixture
+def prepared(tmp_path: Path):
+    """An open manifest with six pictures in two buckets, captions with the trigger Lumi, fractional multipliers."""
+    root = tmp_path / "set"
+    manifest = Manifest.open(root, create=True)
+    images, decisions = [], []
+    for index, scene in enumerate(scenes(6, seed=31)):
+        size = (64, 64) if index % 2 else (48, 80)
+        file = root / "images" / "Lumi" / f"{index} ✨ [x].png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        paint(scene).resize(size).save(file)
+        path = file.relative_to(root).as_posix()
+        images.append(Image(path, "Lumi", str(file), file_digest(file), file.stat().st_size, "copy"))
+        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
+        decisions += [Decision(path, "keep", True, "fine"), Decision(path, "bucket", bucket, "nearest aspect"),
+                      Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
+                      Decision(path, "multiplier", {"exact": 1.5, "repeat": 1}, "share")]
+    with manifest.transaction():
+        run = manifest.begin_run("test", {}, "")
+        manifest.put_images(images)
+        manifest.put_decisions(run, ("keep", "bucket", "caption", "multiplier"), decisions)
+        manifest.finish_run(run, {})
+    yield manifest
+    manifest.close()
