@@ -45,6 +45,7 @@ COMMANDS = (
           "Show which stages are up to date, and what each of them counted."),
     Entry("log", "pipeline.commands.log",
           "Show what ran, and what was decided about which picture and why."),
+    Entry("report", "pipeline.commands.report", "Write one HTML page that shows what was found, decided and learned."),
     Entry("demo", "pipeline.commands.demo",
           "Run everything on a miniature world, offline, in minutes."),
 )

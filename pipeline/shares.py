@@ -73,15 +73,16 @@ def multipliers(node: Node, counts: Mapping[str, int], min_repeat: float = 1.0, 
     """
     promised = shares(node)
     shown = min_repeat / min(promised[concept] / counts[concept] for concept in counts)
-    if max_repeat is None:
-        return {concept: promised[concept] * shown / counts[concept] for concept in counts}
+    free = {concept: promised[concept] * shown / counts[concept] for concept in counts}
+    if max_repeat is None or max(free.values()) <= max_repeat:
+        return free
 
     def at(total: float) -> dict[str, float]:
         amounts = _pour(node, total, max_repeat)
         return {concept: amounts[concept] / counts[concept] for concept in counts}
 
     low, high = 0.0, min(shown, max_repeat * sum(counts.values()))
-    for _ in range(200):
+    while high - low > EPSILON * high:
         middle = (low + high) / 2
         low, high = (low, middle) if min(at(middle).values()) >= min_repeat else (middle, high)
     return at(high)

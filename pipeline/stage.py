@@ -7,7 +7,6 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 - `measure(manifest, options, progress)`: measurements the plan is made from: slow, resumable, stored by content, and
   done for a preview too;
 - `missing(manifest, options) -> str`: why it must run although nothing it reads has changed, "" when it need not;
-- `missing(manifest) -> str`: what the last run made and is no longer there, "" when all of it is;
 - `work(manifest, options, progress) -> counts`: what is made after the plan is recorded (scores, pictures, adapters):
   slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes.
 """

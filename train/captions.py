@@ -3,7 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-SEPARATOR = ", "
+
+def tags_of(caption: str) -> list[str]:
+    """A caption's tags, whatever space stands around the commas."""
+    return [tag for part in caption.split(",") if (tag := part.strip())]
 
 
 def shown_caption(caption: str, draw: np.random.Generator, shuffle: bool, keep: int, dropout: float) -> str:
@@ -12,6 +15,6 @@ def shown_caption(caption: str, draw: np.random.Generator, shuffle: bool, keep: 
         return ""
     if not shuffle:
         return caption
-    tags = caption.split(SEPARATOR)
+    tags = tags_of(caption)
     head, rest = tags[:keep], tags[keep:]
-    return SEPARATOR.join(head + [rest[index] for index in draw.permutation(len(rest))])
+    return ", ".join(head + [rest[index] for index in draw.permutation(len(rest))])

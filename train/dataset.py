@@ -9,20 +9,29 @@ from pathlib import Path
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
 from pipeline.manifest import Manifest
+from pipeline.records import Decision
+from train.captions import tags_of
 from train.latents import Picture
 from train.sampler import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A kept picture with everything training needs; `twin` is its matched regularization picture."""
+    """A kept picture with everything training needs. `triggers` of the caption's first tags are trigger words; `twin`
+    is its matched regularization picture, whose caption may lack them."""
 
     entry: Entry
     concept: str
     picture: Picture
     caption: str
+    triggers: tuple[str, ...]
     twin: Picture | None
     twin_caption: str
+
+    def head(self, caption: str) -> int:
+        """How many of a caption's first tags are trigger words."""
+        tags = tags_of(caption)
+        return next((place for place, tag in enumerate(tags) if tag not in self.triggers), len(tags))
 
 
 def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
@@ -32,7 +41,7 @@ def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
         PrepError: the set is empty, or a stage before training has not run for all of them.
     """
     kept = manifest.kept()
-    decided = {field: manifest.decisions(field) for field in ("bucket", "caption", "multiplier", "twin")}
+    decided = {field: manifest.decisions(field) for field in ("bucket", "caption", "multiplier", "twin", "tags")}
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept picture", f"see why with: prep log {manifest.root}")
     for field, stage in (("bucket", "bucket"), ("caption", "curate"), ("multiplier", "balance")):
@@ -47,10 +56,15 @@ def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
         found.append(Example(
             entry=Entry(image.path, (width, height), decided["multiplier"][image.path].value["exact"]),
             concept=image.concept, picture=Picture(image.content, manifest.root / image.path, bucket),
-            caption=decided["caption"][image.path].value,
+            caption=decided["caption"][image.path].value, triggers=_triggers(decided["tags"].get(image.path)),
             twin=_twin_picture(manifest.root, twin.value, (width, height)) if twin else None,
             twin_caption=twin.value["caption"] if twin else ""))
     return tuple(found)
+
+
+def _triggers(row: Decision | None) -> tuple[str, ...]:
+    """The words that curation put in front, from its `tags` decision."""
+    return tuple(tag for tag, action, reason in row.value if (action, reason) == ("added", "trigger word")) if row else ()
 
 
 def _twin_picture(root: Path, twin: dict[str, str], size: tuple[int, int]) -> Picture:
@@ -66,7 +80,7 @@ def tag_frequency(found: tuple[Example, ...]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for example in found:
         tags = counts.setdefault(example.concept, {})
-        for tag in example.caption.split(", "):
+        for tag in tags_of(example.caption):
             tags[tag] = tags.get(tag, 0) + 1
     return counts
 
@@ -74,5 +88,5 @@ def tag_frequency(found: tuple[Example, ...]) -> dict[str, dict[str, int]]:
 def dataset_digest(found: tuple[Example, ...]) -> str:
     """A hash of everything about the examples that training depends on."""
     rows = [[example.entry.key, example.entry.multiplier, example.picture.content, example.picture.bucket, example.caption,
-             example.twin.content if example.twin else None, example.twin_caption] for example in found]
+             example.triggers, example.twin.content if example.twin else None, example.twin_caption] for example in found]
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()

@@ -134,7 +134,8 @@ class Trainer:
     def _captions(self, batch: Batch, keyed: list[tuple[str, int, int, int, str]], twins: list[int]) -> list[str]:
         """Each picture's caption as shown now; a twin's is shuffled by the same draw."""
         def shown(text: str, row: int) -> str:
-            return shown_caption(text, rng(*keyed[row], "caption"), self.recipe.shuffle_tags, self.recipe.keep_tags, self.recipe.caption_dropout)
+            keep = batch.examples[row].head(text) if self.recipe.keep_tags is None else self.recipe.keep_tags
+            return shown_caption(text, rng(*keyed[row], "caption"), self.recipe.shuffle_tags, keep, self.recipe.caption_dropout)
 
         own = [shown(example.caption, row) for row, example in enumerate(batch.examples)]
         return own + [shown(batch.examples[row].twin_caption, row) for row in twins]

@@ -34,7 +34,7 @@ def adapter_metadata(recipe: Recipe, *, v2: bool, v_prediction: bool, steps: int
         "ss_lr_scheduler": recipe.scheduler, "ss_optimizer": "torch.optim.AdamW", "ss_seed": recipe.seed,
         "ss_batch_size_per_device": recipe.batch_size, "ss_clip_skip": recipe.clip_skip, "ss_min_snr_gamma": recipe.min_snr_gamma,
         "ss_prior_loss_weight": recipe.prior_loss_weight, "ss_num_train_images": images, "ss_num_reg_images": twins,
-        "ss_mixed_precision": recipe.mixed_precision, "ss_shuffle_caption": recipe.shuffle_tags, "ss_keep_tokens": recipe.keep_tags,
+        "ss_mixed_precision": recipe.mixed_precision, "ss_shuffle_caption": recipe.shuffle_tags, "ss_keep_tokens": 1 if recipe.keep_tags is None else recipe.keep_tags,
         "ss_tag_frequency": frequency, "ss_bucket_info": {"buckets": sizes},
         "modelspec.sai_model_spec": "1.0.0", "modelspec.architecture": "stable-diffusion-v2-512/lora" if v2 else "stable-diffusion-v1/lora",
         "modelspec.implementation": "diffusers", "modelspec.title": recipe.name, "modelspec.trigger_phrase": ", ".join(triggers),

@@ -51,8 +51,8 @@ class Recipe:
     """Cap on the signal-to-noise weight (Min-SNR, 5 in the paper); none weighs all timesteps alike."""
     shuffle_tags: bool = True
     """Shuffle a caption's tags each time it is shown, but for the first ones."""
-    keep_tags: int = 1
-    """How many tags stay in front when shuffling: the trigger words."""
+    keep_tags: int | None = None
+    """How many tags stay in front when shuffling; each caption's trigger words if not given."""
     caption_dropout: float = 0.0
     """Share of showings with an empty caption."""
     clip_skip: int = 1
@@ -77,7 +77,7 @@ class Recipe:
                   ("learning_rate", self.learning_rate > 0, "above 0"), ("text_learning_rate", self.text_learning_rate > 0, "above 0"),
                   ("batch_size", self.batch_size >= 1, "at least 1"), ("epochs", self.epochs >= 1, "at least 1"),
                   ("steps", self.steps is None or self.steps >= 1, "at least 1"), ("accumulate", self.accumulate >= 1, "at least 1"),
-                  ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"), ("keep_tags", self.keep_tags >= 0, "0 or more"),
+                  ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"), ("keep_tags", self.keep_tags is None or self.keep_tags >= 0, "0 or more"),
                   ("min_snr_gamma", self.min_snr_gamma is None or self.min_snr_gamma > 0, "above 0"),
                   ("caption_dropout", 0 <= self.caption_dropout <= 1, "from 0 to 1"), ("clip_skip", self.clip_skip >= 1, "at least 1"),
                   ("max_grad_norm", self.max_grad_norm >= 0, "0 or more"), ("state_every", self.state_every >= 1, "at least 1"),

@@ -70,7 +70,7 @@ def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: 
     metadata = adapter_metadata(
         recipe, v2=base.text_encoder.config.hidden_size == 1024, v_prediction=base.prediction == "v_prediction", steps=steps,
         epochs=recipe.epochs, images=len(found), twins=sum(example.twin is not None for example in found), buckets=dict(buckets),
-        frequency=tag_frequency(found), base_digest=base.digest, triggers=list(dict.fromkeys(example.caption.split(", ")[0] for example in found)))
+        frequency=tag_frequency(found), base_digest=base.digest, triggers=list(dict.fromkeys(word for example in found for word in example.triggers)))
     file = adapter_file(manifest.root, recipe.name)
     write_adapter(file, adapter.tensors(DTYPES[recipe.save_precision]), metadata)
     write_text(folder / "recipe.json", json.dumps(asdict(recipe), indent=2, ensure_ascii=False) + "\n")

@@ -23,14 +23,11 @@ def _card(word: str, trigger: Trigger | None, learned: Learned, album: Album) ->
     score: Html | str = ""
     if found is not None:
         score = element("p", element("b", percent(found[0])), " → ", element("b", percent(found[1]), class_="good"),
-                        element("small", " of her traits found"), class_="score")
+                        element("small", " of its traits found"), class_="score")
     head = element("header", element("h3", word), score)
-    groups = []
-    for prompt in prompts:
-        pairs = [_pair(sample, album) for sample in samples if sample.prompt == prompt]
-        groups.append(join(element("p", element("span", "prompt", class_="label"), element("code", prompt), class_="prompt"),
-                           element("div", *pairs, class_="pairs")))
-    return element("article", head, _references(trigger, album), *groups, class_="card trigger")
+    shared = element("p", element("span", "prompt", class_="label"), element("code", prompts[0])) if len(prompts) == 1 else ""
+    pairs = element("div", *(_pair(sample, album, len(prompts) > 1) for sample in samples), class_="pairs")
+    return element("article", head, _references(trigger, album), shared, pairs, class_="card trigger")
 
 
 def _references(trigger: Trigger | None, album: Album) -> Html | str:
@@ -41,13 +38,16 @@ def _references(trigger: Trigger | None, album: Album) -> Html | str:
                    element("div", *shown, class_="strip"), class_="references")
 
 
-def _pair(sample: SampleGrid, album: Album) -> Html:
+def _pair(sample: SampleGrid, album: Album, with_prompt: bool) -> Html:
     sides = []
-    for label, file, found in (("base model", sample.base_path, sample.found_before), ("adapter", sample.adapter_path, sample.found_after)):
+    for label, file, found in (("base model", sample.base_path, sample.found_before),
+                               ("adapter", sample.adapter_path, sample.found_after)):
         figure: Html | str = join(" ", element("b", percent(found))) if found is not None else ""
         sides.append(element("figure", album.sample(file, f"{label}, seed {sample.seed}: {sample.prompt}"),
                              element("figcaption", label, figure), class_="with" if label == "adapter" else "without"))
-    return element("div", element("div", *sides, class_="two"), element("p", f"seed {sample.seed}", class_="seed"), class_="pair")
+    prompt = join(element("code", sample.prompt), " · ") if with_prompt else ""
+    return element("div", element("div", *sides, class_="two"), element("p", prompt, f"seed {sample.seed}", class_="seed"),
+                   class_="pair")
 
 
 def measured(learned: Learned) -> Html:
@@ -63,9 +63,10 @@ def _measured_card(word: str, traits: list[TraitShare], learned: Learned) -> Htm
     found = learned.found(word)
     if found is None:
         return ""
-    rows = [row(trait.trait, _two_meters(trait.before, trait.after), percent(trait.before), percent(trait.after), numbers=(2, 3))
-            for trait in traits]
-    rows.append(row("all together", _two_meters(*found), percent(found[0]), percent(found[1]), numbers=(2, 3), class_="sum"))
+    rows = [row(trait.trait, _two_meters(trait.before, trait.after), percent(trait.before), percent(trait.after),
+                numbers=(2, 3)) for trait in traits]
+    rows.append(row("all together", _two_meters(*found), percent(found[0]), percent(found[1]), numbers=(2, 3),
+                    class_="sum"))
     return element("article", element("h3", word), table(("trait", "", "base", "adapter"), rows, (2, 3), "measured"), class_="card")
 
 

@@ -12,7 +12,7 @@ class Html(str):
     __slots__ = ()
 
 
-def element(name: str, *inside: str, **attributes: str | int | None) -> Html:
+def element(name: str, /, *inside: str, **attributes: str | int | None) -> Html:
     """One element. `class_` gives class, `data_x` data-x; an attribute that is None is left out."""
     written = "".join(f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
                       for key, value in attributes.items() if value is not None)

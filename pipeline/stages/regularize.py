@@ -95,11 +95,11 @@ def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
     """The caption as it is, or without the tags that were added as trigger words."""
     if trigger == "keep":
         return caption
-    triggers = {tag for tag, action, reason in tags if action == "added" and "trigger" in reason}
-    return ", ".join(tag for tag in caption.split(", ") if tag not in triggers)
+    triggers = {tag for tag, action, reason in tags if (action, reason) == ("added", "trigger word")}
+    return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in triggers)
 
 
-def missing(manifest: Manifest) -> str:
+def missing(manifest: Manifest, options: Options) -> str:
     """Twins that are gone."""
     gone = [row.value["path"] for row in manifest.decisions("twin").values() if not (manifest.root / row.value["path"]).is_file()]
     return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""

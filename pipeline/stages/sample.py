@@ -86,16 +86,13 @@ def chosen_prompts(manifest: Manifest, options: Options) -> tuple[str, ...]:
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:
     """Every trigger word that curation put into captions, by name."""
     found = {tag for row in manifest.decisions("tags").values() for tag, action, reason in row.value
-             if action == "added" and "trigger" in reason}
+             if (action, reason) == ("added", "trigger word")}
     return tuple(sorted(found))
 
 
-def missing(manifest: Manifest) -> str:
+def missing(manifest: Manifest, options: Options) -> str:
     """Pictures that are gone."""
-    run = manifest.last_run(NAME)
-    if run is None:
-        return ""
-    listing = sample_folder(manifest, run.options["name"]) / LISTING
+    listing = sample_folder(manifest, options.name) / LISTING
     if not listing.is_file():
         return f"{LISTING} is not there"
     rows = json.loads(listing.read_text(encoding="utf-8"))

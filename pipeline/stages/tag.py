@@ -60,8 +60,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         tagger = identity(options.model)
     contents = {image.content for image in manifest.kept()}
     missing = len(contents - manifest.scored(tagger.id))
-    clash = runtime_clash()
-    notes = [f"{clash[0]}; mend it with: {clash[1]}"] if clash else []
+    notes = _clash()
     if not contents:
         notes.append("the set has no kept pictures")
     return Plan(NAME, (), notes=tuple(notes),
@@ -95,7 +94,8 @@ def identity(model: str) -> Tagger:
 def _score(manifest: Manifest, engine: OnnxTagger, tagger: Tagger, todo: Mapping[str, str], options: Options,
            progress: Progress) -> Mapping[str, int]:
     for warning in engine.session.warnings:
-        log.warning(warning)
+        if warning not in _clash():
+            log.warning(warning)
     with manifest.transaction():
         manifest.put_tagger(replace(tagger, provider=engine.session.provider,
                                     categories={label.name: label.category for label in engine.labels}))
@@ -116,6 +116,12 @@ def _score(manifest: Manifest, engine: OnnxTagger, tagger: Tagger, todo: Mapping
             done += len(batch)
             progress(f"scoring with {tagger.name} on {provider}", done, len(todo))
     return counts
+
+
+def _clash() -> list[str]:
+    """The warning that several ONNX Runtime packages are installed, in a list that is empty when all is well."""
+    clash = runtime_clash()
+    return [f"{clash[0]}; mend it with: {clash[1]}"] if clash else []
 
 
 @contextlib.contextmanager

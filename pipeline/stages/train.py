@@ -37,11 +37,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     return Plan(NAME, (), counts=counts, notes=tuple(notes))
 
 
-def missing(manifest: Manifest) -> str:
+def missing(manifest: Manifest, options: Options) -> str:
     """The adapter, if it is gone."""
-    run = manifest.last_run(NAME)
-    file = manifest.root / "runs" / run.options["name"] / f"{run.options['name']}.safetensors" if run else None
-    return "" if file is None or file.is_file() else f"{file} is not there"
+    file = manifest.root / "runs" / options.name / f"{options.name}.safetensors"
+    return "" if file.is_file() else f"{file} is not there"
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:

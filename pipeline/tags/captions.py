@@ -30,7 +30,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is known of one picture beside its scores: trigger words, persons (None: unknown), tags by folder, rating."""
+    """What is known of one picture beside its tags; `people` is None where nothing tells, `media` comes by folder."""
 
     triggers: tuple[str, ...]
     people: int | None

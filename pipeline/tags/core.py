@@ -27,8 +27,8 @@ _EXACT = frozenset({
 _NO_TRAITS = frozenset({
     "closed eyes", "half-closed eyes", "rolling eyes", "covered eyes", "wide-eyed", "one eye closed", "narrowed eyes",
     "empty eyes", "heart-shaped eyes", "crying with eyes open", "glowing eyes", "wet hair", "messy hair",
-    "floating hair", "hair down", "hair up", "bed hair", "fake animal ears", "fake tail", "unworn hat", "unworn headwear", "shiny skin",
-    "shiny hair", "pubic hair", "hat removed", "wet skin", "covering own eyes"})
+    "floating hair", "hair down", "hair up", "bed hair", "fake animal ears", "fake tail", "unworn hat",
+    "unworn headwear", "shiny skin", "shiny hair", "pubic hair", "hat removed", "wet skin", "covering own eyes"})
 _ACTS = ("hand hands playing adjusting holding tucking brushing grabbing touching covering own another's "
          "pulling tying no removing unworn on")
 _HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())

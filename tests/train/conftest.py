@@ -27,11 +27,12 @@ def prepared(tmp_path: Path):
         bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
         decisions += [Decision(path, "keep", True, "fine"), Decision(path, "bucket", bucket, "nearest aspect"),
                       Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
+                      Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
                       Decision(path, "multiplier", {"exact": 1.5, "repeat": 1}, "share")]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")
         manifest.put_images(images)
-        manifest.put_decisions(run, ("keep", "bucket", "caption", "multiplier"), decisions)
+        manifest.put_decisions(run, ("keep", "bucket", "caption", "tags", "multiplier"), decisions)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()

@@ -91,10 +91,10 @@ def test_twins_are_sampled_once_marked_and_trained_beside_their_pictures(prepare
     plan = regularize.plan(prepared, options)
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}, ""), plan.fields, plan.decisions)
-    assert regularize.missing(prepared).startswith("6 twins are not there")
+    assert regularize.missing(prepared, options).startswith("6 twins are not there")
     assert regularize.work(prepared, options, quiet) == {"pictures made": 6, "pictures already there": 0}
     assert regularize.work(prepared, options, quiet) == {"pictures made": 0, "pictures already there": 6}
-    assert regularize.missing(prepared) == ""
+    assert regularize.missing(prepared, options) == ""
     assert regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["pictures made"] == 6
     found = examples(prepared, twins=True)
     assert all(example.twin and example.twin.size == example.picture.size and example.twin_caption == example.caption for example in found)
@@ -105,7 +105,7 @@ def test_twins_are_sampled_once_marked_and_trained_beside_their_pictures(prepare
 
 
 def test_a_twin_without_the_trigger_leaves_the_added_words_out():
-    tags = [["Lumi", "added", "trigger word of the folder"], ["smile", "kept", "score 0.9"]]
+    tags = [["Lumi", "added", "trigger word"], ["smile", "kept", "score 0.9"]]
     assert regularize.twin_caption("Lumi, 1girl, smile", tags, "remove") == "1girl, smile"
     assert regularize.twin_caption("Lumi, 1girl, smile", tags, "keep") == "Lumi, 1girl, smile"
 

@@ -1,0 +1,177 @@
+"""Run everything on a miniature world, offline, in minutes."""
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import console
+from pipeline.commands import run
+from pipeline.files import write_text
+from pipeline.manifest import Manifest
+from pipeline.trial import Question, Shown, averages, shown
+
+OTHER_OUTFITS = {"Lumi": "green hoodie", "Oriel": "black kimono", "Pernille": "yellow dress", "Quill": "white serafuku"}
+"""What each character is asked to wear instead of her usual clothes."""
+THRESHOLD = 0.5
+
+
+@click.command(short_help="Run everything on a miniature world, offline, in minutes.")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("prep-demo"))
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the painted folders.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(folder: Path, seed: int, as_json: bool) -> None:
+    """Run everything on a miniature world, offline, in minutes.
+
+    Paints folders of pictures as people have them, with four characters the base model does not know, into
+    FOLDER/pictures; prepares them, trains an adapter and samples with it in FOLDER/set; measures what was learned; and
+    writes one page, FOLDER/set/reports/report.html. Stopped and started again, it goes on where it was.
+    """
+    begun = time.monotonic()
+    truth = paint(folder / "pictures", seed)
+    questions = ask()
+    settings = write_settings(folder / "set", questions)
+    assert run.command.callback is not None
+    run.command.callback(file_or_set=settings, until=None, dry_run=False, as_json=False)
+    with Manifest.open(folder / "set") as manifest:
+        rows = measure(manifest, questions)
+        faults = hold_against_truth(manifest, folder / "pictures", truth)
+        page = write_page(manifest)
+    result = summary(rows, faults, page, time.monotonic() - begun)
+    console.print_json(result) if as_json else show(result)
+
+
+def paint(pictures: Path, seed: int) -> tuple[Any, ...]:
+    """Paint the source tree, or paint it again elsewhere to know the truth about one that is there."""
+    from train.miniature.source_tree import paint_source_tree
+
+    painting = pictures.with_name(f".painting-{seed}")
+    shutil.rmtree(painting, ignore_errors=True)
+    truth = paint_source_tree(painting, seed)
+    if pictures.exists():
+        shutil.rmtree(painting)
+    else:
+        pictures.parent.mkdir(parents=True, exist_ok=True)
+        painting.rename(pictures)
+    return truth
+
+
+def ask() -> tuple[Question, ...]:
+    """For every character: `1girl, TRIGGER`, where her traits are wanted, and the same in other clothes."""
+    from train.miniature.scenes import CHARACTERS
+
+    questions = []
+    for trigger, girl in CHARACTERS.items():
+        outfit = OTHER_OUTFITS[trigger]
+        questions.append(Question(trigger, f"1girl, {trigger}", girl.traits()))
+        questions.append(Question(trigger, f"1girl, {trigger}, {outfit}", (*girl.traits(), outfit)))
+    return tuple(questions)
+
+
+def write_settings(root: Path, questions: Sequence[Question]) -> Path:
+    """Put the demo's prep.toml into the set, unless one is there already (a person may have changed it)."""
+    file = root / "prep.toml"
+    if not file.exists():
+        text = (resources.files("pipeline.commands") / "demo.toml").read_text(encoding="utf-8")
+        prompts = "prompts = " + json.dumps([question.prompt for question in questions]) + "\n"
+        write_text(file, text + prompts)
+    return file
+
+
+def measure(manifest: Manifest, questions: Sequence[Question]) -> tuple[Shown, ...]:
+    """Score the samples, and write what was found into their listing, where the page reads it."""
+    from pipeline.stages.sample import LISTING, sample_folder
+
+    listing = sample_folder(manifest, "adapter") / LISTING
+    rows = shown(manifest.root, listing, questions, "miniature", THRESHOLD)
+    found = {(row.question.prompt, row.seed): row for row in rows}
+    entries = json.loads(listing.read_text(encoding="utf-8"))
+    for entry in entries:
+        row = found.get((entry["prompt"], entry["seed"]))
+        if row is not None:
+            entry |= {"found_before": round(row.found_base, 4), "found_after": round(row.found_adapter, 4)}
+    write_text(listing, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What was planted in the folders against what was found: kinds of mess → (planted, found), and good pictures lost."""
+
+    kinds: dict[str, tuple[int, int]]
+    good: int
+    lost: tuple[str, ...]
+
+
+def hold_against_truth(manifest: Manifest, pictures: Path, truth: Sequence[Any]) -> Faults:
+    """Compare what was left out, and why, with what the painter says is wrong with each file."""
+    from train.miniature.source_tree import ANIMATED, SIDECAR
+
+    placed = {Path(source): row.value for source, row in manifest.decisions("placed").items()}
+    keep = {path: bool(row.value) for path, row in manifest.decisions("keep").items()}
+    kinds: dict[str, tuple[int, int]] = {}
+    lost = []
+    for row in truth:
+        path = placed.get((pictures / row.path).resolve())
+        kept = path is not None and keep.get(path, False)
+        if row.mess == SIDECAR:
+            continue
+        if row.sound or row.mess == ANIMATED:
+            lost += [] if kept else [row.path]
+        else:
+            planted, found = kinds.get(row.mess, (0, 0))
+            copied = any(twin.path == row.original and not keep.get(placed.get((pictures / twin.path).resolve()) or "", True) for twin in truth)
+            kinds[row.mess] = (planted + 1, found + (not kept or copied))
+            if copied and kept:
+                lost = [path for path in lost if path != row.original]
+    return Faults(kinds, sum(row.sound for row in truth), tuple(lost))
+
+
+def write_page(manifest: Manifest) -> Path:
+    from pipeline.report.page import write_report
+
+    return write_report(manifest, manifest.root / "reports" / "report.html")
+
+
+def summary(rows: Sequence[Shown], faults: Faults, page: Path, seconds: float) -> dict[str, Any]:
+    """Everything the demo measured, as one document."""
+    def share(chosen: list[Shown]) -> dict[str, float]:
+        base, adapter = averages(chosen)
+        return {"before": round(base, 3), "after": round(adapter, 3)}
+
+    triggers = list(dict.fromkeys(row.question.trigger for row in rows))
+    plain = {trigger: [row for row in rows if row.question.prompt == f"1girl, {trigger}"] for trigger in triggers}
+    dressed = {trigger: [row for row in rows if row.question.trigger == trigger and row not in plain[trigger]] for trigger in triggers}
+    return {
+        "faults": {kind: {"planted": planted, "found": found} for kind, (planted, found) in sorted(faults.kinds.items())},
+        "good pictures": faults.good, "good pictures lost": list(faults.lost),
+        "traits": {trigger: share(plain[trigger]) for trigger in triggers} | {"all": share([row for part in plain.values() for row in part])},
+        "other outfit": {trigger: share(dressed[trigger]) for trigger in triggers} | {"all": share([row for part in dressed.values() for row in part])},
+        "outfits": {trigger: OTHER_OUTFITS[trigger] for trigger in triggers},
+        "page": str(page.resolve()), "seconds": round(seconds)}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The summary for people, on stdout."""
+    planted = sum(row["planted"] for row in result["faults"].values())
+    found = sum(row["found"] for row in result["faults"].values())
+    click.echo(f"\nThe folders held {result['good pictures']} good pictures and {planted} spoiled or repeated files; "
+               f"prep left out {found} of the {planted}" + _lost(result["good pictures lost"]) + "\n")
+    click.echo("How many of a character's traits the tagger finds in pictures of her, before and after training:\n")
+    console.print_table([{
+        "trigger": trigger, "“1girl, TRIGGER”": f"{row['before']:.0%} → {row['after']:.0%}",
+        "in other clothes": f"{result['other outfit'][trigger]['before']:.0%} → {result['other outfit'][trigger]['after']:.0%}",
+        "clothes asked for": result["outfits"].get(trigger, "")} for trigger, row in result["traits"].items()])
+    minutes, seconds = divmod(result["seconds"], 60)
+    click.echo(f"\nAll of it took {minutes} min {seconds} s. The page to look at: {result['page']}")
+
+
+def _lost(names: list[str]) -> str:
+    return f", and {len(names)} good ones, such as {names[0]}." if names else " and none of the good ones."

@@ -1,0 +1,35 @@
+"""Painted pictures, and sets made from them, for the tests beside this file."""
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.manifest import Manifest
+from pipeline.stage import Outcome, run_stage
+from pipeline.stages import flatten
+from train.miniature.painter import paint
+from train.miniature.scenes import CHARACTERS, random_scene
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def painted(seed: int, scale: float = 1.0) -> Image.Image:
+    """A painted character, another one for every seed."""
+    names = sorted(CHARACTERS)
+    scene = random_scene(np.random.default_rng(seed))
+    return paint(replace(scene, girls=(CHARACTERS[names[seed % len(names)]],)), scale)
+
+
+def save(picture: Image.Image, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return path
+
+
+def run_flatten(manifest: Manifest, *sources: Path, **options: bool) -> Outcome:
+    return run_stage(manifest, flatten, flatten.Options(sources=sources, **options), quiet)
