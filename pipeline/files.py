@@ -14,7 +14,7 @@ from pathlib import Path
 def replacing(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; when the block ends well it replaces the target in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".prep-", suffix=target.suffix)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".prep-", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
     try:

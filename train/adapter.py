@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -84,17 +85,20 @@ class Adapter(nn.Module):
             module = LoConModule(name, layer, lora_dim=rank, alpha=float(alpha), bypass_mode=True)
         self.layers[name] = module.float()
 
+    def _hooks(self) -> list[Any]:
+        return list(self.layers.values())
+
     def hang(self) -> None:
-        for module in self.layers.values():
+        for module in self._hooks():
             module.apply_to()
 
     def take_off(self) -> None:
-        for module in self.layers.values():
+        for module in self._hooks():
             module.restore()
 
     def set_strength(self, strength: float) -> None:
         """0 is the base model, 1 the adapter as trained."""
-        for module in self.layers.values():
+        for module in self._hooks():
             module.multiplier = strength
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:

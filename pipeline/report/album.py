@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from pathlib import Path
 
 from PIL import Image
@@ -13,8 +14,9 @@ from pipeline.report.markup import Html, element
 THUMBNAIL_SIDE = 160
 PIXEL_ART_SIDE = 96
 """A picture whose longer side has at most this many pixels is shown enlarged, every pixel a crisp square."""
-SHOWN_SIDE = 208
 SAMPLE_SIDE = 512
+SHOWN_SIDE = 192
+"""Side of the square whose area a generated picture is shown in, about; pixel art is enlarged by a whole number."""
 
 
 class Album:
@@ -25,19 +27,21 @@ class Album:
 
     def thumbnail(self, file: Path | None, name: str) -> Html:
         """A picture at most 160 pixels large, or a box that says there is nothing to show."""
-        return self._element(file, name, THUMBNAIL_SIDE, None)
+        return self._element(file, name, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
     def sample(self, file: Path | None, name: str) -> Html:
         """A generated picture as it is; small ones are enlarged by a whole number."""
         return self._element(file, name, SAMPLE_SIDE, SHOWN_SIDE)
 
-    def _element(self, file: Path | None, name: str, side: int, shown: int | None) -> Html:
+    def _element(self, file: Path | None, name: str, side: int, shown: int) -> Html:
         found = self._encoded(file, side) if file else None
         if found is None:
-            return element("span", "nothing to show", class_="nothing", title=name)
+            words = "text file" if Path(name).suffix.lower() == ".txt" else "nothing to show"
+            return element("span", words, class_="nothing", title=name)
         url, (width, height) = found
         crisp = max(width, height) <= PIXEL_ART_SIDE
-        factor = max(1, (shown or side) // max(width, height)) if crisp else min(1.0, (shown or side) / max(width, height))
+        wanted = shown / math.sqrt(width * height)
+        factor = max(1, round(wanted)) if crisp else min(1.0, wanted if side == SAMPLE_SIDE else 1.0)
         return element("img", src=url, alt=name, title=name, width=round(width * factor), height=round(height * factor),
                        loading="lazy", class_="crisp" if crisp else None)
 

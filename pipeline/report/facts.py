@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image
 
-ABSORBED = re.compile(r"absorb|trigger|core\b|defin", re.IGNORECASE)
+ABSORBED = re.compile(r"absorb|trigger|\bcore\b|defin", re.IGNORECASE)
 """Words in the reason of a dropped tag that say its meaning went into the trigger word."""
 ORDINARY = ("good", "placed")
 CURATED_PER_CONCEPT = 2
@@ -99,7 +99,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A picture and its regularization twin."""
+    """A picture and its regularization twin, which may not be made yet."""
 
     name: str
     file: Path
@@ -154,7 +154,8 @@ def collect(manifest: Manifest) -> Facts:
     """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
     names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "twin")
     human = {path: text for path, (_, _, text) in manifest.captions().items() if text is not None}
-    decided = Decided(manifest.root, manifest.images(), manifest.kept(), {name: manifest.decisions(name) for name in names}, human)
+    fields = {name: manifest.decisions(name) for name in names}
+    decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
     left_out, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
@@ -191,7 +192,7 @@ def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]
 
 def _by_reason(found: list[Verdict]) -> tuple[Verdict, ...]:
     counts = Counter(verdict.reason for verdict in found)
-    return tuple(sorted(found, key=lambda verdict: (-counts[verdict.reason], verdict.reason, verdict.concept, verdict.name)))
+    return tuple(sorted(found, key=lambda each: (-counts[each.reason], each.reason, each.concept, each.name)))
 
 
 def _keeper(decision: Decision, kept: set[str]) -> str:
@@ -216,8 +217,9 @@ def _curated(decided: Decided) -> tuple[Curated, ...]:
         row, caption = decided.fields["tags"].get(image.path), decided.fields["caption"].get(image.path)
         if row is not None:
             text = decided.human.get(image.path, caption.value if caption else "")
-            found[image.concept].append(Curated(Path(image.path).name, decided.root / image.path, image.concept,
-                                                tuple(TagStep(*step) for step in row.value), text, image.path in decided.human))
+            steps = tuple(TagStep(*step) for step in row.value)
+            found[image.concept].append(Curated(Path(image.path).name, decided.root / image.path, image.concept, steps,
+                                                text, image.path in decided.human))
     chosen = []
     for concept in sorted(found):
         changes = sorted(found[concept], key=lambda each: -sum(step.action != "kept" for step in each.steps))
@@ -229,12 +231,16 @@ def _triggers(decided: Decided) -> tuple[Trigger, ...]:
     """Trigger words are the tags that were added as such."""
     carried: dict[str, list[Image]] = defaultdict(list)
     for image in decided.kept:
-        row = decided.fields["tags"].get(image.path)
-        for tag, action, reason in row.value if row else ():
-            if action == "added" and "trigger" in reason:
-                carried[tag].append(image)
+        for word in _added(decided, image):
+            carried[word].append(image)
     found = [_trigger(decided, word, images) for word, images in carried.items()]
     return tuple(sorted(found, key=lambda trigger: (-trigger.pictures, trigger.word)))
+
+
+def _added(decided: Decided, image: Image) -> list[str]:
+    """The trigger words of a picture."""
+    row = decided.fields["tags"].get(image.path)
+    return [tag for tag, action, reason in row.value if action == "added" and "trigger" in reason] if row else []
 
 
 def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
@@ -245,7 +251,8 @@ def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
             if action == "dropped" and ABSORBED.search(reason):
                 absorbed[tag] += 1
                 reasons.setdefault(tag, reason)
-    spread = images[::max(1, len(images) // REFERENCES)][:REFERENCES]
+    alone = [image for image in images if _added(decided, image) == [word]] or images
+    spread = alone[::max(1, len(alone) // REFERENCES)][:REFERENCES]
     return Trigger(word, len(images), tuple(sorted({image.concept for image in images})),
                    tuple((Path(image.path).name, decided.root / image.path) for image in spread),
                    tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()))
@@ -281,7 +288,7 @@ def _buckets(decided: Decided) -> tuple[Bucket, ...]:
 
 
 def _pairs(decided: Decided) -> tuple[Pair, ...]:
-    """Pairs whose twin is there, taken in turn from every concept."""
+    """Every pair, taken in turn from every concept."""
     found: dict[str, list[Pair]] = defaultdict(list)
     for image in decided.kept:
         row, caption = decided.fields["twin"].get(image.path), decided.fields["caption"].get(image.path)
@@ -289,9 +296,11 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
             continue
         value = row.value if isinstance(row.value, dict) else {"path": row.value}
         text = value.get("caption", caption.value if caption else "")
-        found[image.concept].append(Pair(Path(image.path).name, decided.root / image.path, decided.root / value["path"], text))
+        twin = decided.root / value["path"]
+        found[image.concept].append(Pair(Path(image.path).name, decided.root / image.path, twin, text))
     longest = max(map(len, found.values()), default=0)
-    return tuple(found[concept][place] for place in range(longest) for concept in sorted(found) if place < len(found[concept]))
+    return tuple(found[concept][place] for place in range(longest) for concept in sorted(found)
+                 if place < len(found[concept]))
 
 
 def _run(stage: str, started: str, finished: str, counts: Mapping[str, int], options: Mapping[str, Any]) -> StageRun:

@@ -25,7 +25,9 @@ def _card(word: str, trigger: Trigger | None, learned: Learned, album: Album) ->
         score = element("p", element("b", percent(found[0])), " → ", element("b", percent(found[1]), class_="good"),
                         element("small", " of its traits found"), class_="score")
     head = element("header", element("h3", word), score)
-    shared = element("p", element("span", "prompt", class_="label"), element("code", prompts[0])) if len(prompts) == 1 else ""
+    shared: Html | str = ""
+    if len(prompts) == 1:
+        shared = element("p", element("span", "prompt", class_="label"), element("code", prompts[0]))
     pairs = element("div", *(_pair(sample, album, len(prompts) > 1) for sample in samples), class_="pairs")
     return element("article", head, _references(trigger, album), shared, pairs, class_="card trigger")
 
@@ -56,7 +58,7 @@ def measured(learned: Learned) -> Html:
              for word in learned.triggers()]
     intro = element("p", "A tagger looked for each trait in pictures painted from the trigger word alone. The word for the "
                          "trait is not in the prompt: what is found, the trigger word brought along.", class_="lead")
-    return join(intro, element("div", *(card for card in cards if card), class_="columns"))
+    return join(intro, element("div", *(card for card in cards if card), class_="columns narrow"))
 
 
 def _measured_card(word: str, traits: list[TraitShare], learned: Learned) -> Html | str:

@@ -31,7 +31,13 @@ def percent(share: float) -> str:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}".replace(",", "\u202f")
+    """1 picture, 2 pictures, 1 200 pictures."""
+    return f"{grouped(number)} {noun if number == 1 else plural or noun + 's'}"
+
+
+def grouped(number: float) -> str:
+    """A whole number with its thousands set apart."""
+    return f"{number:,.0f}".replace(",", "\u202f")
 
 
 def meter(share: float, kind: str = "") -> Html:
@@ -42,7 +48,8 @@ def meter(share: float, kind: str = "") -> Html:
 
 def table(heads: tuple[str, ...], rows: list[Html], numbers: tuple[int, ...] = (), class_: str | None = None) -> Html:
     """A table that scrolls sideways where it does not fit; `numbers` are the columns set flush right."""
-    head = element("tr", *(element("th", head, class_="number" if place in numbers else None) for place, head in enumerate(heads)))
+    head = element("tr", *(element("th", head, class_="number" if place in numbers else None)
+                           for place, head in enumerate(heads)))
     body = element("table", element("thead", head), element("tbody", *rows), class_=class_)
     return element("div", body, class_="scroll")
 

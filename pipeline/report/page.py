@@ -13,7 +13,7 @@ from pipeline.report import learned as grid
 from pipeline.report import sections, tables
 from pipeline.report.album import Album
 from pipeline.report.facts import Facts, collect
-from pipeline.report.markup import Html, counted, element, join, meter, percent
+from pipeline.report.markup import Html, counted, element, grouped, join, meter, percent
 from pipeline.report.samples import Learned, read_samples
 
 TOP = 6
@@ -57,35 +57,41 @@ def render(report: Report) -> str:
     """The page as one text; all pictures are inside it."""
     parts = _sections(report, Album())
     style = Html(resources.files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8"))
-    head = element("head", element("meta", charset="utf-8"), element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+    head = element("head", element("meta", charset="utf-8"),
+                   element("meta", name="viewport", content="width=device-width, initial-scale=1"),
                    element("title", f"{report.title} · prep"), element("style", style))
-    contents = element("nav", *(element("a", part.title, href=f"#{part.id}", class_="empty" if part.missing else None) for part in parts),
-                       aria_label="Contents")
-    body = element("body", element("main", _heading(report), _headline(report), contents, *(_section(part) for part in parts),
-                                   element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")))
+    links = [element("a", part.title, href=f"#{part.id}", class_="empty" if part.missing else None) for part in parts]
+    footer = element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")
+    body = element("body", element("main", _heading(report), _headline(report), element("nav", *links, aria_label="Contents"),
+                                   *(_section(part) for part in parts), footer))
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
 
 def _sections(report: Report, album: Album) -> tuple[Section, ...]:
     facts, learned, root = report.facts, report.learned, report.place
-    grids = "" if learned.samples else f"No pictures were painted with the adapter yet. Paint some: prep sample {root}"
-    numbers = "" if learned.found() else "Nothing was measured on the painted pictures."
 
-    def unless(shown: bool, stage: str, words: str) -> str:
+    def unless(shown: object, stage: str, words: str) -> str:
         return "" if shown else f"{words} Run: prep {stage} {root}"
 
     return (
-        Section("pictures", "Before and after", grids, lambda: grid.pictures(facts, learned, album)),
-        Section("measured", "Measured", numbers, lambda: grid.measured(learned)),
-        Section("set-aside", "Set aside", unless(bool(facts.files), "flatten", "No pictures yet."), lambda: sections.left_out(facts, album)),
-        Section("tags", "Tags", unless(bool(facts.actions), "curate", "No tags were considered yet."), lambda: sections.tags(facts, album)),
-        Section("absorbed", "Trigger words", unless(bool(facts.triggers), "curate", "No caption holds a trigger word yet."),
+        Section("pictures", "Before and after",
+                unless(learned.samples, "sample", "No pictures were painted with the adapter yet."),
+                lambda: grid.pictures(facts, learned, album)),
+        Section("measured", "Measured", "" if learned.found() else "Nothing was measured on painted pictures.",
+                lambda: grid.measured(learned)),
+        Section("set-aside", "Set aside", unless(facts.files, "flatten", "No pictures yet."),
+                lambda: sections.left_out(facts, album)),
+        Section("tags", "Tags", unless(facts.actions, "curate", "No tags were considered yet."),
+                lambda: sections.tags(facts, album)),
+        Section("absorbed", "Trigger words", unless(facts.triggers, "curate", "No caption holds a trigger word yet."),
                 lambda: sections.absorbed(facts, album)),
-        Section("balance", "Balance", unless(bool(facts.branches), "balance", "Not balanced yet."), lambda: tables.balance(facts)),
-        Section("buckets", "Sizes", unless(bool(facts.buckets), "bucket", "No training sizes yet."), lambda: tables.buckets(facts)),
-        Section("regularization", "Regularization", unless(bool(facts.pairs), "regularize", "No regularization pictures."),
+        Section("balance", "Balance", unless(facts.branches, "balance", "Not balanced yet."),
+                lambda: tables.balance(facts)),
+        Section("buckets", "Sizes", unless(facts.buckets, "bucket", "No training sizes yet."),
+                lambda: tables.buckets(facts)),
+        Section("regularization", "Regularization", unless(facts.pairs, "regularize", "No regularization pictures."),
                 lambda: tables.twins(facts, album)),
-        Section("runs", "Runs", unless(bool(facts.runs), "flatten", "Nothing was run yet."), lambda: tables.runs(facts)),
+        Section("runs", "Runs", unless(facts.runs, "flatten", "Nothing was run yet."), lambda: tables.runs(facts)),
     )
 
 
@@ -112,27 +118,33 @@ def _found_wrong(facts: Facts) -> Html:
     rows = [element("li", element("span", reason), meter(number / most, "wrong"), element("b", str(number)))
             for reason, number in counts.most_common(TOP)]
     rest = len(counts) - TOP
-    figure = element("p", element("b", str(len(facts.left_out))), element("small", f" of {counted(facts.files, 'file')} set aside"), class_="figure")
-    dropped, added = facts.actions.get("dropped", 0), facts.actions.get("added", 0)
-    words = f"{counted(dropped, 'tag')} dropped, {added} added, each with its reason." if facts.actions else ""
+    figure = element("p", element("b", grouped(len(facts.left_out))),
+                     element("small", f" of {counted(facts.files, 'file')} set aside"), class_="figure")
+    words = [f"And {counted(rest, 'other reason')}."] if rest > 0 else []
+    if facts.noted:
+        words.append(f"{counted(len(facts.noted), 'odd file')} put right.")
+    if facts.actions:
+        dropped, added = facts.actions.get("dropped", 0), facts.actions.get("added", 0)
+        words.append(f"{counted(dropped, 'tag')} dropped, {grouped(added)} added, each with its reason.")
     return element("article", element("h2", "What was found wrong"), figure, element("ul", *rows, class_="bars"),
-                   element("p", " ".join(filter(None, (f"And {counted(rest, 'other reason')}." if rest > 0 else "", words))), class_="quiet"),
-                   class_="card")
+                   element("p", " ".join(words), class_="quiet"), class_="card")
 
 
 def _learned(learned: Learned) -> Html:
     found = learned.found()
     title = element("h2", "What the adapter learned")
     if found is None:
-        words = f"{counted(len(learned.samples), 'pair')} of pictures to look at; nothing was measured on them." if learned.samples \
-            else "No adapter was tried yet."
+        words = "No adapter was tried yet."
+        if learned.samples:
+            words = f"{counted(len(learned.samples), 'pair')} of pictures to look at; nothing was measured on them."
         return element("article", title, element("p", words, class_="quiet"), class_="card")
-    figure = element("p", element("b", percent(found[0]), class_="was"), element("span", "→", class_="arrow"), element("b", percent(found[1]), class_="good"),
+    figure = element("p", element("b", percent(found[0]), class_="was"), element("span", "→", class_="arrow"),
+                     element("b", percent(found[1]), class_="good"),
                      element("small", " of the traits found, without the adapter and with it"), class_="figure")
     rows = []
     for word in learned.triggers():
         share = learned.found(word)
         if share is not None:
-            rows.append(element("li", element("span", word), element("span", meter(share[0], "before"), meter(share[1], "after")),
-                                element("b", percent(share[1]))))
+            both = element("span", meter(share[0], "before"), meter(share[1], "after"))
+            rows.append(element("li", element("span", word), both, element("b", percent(share[1]))))
     return element("article", title, figure, element("ul", *rows, class_="bars"), class_="card")

@@ -47,17 +47,18 @@ class Learned:
 
     def triggers(self) -> tuple[str, ...]:
         """Trigger words in the order of their first picture or trait."""
-        return tuple(dict.fromkeys([*(sample.trigger for sample in self.samples), *(trait.trigger for trait in self.traits)]))
+        return tuple(dict.fromkeys([each.trigger for each in (*self.samples, *self.traits)]))
 
     def found(self, trigger: str | None = None) -> tuple[float, float] | None:
-        """Mean share of traits found before and after, over a trigger's pictures or all; None if nothing was measured."""
-        pairs = [(sample.found_before, sample.found_after) for sample in self.samples if trigger in (None, sample.trigger)
-                 and sample.found_before is not None and sample.found_after is not None]
+        """Mean share of traits found before and after, over a trigger's pictures or all; None if unmeasured."""
+        pairs = [(sample.found_before, sample.found_after) for sample in self.samples
+                 if trigger in (None, sample.trigger) and sample.found_before is not None and sample.found_after is not None]
         if not pairs:
             pairs = [(trait.before, trait.after) for trait in self.traits if trigger in (None, trait.trigger)]
         if not pairs:
             return None
-        return sum(before or 0.0 for before, _ in pairs) / len(pairs), sum(after or 0.0 for _, after in pairs) / len(pairs)
+        befores, afters = zip(*pairs, strict=True)
+        return sum(befores) / len(pairs), sum(afters) / len(pairs)
 
 
 def read_samples(root: Path, triggers: tuple[str, ...]) -> Learned:
@@ -77,7 +78,8 @@ def read_samples(root: Path, triggers: tuple[str, ...]) -> Learned:
                                    root / row["base"], root / row["adapter"], _share(row.get("found_before")),
                                    _share(row.get("found_after"))) for row in rows)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PrepError(f"{listings[-1]} is no list of samples: {error!r}", f"paint them anew: prep sample {root} --force") from error
+        raise PrepError(f"{listings[-1]} is no list of samples: {error!r}",
+                        f"paint them anew: prep sample {root} --force") from error
     return Learned(samples, about=f"Painted with the adapter “{listings[-1].parent.parent.name}”.")
 
 

@@ -6,32 +6,38 @@ from itertools import groupby
 
 from pipeline.report.album import Album
 from pipeline.report.facts import Curated, Facts, TagStep, Trigger, Verdict
-from pipeline.report.markup import Html, counted, element, join, meter, percent, row, table
+from pipeline.report.markup import Html, counted, element, grouped, join, meter, percent, row, table
 
 MOST_SHOWN = 36
+ACTIONS = ("kept", "added", "renamed", "dropped")
 
 
 def left_out(facts: Facts, album: Album) -> Html:
     """What was set aside, by reason; copies beside the picture that was kept instead."""
     if not facts.left_out:
-        return join(element("p", f"Nothing: all of the {counted(facts.files, 'file')} are used.", class_="lead"), noted(facts, album))
-    intro = element("p", f"{counted(len(facts.left_out), 'file')} of {facts.files} were set aside. Nothing was deleted, and the "
-                         "originals were not touched; another threshold brings a picture back.", class_="lead")
-    groups = [_reason(reason, list(found), album) for reason, found in groupby(facts.left_out, lambda verdict: verdict.reason)]
-    return join(intro, *groups, noted(facts, album))
+        intro = element("p", f"Nothing: all of the {counted(facts.files, 'file')} are used.", class_="lead")
+    else:
+        intro = element("p", f"{counted(len(facts.left_out), 'file')} of {grouped(facts.files)} were set aside. Nothing was "
+                             "deleted, and the originals were not touched; another threshold brings a picture back.",
+                        class_="lead")
+    return join(intro, _by_reason(facts.left_out, album), noted(facts, album))
 
 
 def noted(facts: Facts, album: Album) -> Html | str:
     """What was kept although something was unusual about it."""
     if not facts.noted:
         return ""
-    groups = [_reason(reason, list(found), album) for reason, found in groupby(facts.noted, lambda verdict: verdict.reason)]
-    return join(element("h3", "Kept, and worth knowing", class_="apart"), *groups)
+    return join(element("h3", "Kept, and worth knowing", class_="apart"), _by_reason(facts.noted, album))
+
+
+def _by_reason(found: tuple[Verdict, ...], album: Album) -> Html:
+    groups = groupby(found, lambda verdict: verdict.reason)
+    return element("div", *(_reason(reason, list(group), album) for reason, group in groups), class_="reasons")
 
 
 def _reason(reason: str, found: list[Verdict], album: Album) -> Html:
     shown = [_copy(verdict, album) if verdict.keeper else _single(verdict, album) for verdict in found[:MOST_SHOWN]]
-    more = element("p", f"and {len(found) - MOST_SHOWN} more", class_="quiet") if len(found) > MOST_SHOWN else ""
+    more = element("p", f"and {grouped(len(found) - MOST_SHOWN)} more", class_="quiet") if len(found) > MOST_SHOWN else ""
     title = element("h4", reason, " ", element("span", str(len(found)), class_="count"))
     return element("div", title, element("div", *shown, class_="shelf"), more, class_="reason")
 
@@ -41,28 +47,33 @@ def _single(verdict: Verdict, album: Album) -> Html:
 
 
 def _copy(verdict: Verdict, album: Album) -> Html:
-    sides = element("div", element("span", album.thumbnail(verdict.file, verdict.name), element("small", "set aside"), class_="loser"),
-                    element("span", album.thumbnail(verdict.keeper_file, verdict.keeper), element("small", "kept"), class_="keeper"),
-                    class_="copies")
+    loser, keeper = album.thumbnail(verdict.file, verdict.name), album.thumbnail(verdict.keeper_file, verdict.keeper)
+    sides = element("div", element("span", loser, element("small", "set aside"), class_="loser"),
+                    element("span", keeper, element("small", "kept"), class_="keeper"), class_="copies")
     return element("figure", sides, _words(verdict), class_="item wide")
 
 
 def _words(verdict: Verdict) -> Html:
-    return element("figcaption", element("span", verdict.name, class_="name"), element("span", verdict.concept, class_="where"),
-                   element("span", verdict.evidence, class_="why"))
+    evidence = verdict.evidence
+    if verdict.keeper:
+        evidence = evidence.replace(verdict.keeper, verdict.keeper.rpartition("/")[2])
+    return element("figcaption", element("span", verdict.name, class_="name"),
+                   element("span", verdict.concept, class_="where"), element("span", evidence, class_="why"))
 
 
 def tags(facts: Facts, album: Album) -> Html:
     """Every tag considered for some pictures of every concept, and what was dropped most."""
     total = sum(facts.actions.values())
-    said = ", ".join(f"{number:,} {action}".replace(",", "\u202f") for action, number in Counter(facts.actions).most_common())
-    legend = element("p", *(join(element("span", action, class_=f"tag {action}"), " ") for action in ("kept", "added", "renamed", "dropped")),
+    said = ", ".join(f"{grouped(number)} {action}" for action, number in Counter(facts.actions).most_common())
+    legend = element("p", *(join(element("span", action, class_=f"tag {action}"), " ") for action in ACTIONS),
                      "Hold the pointer on a tag to see why.", class_="legend")
     rows = [row(reason, element("span", ", ".join(examples), class_="quiet"), str(number), numbers=(2,))
             for reason, number, examples in facts.dropped_for]
-    dropped = join(element("h3", "Why tags were dropped", class_="apart"), table(("reason", "most often", "times"), rows, (2,))) if rows else ""
-    return join(element("p", f"{total:,} tags were considered: {said}.".replace(",", "\u202f", total // 1000 and 1), class_="lead"), legend,
-                element("div", *(_curated(picture, album) for picture in facts.curated), class_="columns"), dropped)
+    dropped: Html | str = ""
+    if rows:
+        dropped = join(element("h3", "Why tags were dropped", class_="apart"), table(("reason", "most often", "times"), rows, (2,)))
+    return join(element("p", f"{grouped(total)} tags were considered: {said}.", class_="lead"), legend,
+                element("div", *(_curated(picture, album) for picture in facts.curated), class_="masonry"), dropped)
 
 
 def _curated(picture: Curated, album: Album) -> Html:
@@ -71,28 +82,31 @@ def _curated(picture: Curated, album: Album) -> Html:
     details = element("details", element("summary", f"why, {counted(len(whys), 'change')}"),
                       element("ul", *(element("li", why) for why in whys))) if whys else ""
     hand = element("span", "written by hand", class_="hand") if picture.human else ""
-    body = element("div", element("p", element("span", picture.name, class_="name"), element("span", picture.concept, class_="where")),
-                   element("p", *steps, class_="tags"),
-                   element("p", element("span", "caption", class_="label"), hand, element("code", picture.caption), class_="caption"), details)
+    title = element("p", element("span", picture.name, class_="name"), element("span", picture.concept, class_="where"))
+    caption = element("p", element("span", "caption", class_="label"), hand, element("code", picture.caption), class_="caption")
+    body = element("div", title, element("p", *steps, class_="tags"), caption, details)
     return element("article", album.thumbnail(picture.file, picture.name), body, class_="card curated")
 
 
 def _step(step: TagStep) -> Html:
-    known = step.action if step.action in ("kept", "dropped", "added", "renamed") else "kept"
-    return join(element("span", step.tag, class_=f"tag {known}", title=f"{step.action}: {step.reason}"), " ")
+    why = f"{step.action}: {step.reason}" if step.reason else step.action
+    return join(element("span", step.tag, class_=f"tag {step.action if step.action in ACTIONS else 'kept'}", title=why), " ")
 
 
 def absorbed(facts: Facts, album: Album) -> Html:
     """What each trigger word is to mean: tags left out so that the word takes their place."""
-    intro = element("p", "A trait that is true of nearly every picture of a trigger word is left out of the captions, so that the "
-                         "word itself comes to mean it. What varies stays a tag, and can be prompted for.", class_="lead")
-    return join(intro, element("div", *(_absorbing(trigger, album) for trigger in facts.triggers), class_="columns"))
+    intro = element("p", "A trait that is true of nearly every picture of a trigger word is left out of the captions, so "
+                         "that the word itself comes to mean it. What varies stays a tag, and can be prompted for.",
+                    class_="lead")
+    return join(intro, element("div", *(_absorbing(trigger, album) for trigger in facts.triggers), class_="masonry"))
 
 
 def _absorbing(trigger: Trigger, album: Album) -> Html:
     strip = element("div", *(album.thumbnail(file, name) for name, file in trigger.references), class_="strip small")
     where = element("p", f"{counted(trigger.pictures, 'picture')} in {', '.join(trigger.concepts)}", class_="quiet")
     rows = [row(element("span", each.tag, title=each.reason), meter(each.pictures / each.total, "after"),
-                f"{each.pictures} of {each.total}", percent(each.pictures / each.total), numbers=(2, 3)) for each in trigger.absorbed]
-    body = table(("tag", "", "left out of", "share"), rows, (2, 3)) if rows else element("p", "absorbs nothing; every tag stays", class_="quiet")
+                f"{each.pictures} of {each.total}", percent(each.pictures / each.total), numbers=(2, 3))
+            for each in trigger.absorbed]
+    nothing = element("p", "absorbs nothing; every tag stays", class_="quiet")
+    body = table(("tag", "", "left out of", "share"), rows, (2, 3)) if rows else nothing
     return element("article", element("h3", trigger.word), where, strip, body, class_="card")

@@ -121,11 +121,16 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     rows = [(prompt, options.seed + index) for prompt in prompts for index in range(options.count)]
     requests = [Request(prompt, seed, size, options.negative) for prompt, seed in rows]
     folder, listing = sample_folder(manifest, options.name), [dict[str, object](prompt=prompt, seed=seed) for prompt, seed in rows]
+    painted = 0
+
+    def on_picture(index: int, picture: object) -> None:
+        nonlocal painted
+        painted += 1
+        progress("painting samples", painted, 2 * len(rows))
+
     for which, strength in (("base", 0.0), ("adapter", options.strength)):
         adapter.set_strength(strength)
-        start = 0 if which == "base" else len(rows)
-        pictures = generate(base, requests, options.steps, options.guidance, options.batch_size, recipe.clip_skip,
-                            lambda index, _, start=start: progress("painting samples", start + index + 1, 2 * len(rows)))
+        pictures = generate(base, requests, options.steps, options.guidance, options.batch_size, recipe.clip_skip, on_picture)
         for entry, (prompt, seed), picture in zip(listing, rows, pictures, strict=True):
             target = folder / f"{prompts.index(prompt) + 1:02} {_plain(prompt)} seed {seed} {which}.png"
             with replacing(target) as temporary:

@@ -18,7 +18,8 @@ SPEC = BUILT_IN["wd-vit-v3"]
 class Hub:
     """Stands in for the hub: gives files of `there`, knows those of `here` already, and notes what it was asked."""
 
-    def __init__(self, folder: Path, here: tuple[str, ...] = (), there: tuple[str, ...] = (), failure: Exception | None = None):
+    def __init__(self, folder: Path, here: tuple[str, ...] = (), there: tuple[str, ...] = (),
+                 failure: Exception | None = None) -> None:
         self.folder, self.here, self.there, self.failure = folder, here, there, failure
         self.asked: list[tuple[str, str, str, bool]] = []
 

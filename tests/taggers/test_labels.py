@@ -30,7 +30,8 @@ def test_other_names_are_written_with_spaces(name: str, caption: str) -> None:
 
 
 def test_rows_are_read_in_order_with_quotes_floats_blank_lines_and_names_that_look_like_nothing(tmp_path: Path) -> None:
-    file = write(tmp_path, '\ufefftag_id,name,category,count\r\n9999999.0,general,9,1e3\r\n\r\n1,"don\'t_say_""lazy""",3,5\r\n'
+    file = write(tmp_path, "\ufefftag_id,name,category,count\r\n9999999.0,general,9,1e3\r\n\r\n"
+                 '1,"don\'t_say_""lazy""",3,5\r\n'
                  "2,null,0,5\r\n3,nan,0.0,5\r\n4,zebra,0,1\r\n5,apple,4,1\r\n6,some_artist,1,1\r\n7,highres,5,1\r\n")
     labels = read_labels(file)
     assert [label.name for label in labels] == ["general", "don't say \"lazy\"", "null", "nan", "zebra", "apple",

@@ -40,7 +40,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Pretend a runtime, a number of GPUs and the packages installed."""
     def pretend(runtime: Runtime, gpus: int = 1, packages: tuple[str, ...] = ("onnxruntime-gpu",)) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-        monkeypatch.setattr(session, "cuda_devices", lambda: (gpus, "" if gpus else "no NVIDIA driver is installed here"))
+        trouble = "" if gpus else "no NVIDIA driver is installed here"
+        monkeypatch.setattr(session, "cuda_devices", lambda: (gpus, trouble))
         monkeypatch.setattr(session, "installed_runtimes", lambda: packages)
     return pretend
 
@@ -61,7 +62,8 @@ def test_without_a_driver_auto_is_the_cpu_and_cuda_is_an_error(machine: Callable
 
 
 def test_a_gpu_that_cannot_be_used_is_told_with_the_runtimes_own_words(machine: Callable[..., None]) -> None:
-    machine(Runtime(works=False, said="[E:onnxruntime] Failed to load library with error: libcublasLt.so.13: cannot open\n"))
+    said = "[E:onnxruntime] Failed to load library with error: libcublasLt.so.13: cannot open\n"
+    machine(Runtime(works=False, said=said))
     with pytest.raises(TaggerError, match=r"ONNX Runtime cannot use it: .*libcublasLt.so.13: cannot open") as caught:
         open_session(Path("m.onnx"), "cuda:0")
     assert "onnxruntime-gpu[cuda,cudnn]" in caught.value.hint
