@@ -26,9 +26,10 @@ STAGES = (
     Entry("bucket", "pipeline.stages.bucket",
           "Give every kept picture the training size nearest to its aspect ratio."),
     Entry("tag", "pipeline.stages.tag",
-          "Score every kept picture with ONNX taggers."),
+          "Score every kept picture with a tagger; scores are stored by content, so a threshold can change later."),
     Entry("curate", "pipeline.stages.curate",
-          "Turn scores into captions: trigger words first, tags merged and pruned."),
+          "Turn scores into captions: choose, rename, consolidate, prune what the trigger should absorb, "
+          "trigger words first."),
     Entry("balance", "pipeline.stages.balance",
           "Choose how often each picture is shown, so that every concept gets its share."),
     Entry("regularize", "pipeline.stages.regularize",

@@ -160,8 +160,18 @@ def run_command(entry: Entry, stage: ModuleType, root: Path, sources: tuple[Path
         console.say(f"flags hold for this run only; to keep them, write them under [{entry.name}] in {root / FILE}")
 
 
+def _show_version(context: click.Context) -> None:
+    import importlib.metadata
+    try:
+        click.echo(f"prep {importlib.metadata.version('lora-prep')}")
+    except importlib.metadata.PackageNotFoundError:
+        click.echo("prep, not installed, run from its source")
+    context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="lora-prep", prog_name="prep")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version and exit.",
+              callback=lambda context, _, wanted: _show_version(context) if wanted else None)
 def prep() -> None:
     """From folders of pictures to a trained Stable Diffusion adapter.
 

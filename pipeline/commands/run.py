@@ -16,8 +16,8 @@ from pipeline.settings import FILE, Settings, load_settings, options_for
 from pipeline.sources import remember, same_settings
 from pipeline.stage import input_digest, is_fresh, preview_stage, run_stage
 
-ANYTHING = frozenset({"images", "captions", "scores"})
-"""What work that does not say what it makes may change."""
+ANYTHING = "anything"
+"""What work makes that does not say what: every later stage waits for it."""
 
 
 @click.command(short_help="Prepare and train in one go, skipping what is up to date.")
@@ -88,9 +88,9 @@ def _previews(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]
     done: list[dict[str, Any]] = []
     pending: dict[str, str] = {}
     for entry, stage in plans:
-        needs = next((name for name in stage.READS if name in pending), None)
-        if needs is not None:
-            words = f"{entry.name} needs what {pending[needs]} would make; run prep {pending[needs]} to see further"
+        maker = next((pending[name] for name in (*stage.READS, ANYTHING) if name in pending), None)
+        if maker is not None:
+            words = f"{entry.name} needs what {maker} would make; run prep {maker} to see further"
             console.say(words)
             return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
         wanted = options[entry.name]
@@ -115,4 +115,4 @@ def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
         names.add("images")
     if plan.captions:
         names.add("captions")
-    return names | set(getattr(stage, "MAKES", ANYTHING)) if hasattr(stage, "work") else names
+    return names | set(getattr(stage, "MAKES", (ANYTHING,))) if hasattr(stage, "work") else names

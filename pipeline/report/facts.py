@@ -12,9 +12,9 @@ from typing import Any
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image
 
-ABSORBED = re.compile(r"absorb|trigger|\bcore\b|defin", re.IGNORECASE)
-"""Words in the reason of a dropped tag that say its meaning went into the trigger word."""
 ORDINARY = ("good", "placed")
+BELOW = "below its threshold"
+"""How the reason of a tag begins that was listed but never probable enough."""
 CURATED_PER_CONCEPT = 2
 REFERENCES = 4
 
@@ -40,6 +40,11 @@ class TagStep:
     action: str
     reason: str
 
+    @property
+    def unlikely(self) -> bool:
+        """Whether the tagger itself did not believe in the tag."""
+        return self.action == "dropped" and self.reason.startswith(BELOW)
+
 
 @dataclass(frozen=True, slots=True)
 class Curated:
@@ -55,12 +60,15 @@ class Curated:
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """A tag left out of `pictures` of the `total` pictures of a trigger word, so that the word takes on its meaning."""
+    """A tag left out of `pictures` of the `total` pictures of a trigger word, so that the word takes on its meaning.
+
+    `figures` are those it was decided by.
+    """
 
     tag: str
     pictures: int
     total: int
-    reason: str
+    figures: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +131,11 @@ class Facts:
     """Everything the page says about the data."""
 
     files: int
-    pictures: int
     kept: int
     left_out: tuple[Verdict, ...]
     noted: tuple[Verdict, ...]
     actions: Mapping[str, int]
+    unlikely: int
     dropped_for: tuple[tuple[str, int, tuple[str, ...]], ...]
     curated: tuple[Curated, ...]
     triggers: tuple[Trigger, ...]
@@ -161,8 +169,9 @@ def collect(manifest: Manifest) -> Facts:
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
     runs = tuple(_run(run.stage, run.started, run.finished, run.counts, run.options) for run in manifest.runs())
     return Facts(
-        files=len(decided.fields["placed"]) or len(decided.images), pictures=len(decided.images), kept=len(decided.kept),
-        left_out=left_out, noted=noted, actions=Counter(step.action for step in steps), dropped_for=_dropped_for(steps),
+        files=len(decided.fields["placed"]) or len(decided.images), kept=len(decided.kept),
+        left_out=left_out, noted=noted, actions=Counter(step.action for step in steps if not step.unlikely),
+        unlikely=sum(step.unlikely for step in steps), dropped_for=_dropped_for(steps),
         curated=_curated(decided), triggers=_triggers(decided), branches=_branches(decided), buckets=_buckets(decided),
         pairs=pairs[:8], pair_count=len(pairs), runs=runs, stages=frozenset(run.stage for run in runs))
 
@@ -201,13 +210,18 @@ def _keeper(decision: Decision, kept: set[str]) -> str:
 
 
 def _dropped_for(steps: Iterable[TagStep]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
-    """(reason, how often, its commonest tags) for dropped tags; figures in a reason do not set it apart."""
+    """(reason without its figures, how often, its commonest tags) for tags that were likely and yet dropped."""
     tags: dict[str, Counter[str]] = defaultdict(Counter)
     for step in steps:
-        if step.action == "dropped":
-            tags[re.sub(r"\d+(\.\d+)?", "…", step.reason)][step.tag] += 1
-    rows = [(reason, sum(found.values()), tuple(tag for tag, _ in found.most_common(6))) for reason, found in tags.items()]
+        if step.action == "dropped" and not step.unlikely:
+            tags[_gist(step.reason)][step.tag] += 1
+    rows = [(reason, found.total(), tuple(tag for tag, _ in found.most_common(6))) for reason, found in tags.items()]
     return tuple(sorted(rows, key=lambda each: (-each[1], each[0]))[:14])
+
+
+def _gist(reason: str) -> str:
+    """A reason without the figures and the other tag that set it apart from its like."""
+    return re.sub(r"^.+ says more$", "another tag says more", re.sub(r": .*\d.*", "", reason))
 
 
 def _curated(decided: Decided) -> tuple[Curated, ...]:
@@ -248,9 +262,9 @@ def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
     reasons: dict[str, str] = {}
     for image in images:
         for tag, action, reason in decided.fields["tags"][image.path].value:
-            if action == "dropped" and ABSORBED.search(reason):
+            if action == "dropped" and re.match(rf"core of {re.escape(word)}(:|$)", reason):
                 absorbed[tag] += 1
-                reasons.setdefault(tag, reason)
+                reasons.setdefault(tag, reason.partition(f"{word}: ")[2])
     alone = [image for image in images if _added(decided, image) == [word]] or images
     spread = alone[::max(1, len(alone) // REFERENCES)][:REFERENCES]
     return Trigger(word, len(images), tuple(sorted({image.concept for image in images})),
@@ -295,8 +309,8 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
         if row is None:
             continue
         value = row.value if isinstance(row.value, dict) else {"path": row.value}
-        text = value.get("caption", caption.value if caption else "")
-        twin = decided.root / value["path"]
+        text = str(value.get("caption") or (caption.value if caption else ""))
+        twin = decided.root / str(value["path"])
         found[image.concept].append(Pair(Path(image.path).name, decided.root / image.path, twin, text))
     longest = max(map(len, found.values()), default=0)
     return tuple(found[concept][place] for place in range(longest) for concept in sorted(found)

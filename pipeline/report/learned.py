@@ -10,8 +10,8 @@ from pipeline.report.samples import Learned, SampleGrid, TraitShare
 def pictures(facts: Facts, learned: Learned, album: Album) -> Html:
     """One card for every trigger word."""
     known = {trigger.word: trigger for trigger in facts.triggers}
-    intro = element("p", "Every pair starts from the same noise: on the left the base model alone, on the right the same "
-                         "model with the adapter. Nothing but the adapter differs.", class_="lead")
+    intro = element("p", "Every pair starts from the same noise: on the left the base model alone, on the right the "
+                         "same model with the adapter. Nothing but the adapter differs.", class_="lead")
     cards = [_card(word, known.get(word), learned, album) for word in learned.triggers()]
     return join(intro, element("p", learned.about, class_="quiet") if learned.about else "", *cards)
 
@@ -25,11 +25,19 @@ def _card(word: str, trigger: Trigger | None, learned: Learned, album: Album) ->
         score = element("p", element("b", percent(found[0])), " → ", element("b", percent(found[1]), class_="good"),
                         element("small", " of its traits found"), class_="score")
     head = element("header", element("h3", word), score)
-    shared: Html | str = ""
-    if len(prompts) == 1:
-        shared = element("p", element("span", "prompt", class_="label"), element("code", prompts[0]))
-    pairs = element("div", *(_pair(sample, album, len(prompts) > 1) for sample in samples), class_="pairs")
-    return element("article", head, _references(trigger, album), shared, pairs, class_="card trigger")
+    if len(prompts) == len(samples):
+        groups = [element("div", *(_pair(sample, album, with_prompt=True) for sample in samples), class_="pairs")]
+    else:
+        groups = [_of_prompt(prompt, [each for each in samples if each.prompt == prompt], album) for prompt in prompts]
+    return element("article", head, _references(trigger, album), *groups, class_="card trigger")
+
+
+def _of_prompt(prompt: str, samples: list[SampleGrid], album: Album) -> Html:
+    """Several seeds of one prompt under its words."""
+    found = Learned(tuple(samples)).found()
+    share = element("b", f"{percent(found[0])} → {percent(found[1])}") if found else ""
+    words = element("p", element("span", "prompt", class_="label"), element("code", prompt), share, class_="prompt")
+    return join(words, element("div", *(_pair(sample, album, with_prompt=False) for sample in samples), class_="pairs"))
 
 
 def _references(trigger: Trigger | None, album: Album) -> Html | str:
@@ -48,17 +56,20 @@ def _pair(sample: SampleGrid, album: Album, with_prompt: bool) -> Html:
         sides.append(element("figure", album.sample(file, f"{label}, seed {sample.seed}: {sample.prompt}"),
                              element("figcaption", label, figure), class_="with" if label == "adapter" else "without"))
     prompt = join(element("code", sample.prompt), " · ") if with_prompt else ""
-    return element("div", element("div", *sides, class_="two"), element("p", prompt, f"seed {sample.seed}", class_="seed"),
-                   class_="pair")
+    words = element("p", prompt, f"seed {sample.seed}", class_="seed")
+    return element("div", element("div", *sides, class_="two"), words, class_="pair")
 
 
 def measured(learned: Learned) -> Html:
     """Trait by trait: in how many pictures it is found without the adapter and with it."""
     cards = [_measured_card(word, [trait for trait in learned.traits if trait.trigger == word], learned)
              for word in learned.triggers()]
-    intro = element("p", "A tagger looked for each trait in pictures painted from the trigger word alone. The word for the "
-                         "trait is not in the prompt: what is found, the trigger word brought along.", class_="lead")
-    return join(intro, element("div", *(card for card in cards if card), class_="columns narrow"))
+    words = "A tagger looked at the pictures above: in how many of them each trait is found."
+    named = {(sample.trigger, word.strip()) for sample in learned.samples for word in sample.prompt.split(",")}
+    if learned.traits and not any((trait.trigger, trait.trait) in named for trait in learned.traits):
+        words += " No prompt names a trait: what is found, the trigger word brought along."
+    shown = element("div", *(card for card in cards if card), class_="columns narrow")
+    return join(element("p", words, class_="lead"), shown)
 
 
 def _measured_card(word: str, traits: list[TraitShare], learned: Learned) -> Html | str:
@@ -69,7 +80,8 @@ def _measured_card(word: str, traits: list[TraitShare], learned: Learned) -> Htm
                 numbers=(2, 3)) for trait in traits]
     rows.append(row("all together", _two_meters(*found), percent(found[0]), percent(found[1]), numbers=(2, 3),
                     class_="sum"))
-    return element("article", element("h3", word), table(("trait", "", "base", "adapter"), rows, (2, 3), "measured"), class_="card")
+    heads = ("trait", "", "base", "adapter")
+    return element("article", element("h3", word), table(heads, rows, (2, 3), "measured"), class_="card")
 
 
 def _two_meters(before: float, after: float) -> Html:

@@ -25,6 +25,7 @@ def join(*parts: str) -> Html:
 
 def percent(share: float) -> str:
     """0.034 → 3.4%, 0.43 → 43%; nothing that is not nothing is shown as 0%."""
+    share = round(share, 6)
     if 0 < share < 0.1:
         return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
     return f"{share:.0%}"

@@ -13,7 +13,7 @@ from pipeline.report import learned as grid
 from pipeline.report import sections, tables
 from pipeline.report.album import Album
 from pipeline.report.facts import Facts, collect
-from pipeline.report.markup import Html, counted, element, grouped, join, meter, percent
+from pipeline.report.markup import Html, counted, element, grouped, meter, percent
 from pipeline.report.samples import Learned, read_samples
 
 TOP = 6
@@ -26,7 +26,7 @@ class Report:
     title: str
     place: str
     facts: Facts
-    learned: Learned = Learned()
+    learned: Learned
 
 
 def report_of(manifest: Manifest, learned: Learned | None = None, title: str = "") -> Report:
@@ -62,9 +62,9 @@ def render(report: Report) -> str:
                    element("title", f"{report.title} · prep"), element("style", style))
     links = [element("a", part.title, href=f"#{part.id}", class_="empty" if part.missing else None) for part in parts]
     footer = element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")
-    body = element("body", element("main", _heading(report), _headline(report), element("nav", *links, aria_label="Contents"),
-                                   *(_section(part) for part in parts), footer))
-    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+    contents = element("nav", *links, aria_label="Contents")
+    main = element("main", _heading(report), _headline(report), contents, *(_section(part) for part in parts), footer)
+    return "<!DOCTYPE html>\n" + element("html", head, element("body", main), lang="en") + "\n"
 
 
 def _sections(report: Report, album: Album) -> tuple[Section, ...]:

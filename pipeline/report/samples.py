@@ -47,12 +47,14 @@ class Learned:
 
     def triggers(self) -> tuple[str, ...]:
         """Trigger words in the order of their first picture or trait."""
-        return tuple(dict.fromkeys([each.trigger for each in (*self.samples, *self.traits)]))
+        words = [sample.trigger for sample in self.samples] + [trait.trigger for trait in self.traits]
+        return tuple(dict.fromkeys(words))
 
     def found(self, trigger: str | None = None) -> tuple[float, float] | None:
         """Mean share of traits found before and after, over a trigger's pictures or all; None if unmeasured."""
         pairs = [(sample.found_before, sample.found_after) for sample in self.samples
-                 if trigger in (None, sample.trigger) and sample.found_before is not None and sample.found_after is not None]
+                 if trigger in (None, sample.trigger)
+                 and sample.found_before is not None and sample.found_after is not None]
         if not pairs:
             pairs = [(trait.before, trait.after) for trait in self.traits if trigger in (None, trait.trigger)]
         if not pairs:

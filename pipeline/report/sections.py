@@ -17,9 +17,9 @@ def left_out(facts: Facts, album: Album) -> Html:
     if not facts.left_out:
         intro = element("p", f"Nothing: all of the {counted(facts.files, 'file')} are used.", class_="lead")
     else:
-        intro = element("p", f"{counted(len(facts.left_out), 'file')} of {grouped(facts.files)} were set aside. Nothing was "
-                             "deleted, and the originals were not touched; another threshold brings a picture back.",
-                        class_="lead")
+        left = f"{counted(len(facts.left_out), 'file was', 'files were')} set aside, of {grouped(facts.files)}."
+        intro = element("p", f"{left} Nothing was deleted, and the originals were not touched; another threshold "
+                             "brings a picture back.", class_="lead")
     return join(intro, _by_reason(facts.left_out, album), noted(facts, album))
 
 
@@ -37,7 +37,8 @@ def _by_reason(found: tuple[Verdict, ...], album: Album) -> Html:
 
 def _reason(reason: str, found: list[Verdict], album: Album) -> Html:
     shown = [_copy(verdict, album) if verdict.keeper else _single(verdict, album) for verdict in found[:MOST_SHOWN]]
-    more = element("p", f"and {grouped(len(found) - MOST_SHOWN)} more", class_="quiet") if len(found) > MOST_SHOWN else ""
+    rest = len(found) - MOST_SHOWN
+    more = element("p", f"and {grouped(rest)} more", class_="quiet") if rest > 0 else ""
     title = element("h4", reason, " ", element("span", str(len(found)), class_="count"))
     return element("div", title, element("div", *shown, class_="shelf"), more, class_="reason")
 
@@ -63,40 +64,48 @@ def _words(verdict: Verdict) -> Html:
 
 def tags(facts: Facts, album: Album) -> Html:
     """Every tag considered for some pictures of every concept, and what was dropped most."""
-    total = sum(facts.actions.values())
+    total = sum(facts.actions.values()) + facts.unlikely
     said = ", ".join(f"{grouped(number)} {action}" for action, number in Counter(facts.actions).most_common())
+    said += f", {grouped(facts.unlikely)} too improbable" if facts.unlikely else ""
     legend = element("p", *(join(element("span", action, class_=f"tag {action}"), " ") for action in ACTIONS),
-                     "Hold the pointer on a tag to see why.", class_="legend")
+                     "Hold the pointer on a tag, or open its list, to see why.", class_="legend")
     rows = [row(reason, element("span", ", ".join(examples), class_="quiet"), str(number), numbers=(2,))
             for reason, number, examples in facts.dropped_for]
     dropped: Html | str = ""
     if rows:
-        dropped = join(element("h3", "Why tags were dropped", class_="apart"), table(("reason", "most often", "times"), rows, (2,)))
+        heads = ("reason", "most often", "times")
+        dropped = join(element("h3", "Why tags were dropped", class_="apart"), table(heads, rows, (2,)))
     return join(element("p", f"{grouped(total)} tags were considered: {said}.", class_="lead"), legend,
                 element("div", *(_curated(picture, album) for picture in facts.curated), class_="masonry"), dropped)
 
 
 def _curated(picture: Curated, album: Album) -> Html:
-    steps = [_step(step) for step in picture.steps]
-    whys = list(dict.fromkeys(f"{step.tag}: {step.reason}" for step in picture.steps if step.action != "kept"))
-    details = element("details", element("summary", f"why, {counted(len(whys), 'change')}"),
-                      element("ul", *(element("li", why) for why in whys))) if whys else ""
+    steps = [_step(step) for step in picture.steps if not step.unlikely]
+    changes = [step for step in picture.steps if step.action != "kept" and not step.unlikely]
+    whys = [element("li", element("b", step.tag), f" {step.action}: {step.reason}") for step in changes]
+    unlikely = [step for step in picture.steps if step.unlikely]
+    if unlikely:
+        whys.append(element("li", "too improbable: ", ", ".join(step.tag for step in unlikely)))
+    summary = element("summary", f"why, {counted(len(changes), 'change')}")
+    details = element("details", summary, element("ul", *whys)) if whys else ""
     hand = element("span", "written by hand", class_="hand") if picture.human else ""
     title = element("p", element("span", picture.name, class_="name"), element("span", picture.concept, class_="where"))
-    caption = element("p", element("span", "caption", class_="label"), hand, element("code", picture.caption), class_="caption")
+    text = element("code", picture.caption)
+    caption = element("p", element("span", "caption", class_="label"), hand, text, class_="caption")
     body = element("div", title, element("p", *steps, class_="tags"), caption, details)
     return element("article", album.thumbnail(picture.file, picture.name), body, class_="card curated")
 
 
 def _step(step: TagStep) -> Html:
     why = f"{step.action}: {step.reason}" if step.reason else step.action
-    return join(element("span", step.tag, class_=f"tag {step.action if step.action in ACTIONS else 'kept'}", title=why), " ")
+    known = step.action if step.action in ACTIONS else "kept"
+    return join(element("span", step.tag, class_=f"tag {known}", title=why), " ")
 
 
 def absorbed(facts: Facts, album: Album) -> Html:
     """What each trigger word is to mean: tags left out so that the word takes their place."""
-    intro = element("p", "A trait that is true of nearly every picture of a trigger word is left out of the captions, so "
-                         "that the word itself comes to mean it. What varies stays a tag, and can be prompted for.",
+    intro = element("p", "A trait that is true of nearly every picture of a trigger word is left out of the captions, "
+                         "so that the word itself comes to mean it. What varies stays a tag, and can be prompted for.",
                     class_="lead")
     return join(intro, element("div", *(_absorbing(trigger, album) for trigger in facts.triggers), class_="masonry"))
 
@@ -104,9 +113,10 @@ def absorbed(facts: Facts, album: Album) -> Html:
 def _absorbing(trigger: Trigger, album: Album) -> Html:
     strip = element("div", *(album.thumbnail(file, name) for name, file in trigger.references), class_="strip small")
     where = element("p", f"{counted(trigger.pictures, 'picture')} in {', '.join(trigger.concepts)}", class_="quiet")
-    rows = [row(element("span", each.tag, title=each.reason), meter(each.pictures / each.total, "after"),
-                f"{each.pictures} of {each.total}", percent(each.pictures / each.total), numbers=(2, 3))
-            for each in trigger.absorbed]
+    rows = []
+    for each in trigger.absorbed:
+        share, tag = each.pictures / each.total, join(each.tag, element("small", each.figures, class_="figures"))
+        rows.append(row(tag, meter(share, "after"), f"{each.pictures} of {each.total}", percent(share), numbers=(2, 3)))
     nothing = element("p", "absorbs nothing; every tag stays", class_="quiet")
-    body = table(("tag", "", "left out of", "share"), rows, (2, 3)) if rows else nothing
+    body = table(("tag", "", "left out of", "share"), rows, (2, 3), "absorbing") if rows else nothing
     return element("article", element("h3", trigger.word), where, strip, body, class_="card")

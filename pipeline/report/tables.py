@@ -13,15 +13,17 @@ SHAPE_SIDE = 36
 def balance(facts: Facts) -> Html:
     """The concept tree with what the folders alone would give each branch, and what it gets."""
     shown = sum(branch.shown for branch in facts.branches if branch.depth == 0)
-    intro = element("p", f"One epoch shows {grouped(shown)} pictures. The grey bar is a concept's share of the files, the "
-                         "coloured one its share of what is shown. The exact multiplier is used by this trainer, the whole "
-                         "repeat by exports to others.", class_="lead")
-    heads = ("concept", "share of the files, share shown", "pictures", "files", "shown", "multiplier", "repeat", "per epoch")
+    intro = element("p", f"One epoch shows {grouped(shown)} pictures. The grey bar is a concept's share of the files, "
+                         "the coloured one its share of what is shown. The exact multiplier is used by this trainer, "
+                         "the whole repeat by exports to others.", class_="lead")
+    heads = ("concept", "files, and what is shown", "pictures", "of files", "of shown", "multiplier", "repeat",
+             "an epoch")
     return join(intro, table(heads, [_branch(branch) for branch in facts.branches], tuple(range(2, 8)), "tree"))
 
 
 def _branch(branch: Branch) -> Html:
-    name = element("span", branch.concept.rpartition("/")[2], style=f"padding-left:{branch.depth * 1.1:.1f}em", title=branch.concept)
+    indent = f"padding-left:{branch.depth * 1.1:.1f}em"
+    name = element("span", branch.concept.rpartition("/")[2], style=indent, title=branch.concept)
     bars = join(meter(branch.share_of_files, "before"), meter(branch.share, "after"))
     exact = f"×{branch.exact:.3f}" if branch.exact is not None else ""
     return row(name, bars, grouped(branch.images), percent(branch.share_of_files), percent(branch.share), exact,

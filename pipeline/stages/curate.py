@@ -202,7 +202,7 @@ class _Curating:
         left = set(order) - set(subject.triggers)
         reason = "not scored" if scores is None else "chosen" if left else "no tag is left"
         seen = f"scores by {self.tagger.name}" if scores is not None and self.tagger else "no scores"
-        evidence = f"{len(order)} tags, {len(rows) - len(order)} others considered"
+        evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"
         yield Decision(image.path, "caption", self.options.separator.join(order), reason, evidence)
         yield Decision(image.path, "tags", [list(row) for row in rows], seen, self.tagger.id if self.tagger else "")
 

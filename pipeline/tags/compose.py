@@ -5,6 +5,7 @@ of that class in one colour.
 """
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -33,11 +34,12 @@ def compose_garments(tags: Iterable[str]) -> tuple[Composed, ...]:
     found = []
     for generic in CLASSES:
         coloured = [tag for tag in tags if tag.endswith(f" {generic}") and tag[:-len(generic) - 1] in COLOURS]
-        things = _things(tags, generic) - set(coloured)
-        if len(coloured) == 1 and len(things) == 1:
-            (thing,), colour = things, coloured[0][:-len(generic) - 1]
-            if not set(thing.split()) & set(COLOURS):
-                found.append(Composed(f"{colour} {thing}", (thing, coloured[0])))
+        if len(coloured) != 1:
+            continue
+        things = [tag for tag in tags if tag != coloured[0] and _is_thing(tag, generic)]
+        if len(things) == 1 and not set(things[0].split()) & set(COLOURS):
+            colour = coloured[0][:-len(generic) - 1]
+            found.append(Composed(f"{colour} {things[0]}", (things[0], coloured[0])))
     return tuple(found)
 
 
@@ -51,6 +53,8 @@ def compose_hair(tags: Iterable[str]) -> Composed | None:
     return Composed(f"{length.removesuffix(' hair')} {colour}", (length, colour))
 
 
-def _things(tags: set[str], generic: str) -> set[str]:
+@functools.cache
+def _is_thing(tag: str, generic: str) -> bool:
+    """Whether a tag names a thing of a class: `boots` and `lace-up boots` are footwear."""
     known = _NECKWEAR if generic == "neckwear" else ABOUT_PERSON[generic]
-    return {tag for tag in tags if tag in known or any(is_kind_of(tag, thing) for thing in known)}
+    return tag in known or any(is_kind_of(tag, thing) for thing in known)

@@ -5,6 +5,7 @@ of our own for what spelling cannot tell (a `beret` is a `hat`).
 """
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 from pipeline.tags.names import words
@@ -111,12 +112,16 @@ def needless(tags: Iterable[str], one_person: bool) -> dict[str, str]:
     With more than one person only what speaks of the whole picture is found: the hat of one is not the hat of another.
     """
     tags = sorted(tags)
+    alike: dict[str, list[str]] = {}
+    for tag in tags:
+        alike.setdefault(_key(words(tag)), []).append(tag)
     found: dict[str, str] = {}
-    for parent in tags:
-        for child in tags:
-            if child != parent and parent not in found and implies(child, parent, one_person):
-                found[parent] = child
-    return found
+    for child in tags:
+        for generic in _generics(child):
+            for parent in alike.get(generic, ()):
+                if implies(child, parent, one_person):
+                    found.setdefault(parent, child)
+    return {tag: found[tag] for tag in tags if tag in found}
 
 
 def implies(child: str, parent: str, one_person: bool = True) -> bool:
@@ -124,6 +129,21 @@ def implies(child: str, parent: str, one_person: bool = True) -> bool:
     if child in ABOUT_PICTURE.get(parent, ()):
         return True
     return one_person and (child in ABOUT_PERSON.get(parent, ()) or is_kind_of(child, parent))
+
+
+@functools.cache
+def _generics(child: str) -> tuple[str, ...]:
+    """The keys of all tags that `child` could make needless."""
+    parts = words(child)
+    by_head = [_key(parts[start:]) for start in range(1, len(parts))]
+    by_table = [_key(words(parent)) for table in (ABOUT_PICTURE, ABOUT_PERSON)
+                for parent, children in table.items() if child in children]
+    return tuple(dict.fromkeys(by_head + by_table))
+
+
+def _key(parts: tuple[str, ...]) -> str:
+    """Equal for tags that differ in the number of their last word only."""
+    return " ".join((*parts[:-1], _singular(parts[-1]))) if parts else ""
 
 
 def is_kind_of(child: str, parent: str) -> bool:

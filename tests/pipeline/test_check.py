@@ -119,7 +119,8 @@ def test_a_loser_is_near_its_keeper_itself_not_through_others(checked):
 
 def test_what_a_person_names_is_kept_or_left_out_whatever_is_measured(checked):
     path = "images/artists~alder/x.png"
-    found, outcome = judge(checked, min_sharpness=1e9, keep=(path,), drop=("images/characters~Quill/*", "images/nobody/*"))
+    drop = ("images/characters~Quill/*", "images/nobody/*")
+    found, outcome = judge(checked, min_sharpness=1e9, keep=(path,), drop=drop)
     assert found["artists~alder/x.png"] == (True, "kept by you")
     assert found["characters~Quill/a.png"] == (False, "left out by you")
     assert "drop names 'images/nobody/*', which is no picture of the set" in outcome.plan.notes
@@ -136,7 +137,8 @@ def test_a_picture_gone_from_the_set_is_missing_and_comes_back(checked):
     content = path.read_bytes()
     path.unlink()
     found, outcome = judge(checked)
-    assert found["artists~alder/x.png"] == (False, "missing") and "prep flatten brings them back" in outcome.plan.notes[0]
+    assert found["artists~alder/x.png"] == (False, "missing")
+    assert "prep flatten brings them back" in outcome.plan.notes[0]
     path.write_bytes(content)
     assert judge(checked)[0]["artists~alder/x.png"] == (True, "good")
 

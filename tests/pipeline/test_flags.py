@@ -54,7 +54,8 @@ def test_only_what_stands_on_the_command_line_is_given():
 
 def test_every_type_of_option_becomes_its_flag():
     seen = run("--mode", "fast", "--level", "2", "--weights", "a/b=c=2", "--weights", "d=0.5", "--names", ">_==x",
-               "--tags", "1girl", "--tags", "[x]", "--betas", "0.8", "0.9", "--limit", "3", "--rate", "1e-4", "--base", "m")[1]
+               "--tags", "1girl", "--tags", "[x]", "--betas", "0.8", "0.9", "--limit", "3", "--rate", "1e-4",
+               "--base", "m")[1]
     assert seen == {"mode": "fast", "level": 2, "weights": {"a/b=c": 2.0, "d": 0.5}, "names": {">_": "=x"},
                     "tags": ("1girl", "[x]"), "betas": (0.8, 0.9), "limit": 3, "rate": 1e-4, "base": Path("m")}
 

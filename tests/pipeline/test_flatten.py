@@ -125,7 +125,8 @@ def test_a_caption_comes_along_as_a_persons_and_byte_order_marks_go(flattened, s
     assert (flattened.root / "images/characters~Lumi/b.txt").read_text(encoding="utf-8") == "b, caption\n"
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"\xff\xfe1\0", "caption is not UTF-8"), (b" \n", "caption is empty")])
+@pytest.mark.parametrize(("content", "reason"), [
+    (b"\xff\xfe1\0", "caption is not UTF-8"), (b" \n", "caption is empty")])
 def test_a_caption_that_cannot_be_taken_is_a_row_and_stays_as_it_is(flattened, source, content, reason):
     file = source / "characters/Lumi/b.txt"
     file.write_bytes(content)
@@ -219,7 +220,7 @@ def test_a_whole_source_folder_may_go_once_the_set_has_its_pictures(flattened, s
 
 
 def test_a_source_that_was_never_there_is_an_error(flattened, tmp_path):
-    with pytest.raises(PrepError, match="no folder .*typo"):
+    with pytest.raises(PrepError, match=r"no folder .*typo"):
         run_flatten(flattened, tmp_path / "typo")
     with pytest.raises(PrepError, match="no source folders"):
         run_flatten(flattened)

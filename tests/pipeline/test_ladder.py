@@ -66,7 +66,7 @@ def test_every_fit_covers_its_bucket_within_the_area(picture, setting):
     for rule in ("nearest", "kohya"):
         found = fit(picture, choose(picture, buckets, rule))
         left, top, right, bottom = found.crop
-        assert (right - left, bottom - top) == found.size and 0 <= left and 0 <= top
+        assert (right - left, bottom - top) == found.size and min(left, top) >= 0
         assert right <= found.scaled[0] and bottom <= found.scaled[1]
         assert min(found.size) >= step and found.size[0] * found.size[1] <= resolution ** 2
         assert 0 <= found.loss < 1

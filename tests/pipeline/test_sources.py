@@ -9,7 +9,8 @@ def test_new_sources_are_added_to_the_known_ones_without_dots_or_doubles(tmp_pat
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     known = Settings(sources=(tmp_path / "a",))
-    assert with_sources(known, (tmp_path / "b/../b", tmp_path / "a", tmp_path / "b")).sources == (tmp_path / "a", tmp_path / "b")
+    wider = with_sources(known, (tmp_path / "b/../b", tmp_path / "a", tmp_path / "b"))
+    assert wider.sources == (tmp_path / "a", tmp_path / "b")
 
 
 @pytest.mark.parametrize(("name", "message"), [("gone", "no folder"), ("file", "is not a folder")])
@@ -39,8 +40,9 @@ def test_a_prep_toml_that_prep_wrote_grows_and_a_persons_is_left_alone(tmp_path)
 
 
 def test_settings_from_elsewhere_are_kept_in_the_set(tmp_path):
-    (tmp_path / "my.toml").write_text('[set]\npath = "set"\nsources = ["a"]\n[check]\nmin_side = 48\n', encoding="utf-8")
-    settings = load_settings(tmp_path / "my.toml")
+    file = tmp_path / "my.toml"
+    file.write_text('[set]\npath = "set"\nsources = ["a"]\n[check]\nmin_side = 48\n', encoding="utf-8")
+    settings = load_settings(file)
     remember(tmp_path / "set", settings, settings)
     assert settings_of(tmp_path / "set").stages == {"check": {"min_side": 48}}
     assert same_settings(tmp_path / "set", settings)

@@ -20,14 +20,14 @@ from diffusers import AutoencoderKL
 
 from train.miniature.examples import groups, scenes
 from train.miniature.learn_autoencoder import learn_autoencoder
-from train.miniature.learn_base import TextSide, learn_base, new_text_model, new_tokenizer, save_base
+from train.miniature.learn_base import PHASES, TextSide, learn_base, new_text_model, new_tokenizer, save_base
 from train.miniature.learn_tagger import export_tagger, learn_tagger, truth
 from train.miniature.measure import measure_base, measure_tagger, model_card
 
 log = logging.getLogger(__name__)
 PARTS = ("autoencoder", "base", "tagger", "measure")
 AUTOENCODER = {"pictures": 6000, "steps": 1400}
-BASE = {"pictures": 24000, "steps": 7500}
+BASE = {"pictures": 24000, "steps": sum(phase.stop for phase in PHASES)}
 TAGGER = {"pictures": 16000, "epochs": 10}
 SEED = 0
 
@@ -42,10 +42,11 @@ def build_base(work: Path) -> None:
     autoencoder = AutoencoderKL.from_pretrained(work / "autoencoder")
     tokenizer = new_tokenizer(work / "base" / "tokenizer")
     torch.manual_seed(SEED)
-    text = TextSide(tokenizer, new_text_model(tokenizer))
-    for step, unet, text_model in learn_base(painted, autoencoder, text, BASE["steps"], SEED):
-        save_base(work / "base", unet, text_model, tokenizer, autoencoder)
-        log.info("saved the base model after step %d", step)
+    unet, text_model = None, new_text_model(tokenizer)
+    for number, phase in enumerate(PHASES):
+        for step, unet, text_model in learn_base(painted, autoencoder, TextSide(tokenizer, text_model), phase, SEED + number, unet):
+            save_base(work / "base", unet, text_model, tokenizer, autoencoder)
+            log.info("saved the base model after step %d of phase %d", step, number + 1)
 
 
 def build_tagger(work: Path) -> None:

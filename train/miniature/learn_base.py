@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from train.miniature.scenes import vocabulary
 
 log = logging.getLogger(__name__)
 WIDTH = 128
+TEXT_RATE = 0.2
+"""Learning rate of the text model, which can read already, as a share of the UNet's."""
 SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
             "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1, "prediction_type": "epsilon"}
 
@@ -108,27 +110,49 @@ def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     return tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
 
 
-def min_snr_weight(snr: Tensor, gamma: float = 5.0) -> Tensor:
-    """min(snr, gamma) / snr for an epsilon loss (Hang et al. 2023, arXiv:2303.09556); (B,) in and out."""
-    return snr.clamp(max=gamma) / snr
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training: a one-cycle learning rate over `steps`, left after `stop` of them, with its loss weights."""
+
+    steps: int
+    stop: int
+    rate: float
+    weight: Callable[[Tensor], Tensor]
 
 
-def learn_base(painted: list[Group], autoencoder: AutoencoderKL, text: TextSide, steps: int, seed: int,
-               batch: int = 32, rate: float = 1e-3) -> Iterator[tuple[int, UNet2DConditionModel, CLIPTextModel]]:
-    """Train UNet and text model together; every thousand steps yields (step, UNet, text model): the moving averages."""
+def even_weight(snr: Tensor) -> Tensor:
+    """min(snr, 5) / snr for an epsilon loss (Hang et al. 2023, arXiv:2303.09556); (B,) in and out."""
+    return snr.clamp(max=5) / snr
+
+
+def composing_weight(snr: Tensor) -> Tensor:
+    """As `even_weight`, times that of a velocity loss, 1 + 1 / snr, at most 30: noisy timesteps, where a picture is
+    composed and the prompt decides most, count as much as clean ones; (B,) in and out."""
+    return even_weight(snr) * (1 + 1 / snr).clamp(max=30)
+
+
+PHASES = (Phase(7500, 3000, 1e-3, even_weight), Phase(4000, 4000, 1e-3, composing_weight))
+"""First the pictures, then the prompts; the second phase goes on from the first one's averaged weights."""
+
+
+def learn_base(painted: list[Group], autoencoder: AutoencoderKL, text: TextSide, phase: Phase, seed: int,
+               unet: UNet2DConditionModel | None = None, batch: int = 32) -> Iterator[tuple[int, UNet2DConditionModel, CLIPTextModel]]:
+    """Train UNet (new or given) and text model together; every thousand steps and at the end yields (step, UNet, text
+    model), their moving averages."""
     torch.manual_seed(seed)
     rng = np.random.default_rng([5, seed])
     latents = [encode(autoencoder, group.pixels) for group in painted]
-    unet = new_unet()
-    networks = torch.nn.ModuleList([unet, text.model])
+    networks = torch.nn.ModuleList([unet or new_unet(), text.model]).train().requires_grad_(True)
     averaged = deepcopy(networks).requires_grad_(False)
-    unet.set_attn_processor(FloatAttention())
-    optimizer = torch.optim.AdamW(networks.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.04, final_div_factor=50)
+    networks[0].set_attn_processor(FloatAttention())
+    groups = [{"params": networks[0].parameters()}, {"params": text.model.parameters()}]
+    optimizer = torch.optim.AdamW(groups, lr=phase.rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    rates = [phase.rate, phase.rate * TEXT_RATE]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=phase.steps, pct_start=0.04, final_div_factor=50)
     noise_levels = DDIMScheduler(**SCHEDULE).alphas_cumprod
     draw = batches([len(group.scenes) for group in painted], batch, rng)
     running = 0.0
-    for step in range(steps):
+    for step in range(phase.stop):
         group, chosen = next(draw)
         mean, spread = (part[chosen] for part in latents[group])
         ids = token_ids(text.tokenizer, [caption(painted[group].scenes[index], rng) for index in chosen])
@@ -139,19 +163,19 @@ def learn_base(painted: list[Group], autoencoder: AutoencoderKL, text: TextSide,
         noisy = level.sqrt()[:, None, None, None] * clean + (1 - level).sqrt()[:, None, None, None] * noise
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = text.model(ids).last_hidden_state
-            predicted = unet(noisy, timesteps, states).sample.float()
+            predicted = networks[0](noisy, timesteps, states).sample.float()
         errors = functional.mse_loss(predicted, noise, reduction="none").mean((1, 2, 3))
-        loss = (errors * min_snr_weight(level / (1 - level))).mean()
+        loss = (errors * phase.weight(level / (1 - level))).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         _follow(averaged, networks, min(0.999, (1 + step) / (10 + step)))
-        running = 0.99 * running + 0.01 * errors.mean().item() if step else errors.mean().item()
+        running = 0.99 * running + 0.01 * loss.item() if step else loss.item()
         if step % 100 == 0:
-            log.info("base %d/%d epsilon loss %.4f", step, steps, running)
-        if step % 1000 == 999 or step + 1 == steps:
+            log.info("base %d/%d loss %.4f", step, phase.stop, running)
+        if step % 500 == 499 or step + 1 == phase.stop:
             yield step + 1, averaged[0], averaged[1]
 
 

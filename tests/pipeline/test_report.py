@@ -1,0 +1,251 @@
+"""The page tells what the manifest holds, and no name in it can become markup."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image as Pillow
+
+from pipeline.commands.report import command
+from pipeline.errors import PrepError
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Image, Plan
+from pipeline.report.facts import collect
+from pipeline.report.markup import Html, counted, element, percent
+from pipeline.report.page import render, report_of, write_report
+from pipeline.report.samples import Learned, SampleGrid, TraitShare, read_samples
+from pipeline.stage import apply
+
+EVIL = "</script><script>alert(1)</script>"
+SECTIONS = ("pictures", "measured", "set-aside", "tags", "absorbed", "balance", "buckets", "regularization", "runs")
+FIRST, SECOND, COPY = (f"images/girls~Ada/{name}.png" for name in ("one", "two & <o>_<o>", "copy"))
+
+
+class Elements(HTMLParser):
+    """Collects what a browser would see: (element, attributes) in order, and all text outside `style`."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.inside = "", ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self.inside != "style":
+            self.text += data
+
+
+def put(manifest: Manifest, stage: str, fields: tuple[str, ...], *decisions: Decision) -> None:
+    apply(manifest, Plan(stage, fields, decisions), {"level": EVIL}, "digest", lambda what, done, total: None)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Iterator[Manifest]:
+    """Three pictures, one a copy of another, and one source file that is no picture."""
+    with Manifest.open(tmp_path / "a set", create=True) as manifest:
+        images = []
+        for path, colour in ((FIRST, "red"), (SECOND, "blue"), (COPY, "red")):
+            file = manifest.root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Pillow.new("RGB", (200, 120), colour).save(file)
+            images.append(Image(path, "girls/Ada", f"/sources/{path}", colour, 10, "copy"))
+        with manifest.transaction():
+            manifest.put_images(images)
+        placed = [Decision(image.source, "placed", image.path, "placed") for image in images]
+        put(manifest, "flatten", ("placed",), *placed,
+            Decision(f"/sources/{EVIL}.txt", "placed", None, "text without a picture"))
+        put(manifest, "check", ("keep",), Decision(FIRST, "keep", True, "good"),
+            Decision(SECOND, "keep", True, "turned by EXIF", "200×120"),
+            Decision(COPY, "keep", False, "duplicate", f"same content as {FIRST}"))
+        yield manifest
+
+
+def curate(manifest: Manifest) -> None:
+    decisions = []
+    for path in (FIRST, SECOND):
+        steps = [["ada", "added", "trigger word of girls/Ada"], ["1girl", "kept", ""], [EVIL, "kept", ""],
+                 ["red hair", "dropped", "core of ada: in 2 of 2 pictures"],
+                 ["<o>_<o>", "dropped", "below its threshold: 0.21 < 0.35"], ["boots", "renamed", "red boots"]]
+        decisions += [Decision(path, "tags", steps, "curated"),
+                      Decision(path, "caption", f"ada, 1girl, {EVIL}", "curated")]
+    put(manifest, "curate", ("tags", "caption"), *decisions)
+
+
+def finish(manifest: Manifest) -> None:
+    curate(manifest)
+    put(manifest, "balance", ("multiplier",),
+        *(Decision(path, "multiplier", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)))
+    bucket = {"size": [64, 40], "scaled": [64, 40], "crop": [0, 0, 64, 40], "loss": 0.034}
+    put(manifest, "bucket", ("bucket",), *(Decision(path, "bucket", bucket, "reduced") for path in (FIRST, SECOND)))
+    twin = {"path": "regularization/girls~Ada/one.png", "caption": f"1girl {EVIL}", "size": [64, 40], "seed": 1}
+    put(manifest, "regularize", ("twin",), Decision(FIRST, "twin", twin, "same caption"))
+
+
+def grid(folder: Path) -> Learned:
+    for name in ("base.png", "adapter.png"):
+        Pillow.new("RGB", (64, 40), "green").save(folder / name)
+    sample = SampleGrid("ada", f"1girl, ada, {EVIL}", 7, folder / "base.png", folder / "adapter.png", 0.25, 1.0)
+    return Learned((sample,), (TraitShare("ada", "<o>_<o>", 0.1, 0.9),), f"trained {EVIL}")
+
+
+def test_a_full_page_has_every_section_filled(manifest: Manifest, tmp_path: Path) -> None:
+    finish(manifest)
+    page = Elements(render(report_of(manifest, grid(tmp_path))))
+    ids = [attributes["id"] for tag, attributes in page.found if tag == "section"]
+    assert ids == list(SECTIONS)
+    assert not any(attributes.get("class") == "missing" for _, attributes in page.found)
+    links = [attributes["href"] for tag, attributes in page.found if tag == "a"]
+    assert links == [f"#{name}" for name in SECTIONS]
+
+
+def test_no_name_becomes_markup(manifest: Manifest, tmp_path: Path) -> None:
+    finish(manifest)
+    written = render(report_of(manifest, grid(tmp_path), title=EVIL))
+    page = Elements(written)
+    assert "<script" not in written.lower()
+    assert written.lower().count("</style>") == 1
+    assert {tag for tag, _ in page.found}.isdisjoint({"script", "o", "link", "iframe"})
+    assert page.text.count(EVIL) >= 6
+    assert "<o>_<o>" in page.text
+    assert "two & <o>_<o>.png" in page.text
+
+
+def test_the_page_loads_nothing(manifest: Manifest, tmp_path: Path) -> None:
+    finish(manifest)
+    written = render(report_of(manifest, grid(tmp_path)))
+    for _, attributes in Elements(written).found:
+        assert str(attributes.get("src", "data:")).startswith("data:image/webp;base64,") or "src" not in attributes
+        assert str(attributes.get("href", "#")).startswith("#")
+    assert "url(" not in written and "@import" not in written
+
+
+def test_pictures_are_small_and_pixel_art_stays_crisp(manifest: Manifest, tmp_path: Path) -> None:
+    page = Elements(render(report_of(manifest, grid(tmp_path))))
+    pictures = [attributes for tag, attributes in page.found if tag == "img"]
+    thumbnails = [each for each in pictures if each.get("class") != "crisp"]
+    assert thumbnails and all(int(each["width"] or 0) <= 160 for each in thumbnails)
+    samples = [each for each in pictures if each.get("class") == "crisp"]
+    assert [(each["width"], each["height"]) for each in samples] == [("256", "160"), ("256", "160")]
+
+
+def test_an_empty_set_says_what_to_type(tmp_path: Path) -> None:
+    with Manifest.open(tmp_path / "new", create=True) as manifest:
+        page = Elements(render(report_of(manifest)))
+    assert [attributes["id"] for tag, attributes in page.found if tag == "section"] == list(SECTIONS)
+    for stage in ("flatten", "curate", "balance", "bucket", "regularize", "sample"):
+        assert f"Run: prep {stage} {tmp_path / 'new'}" in page.text
+
+
+def test_a_half_done_set_shows_what_there_is(manifest: Manifest) -> None:
+    page = Elements(render(report_of(manifest)))
+    assert "2 of 4 files set aside" in page.text
+    assert "duplicate" in page.text and "kept" in page.text
+    assert "Not balanced yet." in page.text
+
+
+def test_a_copy_stands_beside_its_keeper(manifest: Manifest) -> None:
+    facts = collect(manifest)
+    copy = next(verdict for verdict in facts.left_out if verdict.reason == "duplicate")
+    assert (copy.name, copy.keeper, copy.keeper_file) == ("copy.png", FIRST, manifest.root / FIRST)
+    assert [verdict.reason for verdict in facts.noted] == ["turned by EXIF"]
+
+
+def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
+    curate(manifest)
+    facts = collect(manifest)
+    assert dict(facts.actions) == {"added": 2, "kept": 4, "dropped": 2, "renamed": 2}
+    assert facts.unlikely == 2
+    assert facts.dropped_for == (("core of ada", 2, ("red hair",)),)
+    (trigger,) = facts.triggers
+    assert (trigger.word, trigger.pictures, trigger.concepts) == ("ada", 2, ("girls/Ada",))
+    (absorbed,) = trigger.absorbed
+    assert (absorbed.tag, absorbed.pictures, absorbed.total) == ("red hair", 2, 2)
+    assert absorbed.figures == "in 2 of 2 pictures"
+
+
+def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
+    curate(manifest)
+    with manifest.transaction():
+        manifest.put_human_caption(FIRST, "my own words")
+    by_hand = [picture for picture in collect(manifest).curated if picture.human]
+    assert [picture.caption for picture in by_hand] == ["my own words"]
+    assert "written by hand" in Elements(render(report_of(manifest))).text
+
+
+def test_shares_in_the_tree_add_up(manifest: Manifest) -> None:
+    finish(manifest)
+    girls, ada = collect(manifest).branches
+    assert (girls.concept, girls.exact, girls.shown, girls.share) == ("girls", None, 2.5, 1.0)
+    assert (ada.concept, ada.depth, ada.images, ada.exact, ada.repeat) == ("girls/Ada", 1, 2, 1.25, 1)
+
+
+def test_a_missing_picture_is_a_box_and_no_failure(manifest: Manifest, tmp_path: Path) -> None:
+    (manifest.root / COPY).unlink()
+    gone = SampleGrid("ada", "ada", 1, tmp_path / "no.png", tmp_path / "none.png")
+    assert "nothing to show" in Elements(render(report_of(manifest, Learned((gone,))))).text
+
+
+def test_means_are_of_the_samples_or_else_of_the_traits() -> None:
+    where = Path("x.png")
+    both = Learned((SampleGrid("a", "a", 1, where, where, 0.0, 0.5), SampleGrid("b", "b", 1, where, where, 0.5, 1.0)))
+    assert both.found() == (0.25, 0.75)
+    assert both.found("b") == (0.5, 1.0)
+    assert Learned((), (TraitShare("a", "hat", 0.1, 0.9),)).found("a") == (0.1, 0.9)
+    assert Learned((SampleGrid("a", "a", 1, where, where),)).found() is None
+
+
+def test_samples_painted_last_are_read_from_the_set(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "adapter" / "samples"
+    folder.mkdir(parents=True)
+    row = {"prompt": "1girl, ada", "seed": 5, "base": "runs/b.png", "adapter": "runs/a.png"}
+    (folder / "samples.json").write_text(json.dumps([row, row | {"prompt": "a house", "found_after": 0.5}]))
+    first, second = read_samples(tmp_path, ("ada",)).samples
+    assert (first.trigger, first.seed, first.base_path) == ("ada", 5, tmp_path / "runs/b.png")
+    assert (second.trigger, second.found_before, second.found_after) == ("a house", None, 0.5)
+    assert read_samples(tmp_path / "nothing", ()) == Learned()
+
+
+def test_a_broken_listing_is_a_mendable_error(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "adapter" / "samples"
+    folder.mkdir(parents=True)
+    (folder / "samples.json").write_text('[{"prompt": "x"}]')
+    with pytest.raises(PrepError, match="is no list of samples") as caught:
+        read_samples(tmp_path, ())
+    assert "prep sample" in caught.value.hint
+
+
+def test_the_same_set_gives_the_same_page(manifest: Manifest, tmp_path: Path) -> None:
+    finish(manifest)
+    first = write_report(manifest, tmp_path / "a.html").read_bytes()
+    assert write_report(manifest, tmp_path / "b.html").read_bytes() == first
+
+
+def test_the_command_prints_where_the_page_is(manifest: Manifest, tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, [str(manifest.root)])
+    expected = manifest.root / "reports" / "report.html"
+    assert (result.exit_code, result.stdout) == (0, f"{expected}\n")
+    assert expected.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    other = tmp_path / "other.html"
+    result = CliRunner().invoke(command, [str(manifest.root), "--output", str(other), "--json"])
+    assert json.loads(result.stdout)["report"] == str(other)
+    assert other.exists()
+
+
+def test_elements_escape_all_but_markup() -> None:
+    assert element("p", "<b>", Html("<i>"), title='"&') == '<p title="&quot;&amp;">&lt;b&gt;<i></p>'
+    assert element("img", src="a") == '<img src="a">'
+
+
+def test_figures_read_well() -> None:
+    shown = [percent(share) for share in (0.0, 0.0001, 0.034, 0.0625, 0.43, 1.0)]
+    assert shown == ["0%", "<0.1%", "3.4%", "6.2%", "43%", "100%"]
+    written = [counted(number, "file") for number in (0, 1, 2, 1200)]
+    assert written == ["0 files", "1 file", "2 files", "1\u202f200 files"]

@@ -1,0 +1,75 @@
+"""Teach the miniature's CLIP text model to read before it meets pictures: at the last token of a tag it must know which
+tag that was (`green` + `hair`, not `green` + `eyes`), and at the end of the text which tags there were.
+
+A large CLIP learns this from pairs of pictures and texts; here the painter's own captions are enough, and the UNet,
+which follows, finds every tag in one place instead of having to teach the text model to bind words.
+"""
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from train.miniature.examples import caption, scenes
+from train.miniature.scenes import Scene, vocabulary
+
+log = logging.getLogger(__name__)
+IGNORED = -100
+
+
+def marked(tokenizer: CLIPTokenizer, texts: list[str], length: int = 77) -> tuple[Tensor, Tensor]:
+    """(B, L) token ids, and (B, L) the number of the tag that ends at each token, IGNORED elsewhere."""
+    names = {name: index for index, (name, _) in enumerate(vocabulary())}
+
+    @cache
+    def pieces(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False).input_ids
+
+    ids = torch.full((len(texts), length), tokenizer.eos_token_id)
+    ends = torch.full((len(texts), length), IGNORED)
+    for row, text in enumerate(texts):
+        place = 1
+        ids[row, 0] = tokenizer.bos_token_id
+        tags = text.split(", ") if text else []
+        for number, tag in enumerate(tags):
+            comma = number + 1 < len(tags)
+            new = pieces(f"{tag}," if comma else tag)
+            if place + len(new) >= length:
+                break
+            ids[row, place : place + len(new)] = torch.tensor(new)
+            place += len(new)
+            ends[row, place - 1 - comma] = names.get(tag, IGNORED)
+    return ids, ends
+
+
+def learn_text(model: CLIPTextModel, tokenizer: CLIPTokenizer, pictures: int, steps: int, seed: int, batch: int = 64) -> None:
+    """Train `model` in place on captions of random scenes."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([9, seed])
+    known: list[Scene] = scenes(pictures, seed=3)
+    tags = len(vocabulary())
+    heads = nn.ModuleList([nn.Linear(model.config.hidden_size, tags), nn.Linear(model.config.hidden_size, tags)])
+    optimizer = torch.optim.AdamW([*model.parameters(), *heads.parameters()], lr=1e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    model.train()
+    for step in range(steps):
+        texts = [caption(known[index], rng) for index in rng.integers(0, len(known), batch)]
+        ids, ends = marked(tokenizer, texts)
+        states = model(ids).last_hidden_state
+        there = torch.zeros(batch, tags)
+        rows, places = (ends != IGNORED).nonzero(as_tuple=True)
+        there[rows, ends[rows, places]] = 1
+        summary = states[torch.arange(batch), (ids == tokenizer.eos_token_id).int().argmax(1)]
+        named = functional.cross_entropy(heads[0](states).flatten(0, 1), ends.flatten(), ignore_index=IGNORED)
+        loss = named + functional.binary_cross_entropy_with_logits(heads[1](summary), there)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 0:
+            log.info("text %d/%d naming loss %.4f, all %.4f", step, steps, named.item(), loss.item())
