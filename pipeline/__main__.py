@@ -1,4 +1,5 @@
 """`python -m pipeline` is `prep`."""
+
 from pipeline.cli import main
 
 main()

@@ -1,4 +1,5 @@
 """What identifies a base model, hashed once for each file of it."""
+
 from __future__ import annotations
 
 from pathlib import Path

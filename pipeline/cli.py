@@ -1,4 +1,5 @@
 """The command `prep`: a list of commands, each loaded only when it is used, and the one place that renders errors."""
+
 from __future__ import annotations
 
 import difflib
@@ -36,8 +37,9 @@ class Commands(click.Group):
                 return entry.load().command
         return None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]
-                        ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], names, 1)
@@ -50,8 +52,14 @@ class Commands(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(entry.name, entry.help) for entry in entries])
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
-             standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run, and end the process with 0 done, 1 a problem the user can mend, 2 usage, 130 interrupted."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
@@ -65,6 +73,7 @@ class Commands(click.Group):
 
 def _exit_code(run: Callable[[], Any]) -> int:
     from pipeline import console
+
     try:
         code = run()
         return code if isinstance(code, int) else 0
@@ -86,13 +95,19 @@ def _exit_code(run: Callable[[], Any]) -> int:
 def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
     """A failure of the machine, in the words of a person's problem."""
     if isinstance(error, sqlite3.OperationalError):
-        hint = "another prep may be at work on this set; wait for it to end" if "locked" in str(error) else \
-            "see that the disk is not full and the set's folder can be written to"
+        hint = (
+            "another prep may be at work on this set; wait for it to end"
+            if "locked" in str(error)
+            else "see that the disk is not full and the set's folder can be written to"
+        )
         return PrepError(f"the set's manifest.db: {error}", hint)
     where = f" ({error.filename})" if error.filename else ""
-    hints = {errno.ENOSPC: "make room on the disk and run the same again",
-             errno.EACCES: "allow yourself to read and write there",
-             errno.EROFS: "choose a set on a disk that can be written to", errno.ENAMETOOLONG: "choose shorter names"}
+    hints = {
+        errno.ENOSPC: "make room on the disk and run the same again",
+        errno.EACCES: "allow yourself to read and write there",
+        errno.EROFS: "choose a set on a disk that can be written to",
+        errno.ENAMETOOLONG: "choose shorter names",
+    }
     return PrepError(f"{error.strerror or error}{where}", hints.get(error.errno or 0, ""))
 
 
@@ -103,6 +118,7 @@ def stage_command(entry: Entry) -> click.Command:
     """A stage's command, made from its docstring and its Options."""
     from pipeline.flags import options_from
     from pipeline.settings import declared
+
     stage = entry.load()
     parameters: list[click.Parameter] = []
     if any(setting.section == "set" for setting in declared(stage.Options)):
@@ -114,28 +130,53 @@ def stage_command(entry: Entry) -> click.Command:
         click.Option(["--force"], is_flag=True, help="Run even when nothing changed since the last run."),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]
-    return click.Command(entry.name, params=parameters, callback=_callback(entry, stage), short_help=entry.help,
-                         help=inspect.cleandoc(stage.__doc__ or ""))
+    return click.Command(
+        entry.name,
+        params=parameters,
+        callback=_callback(entry, stage),
+        short_help=entry.help,
+        help=inspect.cleandoc(stage.__doc__ or ""),
+    )
 
 
 def _callback(entry: Entry, stage: ModuleType) -> Any:
     @click.pass_context
     def run(context: click.Context, /, **values: Any) -> None:
         from pipeline.flags import given_flags
+
         flags = given_flags(context, stage.Options)
-        run_command(entry, stage, values["root"], values.get("sources", ()), flags,
-                    dry_run=values["dry_run"], force=values["force"], as_json=values["as_json"])
+        run_command(
+            entry,
+            stage,
+            values["root"],
+            values.get("sources", ()),
+            flags,
+            dry_run=values["dry_run"],
+            force=values["force"],
+            as_json=values["as_json"],
+        )
+
     return run
 
 
-def run_command(entry: Entry, stage: ModuleType, root: Path, sources: tuple[Path, ...], flags: dict[str, Any], *,
-                dry_run: bool, force: bool, as_json: bool) -> None:
+def run_command(
+    entry: Entry,
+    stage: ModuleType,
+    root: Path,
+    sources: tuple[Path, ...],
+    flags: dict[str, Any],
+    *,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Run or preview one stage on a set and print what came of it."""
     from pipeline import console
     from pipeline.manifest import Manifest
     from pipeline.settings import FILE, options_for, settings_of
     from pipeline.sources import remember, with_sources
     from pipeline.stage import preview_stage, run_stage
+
     given = settings_of(root)
     settings = with_sources(given, sources)
     flags = {key: value for key, value in flags.items() if key != "sources"}
@@ -162,6 +203,7 @@ def run_command(entry: Entry, stage: ModuleType, root: Path, sources: tuple[Path
 
 def _show_version(context: click.Context) -> None:
     import importlib.metadata
+
     try:
         click.echo(f"prep {importlib.metadata.version('lora-prep')}")
     except importlib.metadata.PackageNotFoundError:
@@ -170,8 +212,14 @@ def _show_version(context: click.Context) -> None:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version and exit.",
-              callback=lambda context, _, wanted: _show_version(context) if wanted else None)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    help="Show the version and exit.",
+    callback=lambda context, _, wanted: _show_version(context) if wanted else None,
+)
 def prep() -> None:
     """From folders of pictures to a trained Stable Diffusion adapter.
 

@@ -1,4 +1,5 @@
 """The console: results on stdout, words and progress bars on stderr, and no file name ever read as markup."""
+
 from __future__ import annotations
 
 import contextlib
@@ -57,8 +58,10 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     widths = [max(_width(line[place]) for line in [names, *cells]) for place in range(len(names))]
     right = [all(isinstance(row.get(name), int | float) for row in rows) for name in names]
     for number, line in enumerate([names, *cells]):
-        text = "  ".join(" " * (width - _width(cell)) + cell if flush else cell + " " * (width - _width(cell))
-                         for cell, width, flush in zip(line, widths, right, strict=True)).rstrip()
+        text = "  ".join(
+            " " * (width - _width(cell)) + cell if flush else cell + " " * (width - _width(cell))
+            for cell, width, flush in zip(line, widths, right, strict=True)
+        ).rstrip()
         click.echo(click.style(text, bold=True) if number == 0 else text)
 
 
@@ -72,6 +75,7 @@ def _cell(value: Any) -> str:
 
 def _width(text: str) -> int:
     from rich.cells import cell_len
+
     return cell_len(text)
 
 
@@ -134,13 +138,21 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
     changed = manifest.changes(plan.fields, plan.decisions)
-    return {"stage": plan.stage, "dry_run": True, "changed": len(changed),
-            "counts": {**reasons(plan.decisions), **plan.counts}, **plan_json(plan)}
+    return {
+        "stage": plan.stage,
+        "dry_run": True,
+        "changed": len(changed),
+        "counts": {**reasons(plan.decisions), **plan.counts},
+        **plan_json(plan),
+    }
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    return {"notes": list(plan.notes), "table": [dict(row) for row in plan.table],
-            "decisions": [asdict(decision) for decision in plan.decisions]}
+    return {
+        "notes": list(plan.notes),
+        "table": [dict(row) for row in plan.table],
+        "decisions": [asdict(decision) for decision in plan.decisions],
+    }
 
 
 @contextlib.contextmanager
@@ -156,8 +168,14 @@ def progress_bars() -> Iterator[Progress]:
             return Text(f"{speed:.1f}/s" if speed else "")
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    bars = Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Rate(""),
-                    TimeRemainingColumn(), console=console)
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(""),
+        TimeRemainingColumn(),
+        console=console,
+    )
     tasks: dict[str, TaskID] = {}
 
     def progress(what: str, done: int, total: int) -> None:

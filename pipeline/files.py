@@ -1,4 +1,5 @@
 """Files written whole or not at all, and pictures brought in without touching the original."""
+
 from __future__ import annotations
 
 import contextlib
@@ -56,5 +57,6 @@ def same_content(one: Path, other: Path) -> bool:
     """Whether two paths hold the same bytes; False where one is not there."""
     if not (one.exists() and other.exists()):
         return False
-    return one.samefile(other) or \
-        (one.stat().st_size == other.stat().st_size and file_digest(one) == file_digest(other))
+    return one.samefile(other) or (
+        one.stat().st_size == other.stat().st_size and file_digest(one) == file_digest(other)
+    )

@@ -1,4 +1,5 @@
 """Flags: click parameters made from a stage's Options, and the values a person gave with them."""
+
 from __future__ import annotations
 
 import math
@@ -49,8 +50,9 @@ class Pair(click.ParamType):
 def options_from(options: type) -> list[click.Parameter]:
     """One click option per declared setting; none has a default, so that what was not given can be told."""
     texts = help_texts(options)
-    return [_option(setting, texts.get(setting.name, ""))
-            for setting in declared(options) if setting.section == "stage"]
+    return [
+        _option(setting, texts.get(setting.name, "")) for setting in declared(options) if setting.section == "stage"
+    ]
 
 
 def _option(setting: Setting, text: str) -> click.Option:
@@ -96,8 +98,11 @@ def _text(value: Any) -> str:
 def given_flags(context: click.Context, options: type) -> dict[str, Any]:
     """Field → value for the flags that stand on the command line, and only those."""
     kinds = {setting.name: setting.kind for setting in declared(options)}
-    given = {name: value for name, value in context.params.items()
-             if name in kinds and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if name in kinds and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
     return {name: _value(value, kinds[name]) for name, value in given.items()}
 
 

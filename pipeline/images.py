@@ -1,4 +1,5 @@
 """Pictures decoded: the one way from a file to RGB pixels, for every stage and the trainer."""
+
 from __future__ import annotations
 
 import io
@@ -23,8 +24,9 @@ class UnreadableImage(PrepError):
     """A file that gives no pixels. `reason` is a short phrase that can be counted, `detail` the decoder's words."""
 
     def __init__(self, path: Path | str, reason: str, detail: str = "") -> None:
-        super().__init__(f"{path}: {reason}" + (f" ({detail})" if detail else ""),
-                         "prep check leaves such pictures out")
+        super().__init__(
+            f"{path}: {reason}" + (f" ({detail})" if detail else ""), "prep check leaves such pictures out"
+        )
         self.path, self.reason, self.detail = str(path), reason, detail
 
 
@@ -102,6 +104,7 @@ def _eight_bit(picture: Image) -> Image:
     if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
         return picture
     import numpy as np
+
     values = np.asarray(picture).astype(np.float64)
     top = _white_level(float(values.max(initial=0.0)), picture.mode)
     grey = PIL.Image.fromarray(np.clip(np.nan_to_num(values) * 255.0 / top + 0.5, 0, 255).astype(np.uint8))

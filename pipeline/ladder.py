@@ -1,4 +1,5 @@
 """The ladder of training sizes, and how a picture is brought onto it. Every size is (width, height) in pixels."""
+
 from __future__ import annotations
 
 import math

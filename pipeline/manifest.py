@@ -10,8 +10,9 @@ Fields of decisions and their values (JSON):
 | tags       | curate     | [[tag, action, reason], …]: every tag considered; action kept, dropped, added, renamed |
 | caption    | curate     | the caption's text                                                                    |
 | multiplier | balance    | {"exact": 1.25, "repeat": 1}                                                          |
-| twin       | regularize | path of the matched regularization picture                                            |
+| twin       | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched picture            |
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -89,8 +90,9 @@ class Manifest:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @contextlib.contextmanager
@@ -123,8 +125,12 @@ class Manifest:
 
     def known_files(self) -> dict[str, tuple[int, int, str]]:
         """Source file → (bytes, modification time in ns, content), so that an unchanged file is hashed once."""
-        return {source: (size, modified, content) for source, size, modified, content in
-                self._db.execute("SELECT source, bytes, modified, content FROM files")}
+        return {
+            source: (size, modified, content)
+            for source, size, modified, content in self._db.execute(
+                "SELECT source, bytes, modified, content FROM files"
+            )
+        }
 
     def put_files(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
         """Remember (source, bytes, modified, content) rows."""
@@ -134,23 +140,35 @@ class Manifest:
         """Content → measurement."""
         rows = self._db.execute(f"SELECT {_columns(Measurement)} FROM measurements")
         found = (Measurement(*row) for row in rows)
-        return {each.content: replace(each, rotated=bool(each.rotated), transparent=bool(each.transparent))
-                for each in found}
+        return {
+            each.content: replace(each, rotated=bool(each.rotated), transparent=bool(each.transparent))
+            for each in found
+        }
 
     def put_measurements(self, found: Iterable[Measurement]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                             [astuple(row) for row in found])
+        self._db.executemany(
+            "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [astuple(row) for row in found]
+        )
 
     def taggers(self) -> dict[str, Tagger]:
-        """Tagger id → the tagger, in the order they were first used."""
+        """Tagger id → the tagger, the one put last at the end."""
         rows = self._db.execute(
-            "SELECT id, name, revision, preprocessing, provider, categories FROM taggers ORDER BY rowid")
+            "SELECT id, name, revision, preprocessing, provider, categories FROM taggers ORDER BY rowid"
+        )
         return {row[0]: Tagger(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows}
 
     def put_tagger(self, tagger: Tagger) -> None:
-        self._db.execute("INSERT OR REPLACE INTO taggers VALUES (?,?,?,?,?,?)",
-                         (tagger.id, tagger.name, tagger.revision, tagger.preprocessing, tagger.provider,
-                          _dump(dict(tagger.categories))))
+        self._db.execute(
+            "INSERT OR REPLACE INTO taggers VALUES (?,?,?,?,?,?)",
+            (
+                tagger.id,
+                tagger.name,
+                tagger.revision,
+                tagger.preprocessing,
+                tagger.provider,
+                _dump(dict(tagger.categories)),
+            ),
+        )
 
     def scores(self, tagger: str) -> dict[str, dict[str, float]]:
         """Content → {tag: probability} for one tagger id; only probabilities of 0.01 and more are stored."""
@@ -161,56 +179,80 @@ class Manifest:
         return {content for (content,) in self._db.execute("SELECT content FROM scores WHERE tagger=?", (tagger,))}
 
     def put_scores(self, tagger: str, found: Mapping[str, Mapping[str, float]]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?,?,?)",
-                             [(content, tagger, _dump(dict(scores))) for content, scores in found.items()])
+        self._db.executemany(
+            "INSERT OR REPLACE INTO scores VALUES (?,?,?)",
+            [(content, tagger, _dump(dict(scores))) for content, scores in found.items()],
+        )
 
     # --- decisions and runs
 
     def decisions(self, field: str) -> dict[str, Decision]:
         """Path → the decision that holds now for one field."""
         rows = self._db.execute(
-            "SELECT path, field, value, reason, evidence FROM decisions WHERE field=? ORDER BY path", (field,))
-        return {path: Decision(path, name, json.loads(value), reason, evidence)
-                for path, name, value, reason, evidence in rows}
+            "SELECT path, field, value, reason, evidence FROM decisions WHERE field=? ORDER BY path", (field,)
+        )
+        return {
+            path: Decision(path, name, json.loads(value), reason, evidence)
+            for path, name, value, reason, evidence in rows
+        }
 
     def decisions_of(self, path: str) -> tuple[Decision, ...]:
         rows = self._db.execute(
-            "SELECT path, field, value, reason, evidence FROM decisions WHERE path=? ORDER BY field", (path,))
-        return tuple(Decision(name, field, json.loads(value), reason, evidence)
-                     for name, field, value, reason, evidence in rows)
+            "SELECT path, field, value, reason, evidence FROM decisions WHERE path=? ORDER BY field", (path,)
+        )
+        return tuple(
+            Decision(name, field, json.loads(value), reason, evidence) for name, field, value, reason, evidence in rows
+        )
 
-    def changes(self, fields: Iterable[str], decisions: Iterable[Decision]
-                ) -> dict[tuple[str, str], tuple[Decision | None, Decision | None]]:
+    def changes(
+        self, fields: Iterable[str], decisions: Iterable[Decision]
+    ) -> dict[tuple[str, str], tuple[Decision | None, Decision | None]]:
         """(path, field) → (what holds now, what would hold) where the two differ, in order of path."""
         before = {(decision.path, field): decision for field in fields for decision in self.decisions(field).values()}
         after = {(decision.path, decision.field): decision for decision in decisions}
-        return {key: (before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())
-                if before.get(key) != after.get(key)}
+        return {
+            key: (before.get(key), after.get(key))
+            for key in sorted(before.keys() | after.keys())
+            if before.get(key) != after.get(key)
+        }
 
     def all_decisions(self) -> tuple[tuple[int, Decision], ...]:
         """Every decision that holds now with the run that made it, in order of path and field."""
         rows = self._db.execute("SELECT run, path, field, value, reason, evidence FROM decisions ORDER BY path, field")
-        return tuple((run, Decision(path, field, json.loads(value), reason, evidence))
-                     for run, path, field, value, reason, evidence in rows)
+        return tuple(
+            (run, Decision(path, field, json.loads(value), reason, evidence))
+            for run, path, field, value, reason, evidence in rows
+        )
 
     def put_decisions(self, run: int, fields: Iterable[str], decisions: Iterable[Decision]) -> int:
         """Make these the only decisions for these fields, note every change in `history`, return how many changed."""
         changed = self.changes(fields, decisions)
         for key, (old, new) in changed.items():
-            self._db.execute("INSERT INTO history VALUES (?,?,?,?,?,?,?)", (
-                run, *key, _dump(old.value) if old else None, old.reason if old else None,
-                _dump(new.value) if new else None, new.reason if new else None))
+            self._db.execute(
+                "INSERT INTO history VALUES (?,?,?,?,?,?,?)",
+                (
+                    run,
+                    *key,
+                    _dump(old.value) if old else None,
+                    old.reason if old else None,
+                    _dump(new.value) if new else None,
+                    new.reason if new else None,
+                ),
+            )
             if new is None:
                 self._db.execute("DELETE FROM decisions WHERE path=? AND field=?", key)
             else:
-                self._db.execute("INSERT OR REPLACE INTO decisions VALUES (?,?,?,?,?,?)",
-                                 (new.path, new.field, _dump(new.value), new.reason, new.evidence, run))
+                self._db.execute(
+                    "INSERT OR REPLACE INTO decisions VALUES (?,?,?,?,?,?)",
+                    (new.path, new.field, _dump(new.value), new.reason, new.evidence, run),
+                )
         return len(changed)
 
     def begin_run(self, stage: str, options: Mapping[str, Any], digest: str) -> int:
         cursor = self._db.execute(
             "INSERT INTO runs (stage, options, digest, counts, started, finished) VALUES (?,?,?,'{}',?,'')",
-            (stage, _dump(dict(options)), digest, _now()))
+            (stage, _dump(dict(options)), digest, _now()),
+        )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -219,8 +261,10 @@ class Manifest:
 
     def runs(self) -> tuple[Run, ...]:
         rows = self._db.execute("SELECT id, stage, options, digest, counts, started, finished FROM runs ORDER BY id")
-        return tuple(Run(run, stage, json.loads(options), digest, json.loads(counts), started, finished)
-                     for run, stage, options, digest, counts, started, finished in rows)
+        return tuple(
+            Run(run, stage, json.loads(options), digest, json.loads(counts), started, finished)
+            for run, stage, options, digest, counts, started, finished in rows
+        )
 
     def last_run(self, stage: str) -> Run | None:
         """The newest run of a stage, finished or not."""
@@ -230,27 +274,37 @@ class Manifest:
 
     def captions(self) -> dict[str, tuple[str | None, str | None, str | None]]:
         """Path → (intended, written, human): what prep wants there, what it last put there, what a person wrote."""
-        return {path: (intended, written, human) for path, intended, written, human in
-                self._db.execute("SELECT path, intended, written, human FROM captions")}
+        return {
+            path: (intended, written, human)
+            for path, intended, written, human in self._db.execute(
+                "SELECT path, intended, written, human FROM captions"
+            )
+        }
 
     def intend_caption(self, path: str, text: str) -> None:
-        self._db.execute("INSERT INTO captions VALUES (?,?,NULL,NULL) "
-                         "ON CONFLICT (path) DO UPDATE SET intended=excluded.intended", (path, text))
+        self._db.execute(
+            "INSERT INTO captions VALUES (?,?,NULL,NULL) ON CONFLICT (path) DO UPDATE SET intended=excluded.intended",
+            (path, text),
+        )
 
     def caption_written(self, path: str, text: str) -> None:
         self._db.execute("UPDATE captions SET written=? WHERE path=?", (text, path))
 
     def put_human_caption(self, path: str, text: str | None) -> None:
-        self._db.execute("INSERT INTO captions VALUES (?,NULL,NULL,?) "
-                         "ON CONFLICT (path) DO UPDATE SET human=excluded.human", (path, text))
+        self._db.execute(
+            "INSERT INTO captions VALUES (?,NULL,NULL,?) ON CONFLICT (path) DO UPDATE SET human=excluded.human",
+            (path, text),
+        )
 
     # --- freshness
 
     def digest(self, name: str) -> str:
         """A hash of what a stage reads: `images`, `captions` (human ones), `scores`, or a decision field."""
-        queries = {"images": "SELECT path, concept, content FROM images ORDER BY path",
-                   "captions": "SELECT path, human FROM captions WHERE human IS NOT NULL ORDER BY path",
-                   "scores": "SELECT content, tagger FROM scores ORDER BY content, tagger"}
+        queries = {
+            "images": "SELECT path, concept, content FROM images ORDER BY path",
+            "captions": "SELECT path, human FROM captions WHERE human IS NOT NULL ORDER BY path",
+            "scores": "SELECT content, tagger FROM scores ORDER BY content, tagger",
+        }
         if name in queries:
             rows = self._db.execute(queries[name])
         else:

@@ -1,4 +1,5 @@
 """Measurements: what a picture's pixels say, in figures that thresholds are set on later."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -36,14 +37,16 @@ def measure_picture(path: Path, content: str) -> Measurement:
     except Exception as error:  # counting the frames of a broken animation
         return Measurement(content, width, height, kind, mode, problem=f"corrupt: {error}")
     sharpness, contrast, phash = figures(colours)
-    return Measurement(content, colours.width, colours.height, kind, mode, frames, rotated, transparent,
-                       sharpness, contrast, phash)
+    return Measurement(
+        content, colours.width, colours.height, kind, mode, frames, rotated, transparent, sharpness, contrast, phash
+    )
 
 
 def figures(colours: Image) -> tuple[float, float, str]:
     """Sharpness (variance of the Laplacian), contrast (standard deviation of grey, 0..127.5), perceptual hash."""
     import cv2
     import numpy as np
+
     grey = np.asarray(colours.convert("L"))
     scale = WORKING_SIDE / max(grey.shape)
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))

@@ -1,4 +1,5 @@
 """Names on disk: concepts flattened and read back, and names that every file system can hold."""
+
 from __future__ import annotations
 
 import hashlib
@@ -41,7 +42,7 @@ def safe(name: str) -> str:
 def shortened(name: str) -> str:
     """A name cut to length, told apart from others cut alike by a digest of the whole."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    stem = name.encode()[:LONGEST_BYTES - 9].decode(errors="ignore").rstrip(". ")
+    stem = name.encode()[: LONGEST_BYTES - 9].decode(errors="ignore").rstrip(". ")
     return f"{stem}-{digest}"
 
 

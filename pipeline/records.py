@@ -1,4 +1,5 @@
 """Plain values that stages, the manifest and the trainer exchange."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
 """A look at source folders: every file in them, and what kind of thing it is."""
+
 from __future__ import annotations
 
 import os
@@ -10,8 +11,26 @@ from pathlib import Path, PurePath
 
 from pipeline.errors import PrepError
 
-EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic",
-                        ".heif", ".jxl", ".tga", ".ppm", ".psd"))
+EXTENSIONS = frozenset(
+    (
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".webp",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".jxl",
+        ".tga",
+        ".ppm",
+        ".psd",
+    )
+)
 HEADER_BYTES = 32
 
 
@@ -43,8 +62,9 @@ def scan(sources: Iterable[Path]) -> tuple[Found, ...]:
     found: dict[str, Found] = {}
     for source in sources:
         if (source / "manifest.db").exists() or (source.name == "images" and (source.parent / "manifest.db").exists()):
-            raise PrepError(f"{source} is a set, not a folder of source pictures",
-                            "name the folders the set was made from")
+            raise PrepError(
+                f"{source} is a set, not a folder of source pictures", "name the folders the set was made from"
+            )
         for thing in _walk(source):
             found.setdefault(thing.path, thing)
     return tuple(found.values())
@@ -81,8 +101,11 @@ def _walk(source: Path) -> Iterator[Found]:
 def _look(entry: os.DirEntry[str], concept: str) -> Found | None:
     """What an entry is; None for a folder to go into."""
     if not _is_utf8(entry.path):
-        return Found(entry.path.encode(errors="surrogateescape").decode(errors="replace"), _readable(concept),
-                     problem="name is not UTF-8")
+        return Found(
+            entry.path.encode(errors="surrogateescape").decode(errors="replace"),
+            _readable(concept),
+            problem="name is not UTF-8",
+        )
     if entry.name.startswith("."):
         return Found(entry.path, concept, problem="hidden")
     try:
@@ -128,8 +151,12 @@ def _sniff(path: str) -> tuple[str, str]:
 
 def picture_extension(header: bytes) -> str:
     """The extension for a picture that begins with these bytes, "" for anything else."""
-    for extension, magic in ((".png", b"\x89PNG\r\n\x1a\n"), (".jpg", b"\xff\xd8\xff"), (".gif", b"GIF8"),
-                             (".jxl", b"\xff\x0a")):
+    for extension, magic in (
+        (".png", b"\x89PNG\r\n\x1a\n"),
+        (".jpg", b"\xff\xd8\xff"),
+        (".gif", b"GIF8"),
+        (".jxl", b"\xff\x0a"),
+    ):
         if header.startswith(magic):
             return extension
     if header[:4] == b"RIFF" and header[8:12] == b"WEBP":

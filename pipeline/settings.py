@@ -3,6 +3,7 @@
 A stage declares `Options`, a frozen dataclass whose fields each have a docstring below them. A field with
 `metadata={"section": "set"}` is filled from the `[set]` section and has no flag.
 """
+
 from __future__ import annotations
 
 import ast
@@ -57,8 +58,10 @@ class Settings:
 def declared(options: type) -> tuple[Setting, ...]:
     """The settings that an Options class declares, in its order."""
     hints = typing.get_type_hints(options)
-    return tuple(Setting(item.name, *_without_none(hints[item.name]), _default(item),
-                         item.metadata.get("section", "stage")) for item in dataclasses.fields(options))
+    return tuple(
+        Setting(item.name, *_without_none(hints[item.name]), _default(item), item.metadata.get("section", "stage"))
+        for item in dataclasses.fields(options)
+    )
 
 
 @functools.cache
@@ -68,8 +71,13 @@ def help_texts(options: type) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)
     texts: dict[str, str] = {}
     for before, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr) \
-                and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+        if (
+            isinstance(before, ast.AnnAssign)
+            and isinstance(before.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
             texts[before.target.id] = " ".join(after.value.value.split())
     return texts
 
@@ -133,8 +141,13 @@ def describe(kind: Any) -> str:
         return f"a list, each {describe(inner[0])}"
     if origin is Mapping:
         return f"a table, each value {describe(inner[1])}"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes",
-            Path: "a path in quotes"}[kind]
+    return {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text in quotes",
+        Path: "a path in quotes",
+    }[kind]
 
 
 def load_settings(file: Path) -> Settings:
@@ -183,8 +196,9 @@ def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: 
     return values
 
 
-def _read_keys(section: str, table: Mapping[str, Any], known: Mapping[str, Any], base: Path,
-               problems: list[str]) -> dict[str, Any]:
+def _read_keys(
+    section: str, table: Mapping[str, Any], known: Mapping[str, Any], base: Path, problems: list[str]
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:

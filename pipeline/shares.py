@@ -1,4 +1,5 @@
 """Shares: a tree of concepts in which every branch gets what it was promised, and the repeats that bring it about."""
+
 from __future__ import annotations
 
 import math
@@ -60,12 +61,16 @@ def shares(node: Node, share: float = 1.0) -> dict[str, float]:
     if not node.children:
         return {node.concept: share}
     total = math.fsum(child.weight for child in node.children.values())
-    return {concept: part for child in node.children.values()
-            for concept, part in shares(child, share * child.weight / total).items()}
+    return {
+        concept: part
+        for child in node.children.values()
+        for concept, part in shares(child, share * child.weight / total).items()
+    }
 
 
-def multipliers(node: Node, counts: Mapping[str, int], min_repeat: float = 1.0, max_repeat: float | None = None
-                ) -> dict[str, float]:
+def multipliers(
+    node: Node, counts: Mapping[str, int], min_repeat: float = 1.0, max_repeat: float | None = None
+) -> dict[str, float]:
     """Concept → how often each of its pictures is shown per epoch: share / pictures, the smallest being `min_repeat`.
 
     What `max_repeat` cuts from a concept goes to its siblings, and only what they cannot take to their parent's; the
@@ -102,13 +107,19 @@ def _pour(node: Node, amount: float, max_repeat: float) -> dict[str, float]:
         full = [name for name in open_names if offered[name] > room[name]]
         parts |= {name: room[name] for name in full} if full else offered
         open_names = [name for name in open_names if name not in full] if full else []
-    return {concept: part for name, child in node.children.items()
-            for concept, part in _pour(child, parts[name], max_repeat).items()}
+    return {
+        concept: part
+        for name, child in node.children.items()
+        for concept, part in _pour(child, parts[name], max_repeat).items()
+    }
 
 
 def _room(node: Node, max_repeat: float) -> float:
-    return node.pictures * max_repeat if not node.children else \
-        math.fsum(_room(child, max_repeat) for child in node.children.values())
+    return (
+        node.pictures * max_repeat
+        if not node.children
+        else math.fsum(_room(child, max_repeat) for child in node.children.values())
+    )
 
 
 def repeats(exact: Mapping[str, float], counts: Mapping[str, int], rounding: Rounding = "floor") -> dict[str, int]:

@@ -1,4 +1,5 @@
 """The source folders of a set, and how prep.toml remembers them."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -23,8 +24,10 @@ def with_sources(settings: Settings, sources: tuple[Path, ...]) -> Settings:
         if any(0xD800 <= ord(letter) < 0xE000 for letter in str(source)):
             raise PrepError(f"the name of the folder {source} is not UTF-8", "rename it")
         if not source.is_dir():
-            raise PrepError(f"{source} is not a folder" if source.exists() else f"no folder {source}",
-                            "name folders of pictures first and the set last: prep flatten FOLDER... SET")
+            raise PrepError(
+                f"{source} is not a folder" if source.exists() else f"no folder {source}",
+                "name folders of pictures first and the set last: prep flatten FOLDER... SET",
+            )
     wider = replace(settings, sources=settings.sources + more)
     if settings.file and settings.file.read_text(encoding="utf-8-sig") != toml_text(settings):
         listed = toml_text(Settings(sources=wider.sources)).removeprefix("[set]\n").strip()

@@ -10,6 +10,7 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 - `work(manifest, options, progress) -> counts`: what is made after the plan is recorded (scores, pictures, adapters):
   slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes.
 """
+
 from __future__ import annotations
 
 import functools
@@ -87,8 +88,14 @@ def preview_stage(manifest: Manifest, stage: ModuleType, options: Any, progress:
     return stage.plan(manifest, options)
 
 
-def apply(manifest: Manifest, plan: Plan, options: Mapping[str, Any], digest: str, progress: Progress,
-          work: Callable[[], Mapping[str, int]] = dict) -> Outcome:
+def apply(
+    manifest: Manifest,
+    plan: Plan,
+    options: Mapping[str, Any],
+    digest: str,
+    progress: Progress,
+    work: Callable[[], Mapping[str, int]] = dict,
+) -> Outcome:
     """Carry out a plan: files in first, then every row in one transaction, then captions out, then the work.
 
     Killed anywhere, the run stays unfinished and the next one does the same again: linking and writing are
@@ -120,8 +127,11 @@ def apply(manifest: Manifest, plan: Plan, options: Mapping[str, Any], digest: st
 
 def write_captions(manifest: Manifest) -> None:
     """Put every intended caption that is not on disk yet beside its picture."""
-    pending = [(path, intended) for path, (intended, written, human) in manifest.captions().items()
-               if intended is not None and human is None and intended != written]
+    pending = [
+        (path, intended)
+        for path, (intended, written, human) in manifest.captions().items()
+        if intended is not None and human is None and intended != written
+    ]
     for path, text in pending:
         write_text((manifest.root / path).with_suffix(".txt"), text + "\n")
     with manifest.transaction():

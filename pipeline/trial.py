@@ -1,4 +1,5 @@
 """Hold sampled pictures against what was asked of them: the share of wanted tags a tagger finds."""
+
 from __future__ import annotations
 
 import json
@@ -21,17 +22,28 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One seed of one question: both pictures, and the share of wanted tags found in each."""
+    """One seed of one question: both pictures, and the wanted tags that were found in each."""
 
     question: Question
     seed: int
     base: Path
     adapter: Path
-    found_base: float
-    found_adapter: float
+    tags_base: frozenset[str]
+    tags_adapter: frozenset[str]
+
+    @property
+    def found_base(self) -> float:
+        """Share of the wanted tags found in the base model's picture, 0..1."""
+        return len(self.tags_base) / len(self.question.wanted)
+
+    @property
+    def found_adapter(self) -> float:
+        return len(self.tags_adapter) / len(self.question.wanted)
 
 
-def shown(root: Path, listing: Path, questions: Sequence[Question], tagger: str, threshold: float, device: str = "auto") -> tuple[Shown, ...]:
+def shown(
+    root: Path, listing: Path, questions: Sequence[Question], tagger: str, threshold: float, device: str = "auto"
+) -> tuple[Shown, ...]:
     """Score the pictures of a sample listing (made by `prep sample`) whose prompts are among the questions."""
     from taggers.engine import load_tagger
 
@@ -39,18 +51,22 @@ def shown(root: Path, listing: Path, questions: Sequence[Question], tagger: str,
     rows = [row for row in json.loads(listing.read_text(encoding="utf-8")) if row["prompt"] in asked]
     files = [root / row[which] for row in rows for which in ("base", "adapter")]
     model = load_tagger(tagger, device)
-    scores = [scored.scores for batch in model.score(((str(file), file) for file in files), load_rgb, batch_size=16) for scored in batch]
+    scores = [
+        scored.scores
+        for batch in model.score(((str(file), file) for file in files), load_rgb, batch_size=16)
+        for scored in batch
+    ]
     found = []
     for index, row in enumerate(rows):
         question = asked[row["prompt"]]
-        base, adapter = (share_found(scores[2 * index + which], question.wanted, threshold) for which in (0, 1))
+        base, adapter = (tags_found(scores[2 * index + which], question.wanted, threshold) for which in (0, 1))
         found.append(Shown(question, row["seed"], files[2 * index], files[2 * index + 1], base, adapter))
     return tuple(found)
 
 
-def share_found(scores: Mapping[str, float], wanted: Sequence[str], threshold: float) -> float:
-    """The share of the wanted tags whose probability reaches the threshold, 0..1."""
-    return fmean(scores.get(tag, 0.0) >= threshold for tag in wanted)
+def tags_found(scores: Mapping[str, float], wanted: Sequence[str], threshold: float) -> frozenset[str]:
+    """The wanted tags whose probability reaches the threshold."""
+    return frozenset(tag for tag in wanted if scores.get(tag, 0.0) >= threshold)
 
 
 def averages(rows: Sequence[Shown]) -> tuple[float, float]:

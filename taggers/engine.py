@@ -1,4 +1,5 @@
 """Pictures to scores: threads decode into a few fixed slots while one loop runs the model on those that are full."""
+
 from __future__ import annotations
 
 import os
@@ -49,8 +50,13 @@ class OnnxTagger:
     side: int
     fixed_batch: int
 
-    def score(self, pictures: Iterable[tuple[str, Source]], load: Callable[[Source], Image],
-              batch_size: int = 0, decoders: int = 0) -> Generator[list[Scored], None, None]:
+    def score(
+        self,
+        pictures: Iterable[tuple[str, Source]],
+        load: Callable[[Source], Image],
+        batch_size: int = 0,
+        decoders: int = 0,
+    ) -> Generator[list[Scored], None, None]:
         """Score (key, source) pairs in order, a batch at a time; `load` runs in `decoders` threads.
 
         A batch size of 0 takes 4 on the CPU and 32 on a GPU; 0 decoders take half the cores, at most 4.
@@ -84,8 +90,10 @@ class OnnxTagger:
         problems = [future.result() for future in waiting]
         good = [row for row, problem in enumerate(problems) if not problem]
         found = dict(zip(good, self._infer(slot[good]), strict=True)) if good else {}
-        return [Scored(key, self._sparse(found[row])) if row in found else Scored(key, problem=problems[row])
-                for row, key in enumerate(keys)]
+        return [
+            Scored(key, self._sparse(found[row])) if row in found else Scored(key, problem=problems[row])
+            for row, key in enumerate(keys)
+        ]
 
     def _infer(self, pixels: np.ndarray) -> np.ndarray:
         """(N, S, S, 3) uint8 → (N, labels) probabilities; halves the batch when the device runs out of memory."""
@@ -96,9 +104,11 @@ class OnnxTagger:
             values = self.session.runtime.run([self.output], {self.input: as_input(pixels, self.spec)})[0][:count]
         except Exception as error:
             if "allocat" in str(error).lower() and not self.fixed_batch and count > 1:
-                return np.concatenate([self._infer(pixels[:count // 2]), self._infer(pixels[count // 2:])])
-            raise TaggerError(f"{self.spec.name} failed on a batch of {count}: {str(error).splitlines()[0][:400]}",
-                              "try a smaller --batch-size, or --device cpu") from error
+                return np.concatenate([self._infer(pixels[: count // 2]), self._infer(pixels[count // 2 :])])
+            raise TaggerError(
+                f"{self.spec.name} failed on a batch of {count}: {str(error).splitlines()[0][:400]}",
+                "try a smaller --batch-size, or --device cpu",
+            ) from error
         return probabilities(values, self.spec, len(self.labels))
 
     def _sparse(self, row: np.ndarray) -> dict[str, float]:
@@ -137,16 +147,21 @@ def probabilities(values: np.ndarray, spec: ModelSpec, labels: int) -> np.ndarra
         raise _misfit(spec, values.shape[-1], labels)
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise TaggerError(f"{spec.name} gives scores that are not finite numbers",
-                          "fetch the model again, or try --device cpu")
+        raise TaggerError(
+            f"{spec.name} gives scores that are not finite numbers", "fetch the model again, or try --device cpu"
+        )
     if spec.activation == "sigmoid":
         if labels >= 20 and values.min() >= 0 and values.max() <= 1:
-            raise TaggerError(f"{spec.name} gives probabilities already, a second sigmoid would lift all above 0.5",
-                              f'write activation = "none" in its {OVERRIDES}')
+            raise TaggerError(
+                f"{spec.name} gives probabilities already, a second sigmoid would lift all above 0.5",
+                f'write activation = "none" in its {OVERRIDES}',
+            )
         return 1 / (1 + np.exp(-values.clip(-80, 80)))
     if values.min() < -1e-3 or values.max() > 1 + 1e-3:
-        raise TaggerError(f"{spec.name} gives scores from {values.min():.2f} to {values.max():.2f}, not probabilities",
-                          f'if it gives logits, write activation = "sigmoid" in its {OVERRIDES}')
+        raise TaggerError(
+            f"{spec.name} gives scores from {values.min():.2f} to {values.max():.2f}, not probabilities",
+            f'if it gives logits, write activation = "sigmoid" in its {OVERRIDES}',
+        )
     return values
 
 
@@ -168,20 +183,25 @@ def _input(runtime: Any, spec: ModelSpec, files: ModelFiles) -> tuple[str, int, 
     layout = "NHWC" if len(shape) == 4 and shape[3] == 3 else "NCHW" if len(shape) == 4 and shape[1] == 3 else "neither"
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or layout == "neither":
         wanted = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-        raise TaggerError(f"{files.model} takes {wanted}; a tagger takes one float picture with 3 channels",
-                          "name another model")
+        raise TaggerError(
+            f"{files.model} takes {wanted}; a tagger takes one float picture with 3 channels", "name another model"
+        )
     if not spec.declared and (layout != "NHWC" or columns(files.labels) != WD_COLUMNS):
         raise TaggerError(
             f"{files.model.parent} holds no tagger of the WD family, and what another wants does not show",
             f'write a {OVERRIDES} beside it, one to a line, such as: layout = "{layout}", channels = "RGB", '
-            'scale = 1.0, mean = [0.5, 0.5, 0.5], std = [0.5, 0.5, 0.5], activation = "sigmoid"')
+            'scale = 1.0, mean = [0.5, 0.5, 0.5], std = [0.5, 0.5, 0.5], activation = "sigmoid"',
+        )
     if layout != spec.layout:
-        raise TaggerError(f"{files.model} takes {layout}, its {OVERRIDES} says {spec.layout}",
-                          f'write layout = "{layout}"')
+        raise TaggerError(
+            f"{files.model} takes {layout}, its {OVERRIDES} says {spec.layout}", f'write layout = "{layout}"'
+        )
     sides = [each if isinstance(each, int) else spec.side for each in (shape[1:3] if layout == "NHWC" else shape[2:])]
     if sides[0] != sides[1] or not 16 <= sides[0] <= LARGEST_SIDE:
-        raise TaggerError(f"{files.model} takes pictures of {shape}; a square side from 16 to {LARGEST_SIDE} is needed",
-                          f"where the model leaves it open, write it in {OVERRIDES}, such as: side = 448")
+        raise TaggerError(
+            f"{files.model} takes pictures of {shape}; a square side from 16 to {LARGEST_SIDE} is needed",
+            f"where the model leaves it open, write it in {OVERRIDES}, such as: side = 448",
+        )
     fixed = shape[0] if isinstance(shape[0], int) else 0
     if fixed > 1024:
         raise TaggerError(f"{files.model} insists on batches of {fixed}", "export it with a free batch dimension")
@@ -199,15 +219,19 @@ def _output(runtime: Any, spec: ModelSpec, labels: tuple[Label, ...], files: Mod
     if len(fitting) == 1:
         return fitting[0]
     if not fitting and len(outputs) == 1:
-        (name, shape), = outputs.items()
+        ((name, shape),) = outputs.items()
         if len(shape) == 2 and isinstance(shape[1], int):
             raise _misfit(spec, shape[1], len(labels))
         return name
-    raise TaggerError(f"{files.model} has {len(outputs)} outputs ({', '.join(outputs)}) and {len(fitting)} of them "
-                      f"as wide as the {len(labels)} labels",
-                      f'name one in {OVERRIDES}, such as: output = "prediction"')
+    raise TaggerError(
+        f"{files.model} has {len(outputs)} outputs ({', '.join(outputs)}) and {len(fitting)} of them "
+        f"as wide as the {len(labels)} labels",
+        f'name one in {OVERRIDES}, such as: output = "prediction"',
+    )
 
 
 def _misfit(spec: ModelSpec, scores: int, labels: int) -> TaggerError:
-    return TaggerError(f"{spec.name} gives {scores} scores a picture, but {spec.labels} has {labels} labels",
-                       f"use the {spec.labels} that belongs to this model")
+    return TaggerError(
+        f"{spec.name} gives {scores} scores a picture, but {spec.labels} has {labels} labels",
+        f"use the {spec.labels} that belongs to this model",
+    )

@@ -1,4 +1,5 @@
 """The label file of a tagger: its row order is the order of the model's outputs."""
+
 from __future__ import annotations
 
 import csv
@@ -39,8 +40,11 @@ def read_labels(file: Path, kind: LabelKind = "csv") -> tuple[Label, ...]:
     """
     text = _text(file)
     if kind == "lines":
-        labels = [Label(_checked(line.strip(), number, file), "general")
-                  for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        labels = [
+            Label(_checked(line.strip(), number, file), "general")
+            for number, line in enumerate(text.split("\n"), 1)
+            if line.strip()
+        ]
     else:
         labels = list(_rows(text, file))
     if not labels:
@@ -59,28 +63,36 @@ def _rows(text: str, file: Path) -> list[Label]:
     try:
         header = next(reader, [])
         if "name" not in header or "category" not in header:
-            raise TaggerError(f"{file} has the columns {', '.join(header) or 'none'}; name and category are needed",
-                              "use the selected_tags.csv that belongs to the model")
+            raise TaggerError(
+                f"{file} has the columns {', '.join(header) or 'none'}; name and category are needed",
+                "use the selected_tags.csv that belongs to the model",
+            )
         at_name, at_category = header.index("name"), header.index("category")
         for row in reader:
             if not any(row):
                 continue
             if len(row) != len(header):
-                raise TaggerError(f"{file}, line {reader.line_num}: {len(row)} columns, the header has {len(header)}",
-                                  "fetch it again from where the model came from")
-            labels.append(Label(_checked(row[at_name], reader.line_num, file),
-                                _category(row[at_category], reader.line_num, file)))
+                raise TaggerError(
+                    f"{file}, line {reader.line_num}: {len(row)} columns, the header has {len(header)}",
+                    "fetch it again from where the model came from",
+                )
+            labels.append(
+                Label(_checked(row[at_name], reader.line_num, file), _category(row[at_category], reader.line_num, file))
+            )
     except csv.Error as error:
-        raise TaggerError(f"{file}, line {reader.line_num}: {error}",
-                          "fetch it again from where the model came from") from error
+        raise TaggerError(
+            f"{file}, line {reader.line_num}: {error}", "fetch it again from where the model came from"
+        ) from error
     return labels
 
 
 def _text(file: Path) -> str:
     try:
         if file.stat().st_size > LARGEST_BYTES:
-            raise TaggerError(f"{file} is larger than {LARGEST_BYTES // 2**20} MiB; no label file is",
-                              "use the selected_tags.csv that belongs to the model")
+            raise TaggerError(
+                f"{file} is larger than {LARGEST_BYTES // 2**20} MiB; no label file is",
+                "use the selected_tags.csv that belongs to the model",
+            )
         return file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TaggerError(f"{file} cannot be read: {error}", "it must be a UTF-8 text") from error
@@ -88,8 +100,10 @@ def _text(file: Path) -> str:
 
 def _checked(name: str, line: int, file: Path) -> str:
     if not name.strip() or _FORBIDDEN.search(name):
-        raise TaggerError(f"{file}, line {line}: {name!r} cannot be a tag, captions separate tags by commas",
-                          "rename it in the label file; keep its place, the order of rows is the order of outputs")
+        raise TaggerError(
+            f"{file}, line {line}: {name!r} cannot be a tag, captions separate tags by commas",
+            "rename it in the label file; keep its place, the order of rows is the order of outputs",
+        )
     return spoken(name.strip())
 
 
@@ -97,6 +111,8 @@ def _category(text: str, line: int, file: Path) -> str:
     try:
         return CATEGORIES[int(float(text))]
     except (ValueError, KeyError, OverflowError):
-        raise TaggerError(f"{file}, line {line}: category {text!r} is not one of "
-                          f"{', '.join(f'{number} {name}' for number, name in CATEGORIES.items())}",
-                          "use the selected_tags.csv that belongs to the model") from None
+        raise TaggerError(
+            f"{file}, line {line}: category {text!r} is not one of "
+            f"{', '.join(f'{number} {name}' for number, name in CATEGORIES.items())}",
+            "use the selected_tags.csv that belongs to the model",
+        ) from None

@@ -1,4 +1,5 @@
 """A picture as a tagger wants it: composited on white, padded to a square at its own scale, then resized once."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -3,6 +3,7 @@
 ONNX Runtime itself falls back to the CPU without a word a program could read, and lists providers it cannot load.
 So the driver is asked first, what the runtime says on stderr is caught, and the provider in use is looked up after.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -20,8 +21,16 @@ from typing import Any
 from taggers.errors import TaggerError
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm",
-            "onnxruntime-training", "ort-nightly", "ort-nightly-gpu")
+PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-rocm",
+    "onnxruntime-training",
+    "ort-nightly",
+    "ort-nightly-gpu",
+)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -56,8 +65,10 @@ def runtime_clash() -> tuple[str, str] | None:
     if len(found) < 2:
         return None
     kept = next((name for name in found if name != "onnxruntime"), found[0])
-    return (f"{' and '.join(found)} are installed together and overwrite each other's files",
-            f"pip uninstall -y {' '.join(found)} && pip install {kept}")
+    return (
+        f"{' and '.join(found)} are installed together and overwrite each other's files",
+        f"pip uninstall -y {' '.join(found)} && pip install {kept}",
+    )
 
 
 def open_session(model: Path, device: str = "auto", threads: int = 0) -> Session:
@@ -69,11 +80,13 @@ def open_session(model: Path, device: str = "auto", threads: int = 0) -> Session
     check_device(device)
     try:
         import onnxruntime
+
         onnxruntime.InferenceSession  # noqa: B018
     except (ImportError, AttributeError) as error:
         clash = runtime_clash()
-        raise TaggerError(f"ONNX Runtime cannot be loaded: {error}",
-                          clash[1] if clash else "pip install onnxruntime") from error
+        raise TaggerError(
+            f"ONNX Runtime cannot be loaded: {error}", clash[1] if clash else "pip install onnxruntime"
+        ) from error
     explicit = device.startswith("cuda")
     warnings = []
     if clash := runtime_clash():
@@ -146,8 +159,10 @@ def _open(onnxruntime: Any, model: Path, providers: list[Any], threads: int) -> 
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=providers)
     except Exception as error:
-        raise TaggerError(f"{model} is no model that ONNX Runtime {onnxruntime.__version__} can open: {_last(error)}",
-                          "a download that broke off leaves such files: delete it and fetch it again") from error
+        raise TaggerError(
+            f"{model} is no model that ONNX Runtime {onnxruntime.__version__} can open: {_last(error)}",
+            "a download that broke off leaves such files: delete it and fetch it again",
+        ) from error
 
 
 def _last(error: Exception) -> str:

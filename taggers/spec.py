@@ -1,4 +1,5 @@
 """What each model wants and gives, declared: colour order and range do not show in a model's shape."""
+
 from __future__ import annotations
 
 import difflib
@@ -64,24 +65,29 @@ class ModelSpec:
 
 def _wd(name: str, repo: str, revision: str, threshold: float) -> ModelSpec:
     """A tagger of the WD contract: NHWC, BGR, 0–255, sigmoid inside; `threshold` is where precision equals recall."""
-    return ModelSpec(name=name, repo=f"SmilingWolf/{repo}", revision=revision,
-                     thresholds={"general": threshold, "character": 0.85})
+    return ModelSpec(
+        name=name, repo=f"SmilingWolf/{repo}", revision=revision, thresholds={"general": threshold, "character": 0.85}
+    )
 
 
-BUILT_IN = {spec.name: spec for spec in (
-    _wd("wd-swinv2-v3", "wd-swinv2-tagger-v3", "627aef95638667ddcaa3ac8ae625e88ea5b02f51", 0.2653),
-    _wd("wd-vit-v3", "wd-vit-tagger-v3", "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f", 0.2614),
-    _wd("wd-convnext-v3", "wd-convnext-tagger-v3", "d39e46de298d27340111b64965e20b8185c407e6", 0.2682),
-    _wd("wd-vit-large-v3", "wd-vit-large-tagger-v3", "ae469aa2e4706a3af08d3673cf73a11d1add314c", 0.2606),
-    _wd("wd-eva02-large-v3", "wd-eva02-large-tagger-v3", "fa2b83fd2d68b3d994e22fed5859d7cc99e1cdb0", 0.5296),
-    _wd("wd-moat-v2", "wd-v1-4-moat-tagger-v2", "8452cddf280b952281b6e102411c50e981cb2908", 0.3771),
-    _wd("wd-swinv2-v2", "wd-v1-4-swinv2-tagger-v2", "cdb0c7fdc70646f0af29c6f80f8df564344a69b6", 0.3771),
-    _wd("wd-convnextv2-v2", "wd-v1-4-convnextv2-tagger-v2", "v2.0", 0.3710),
-    _wd("wd-convnext-v2", "wd-v1-4-convnext-tagger-v2", "v2.0", 0.3685),
-    _wd("wd-vit-v2", "wd-v1-4-vit-tagger-v2", "v2.0", 0.3537),
-    ModelSpec(name="miniature", folder=Path(__file__).parent / "miniature",
-              thresholds={"general": 0.5, "character": 0.5}),
-)}
+BUILT_IN = {
+    spec.name: spec
+    for spec in (
+        _wd("wd-swinv2-v3", "wd-swinv2-tagger-v3", "627aef95638667ddcaa3ac8ae625e88ea5b02f51", 0.2653),
+        _wd("wd-vit-v3", "wd-vit-tagger-v3", "7f6b584d0bd3f55c4531f14ba3d4761b2bccdc0f", 0.2614),
+        _wd("wd-convnext-v3", "wd-convnext-tagger-v3", "d39e46de298d27340111b64965e20b8185c407e6", 0.2682),
+        _wd("wd-vit-large-v3", "wd-vit-large-tagger-v3", "ae469aa2e4706a3af08d3673cf73a11d1add314c", 0.2606),
+        _wd("wd-eva02-large-v3", "wd-eva02-large-tagger-v3", "fa2b83fd2d68b3d994e22fed5859d7cc99e1cdb0", 0.5296),
+        _wd("wd-moat-v2", "wd-v1-4-moat-tagger-v2", "8452cddf280b952281b6e102411c50e981cb2908", 0.3771),
+        _wd("wd-swinv2-v2", "wd-v1-4-swinv2-tagger-v2", "cdb0c7fdc70646f0af29c6f80f8df564344a69b6", 0.3771),
+        _wd("wd-convnextv2-v2", "wd-v1-4-convnextv2-tagger-v2", "v2.0", 0.3710),
+        _wd("wd-convnext-v2", "wd-v1-4-convnext-tagger-v2", "v2.0", 0.3685),
+        _wd("wd-vit-v2", "wd-v1-4-vit-tagger-v2", "v2.0", 0.3537),
+        ModelSpec(
+            name="miniature", folder=Path(__file__).parent / "miniature", thresholds={"general": 0.5, "character": 0.5}
+        ),
+    )
+}
 
 
 def find_spec(model: str) -> ModelSpec:
@@ -98,8 +104,10 @@ def find_spec(model: str) -> ModelSpec:
         return _folder_spec(folder)
     near = difflib.get_close_matches(PurePath(model).name.replace("-tagger", "").replace("-v1-4", ""), BUILT_IN, 1)
     meant = f"did you mean {near[0]}? " if near else ""
-    raise TaggerError(f"no tagger called {model!r}, and no folder of that name",
-                      f"{meant}known: {', '.join(BUILT_IN)}; or give a folder with model.onnx and selected_tags.csv")
+    raise TaggerError(
+        f"no tagger called {model!r}, and no folder of that name",
+        f"{meant}known: {', '.join(BUILT_IN)}; or give a folder with model.onnx and selected_tags.csv",
+    )
 
 
 def published_thresholds(name: str) -> Mapping[str, float] | None:
@@ -115,18 +123,25 @@ def _folder_spec(folder: Path) -> ModelSpec:
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TaggerError(f"{file} cannot be read: {error}",
-                          'write it as UTF-8 TOML, such as: layout = "NCHW"') from error
+        raise TaggerError(
+            f"{file} cannot be read: {error}", 'write it as UTF-8 TOML, such as: layout = "NCHW"'
+        ) from error
     problems: list[str] = []
     values = {key: _value(key, value, problems) for key, value in given.items()}
     if problems:
-        raise TaggerError("\n".join(f"{file}: {problem}" for problem in problems),
-                          f"mend {file} and run the same again")
+        raise TaggerError(
+            "\n".join(f"{file}: {problem}" for problem in problems), f"mend {file} and run the same again"
+        )
     return ModelSpec(name=name, folder=folder, **values)
 
 
-_CHOICES = {"label_kind": get_args(LabelKind), "layout": get_args(Layout), "channels": get_args(Channels),
-            "interpolation": get_args(Interpolation), "activation": get_args(Activation)}
+_CHOICES = {
+    "label_kind": get_args(LabelKind),
+    "layout": get_args(Layout),
+    "channels": get_args(Channels),
+    "interpolation": get_args(Interpolation),
+    "activation": get_args(Activation),
+}
 _OTHERS = ("model", "labels", "scale", "mean", "std", "pad", "side", "output")
 assert {*_CHOICES, *_OTHERS} <= {each.name for each in fields(ModelSpec)}
 
@@ -139,8 +154,14 @@ def _value(key: str, value: Any, problems: list[str]) -> Any:
     elif key not in _OTHERS:
         expected = "one of these keys: " + ", ".join((*_CHOICES, *_OTHERS))
     elif key in ("model", "labels"):
-        expected = "" if isinstance(value, str) and value not in ("", "..") and PurePath(value).name == value \
-            and "\\" not in value else "the name of a file in the same folder"
+        expected = (
+            ""
+            if isinstance(value, str)
+            and value not in ("", "..")
+            and PurePath(value).name == value
+            and "\\" not in value
+            else "the name of a file in the same folder"
+        )
     elif key in ("mean", "std"):
         good = _numbers(value) and len(value) == 3 and (key == "mean" or all(part > 0 for part in value))
         expected = "" if good else "three numbers, in RGB order" + (", above 0" if key == "std" else "")
@@ -162,4 +183,5 @@ def _value(key: str, value: Any, problems: list[str]) -> Any:
 
 def _numbers(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(part, int | float) and not isinstance(part, bool) and abs(part) < 1e9 for part in value)
+        isinstance(part, int | float) and not isinstance(part, bool) and abs(part) < 1e9 for part in value
+    )

@@ -1,4 +1,5 @@
 """Which package may import which, read from the source."""
+
 from __future__ import annotations
 
 import ast
@@ -16,8 +17,12 @@ LIGHT_PARTS_OF_TRAIN = {"train.recipe"}
 def imports(file: Path) -> Iterator[tuple[str, bool]]:
     """(module, whether it is imported as soon as the file is) for every import of a file."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    inner = {id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-             for node in ast.walk(function)}
+    inner = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
     ifs = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
     typing_only = {id(node) for block in ifs if "TYPE_CHECKING" in ast.dump(block.test) for node in ast.walk(block)}
     for node in ast.walk(tree):

@@ -1,4 +1,5 @@
 """The demo, with a short training: everything is painted, found, decided, made, measured and shown."""
+
 import json
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Everything in examples/ is read strictly, and the one that needs no download is run as shipped."""
+
 import json
 import shutil
 from pathlib import Path

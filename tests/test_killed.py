@@ -1,4 +1,5 @@
 """A run that is killed again and again ends with the very set that an undisturbed run makes."""
+
 import shutil
 import sqlite3
 import subprocess
@@ -36,8 +37,13 @@ count = 2
 steps = 4
 batch_size = 2
 """
-TABLES = {"images": "path, concept, content, bytes", "measurements": "*", "scores": "*", "decisions": "path, field, value, reason, evidence",
-          "captions": "*"}
+TABLES = {
+    "images": "path, concept, content, bytes",
+    "measurements": "*",
+    "scores": "*",
+    "decisions": "path, field, value, reason, evidence",
+    "captions": "*",
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,9 @@ def pictures(tmp_path_factory) -> Path:
 
 def run(root: Path, seconds: float | None) -> bool:
     """Run `prep run ROOT`, killed after so many seconds; returns whether it came to its end."""
-    process = subprocess.Popen([sys.executable, "-m", "pipeline", "run", str(root)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", str(root)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     try:
         _, words = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -67,10 +75,16 @@ def run(root: Path, seconds: float | None) -> bool:
 def contents(root: Path) -> dict[str, object]:
     """Everything a set holds that does not tell when it was made."""
     database = sqlite3.connect(root / "manifest.db")
-    found: dict[str, object] = {table: sorted(database.execute(f"SELECT {columns} FROM {table}"), key=repr) for table, columns in TABLES.items()}
+    found: dict[str, object] = {
+        table: sorted(database.execute(f"SELECT {columns} FROM {table}"), key=repr) for table, columns in TABLES.items()
+    }
     database.close()
     for folder in ("images", "regularization"):
-        found |= {file.relative_to(root).as_posix(): file.read_bytes() for file in (root / folder).rglob("*") if file.is_file() and file.suffix != ".tmp"}
+        found |= {
+            file.relative_to(root).as_posix(): file.read_bytes()
+            for file in (root / folder).rglob("*")
+            if file.is_file() and file.suffix != ".tmp"
+        }
     return found
 
 
@@ -89,5 +103,6 @@ def test_a_run_killed_many_times_ends_with_the_same_set_and_the_same_adapter(pic
     one, other = (load_file(root / "runs/adapter/adapter.safetensors") for root in (quiet, killed))
     assert one.keys() == other.keys()
     assert all(torch.allclose(one[key], other[key], atol=1e-6) for key in one)
-    assert sorted(file.name for file in (killed / "runs/adapter/samples").iterdir()) == \
-        sorted(file.name for file in (quiet / "runs/adapter/samples").iterdir())
+    assert sorted(file.name for file in (killed / "runs/adapter/samples").iterdir()) == sorted(
+        file.name for file in (quiet / "runs/adapter/samples").iterdir()
+    )

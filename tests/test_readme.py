@@ -1,4 +1,5 @@
 """What README promises is there: its commands, its settings, its tree, and the test command that CI takes from it."""
+
 from __future__ import annotations
 
 import re
@@ -50,6 +51,11 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     extraction = re.search(r"^command=.*?README\.md\)\"$", script, re.DOTALL | re.MULTILINE)
     assert extraction
-    found = subprocess.run(["/bin/bash", "-c", f'{extraction[0]}\nprintf %s "$command"'], cwd=ROOT, text=True,
-                           capture_output=True, check=True)
+    found = subprocess.run(
+        ["/bin/bash", "-c", f'{extraction[0]}\nprintf %s "$command"'],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     assert found.stdout == 'pip install -c constraints.txt -e ".[test]" && pytest'

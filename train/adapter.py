@@ -3,6 +3,7 @@
 Targets, names and files follow kohya's convention, which A1111, Forge, ComfyUI and diffusers read. lycoris' own
 network builder is not used: it keeps its settings on a class, and its presets miss Stable Diffusion's layer names.
 """
+
 from __future__ import annotations
 
 import os
@@ -70,8 +71,10 @@ class Adapter(nn.Module):
             for path, layer in targets(text_encoder, TEXT):
                 self._add(f"{text_prefix(text_encoder)}_{path.replace('.', '_')}", layer)
         if not self.layers:
-            raise PrepError("the base model has no layer this adapter could hang on",
-                            "use a Stable Diffusion 1.x or 2.x model in diffusers format")
+            raise PrepError(
+                "the base model has no layer this adapter could hang on",
+                "use a Stable Diffusion 1.x or 2.x model in diffusers format",
+            )
 
     def _add(self, name: str, layer: nn.Module) -> None:
         from lycoris.modules.locon import LoConModule
@@ -103,11 +106,18 @@ class Adapter(nn.Module):
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """The parameters hung on `unet` or on the text encoder (`te`)."""
-        return [weight for name, module in self.layers.items() if name.startswith(f"lora_{part}_") for weight in module.parameters()]
+        return [
+            weight
+            for name, module in self.layers.items()
+            if name.startswith(f"lora_{part}_")
+            for weight in module.parameters()
+        ]
 
     def tensors(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """`<layer>.<weight>` → contiguous CPU tensor, as the file holds them; alpha is a float scalar."""
-        found = {f"{name}.{key}": value for name, module in self.layers.items() for key, value in module.state_dict().items()}
+        found = {
+            f"{name}.{key}": value for name, module in self.layers.items() for key, value in module.state_dict().items()
+        }
         return {key: value.detach().to("cpu", dtype).contiguous().clone() for key, value in found.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -120,8 +130,10 @@ class Adapter(nn.Module):
         wrong = sorted(expected.keys() ^ tensors.keys())
         wrong += [key for key in expected.keys() & tensors.keys() if expected[key].shape != tensors[key].shape]
         if wrong:
-            raise PrepError(f"the adapter file does not fit: {len(wrong)} weights differ, the first is {wrong[0]}",
-                            "train with the same algorithm, rank and base model as the file")
+            raise PrepError(
+                f"the adapter file does not fit: {len(wrong)} weights differ, the first is {wrong[0]}",
+                "train with the same algorithm, rank and base model as the file",
+            )
         for name, module in self.layers.items():
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
 
@@ -144,4 +156,6 @@ def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except Exception as error:
-        raise PrepError(f"{path} is not a readable safetensors file: {error}", "train it again with: prep train SET --force") from error
+        raise PrepError(
+            f"{path} is not a readable safetensors file: {error}", "train it again with: prep train SET --force"
+        ) from error

@@ -1,4 +1,5 @@
 """The base model: tokenizer, text encoder, VAE, UNet and noise schedule of one Stable Diffusion 1.x or 2.x model."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -47,8 +48,10 @@ def pick_device(asked: str) -> torch.device:
     except RuntimeError as error:
         raise PrepError(f"device {asked!r} is unknown", "write auto, cpu, cuda or cuda:1") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise PrepError(f"device {asked} was asked for, but torch {torch.__version__} sees no CUDA device",
-                        "check the driver with nvidia-smi, or use --device cpu")
+        raise PrepError(
+            f"device {asked} was asked for, but torch {torch.__version__} sees no CUDA device",
+            "check the driver with nvidia-smi, or use --device cpu",
+        )
     return device
 
 
@@ -56,17 +59,32 @@ def load_base(name: str, revision: str | None = None, device: str = "auto") -> B
     """Load a base model in float32, frozen, from safetensors only."""
     folder, place = find_folder(name, revision), pick_device(device)
     if not (folder / "model_index.json").is_file():
-        raise PrepError(f"{folder} is no diffusers model: it has no model_index.json",
-                        "convert a single-file checkpoint with diffusers' from_single_file(…).save_pretrained(FOLDER)")
+        raise PrepError(
+            f"{folder} is no diffusers model: it has no model_index.json",
+            "convert a single-file checkpoint with diffusers' from_single_file(…).save_pretrained(FOLDER)",
+        )
     try:
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
-        models = {part: kind.from_pretrained(folder, subfolder=part, use_safetensors=True, torch_dtype=torch.float32)
-                  for part, kind in (("text_encoder", CLIPTextModel), ("vae", AutoencoderKL), ("unet", UNet2DConditionModel))}
+        models = {
+            part: kind.from_pretrained(folder, subfolder=part, use_safetensors=True, torch_dtype=torch.float32)
+            for part, kind in (("text_encoder", CLIPTextModel), ("vae", AutoencoderKL), ("unet", UNet2DConditionModel))
+        }
         tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
     except (OSError, ValueError, KeyError) as error:
-        raise PrepError(f"base model {name} does not load from {folder}: {error}",
-                        "it must be Stable Diffusion 1.x or 2.x in diffusers format with safetensors weights") from error
+        raise PrepError(
+            f"base model {name} does not load from {folder}: {error}",
+            "it must be Stable Diffusion 1.x or 2.x in diffusers format with safetensors weights",
+        ) from error
     for model in models.values():
         model.requires_grad_(False).eval().to(place)
-    return BaseModel(name, folder, tokenizer, models["text_encoder"], models["vae"], models["unet"],
-                     scheduler.alphas_cumprod, scheduler.config.prediction_type, place)
+    return BaseModel(
+        name,
+        folder,
+        tokenizer,
+        models["text_encoder"],
+        models["vae"],
+        models["unet"],
+        scheduler.alphas_cumprod,
+        scheduler.config.prediction_type,
+        place,
+    )

@@ -1,4 +1,5 @@
 """The caption as shown at one moment of training."""
+
 from __future__ import annotations
 
 import numpy as np

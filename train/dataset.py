@@ -1,4 +1,5 @@
 """What the manifest says is to be trained on."""
+
 from __future__ import annotations
 
 import hashlib
@@ -47,30 +48,42 @@ def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
     for field, stage in (("bucket", "bucket"), ("caption", "curate"), ("multiplier", "balance")):
         missing = [image.path for image in kept if image.path not in decided[field]]
         if missing:
-            raise PrepError(f"{len(missing)} kept pictures have no {field}, the first is {missing[0]}", f"run: prep {stage} {manifest.root}")
+            raise PrepError(
+                f"{len(missing)} kept pictures have no {field}, the first is {missing[0]}",
+                f"run: prep {stage} {manifest.root}",
+            )
     found = []
     for image in kept:
         bucket = decided["bucket"][image.path].value
         twin = decided["twin"].get(image.path) if twins else None
         width, height = bucket["size"]
-        found.append(Example(
-            entry=Entry(image.path, (width, height), decided["multiplier"][image.path].value["exact"]),
-            concept=image.concept, picture=Picture(image.content, manifest.root / image.path, bucket),
-            caption=decided["caption"][image.path].value, triggers=_triggers(decided["tags"].get(image.path)),
-            twin=_twin_picture(manifest.root, twin.value, (width, height)) if twin else None,
-            twin_caption=twin.value["caption"] if twin else ""))
+        found.append(
+            Example(
+                entry=Entry(image.path, (width, height), decided["multiplier"][image.path].value["exact"]),
+                concept=image.concept,
+                picture=Picture(image.content, manifest.root / image.path, bucket),
+                caption=decided["caption"][image.path].value,
+                triggers=_triggers(decided["tags"].get(image.path)),
+                twin=_twin_picture(manifest.root, twin.value, (width, height)) if twin else None,
+                twin_caption=twin.value["caption"] if twin else "",
+            )
+        )
     return tuple(found)
 
 
 def _triggers(row: Decision | None) -> tuple[str, ...]:
     """The words that curation put in front, from its `tags` decision."""
-    return tuple(tag for tag, action, reason in row.value if (action, reason) == ("added", "trigger word")) if row else ()
+    return (
+        tuple(tag for tag, action, reason in row.value if (action, reason) == ("added", "trigger word")) if row else ()
+    )
 
 
 def _twin_picture(root: Path, twin: dict[str, str], size: tuple[int, int]) -> Picture:
     file = root / twin["path"]
     if not file.is_file():
-        raise PrepError(f"the regularization picture {twin['path']} is not there", f"make it again with: prep regularize {root}")
+        raise PrepError(
+            f"the regularization picture {twin['path']} is not there", f"make it again with: prep regularize {root}"
+        )
     whole = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
     return Picture(file_digest(file), file, whole)
 
@@ -87,6 +100,17 @@ def tag_frequency(found: tuple[Example, ...]) -> dict[str, dict[str, int]]:
 
 def dataset_digest(found: tuple[Example, ...]) -> str:
     """A hash of everything about the examples that training depends on."""
-    rows = [[example.entry.key, example.entry.multiplier, example.picture.content, example.picture.bucket, example.caption,
-             example.triggers, example.twin.content if example.twin else None, example.twin_caption] for example in found]
+    rows = [
+        [
+            example.entry.key,
+            example.entry.multiplier,
+            example.picture.content,
+            example.picture.bucket,
+            example.caption,
+            example.triggers,
+            example.twin.content if example.twin else None,
+            example.twin_caption,
+        ]
+        for example in found
+    ]
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,5 @@
 """Deterministic DDIM sampling with classifier-free guidance (Song et al. 2020, arXiv:2010.02502, eq. 12 with sigma = 0)."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -31,7 +32,9 @@ def ddim_timesteps(steps: int, trained: int = 1000) -> list[int]:
     return [index * (trained // steps) + 1 for index in reversed(range(steps))]
 
 
-def ddim_step(noisy: Tensor, predicted: Tensor, level: Tensor, next_level: Tensor, prediction: str = "epsilon") -> Tensor:
+def ddim_step(
+    noisy: Tensor, predicted: Tensor, level: Tensor, next_level: Tensor, prediction: str = "epsilon"
+) -> Tensor:
     """One step from noise level `level` to `next_level` (both alpha-bar, scalars).
 
     x' = sqrt(next) * x0 + sqrt(1 - next) * eps, with x0 = (x - sqrt(1 - level) * eps) / sqrt(level); a v-prediction is
@@ -47,7 +50,9 @@ def ddim_step(noisy: Tensor, predicted: Tensor, level: Tensor, next_level: Tenso
 
 
 @torch.no_grad()
-def sample_latents(base: BaseModel, noise: Tensor, states: Tensor, empty: Tensor, steps: int, guidance: float) -> Tensor:
+def sample_latents(
+    base: BaseModel, noise: Tensor, states: Tensor, empty: Tensor, steps: int, guidance: float
+) -> Tensor:
     """Denoise (B, 4, h, w) noise under (B, L, C) states; `empty` are the states guided away from."""
     levels, times = base.alphas_cumprod.to(noise.device), ddim_timesteps(steps)
     latents = noise
@@ -67,8 +72,15 @@ def decode(base: BaseModel, latents: Tensor) -> list[Image.Image]:
     return [Image.fromarray(np.ascontiguousarray(picture)) for picture in array]
 
 
-def generate(base: BaseModel, requests: Sequence[Request], steps: int = 25, guidance: float = 7.0, batch_size: int = 8,
-             clip_skip: int = 1, on_picture: Callable[[int, Image.Image], None] | None = None) -> list[Image.Image]:
+def generate(
+    base: BaseModel,
+    requests: Sequence[Request],
+    steps: int = 25,
+    guidance: float = 7.0,
+    batch_size: int = 8,
+    clip_skip: int = 1,
+    on_picture: Callable[[int, Image.Image], None] | None = None,
+) -> list[Image.Image]:
     """Make every requested picture, those of one size together; `on_picture(index, picture)` is told as they come."""
     made: dict[int, Image.Image] = {}
     by_size: dict[tuple[int, int], list[int]] = {}

@@ -1,4 +1,5 @@
 """Random numbers as a pure function of where they are used, so that resuming or another batch split changes nothing."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """Where a base model's files lie, and what identifies them; no torch here."""
+
 from __future__ import annotations
 
 import hashlib
@@ -26,18 +27,29 @@ def find_folder(name: str, revision: str | None, download: bool = True) -> Path:
     if Path(name).is_dir():
         return Path(name)
     if name.count("/") != 1 or name.startswith((".", "/")) or Path(name).suffix in (".safetensors", ".ckpt"):
-        raise PrepError(f"base model {name!r} is neither a folder in diffusers format nor a hub repository",
-                        "give a folder that holds model_index.json, OWNER/NAME, or: miniature")
+        raise PrepError(
+            f"base model {name!r} is neither a folder in diffusers format nor a hub repository",
+            "give a folder that holds model_index.json, OWNER/NAME, or: miniature",
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED),
-                                      local_files_only=not download))
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=list(WANTED),
+                ignore_patterns=list(UNWANTED),
+                local_files_only=not download,
+            )
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PrepError(f"base model {name} (revision {revision or 'main'}) cannot be downloaded: {first}",
-                        "check the name and the network, or give a local folder in diffusers format as base") from error
+        raise PrepError(
+            f"base model {name} (revision {revision or 'main'}) cannot be downloaded: {first}",
+            "check the name and the network, or give a local folder in diffusers format as base",
+        ) from error
 
 
 def folder_digest(folder: Path, hash_file: Callable[[Path], str] = file_digest) -> str:

@@ -1,4 +1,5 @@
 """Latents of the set's pictures: encoded once, kept as mean and spread, found again by content and never by name."""
+
 from __future__ import annotations
 
 import hashlib
@@ -63,8 +64,14 @@ class LatentCache:
     def fill(self, pictures: Sequence[Picture], progress: Progress, batch_size: int = 8) -> None:
         """Encode what is missing, decoding the next pictures while the VAE works on these."""
         distinct = {self.file(picture): picture for picture in pictures}
-        missing = sorted((picture for file, picture in distinct.items() if not file.exists()), key=lambda picture: picture.size)
-        batches = [batch for _, same in groupby(missing, key=lambda picture: picture.size) for batch in _chunks(list(same), batch_size)]
+        missing = sorted(
+            (picture for file, picture in distinct.items() if not file.exists()), key=lambda picture: picture.size
+        )
+        batches = [
+            batch
+            for _, same in groupby(missing, key=lambda picture: picture.size)
+            for batch in _chunks(list(same), batch_size)
+        ]
         done = 0
         with ThreadPoolExecutor(4) as pool:
             waiting = [pool.submit(_pixels, batch) for batch in batches[:2]]
@@ -81,7 +88,10 @@ class LatentCache:
         scale = self._base.vae.config.scaling_factor
         for picture, mean, spread in zip(batch, posterior.mean * scale, posterior.std * scale, strict=True):
             if not bool(torch.isfinite(mean).all() and torch.isfinite(spread).all()):
-                raise PrepError(f"the VAE turns {picture.file} into numbers that are not finite", "leave the picture out, or use another VAE")
+                raise PrepError(
+                    f"the VAE turns {picture.file} into numbers that are not finite",
+                    "leave the picture out, or use another VAE",
+                )
             with replacing(self.file(picture)) as temporary:
                 save_file({"mean": mean.cpu().contiguous(), "spread": spread.cpu().contiguous()}, temporary)
 
@@ -96,10 +106,15 @@ class LatentCache:
             stored = load_file(file)
             latent = Latent(stored["mean"], stored["spread"])
         except Exception as error:
-            raise PrepError(f"cached latent {file} cannot be read: {error}", f"delete {self._folder} and run again") from error
+            raise PrepError(
+                f"cached latent {file} cannot be read: {error}", f"delete {self._folder} and run again"
+            ) from error
         width, height = (side // self._base.latent_factor for side in picture.size)
         if latent.mean.shape[1:] != (height, width):
-            raise PrepError(f"cached latent {file} is {tuple(latent.mean.shape)}, not {height}×{width}", f"delete {self._folder} and run again")
+            raise PrepError(
+                f"cached latent {file} is {tuple(latent.mean.shape)}, not {height}×{width}",
+                f"delete {self._folder} and run again",
+            )
         return latent
 
 

@@ -1,4 +1,5 @@
 """Training, told from top to bottom: for each batch of the plan, noise the latents, ask the adapted UNet, learn."""
+
 from __future__ import annotations
 
 import json
@@ -66,11 +67,16 @@ def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> 
 class Trainer:
     """Holds what a step needs; `run` goes over the plan, saving states, and leaves the adapter trained."""
 
-    def __init__(self, recipe: Recipe, base: BaseModel, adapter: Adapter, latents: LatentCache, folder: Path, digest: str) -> None:
+    def __init__(
+        self, recipe: Recipe, base: BaseModel, adapter: Adapter, latents: LatentCache, folder: Path, digest: str
+    ) -> None:
         self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
         self.state_file, self.log_file, self.digest = folder / "state.safetensors", folder / "log.jsonl", digest
-        self.accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=base.device.type == "cpu",
-                                       gradient_accumulation_steps=recipe.accumulate)
+        self.accelerator = Accelerator(
+            mixed_precision=recipe.mixed_precision,
+            cpu=base.device.type == "cpu",
+            gradient_accumulation_steps=recipe.accumulate,
+        )
         self.frozen_states = TextStates(base, recipe.clip_skip)
         if recipe.gradient_checkpointing:
             base.unet.enable_gradient_checkpointing()
@@ -84,10 +90,14 @@ class Trainer:
         """Train to the end, from the last state if there is one; returns the steps it started from."""
         total = total_steps(self.recipe, examples)
         start = load_state(self.state_file, self.adapter, self.optimizer, self.digest)
-        scheduler = get_scheduler(self.recipe.scheduler, self.optimizer, num_warmup_steps=self.recipe.warmup_steps, num_training_steps=total)
+        scheduler = get_scheduler(
+            self.recipe.scheduler, self.optimizer, num_warmup_steps=self.recipe.warmup_steps, num_training_steps=total
+        )
         denoiser, optimizer = self.accelerator.prepare(Denoiser(self.base.unet, self.adapter), self.optimizer)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch expects optimizer steps here; they were taken before the stop
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # torch expects optimizer steps here; they were taken before the stop
             for _ in range(start):
                 scheduler.step()
         self._trim_log(start)
@@ -115,17 +125,32 @@ class Trainer:
         """Pictures first, then their twins, each twin with its picture's timestep and noise."""
         recipe, device = self.recipe, self.base.device
         keyed = [("sample", recipe.seed, batch.epoch, batch.step, example.entry.key) for example in batch.examples]
-        twins = [index for index, example in enumerate(batch.examples) if example.twin is not None and recipe.prior_loss_weight > 0]
-        pictures = [example.picture for example in batch.examples] + [self._twin(batch.examples[index]) for index in twins]
+        twins = [
+            index
+            for index, example in enumerate(batch.examples)
+            if example.twin is not None and recipe.prior_loss_weight > 0
+        ]
+        pictures = [example.picture for example in batch.examples] + [
+            self._twin(batch.examples[index]) for index in twins
+        ]
         rows = list(range(len(batch.examples))) + twins
-        clean = torch.stack([self._clean(picture, *keyed[row], place) for place, (picture, row) in enumerate(zip(pictures, rows, strict=True))])
+        clean = torch.stack(
+            [
+                self._clean(picture, *keyed[row], place)
+                for place, (picture, row) in enumerate(zip(pictures, rows, strict=True))
+            ]
+        )
         noise = torch.stack([normal(tuple(clean.shape[1:]), *keyed[row], "noise") for row in rows])
         times = torch.tensor([int(rng(*keyed[row], "timestep").integers(0, TIMESTEPS)) for row in rows])
         level = self.base.alphas_cumprod[times].to(device)
         clean, noise = clean.to(device), noise.to(device)
         captions = self._captions(batch, keyed, twins)
         with self.accelerator.autocast():
-            states = text_states(self.base, captions, recipe.clip_skip) if recipe.train_text_encoder else self.frozen_states(captions)
+            states = (
+                text_states(self.base, captions, recipe.clip_skip)
+                if recipe.train_text_encoder
+                else self.frozen_states(captions)
+            )
             predicted = denoiser(noised(clean, noise, level), times.to(device), states)
         wanted = target(clean, noise, level, self.base.prediction)
         losses = sample_losses(predicted, wanted, level, recipe.min_snr_gamma, self.base.prediction)
@@ -133,9 +158,12 @@ class Trainer:
 
     def _captions(self, batch: Batch, keyed: list[tuple[str, int, int, int, str]], twins: list[int]) -> list[str]:
         """Each picture's caption as shown now; a twin's is shuffled by the same draw."""
+
         def shown(text: str, row: int) -> str:
             keep = batch.examples[row].head(text) if self.recipe.keep_tags is None else self.recipe.keep_tags
-            return shown_caption(text, rng(*keyed[row], "caption"), self.recipe.shuffle_tags, keep, self.recipe.caption_dropout)
+            return shown_caption(
+                text, rng(*keyed[row], "caption"), self.recipe.shuffle_tags, keep, self.recipe.caption_dropout
+            )
 
         own = [shown(example.caption, row) for row, example in enumerate(batch.examples)]
         return own + [shown(batch.examples[row].twin_caption, row) for row in twins]
@@ -153,8 +181,10 @@ class Trainer:
         if bool(torch.isfinite(loss)):
             return
         names = ", ".join(example.entry.key for example in batch.examples)
-        raise PrepError(f"the loss is {loss.item()} at step {batch.step + 1}; the batch held {names}",
-                        f"the last good state is kept in {self.state_file}; lower the learning rate, or use mixed_precision = \"bf16\"")
+        raise PrepError(
+            f"the loss is {loss.item()} at step {batch.step + 1}; the batch held {names}",
+            f'the last good state is kept in {self.state_file}; lower the learning rate, or use mixed_precision = "bf16"',
+        )
 
     def _trim_log(self, start: int) -> None:
         """Drop what a killed run logged after its last state."""
@@ -164,7 +194,9 @@ class Trainer:
 
     def _log(self, step: int, epoch: int, loss: float, rate: float) -> None:
         with self.log_file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": step, "epoch": epoch, "loss": round(loss, 6), "learning_rate": rate}) + "\n")
+            stream.write(
+                json.dumps({"step": step, "epoch": epoch, "loss": round(loss, 6), "learning_rate": rate}) + "\n"
+            )
 
 
 def first_weights(recipe: Recipe) -> None:

@@ -1,4 +1,5 @@
 """The loss of one batch, in small functions."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """What a training run is asked to do: plain values, no torch."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -73,18 +74,37 @@ class Recipe:
     """auto, cpu, cuda or cuda:N."""
 
     def __post_init__(self) -> None:
-        checks = (("rank", self.rank >= 1, "at least 1"), ("conv_rank", self.conv_rank >= 1, "at least 1"),
-                  ("learning_rate", self.learning_rate > 0, "above 0"), ("text_learning_rate", self.text_learning_rate > 0, "above 0"),
-                  ("batch_size", self.batch_size >= 1, "at least 1"), ("epochs", self.epochs >= 1, "at least 1"),
-                  ("steps", self.steps is None or self.steps >= 1, "at least 1"), ("accumulate", self.accumulate >= 1, "at least 1"),
-                  ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"), ("keep_tags", self.keep_tags is None or self.keep_tags >= 0, "0 or more"),
-                  ("min_snr_gamma", self.min_snr_gamma is None or self.min_snr_gamma > 0, "above 0"),
-                  ("caption_dropout", 0 <= self.caption_dropout <= 1, "from 0 to 1"), ("clip_skip", self.clip_skip >= 1, "at least 1"),
-                  ("max_grad_norm", self.max_grad_norm >= 0, "0 or more"), ("state_every", self.state_every >= 1, "at least 1"),
-                  ("warmup_steps", self.warmup_steps >= 0, "0 or more"),
-                  ("name", bool(self.name) and not set(self.name) & set('/\\:*?"<>|') and self.name.strip(". ") == self.name, "a plain file name"))
+        checks = (
+            ("rank", self.rank >= 1, "at least 1"),
+            ("conv_rank", self.conv_rank >= 1, "at least 1"),
+            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("text_learning_rate", self.text_learning_rate > 0, "above 0"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("steps", self.steps is None or self.steps >= 1, "at least 1"),
+            ("accumulate", self.accumulate >= 1, "at least 1"),
+            ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"),
+            ("keep_tags", self.keep_tags is None or self.keep_tags >= 0, "0 or more"),
+            ("min_snr_gamma", self.min_snr_gamma is None or self.min_snr_gamma > 0, "above 0"),
+            ("caption_dropout", 0 <= self.caption_dropout <= 1, "from 0 to 1"),
+            ("clip_skip", self.clip_skip >= 1, "at least 1"),
+            ("max_grad_norm", self.max_grad_norm >= 0, "0 or more"),
+            ("state_every", self.state_every >= 1, "at least 1"),
+            ("warmup_steps", self.warmup_steps >= 0, "0 or more"),
+            (
+                "name",
+                bool(self.name) and not set(self.name) & set('/\\:*?"<>|') and self.name.strip(". ") == self.name,
+                "a plain file name",
+            ),
+        )
         for field, holds, needed in checks:
             if not holds:
-                raise PrepError(f"train: {field} is {getattr(self, field)!r}, it must be {needed}", f"set {field} in [train] or on the command line")
+                raise PrepError(
+                    f"train: {field} is {getattr(self, field)!r}, it must be {needed}",
+                    f"set {field} in [train] or on the command line",
+                )
         if self.warmup_steps and self.scheduler == "constant":
-            raise PrepError(f"train: warmup_steps is {self.warmup_steps}, but the constant scheduler has no warm-up", 'use scheduler = "constant_with_warmup"')
+            raise PrepError(
+                f"train: warmup_steps is {self.warmup_steps}, but the constant scheduler has no warm-up",
+                'use scheduler = "constant_with_warmup"',
+            )

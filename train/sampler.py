@@ -4,6 +4,7 @@
 - No picture is left out because its bucket is short: a short batch stays short, and the loop weighs pictures, not batches.
 - No picture is twice in a batch while another of its bucket is waiting.
 """
+
 from __future__ import annotations
 
 from collections import defaultdict

@@ -1,4 +1,5 @@
 """One training run and what is made with it: from the open manifest to files in SET/runs/NAME."""
+
 from __future__ import annotations
 
 import hashlib
@@ -44,8 +45,15 @@ def adapter_file(root: Path, name: str) -> Path:
 
 
 def adapter_shape(recipe: Recipe) -> Shape:
-    return Shape(algorithm=recipe.algorithm, rank=recipe.rank, alpha=recipe.alpha, convolutions=recipe.algorithm != "lora",
-                 conv_rank=recipe.conv_rank, conv_alpha=recipe.conv_alpha, text_encoder=recipe.train_text_encoder)
+    return Shape(
+        algorithm=recipe.algorithm,
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        convolutions=recipe.algorithm != "lora",
+        conv_rank=recipe.conv_rank,
+        conv_alpha=recipe.conv_alpha,
+        text_encoder=recipe.train_text_encoder,
+    )
 
 
 def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: BaseModel | None = None) -> Trained:
@@ -56,7 +64,9 @@ def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: 
     folder.mkdir(parents=True, exist_ok=True)
     latents = LatentCache(manifest.root / "cache" / "latents", base)
     latents.fill([example.picture for example in found] + [example.twin for example in found if example.twin], progress)
-    digest = hashlib.sha256(json.dumps([asdict(recipe), dataset_digest(found), base.digest], sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([asdict(recipe), dataset_digest(found), base.digest], sort_keys=True).encode()
+    ).hexdigest()
     first_weights(recipe)
     adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
     adapter.hang()
@@ -68,13 +78,24 @@ def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: 
     steps = total_steps(recipe, found)
     buckets = Counter(example.entry.bucket for example in found)
     metadata = adapter_metadata(
-        recipe, v2=base.text_encoder.config.hidden_size == 1024, v_prediction=base.prediction == "v_prediction", steps=steps,
-        epochs=recipe.epochs, images=len(found), twins=sum(example.twin is not None for example in found), buckets=dict(buckets),
-        frequency=tag_frequency(found), base_digest=base.digest, triggers=list(dict.fromkeys(word for example in found for word in example.triggers)))
+        recipe,
+        v2=base.text_encoder.config.hidden_size == 1024,
+        v_prediction=base.prediction == "v_prediction",
+        steps=steps,
+        epochs=recipe.epochs,
+        images=len(found),
+        twins=sum(example.twin is not None for example in found),
+        buckets=dict(buckets),
+        frequency=tag_frequency(found),
+        base_digest=base.digest,
+        triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
+    )
     file = adapter_file(manifest.root, recipe.name)
     write_adapter(file, adapter.tensors(DTYPES[recipe.save_precision]), metadata)
     write_text(folder / "recipe.json", json.dumps(asdict(recipe), indent=2, ensure_ascii=False) + "\n")
-    return Trained(file, steps, started, token_warnings(base, {example.entry.key: example.caption for example in found}))
+    return Trained(
+        file, steps, started, token_warnings(base, {example.entry.key: example.caption for example in found})
+    )
 
 
 def token_warnings(base: BaseModel, captions: Mapping[str, str]) -> tuple[str, ...]:
@@ -84,7 +105,9 @@ def token_warnings(base: BaseModel, captions: Mapping[str, str]) -> tuple[str, .
         return ()
     worst = max(cut, key=lambda key: cut[key])
     length = base.text_encoder.config.max_position_embeddings - 2
-    return (f"{len(cut)} captions are longer than the {length} tokens the text encoder sees; the worst, {worst}, loses {cut[worst]}",)
+    return (
+        f"{len(cut)} captions are longer than the {length} tokens the text encoder sees; the worst, {worst}, loses {cut[worst]}",
+    )
 
 
 def hang_adapter(base: BaseModel, file: Path) -> Adapter:
@@ -98,7 +121,9 @@ def hang_adapter(base: BaseModel, file: Path) -> Adapter:
     tensors, _ = read_adapter(file)
     recipe_file = file.parent / "recipe.json"
     if not recipe_file.is_file():
-        raise PrepError(f"{recipe_file} is not there, so the adapter's shape is unknown", "train again with: prep train SET --force")
+        raise PrepError(
+            f"{recipe_file} is not there, so the adapter's shape is unknown", "train again with: prep train SET --force"
+        )
     recipe = Recipe(**json.loads(recipe_file.read_text(encoding="utf-8")))
     adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
     adapter.load({key: value.to(torch.float32) for key, value in tensors.items()})

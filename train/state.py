@@ -1,4 +1,5 @@
 """The state of a run on disk: enough to go on exactly where it was, in one safetensors file and no pickle."""
+
 from __future__ import annotations
 
 import json
@@ -15,7 +16,9 @@ from train.adapter import Adapter
 
 def save_state(file: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, step: int, digest: str) -> None:
     """Write weights, moments and the number of steps done; a kill leaves the old state or the new one."""
-    tensors = {f"adapter.{index}": weight.detach().cpu().contiguous() for index, weight in enumerate(adapter.parameters())}
+    tensors = {
+        f"adapter.{index}": weight.detach().cpu().contiguous() for index, weight in enumerate(adapter.parameters())
+    }
     counts: dict[str, int] = {}
     for index, entry in optimizer.state_dict()["state"].items():
         counts[str(index)] = int(entry["step"])
@@ -38,8 +41,13 @@ def load_state(file: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, d
         for index, weight in enumerate(adapter.parameters()):
             weight.copy_(tensors[f"adapter.{index}"])
     state = optimizer.state_dict()
-    state["state"] = {int(index): {"step": torch.tensor(float(count)), "exp_avg": tensors[f"optimizer.{index}.exp_avg"],
-                                   "exp_avg_sq": tensors[f"optimizer.{index}.exp_avg_sq"]}
-                      for index, count in json.loads(meta["counts"]).items()}
+    state["state"] = {
+        int(index): {
+            "step": torch.tensor(float(count)),
+            "exp_avg": tensors[f"optimizer.{index}.exp_avg"],
+            "exp_avg_sq": tensors[f"optimizer.{index}.exp_avg_sq"],
+        }
+        for index, count in json.loads(meta["counts"]).items()
+    }
     optimizer.load_state_dict(state)
     return int(meta["step"])

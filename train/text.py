@@ -1,4 +1,5 @@
 """Captions to the states that the UNet attends to."""
+
 from __future__ import annotations
 
 import torch

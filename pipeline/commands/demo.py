@@ -1,4 +1,5 @@
 """Run everything on a miniature world, offline, in minutes."""
+
 from __future__ import annotations
 
 import json
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
@@ -43,7 +45,7 @@ def command(folder: Path, seed: int, as_json: bool) -> None:
     with Manifest.open(folder / "set") as manifest:
         rows = measure(manifest, questions)
         faults = hold_against_truth(manifest, folder / "pictures", truth)
-        page = write_page(manifest)
+        page = write_page(manifest, rows)
     result = summary(rows, faults, page, time.monotonic() - begun)
     console.print_json(result) if as_json else show(result)
 
@@ -127,50 +129,112 @@ def hold_against_truth(manifest: Manifest, pictures: Path, truth: Sequence[Any])
             lost += [] if kept else [row.path]
         else:
             planted, found = kinds.get(row.mess, (0, 0))
-            copied = any(twin.path == row.original and not keep.get(placed.get((pictures / twin.path).resolve()) or "", True) for twin in truth)
+            copied = any(
+                twin.path == row.original and not keep.get(placed.get((pictures / twin.path).resolve()) or "", True)
+                for twin in truth
+            )
             kinds[row.mess] = (planted + 1, found + (not kept or copied))
             if copied and kept:
                 lost = [path for path in lost if path != row.original]
     return Faults(kinds, sum(row.sound for row in truth), tuple(lost))
 
 
-def write_page(manifest: Manifest) -> Path:
+def write_page(manifest: Manifest, rows: Sequence[Shown]) -> Path:
+    """The report, with every trait of every character measured on the pictures of her name alone."""
     from pipeline.report.page import write_report
+    from pipeline.report.samples import Learned, SampleGrid, TraitShare
 
-    return write_report(manifest, manifest.root / "reports" / "report.html")
+    samples = tuple(
+        SampleGrid(
+            row.question.trigger,
+            row.question.prompt,
+            row.seed,
+            row.base,
+            row.adapter,
+            row.found_base,
+            row.found_adapter,
+        )
+        for row in rows
+    )
+    traits = []
+    for trigger, chosen in by_trigger(rows, plain=True).items():
+        for trait in chosen[0].question.wanted:
+            before, after = (
+                fmean(trait in tags for tags in found)
+                for found in ([row.tags_base for row in chosen], [row.tags_adapter for row in chosen])
+            )
+            traits.append(TraitShare(trigger, trait, before, after))
+    recipe = json.loads((manifest.root / "runs" / "adapter" / "recipe.json").read_text(encoding="utf-8"))
+    trained = manifest.last_run("train")
+    steps = trained.counts.get("steps", 0) if trained else 0
+    about = f"{recipe['algorithm']} of rank {recipe['rank']}, {steps} steps of {recipe['batch_size']} pictures and their twins."
+    return write_report(
+        manifest,
+        manifest.root / "reports" / "report.html",
+        Learned(samples, tuple(traits), about),
+        "What the demo made",
+    )
+
+
+def by_trigger(rows: Sequence[Shown], plain: bool) -> dict[str, list[Shown]]:
+    """Trigger → its pictures for `1girl, TRIGGER` (plain), or for the prompts with other clothes."""
+    found: dict[str, list[Shown]] = {}
+    for row in rows:
+        if (row.question.prompt == f"1girl, {row.question.trigger}") == plain:
+            found.setdefault(row.question.trigger, []).append(row)
+    return found
 
 
 def summary(rows: Sequence[Shown], faults: Faults, page: Path, seconds: float) -> dict[str, Any]:
     """Everything the demo measured, as one document."""
+
     def share(chosen: list[Shown]) -> dict[str, float]:
         base, adapter = averages(chosen)
         return {"before": round(base, 3), "after": round(adapter, 3)}
 
-    triggers = list(dict.fromkeys(row.question.trigger for row in rows))
-    plain = {trigger: [row for row in rows if row.question.prompt == f"1girl, {trigger}"] for trigger in triggers}
-    dressed = {trigger: [row for row in rows if row.question.trigger == trigger and row not in plain[trigger]] for trigger in triggers}
+    plain, dressed = by_trigger(rows, plain=True), by_trigger(rows, plain=False)
     return {
-        "faults": {kind: {"planted": planted, "found": found} for kind, (planted, found) in sorted(faults.kinds.items())},
-        "good pictures": faults.good, "good pictures lost": list(faults.lost),
-        "traits": {trigger: share(plain[trigger]) for trigger in triggers} | {"all": share([row for part in plain.values() for row in part])},
-        "other outfit": {trigger: share(dressed[trigger]) for trigger in triggers} | {"all": share([row for part in dressed.values() for row in part])},
-        "outfits": {trigger: OTHER_OUTFITS[trigger] for trigger in triggers},
-        "page": str(page.resolve()), "seconds": round(seconds)}
+        "faults": {
+            kind: {"planted": planted, "found": found} for kind, (planted, found) in sorted(faults.kinds.items())
+        },
+        "good pictures": faults.good,
+        "good pictures lost": list(faults.lost),
+        "traits": {trigger: share(plain[trigger]) for trigger in plain}
+        | {"all": share([row for part in plain.values() for row in part])},
+        "other outfit": {trigger: share(dressed[trigger]) for trigger in plain}
+        | {"all": share([row for part in dressed.values() for row in part])},
+        "outfits": {trigger: OTHER_OUTFITS[trigger] for trigger in plain},
+        "page": str(page.resolve()),
+        "seconds": round(seconds),
+    }
 
 
 def show(result: dict[str, Any]) -> None:
     """The summary for people, on stdout."""
     planted = sum(row["planted"] for row in result["faults"].values())
     found = sum(row["found"] for row in result["faults"].values())
-    click.echo(f"\nThe folders held {result['good pictures']} good pictures and {planted} spoiled or repeated files; "
-               f"prep left out {found} of the {planted}" + _lost(result["good pictures lost"]) + "\n")
+    click.echo(
+        f"\nThe folders held {result['good pictures']} good pictures and {planted} spoiled or repeated files; "
+        f"prep left out {found} of the {planted}" + _lost(result["good pictures lost"]) + "\n"
+    )
     click.echo("How many of a character's traits the tagger finds in pictures of her, before and after training:\n")
-    console.print_table([{
-        "trigger": trigger, "“1girl, TRIGGER”": f"{row['before']:.0%} → {row['after']:.0%}",
-        "in other clothes": f"{result['other outfit'][trigger]['before']:.0%} → {result['other outfit'][trigger]['after']:.0%}",
-        "clothes asked for": result["outfits"].get(trigger, "")} for trigger, row in result["traits"].items()])
+    console.print_table(
+        [
+            {
+                "trigger": trigger,
+                "“1girl, TRIGGER”": _change(row),
+                "in other clothes": _change(result["other outfit"][trigger]),
+                "clothes asked for": result["outfits"].get(trigger, ""),
+            }
+            for trigger, row in result["traits"].items()
+        ]
+    )
     minutes, seconds = divmod(result["seconds"], 60)
     click.echo(f"\nAll of it took {minutes} min {seconds} s. The page to look at: {result['page']}")
+
+
+def _change(share: dict[str, float]) -> str:
+    return f"{share['before']:.0%} → {share['after']:.0%}"
 
 
 def _lost(names: list[str]) -> str:

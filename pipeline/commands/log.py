@@ -1,4 +1,5 @@
 """Show what ran, and what was decided about which picture and why."""
+
 from __future__ import annotations
 
 import fnmatch
@@ -16,14 +17,20 @@ from pipeline.records import Decision, Run
 @click.argument("root", metavar="SET", type=click.Path(path_type=Path))
 @click.option("--image", help="Only pictures whose path or source is this, holds it, or fits this pattern.")
 @click.option("--concept", help="Only pictures of this concept and the ones below it.")
-@click.option("--stage", type=click.Choice([entry.name for entry in catalogue.STAGES]), metavar="STAGE",
-              help="Only what this stage did.")
+@click.option(
+    "--stage",
+    type=click.Choice([entry.name for entry in catalogue.STAGES]),
+    metavar="STAGE",
+    help="Only what this stage did.",
+)
 @click.option("--reason", help="Only decisions whose reason holds this.")
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True,
-              help="Most decisions shown; 0 shows all.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Most decisions shown; 0 shows all."
+)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
-def command(root: Path, image: str | None, concept: str | None, stage: str | None, reason: str | None, limit: int,
-            as_json: bool) -> None:
+def command(
+    root: Path, image: str | None, concept: str | None, stage: str | None, reason: str | None, limit: int, as_json: bool
+) -> None:
     """Show what ran, and what was decided about which picture and why.
 
     Without a filter only the runs are listed; any filter lists the decisions that hold now.
@@ -31,12 +38,24 @@ def command(root: Path, image: str | None, concept: str | None, stage: str | Non
     with Manifest.open(root) as manifest:
         runs = [run for run in manifest.runs() if stage in (None, run.stage)]
         filtered = any((image, concept, stage, reason))
-        found = [(stage_name, decision) for stage_name, decision in _decisions(manifest, image, concept)
-                 if stage in (None, stage_name) and (reason or "") in decision.reason] if filtered or as_json else []
+        found = (
+            [
+                (stage_name, decision)
+                for stage_name, decision in _decisions(manifest, image, concept)
+                if stage in (None, stage_name) and (reason or "") in decision.reason
+            ]
+            if filtered or as_json
+            else []
+        )
     shown, left = console.selected(found, limit)
     if as_json:
-        console.print_json({"runs": [asdict(run) for run in runs], "left_off": left,
-                            "decisions": [{"stage": name, **asdict(decision)} for name, decision in shown]})
+        console.print_json(
+            {
+                "runs": [asdict(run) for run in runs],
+                "left_off": left,
+                "decisions": [{"stage": name, **asdict(decision)} for name, decision in shown],
+            }
+        )
         return
     if not (image or concept or reason):
         console.print_table([_run_row(run) for run in runs])
@@ -67,5 +86,10 @@ def _decisions(manifest: Manifest, image: str | None, concept: str | None) -> li
 
 def _run_row(run: Run) -> dict[str, object]:
     counts = ", ".join(f"{number} {reason}" for reason, number in run.counts.items())
-    return {"run": run.id, "stage": run.stage, "started": run.started[:19].replace("T", " "),
-            "state": "done" if run.finished else "unfinished", "counts": counts}
+    return {
+        "run": run.id,
+        "stage": run.stage,
+        "started": run.started[:19].replace("T", " "),
+        "state": "done" if run.finished else "unfinished",
+        "counts": counts,
+    }

@@ -1,4 +1,5 @@
 """Write one HTML page that shows what was found, decided and learned."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,8 +12,12 @@ from pipeline.manifest import Manifest
 
 @click.command(short_help="Write one HTML page that shows what was found, decided and learned.")
 @click.argument("root", metavar="SET", type=click.Path(path_type=Path))
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where to write it; SET/reports/report.html if not given.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write it; SET/reports/report.html if not given.",
+)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, output: Path | None, as_json: bool) -> None:
     """Write one HTML page that shows what was found, decided and learned.
@@ -21,6 +26,7 @@ def command(root: Path, output: Path | None, as_json: bool) -> None:
     sent to somebody. Stages that have not run yet are named with what to type.
     """
     from pipeline.report.page import write_report
+
     with Manifest.open(root) as manifest:
         file = write_report(manifest, output or root / "reports" / "report.html")
     if as_json:

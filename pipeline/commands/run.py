@@ -1,4 +1,5 @@
 """Prepare and train in one go, skipping what is up to date."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -22,8 +23,12 @@ ANYTHING = "anything"
 
 @click.command(short_help="Prepare and train in one go, skipping what is up to date.")
 @click.argument("file_or_set", type=click.Path(path_type=Path))
-@click.option("--until", type=click.Choice([entry.name for entry in catalogue.STAGES]), metavar="STAGE",
-              help="Stop after this stage: " + ", ".join(entry.name for entry in catalogue.STAGES) + ".")
+@click.option(
+    "--until",
+    type=click.Choice([entry.name for entry in catalogue.STAGES]),
+    metavar="STAGE",
+    help="Stop after this stage: " + ", ".join(entry.name for entry in catalogue.STAGES) + ".",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be decided, as far as can be known without doing it.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) -> None:
@@ -67,11 +72,12 @@ def find(file_or_set: Path) -> tuple[Path, Settings]:
 
 def _until(name: str | None) -> list[catalogue.Entry]:
     names = [entry.name for entry in catalogue.STAGES]
-    return list(catalogue.STAGES[:names.index(name) + 1] if name else catalogue.STAGES)
+    return list(catalogue.STAGES[: names.index(name) + 1] if name else catalogue.STAGES)
 
 
-def _runs(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any],
-          as_json: bool) -> list[dict[str, Any]]:
+def _runs(
+    manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any], as_json: bool
+) -> list[dict[str, Any]]:
     done = []
     for entry, stage in plans:
         with console.progress_bars() as progress:
@@ -82,8 +88,9 @@ def _runs(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], o
     return done
 
 
-def _previews(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any],
-              as_json: bool) -> list[dict[str, Any]]:
+def _previews(
+    manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any], as_json: bool
+) -> list[dict[str, Any]]:
     """Preview stage after stage, up to the first that needs what an earlier one would only make."""
     done: list[dict[str, Any]] = []
     pending: dict[str, str] = {}
@@ -110,8 +117,9 @@ def _previews(manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]
 def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
     """The names, as stages read them, of what applying a plan would change."""
     names = {field for _, field in manifest.changes(plan.fields, plan.decisions)}
-    if plan.images is not None and {(image.path, image.content) for image in plan.images} != \
-            {(image.path, image.content) for image in manifest.images()}:
+    if plan.images is not None and {(image.path, image.content) for image in plan.images} != {
+        (image.path, image.content) for image in manifest.images()
+    }:
         names.add("images")
     if plan.captions:
         names.add("captions")

@@ -1,4 +1,5 @@
 """Show which stages are up to date, and what each of them counted."""
+
 from __future__ import annotations
 
 import json
@@ -31,9 +32,17 @@ def command(root: Path, as_json: bool) -> None:
     if as_json:
         console.print_json({"set": str(root), "pictures": pictures, "kept": kept, "stages": stages})
         return
-    console.print_table([{"stage": row["stage"], "state": row["state"], "ran": row["ran"][:16].replace("T", " "),
-                          "counts": ", ".join(f"{number} {reason}" for reason, number in row["counts"].items())}
-                         for row in stages])
+    console.print_table(
+        [
+            {
+                "stage": row["stage"],
+                "state": row["state"],
+                "ran": row["ran"][:16].replace("T", " "),
+                "counts": ", ".join(f"{number} {reason}" for reason, number in row["counts"].items()),
+            }
+            for row in stages
+        ]
+    )
     console.say(f"{pictures} pictures, {kept} kept")
 
 
@@ -41,8 +50,12 @@ def _status(manifest: Manifest, entry: catalogue.Entry, settings: Settings) -> d
     run = manifest.last_run(entry.name)
     if run is None:
         return {"stage": entry.name, "state": "never run", "ran": "", "counts": {}}
-    return {"stage": entry.name, "state": _state(manifest, entry.load(), settings, run), "ran": run.started,
-            "counts": dict(run.counts)}
+    return {
+        "stage": entry.name,
+        "state": _state(manifest, entry.load(), settings, run),
+        "ran": run.started,
+        "counts": dict(run.counts),
+    }
 
 
 def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) -> str:
@@ -61,15 +74,18 @@ def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) 
         return f"stale: {error.message.splitlines()[0]}"
     now, then = json.loads(options_json(options)), json.loads(options_json(as_run))
     return "fresh, though prep.toml says otherwise: " + ", ".join(
-        f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key])
+        f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key]
+    )
 
 
 def _options_of(stage: ModuleType, settings: Settings, run: Run) -> Any:
     """The options that a run was made with; None if this version knows other ones."""
     kinds = {setting.name: setting for setting in declared(stage.Options)}
     try:
-        given = {key: None if value is None and kinds[key].optional else convert(value, kinds[key].kind)
-                 for key, value in run.options.items()}
+        given = {
+            key: None if value is None and kinds[key].optional else convert(value, kinds[key].kind)
+            for key, value in run.options.items()
+        }
         return options_for(stage.NAME, stage.Options, settings, given)
     except (KeyError, ValueError, PrepError):
         return None

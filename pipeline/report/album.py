@@ -1,4 +1,5 @@
 """Pictures inside the page: made small, written as data URLs, each file read once."""
+
 from __future__ import annotations
 
 import base64
@@ -42,8 +43,16 @@ class Album:
         crisp = max(width, height) <= PIXEL_ART_SIDE
         wanted = shown / math.sqrt(width * height)
         factor = max(1, round(wanted)) if crisp else min(1.0, wanted if side == SAMPLE_SIDE else 1.0)
-        return element("img", src=url, alt=name, title=name, width=round(width * factor), height=round(height * factor),
-                       loading="lazy", class_="crisp" if crisp else None)
+        return element(
+            "img",
+            src=url,
+            alt=name,
+            title=name,
+            width=round(width * factor),
+            height=round(height * factor),
+            loading="lazy",
+            class_="crisp" if crisp else None,
+        )
 
     def _encoded(self, file: Path, side: int) -> tuple[str, tuple[int, int]] | None:
         key = file, side

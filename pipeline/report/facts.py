@@ -1,4 +1,5 @@
 """What a manifest has to tell, gathered for people; nothing here reads a pixel or writes a word of HTML."""
+
 from __future__ import annotations
 
 import re
@@ -169,11 +170,22 @@ def collect(manifest: Manifest) -> Facts:
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
     runs = tuple(_run(run.stage, run.started, run.finished, run.counts, run.options) for run in manifest.runs())
     return Facts(
-        files=len(decided.fields["placed"]) or len(decided.images), kept=len(decided.kept),
-        left_out=left_out, noted=noted, actions=Counter(step.action for step in steps if not step.unlikely),
-        unlikely=sum(step.unlikely for step in steps), dropped_for=_dropped_for(steps),
-        curated=_curated(decided), triggers=_triggers(decided), branches=_branches(decided), buckets=_buckets(decided),
-        pairs=pairs[:8], pair_count=len(pairs), runs=runs, stages=frozenset(run.stage for run in runs))
+        files=len(decided.fields["placed"]) or len(decided.images),
+        kept=len(decided.kept),
+        left_out=left_out,
+        noted=noted,
+        actions=Counter(step.action for step in steps if not step.unlikely),
+        unlikely=sum(step.unlikely for step in steps),
+        dropped_for=_dropped_for(steps),
+        curated=_curated(decided),
+        triggers=_triggers(decided),
+        branches=_branches(decided),
+        buckets=_buckets(decided),
+        pairs=pairs[:8],
+        pair_count=len(pairs),
+        runs=runs,
+        stages=frozenset(run.stage for run in runs),
+    )
 
 
 def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
@@ -193,8 +205,15 @@ def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]
         if image is None or (decision.value and decision.reason in ORDINARY):
             continue
         keeper = "" if decision.value else _keeper(decision, kept)
-        verdict = Verdict(Path(image.path).name, decided.root / image.path, image.concept, decision.reason,
-                          decision.evidence, keeper, decided.root / keeper if keeper else None)
+        verdict = Verdict(
+            Path(image.path).name,
+            decided.root / image.path,
+            image.concept,
+            decision.reason,
+            decision.evidence,
+            keeper,
+            decided.root / keeper if keeper else None,
+        )
         (noted if decision.value else left).append(verdict)
     return _by_reason(left), _by_reason(noted)
 
@@ -232,8 +251,16 @@ def _curated(decided: Decided) -> tuple[Curated, ...]:
         if row is not None:
             text = decided.human.get(image.path, caption.value if caption else "")
             steps = tuple(TagStep(*step) for step in row.value)
-            found[image.concept].append(Curated(Path(image.path).name, decided.root / image.path, image.concept, steps,
-                                                text, image.path in decided.human))
+            found[image.concept].append(
+                Curated(
+                    Path(image.path).name,
+                    decided.root / image.path,
+                    image.concept,
+                    steps,
+                    text,
+                    image.path in decided.human,
+                )
+            )
     chosen = []
     for concept in sorted(found):
         changes = sorted(found[concept], key=lambda each: -sum(step.action != "kept" for step in each.steps))
@@ -266,10 +293,14 @@ def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
                 absorbed[tag] += 1
                 reasons.setdefault(tag, reason.partition(f"{word}: ")[2])
     alone = [image for image in images if _added(decided, image) == [word]] or images
-    spread = alone[::max(1, len(alone) // REFERENCES)][:REFERENCES]
-    return Trigger(word, len(images), tuple(sorted({image.concept for image in images})),
-                   tuple((Path(image.path).name, decided.root / image.path) for image in spread),
-                   tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()))
+    spread = alone[:: max(1, len(alone) // REFERENCES)][:REFERENCES]
+    return Trigger(
+        word,
+        len(images),
+        tuple(sorted({image.concept for image in images})),
+        tuple((Path(image.path).name, decided.root / image.path) for image in spread),
+        tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()),
+    )
 
 
 def _branches(decided: Decided) -> tuple[Branch, ...]:
@@ -286,9 +317,18 @@ def _branches(decided: Decided) -> tuple[Branch, ...]:
     for concept, members in sorted(below.items(), key=lambda item: item[0].split("/")):
         shown = sum(rows[image.path].value["exact"] for image in members)
         own = [rows[image.path].value for image in members if image.concept == concept]
-        found.append(Branch(concept, concept.count("/"), len(members), len(members) / len(images),
-                            shown / total if total else 0.0, shown, own[0]["exact"] if own else None,
-                            own[0]["repeat"] if own else None))
+        found.append(
+            Branch(
+                concept,
+                concept.count("/"),
+                len(members),
+                len(members) / len(images),
+                shown / total if total else 0.0,
+                shown,
+                own[0]["exact"] if own else None,
+                own[0]["repeat"] if own else None,
+            )
+        )
     return tuple(found)
 
 
@@ -297,8 +337,10 @@ def _buckets(decided: Decided) -> tuple[Bucket, ...]:
     for image in decided.kept:
         if row := decided.fields["bucket"].get(image.path):
             losses[row.value["size"][0], row.value["size"][1]].append(row.value["loss"])
-    return tuple(Bucket(size, len(found), sum(found) / len(found))
-                 for size, found in sorted(losses.items(), key=lambda item: item[0][0] / item[0][1]))
+    return tuple(
+        Bucket(size, len(found), sum(found) / len(found))
+        for size, found in sorted(losses.items(), key=lambda item: item[0][0] / item[0][1])
+    )
 
 
 def _pairs(decided: Decided) -> tuple[Pair, ...]:
@@ -313,8 +355,9 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
         twin = decided.root / str(value["path"])
         found[image.concept].append(Pair(Path(image.path).name, decided.root / image.path, twin, text))
     longest = max(map(len, found.values()), default=0)
-    return tuple(found[concept][place] for place in range(longest) for concept in sorted(found)
-                 if place < len(found[concept]))
+    return tuple(
+        found[concept][place] for place in range(longest) for concept in sorted(found) if place < len(found[concept])
+    )
 
 
 def _run(stage: str, started: str, finished: str, counts: Mapping[str, int], options: Mapping[str, Any]) -> StageRun:

@@ -1,4 +1,5 @@
 """The whole page: headline figures, contents, and every section in one HTML file that needs nothing else."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -57,9 +58,13 @@ def render(report: Report) -> str:
     """The page as one text; all pictures are inside it."""
     parts = _sections(report, Album())
     style = Html(resources.files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8"))
-    head = element("head", element("meta", charset="utf-8"),
-                   element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-                   element("title", f"{report.title} · prep"), element("style", style))
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", f"{report.title} · prep"),
+        element("style", style),
+    )
     links = [element("a", part.title, href=f"#{part.id}", class_="empty" if part.missing else None) for part in parts]
     footer = element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")
     contents = element("nav", *links, aria_label="Contents")
@@ -74,23 +79,48 @@ def _sections(report: Report, album: Album) -> tuple[Section, ...]:
         return "" if shown else f"{words} Run: prep {stage} {root}"
 
     return (
-        Section("pictures", "Before and after",
-                unless(learned.samples, "sample", "No pictures were painted with the adapter yet."),
-                lambda: grid.pictures(facts, learned, album)),
-        Section("measured", "Measured", "" if learned.found() else "Nothing was measured on painted pictures.",
-                lambda: grid.measured(learned)),
-        Section("set-aside", "Set aside", unless(facts.files, "flatten", "No pictures yet."),
-                lambda: sections.left_out(facts, album)),
-        Section("tags", "Tags", unless(facts.actions, "curate", "No tags were considered yet."),
-                lambda: sections.tags(facts, album)),
-        Section("absorbed", "Trigger words", unless(facts.triggers, "curate", "No caption holds a trigger word yet."),
-                lambda: sections.absorbed(facts, album)),
-        Section("balance", "Balance", unless(facts.branches, "balance", "Not balanced yet."),
-                lambda: tables.balance(facts)),
-        Section("buckets", "Sizes", unless(facts.buckets, "bucket", "No training sizes yet."),
-                lambda: tables.buckets(facts)),
-        Section("regularization", "Regularization", unless(facts.pairs, "regularize", "No regularization pictures."),
-                lambda: tables.twins(facts, album)),
+        Section(
+            "pictures",
+            "Before and after",
+            unless(learned.samples, "sample", "No pictures were painted with the adapter yet."),
+            lambda: grid.pictures(facts, learned, album),
+        ),
+        Section(
+            "measured",
+            "Measured",
+            "" if learned.found() else "Nothing was measured on painted pictures.",
+            lambda: grid.measured(learned),
+        ),
+        Section(
+            "set-aside",
+            "Set aside",
+            unless(facts.files, "flatten", "No pictures yet."),
+            lambda: sections.left_out(facts, album),
+        ),
+        Section(
+            "tags",
+            "Tags",
+            unless(facts.actions, "curate", "No tags were considered yet."),
+            lambda: sections.tags(facts, album),
+        ),
+        Section(
+            "absorbed",
+            "Trigger words",
+            unless(facts.triggers, "curate", "No caption holds a trigger word yet."),
+            lambda: sections.absorbed(facts, album),
+        ),
+        Section(
+            "balance", "Balance", unless(facts.branches, "balance", "Not balanced yet."), lambda: tables.balance(facts)
+        ),
+        Section(
+            "buckets", "Sizes", unless(facts.buckets, "bucket", "No training sizes yet."), lambda: tables.buckets(facts)
+        ),
+        Section(
+            "regularization",
+            "Regularization",
+            unless(facts.pairs, "regularize", "No regularization pictures."),
+            lambda: tables.twins(facts, album),
+        ),
         Section("runs", "Runs", unless(facts.runs, "flatten", "Nothing was run yet."), lambda: tables.runs(facts)),
     )
 
@@ -104,8 +134,13 @@ def _heading(report: Report) -> Html:
     facts = report.facts
     last = max((run.started for run in facts.runs), default="")[:10]
     words = [counted(facts.kept, "picture"), counted(len(facts.triggers), "trigger word"), last]
-    return element("header", element("p", "prep report", class_="over"), element("h1", report.title),
-                   element("p", " · ".join(word for word in words if word), class_="quiet"), class_="top")
+    return element(
+        "header",
+        element("p", "prep report", class_="over"),
+        element("h1", report.title),
+        element("p", " · ".join(word for word in words if word), class_="quiet"),
+        class_="top",
+    )
 
 
 def _headline(report: Report) -> Html:
@@ -115,19 +150,31 @@ def _headline(report: Report) -> Html:
 def _found_wrong(facts: Facts) -> Html:
     counts = Counter(verdict.reason for verdict in facts.left_out)
     most = max(counts.values(), default=1)
-    rows = [element("li", element("span", reason), meter(number / most, "wrong"), element("b", str(number)))
-            for reason, number in counts.most_common(TOP)]
+    rows = [
+        element("li", element("span", reason), meter(number / most, "wrong"), element("b", str(number)))
+        for reason, number in counts.most_common(TOP)
+    ]
     rest = len(counts) - TOP
-    figure = element("p", element("b", grouped(len(facts.left_out))),
-                     element("small", f" of {counted(facts.files, 'file')} set aside"), class_="figure")
+    figure = element(
+        "p",
+        element("b", grouped(len(facts.left_out))),
+        element("small", f" of {counted(facts.files, 'file')} set aside"),
+        class_="figure",
+    )
     words = [f"And {counted(rest, 'other reason')}."] if rest > 0 else []
     if facts.noted:
         words.append(f"{counted(len(facts.noted), 'odd file')} put right.")
     if facts.actions:
         dropped, added = facts.actions.get("dropped", 0), facts.actions.get("added", 0)
         words.append(f"{counted(dropped, 'tag')} dropped, {grouped(added)} added, each with its reason.")
-    return element("article", element("h2", "What was found wrong"), figure, element("ul", *rows, class_="bars"),
-                   element("p", " ".join(words), class_="quiet"), class_="card")
+    return element(
+        "article",
+        element("h2", "What was found wrong"),
+        figure,
+        element("ul", *rows, class_="bars"),
+        element("p", " ".join(words), class_="quiet"),
+        class_="card",
+    )
 
 
 def _learned(learned: Learned) -> Html:
@@ -138,9 +185,14 @@ def _learned(learned: Learned) -> Html:
         if learned.samples:
             words = f"{counted(len(learned.samples), 'pair')} of pictures to look at; nothing was measured on them."
         return element("article", title, element("p", words, class_="quiet"), class_="card")
-    figure = element("p", element("b", percent(found[0]), class_="was"), element("span", "→", class_="arrow"),
-                     element("b", percent(found[1]), class_="good"),
-                     element("small", " of the traits found, without the adapter and with it"), class_="figure")
+    figure = element(
+        "p",
+        element("b", percent(found[0]), class_="was"),
+        element("span", "→", class_="arrow"),
+        element("b", percent(found[1]), class_="good"),
+        element("small", " of the traits found, without the adapter and with it"),
+        class_="figure",
+    )
     rows = []
     for word in learned.triggers():
         share = learned.found(word)

@@ -1,4 +1,5 @@
 """What was painted to see what the adapter learned, and what was measured on it."""
+
 from __future__ import annotations
 
 import json
@@ -51,16 +52,20 @@ class Learned:
         return tuple(dict.fromkeys(words))
 
     def found(self, trigger: str | None = None) -> tuple[float, float] | None:
-        """Mean share of traits found before and after, over a trigger's pictures or all; None if unmeasured."""
-        pairs = [(sample.found_before, sample.found_after) for sample in self.samples
-                 if trigger in (None, sample.trigger)
-                 and sample.found_before is not None and sample.found_after is not None]
-        if not pairs:
-            pairs = [(trait.before, trait.after) for trait in self.traits if trigger in (None, trait.trigger)]
-        if not pairs:
+        """Mean share found before and after, over a trigger's traits or all of them; over the pictures where no trait
+        was measured by itself; None if nothing was measured."""
+        shares = [(trait.before, trait.after) for trait in self.traits if trigger in (None, trait.trigger)]
+        if not shares:
+            shares = [
+                (sample.found_before, sample.found_after)
+                for sample in self.samples
+                if trigger in (None, sample.trigger)
+                and sample.found_before is not None
+                and sample.found_after is not None
+            ]
+        if not shares:
             return None
-        befores, afters = zip(*pairs, strict=True)
-        return sum(befores) / len(pairs), sum(afters) / len(pairs)
+        return sum(before for before, _ in shares) / len(shares), sum(after for _, after in shares) / len(shares)
 
 
 def read_samples(root: Path, triggers: tuple[str, ...]) -> Learned:
@@ -76,12 +81,22 @@ def read_samples(root: Path, triggers: tuple[str, ...]) -> Learned:
         return Learned()
     try:
         rows = json.loads(listings[-1].read_text(encoding="utf-8"))
-        samples = tuple(SampleGrid(_trigger(str(row["prompt"]), triggers), str(row["prompt"]), int(row["seed"]),
-                                   root / row["base"], root / row["adapter"], _share(row.get("found_before")),
-                                   _share(row.get("found_after"))) for row in rows)
+        samples = tuple(
+            SampleGrid(
+                _trigger(str(row["prompt"]), triggers),
+                str(row["prompt"]),
+                int(row["seed"]),
+                root / row["base"],
+                root / row["adapter"],
+                _share(row.get("found_before")),
+                _share(row.get("found_after")),
+            )
+            for row in rows
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PrepError(f"{listings[-1]} is no list of samples: {error!r}",
-                        f"paint them anew: prep sample {root} --force") from error
+        raise PrepError(
+            f"{listings[-1]} is no list of samples: {error!r}", f"paint them anew: prep sample {root} --force"
+        ) from error
     return Learned(samples, about=f"Painted with the adapter “{listings[-1].parent.parent.name}”.")
 
 

@@ -1,4 +1,5 @@
 """What was found in the folders, what became of the tags, and what the trigger words absorb."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -18,8 +19,11 @@ def left_out(facts: Facts, album: Album) -> Html:
         intro = element("p", f"Nothing: all of the {counted(facts.files, 'file')} are used.", class_="lead")
     else:
         left = f"{counted(len(facts.left_out), 'file was', 'files were')} set aside, of {grouped(facts.files)}."
-        intro = element("p", f"{left} Nothing was deleted, and the originals were not touched; another threshold "
-                             "brings a picture back.", class_="lead")
+        intro = element(
+            "p",
+            f"{left} Nothing was deleted, and the originals were not touched; another threshold brings a picture back.",
+            class_="lead",
+        )
     return join(intro, _by_reason(facts.left_out, album), noted(facts, album))
 
 
@@ -49,8 +53,12 @@ def _single(verdict: Verdict, album: Album) -> Html:
 
 def _copy(verdict: Verdict, album: Album) -> Html:
     loser, keeper = album.thumbnail(verdict.file, verdict.name), album.thumbnail(verdict.keeper_file, verdict.keeper)
-    sides = element("div", element("span", loser, element("small", "set aside"), class_="loser"),
-                    element("span", keeper, element("small", "kept"), class_="keeper"), class_="copies")
+    sides = element(
+        "div",
+        element("span", loser, element("small", "set aside"), class_="loser"),
+        element("span", keeper, element("small", "kept"), class_="keeper"),
+        class_="copies",
+    )
     return element("figure", sides, _words(verdict), class_="item wide")
 
 
@@ -58,8 +66,12 @@ def _words(verdict: Verdict) -> Html:
     evidence = verdict.evidence
     if verdict.keeper:
         evidence = evidence.replace(verdict.keeper, verdict.keeper.rpartition("/")[2])
-    return element("figcaption", element("span", verdict.name, class_="name"),
-                   element("span", verdict.concept, class_="where"), element("span", evidence, class_="why"))
+    return element(
+        "figcaption",
+        element("span", verdict.name, class_="name"),
+        element("span", verdict.concept, class_="where"),
+        element("span", evidence, class_="why"),
+    )
 
 
 def tags(facts: Facts, album: Album) -> Html:
@@ -67,16 +79,26 @@ def tags(facts: Facts, album: Album) -> Html:
     total = sum(facts.actions.values()) + facts.unlikely
     said = ", ".join(f"{grouped(number)} {action}" for action, number in Counter(facts.actions).most_common())
     said += f", {grouped(facts.unlikely)} too improbable" if facts.unlikely else ""
-    legend = element("p", *(join(element("span", action, class_=f"tag {action}"), " ") for action in ACTIONS),
-                     "Hold the pointer on a tag, or open its list, to see why.", class_="legend")
-    rows = [row(reason, element("span", ", ".join(examples), class_="quiet"), str(number), numbers=(2,))
-            for reason, number, examples in facts.dropped_for]
+    legend = element(
+        "p",
+        *(join(element("span", action, class_=f"tag {action}"), " ") for action in ACTIONS),
+        "Hold the pointer on a tag, or open its list, to see why.",
+        class_="legend",
+    )
+    rows = [
+        row(reason, element("span", ", ".join(examples), class_="quiet"), str(number), numbers=(2,))
+        for reason, number, examples in facts.dropped_for
+    ]
     dropped: Html | str = ""
     if rows:
         heads = ("reason", "most often", "times")
         dropped = join(element("h3", "Why tags were dropped", class_="apart"), table(heads, rows, (2,)))
-    return join(element("p", f"{grouped(total)} tags were considered: {said}.", class_="lead"), legend,
-                element("div", *(_curated(picture, album) for picture in facts.curated), class_="masonry"), dropped)
+    return join(
+        element("p", f"{grouped(total)} tags were considered: {said}.", class_="lead"),
+        legend,
+        element("div", *(_curated(picture, album) for picture in facts.curated), class_="masonry"),
+        dropped,
+    )
 
 
 def _curated(picture: Curated, album: Album) -> Html:
@@ -104,9 +126,12 @@ def _step(step: TagStep) -> Html:
 
 def absorbed(facts: Facts, album: Album) -> Html:
     """What each trigger word is to mean: tags left out so that the word takes their place."""
-    intro = element("p", "A trait that is true of nearly every picture of a trigger word is left out of the captions, "
-                         "so that the word itself comes to mean it. What varies stays a tag, and can be prompted for.",
-                    class_="lead")
+    intro = element(
+        "p",
+        "A trait that is true of nearly every picture of a trigger word is left out of the captions, "
+        "so that the word itself comes to mean it. What varies stays a tag, and can be prompted for.",
+        class_="lead",
+    )
     return join(intro, element("div", *(_absorbing(trigger, album) for trigger in facts.triggers), class_="masonry"))
 
 

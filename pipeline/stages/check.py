@@ -3,6 +3,7 @@
 Nothing is deleted: every picture gets a verdict with its reason, and another threshold judges anew without reading
 a pixel again. Of equal and nearly equal pictures one is kept and the others name it.
 """
+
 from __future__ import annotations
 
 import fnmatch
@@ -30,8 +31,9 @@ class Options:
     """Shorter side in pixels below which a picture is too small."""
     max_aspect: float = 4.0
     """Longer side over shorter side above which a picture is too long."""
-    min_sharpness: float = 20.0
-    """Variance of the Laplacian, at 256 pixels, below which a picture is blurry."""
+    min_sharpness: float = 5.0
+    """Variance of the Laplacian, at 256 pixels, below which a picture is blurry; line art has hundreds, a soft
+    watercolour 8 or more."""
     min_contrast: float = 4.0
     """Standard deviation of grey (0 to 127) below which a picture is flat, showing next to nothing."""
     duplicate_distance: int = 3
@@ -49,11 +51,13 @@ class Options:
         if self.max_aspect < 1:
             raise PrepError(f"max_aspect is {self.max_aspect}", "longer over shorter side is never below 1")
         if self.min_sharpness < 0 or self.min_contrast < 0:
-            raise PrepError(f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}",
-                            "give 0 or more")
+            raise PrepError(
+                f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}", "give 0 or more"
+            )
         if not -1 <= self.duplicate_distance <= 32:
-            raise PrepError(f"duplicate_distance is {self.duplicate_distance}",
-                            "give -1 to 32 bits; 3 is strict, 8 is loose")
+            raise PrepError(
+                f"duplicate_distance is {self.duplicate_distance}", "give -1 to 32 bits; 3 is strict, 8 is loose"
+            )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
@@ -65,9 +69,15 @@ def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
     """Measure every content that was not measured yet; a batch that is done stays done."""
     from pipeline.images import UnreadableImage
     from pipeline.measurement import measure_picture
+
     known, missing = manifest.measurements(), _missing(manifest)
-    todo = list({image.content: image for image in manifest.images()
-                 if image.content not in known and image.path not in missing}.values())
+    todo = list(
+        {
+            image.content: image
+            for image in manifest.images()
+            if image.content not in known and image.path not in missing
+        }.values()
+    )
 
     def one(image: Image) -> Measurement | None:
         try:
@@ -77,7 +87,7 @@ def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         for start in range(0, len(todo), BATCH):
-            batch = todo[start:start + BATCH]
+            batch = todo[start : start + BATCH]
             found = [each for each in threads.map(one, batch) if each is not None]
             with manifest.transaction():
                 manifest.put_measurements(found)
@@ -117,6 +127,7 @@ def _missing(manifest: Manifest) -> set[str]:
 
 def _judge(image: Image, found: Measurement | None, options: Options) -> Decision:
     """The verdict on a picture by itself."""
+
     def verdict(keep: bool, reason: str, evidence: str) -> Decision:
         return Decision(image.path, "keep", keep, reason, evidence)
 
@@ -151,8 +162,9 @@ def _chosen(path: str, patterns: Iterable[str]) -> bool:
     return any(path == pattern or fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _copies(images: list[Image], measured: dict[str, Measurement], options: Options
-            ) -> list[tuple[Image, Image, str, str]]:
+def _copies(
+    images: list[Image], measured: dict[str, Measurement], options: Options
+) -> list[tuple[Image, Image, str, str]]:
     """(loser, keeper, reason, evidence) for equal pictures first, then for nearly equal ones among the rest."""
     groups: dict[str, list[Image]] = {}
     for image in images:
@@ -169,10 +181,12 @@ def _copies(images: list[Image], measured: dict[str, Measurement], options: Opti
     return found
 
 
-def _near(images: list[Image], measured: dict[str, Measurement], options: Options
-          ) -> list[tuple[Image, Image, str, str]]:
+def _near(
+    images: list[Image], measured: dict[str, Measurement], options: Options
+) -> list[tuple[Image, Image, str, str]]:
     """Near-duplicates: the larger, then sharper picture is kept, and each loser is near its keeper itself."""
     import numpy as np
+
     usable = [image for image in images if measured[image.content].contrast >= max(options.min_contrast, 1.0)]
 
     def rank(image: Image) -> tuple[bool, int, float, str]:
@@ -187,26 +201,37 @@ def _near(images: list[Image], measured: dict[str, Measurement], options: Option
     for place, keeper in enumerate(usable):
         if not free[place]:
             continue
-        distances = np.bitwise_count(hashes[place + 1:] ^ hashes[place])
+        distances = np.bitwise_count(hashes[place + 1 :] ^ hashes[place])
         for offset in np.flatnonzero(distances <= options.duplicate_distance):
             other = place + 1 + int(offset)
             stretch = max(aspects[place], aspects[other]) / min(aspects[place], aspects[other])
             if free[other] and stretch <= MAX_ASPECT_DIFFERENCE:
                 free[other] = False
                 size = measured[keeper.content]
-                found.append((usable[other], keeper, "near-duplicate",
-                              f"{int(distances[offset])} of 64 bits from the {size.width}×{size.height}"))
+                found.append(
+                    (
+                        usable[other],
+                        keeper,
+                        "near-duplicate",
+                        f"{int(distances[offset])} of 64 bits from the {size.width}×{size.height}",
+                    )
+                )
     return found
 
 
 def _notes(images: tuple[Image, ...], verdicts: dict[str, Decision], options: Options) -> list[str]:
-    notes = [f"{option} names {pattern!r}, which is no picture of the set"
-             for option, patterns in (("keep", options.keep), ("drop", options.drop)) for pattern in patterns
-             if not any(_chosen(image.path, (pattern,)) for image in images)]
+    notes = [
+        f"{option} names {pattern!r}, which is no picture of the set"
+        for option, patterns in (("keep", options.keep), ("drop", options.drop))
+        for pattern in patterns
+        if not any(_chosen(image.path, (pattern,)) for image in images)
+    ]
     missing = [path for path, verdict in verdicts.items() if verdict.reason == "missing"]
     if missing:
-        notes.append(f"{len(missing)} of {len(images)} pictures are gone from the set, such as {missing[0]}; "
-                     "prep flatten brings them back")
+        notes.append(
+            f"{len(missing)} of {len(images)} pictures are gone from the set, such as {missing[0]}; "
+            "prep flatten brings them back"
+        )
     standing = {image.concept for image in images if verdicts[image.path].value}
     notes += [f"no picture of {concept} is kept" for concept in sorted({image.concept for image in images} - standing)]
     return notes

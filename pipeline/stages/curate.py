@@ -4,6 +4,7 @@ Every tag considered leaves a row that says what became of it and why. A caption
 in and wins over every rule; delete the file to have prep write it again. No model is needed: a new threshold is a new
 plan from the same scores.
 """
+
 from __future__ import annotations
 
 import math
@@ -82,18 +83,22 @@ class Options:
             if value is not None and not (math.isfinite(value) and 0 < value <= 1):
                 raise PrepError(f"{name} is {value}", "give a probability above 0, at most 1")
         if not (math.isfinite(self.core_lift) and self.core_lift >= 1):
-            raise PrepError(f"core_lift is {self.core_lift}",
-                            "give 1 or more; below 1 a trait would be rarer than elsewhere")
+            raise PrepError(
+                f"core_lift is {self.core_lift}", "give 1 or more; below 1 a trait would be rarer than elsewhere"
+            )
         if self.core_pictures < 1 or self.max_tags < 0:
-            raise PrepError(f"core_pictures is {self.core_pictures}, max_tags is {self.max_tags}",
-                            "give at least 1 picture, and 0 tags for no limit")
+            raise PrepError(
+                f"core_pictures is {self.core_pictures}, max_tags is {self.max_tags}",
+                "give at least 1 picture, and 0 tags for no limit",
+            )
         if "," not in self.separator or "\n" in self.separator:
             raise PrepError(f"separator is {self.separator!r}", 'give a comma with or without spaces, such as ", "')
         for option in ("rename", "media"):
             for key, text in getattr(self, option).items():
                 if not text.strip() or "," in text or "\n" in text:
-                    raise PrepError(f"{option}: {key} = {text!r}",
-                                    "give one tag, without commas; to drop a tag use blacklist")
+                    raise PrepError(
+                        f"{option}: {key} = {text!r}", "give one tag, without commas; to drop a tag use blacklist"
+                    )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
@@ -135,30 +140,43 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     images = manifest.kept()
     human = {path: text for path, (_, _, text) in manifest.captions().items() if text is not None}
     if tagger is None and options.tagger != NO_TAGGER and any(image.path not in human for image in images):
-        raise PrepError("no picture was scored yet",
-                        f"run first: prep tag {manifest.root}; or give --tagger {NO_TAGGER} for trigger words only")
+        raise PrepError(
+            "no picture was scored yet",
+            f"run first: prep tag {manifest.root}; or give --tagger {NO_TAGGER} for trigger words only",
+        )
     return _Curating(manifest, options, tagger, images, human).plan()
 
 
 class _Curating:
     """A plan in the making."""
 
-    def __init__(self, manifest: Manifest, options: Options, tagger: Tagger | None, images: tuple[Image, ...],
-                 human: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        options: Options,
+        tagger: Tagger | None,
+        images: tuple[Image, ...],
+        human: Mapping[str, str],
+    ) -> None:
         self.manifest, self.options, self.tagger, self.images, self.human = manifest, options, tagger, images, human
         self.categories = dict(tagger.categories) if tagger else {}
         self.rules = _rules(options, self.categories)
         self.thresholds = _thresholds(options, tagger)
-        self.triggers = {image.path: trigger_words(image.concept, options.triggers, options.trigger_from == "folder")
-                         for image in images}
+        self.triggers = {
+            image.path: trigger_words(image.concept, options.triggers, options.trigger_from == "folder")
+            for image in images
+        }
         scores = manifest.scores(tagger.id) if tagger else {}
         self.scores = {image.path: scores[image.content] for image in images if image.content in scores}
         self.ledgers: dict[str, Ledger] = {}
         self.people: dict[str, int | None] = {}
         for image in images:
             self._choose(image)
-        self.pictured = [Pictured(self.triggers[path], frozenset(ledger.alive), self.people[path] in (None, 1))
-                         for path, ledger in self.ledgers.items() if path in self.scores]
+        self.pictured = [
+            Pictured(self.triggers[path], frozenset(ledger.alive), self.people[path] in (None, 1))
+            for path, ledger in self.ledgers.items()
+            if path in self.scores
+        ]
         self.cores: Mapping[str, Mapping[str, Core]] = {}
         if options.prune == "core":
             self.cores = core_tags(self.pictured, options.core_share, options.core_lift, options.core_pictures)
@@ -173,11 +191,25 @@ class _Curating:
 
     def plan(self) -> Plan:
         decisions = tuple(decision for image in self.images for decision in self._decide(image))
-        table = tuple({"trigger": core.trigger, "core tag": core.tag, "share": round(core.share, 3),
-                       "lift": None if math.isinf(core.lift) else round(core.lift, 2), "figures": core.figures}
-                      for cores in self.cores.values() for core in cores.values())
-        return Plan(NAME, ("caption", "tags"), decisions, notes=tuple(self._notes(decisions)), table=table,
-                    counts={f"flag: {flag}": count for flag, count in sorted(self.flags.items())})
+        table = tuple(
+            {
+                "trigger": core.trigger,
+                "core tag": core.tag,
+                "share": round(core.share, 3),
+                "lift": None if math.isinf(core.lift) else round(core.lift, 2),
+                "figures": core.figures,
+            }
+            for cores in self.cores.values()
+            for core in cores.values()
+        )
+        return Plan(
+            NAME,
+            ("caption", "tags"),
+            decisions,
+            notes=tuple(self._notes(decisions)),
+            table=table,
+            counts={f"flag: {flag}": count for flag, count in sorted(self.flags.items())},
+        )
 
     def _decide(self, image: Image) -> Iterator[Decision]:
         """The caption and tags of one picture; no caption where the file beside it must not be touched."""
@@ -216,21 +248,32 @@ class _Curating:
         if odd:
             yield f"{_many(odd)} with a caption file that is not UTF-8, not used and not touched; save it as UTF-8"
         if self.options.prune == "core":
-            few = [f"{trigger} has {len(own)}" for trigger, own in alone_by_trigger(self.pictured).items()
-                   if len(own) < self.options.core_pictures]
+            few = [
+                f"{trigger} has {len(own)}"
+                for trigger, own in alone_by_trigger(self.pictured).items()
+                if len(own) < self.options.core_pictures
+            ]
             if few:
-                yield (f"core tags need {self.options.core_pictures} pictures of one person alone: {', '.join(few)}; "
-                       "their traits stay in captions")
+                yield (
+                    f"core tags need {self.options.core_pictures} pictures of one person alone: {', '.join(few)}; "
+                    "their traits stay in captions"
+                )
         for flag, count in sorted(self.flags.items()):
             if not self.options.keep_quality:
                 yield f"{count} picture{'s' * (count != 1)} flagged {flag}: the caption is silent, the picture is not"
 
     def _notes_on_scores(self, captions: Mapping[str, Decision]) -> Iterator[str]:
         tagger = self.tagger
-        if tagger and published_thresholds(tagger.name) is None and self.options.threshold == "fixed" \
-                and None in (self.options.general, self.options.character):
-            yield (f"{tagger.name} publishes no thresholds: {self.thresholds['general']} is taken for general tags, "
-                   f"{self.thresholds['character']} for characters")
+        if (
+            tagger
+            and published_thresholds(tagger.name) is None
+            and self.options.threshold == "fixed"
+            and None in (self.options.general, self.options.character)
+        ):
+            yield (
+                f"{tagger.name} publishes no thresholds: {self.thresholds['general']} is taken for general tags, "
+                f"{self.thresholds['character']} for characters"
+            )
         unscored = [path for path in captions if path not in self.scores and path not in self.human]
         if tagger and unscored:
             yield f"{_many(unscored)} without scores by {tagger.name}; run: prep tag {self.manifest.root}"
@@ -242,15 +285,23 @@ class _Curating:
             yield f"{_many(empty)} with an empty caption"
         if tagger:
             known = {*self.categories, *self.rules.rename.values()}
-            lost = [tag for tag in (*self.rules.rename, *self.rules.blacklist)
-                    if not set("*?[") & set(tag) and tag not in known]
+            lost = [
+                tag
+                for tag in (*self.rules.rename, *self.rules.blacklist)
+                if not set("*?[") & set(tag) and tag not in known
+            ]
             if lost:
                 yield f"rename and blacklist: {tagger.name} has no tag called {', '.join(sorted(set(lost)))}"
 
     def _notes_on_triggers(self, captions: Mapping[str, Decision]) -> Iterator[str]:
         used = {word for words in self.triggers.values() for word in words}
-        late = [path for path, decision in captions.items() if decision.reason == HUMAN and self.triggers[path]
-                and list(split_caption(decision.value))[:len(self.triggers[path])] != list(self.triggers[path])]
+        late = [
+            path
+            for path, decision in captions.items()
+            if decision.reason == HUMAN
+            and self.triggers[path]
+            and list(split_caption(decision.value))[: len(self.triggers[path])] != list(self.triggers[path])
+        ]
         if late:
             yield f"{_many(late)} with a caption by a person that does not begin with the trigger words"
         for one, other, shared in sharing_words(used):
@@ -272,9 +323,16 @@ class _Curating:
 def _rules(options: Options, categories: dict[str, str]) -> Rules:
     rename = {canonical(old): canonical(new) for old, new in options.rename.items()}
     inherited = {new: categories[old] for old, new in rename.items() if old in categories}
-    return Rules({**inherited, **categories}, rename, tuple(canonical(each) for each in options.blacklist),
-                 options.keep_quality, options.consolidate, options.compose != "none", options.compose == "all",
-                 options.max_tags)
+    return Rules(
+        {**inherited, **categories},
+        rename,
+        tuple(canonical(each) for each in options.blacklist),
+        options.keep_quality,
+        options.consolidate,
+        options.compose != "none",
+        options.compose == "all",
+        options.max_tags,
+    )
 
 
 def _thresholds(options: Options, tagger: Tagger | None) -> dict[str, float]:
@@ -290,8 +348,10 @@ def _tagger(manifest: Manifest, options: Options) -> Tagger | None:
     found = [tagger for tagger in manifest.taggers().values() if options.tagger in ("", tagger.name, tagger.id)]
     if not found and options.tagger:
         names = ", ".join(dict.fromkeys(tagger.name for tagger in manifest.taggers().values())) or "none yet"
-        raise PrepError(f"no scores by {options.tagger!r}; there are scores by: {names}",
-                        f"run first: prep tag --model {options.tagger} {manifest.root}")
+        raise PrepError(
+            f"no scores by {options.tagger!r}; there are scores by: {names}",
+            f"run first: prep tag --model {options.tagger} {manifest.root}",
+        )
     return found[-1] if found else None
 
 

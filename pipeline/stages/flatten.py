@@ -5,6 +5,7 @@ and as a copy elsewhere. A concept is the folder's path below the source; pictur
 a concept of its name. A caption file beside a picture (same name, .txt) comes along as a person's caption. What is
 left out, renamed or found changed is listed with its reason. More folders can be added by running it again.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -56,11 +57,19 @@ def missing(manifest: Manifest, options: Options) -> str:
 def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
     """Hash every picture whose size or time is new."""
     known = manifest.known_files()
-    todo = [found for found in _scan(manifest, options) if found.kind == "picture" and not found.problem
-            and known.get(found.path, ())[:2] != (found.bytes, found.modified)]
+    todo = [
+        found
+        for found in _scan(manifest, options)
+        if found.kind == "picture"
+        and not found.problem
+        and known.get(found.path, ())[:2] != (found.bytes, found.modified)
+    ]
     for start in range(0, len(todo), BATCH):
-        rows = [(found.path, found.bytes, found.modified, digest) for found in todo[start:start + BATCH]
-                if (digest := _digest(found.path))]
+        rows = [
+            (found.path, found.bytes, found.modified, digest)
+            for found in todo[start : start + BATCH]
+            if (digest := _digest(found.path))
+        ]
         with manifest.transaction():
             manifest.put_files(rows)
         progress("reading sources", min(start + BATCH, len(todo)), len(todo))
@@ -83,8 +92,15 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         if found.kind == "caption":
             work.take_caption(found, beside.get(_stem(found.path), []))
     images = tuple(sorted(work.images.values(), key=lambda image: image.path))
-    return Plan(NAME, ("placed",), tuple(work.decisions), images=images, links=tuple(work.links),
-                captions=tuple(work.captions), notes=tuple(work.notes()))
+    return Plan(
+        NAME,
+        ("placed",),
+        tuple(work.decisions),
+        images=images,
+        links=tuple(work.links),
+        captions=tuple(work.captions),
+        notes=tuple(work.notes()),
+    )
 
 
 class _Placing:
@@ -105,8 +121,11 @@ class _Placing:
         self.links: list[Link] = []
         self.captions: list[tuple[str, str]] = []
         sources = {found.path: found for found in self.found}
-        self.taken = {_key(image.path) for image in self.before.values()
-                      if image.source not in sources or self.concepts[sources[image.source].concept] == image.concept}
+        self.taken = {
+            _key(image.path)
+            for image in self.before.values()
+            if image.source not in sources or self.concepts[sources[image.source].concept] == image.concept
+        }
 
     def row(self, source: str, value: str | None, reason: str, evidence: str = "") -> None:
         self.decisions.append(Decision(source, "placed", value, reason, evidence))
@@ -130,8 +149,9 @@ class _Placing:
         """Leave a picture at its place; link it anew if it is lost or its source changed, unless a person edited it."""
         target, was = self.manifest.root / before.path, self.reason_before(found.path)
         lost = not target.exists()
-        edited = not lost and not target.samefile(found.path) and \
-            (was == EDITED or target.stat().st_size != before.bytes)
+        edited = (
+            not lost and not target.samefile(found.path) and (was == EDITED or target.stat().st_size != before.bytes)
+        )
         if edited:
             self.images[found.path] = replace(before, content=file_digest(target), bytes=target.stat().st_size)
         else:
@@ -186,8 +206,11 @@ class _Placing:
                 self.row(source, image.path, VANISHED)
             else:
                 self.row(source, None, VANISHED, "and the picture in the set too")
-        self.decisions += [row for source, row in self.rows_before.items() if row.reason in (VANISHED, MOVED, DISOWNED)
-                           and source not in present and source not in self.before]
+        self.decisions += [
+            row
+            for source, row in self.rows_before.items()
+            if row.reason in (VANISHED, MOVED, DISOWNED) and source not in present and source not in self.before
+        ]
 
     def follow(self, before: str, now: str) -> None:
         """Let a person's caption go with a picture whose source moved."""
@@ -244,15 +267,19 @@ class _Placing:
         expected = {image.path for images in (self.images, self.before) for image in images.values()}
         strangers = sorted(_pictures_in(self.manifest.root) - expected)
         if strangers:
-            found.append(f"pictures in images/ that have no source and are not used, such as {strangers[0]}; "
-                         f"put them in a source folder: {len(strangers)}")
+            found.append(
+                f"pictures in images/ that have no source and are not used, such as {strangers[0]}; "
+                f"put them in a source folder: {len(strangers)}"
+            )
         return found if self.images else [*found, "no picture was found"]
 
 
 def _scan(manifest: Manifest, options: Options) -> tuple[Found, ...]:
     if not options.sources:
-        raise PrepError("no source folders", "name them, prep flatten FOLDER... SET, or list them under [set] "
-                                             'in prep.toml: sources = ["FOLDER"]')
+        raise PrepError(
+            "no source folders",
+            'name them, prep flatten FOLDER... SET, or list them under [set] in prep.toml: sources = ["FOLDER"]',
+        )
     known = [image.source for image in manifest.images()]
     for source in options.sources:
         if not source.is_dir() and not any(Path(path).is_relative_to(source) for path in known):

@@ -3,6 +3,7 @@
 Each twin has its picture's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
 recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together.
 """
+
 from __future__ import annotations
 
 import json
@@ -56,10 +57,18 @@ class Options:
     """auto, cpu, cuda or cuda:N."""
 
     def __post_init__(self) -> None:
-        for field, holds in (("steps", 1 <= self.steps <= 1000), ("batch_size", self.batch_size >= 1), ("clip_skip", self.clip_skip >= 1),
-                             ("guidance", self.guidance >= 0), ("seed", 0 <= self.seed < 2**63)):
+        for field, holds in (
+            ("steps", 1 <= self.steps <= 1000),
+            ("batch_size", self.batch_size >= 1),
+            ("clip_skip", self.clip_skip >= 1),
+            ("guidance", self.guidance >= 0),
+            ("seed", 0 <= self.seed < 2**63),
+        ):
             if not holds:
-                raise PrepError(f"regularize: {field} is {getattr(self, field)!r}, which is out of range", f"set {field} in [regularize]")
+                raise PrepError(
+                    f"regularize: {field} is {getattr(self, field)!r}, which is out of range",
+                    f"set {field} in [regularize]",
+                )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
@@ -75,13 +84,28 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     for place, image in enumerate(manifest.kept()):
         if image.path not in buckets or image.path not in captions:
             stage = "bucket" if image.path not in buckets else "curate"
-            raise PrepError(f"{image.path} has no {'bucket' if stage == 'bucket' else 'caption'} yet", f"run: prep {stage} {manifest.root}")
+            raise PrepError(
+                f"{image.path} has no {'bucket' if stage == 'bucket' else 'caption'} yet",
+                f"run: prep {stage} {manifest.root}",
+            )
         row = tags.get(image.path)
         caption = twin_caption(captions[image.path].value, row.value if row else [], options.trigger)
-        value = {"path": twin_path(image.path), "caption": caption, "size": buckets[image.path].value["size"],
-                 "seed": options.seed + (place if options.seeds == "own" else 0)}
+        value = {
+            "path": twin_path(image.path),
+            "caption": caption,
+            "size": buckets[image.path].value["size"],
+            "seed": options.seed + (place if options.seeds == "own" else 0),
+        }
         reason = "same caption" if caption == captions[image.path].value else "caption without trigger words"
-        decisions.append(Decision(image.path, "twin", value, reason, f"seed {value['seed']}, {options.steps} DDIM steps, guidance {options.guidance:g}"))
+        decisions.append(
+            Decision(
+                image.path,
+                "twin",
+                value,
+                reason,
+                f"seed {value['seed']}, {options.steps} DDIM steps, guidance {options.guidance:g}",
+            )
+        )
     return Plan(NAME, ("twin",), tuple(decisions))
 
 
@@ -101,7 +125,11 @@ def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
 
 def missing(manifest: Manifest, options: Options) -> str:
     """Twins that are gone."""
-    gone = [row.value["path"] for row in manifest.decisions("twin").values() if not (manifest.root / row.value["path"]).is_file()]
+    gone = [
+        row.value["path"]
+        for row in manifest.decisions("twin").values()
+        if not (manifest.root / row.value["path"]).is_file()
+    ]
     return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
 
 
@@ -125,7 +153,10 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
         done += 1
         progress("sampling regularization pictures", done, len(todo))
 
-    requests = [Request(rows[index]["caption"], rows[index]["seed"], tuple(rows[index]["size"]), options.negative) for index in todo]
+    requests = [
+        Request(rows[index]["caption"], rows[index]["seed"], tuple(rows[index]["size"]), options.negative)
+        for index in todo
+    ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
     for row in rows:
         write_text((manifest.root / row["path"]).with_suffix(".txt"), row["caption"] + "\n")
@@ -134,9 +165,21 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
 
 def _mark(options: Options, row: Mapping[str, Any], base: str) -> str:
     """Everything a twin depends on, written into the PNG, so that a stale one is recognised."""
-    return json.dumps({"prompt": row["caption"], "negative": options.negative, "seed": row["seed"], "size": list(row["size"]),
-                       "sampler": "DDIM", "steps": options.steps, "guidance": options.guidance, "clip_skip": options.clip_skip,
-                       "base": base}, sort_keys=True, ensure_ascii=True)
+    return json.dumps(
+        {
+            "prompt": row["caption"],
+            "negative": options.negative,
+            "seed": row["seed"],
+            "size": list(row["size"]),
+            "sampler": "DDIM",
+            "steps": options.steps,
+            "guidance": options.guidance,
+            "clip_skip": options.clip_skip,
+            "base": base,
+        },
+        sort_keys=True,
+        ensure_ascii=True,
+    )
 
 
 def _read_mark(file: Any) -> str | None:

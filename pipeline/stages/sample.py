@@ -1,4 +1,5 @@
 """Paint pictures with the adapter and without it, from the same seeds, to see what was learned."""
+
 from __future__ import annotations
 
 import json
@@ -49,11 +50,19 @@ class Options:
     """auto, cpu, cuda or cuda:N."""
 
     def __post_init__(self) -> None:
-        for field, holds in (("count", self.count >= 1), ("steps", 1 <= self.steps <= 1000), ("guidance", self.guidance >= 0),
-                             ("batch_size", self.batch_size >= 1), ("seed", 0 <= self.seed < 2**63 - self.count),
-                             ("width", self.width is None or self.width >= 8), ("height", self.height is None or self.height >= 8)):
+        for field, holds in (
+            ("count", self.count >= 1),
+            ("steps", 1 <= self.steps <= 1000),
+            ("guidance", self.guidance >= 0),
+            ("batch_size", self.batch_size >= 1),
+            ("seed", 0 <= self.seed < 2**63 - self.count),
+            ("width", self.width is None or self.width >= 8),
+            ("height", self.height is None or self.height >= 8),
+        ):
             if not holds:
-                raise PrepError(f"sample: {field} is {getattr(self, field)!r}, which is out of range", f"set {field} in [sample]")
+                raise PrepError(
+                    f"sample: {field} is {getattr(self, field)!r}, which is out of range", f"set {field} in [sample]"
+                )
         if (self.width is None) != (self.height is None):
             raise PrepError("sample: width and height go together", "give both or neither")
 
@@ -65,8 +74,12 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     prompts = chosen_prompts(manifest, options)
-    return Plan(NAME, (), counts={"prompts": len(prompts), "pictures": 2 * len(prompts) * options.count},
-                notes=tuple(f"prompt: {prompt}" for prompt in prompts))
+    return Plan(
+        NAME,
+        (),
+        counts={"prompts": len(prompts), "pictures": 2 * len(prompts) * options.count},
+        notes=tuple(f"prompt: {prompt}" for prompt in prompts),
+    )
 
 
 def chosen_prompts(manifest: Manifest, options: Options) -> tuple[str, ...]:
@@ -79,14 +92,21 @@ def chosen_prompts(manifest: Manifest, options: Options) -> tuple[str, ...]:
         return options.prompts
     triggers = trigger_words(manifest)
     if not triggers:
-        raise PrepError("there is nothing to sample: no caption holds a trigger word", "give prompts with --prompts, or run: prep curate SET")
+        raise PrepError(
+            "there is nothing to sample: no caption holds a trigger word",
+            "give prompts with --prompts, or run: prep curate SET",
+        )
     return tuple(f"1girl, {trigger}" for trigger in triggers)
 
 
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:
     """Every trigger word that curation put into captions, by name."""
-    found = {tag for row in manifest.decisions("tags").values() for tag, action, reason in row.value
-             if (action, reason) == ("added", "trigger word")}
+    found = {
+        tag
+        for row in manifest.decisions("tags").values()
+        for tag, action, reason in row.value
+        if (action, reason) == ("added", "trigger word")
+    }
     return tuple(sorted(found))
 
 
@@ -120,7 +140,10 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     adapter = hang_adapter(base, file)
     rows = [(prompt, options.seed + index) for prompt in prompts for index in range(options.count)]
     requests = [Request(prompt, seed, size, options.negative) for prompt, seed in rows]
-    folder, listing = sample_folder(manifest, options.name), [dict[str, object](prompt=prompt, seed=seed) for prompt, seed in rows]
+    folder, listing = (
+        sample_folder(manifest, options.name),
+        [dict[str, object](prompt=prompt, seed=seed) for prompt, seed in rows],
+    )
     painted = 0
 
     def on_picture(index: int, picture: object) -> None:
@@ -130,7 +153,9 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
 
     for which, strength in (("base", 0.0), ("adapter", options.strength)):
         adapter.set_strength(strength)
-        pictures = generate(base, requests, options.steps, options.guidance, options.batch_size, recipe.clip_skip, on_picture)
+        pictures = generate(
+            base, requests, options.steps, options.guidance, options.batch_size, recipe.clip_skip, on_picture
+        )
         for entry, (prompt, seed), picture in zip(listing, rows, pictures, strict=True):
             target = folder / f"{prompts.index(prompt) + 1:02} {_plain(prompt)} seed {seed} {which}.png"
             with replacing(target) as temporary:
@@ -147,7 +172,9 @@ def picture_size(manifest: Manifest, options: Options) -> tuple[int, int]:
         return options.width, options.height
     buckets = Counter(tuple(row.value["size"]) for row in manifest.decisions("bucket").values())
     if not buckets:
-        raise PrepError("the size of the samples is unknown: no picture has a bucket", f"run: prep bucket {manifest.root}")
+        raise PrepError(
+            "the size of the samples is unknown: no picture has a bucket", f"run: prep bucket {manifest.root}"
+        )
     width, height = max(buckets, key=lambda size: (buckets[size], size))
     return width, height
 

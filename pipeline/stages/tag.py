@@ -3,6 +3,7 @@
 A picture that was scored by the same model before is not decoded again, wherever it lies now. Which scores become
 tags is decided by `prep curate`. Models are fetched from the Hugging Face hub at a pinned revision when first used.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -63,8 +64,12 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     notes = _clash()
     if not contents:
         notes.append("the set has no kept pictures")
-    return Plan(NAME, (), notes=tuple(notes),
-                counts={f"to score with {tagger.name}": missing, "scored before": len(contents) - missing})
+    return Plan(
+        NAME,
+        (),
+        notes=tuple(notes),
+        counts={f"to score with {tagger.name}": missing, "scored before": len(contents) - missing},
+    )
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
@@ -80,6 +85,7 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
                 manifest.put_tagger(known[tagger.id])
         return {}
     from taggers.engine import load_tagger
+
     with prep_errors():
         engine = load_tagger(options.model, options.device, options.threads)
     return _score(manifest, engine, tagger, todo, options, progress)
@@ -91,14 +97,25 @@ def identity(model: str) -> Tagger:
     return Tagger(spec.name, revision_of(spec), spec.preprocessing, provider="", categories={})
 
 
-def _score(manifest: Manifest, engine: OnnxTagger, tagger: Tagger, todo: Mapping[str, str], options: Options,
-           progress: Progress) -> Mapping[str, int]:
+def _score(
+    manifest: Manifest,
+    engine: OnnxTagger,
+    tagger: Tagger,
+    todo: Mapping[str, str],
+    options: Options,
+    progress: Progress,
+) -> Mapping[str, int]:
     for warning in engine.session.warnings:
         if warning not in _clash():
             log.warning(warning)
     with manifest.transaction():
-        manifest.put_tagger(replace(tagger, provider=engine.session.provider,
-                                    categories={label.name: label.category for label in engine.labels}))
+        manifest.put_tagger(
+            replace(
+                tagger,
+                provider=engine.session.provider,
+                categories={label.name: label.category for label in engine.labels},
+            )
+        )
     counts: Counter[str] = Counter()
     done = 0
     provider = engine.session.provider.removesuffix("ExecutionProvider")

@@ -1,4 +1,5 @@
 """Train an adapter on the set: buckets, multipliers, captions and regularization twins as they were decided."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -27,7 +28,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         decided = manifest.decisions(field)
         without = [image.path for image in kept if image.path not in decided]
         if without:
-            raise PrepError(f"{len(without)} kept pictures have no {field}, the first is {without[0]}", f"run: prep {stage} {manifest.root}")
+            raise PrepError(
+                f"{len(without)} kept pictures have no {field}, the first is {without[0]}",
+                f"run: prep {stage} {manifest.root}",
+            )
     showings = sum(multipliers[image.path].value["exact"] for image in kept)
     paired = sum(image.path in twins for image in kept) if options.prior_loss_weight else 0
     counts = {"pictures": len(kept), "showings an epoch": round(showings), "regularization twins": paired}

@@ -1,4 +1,5 @@
 """A caption from scores: the rules in their order, each leaving a reason."""
+
 from __future__ import annotations
 
 import fnmatch
@@ -58,8 +59,9 @@ def chosen_tags(choices: tuple[Choice, ...], rules: Rules, rating: tuple[str, fl
     return ledger
 
 
-def caption_tags(ledger: Ledger, subject: Subject, rules: Rules, cores: Mapping[str, Mapping[str, Core]]
-                 ) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+def caption_tags(
+    ledger: Ledger, subject: Subject, rules: Rules, cores: Mapping[str, Mapping[str, Core]]
+) -> tuple[tuple[str, ...], tuple[Row, ...]]:
     """Finish the ledger of `chosen_tags`: returns the caption's tags in order, and a row for every tag."""
     if not rules.keep_quality:
         for tag in sorted(ledger.alive):

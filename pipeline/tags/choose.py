@@ -1,4 +1,5 @@
 """Which scores become tags: one threshold for each category."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +27,13 @@ class Choice:
         return f"{self.score:.2f} {'≥' if self.chosen else '<'} {self.threshold:.2f}"
 
 
-def choose(scores: Mapping[str, float], categories: Mapping[str, str], thresholds: Mapping[str, float],
-           floor: float, largest_gap: bool = False) -> tuple[Choice, ...]:
+def choose(
+    scores: Mapping[str, float],
+    categories: Mapping[str, str],
+    thresholds: Mapping[str, float],
+    floor: float,
+    largest_gap: bool = False,
+) -> tuple[Choice, ...]:
     """Judge every tag at or above `floor` but ratings, most probable first.
 
     Args:
@@ -39,10 +45,15 @@ def choose(scores: Mapping[str, float], categories: Mapping[str, str], threshold
     groups: dict[str, list[float]] = {}
     for tag, score in scores.items():
         groups.setdefault(categories.get(tag, "general"), []).append(score)
-    limits = {category: gap_threshold(found) if largest_gap else thresholds.get(category, thresholds["general"])
-              for category, found in groups.items()}
-    found = [Choice(tag, category, score, limits[category]) for tag, score in scores.items()
-             if (category := categories.get(tag, "general")) != "rating" and score >= min(floor, limits[category])]
+    limits = {
+        category: gap_threshold(found) if largest_gap else thresholds.get(category, thresholds["general"])
+        for category, found in groups.items()
+    }
+    found = [
+        Choice(tag, category, score, limits[category])
+        for tag, score in scores.items()
+        if (category := categories.get(tag, "general")) != "rating" and score >= min(floor, limits[category])
+    ]
     return tuple(sorted(found, key=lambda choice: (-choice.score, choice.tag)))
 
 

@@ -3,6 +3,7 @@
 A tagger names the thing and the colour of its class apart. They belong together only where one person wears one thing
 of that class in one colour.
 """
+
 from __future__ import annotations
 
 import functools
@@ -11,14 +12,51 @@ from typing import NamedTuple
 
 from pipeline.tags.implications import ABOUT_PERSON, is_kind_of
 
-COLOURS = ("red", "blue", "green", "yellow", "black", "white", "brown", "pink", "purple", "orange", "grey", "aqua",
-           "beige", "gold", "silver", "two-tone", "multicolored", "striped", "plaid")
+COLOURS = (
+    "red",
+    "blue",
+    "green",
+    "yellow",
+    "black",
+    "white",
+    "brown",
+    "pink",
+    "purple",
+    "orange",
+    "grey",
+    "aqua",
+    "beige",
+    "gold",
+    "silver",
+    "two-tone",
+    "multicolored",
+    "striped",
+    "plaid",
+)
 CLASSES = ("footwear", "legwear", "headwear", "eyewear", "neckwear")
 _NECKWEAR = frozenset({"necktie", "bowtie", "ascot", "scarf", "neckerchief", "cravat"})
 _LENGTHS = ("very short hair", "short hair", "medium hair", "long hair", "very long hair", "absurdly long hair")
-_HAIR_COLOURS = tuple(f"{colour} hair" for colour in (
-    "blonde", "brown", "black", "blue", "red", "pink", "purple", "green", "white", "grey", "orange", "aqua",
-    "light brown", "light blue", "dark blue", "platinum blonde"))
+_HAIR_COLOURS = tuple(
+    f"{colour} hair"
+    for colour in (
+        "blonde",
+        "brown",
+        "black",
+        "blue",
+        "red",
+        "pink",
+        "purple",
+        "green",
+        "white",
+        "grey",
+        "orange",
+        "aqua",
+        "light brown",
+        "light blue",
+        "dark blue",
+        "platinum blonde",
+    )
+)
 
 
 class Composed(NamedTuple):
@@ -33,12 +71,12 @@ def compose_garments(tags: Iterable[str]) -> tuple[Composed, ...]:
     tags = set(tags)
     found = []
     for generic in CLASSES:
-        coloured = [tag for tag in tags if tag.endswith(f" {generic}") and tag[:-len(generic) - 1] in COLOURS]
+        coloured = [tag for tag in tags if tag.endswith(f" {generic}") and tag[: -len(generic) - 1] in COLOURS]
         if len(coloured) != 1:
             continue
         things = [tag for tag in tags if tag != coloured[0] and _is_thing(tag, generic)]
         if len(things) == 1 and not set(things[0].split()) & set(COLOURS):
-            colour = coloured[0][:-len(generic) - 1]
+            colour = coloured[0][: -len(generic) - 1]
             found.append(Composed(f"{colour} {things[0]}", (things[0], coloured[0])))
     return tuple(found)
 

@@ -3,6 +3,7 @@
 A trait is core for a trigger word when nearly all pictures of it alone show it, clearly more of them than other
 pictures do, and there are enough pictures to tell.
 """
+
 from __future__ import annotations
 
 import math
@@ -16,21 +17,84 @@ _LAST_WORDS = (
     "hair bangs ponytail twintails braid braids bun buns drill drills ahoge sidelocks bob dreadlocks afro pigtails "
     "eyes pupils eyelashes eyebrows sclera iris heterochromia skin ears horns horn antlers tail tails wings halo fang "
     "fangs freckles mole scar tattoo beard mustache stubble hat beret beanie cap crown tiara hood hairband headband "
-    "headdress headpiece hairclip hairpin scrunchie headwear helmet veil eyepatch")
-_EXACT = frozenset({
-    "hair ornament", "hair bow", "hair ribbon", "hair flower", "hair bobbles", "hair tubes", "hair intakes", "hair bun",
-    "double bun", "cone hair bun", "hair between eyes", "hair over one eye", "hair over eyes", "animal ear fluff",
-    "heart ahoge", "forehead mark", "facial mark", "mole under eye", "mole under mouth", "scar on face",
-    "scar across eye", "fox girl", "cat girl", "elf", "widow's peak", "x hair ornament", "animal ears", "two side up",
-    "one side up", "half updo", "colored skin", "colored inner hair", "streaked hair", "dark-skinned female",
-    "dark-skinned male", "whisker markings", "facial hair"})
-_NO_TRAITS = frozenset({
-    "closed eyes", "half-closed eyes", "rolling eyes", "covered eyes", "wide-eyed", "one eye closed", "narrowed eyes",
-    "empty eyes", "heart-shaped eyes", "crying with eyes open", "glowing eyes", "wet hair", "messy hair",
-    "floating hair", "hair down", "hair up", "bed hair", "fake animal ears", "fake tail", "unworn hat",
-    "unworn headwear", "shiny skin", "shiny hair", "pubic hair", "hat removed", "wet skin", "covering own eyes"})
-_ACTS = ("hand hands playing adjusting holding tucking brushing grabbing touching covering own another's "
-         "pulling tying no removing unworn on")
+    "headdress headpiece hairclip hairpin scrunchie headwear helmet veil eyepatch"
+)
+_EXACT = frozenset(
+    {
+        "hair ornament",
+        "hair bow",
+        "hair ribbon",
+        "hair flower",
+        "hair bobbles",
+        "hair tubes",
+        "hair intakes",
+        "hair bun",
+        "double bun",
+        "cone hair bun",
+        "hair between eyes",
+        "hair over one eye",
+        "hair over eyes",
+        "animal ear fluff",
+        "heart ahoge",
+        "forehead mark",
+        "facial mark",
+        "mole under eye",
+        "mole under mouth",
+        "scar on face",
+        "scar across eye",
+        "fox girl",
+        "cat girl",
+        "elf",
+        "widow's peak",
+        "x hair ornament",
+        "animal ears",
+        "two side up",
+        "one side up",
+        "half updo",
+        "colored skin",
+        "colored inner hair",
+        "streaked hair",
+        "dark-skinned female",
+        "dark-skinned male",
+        "whisker markings",
+        "facial hair",
+    }
+)
+_NO_TRAITS = frozenset(
+    {
+        "closed eyes",
+        "half-closed eyes",
+        "rolling eyes",
+        "covered eyes",
+        "wide-eyed",
+        "one eye closed",
+        "narrowed eyes",
+        "empty eyes",
+        "heart-shaped eyes",
+        "crying with eyes open",
+        "glowing eyes",
+        "wet hair",
+        "messy hair",
+        "floating hair",
+        "hair down",
+        "hair up",
+        "bed hair",
+        "fake animal ears",
+        "fake tail",
+        "unworn hat",
+        "unworn headwear",
+        "shiny skin",
+        "shiny hair",
+        "pubic hair",
+        "hat removed",
+        "wet skin",
+        "covering own eyes",
+    }
+)
+_ACTS = (
+    "hand hands playing adjusting holding tucking brushing grabbing touching covering own another's "
+    "pulling tying no removing unworn on"
+)
 _HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())
 
 
@@ -86,8 +150,11 @@ def core_tags(pictures: Sequence[Pictured], share: float, lift: float, at_least:
             continue
         others = [picture for picture in pictures if trigger not in picture.triggers]
         shown, elsewhere = _counts(own), _counts(others)
-        cores = [Core(trigger, tag, count, len(own), elsewhere[tag], len(others))
-                 for tag, count in sorted(shown.items()) if is_trait(tag)]
+        cores = [
+            Core(trigger, tag, count, len(own), elsewhere[tag], len(others))
+            for tag, count in sorted(shown.items())
+            if is_trait(tag)
+        ]
         found[trigger] = {core.tag: core for core in cores if core.share >= share and core.lift >= lift}
     return found
 

@@ -3,6 +3,7 @@
 Two sources: the head noun of a tag, by whole words (`school uniform` is a `uniform`; `braid` is no `bra`), and a table
 of our own for what spelling cannot tell (a `beret` is a `hat`).
 """
+
 from __future__ import annotations
 
 import functools
@@ -12,31 +13,31 @@ from pipeline.tags.names import words
 
 _ABOUT_PICTURE = {
     "outdoors": "forest, beach, street, park, garden, mountain, field, flower field, rooftop, ocean, river, lake, "
-                "desert, poolside, alley, road, railroad tracks, playground",
+    "desert, poolside, alley, road, railroad tracks, playground",
     "indoors": "bedroom, classroom, kitchen, bathroom, living room, office, library, train interior, restaurant, cafe, "
-               "gym, hallway, dungeon, stage, shop, infirmary",
+    "gym, hallway, dungeon, stage, shop, infirmary",
     "sky": "night sky, starry sky, sunset, sunrise",
     "water": "ocean, river, lake, waterfall, pool, onsen",
     "nature": "forest, mountain, field, waterfall",
     "simple background": "white background, grey background, black background, blue background, pink background, "
-                         "red background, green background, yellow background, purple background, orange background, "
-                         "brown background, beige background, aqua background, transparent background, "
-                         "gradient background, two-tone background",
+    "red background, green background, yellow background, purple background, orange background, "
+    "brown background, beige background, aqua background, transparent background, "
+    "gradient background, two-tone background",
     "multiple girls": "2girls, 3girls, 4girls, 5girls, 6+girls",
     "multiple boys": "2boys, 3boys, 4boys, 5boys, 6+boys",
     "multiple others": "2others, 3others, 4others, 5others, 6+others",
 }
 _ABOUT_PERSON = {
     "hat": "beret, beanie, cap, baseball cap, peaked cap, military hat, witch hat, sun hat, straw hat, top hat, "
-           "santa hat, sailor hat, fedora, sombrero, mob cap, nurse cap, garrison cap, wizard hat, party hat, chef hat",
+    "santa hat, sailor hat, fedora, sombrero, mob cap, nurse cap, garrison cap, wizard hat, party hat, chef hat",
     "headwear": "hat, beret, witch hat, crown, tiara, helmet, hood, hairband, headband, beanie, cap, baseball cap",
     "animal ears": "cat ears, dog ears, fox ears, wolf ears, rabbit ears, horse ears, mouse ears, bear ears, cow ears, "
-                   "tiger ears, lion ears, raccoon ears, goat ears, sheep ears, pig ears, bat ears, squirrel ears",
+    "tiger ears, lion ears, raccoon ears, goat ears, sheep ears, pig ears, bat ears, squirrel ears",
     "tail": "cat tail, dog tail, fox tail, wolf tail, demon tail, dragon tail, horse tail, rabbit tail, lion tail",
     "wings": "angel wings, demon wings, bat wings, dragon wings, fairy wings, feathered wings, bird wings",
     "horns": "demon horns, dragon horns, oni horns, goat horns, sheep horns, cow horns, antlers, single horn",
     "footwear": "boots, shoes, sneakers, sandals, slippers, high heels, loafers, geta, mary janes, thigh boots, "
-                "knee boots, ankle boots, flip-flops, platform footwear, uwabaki, high heel boots",
+    "knee boots, ankle boots, flip-flops, platform footwear, uwabaki, high heel boots",
     "boots": "thigh boots, knee boots, ankle boots, high heel boots, cowboy boots, rubber boots, lace-up boots",
     "shoes": "sneakers, loafers, mary janes, uwabaki, ballet slippers",
     "legwear": "thighhighs, pantyhose, kneehighs, socks, stockings, leggings, leg warmers, tabi",
@@ -51,7 +52,7 @@ _ABOUT_PERSON = {
     "coat": "trench coat, labcoat, fur coat, winter coat, duffel coat, raincoat, peacoat",
     "sweater": "turtleneck sweater, ribbed sweater, cardigan, sweater vest, virgin killer sweater, sweater dress",
     "swimsuit": "bikini, one-piece swimsuit, school swimsuit, competition swimsuit, micro bikini, sports bikini, "
-                "casual one-piece swimsuit, swim trunks, rash guard, side-tie bikini bottom",
+    "casual one-piece swimsuit, swim trunks, rash guard, side-tie bikini bottom",
     "bikini": "micro bikini, string bikini, front-tie bikini top, sports bikini",
     "underwear": "bra, panties, lingerie, boxers, briefs, thong, underwear only",
     "uniform": "school uniform, serafuku, military uniform, gym uniform, gakuran, nurse uniform, police uniform",
@@ -62,11 +63,11 @@ _ABOUT_PERSON = {
     "traditional clothes": "kimono, yukata, hanfu, china dress, hanbok, dirndl",
     "gloves": "elbow gloves, fingerless gloves, mittens, latex gloves, half gloves",
     "jewelry": "necklace, earrings, bracelet, ring, pendant, choker, anklet, brooch, tiara, crown, piercing, "
-               "ear piercing, hoop earrings, stud earrings, wedding ring",
+    "ear piercing, hoop earrings, stud earrings, wedding ring",
     "earrings": "hoop earrings, stud earrings, single earring, tassel earrings",
     "necklace": "pendant, pearl necklace, locket",
     "hair ornament": "hairclip, hair flower, hair bow, hair ribbon, hairpin, hair stick, scrunchie, hair bell, "
-                     "hair bobbles, x hair ornament, hair tubes, kanzashi",
+    "hair bobbles, x hair ornament, hair tubes, kanzashi",
     "eyewear": "glasses, sunglasses, goggles, monocle, eyepatch, rimless eyewear, under-rim eyewear",
     "glasses": "round eyewear, semi-rimless eyewear, under-rim eyewear, black-framed eyewear, red-framed eyewear",
     "weapon": "sword, gun, knife, spear, bow (weapon), axe, staff, scythe, dagger, katana, rifle, handgun, polearm",
@@ -88,12 +89,25 @@ _BLOCKERS = (
     "on in at of from over under between behind around against with without by through to into onto near beside across "
     "no non fake faux unworn removed missing invisible broken toy stuffed imminent "
     "own another another's other's others one's her his their "
-    "covered")
+    "covered"
+)
 """After these the last word is not what the tag is about: `on back`, `holding sword`, `no shoes`, `fake tail`."""
 _BLOCKING = frozenset(_BLOCKERS.split())
-_EXCEPTIONS = frozenset({("teddy bear", "bear"), ("hot dog", "dog"), ("ice cream", "cream"), ("sea horse", "horse"),
-                         ("gingerbread man", "man"), ("cat girl", "girl"), ("paper airplane", "airplane"),
-                         ("closed eyes", "eyes"), ("jelly fish", "fish"), ("bow tie", "tie"), ("solo focus", "focus")})
+_EXCEPTIONS = frozenset(
+    {
+        ("teddy bear", "bear"),
+        ("hot dog", "dog"),
+        ("ice cream", "cream"),
+        ("sea horse", "horse"),
+        ("gingerbread man", "man"),
+        ("cat girl", "girl"),
+        ("paper airplane", "airplane"),
+        ("closed eyes", "eyes"),
+        ("jelly fish", "fish"),
+        ("bow tie", "tie"),
+        ("solo focus", "focus"),
+    }
+)
 
 
 def _children(table: dict[str, str]) -> dict[str, frozenset[str]]:
@@ -136,8 +150,12 @@ def _generics(child: str) -> tuple[str, ...]:
     """The keys of all tags that `child` could make needless."""
     parts = words(child)
     by_head = [_key(parts[start:]) for start in range(1, len(parts))]
-    by_table = [_key(words(parent)) for table in (ABOUT_PICTURE, ABOUT_PERSON)
-                for parent, children in table.items() if child in children]
+    by_table = [
+        _key(words(parent))
+        for table in (ABOUT_PICTURE, ABOUT_PERSON)
+        for parent, children in table.items()
+        if child in children
+    ]
     return tuple(dict.fromkeys(by_head + by_table))
 
 
@@ -157,9 +175,29 @@ def is_kind_of(child: str, parent: str) -> bool:
     return not any(word in _BLOCKING or (word.endswith("ing") and word not in _KINDS) for word in longer[:extra])
 
 
-_KINDS = frozenset({"flowing", "wedding", "floating", "glowing", "evening", "sleeping", "bathing", "string", "charming",
-                    "running", "training", "king", "spring", "wing", "ring", "swimming", "boxing",
-                    "morning", "ceiling"})
+_KINDS = frozenset(
+    {
+        "flowing",
+        "wedding",
+        "floating",
+        "glowing",
+        "evening",
+        "sleeping",
+        "bathing",
+        "string",
+        "charming",
+        "running",
+        "training",
+        "king",
+        "spring",
+        "wing",
+        "ring",
+        "swimming",
+        "boxing",
+        "morning",
+        "ceiling",
+    }
+)
 """Words on -ing that name a kind rather than an act: a wedding dress is a dress, a sleeping bag a bag."""
 
 

@@ -1,4 +1,5 @@
 """One spelling for every tag."""
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """The order of tags in a caption, the same on every machine."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

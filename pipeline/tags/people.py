@@ -1,4 +1,5 @@
 """How many persons the tags of a picture speak of."""
+
 from __future__ import annotations
 
 import re

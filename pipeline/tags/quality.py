@@ -1,5 +1,6 @@
 """Tags that speak of the file, not of what it shows. They leave the caption and flag the picture instead: silence about
 a watermark in a caption hides it from the person, not from the training."""
+
 from __future__ import annotations
 
 from pipeline.tags.names import words
@@ -8,15 +9,22 @@ _FLAGS = {
     "watermark": "watermark, sample watermark, web address, third-party watermark, logo, bottom watermark, url",
     "signature": "signature, artist name, artist logo, dated, copyright notice",
     "text": "text, copyright name, character name, subtitled, english text, japanese text, text focus, translated, "
-            "speech bubble, user interface, album cover, cover, cover page, magazine cover, fake screenshot",
+    "speech bubble, user interface, album cover, cover, cover page, magazine cover, fake screenshot",
     "censored": "censored, mosaic censoring, bar censor, blur censor, light censor, heart censor, novelty censor",
     "border": "border, letterboxed, pillarboxed, windowboxed, outside border, framed, black bars",
     "poor file": "jpeg artifacts, lowres, scan artifacts, upscaled, resized, md5 mismatch, image sample, "
-                 "bad aspect ratio, decensored, third-party edit",
+    "bad aspect ratio, decensored, third-party edit",
 }
 _EXACT = {tag.strip(): flag for flag, text in _FLAGS.items() for tag in text.split(",")}
-_LAST_WORD = {"watermark": "watermark", "username": "signature", "text": "text", "border": "border",
-              "censor": "censored", "censoring": "censored", "artifacts": "poor file"}
+_LAST_WORD = {
+    "watermark": "watermark",
+    "username": "signature",
+    "text": "text",
+    "border": "border",
+    "censor": "censored",
+    "censoring": "censored",
+    "artifacts": "poor file",
+}
 
 
 def quality_flag(tag: str) -> str | None:

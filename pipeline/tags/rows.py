@@ -1,4 +1,5 @@
 """What became of every tag of one picture, and why."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

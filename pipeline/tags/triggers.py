@@ -1,4 +1,5 @@
 """The trigger words of a concept."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,5 @@
 """Fixtures: a painted source tree, sets made from it, and the command."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -22,8 +23,15 @@ settings.load_profile("no deadline")
 def source(tmp_path: Path) -> Path:
     """A source folder: two levels of concepts, five pictures, one caption, one file that is no picture."""
     root = tmp_path / "source"
-    for number, name in enumerate(("characters/Lumi/a.png", "characters/Lumi/b.png", "characters/Quill/a.png",
-                                   "artists/alder/x.png", "artists/alder/y.png")):
+    for number, name in enumerate(
+        (
+            "characters/Lumi/a.png",
+            "characters/Lumi/b.png",
+            "characters/Quill/a.png",
+            "artists/alder/x.png",
+            "artists/alder/y.png",
+        )
+    ):
         save(painted(number, 1.5), root / name)
     (root / "characters/Lumi/a.txt").write_text("lumi, 1girl\n", encoding="utf-8")
     (root / "characters/readme.md").write_text("not a picture", encoding="utf-8")

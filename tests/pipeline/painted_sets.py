@@ -1,4 +1,5 @@
 """Painted pictures, and sets made from them, for the tests beside this file."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -14,9 +14,12 @@ def test_every_kept_picture_has_one_multiplier_worked_by_hand(checked):
     """Half for artists/alder (2 pictures), a quarter each for Lumi (2) and Quill (1): 1/4, 1/8, 1/4."""
     run_stage(checked, balance, balance.Options(), quiet)
     assert values(checked) == {
-        "artists~alder/x.png": {"exact": 2.0, "repeat": 2}, "artists~alder/y.png": {"exact": 2.0, "repeat": 2},
-        "characters~Lumi/a.png": {"exact": 1.0, "repeat": 1}, "characters~Lumi/b.png": {"exact": 1.0, "repeat": 1},
-        "characters~Quill/a.png": {"exact": 2.0, "repeat": 2}}
+        "artists~alder/x.png": {"exact": 2.0, "repeat": 2},
+        "artists~alder/y.png": {"exact": 2.0, "repeat": 2},
+        "characters~Lumi/a.png": {"exact": 1.0, "repeat": 1},
+        "characters~Lumi/b.png": {"exact": 1.0, "repeat": 1},
+        "characters~Quill/a.png": {"exact": 2.0, "repeat": 2},
+    }
     row = checked.decisions("multiplier")["images/characters~Quill/a.png"]
     assert row.reason == "share of its concept" and row.evidence == "25.00% promised, 1 pictures of characters/Quill"
 
@@ -64,18 +67,27 @@ def test_the_table_shows_promise_and_result_and_few_pictures_are_warned_of(check
     plan = balance.plan(checked, balance.Options(min_repeat=60))
     for column in ("promised", "share"):
         assert [row[column] for row in plan.table] == ["50.00%", "25.00%", "25.00%"]
-    assert any(note.startswith("every picture of characters/Quill is shown 120 times per epoch: 1 pictures")
-               for note in plan.notes)
+    assert any(
+        note.startswith("every picture of characters/Quill is shown 120 times per epoch: 1 pictures")
+        for note in plan.notes
+    )
 
 
 def test_whole_repeats_above_the_exact_ones_are_warned_of(checked):
-    assert any("whole repeats are at least 1" in note
-               for note in balance.plan(checked, balance.Options(min_repeat=0.1)).notes)
+    assert any(
+        "whole repeats are at least 1" in note for note in balance.plan(checked, balance.Options(min_repeat=0.1)).notes
+    )
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"weights": {"a": 0.0}}, "the weight of a is 0"), ({"weights": {"a": float("nan")}}, "the weight of a is nan"),
-    ({"min_repeat": 0.0}, "min_repeat is 0"), ({"max_repeat": 0.5}, "max_repeat is 0.5, below min_repeat")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": {"a": 0.0}}, "the weight of a is 0"),
+        ({"weights": {"a": float("nan")}}, "the weight of a is nan"),
+        ({"min_repeat": 0.0}, "min_repeat is 0"),
+        ({"max_repeat": 0.5}, "max_repeat is 0.5, below min_repeat"),
+    ],
+)
 def test_options_out_of_range_are_told(options, message):
     with pytest.raises(PrepError, match=message):
         balance.Options(**options)

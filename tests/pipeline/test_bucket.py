@@ -81,10 +81,16 @@ def test_a_set_without_kept_pictures_says_so(checked):
     assert notes == ("no picture is kept, so there is nothing to give a size to",)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"step": 7}, "step is 7"), ({"resolution": 32}, "resolution is 32, below the step"),
-    ({"min_side": 1024}, "min_side is 1024"), ({"max_side": 256}, "max_side is 256"),
-    ({"batch_size": 0}, "batch_size is 0")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"step": 7}, "step is 7"),
+        ({"resolution": 32}, "resolution is 32, below the step"),
+        ({"min_side": 1024}, "min_side is 1024"),
+        ({"max_side": 256}, "max_side is 256"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
 def test_options_out_of_range_are_told(options, message):
     with pytest.raises(PrepError, match=message):
         bucket.Options(**options)

@@ -12,8 +12,19 @@ from pipeline.catalogue import COMMANDS, STAGES
 from pipeline.stages import balance, check
 
 HEAVY = ("cv2", "PIL", "torch", "onnxruntime", "numpy", "diffusers", "transformers", "rich")
-AWKWARD = ("[artist] x.png", "[bold]y.png", "é:moji 😀.png", "a~b.png", "--json.png", "-x.png", "%s {0} $HOME.png",
-           "新.png", "\x1b[31mred\n.png", "quote\"s' `.png", ":smile:.png")
+AWKWARD = (
+    "[artist] x.png",
+    "[bold]y.png",
+    "é:moji 😀.png",
+    "a~b.png",
+    "--json.png",
+    "-x.png",
+    "%s {0} $HOME.png",
+    "新.png",
+    "\x1b[31mred\n.png",
+    "quote\"s' `.png",
+    ":smile:.png",
+)
 
 
 @pytest.mark.parametrize("entry", STAGES + COMMANDS, ids=lambda entry: entry.name)
@@ -22,8 +33,10 @@ def test_the_short_help_is_the_modules_first_line(entry):
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy():
-    script = "import sys\nfrom pipeline.cli import prep\nprep.main(['--help'], standalone_mode=False)\n" \
+    script = (
+        "import sys\nfrom pipeline.cli import prep\nprep.main(['--help'], standalone_mode=False)\n"
         f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout
     for entry in STAGES + COMMANDS:
@@ -32,8 +45,10 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", [entry.name for entry in STAGES])
 def test_the_help_of_a_stage_imports_neither_torch_nor_cv2_nor_onnxruntime(name):
-    script = f"import sys\nfrom pipeline.cli import prep\nprep.main([{name!r}, '--help'], standalone_mode=False)\n" \
+    script = (
+        f"import sys\nfrom pipeline.cli import prep\nprep.main([{name!r}, '--help'], standalone_mode=False)\n"
         "print('HEAVY', [name for name in ('cv2', 'torch', 'onnxruntime', 'diffusers') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout and "--dry-run" in done.stdout
 
@@ -112,10 +127,14 @@ def test_ctrl_c_is_calm(command, source, tmp_path, monkeypatch):
     assert result.exit_code == 130 and "stopped; what is done is kept" in result.stderr
 
 
-@pytest.mark.parametrize(("error", "words"), [
-    (OSError(errno.ENOSPC, "No space left on device"), "hint: make room on the disk"),
-    (PermissionError(errno.EACCES, "Permission denied", "/x/[a]"), "error: Permission denied (/x/[a])"),
-    (sqlite3.OperationalError("database is locked"), "another prep may be at work")])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "hint: make room on the disk"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/[a]"), "error: Permission denied (/x/[a])"),
+        (sqlite3.OperationalError("database is locked"), "another prep may be at work"),
+    ],
+)
 def test_what_the_machine_refuses_is_told_as_a_problem(command, source, tmp_path, monkeypatch, error, words):
     command("flatten", source, tmp_path / "set")
     monkeypatch.setattr(balance, "plan", lambda *_: (_ for _ in ()).throw(error))
@@ -127,10 +146,19 @@ def test_no_name_breaks_any_command(command, tmp_path):
     source, root = tmp_path / "só [urce] 😀", tmp_path / "[/bold] sét"
     for number, name in enumerate(AWKWARD):
         save(painted(number, 1.5), source / "[red]cøncept~ 50%" / name)
-    for arguments in (("flatten", source, root, "--dry-run"), ("flatten", source, root), ("check", root),
-                      ("bucket", root), ("balance", root, "--weights", "[red]cøncept~ 50%=2"), ("status", root),
-                      ("log", root), ("log", root, "--stage", "flatten"), ("log", root, "--image", "[artist]"),
-                      ("run", root, "--until", "bucket"), ("balance", root, "--force", "--json")):
+    for arguments in (
+        ("flatten", source, root, "--dry-run"),
+        ("flatten", source, root),
+        ("check", root),
+        ("bucket", root),
+        ("balance", root, "--weights", "[red]cøncept~ 50%=2"),
+        ("status", root),
+        ("log", root),
+        ("log", root, "--stage", "flatten"),
+        ("log", root, "--image", "[artist]"),
+        ("run", root, "--until", "bucket"),
+        ("balance", root, "--force", "--json"),
+    ):
         result = command(*arguments)
         assert result.exit_code == 0, (arguments, result.output, result.exception)
         assert "\x1b[31m" not in result.output
@@ -138,6 +166,11 @@ def test_no_name_breaks_any_command(command, tmp_path):
 
 
 def test_the_module_runs_as_a_program(source, tmp_path):
-    done = subprocess.run([sys.executable, "-m", "pipeline", "flatten", str(source), str(tmp_path / "set")],
-                          capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "flatten", str(source), str(tmp_path / "set")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
     assert done.returncode == 0 and "placed" in done.stdout

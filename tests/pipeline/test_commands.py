@@ -9,8 +9,11 @@ from pipeline.manifest import Manifest
 @pytest.fixture
 def settings(source, tmp_path):
     file = tmp_path / "my.toml"
-    file.write_text(f'[set]\npath = "made"\nsources = ["{source.name}"]\n[check]\nmin_side = 48\n'
-                    '[bucket]\nresolution = 64\nstep = 8\n', encoding="utf-8")
+    file.write_text(
+        f'[set]\npath = "made"\nsources = ["{source.name}"]\n[check]\nmin_side = 48\n'
+        "[bucket]\nresolution = 64\nstep = 8\n",
+        encoding="utf-8",
+    )
     return file
 
 
@@ -22,7 +25,10 @@ def test_run_goes_through_the_stages_and_skips_what_is_fresh(command, settings, 
     result = command("run", settings, "--until", "bucket")
     assert result.exit_code == 0, result.output
     assert [line for line in result.stderr.splitlines() if line.endswith("rows changed")] == [
-        "flatten: 7 rows changed", "check: 5 rows changed", "bucket: 5 rows changed"]
+        "flatten: 7 rows changed",
+        "check: 5 rows changed",
+        "bucket: 5 rows changed",
+    ]
     again = command("run", tmp_path / "made", "--until", "bucket")
     assert again.stderr.count("up to date, nothing to do") == 3
     document = json.loads(command("run", settings, "--until", "bucket", "--json").stdout)
@@ -51,8 +57,10 @@ def test_the_preview_of_a_run_is_one_json_document(command, settings):
     assert [row["stage"] for row in document["stages"]] == ["flatten", "check"] and document["stages"][1]["stopped"]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    (None, "no settings at"), ("[check]\n", "does not say where the set is"), ("[chek]\n", "unknown section [chek]")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "no settings at"), ("[check]\n", "does not say where the set is"), ("[chek]\n", "unknown section [chek]")],
+)
 def test_a_run_without_usable_settings_is_told(command, tmp_path, text, message):
     if text is not None:
         (tmp_path / "my.toml").write_text(text, encoding="utf-8")

@@ -14,9 +14,19 @@ from pipeline.stage import Outcome, preview_stage, run_stage
 from pipeline.stages import curate
 from pipeline.tags.rows import before_and_after
 
-TAGGER = Tagger("miniature", "1", "p", "CPUExecutionProvider", {
-    "general": "rating", "sensitive": "rating", "mira (miniature)": "character", "1girl": "general",
-    "white hair": "general"})
+TAGGER = Tagger(
+    "miniature",
+    "1",
+    "p",
+    "CPUExecutionProvider",
+    {
+        "general": "rating",
+        "sensitive": "rating",
+        "mira (miniature)": "character",
+        "1girl": "general",
+        "white hair": "general",
+    },
+)
 SOLO = {"1girl": 0.99, "solo": 0.98}
 Build = Callable[..., Manifest]
 
@@ -24,13 +34,20 @@ Build = Callable[..., Manifest]
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     """Make a set of pictures with scores: keywords are `concept__name` → scores, `None` for a picture not scored."""
+
     def make(pictures: dict[str, dict[str, float] | None]) -> Manifest:
         manifest = Manifest.open(tmp_path / "set", create=True)
         images = []
         for path in pictures:
             concept, _, name = path.rpartition("/")
-            image = Image(f"images/{concept.replace('/', '~')}/{name}.png", concept, f"/src/{path}",
-                          hashlib.sha256(path.encode()).hexdigest(), 1, "copy")
+            image = Image(
+                f"images/{concept.replace('/', '~')}/{name}.png",
+                concept,
+                f"/src/{path}",
+                hashlib.sha256(path.encode()).hexdigest(),
+                1,
+                "copy",
+            )
             (manifest.root / image.path).parent.mkdir(parents=True, exist_ok=True)
             images.append((image, pictures[path]))
         with manifest.transaction():
@@ -38,6 +55,7 @@ def build(tmp_path: Path) -> Build:
             manifest.put_tagger(TAGGER)
             manifest.put_scores(TAGGER.id, {image.content: scores for image, scores in images if scores is not None})
         return manifest
+
     return make
 
 
@@ -62,8 +80,22 @@ def text_of(manifest: Manifest, path: str) -> Path:
 
 
 def test_a_caption_begins_with_the_trigger_and_every_tag_has_a_reason(build: Build) -> None:
-    manifest = build({"fanart/Lumi/a": {**SOLO, "smile": 0.9, "angry": 0.2, "hat": 0.8, "witch hat": 0.9, "boots": 0.7,
-                                        "red footwear": 0.8, "watermark": 0.9, "dust": 0.05, "general": 0.9}})
+    manifest = build(
+        {
+            "fanart/Lumi/a": {
+                **SOLO,
+                "smile": 0.9,
+                "angry": 0.2,
+                "hat": 0.8,
+                "witch hat": 0.9,
+                "boots": 0.7,
+                "red footwear": 0.8,
+                "watermark": 0.9,
+                "dust": 0.05,
+                "general": 0.9,
+            }
+        }
+    )
     outcome = run(manifest)
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile, witch hat, red boots"
     found = rows(manifest, "fanart~Lumi/a")
@@ -115,8 +147,16 @@ def test_pictures_not_kept_get_no_caption(build: Build) -> None:
 
 
 def test_nothing_is_joined_or_merged_across_two_persons(build: Build) -> None:
-    tags = {"2girls": 0.99, "multiple girls": 0.99, "hat": 0.9, "witch hat": 0.9, "boots": 0.9, "red footwear": 0.9,
-            "beach": 0.8, "outdoors": 0.8}
+    tags = {
+        "2girls": 0.99,
+        "multiple girls": 0.99,
+        "hat": 0.9,
+        "witch hat": 0.9,
+        "boots": 0.9,
+        "red footwear": 0.9,
+        "beach": 0.8,
+        "outdoors": 0.8,
+    }
     manifest = build({"screenshots/Oriel+Lumi/a": tags, "fanart/Lumi/b": tags})
     run(manifest)
     found = set(caption(manifest, "screenshots~Oriel+Lumi/a").split(", "))
@@ -138,11 +178,14 @@ def test_a_folder_of_two_counts_two_persons_whatever_the_tagger_saw(build: Build
 def core_set() -> dict[str, dict[str, float] | None]:
     looks = {**SOLO, "white hair": 0.9, "red eyes": 0.9, "smile": 0.9}
     others = {**SOLO, "blue hair": 0.9, "red eyes": 0.9}
-    return {**{f"fanart/Lumi/{number}": looks for number in range(3)},
-            **{f"screenshots/Lumi/{number}": looks for number in range(3)},
-            **{f"fanart/Quill/{number}": others for number in range(2)}, "artists/alder/0": {**SOLO, "white hair": 0.9},
-            "duo/Lumi+Quill/0": {"2girls": 0.9, "white hair": 0.9, "blue hair": 0.9},
-            "fanart/Lumi/guest": {"2girls": 0.9, "white hair": 0.9}}
+    return {
+        **{f"fanart/Lumi/{number}": looks for number in range(3)},
+        **{f"screenshots/Lumi/{number}": looks for number in range(3)},
+        **{f"fanart/Quill/{number}": others for number in range(2)},
+        "artists/alder/0": {**SOLO, "white hair": 0.9},
+        "duo/Lumi+Quill/0": {"2girls": 0.9, "white hair": 0.9, "blue hair": 0.9},
+        "fanart/Lumi/guest": {"2girls": 0.9, "white hair": 0.9},
+    }
 
 
 def test_the_trigger_absorbs_what_makes_the_character_over_all_her_folders(build: Build) -> None:
@@ -154,10 +197,17 @@ def test_the_trigger_absorbs_what_makes_the_character_over_all_her_folders(build
     assert caption(manifest, "artists~alder/0") == "alder, solo, 1girl, white hair"
     assert caption(manifest, "duo~Lumi+Quill/0") == "Lumi, Quill, 2girls, blue hair", "Quill has too few pictures"
     assert outcome.plan is not None
-    assert outcome.plan.table[1] == {"trigger": "Lumi", "core tag": "white hair", "share": 1.0, "lift": 3.0,
-                                     "figures": figures}
-    assert any(note.startswith("core tags need 5 pictures of one person alone: alder has 1, Quill has 2;")
-               for note in outcome.plan.notes)
+    assert outcome.plan.table[1] == {
+        "trigger": "Lumi",
+        "core tag": "white hair",
+        "share": 1.0,
+        "lift": 3.0,
+        "figures": figures,
+    }
+    assert any(
+        note.startswith("core tags need 5 pictures of one person alone: alder has 1, Quill has 2;")
+        for note in outcome.plan.notes
+    )
 
 
 def test_a_trait_is_kept_where_it_may_be_anothers(build: Build) -> None:
@@ -180,10 +230,16 @@ def test_pruning_can_be_turned_off_and_made_stricter(build: Build) -> None:
 
 
 def test_trigger_words_folders_renames_and_the_blacklist_do_what_they_say(build: Build) -> None:
-    manifest = build({"shots/Lumi/a": {**SOLO, "smile": 0.9, "mira (miniature)": 0.95, "sky": 0.9, "blue sky": 0.6,
-                                       "fan art": 0.9}})
-    run(manifest, triggers={"Lumi": "lumi, white_witch"}, media={"shots": "anime screenshot"},
-        rename={"mira_(miniature)": "Mira", "smile": "grin"}, blacklist=("*sky", "fan_art"))
+    manifest = build(
+        {"shots/Lumi/a": {**SOLO, "smile": 0.9, "mira (miniature)": 0.95, "sky": 0.9, "blue sky": 0.6, "fan art": 0.9}}
+    )
+    run(
+        manifest,
+        triggers={"Lumi": "lumi, white_witch"},
+        media={"shots": "anime screenshot"},
+        rename={"mira_(miniature)": "Mira", "smile": "grin"},
+        blacklist=("*sky", "fan_art"),
+    )
     assert caption(manifest, "shots~Lumi/a") == "lumi, white_witch, solo, 1girl, Mira, anime screenshot, grin"
     found = rows(manifest, "shots~Lumi/a")
     assert found["sky"] == found["blue sky"] == ("dropped", "blacklist: *sky")
@@ -200,8 +256,9 @@ def test_a_tag_that_is_the_trigger_word_is_not_said_twice(build: Build) -> None:
 
 
 def test_without_triggers_rating_limit_and_hair_are_options(build: Build) -> None:
-    manifest = build({"fanart/Lumi/a": {**SOLO, "white hair": 0.9, "long hair": 0.8, "smile": 0.7, "sensitive": 0.2,
-                                        "general": 0.4}})
+    manifest = build(
+        {"fanart/Lumi/a": {**SOLO, "white hair": 0.9, "long hair": 0.8, "smile": 0.7, "sensitive": 0.2, "general": 0.4}}
+    )
     run(manifest, trigger_from="none", compose="all", rating=True)
     assert caption(manifest, "fanart~Lumi/a") == "solo, 1girl, long white hair, smile, rating:general"
     run(manifest, max_tags=3, compose="none", consolidate=False)
@@ -213,8 +270,9 @@ def test_without_triggers_rating_limit_and_hair_are_options(build: Build) -> Non
 
 def test_what_a_person_should_know_is_a_note(build: Build) -> None:
     manifest = build({"a/OyamaMahiro/1": SOLO, "a/OyamaMihari/1": {"smile": 0.2}, "a/1girl/1": None})
-    outcome = run(manifest, triggers={"Nobody": "x"}, media={"nowhere": "y"}, blacklist=("no such tag",),
-                  trigger_from="folder")
+    outcome = run(
+        manifest, triggers={"Nobody": "x"}, media={"nowhere": "y"}, blacklist=("no such tag",), trigger_from="folder"
+    )
     assert outcome.plan is not None
     notes = "\n".join(outcome.plan.notes)
     assert "1 picture (such as images/a~1girl/1.png) without scores by miniature; run: prep tag" in notes
@@ -305,7 +363,8 @@ def test_a_file_that_is_not_utf8_is_never_rewritten(build: Build) -> None:
 
 
 def test_killed_before_or_after_writing_a_caption_prep_does_not_take_its_own_text_for_a_persons(
-        build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifest = build({"fanart/Lumi/a": {**SOLO, "smile": 0.4}, "fanart/Lumi/b": {**SOLO, "smile": 0.4}})
     run(manifest)
     written = []
@@ -315,6 +374,7 @@ def test_killed_before_or_after_writing_a_caption_prep_does_not_take_its_own_tex
             raise KeyboardInterrupt
         written.append(target)
         target.write_text(text, encoding="utf-8")
+
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("pipeline.stage.write_text", die)
         run(manifest, general=0.3)
@@ -369,12 +429,19 @@ def test_before_any_scores_it_says_to_tag_first_unless_a_person_wrote_all(build:
     assert manifest.decisions("caption")[image.path].value == "Lumi, by hand"
 
 
-@pytest.mark.parametrize(("given", "words"), [
-    ({"general": 0.0}, "general is 0.0"), ({"core_share": 1.5}, "core_share is 1.5"),
-    ({"core_lift": 0.5}, "core_lift is 0.5"),
-    ({"separator": " "}, "separator is ' '"), ({"rename": {"a": "b, c"}}, "rename: a = 'b, c'"),
-    ({"max_tags": -1}, "max_tags is -1"), ({"media": {"a": ""}}, "media: a = ''"),
-    ({"floor": float("nan")}, "floor is nan")])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"general": 0.0}, "general is 0.0"),
+        ({"core_share": 1.5}, "core_share is 1.5"),
+        ({"core_lift": 0.5}, "core_lift is 0.5"),
+        ({"separator": " "}, "separator is ' '"),
+        ({"rename": {"a": "b, c"}}, "rename: a = 'b, c'"),
+        ({"max_tags": -1}, "max_tags is -1"),
+        ({"media": {"a": ""}}, "media: a = ''"),
+        ({"floor": float("nan")}, "floor is nan"),
+    ],
+)
 def test_options_out_of_range_are_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(PrepError) as caught:
         curate.Options(**given)  # type: ignore[arg-type]

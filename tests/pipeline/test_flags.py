@@ -53,16 +53,55 @@ def test_only_what_stands_on_the_command_line_is_given():
 
 
 def test_every_type_of_option_becomes_its_flag():
-    seen = run("--mode", "fast", "--level", "2", "--weights", "a/b=c=2", "--weights", "d=0.5", "--names", ">_==x",
-               "--tags", "1girl", "--tags", "[x]", "--betas", "0.8", "0.9", "--limit", "3", "--rate", "1e-4",
-               "--base", "m")[1]
-    assert seen == {"mode": "fast", "level": 2, "weights": {"a/b=c": 2.0, "d": 0.5}, "names": {">_": "=x"},
-                    "tags": ("1girl", "[x]"), "betas": (0.8, 0.9), "limit": 3, "rate": 1e-4, "base": Path("m")}
+    seen = run(
+        "--mode",
+        "fast",
+        "--level",
+        "2",
+        "--weights",
+        "a/b=c=2",
+        "--weights",
+        "d=0.5",
+        "--names",
+        ">_==x",
+        "--tags",
+        "1girl",
+        "--tags",
+        "[x]",
+        "--betas",
+        "0.8",
+        "0.9",
+        "--limit",
+        "3",
+        "--rate",
+        "1e-4",
+        "--base",
+        "m",
+    )[1]
+    assert seen == {
+        "mode": "fast",
+        "level": 2,
+        "weights": {"a/b=c": 2.0, "d": 0.5},
+        "names": {">_": "=x"},
+        "tags": ("1girl", "[x]"),
+        "betas": (0.8, 0.9),
+        "limit": 3,
+        "rate": 1e-4,
+        "base": Path("m"),
+    }
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("--rate", "nan"), "not a finite number"), (("--rate", "x"), "not a number"), (("--weights", "a"), "KEY=VALUE"),
-    (("--weights", "a=b"), "not a number"), (("--mode", "quick"), "'slow', 'fast'"), (("--limit", "1.5"), "integer")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--rate", "nan"), "not a finite number"),
+        (("--rate", "x"), "not a number"),
+        (("--weights", "a"), "KEY=VALUE"),
+        (("--weights", "a=b"), "not a number"),
+        (("--mode", "quick"), "'slow', 'fast'"),
+        (("--limit", "1.5"), "integer"),
+    ],
+)
 def test_a_wrong_value_is_a_usage_error(arguments, words):
     result, _ = run(*arguments)
     assert result.exit_code == 2 and words in result.output

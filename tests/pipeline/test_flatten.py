@@ -11,8 +11,11 @@ from pipeline.stages import flatten
 
 
 def placed(manifest, root):
-    return {Path(path).relative_to(root).as_posix(): (row.value, row.reason)
-            for path, row in manifest.decisions("placed").items() if Path(path).is_relative_to(root)}
+    return {
+        Path(path).relative_to(root).as_posix(): (row.value, row.reason)
+        for path, row in manifest.decisions("placed").items()
+        if Path(path).is_relative_to(root)
+    }
 
 
 def tree(root):
@@ -27,7 +30,8 @@ def test_every_file_of_the_sources_has_one_row_and_every_picture_a_place(flatten
         "artists/alder/x.png": ("images/artists~alder/x.png", "placed"),
         "artists/alder/y.png": ("images/artists~alder/y.png", "placed"),
         "characters/Lumi/a.txt": ("images/characters~Lumi/a.txt", "caption taken in"),
-        "characters/readme.md": (None, "not a picture")}
+        "characters/readme.md": (None, "not a picture"),
+    }
     for image in flattened.images():
         assert (flattened.root / image.path).samefile(image.source) and image.link == "hardlink"
 
@@ -58,9 +62,13 @@ def test_files_that_would_overwrite_each_other_get_numbers(source, tmp_path):
     manifest = Manifest.open(tmp_path / "set", create=True)
     run_flatten(manifest, source, other)
     paths = [image.path for image in manifest.images() if image.concept == "characters/Lumi"]
-    assert sorted(paths) == ["images/characters~Lumi/A.png", "images/characters~Lumi/a (2).png",
-                             "images/characters~Lumi/a (3).webp", "images/characters~Lumi/a (4).png",
-                             "images/characters~Lumi/b.png"]
+    assert sorted(paths) == [
+        "images/characters~Lumi/A.png",
+        "images/characters~Lumi/a (2).png",
+        "images/characters~Lumi/a (3).webp",
+        "images/characters~Lumi/a (4).png",
+        "images/characters~Lumi/b.png",
+    ]
     assert placed(manifest, other)["characters/Lumi/a.png"][1] == "renamed, name taken"
     for image in manifest.images():
         assert (manifest.root / image.path).read_bytes() == Path(image.source).read_bytes()
@@ -125,8 +133,9 @@ def test_a_caption_comes_along_as_a_persons_and_byte_order_marks_go(flattened, s
     assert (flattened.root / "images/characters~Lumi/b.txt").read_text(encoding="utf-8") == "b, caption\n"
 
 
-@pytest.mark.parametrize(("content", "reason"), [
-    (b"\xff\xfe1\0", "caption is not UTF-8"), (b" \n", "caption is empty")])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"\xff\xfe1\0", "caption is not UTF-8"), (b" \n", "caption is empty")]
+)
 def test_a_caption_that_cannot_be_taken_is_a_row_and_stays_as_it_is(flattened, source, content, reason):
     file = source / "characters/Lumi/b.txt"
     file.write_bytes(content)

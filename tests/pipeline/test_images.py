@@ -98,7 +98,7 @@ def test_content_counts_not_the_name(tmp_path):
 
 def test_what_cannot_be_decoded_says_why(tmp_path):
     whole = save(painted(1, 4), tmp_path / "whole.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("<html>not found</html>", encoding="utf-8")
     (tmp_path / "bent.png").write_bytes(whole[:60] + bytes(200) + whole[260:])
@@ -112,7 +112,7 @@ def test_what_cannot_be_decoded_says_why(tmp_path):
 def test_a_truncated_jpeg_is_not_filled_with_grey(tmp_path):
     stream = io.BytesIO()
     painted(2, 6).save(stream, "JPEG")
-    (tmp_path / "a.jpg").write_bytes(stream.getvalue()[:len(stream.getvalue()) // 2])
+    (tmp_path / "a.jpg").write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
     assert reason(tmp_path / "a.jpg") == "truncated"
 
 

@@ -62,13 +62,13 @@ def test_a_crop_is_centred_and_its_loss_worked_by_hand():
 @given(picture_sizes, st.sampled_from(((512, 64), (1024, 64), (1024, 32), (64, 8), (768, 64))))
 def test_every_fit_covers_its_bucket_within_the_area(picture, setting):
     resolution, step = setting
-    buckets = ladder(resolution ** 2, step, *sides(resolution, step))
+    buckets = ladder(resolution**2, step, *sides(resolution, step))
     for rule in ("nearest", "kohya"):
         found = fit(picture, choose(picture, buckets, rule))
         left, top, right, bottom = found.crop
         assert (right - left, bottom - top) == found.size and min(left, top) >= 0
         assert right <= found.scaled[0] and bottom <= found.scaled[1]
-        assert min(found.size) >= step and found.size[0] * found.size[1] <= resolution ** 2
+        assert min(found.size) >= step and found.size[0] * found.size[1] <= resolution**2
         assert 0 <= found.loss < 1
 
 

@@ -70,7 +70,9 @@ def test_decisions_replace_those_of_their_fields_and_every_change_is_noted(manif
         assert manifest.put_decisions(one, ("keep", "bucket"), first) == 3
         two = manifest.begin_run("check", {}, "")
         assert manifest.changes(("keep",), second) == {
-            ("a", "keep"): (first[0], second[0]), ("b", "keep"): (first[1], None)}
+            ("a", "keep"): (first[0], second[0]),
+            ("b", "keep"): (first[1], None),
+        }
         assert manifest.put_decisions(two, ("keep",), second) == 2
         assert manifest.put_decisions(two, ("keep",), second) == 0
     assert manifest.decisions("keep") == {"a": second[0]} and manifest.decisions_of("a") == (first[2], second[0])

@@ -45,7 +45,7 @@ def test_an_animation_counts_its_frames(tmp_path):
 
 def test_a_picture_that_cannot_be_decoded_is_measured_as_such_with_the_size_it_claims(tmp_path):
     whole = save(painted(1, 4), tmp_path / "whole.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     found = measure_picture(tmp_path / "cut.png", "c")
     assert found.problem.startswith("truncated") and (found.width, found.height) == painted(1, 4).size
 

@@ -23,9 +23,20 @@ def test_a_tilde_in_a_name_is_told_from_a_slash():
     assert flat("x~y/z") == "x%7Ey~z" and flat("100%") == "100%" and flat("%7E") == "%257E"
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("a:b?.x", "a_b_.x"), ("name.", "name_"), ("name ", "name_"), ("CON", "_CON"), ("nul.x", "_nul.x"),
-    (" name", "_ name"), ("[artist] (2)", "[artist] (2)"), ("猫😀", "猫😀"), ("tab\there", "tab_here")])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a:b?.x", "a_b_.x"),
+        ("name.", "name_"),
+        ("name ", "name_"),
+        ("CON", "_CON"),
+        ("nul.x", "_nul.x"),
+        (" name", "_ name"),
+        ("[artist] (2)", "[artist] (2)"),
+        ("猫😀", "猫😀"),
+        ("tab\there", "tab_here"),
+    ],
+)
 def test_a_name_that_some_system_cannot_hold_is_made_safe(name, expected):
     assert safe(name) == expected
 

@@ -1,4 +1,5 @@
 """The page tells what the manifest holds, and no name in it can become markup."""
+
 from __future__ import annotations
 
 import json
@@ -60,29 +61,50 @@ def manifest(tmp_path: Path) -> Iterator[Manifest]:
         with manifest.transaction():
             manifest.put_images(images)
         placed = [Decision(image.source, "placed", image.path, "placed") for image in images]
-        put(manifest, "flatten", ("placed",), *placed,
-            Decision(f"/sources/{EVIL}.txt", "placed", None, "text without a picture"))
-        put(manifest, "check", ("keep",), Decision(FIRST, "keep", True, "good"),
+        put(
+            manifest,
+            "flatten",
+            ("placed",),
+            *placed,
+            Decision(f"/sources/{EVIL}.txt", "placed", None, "text without a picture"),
+        )
+        put(
+            manifest,
+            "check",
+            ("keep",),
+            Decision(FIRST, "keep", True, "good"),
             Decision(SECOND, "keep", True, "turned by EXIF", "200×120"),
-            Decision(COPY, "keep", False, "duplicate", f"same content as {FIRST}"))
+            Decision(COPY, "keep", False, "duplicate", f"same content as {FIRST}"),
+        )
         yield manifest
 
 
 def curate(manifest: Manifest) -> None:
     decisions = []
     for path in (FIRST, SECOND):
-        steps = [["ada", "added", "trigger word of girls/Ada"], ["1girl", "kept", ""], [EVIL, "kept", ""],
-                 ["red hair", "dropped", "core of ada: in 2 of 2 pictures"],
-                 ["<o>_<o>", "dropped", "below its threshold: 0.21 < 0.35"], ["boots", "renamed", "red boots"]]
-        decisions += [Decision(path, "tags", steps, "curated"),
-                      Decision(path, "caption", f"ada, 1girl, {EVIL}", "curated")]
+        steps = [
+            ["ada", "added", "trigger word of girls/Ada"],
+            ["1girl", "kept", ""],
+            [EVIL, "kept", ""],
+            ["red hair", "dropped", "core of ada: in 2 of 2 pictures"],
+            ["<o>_<o>", "dropped", "below its threshold: 0.21 < 0.35"],
+            ["boots", "renamed", "red boots"],
+        ]
+        decisions += [
+            Decision(path, "tags", steps, "curated"),
+            Decision(path, "caption", f"ada, 1girl, {EVIL}", "curated"),
+        ]
     put(manifest, "curate", ("tags", "caption"), *decisions)
 
 
 def finish(manifest: Manifest) -> None:
     curate(manifest)
-    put(manifest, "balance", ("multiplier",),
-        *(Decision(path, "multiplier", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)))
+    put(
+        manifest,
+        "balance",
+        ("multiplier",),
+        *(Decision(path, "multiplier", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)),
+    )
     bucket = {"size": [64, 40], "scaled": [64, 40], "crop": [0, 0, 64, 40], "loss": 0.034}
     put(manifest, "bucket", ("bucket",), *(Decision(path, "bucket", bucket, "reduced") for path in (FIRST, SECOND)))
     twin = {"path": "regularization/girls~Ada/one.png", "caption": f"1girl {EVIL}", "size": [64, 40], "seed": 1}

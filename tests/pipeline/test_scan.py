@@ -30,8 +30,14 @@ def test_whatever_cannot_be_brought_is_told_why(tmp_path):
     (root / "notes.pdf").write_bytes(b"%PDF-1.7")
     (root / "inner").mkdir()
     (root / "inner" / "manifest.db").write_bytes(b"")
-    assert problems(root) == {"gone.png": "broken link", "loop": "link loop", "pipe.png": "not a regular file",
-                              ".DS_Store": "hidden", "notes.pdf": "not a picture", "inner": "a set of prep"}
+    assert problems(root) == {
+        "gone.png": "broken link",
+        "loop": "link loop",
+        "pipe.png": "not a regular file",
+        ".DS_Store": "hidden",
+        "notes.pdf": "not a picture",
+        "inner": "a set of prep",
+    }
 
 
 def test_links_that_lead_in_circles_through_two_folders_end(tmp_path):
@@ -64,12 +70,16 @@ def test_a_name_that_is_not_utf8_is_a_row_that_can_be_stored(tmp_path):
 def test_a_picture_without_a_pictures_name_is_known_by_its_content(tmp_path):
     painted(1).save(tmp_path / "noname", format="PNG")
     painted(1).save(tmp_path / "odd.dat", format="WEBP")
-    assert {Path(each.path).name: (each.kind, each.extension) for each in scan([tmp_path])} == \
-        {"noname": ("picture", ".png"), "odd.dat": ("picture", ".webp")}
+    assert {Path(each.path).name: (each.kind, each.extension) for each in scan([tmp_path])} == {
+        "noname": ("picture", ".png"),
+        "odd.dat": ("picture", ".webp"),
+    }
 
 
-@pytest.mark.parametrize(("kind", "extension"), [("PNG", ".png"), ("JPEG", ".jpg"), ("GIF", ".gif"), ("WEBP", ".webp"),
-                                                 ("BMP", ".bmp"), ("AVIF", ".avif")])
+@pytest.mark.parametrize(
+    ("kind", "extension"),
+    [("PNG", ".png"), ("JPEG", ".jpg"), ("GIF", ".gif"), ("WEBP", ".webp"), ("BMP", ".bmp"), ("AVIF", ".avif")],
+)
 def test_first_bytes_tell_the_kind(tmp_path, kind, extension):
     Image.new("RGB", (32, 32), "red").save(tmp_path / "x", format=kind)
     assert picture_extension((tmp_path / "x").read_bytes()[:32]) == extension

@@ -66,21 +66,37 @@ def test_an_unknown_section_is_told_with_the_known_ones(tmp_path):
 
 def test_everything_wrong_is_told_together(tmp_path):
     message = problems(tmp_path, '[set]\npaths = "x"\n[check]\nmin_side = true\nmax_aspect = "4"\n[bucket]\nstep = 7\n')
-    for part in ("[set] paths", "did you mean path?", "min_side = true: expected a whole number",
-                 'max_aspect = "4": expected a number', "[bucket] step is 7"):
+    for part in (
+        "[set] paths",
+        "did you mean path?",
+        "min_side = true: expected a whole number",
+        'max_aspect = "4": expected a number',
+        "[bucket] step is 7",
+    ):
         assert part in message
 
 
-@pytest.mark.parametrize(("key", "value"), [("min_side", "true"), ("min_side", "1.5"), ("min_sharpness", "true"),
-                                            ("min_sharpness", "nan"), ("keep", '"x"'), ("keep", "[1]"),
-                                            ("duplicates_within", '"everywhere"'), ("min_side", "2026-01-01")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("min_side", "true"),
+        ("min_side", "1.5"),
+        ("min_sharpness", "true"),
+        ("min_sharpness", "nan"),
+        ("keep", '"x"'),
+        ("keep", "[1]"),
+        ("duplicates_within", '"everywhere"'),
+        ("min_side", "2026-01-01"),
+    ],
+)
 def test_a_value_of_another_type_is_refused(tmp_path, key, value):
     assert f"[check] {key} = " in problems(tmp_path, f"[check]\n{key} = {value}\n")
 
 
 def test_a_range_is_checked_by_the_options_themselves(tmp_path):
-    assert "[check] max_aspect is 0.5 (longer over shorter side is never below 1)" in \
-        problems(tmp_path, "[check]\nmax_aspect = 0.5\n")
+    assert "[check] max_aspect is 0.5 (longer over shorter side is never below 1)" in problems(
+        tmp_path, "[check]\nmax_aspect = 0.5\n"
+    )
 
 
 def test_broken_toml_and_other_encodings_are_told_calmly(tmp_path):
@@ -105,6 +121,7 @@ def test_a_true_is_no_choice_among_numbers():
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1))
 def test_what_is_written_reads_back_equal(text):
     import tomllib
+
     values = {"keep": (text, "x"), "weights": {text: 1e-7}, "flag": True}
     read = tomllib.loads(toml_text(Settings(sources=(Path("/a"),), stages={"check": values})))
     assert read["check"] == {"keep": [text, "x"], "weights": {text: 1e-7}, "flag": True}

@@ -7,15 +7,26 @@ from hypothesis import strategies as st
 from pipeline.shares import multipliers, nodes, repeats, shares, tree
 
 PUBLISHED = {
-    "artists/kantoku": (2190, 1), "artists/ke-ta": (738, 2), "artists/momoko": (762, 2),
-    "artists/mochizuki_kei": (426, 5), "artists/onono_imoko": (373, 5),
-    "characters/fanart/Anisphia": (37, 24), "characters/fanart/Anisphia+Euphyllia": (97, 9),
-    "characters/fanart/Euphyllia": (16, 57), "characters/fanart/OyamaMahiro": (299, 3),
-    "characters/fanart/OyamaMahiro+OyamaMihari": (47, 19), "characters/fanart/OyamaMihari": (53, 17),
-    "characters/screenshots/Anisphia": (217, 3), "characters/screenshots/Anisphia+Euphyllia": (165, 4),
-    "characters/screenshots/Anisphia+Tilty": (24, 28), "characters/screenshots/Euphyllia": (235, 2),
-    "characters/screenshots/OyamaMahiro": (210, 3), "characters/screenshots/OyamaMahiro+OyamaMihari": (199, 3),
-    "characters/screenshots/OyamaMihari": (177, 3), "characters/screenshots/Tilty": (95, 7)}
+    "artists/kantoku": (2190, 1),
+    "artists/ke-ta": (738, 2),
+    "artists/momoko": (762, 2),
+    "artists/mochizuki_kei": (426, 5),
+    "artists/onono_imoko": (373, 5),
+    "characters/fanart/Anisphia": (37, 24),
+    "characters/fanart/Anisphia+Euphyllia": (97, 9),
+    "characters/fanart/Euphyllia": (16, 57),
+    "characters/fanart/OyamaMahiro": (299, 3),
+    "characters/fanart/OyamaMahiro+OyamaMihari": (47, 19),
+    "characters/fanart/OyamaMihari": (53, 17),
+    "characters/screenshots/Anisphia": (217, 3),
+    "characters/screenshots/Anisphia+Euphyllia": (165, 4),
+    "characters/screenshots/Anisphia+Tilty": (24, 28),
+    "characters/screenshots/Euphyllia": (235, 2),
+    "characters/screenshots/OyamaMahiro": (210, 3),
+    "characters/screenshots/OyamaMahiro+OyamaMihari": (199, 3),
+    "characters/screenshots/OyamaMihari": (177, 3),
+    "characters/screenshots/Tilty": (95, 7),
+}
 """Concept → (pictures, repeat): the composition table of alea31415's LyCORIS experiments (Hugging Face)."""
 COUNTS = {concept: pictures for concept, (pictures, _) in PUBLISHED.items()}
 

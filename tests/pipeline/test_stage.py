@@ -15,8 +15,12 @@ class Options:
 
 
 def stage(**parts):
-    plan = parts.pop("plan", lambda manifest, options: Plan("x", ("caption",), (
-        Decision("images/a/1.png", "caption", options.word, "made"),)))
+    plan = parts.pop(
+        "plan",
+        lambda manifest, options: Plan(
+            "x", ("caption",), (Decision("images/a/1.png", "caption", options.word, "made"),)
+        ),
+    )
     return SimpleNamespace(NAME="x", READS=("images",), Options=Options, plan=plan, **parts)
 
 
@@ -75,6 +79,7 @@ def test_captions_that_come_with_pictures_are_a_persons_and_links_say_what_they_
     import os
 
     from pipeline.records import Image
+
     source = save(painted(1), tmp_path / "a.png")
     image = Image("images/a/1.png", "a", str(source), "c", 1, "hardlink")
     plan = Plan("x", (), images=(image,), links=(Link(str(source), image.path),), captions=((image.path, "mine"),))

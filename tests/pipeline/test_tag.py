@@ -28,6 +28,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     def load(path: Path) -> object:
         seen.append(path)
         return images.load_rgb(path)
+
     monkeypatch.setattr(tag, "load_rgb", load)
     return seen
 
@@ -75,6 +76,7 @@ def test_a_killed_run_loses_one_batch(flattened: Manifest, decoded: list[Path]) 
     def die(what: str, done: int, total: int) -> None:
         if done == 4:
             raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         run_stage(flattened, tag, options(batch_size=2), die)
     (identity,) = flattened.taggers()
@@ -84,8 +86,9 @@ def test_a_killed_run_loses_one_batch(flattened: Manifest, decoded: list[Path]) 
     assert len(flattened.scored(identity)) == 5
 
 
-def test_a_preview_counts_and_runs_no_model(flattened: Manifest, monkeypatch: pytest.MonkeyPatch, decoded: list[Path]
-                                            ) -> None:
+def test_a_preview_counts_and_runs_no_model(
+    flattened: Manifest, monkeypatch: pytest.MonkeyPatch, decoded: list[Path]
+) -> None:
     monkeypatch.setattr("taggers.engine.load_tagger", lambda *given: pytest.fail("a preview needs no model"))
     plan = preview_stage(flattened, tag, options(), quiet)
     assert (plan.fields, plan.decisions) == ((), ())
@@ -105,9 +108,10 @@ def test_pictures_that_were_not_kept_are_not_scored(flattened: Manifest, monkeyp
 
 
 def test_an_unreadable_picture_is_counted_and_named_and_the_rest_is_scored(
-        flattened: Manifest, source: Path, caplog: pytest.LogCaptureFixture) -> None:
+    flattened: Manifest, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = (source / "artists/alder/x.png").read_bytes()
-    (source / "artists/alder/cut.png").write_bytes(whole[:len(whole) // 2])
+    (source / "artists/alder/cut.png").write_bytes(whole[: len(whole) // 2])
     run_flatten(flattened, source)
     with caplog.at_level(logging.WARNING):
         outcome = run_stage(flattened, tag, options(), quiet)
@@ -119,6 +123,7 @@ def test_going_back_to_another_model_makes_it_the_one_used_last(flattened: Manif
     import shutil
 
     from taggers.spec import BUILT_IN
+
     folder = BUILT_IN["miniature"].folder
     assert folder is not None
     shutil.copytree(folder, tmp_path / "mine")
@@ -130,9 +135,14 @@ def test_going_back_to_another_model_makes_it_the_one_used_last(flattened: Manif
     assert all(tagger.provider for tagger in flattened.taggers().values())
 
 
-@pytest.mark.parametrize(("given", "words"), [
-    ({"device": "gpu"}, "device is 'gpu'"), ({"batch_size": -1}, "batch_size is -1"),
-    ({"threads": 999}, "threads is 999")])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"device": "gpu"}, "device is 'gpu'"),
+        ({"batch_size": -1}, "batch_size is -1"),
+        ({"threads": 999}, "threads is 999"),
+    ],
+)
 def test_options_out_of_range_are_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(PrepError, match=words):
         options(**given)

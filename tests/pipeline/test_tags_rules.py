@@ -13,31 +13,71 @@ from pipeline.tags.core import Pictured, core_tags, is_trait
 from pipeline.tags.implications import ABOUT_PERSON, ABOUT_PICTURE, implies, is_kind_of, needless
 
 
-@pytest.mark.parametrize(("child", "parent"), [
-    ("school uniform", "uniform"), ("witch hat", "hat"), ("blunt bangs", "bangs"), ("side ponytail", "ponytail"),
-    ("light brown hair", "brown hair"), ("very long hair", "long hair"), ("red dress", "dress"),
-    ("wedding dress", "dress"),
-    ("sailor collar", "collar"), ("elbow gloves", "gloves"), ("blue sky", "sky"), ("evil smile", "smile"),
-    ("hair bow", "bow"), ("beret", "hat"), ("cat ears", "animal ears"), ("2girls", "multiple girls"),
-    ("forest", "outdoors"), ("white background", "simple background"), ("bikini", "swimsuit"), ("earrings", "jewelry")])
+@pytest.mark.parametrize(
+    ("child", "parent"),
+    [
+        ("school uniform", "uniform"),
+        ("witch hat", "hat"),
+        ("blunt bangs", "bangs"),
+        ("side ponytail", "ponytail"),
+        ("light brown hair", "brown hair"),
+        ("very long hair", "long hair"),
+        ("red dress", "dress"),
+        ("wedding dress", "dress"),
+        ("sailor collar", "collar"),
+        ("elbow gloves", "gloves"),
+        ("blue sky", "sky"),
+        ("evil smile", "smile"),
+        ("hair bow", "bow"),
+        ("beret", "hat"),
+        ("cat ears", "animal ears"),
+        ("2girls", "multiple girls"),
+        ("forest", "outdoors"),
+        ("white background", "simple background"),
+        ("bikini", "swimsuit"),
+        ("earrings", "jewelry"),
+    ],
+)
 def test_a_kind_makes_its_generic_needless(child: str, parent: str) -> None:
     assert implies(child, parent)
     assert not implies(parent, child)
 
 
-@pytest.mark.parametrize(("longer", "shorter"), [
-    ("braid", "bra"), ("twintails", "tail"), ("ponytail", "tail"), ("glasses", "ass"),
-    ("multicolored hair", "red hair"),
-    ("collarbone", "collar"), ("elbow gloves", "bow"), ("gloves", "v"), ("earrings", "ring"),
-    ("open mouth", "pen"),
-    ("cat ears", "cat"), ("maid headdress", "maid"), ("hat ribbon", "hat"), ("on back", "back"),
-    ("looking back", "back"),
-    ("on bed", "bed"), ("between legs", "legs"), ("hand in pocket", "pocket"),
-    ("no shoes", "shoes"),
-    ("fake tail", "tail"),
-    ("holding sword", "sword"), ("hand on own hip", "hip"), ("unworn hat", "hat"),
-    ("blush stickers", "blush"), ("solo focus", "solo"), ("teddy bear", "bear"), ("background", "back"),
-    ("red hair", "hair red"), ("long hair", "short hair"), ("bow (weapon)", "bow")])
+@pytest.mark.parametrize(
+    ("longer", "shorter"),
+    [
+        ("braid", "bra"),
+        ("twintails", "tail"),
+        ("ponytail", "tail"),
+        ("glasses", "ass"),
+        ("multicolored hair", "red hair"),
+        ("collarbone", "collar"),
+        ("elbow gloves", "bow"),
+        ("gloves", "v"),
+        ("earrings", "ring"),
+        ("open mouth", "pen"),
+        ("cat ears", "cat"),
+        ("maid headdress", "maid"),
+        ("hat ribbon", "hat"),
+        ("on back", "back"),
+        ("looking back", "back"),
+        ("on bed", "bed"),
+        ("between legs", "legs"),
+        ("hand in pocket", "pocket"),
+        ("no shoes", "shoes"),
+        ("fake tail", "tail"),
+        ("holding sword", "sword"),
+        ("hand on own hip", "hip"),
+        ("unworn hat", "hat"),
+        ("blush stickers", "blush"),
+        ("solo focus", "solo"),
+        ("teddy bear", "bear"),
+        ("background", "back"),
+        ("red hair", "hair red"),
+        ("long hair", "short hair"),
+        ("bow (weapon)", "bow"),
+    ],
+)
 def test_a_name_inside_a_name_is_no_kind_of_it(longer: str, shorter: str) -> None:
     assert not implies(longer, shorter)
     assert needless([longer, shorter], one_person=True) == {}
@@ -51,6 +91,7 @@ def test_the_table_has_no_circle_and_no_tag_above_itself() -> None:
         assert tag not in above, f"{' → '.join(above)} → {tag}"
         for child in table.get(tag, ()):
             below(child, (*above, tag))
+
     for parent in table:
         below(parent, ())
 
@@ -59,7 +100,11 @@ def test_with_two_persons_only_what_speaks_of_the_whole_picture_goes() -> None:
     tags = ["hat", "witch hat", "dress", "red dress", "multiple girls", "2girls", "outdoors", "beach"]
     assert needless(tags, one_person=False) == {"multiple girls": "2girls", "outdoors": "beach"}
     assert needless(tags, one_person=True) == {
-        "multiple girls": "2girls", "outdoors": "beach", "hat": "witch hat", "dress": "red dress"}
+        "multiple girls": "2girls",
+        "outdoors": "beach",
+        "hat": "witch hat",
+        "dress": "red dress",
+    }
 
 
 def test_what_is_needless_does_not_depend_on_the_order_of_tags() -> None:
@@ -77,12 +122,20 @@ def test_every_needless_tag_leads_to_one_that_stays(tags: list[str]) -> None:
         assert tag in tags
 
 
-@pytest.mark.parametrize(("tags", "result"), [
-    (["boots", "red footwear"], [("red boots", ("boots", "red footwear"))]),
-    (["beret", "blue headwear", "smile"], [("blue beret", ("beret", "blue headwear"))]),
-    (["lace-up boots", "black footwear"], [("black lace-up boots", ("lace-up boots", "black footwear"))]),
-    (["boots", "shoes", "red footwear"], []), (["boots", "red footwear", "black footwear"], []), (["red footwear"], []),
-    (["boots"], []), (["red shoes", "red footwear"], []), (["twintails", "red eyewear"], [])])
+@pytest.mark.parametrize(
+    ("tags", "result"),
+    [
+        (["boots", "red footwear"], [("red boots", ("boots", "red footwear"))]),
+        (["beret", "blue headwear", "smile"], [("blue beret", ("beret", "blue headwear"))]),
+        (["lace-up boots", "black footwear"], [("black lace-up boots", ("lace-up boots", "black footwear"))]),
+        (["boots", "shoes", "red footwear"], []),
+        (["boots", "red footwear", "black footwear"], []),
+        (["red footwear"], []),
+        (["boots"], []),
+        (["red shoes", "red footwear"], []),
+        (["twintails", "red eyewear"], []),
+    ],
+)
 def test_a_colour_joins_the_one_thing_it_can_belong_to(tags: list[str], result: list[object]) -> None:
     assert list(compose_garments(tags)) == result
 
@@ -99,8 +152,11 @@ def test_each_category_has_its_threshold_and_what_is_above_the_floor_is_listed()
     categories = {"smile": "general", "mira": "character", "angry": "general", "beach": "general", "general": "rating"}
     found = choose(scores, categories, {"general": 0.2653, "character": 0.85}, floor=0.1)
     assert [(each.tag, each.chosen, each.figures) for each in found] == [
-        ("mira", False, "0.60 < 0.85"), ("smile", True, "0.30 ≥ 0.27"), ("odd", True, "0.27 ≥ 0.27"),
-        ("angry", False, "0.12 < 0.27")]
+        ("mira", False, "0.60 < 0.85"),
+        ("smile", True, "0.30 ≥ 0.27"),
+        ("odd", True, "0.27 ≥ 0.27"),
+        ("angry", False, "0.12 < 0.27"),
+    ]
     assert best_rating(scores, categories) == ("general", 0.9)
     assert best_rating({"smile": 1.0}, categories) is None
 
@@ -112,16 +168,46 @@ def test_the_largest_gap_is_cut_in_its_middle_but_never_above_a_half_nor_below_0
     assert gap_threshold([0.9]) == gap_threshold([]) == 0.5
 
 
-@pytest.mark.parametrize("tag", ["white hair", "twintails", "red eyes", "cat ears", "witch hat", "crown", "hair bow",
-                                 "dragon horns", "fox tail", "double bun", "mole under mouth", "hair between eyes",
-                                 "hat"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "white hair",
+        "twintails",
+        "red eyes",
+        "cat ears",
+        "witch hat",
+        "crown",
+        "hair bow",
+        "dragon horns",
+        "fox tail",
+        "double bun",
+        "mole under mouth",
+        "hair between eyes",
+        "hat",
+    ],
+)
 def test_looks_are_traits(tag: str) -> None:
     assert is_trait(tag)
 
 
-@pytest.mark.parametrize("tag", ["smile", "closed eyes", "blue kimono", "boots", "beach", "hand in own hair", "solo",
-                                 "looking at viewer", "adjusting hair", "unworn hat", "fake tail", "cocktail",
-                                 "portrait"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "smile",
+        "closed eyes",
+        "blue kimono",
+        "boots",
+        "beach",
+        "hand in own hair",
+        "solo",
+        "looking at viewer",
+        "adjusting hair",
+        "unworn hat",
+        "fake tail",
+        "cocktail",
+        "portrait",
+    ],
+)
 def test_outfit_pose_expression_and_background_are_none(tag: str) -> None:
     assert not is_trait(tag)
 
@@ -131,8 +217,12 @@ def pictures(trigger: str, count: int, *tags: str, one_person: bool = True) -> l
 
 
 def test_a_core_tag_is_frequent_here_and_rarer_elsewhere() -> None:
-    known = [*pictures("Lumi", 9, "white hair", "red eyes", "smile"), *pictures("Lumi", 1, "red eyes"),
-             *pictures("Quill", 5, "red eyes", "blue hair"), *pictures("Oriel", 5, "red hair")]
+    known = [
+        *pictures("Lumi", 9, "white hair", "red eyes", "smile"),
+        *pictures("Lumi", 1, "red eyes"),
+        *pictures("Quill", 5, "red eyes", "blue hair"),
+        *pictures("Oriel", 5, "red hair"),
+    ]
     cores = core_tags(known, share=0.75, lift=1.3, at_least=5)
     assert set(cores["Lumi"]) == {"white hair", "red eyes"}, "a smile is no trait"
     core = cores["Lumi"]["red eyes"]
@@ -148,8 +238,11 @@ def test_a_trait_that_everybody_has_is_nobodys_core() -> None:
 
 
 def test_few_pictures_and_pictures_with_others_tell_nothing() -> None:
-    known = [*pictures("Lumi", 4, "white hair"), *pictures("Lumi", 9, "white hair", one_person=False),
-             *pictures("Quill", 9, "blue hair")]
+    known = [
+        *pictures("Lumi", 4, "white hair"),
+        *pictures("Lumi", 9, "white hair", one_person=False),
+        *pictures("Quill", 9, "blue hair"),
+    ]
     assert set(core_tags(known, 0.75, 1.3, 5)) == {"Quill"}
     assert set(core_tags(known, 0.75, 1.3, 4)) == {"Lumi", "Quill"}
 

@@ -18,8 +18,9 @@ SPEC = BUILT_IN["wd-vit-v3"]
 class Hub:
     """Stands in for the hub: gives files of `there`, knows those of `here` already, and notes what it was asked."""
 
-    def __init__(self, folder: Path, here: tuple[str, ...] = (), there: tuple[str, ...] = (),
-                 failure: Exception | None = None) -> None:
+    def __init__(
+        self, folder: Path, here: tuple[str, ...] = (), there: tuple[str, ...] = (), failure: Exception | None = None
+    ) -> None:
         self.folder, self.here, self.there, self.failure = folder, here, there, failure
         self.asked: list[tuple[str, str, str, bool]] = []
 
@@ -38,7 +39,11 @@ def test_only_two_files_are_fetched_at_the_pinned_revision(tmp_path: Path, monke
     assert (files.model, files.labels) == (tmp_path / "model.onnx", tmp_path / "selected_tags.csv")
     assert {(repo, revision) for repo, _, revision, _ in hub.asked} == {(SPEC.repo, SPEC.revision)}
     assert [(name, local) for _, name, _, local in hub.asked] == [
-        ("model.onnx", True), ("model.onnx", False), ("selected_tags.csv", True), ("selected_tags.csv", False)]
+        ("model.onnx", True),
+        ("model.onnx", False),
+        ("selected_tags.csv", True),
+        ("selected_tags.csv", False),
+    ]
 
 
 def test_what_is_here_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +70,11 @@ def test_offline_mode_of_the_hub_itself_ends_in_the_same_words(tmp_path: Path, m
 
 
 def test_a_download_that_breaks_off_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download",
-                        Hub(tmp_path, here=("model.onnx",), failure=ConnectionError("peer closed\nmore")))
+    monkeypatch.setattr(
+        huggingface_hub,
+        "hf_hub_download",
+        Hub(tmp_path, here=("model.onnx",), failure=ConnectionError("peer closed\nmore")),
+    )
     with pytest.raises(TaggerError) as caught:
         fetch(SPEC)
     assert caught.value.message == "selected_tags.csv of wd-vit-v3 could not be fetched: peer closed"

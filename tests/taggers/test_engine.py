@@ -42,12 +42,12 @@ def test_a_wide_picture_is_padded_with_white_before_it_is_resized(tiny: Make) ->
 
 def test_pad_colour_range_and_channels_come_from_model_toml(tiny: Make) -> None:
     folder = tiny()
-    (folder / "model.toml").write_text('pad = [0, 0, 0]\n', encoding="utf-8")
+    (folder / "model.toml").write_text("pad = [0, 0, 0]\n", encoding="utf-8")
     assert "bright" not in score_one(load_tagger(str(folder), "cpu"), plain((0, 0, 0), (64, 32)))
     (folder / "model.toml").write_text('channels = "RGB"\n', encoding="utf-8")
     swapped = score_one(load_tagger(str(folder), "cpu"), plain((255, 0, 0)))
     assert swapped["blue theme"] > 0.99 and "red theme" not in swapped
-    (folder / "model.toml").write_text('scale = 1.0\n', encoding="utf-8")
+    (folder / "model.toml").write_text("scale = 1.0\n", encoding="utf-8")
     dark = score_one(load_tagger(str(folder), "cpu"), plain((255, 255, 255)))
     assert not {"red theme", "green theme", "blue theme", "bright"} & dark.keys()
 
@@ -133,7 +133,7 @@ def test_a_model_whose_kind_does_not_show_is_refused_with_what_to_write(tiny: Ma
     folder = tiny(layout="NCHW")
     with pytest.raises(TaggerError, match="holds no tagger of the WD family") as caught:
         load_tagger(str(folder), "cpu")
-    assert 'model.toml beside it' in caught.value.hint and 'layout = "NCHW"' in caught.value.hint
+    assert "model.toml beside it" in caught.value.hint and 'layout = "NCHW"' in caught.value.hint
     other = tiny("columns")
     write_labels(other, header="id,name,category,ips")
     with pytest.raises(TaggerError, match="holds no tagger of the WD family"):
@@ -164,6 +164,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny: Make) -> None:
             return [np.full((len(values), 10), 0.5, np.float32)]
 
     from dataclasses import replace
+
     tagger = load_tagger(str(tiny()), "cpu")
     narrow = replace(tagger, session=replace(tagger.session, runtime=Narrow()))
     pictures = [(str(each), plain((0, 0, 0))) for each in range(7)]
@@ -180,6 +181,7 @@ def test_the_embedded_tagger_sees_who_was_painted() -> None:
 
     from train.miniature.painter import paint
     from train.miniature.scenes import CHARACTERS, random_scene
+
     scene = random_scene(np.random.default_rng(3), known=0)
     scene = replace(scene, girls=(CHARACTERS["Lumi"],), framing="portrait", size=(64, 64))
     scores = score_one(load_tagger("miniature", "cpu"), paint(scene, 4.0))

@@ -37,23 +37,36 @@ def test_an_unknown_model_is_refused_with_what_to_type() -> None:
 
 def test_a_folder_takes_what_its_model_toml_says(tiny: Make) -> None:
     folder = tiny()
-    (folder / "model.toml").write_text('layout = "NCHW"\nmean = [0.5, 0.5, 0.5]\npad = [1, 2, 3]\noutput = "out"\n',
-                                       encoding="utf-8")
+    (folder / "model.toml").write_text(
+        'layout = "NCHW"\nmean = [0.5, 0.5, 0.5]\npad = [1, 2, 3]\noutput = "out"\n', encoding="utf-8"
+    )
     spec = find_spec(str(folder))
     assert (spec.name, spec.layout, spec.mean, spec.pad, spec.output, spec.declared) == (
-        "tiny", "NCHW", (0.5, 0.5, 0.5), (1, 2, 3), "out", True)
+        "tiny",
+        "NCHW",
+        (0.5, 0.5, 0.5),
+        (1, 2, 3),
+        "out",
+        True,
+    )
     assert spec.preprocessing == "pad-010203-bicubic-1"
 
 
-@pytest.mark.parametrize(("line", "words"), [
-    ("layout = 'HWC'", "layout = 'HWC': expected one of NHWC, NCHW"),
-    ("colour = 1", "colour = 1: expected one of these keys: label_kind, layout"),
-    ("model = '../../secret.onnx'", "model = '../../secret.onnx': expected the name of a file in the same folder"),
-    ("labels = '..'", "expected the name of a file in the same folder"),
-    ("std = [0, 1, 1]", "expected three numbers, in RGB order, above 0"),
-    ("pad = [300, 0, 0]", "expected three whole numbers 0 to 255 in RGB order, or false to stretch"),
-    ("pad = true", "or false to stretch"), ("side = 4", "side = 4: expected pixels, 16 to 4096"),
-    ("scale = true", "expected a number above 0"), ("scale = [", "cannot be read")])
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("layout = 'HWC'", "layout = 'HWC': expected one of NHWC, NCHW"),
+        ("colour = 1", "colour = 1: expected one of these keys: label_kind, layout"),
+        ("model = '../../secret.onnx'", "model = '../../secret.onnx': expected the name of a file in the same folder"),
+        ("labels = '..'", "expected the name of a file in the same folder"),
+        ("std = [0, 1, 1]", "expected three numbers, in RGB order, above 0"),
+        ("pad = [300, 0, 0]", "expected three whole numbers 0 to 255 in RGB order, or false to stretch"),
+        ("pad = true", "or false to stretch"),
+        ("side = 4", "side = 4: expected pixels, 16 to 4096"),
+        ("scale = true", "expected a number above 0"),
+        ("scale = [", "cannot be read"),
+    ],
+)
 def test_a_model_toml_is_strict(tiny: Make, line: str, words: str) -> None:
     folder = tiny()
     (folder / "model.toml").write_text(line, encoding="utf-8")

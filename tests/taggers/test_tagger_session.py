@@ -30,6 +30,7 @@ class Runtime:
         wanted = [each[0] if isinstance(each, tuple) else each for each in providers]
         if CUDA in wanted and not self.works:
             import os
+
             os.write(2, self.said.encode())
             wanted = [CPU]
         return SimpleNamespace(get_providers=lambda: wanted)
@@ -38,11 +39,13 @@ class Runtime:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Pretend a runtime, a number of GPUs and the packages installed."""
+
     def pretend(runtime: Runtime, gpus: int = 1, packages: tuple[str, ...] = ("onnxruntime-gpu",)) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
         trouble = "" if gpus else "no NVIDIA driver is installed here"
         monkeypatch.setattr(session, "cuda_devices", lambda: (gpus, trouble))
         monkeypatch.setattr(session, "installed_runtimes", lambda: packages)
+
     return pretend
 
 
@@ -92,8 +95,10 @@ def test_two_packages_at_once_warn_on_the_cpu_and_refuse_cuda(machine: Callable[
 
 def test_packages_are_found_by_their_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     def installed(*names: str) -> None:
-        monkeypatch.setattr("importlib.metadata.distributions",
-                            lambda: [SimpleNamespace(metadata={"Name": name}) for name in names])
+        monkeypatch.setattr(
+            "importlib.metadata.distributions", lambda: [SimpleNamespace(metadata={"Name": name}) for name in names]
+        )
+
     installed("numpy", "onnxruntime_gpu", "onnxruntime", "onnx")
     assert session.installed_runtimes() == ("onnxruntime", "onnxruntime-gpu")
     installed("numpy", "onnxruntime-gpu")

@@ -1,4 +1,5 @@
 """A small prepared set, made without running the stages before training."""
+
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,13 @@ def prepared(tmp_path: Path):
         path = file.relative_to(root).as_posix()
         images.append(Image(path, "Lumi", str(file), file_digest(file), file.stat().st_size, "copy"))
         bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
-        decisions += [Decision(path, "keep", True, "fine"), Decision(path, "bucket", bucket, "nearest aspect"),
-                      Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-                      Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-                      Decision(path, "multiplier", {"exact": 1.5, "repeat": 1}, "share")]
+        decisions += [
+            Decision(path, "keep", True, "fine"),
+            Decision(path, "bucket", bucket, "nearest aspect"),
+            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
+            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
+            Decision(path, "multiplier", {"exact": 1.5, "repeat": 1}, "share"),
+        ]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")
         manifest.put_images(images)

@@ -16,28 +16,52 @@ KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-keys.json").read
 def small_unet() -> UNet2DConditionModel:
     torch.manual_seed(0)
     return UNet2DConditionModel(
-        sample_size=8, block_out_channels=(16, 32), layers_per_block=1, cross_attention_dim=16, attention_head_dim=2,
-        norm_num_groups=8, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"))
+        sample_size=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        norm_num_groups=8,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )
 
 
 def small_text() -> CLIPTextModel:
     torch.manual_seed(0)
-    return CLIPTextModel(CLIPTextConfig(vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
-                                        num_attention_heads=2, max_position_embeddings=12, eos_token_id=49))
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=50,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=12,
+            eos_token_id=49,
+        )
+    )
 
 
 def stable_diffusion_1() -> tuple[UNet2DConditionModel, CLIPTextModel]:
     with torch.device("meta"):
         unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
-        return unet, CLIPTextModel(CLIPTextConfig(hidden_size=768, num_hidden_layers=12, intermediate_size=3072, num_attention_heads=12))
+        return unet, CLIPTextModel(
+            CLIPTextConfig(hidden_size=768, num_hidden_layers=12, intermediate_size=3072, num_attention_heads=12)
+        )
 
 
 def test_stable_diffusion_1_layers_have_the_names_and_shapes_that_kohya_gives_them():
     unet, text = stable_diffusion_1()
-    linear = {"lora_unet_" + path.replace(".", "_"): list(layer.weight.shape) for path, layer in targets(unet, TRANSFORMER)}
-    every = {"lora_unet_" + path.replace(".", "_"): list(layer.weight.shape) for path, layer in targets(unet, TRANSFORMER + CONVOLUTIONAL)}
-    encoder = {f"{text_prefix(text)}_{path.replace('.', '_')}": list(layer.weight.shape) for path, layer in targets(text, TEXT)}
+    linear = {
+        "lora_unet_" + path.replace(".", "_"): list(layer.weight.shape) for path, layer in targets(unet, TRANSFORMER)
+    }
+    every = {
+        "lora_unet_" + path.replace(".", "_"): list(layer.weight.shape)
+        for path, layer in targets(unet, TRANSFORMER + CONVOLUTIONAL)
+    }
+    encoder = {
+        f"{text_prefix(text)}_{path.replace('.', '_')}": list(layer.weight.shape) for path, layer in targets(text, TEXT)
+    }
     assert (len(linear), len(every), len(encoder)) == (192, 278, 72)
     assert linear == {name: shape for name, (shape, kind) in KOHYA["sd1"]["unet"].items() if kind == "linear"}
     assert every == {name: shape for name, (shape, _) in KOHYA["sd1"]["unet"].items()}
@@ -104,7 +128,7 @@ def test_text_encoder_layers_are_adapted_only_when_asked():
 def test_a_file_of_another_rank_is_refused_by_name():
     unet, text = small_unet(), small_text()
     small, large = (Adapter(Shape(algorithm="lora", rank=rank, alpha=1.0), unet, text) for rank in (2, 4))
-    with pytest.raises(PrepError, match="does not fit.*lora_unet_"):
+    with pytest.raises(PrepError, match=r"does not fit.*lora_unet_"):
         small.load(large.tensors())
 
 

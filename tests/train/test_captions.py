@@ -29,7 +29,15 @@ def test_the_same_key_gives_the_same_caption():
 
 
 def test_a_captions_trigger_words_are_its_head():
-    example = Example(Entry("x", (64, 64), 1.0), "c", Picture("", Path("x"), {}), "Lumi, Oriel, 2girls, smile", ("Lumi", "Oriel"), None, "")
+    example = Example(
+        Entry("x", (64, 64), 1.0),
+        "c",
+        Picture("", Path("x"), {}),
+        "Lumi, Oriel, 2girls, smile",
+        ("Lumi", "Oriel"),
+        None,
+        "",
+    )
     assert example.head("Lumi, Oriel, 2girls, smile") == 2
     assert example.head("2girls, smile") == 0
     assert example.head("Lumi") == 1

@@ -4,8 +4,14 @@ from diffusers import DDIMScheduler
 
 from train.ddim import ddim_step, ddim_timesteps
 
-SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False,
-            "set_alpha_to_one": False, "steps_offset": 1}
+SCHEDULE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
 
 
 def test_twenty_five_steps_go_from_961_down_to_1():
@@ -17,7 +23,9 @@ def test_twenty_five_steps_go_from_961_down_to_1():
 def test_a_step_by_hand():
     noisy, predicted = torch.tensor([1.0]), torch.tensor([0.5])
     clean = (1.0 - 0.8 * 0.5) / 0.6
-    assert ddim_step(noisy, predicted, torch.tensor(0.36), torch.tensor(0.64)).item() == pytest.approx(0.8 * clean + 0.6 * 0.5)
+    assert ddim_step(noisy, predicted, torch.tensor(0.36), torch.tensor(0.64)).item() == pytest.approx(
+        0.8 * clean + 0.6 * 0.5
+    )
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

@@ -1,4 +1,5 @@
 """The painter paints what the tags say, the same every time."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -65,8 +66,22 @@ def test_every_true_tag_is_in_the_vocabulary_once() -> None:
 
 def test_tags_are_true_worked_by_hand() -> None:
     assert true_tags(FULL) == (
-        "1girl", "solo", "blonde hair", "long hair", "blue eyes", "beret", "red dress", "dress", "smile", "boots",
-        "black footwear", "simple background", "full body", "anime screenshot", "hat")
+        "1girl",
+        "solo",
+        "blonde hair",
+        "long hair",
+        "blue eyes",
+        "beret",
+        "red dress",
+        "dress",
+        "smile",
+        "boots",
+        "black footwear",
+        "simple background",
+        "full body",
+        "anime screenshot",
+        "hat",
+    )
 
 
 def test_footwear_is_tagged_only_where_it_is_seen() -> None:
@@ -126,16 +141,26 @@ def test_only_known_characters_are_tagged_by_name() -> None:
         assert not set(KNOWN_CHARACTERS) & set(true_tags(replace(SCENE, girls=(girl,))))
 
 
-@pytest.mark.parametrize(("trait", "values"), [
-    ("hair", HAIR_COLOURS), ("style", HAIR_STYLES), ("eyes", EYE_COLOURS), ("garment", GARMENTS),
-    ("headwear", (*HEADWEAR, None)), ("expression", EXPRESSIONS), ("footwear_colour", ("red", "brown", "black"))])
+@pytest.mark.parametrize(
+    ("trait", "values"),
+    [
+        ("hair", HAIR_COLOURS),
+        ("style", HAIR_STYLES),
+        ("eyes", EYE_COLOURS),
+        ("garment", GARMENTS),
+        ("headwear", (*HEADWEAR, None)),
+        ("expression", EXPRESSIONS),
+        ("footwear_colour", ("red", "brown", "black")),
+    ],
+)
 def test_every_trait_can_be_seen(trait: str, values: tuple[str, ...]) -> None:
     seen = {paint(replace(FULL, girls=(replace(GIRL, **{trait: value}),))).tobytes() for value in values}  # type: ignore[arg-type]
     assert len(seen) == len(values)
 
 
-@pytest.mark.parametrize(("part", "values"), [
-    ("background", BACKGROUNDS), ("medium", MEDIA), ("artist", (*ARTISTS, None))])
+@pytest.mark.parametrize(
+    ("part", "values"), [("background", BACKGROUNDS), ("medium", MEDIA), ("artist", (*ARTISTS, None))]
+)
 def test_surroundings_differ_clearly(part: str, values: tuple[str, ...]) -> None:
     pictures = [replace(SCENE, **{part: value}) for value in values]  # type: ignore[arg-type]
     assert min(difference(one, other) for one in pictures for other in pictures if one is not other) > 3

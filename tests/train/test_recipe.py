@@ -4,10 +4,19 @@ from pipeline.errors import PrepError
 from train.recipe import Recipe
 
 
-@pytest.mark.parametrize(("field", "value", "words"), [
-    ("rank", 0, "at least 1"), ("learning_rate", 0.0, "above 0"), ("caption_dropout", 1.5, "from 0 to 1"),
-    ("min_snr_gamma", -1.0, "above 0"), ("name", "../evil", "a plain file name"), ("name", "", "a plain file name"),
-    ("steps", 0, "at least 1"), ("prior_loss_weight", -0.5, "0 or more")])
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("rank", 0, "at least 1"),
+        ("learning_rate", 0.0, "above 0"),
+        ("caption_dropout", 1.5, "from 0 to 1"),
+        ("min_snr_gamma", -1.0, "above 0"),
+        ("name", "../evil", "a plain file name"),
+        ("name", "", "a plain file name"),
+        ("steps", 0, "at least 1"),
+        ("prior_loss_weight", -0.5, "0 or more"),
+    ],
+)
 def test_a_value_out_of_range_is_refused_with_the_value_seen(field, value, words):
     with pytest.raises(PrepError, match=words) as caught:
         Recipe(**{field: value})

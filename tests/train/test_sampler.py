@@ -9,7 +9,9 @@ from train.sampler import Entry, epoch_batches, epoch_length, showings
 
 SIZES = [(64, 64), (56, 72), (48, 80)]
 entries_of_any_kind = st.lists(
-    st.tuples(st.sampled_from(SIZES), st.integers(0, 500).map(lambda hundredths: hundredths / 100)), min_size=1, max_size=14,
+    st.tuples(st.sampled_from(SIZES), st.integers(0, 500).map(lambda hundredths: hundredths / 100)),
+    min_size=1,
+    max_size=14,
 ).map(lambda rows: [Entry(f"picture {index}", size, multiplier) for index, (size, multiplier) in enumerate(rows)])
 
 
@@ -47,7 +49,10 @@ def test_a_batch_holds_one_bucket_and_repeats_nobody_while_another_waits(entries
         for batch in members:
             counts = Counter(batch)
             for other in totals.keys() - counts.keys():
-                assert max(counts.values()) == 1 or totals[other] <= sum(other in rest for rest in members), (batch, other)
+                assert max(counts.values()) == 1 or totals[other] <= sum(other in rest for rest in members), (
+                    batch,
+                    other,
+                )
 
 
 def test_a_short_bucket_keeps_its_pictures_and_only_its_last_batch_is_short():

@@ -14,8 +14,19 @@ from train.dataset import examples
 from train.recipe import Recipe
 from train.session import hang_adapter, train_adapter
 
-QUICK = {"base": "miniature", "rank": 2, "alpha": 2.0, "conv_rank": 2, "conv_alpha": 2.0, "batch_size": 2, "steps": 5,
-         "learning_rate": 1e-2, "state_every": 2, "save_precision": "fp32", "device": "cpu"}
+QUICK = {
+    "base": "miniature",
+    "rank": 2,
+    "alpha": 2.0,
+    "conv_rank": 2,
+    "conv_alpha": 2.0,
+    "batch_size": 2,
+    "steps": 5,
+    "learning_rate": 1e-2,
+    "state_every": 2,
+    "save_precision": "fp32",
+    "device": "cpu",
+}
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -63,7 +74,9 @@ def test_a_state_of_other_settings_is_not_taken_up(prepared):
 
 @pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
 def test_training_moves_the_weights_and_the_file_says_what_it_is(prepared, algorithm):
-    recipe = Recipe(**QUICK | {"algorithm": algorithm, "save_precision": "fp16", "train_text_encoder": algorithm == "lora"})
+    recipe = Recipe(
+        **QUICK | {"algorithm": algorithm, "save_precision": "fp16", "train_text_encoder": algorithm == "lora"}
+    )
     trained = train_adapter(prepared, recipe, quiet)
     with safe_open(trained.file, framework="pt") as opened:
         metadata, keys = opened.metadata(), list(opened.keys())
@@ -95,12 +108,20 @@ def test_twins_are_sampled_once_marked_and_trained_beside_their_pictures(prepare
     assert regularize.work(prepared, options, quiet) == {"pictures made": 6, "pictures already there": 0}
     assert regularize.work(prepared, options, quiet) == {"pictures made": 0, "pictures already there": 6}
     assert regularize.missing(prepared, options) == ""
-    assert regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["pictures made"] == 6
+    assert (
+        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["pictures made"]
+        == 6
+    )
     found = examples(prepared, twins=True)
-    assert all(example.twin and example.twin.size == example.picture.size and example.twin_caption == example.caption for example in found)
+    assert all(
+        example.twin and example.twin.size == example.picture.size and example.twin_caption == example.caption
+        for example in found
+    )
     assert (prepared.root / "regularization/Lumi/0 ✨ [x].txt").read_text(encoding="utf-8").strip() == found[0].caption
     with_twins = weights(train_adapter(prepared, Recipe(**QUICK), quiet).file)
-    without = weights(train_adapter(prepared, Recipe(**QUICK | {"prior_loss_weight": 0.0, "name": "alone"}), quiet).file)
+    without = weights(
+        train_adapter(prepared, Recipe(**QUICK | {"prior_loss_weight": 0.0, "name": "alone"}), quiet).file
+    )
     assert any(not torch.equal(with_twins[key], without[key]) for key in without)
 
 
@@ -114,14 +135,16 @@ def test_a_set_that_was_not_prepared_is_refused_with_the_stage_to_run(prepared):
     path = prepared.images()[0].path
     with prepared.transaction():
         run = prepared.begin_run("test", {}, "")
-        prepared.put_decisions(run, ("caption",), [row for row in prepared.decisions("caption").values() if row.path != path])
+        prepared.put_decisions(
+            run, ("caption",), [row for row in prepared.decisions("caption").values() if row.path != path]
+        )
     with pytest.raises(PrepError, match="1 kept pictures have no caption") as caught:
         train_adapter(prepared, Recipe(**QUICK), quiet)
     assert "prep curate" in caught.value.hint
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_pictures(prepared):
-    with pytest.raises(PrepError, match="the loss is (nan|inf) at step .*images/Lumi/"):
+    with pytest.raises(PrepError, match=r"the loss is (nan|inf) at step .*images/Lumi/"):
         train_adapter(prepared, Recipe(**QUICK | {"learning_rate": 1e30, "max_grad_norm": 0.0}), quiet)
 
 

@@ -1,4 +1,5 @@
 """The painted source tree is what it says it is."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -38,7 +39,8 @@ def test_the_same_seed_paints_the_same_bytes(tree: tuple[Path, tuple[Painted, ..
 
 
 def test_another_seed_paints_other_pictures_and_the_same_mess(
-        tree: tuple[Path, tuple[Painted, ...]], tmp_path: Path) -> None:
+    tree: tuple[Path, tuple[Painted, ...]], tmp_path: Path
+) -> None:
     _, rows = tree
     others = paint_source_tree(tmp_path, 1)
     assert {row.scene for row in others if row.scene}.isdisjoint({row.scene for row in rows})
@@ -61,8 +63,13 @@ def test_every_kind_of_mess_is_planted(tree: tuple[Path, tuple[Painted, ...]]) -
 def test_a_character_always_has_her_traits_and_mostly_her_clothes(tree: tuple[Path, tuple[Painted, ...]]) -> None:
     _, rows = tree
     for name, girl in CHARACTERS.items():
-        seen = [found for row in rows if row.scene and name in row.concept.rpartition("/")[2].split("+")
-                for found in row.scene.girls if found.hair == girl.hair and found.eyes == girl.eyes]
+        seen = [
+            found
+            for row in rows
+            if row.scene and name in row.concept.rpartition("/")[2].split("+")
+            for found in row.scene.girls
+            if found.hair == girl.hair and found.eyes == girl.eyes
+        ]
         assert all(found.traits() == girl.traits() for found in seen)
         usual = sum(found.outfit() == girl.outfit() for found in seen) / len(seen)
         assert 0.6 <= usual <= 0.85

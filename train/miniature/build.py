@@ -6,6 +6,7 @@
 Parts are built in order (autoencoder, base, tagger, measure) and kept in WORK; --install copies them into the package
 with the model card.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,12 +23,14 @@ from train.miniature.examples import groups, scenes
 from train.miniature.learn_autoencoder import learn_autoencoder
 from train.miniature.learn_base import PHASES, TextSide, learn_base, new_text_model, new_tokenizer, save_base
 from train.miniature.learn_tagger import export_tagger, learn_tagger, truth
+from train.miniature.learn_text import learn_text
 from train.miniature.measure import measure_base, measure_tagger, model_card
 
 log = logging.getLogger(__name__)
 PARTS = ("autoencoder", "base", "tagger", "measure")
 AUTOENCODER = {"pictures": 6000, "steps": 1400}
 BASE = {"pictures": 24000, "steps": sum(phase.stop for phase in PHASES)}
+TEXT = {"captions": 8000, "steps": 900}
 TAGGER = {"pictures": 16000, "epochs": 10}
 SEED = 0
 
@@ -38,15 +41,21 @@ def build_autoencoder(work: Path) -> None:
 
 
 def build_base(work: Path) -> None:
+    """Two phases: pictures first, under a text model that is thrown away; then, with one that can read, the prompts."""
     painted = groups(BASE["pictures"], seed=2)
     autoencoder = AutoencoderKL.from_pretrained(work / "autoencoder")
     tokenizer = new_tokenizer(work / "base" / "tokenizer")
-    torch.manual_seed(SEED)
-    unet, text_model = None, new_text_model(tokenizer)
+    unet = None
     for number, phase in enumerate(PHASES):
-        for step, unet, text_model in learn_base(painted, autoencoder, TextSide(tokenizer, text_model), phase, SEED + number, unet):
-            save_base(work / "base", unet, text_model, tokenizer, autoencoder)
+        torch.manual_seed(SEED)
+        reader = new_text_model(tokenizer)
+        if number:
+            learn_text(reader, tokenizer, TEXT["captions"], TEXT["steps"], SEED)
+        side = TextSide(tokenizer, reader)
+        for step, trained, averaged in learn_base(painted, autoencoder, side, phase, SEED + number, unet):
+            save_base(work / "base", trained, averaged, tokenizer, autoencoder)
             log.info("saved the base model after step %d of phase %d", step, number + 1)
+        unet = trained
 
 
 def build_tagger(work: Path) -> None:
@@ -55,8 +64,10 @@ def build_tagger(work: Path) -> None:
 
 
 def build_measure(work: Path) -> None:
-    figures = {"tagger": measure_tagger(work / "tagger", scenes(2000, seed=5, artists=True)),
-               "base": measure_base(work / "base", work / "tagger", scenes(200, seed=6))}
+    figures = {
+        "tagger": measure_tagger(work / "tagger", scenes(2000, seed=5, artists=True)),
+        "base": measure_base(work / "base", work / "tagger", scenes(200, seed=6)),
+    }
     (work / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (work / "MODEL_CARD.md").write_text(model_card(figures, AUTOENCODER, BASE, TAGGER), encoding="utf-8")
 
@@ -64,7 +75,10 @@ def build_measure(work: Path) -> None:
 def install(work: Path) -> None:
     """Copy what was built into the package."""
     here = Path(__file__).parent
-    for source, target in ((work / "base", here / "base"), (work / "tagger", here.parents[1] / "taggers" / "miniature")):
+    for source, target in (
+        (work / "base", here / "base"),
+        (work / "tagger", here.parents[1] / "taggers" / "miniature"),
+    ):
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target)
     for name in ("figures.json", "MODEL_CARD.md"):

@@ -1,4 +1,5 @@
 """Painted training examples for the miniature's own models, grouped by picture size."""
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -31,8 +32,10 @@ def groups(count: int, seed: int, artists: bool = False) -> list[Group]:
     by_size: dict[tuple[int, int], list[Scene]] = defaultdict(list)
     for scene in scenes(count, seed, artists):
         by_size[scene.size].append(scene)
-    return [Group(tuple(found), np.stack([np.asarray(paint(scene)) for scene in found]))
-            for _, found in sorted(by_size.items())]
+    return [
+        Group(tuple(found), np.stack([np.asarray(paint(scene)) for scene in found]))
+        for _, found in sorted(by_size.items())
+    ]
 
 
 def batches(sizes: list[int], batch: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:

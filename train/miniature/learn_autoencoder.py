@@ -1,4 +1,5 @@
 """Teach the miniature's AutoencoderKL to keep what the painter paints: 4 latent channels, one latent pixel for 4×4."""
+
 from __future__ import annotations
 
 import logging
@@ -16,9 +17,17 @@ log = logging.getLogger(__name__)
 
 def new_autoencoder() -> AutoencoderKL:
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(24, 48, 64), layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        norm_num_groups=8, sample_size=64, mid_block_add_attention=False)
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        block_out_channels=(24, 48, 64),
+        layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        norm_num_groups=8,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -1,4 +1,5 @@
 """Teach the miniature base model: the SD 1.x architecture (CLIP text model, UNet, epsilon) from scratch."""
+
 from __future__ import annotations
 
 import json
@@ -26,8 +27,16 @@ log = logging.getLogger(__name__)
 WIDTH = 128
 TEXT_RATE = 0.2
 """Learning rate of the text model, which can read already, as a share of the UNet's."""
-SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-            "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1, "prediction_type": "epsilon"}
+SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "prediction_type": "epsilon",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +55,22 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     words = sorted({word for name, _ in vocabulary() for word in re.findall("[a-z]+", name)})
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(vocab_size=4000, end_of_word_suffix="</w>", show_progress=False,
-                                  initial_alphabet=byte_letters(), min_frequency=1)
+    trainer = trainers.BpeTrainer(
+        vocab_size=4000,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+        initial_alphabet=byte_letters(),
+        min_frequency=1,
+    )
     learner.train_from_iterator([" ".join(words)] * 2, trainer)
     merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
     letters = byte_letters()
-    names = letters + [letter + "</w>" for letter in letters] + ["".join(pair) for pair in merges]
-    names = list(dict.fromkeys(names)) + ["<|startoftext|>", "<|endoftext|>"]
+    names = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    names = [*dict.fromkeys(names), "<|startoftext|>", "<|endoftext|>"]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({name: index for index, name in enumerate(names)}, ensure_ascii=False),
-                                       encoding="utf-8")
+    (folder / "vocab.json").write_text(
+        json.dumps({name: index for index, name in enumerate(names)}, ensure_ascii=False), encoding="utf-8"
+    )
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     CLIPTokenizer.from_pretrained(folder, model_max_length=77).save_pretrained(folder)
@@ -64,29 +79,55 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def new_text_model(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     size = len(tokenizer)
-    return CLIPTextModel(CLIPTextConfig(
-        vocab_size=size, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=3, num_attention_heads=4,
-        projection_dim=WIDTH, max_position_embeddings=77, hidden_act="quick_gelu", bos_token_id=size - 2,
-        eos_token_id=size - 1, pad_token_id=size - 1))
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=size,
+            hidden_size=WIDTH,
+            intermediate_size=4 * WIDTH,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            projection_dim=WIDTH,
+            max_position_embeddings=77,
+            hidden_act="quick_gelu",
+            bos_token_id=size - 2,
+            eos_token_id=size - 1,
+            pad_token_id=size - 1,
+        )
+    )
 
 
 def new_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=16, in_channels=4, out_channels=4, block_out_channels=(64, 128), layers_per_block=1,
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 128),
+        layers_per_block=1,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=16)
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
 
 
 class FloatAttention:
     """Attention in float32 under bfloat16 autocast: the fused CPU kernel has a slow bfloat16 backward pass."""
 
-    def __call__(self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
-                 attention_mask: Tensor | None = None, temb: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
         """(B, N, C) states attend to themselves or to (B, L, C) text states."""
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        parts = [layer(states).unflatten(-1, (attn.heads, -1)).transpose(1, 2).float()
-                 for layer, states in ((attn.to_q, hidden_states), (attn.to_k, source), (attn.to_v, source))]
+        parts = [
+            layer(states).unflatten(-1, (attn.heads, -1)).transpose(1, 2).float()
+            for layer, states in ((attn.to_q, hidden_states), (attn.to_k, source), (attn.to_v, source))
+        ]
         with torch.autocast("cpu", enabled=False):
             mixed = functional.scaled_dot_product_attention(*parts)
         return attn.to_out[0](mixed.transpose(1, 2).flatten(2))
@@ -135,20 +176,30 @@ PHASES = (Phase(7500, 3000, 1e-3, even_weight), Phase(4000, 4000, 1e-3, composin
 """First the pictures, then the prompts; the second phase goes on from the first one's averaged weights."""
 
 
-def learn_base(painted: list[Group], autoencoder: AutoencoderKL, text: TextSide, phase: Phase, seed: int,
-               unet: UNet2DConditionModel | None = None, batch: int = 32) -> Iterator[tuple[int, UNet2DConditionModel, CLIPTextModel]]:
+def learn_base(
+    painted: list[Group],
+    autoencoder: AutoencoderKL,
+    text: TextSide,
+    phase: Phase,
+    seed: int,
+    unet: UNet2DConditionModel | None = None,
+    batch: int = 32,
+) -> Iterator[tuple[int, UNet2DConditionModel, CLIPTextModel]]:
     """Train UNet (new or given) and text model together; every thousand steps and at the end yields (step, UNet, text
     model), their moving averages."""
     torch.manual_seed(seed)
     rng = np.random.default_rng([5, seed])
     latents = [encode(autoencoder, group.pixels) for group in painted]
-    networks = torch.nn.ModuleList([unet or new_unet(), text.model]).train().requires_grad_(True)
+    unet = unet or new_unet()
+    networks = torch.nn.ModuleList([unet, text.model]).train().requires_grad_(True)
     averaged = deepcopy(networks).requires_grad_(False)
-    networks[0].set_attn_processor(FloatAttention())
-    groups = [{"params": networks[0].parameters()}, {"params": text.model.parameters()}]
+    unet.set_attn_processor(FloatAttention())
+    groups = [{"params": unet.parameters()}, {"params": text.model.parameters()}]
     optimizer = torch.optim.AdamW(groups, lr=phase.rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     rates = [phase.rate, phase.rate * TEXT_RATE]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=phase.steps, pct_start=0.04, final_div_factor=50)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rates, total_steps=phase.steps, pct_start=0.04, final_div_factor=50
+    )
     noise_levels = DDIMScheduler(**SCHEDULE).alphas_cumprod
     draw = batches([len(group.scenes) for group in painted], batch, rng)
     running = 0.0
@@ -163,7 +214,7 @@ def learn_base(painted: list[Group], autoencoder: AutoencoderKL, text: TextSide,
         noisy = level.sqrt()[:, None, None, None] * clean + (1 - level).sqrt()[:, None, None, None] * noise
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = text.model(ids).last_hidden_state
-            predicted = networks[0](noisy, timesteps, states).sample.float()
+            predicted = unet(noisy, timesteps, states).sample.float()
         errors = functional.mse_loss(predicted, noise, reduction="none").mean((1, 2, 3))
         loss = (errors * phase.weight(level / (1 - level))).mean()
         optimizer.zero_grad()
@@ -184,16 +235,25 @@ def _follow(averaged: torch.nn.Module, networks: torch.nn.Module, decay: float) 
     torch._foreach_lerp_(list(averaged.parameters()), list(networks.parameters()), 1 - decay)
 
 
-def save_base(folder: Path, unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: CLIPTokenizer,
-              autoencoder: AutoencoderKL) -> None:
+def save_base(
+    folder: Path, unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: CLIPTokenizer, autoencoder: AutoencoderKL
+) -> None:
     """Save everything in diffusers format, half precision, so that StableDiffusionPipeline opens the folder."""
     for name, model in (("unet", unet), ("text_encoder", text), ("vae", autoencoder)):
         deepcopy(model).half().save_pretrained(folder / name)
     tokenizer.save_pretrained(folder / "tokenizer")
     DDIMScheduler(**SCHEDULE).save_pretrained(folder / "scheduler")
-    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.37.0", "feature_extractor": [None, None],
-             "image_encoder": [None, None], "requires_safety_checker": False, "safety_checker": [None, None],
-             "scheduler": ["diffusers", "DDIMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
-             "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
-             "vae": ["diffusers", "AutoencoderKL"]}
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": "0.37.0",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 Contract: one input (N, S, S, 3) float32, BGR, 0–255, N free; one output (N, tags) of probabilities.
 """
+
 from __future__ import annotations
 
 import csv
@@ -107,9 +108,16 @@ def learn_tagger(scenes: list[Scene], epochs: int, seed: int, batch: int = 64) -
 def export_tagger(model: TaggerNetwork, folder: Path, counts: Tensor) -> None:
     """Write model.onnx and selected_tags.csv; `counts` says how often each tag occurred in training."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(model, (torch.zeros(2, SIDE, SIDE, 3),), folder / "model.onnx", input_names=["input"],
-                      output_names=["output"], dynamic_axes={"input": {0: "N"}, "output": {0: "N"}},
-                      opset_version=17, dynamo=False)
+    torch.onnx.export(
+        model,
+        (torch.zeros(2, SIDE, SIDE, 3),),
+        folder / "model.onnx",
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_axes={"input": {0: "N"}, "output": {0: "N"}},
+        opset_version=17,
+        dynamo=False,
+    )
     with (folder / "selected_tags.csv").open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(["tag_id", "name", "category", "count"])

@@ -4,6 +4,7 @@ tag that was (`green` + `hair`, not `green` + `eyes`), and at the end of the tex
 A large CLIP learns this from pairs of pictures and texts; here the painter's own captions are enough, and the UNet,
 which follows, finds every tag in one place instead of having to teach the text model to bind words.
 """
+
 from __future__ import annotations
 
 import logging
@@ -47,7 +48,9 @@ def marked(tokenizer: CLIPTokenizer, texts: list[str], length: int = 77) -> tupl
     return ids, ends
 
 
-def learn_text(model: CLIPTextModel, tokenizer: CLIPTokenizer, pictures: int, steps: int, seed: int, batch: int = 64) -> None:
+def learn_text(
+    model: CLIPTextModel, tokenizer: CLIPTokenizer, pictures: int, steps: int, seed: int, batch: int = 64
+) -> None:
     """Train `model` in place on captions of random scenes."""
     torch.manual_seed(seed)
     rng = np.random.default_rng([9, seed])

@@ -1,4 +1,5 @@
 """How good the miniature's models are, in figures that its model card publishes."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -32,14 +33,27 @@ def found_share(scores: Mapping[str, float], wanted: Sequence[str], threshold: f
 
 def measure_tagger(folder: Path, unseen: Sequence[Scene]) -> dict[str, Any]:
     """Micro-F1 at the threshold, and precision, recall and count of every tag, over unseen pictures."""
-    found = scores_of(load_tagger(str(folder)), [paint(scene, 3.0 if index % 4 == 0 else 1.0) for index, scene in enumerate(unseen)])
+    found = scores_of(
+        load_tagger(str(folder)), [paint(scene, 3.0 if index % 4 == 0 else 1.0) for index, scene in enumerate(unseen)]
+    )
     names = [name for name, category in vocabulary() if name not in RATINGS]
     said = np.array([[scores.get(name, 0.0) >= THRESHOLD for name in names] for scores in found])
     true = np.array([[name in tags for name in names] for tags in (set(true_tags(scene)) for scene in unseen)])
     right = (said & true).sum(0)
-    rows = {name: {"precision": _ratio(right[index], said[:, index].sum()), "recall": _ratio(right[index], true[:, index].sum()),
-                   "count": int(true[:, index].sum())} for index, name in enumerate(names)}
-    return {"pictures": len(unseen), "threshold": THRESHOLD, "micro_f1": round(2 * float(right.sum()) / float(said.sum() + true.sum()), 4), "tags": rows}
+    rows = {
+        name: {
+            "precision": _ratio(right[index], said[:, index].sum()),
+            "recall": _ratio(right[index], true[:, index].sum()),
+            "count": int(true[:, index].sum()),
+        }
+        for index, name in enumerate(names)
+    }
+    return {
+        "pictures": len(unseen),
+        "threshold": THRESHOLD,
+        "micro_f1": round(2 * float(right.sum()) / float(said.sum() + true.sum()), 4),
+        "tags": rows,
+    }
 
 
 def measure_base(base_folder: Path, tagger_folder: Path, unseen: Sequence[Scene]) -> dict[str, Any]:
@@ -53,20 +67,33 @@ def measure_base(base_folder: Path, tagger_folder: Path, unseen: Sequence[Scene]
         for tag in tags:
             hits.setdefault(tag, []).append(scores.get(tag, 0.0) >= THRESHOLD)
     every = [hit for tag in hits.values() for hit in tag]
-    return {"prompts": len(unseen), "steps": STEPS, "guidance": GUIDANCE, "found": round(sum(every) / len(every), 4),
-            "tags": {tag: {"found": _ratio(sum(rows), len(rows)), "count": len(rows)} for tag, rows in sorted(hits.items())}}
+    return {
+        "prompts": len(unseen),
+        "steps": STEPS,
+        "guidance": GUIDANCE,
+        "found": round(sum(every) / len(every), 4),
+        "tags": {
+            tag: {"found": _ratio(sum(rows), len(rows)), "count": len(rows)} for tag, rows in sorted(hits.items())
+        },
+    }
 
 
 def _ratio(part: Any, whole: Any) -> float | None:
     return round(float(part) / float(whole), 4) if whole else None
 
 
-def model_card(figures: Mapping[str, Any], autoencoder: Mapping[str, int], base: Mapping[str, int], tagger: Mapping[str, int]) -> str:
+def model_card(
+    figures: Mapping[str, Any], autoencoder: Mapping[str, int], base: Mapping[str, int], tagger: Mapping[str, int]
+) -> str:
     """The card in Markdown."""
     seen, drawn = figures["tagger"], figures["base"]
-    tags = [f"| {name} | {_shown(row['precision'])} | {_shown(row['recall'])} | {row['count']} |" for name, row in seen["tags"].items()]
+    tags = [
+        f"| {name} | {_shown(row['precision'])} | {_shown(row['recall'])} | {row['count']} |"
+        for name, row in seen["tags"].items()
+    ]
     prompted = [f"| {name} | {_shown(row['found'])} | {row['count']} |" for name, row in drawn["tags"].items()]
-    return f"""# The miniature: a tiny Stable Diffusion world
+    return (
+        f"""# The miniature: a tiny Stable Diffusion world
 
 Everything here was painted and trained by the code beside this card, from a seed; nothing was downloaded.
 Rebuild it with `python -m train.miniature.build WORK --install` (about two hours on two CPU cores).
@@ -93,13 +120,18 @@ who live only in the painted source trees. All painted pictures are rated genera
 
 | tag | precision | recall | pictures |
 |---|---|---|---|
-""" + "\n".join(tags) + """
+"""
+        + "\n".join(tags)
+        + """
 
 ### Base model: how often a prompted tag is found
 
 | tag | found | prompts |
 |---|---|---|
-""" + "\n".join(prompted) + "\n"
+"""
+        + "\n".join(prompted)
+        + "\n"
+    )
 
 
 def _shown(value: float | None) -> str:

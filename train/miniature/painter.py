@@ -3,6 +3,7 @@
 A picture is drawn several times too large and reduced, so edges are smooth at 64 pixels already. Everything is
 placed in units of the head's radius, so a figure keeps its proportions at any size.
 """
+
 from __future__ import annotations
 
 import math
@@ -17,14 +18,30 @@ Colour = tuple[int, int, int]
 SKIN = (255, 224, 200)
 INK = (40, 28, 36)
 HAIR: dict[str, Colour] = {
-    "black": (44, 40, 54), "brown": (126, 78, 46), "blonde": (250, 216, 106), "red": (200, 44, 36),
-    "blue": (62, 108, 214), "green": (66, 164, 84), "pink": (250, 150, 190), "white": (232, 234, 242)}
+    "black": (44, 40, 54),
+    "brown": (126, 78, 46),
+    "blonde": (250, 216, 106),
+    "red": (200, 44, 36),
+    "blue": (62, 108, 214),
+    "green": (66, 164, 84),
+    "pink": (250, 150, 190),
+    "white": (232, 234, 242),
+}
 EYES: dict[str, Colour] = {
-    "blue": (24, 84, 240), "green": (10, 160, 50), "red": (226, 10, 20), "yellow": (250, 190, 0),
-    "purple": (150, 30, 210)}
+    "blue": (24, 84, 240),
+    "green": (10, 160, 50),
+    "red": (226, 10, 20),
+    "yellow": (250, 190, 0),
+    "purple": (150, 30, 210),
+}
 CLOTH: dict[str, Colour] = {
-    "red": (214, 40, 48), "blue": (40, 84, 200), "green": (38, 142, 66), "yellow": (248, 212, 60),
-    "black": (38, 38, 46), "white": (246, 246, 250)}
+    "red": (214, 40, 48),
+    "blue": (40, 84, 200),
+    "green": (38, 142, 66),
+    "yellow": (248, 212, 60),
+    "black": (38, 38, 46),
+    "white": (246, 246, 250),
+}
 LEATHER: dict[str, Colour] = {"red": (204, 36, 40), "brown": (122, 74, 40), "black": (34, 32, 38)}
 SUPERSAMPLING = 4
 GRAIN_SIDE = 64
@@ -78,9 +95,11 @@ def _places(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> li
     width, height = size
     short = min(width, height)
     centre, level, radius = {
-        "portrait": (0.5, 0.52, 0.29 * short), "upper body": (0.5, 0.38, 0.235 * short),
+        "portrait": (0.5, 0.52, 0.29 * short),
+        "upper body": (0.5, 0.38, 0.235 * short),
         "full body": (0.5, 0.29, 0.215 * width if height > 1.5 * width else 0.185 * width),
-        "wide shot": (0.5, 0.46, 0.225 * short)}[scene.framing]
+        "wide shot": (0.5, 0.46, 0.225 * short),
+    }[scene.framing]
     xs = [centre] if len(scene.girls) == 1 else [0.27, 0.73]
     if scene.framing == "wide shot" and len(scene.girls) == 1:
         xs = [float(rng.choice([0.32, 0.5, 0.68]))]
@@ -125,21 +144,45 @@ class _Figure:
             self.pen.line([*corners, corners[0]], fill=INK, width=self.line, joint="curve")
 
     def _stroke(self, points: list[tuple[float, float]], fill: Colour, width: float) -> None:
-        self.pen.line([self._at(x, y) for x, y in points], fill=fill,
-                      width=max(1, round(width * self.place.radius)), joint="curve")
+        self.pen.line(
+            [self._at(x, y) for x, y in points],
+            fill=fill,
+            width=max(1, round(width * self.place.radius)),
+            joint="curve",
+        )
 
     def _hair_behind(self) -> None:
         style, turn = self.girl.style, self.place.turn
         if style == "long hair":
-            self._polygon([(-1.12, -0.2), (1.12, -0.2), (1.42, 2.25), (0.55, 2.5), (-0.55, 2.5), (-1.42, 2.25)],
-                          self.hair)
+            self._polygon(
+                [(-1.12, -0.2), (1.12, -0.2), (1.42, 2.25), (0.55, 2.5), (-0.55, 2.5), (-1.42, 2.25)], self.hair
+            )
         elif style == "twintails":
             for side in (-1, 1):
-                self._polygon([(side * 0.75, -0.75), (side * 1.35, -0.95), (side * 1.85, 0.3), (side * 1.7, 1.7),
-                               (side * 1.3, 1.15), (side * 1.05, 0.1)], self.hair)
+                self._polygon(
+                    [
+                        (side * 0.75, -0.75),
+                        (side * 1.35, -0.95),
+                        (side * 1.85, 0.3),
+                        (side * 1.7, 1.7),
+                        (side * 1.3, 1.15),
+                        (side * 1.05, 0.1),
+                    ],
+                    self.hair,
+                )
         elif style == "ponytail":
-            self._polygon([(turn * 0.3, -0.95), (turn * 1.15, -1.35), (turn * 1.85, -0.6), (turn * 2.0, 0.9),
-                           (turn * 1.6, 1.8), (turn * 1.35, 0.6), (turn * 1.0, -0.3)], self.hair)
+            self._polygon(
+                [
+                    (turn * 0.3, -0.95),
+                    (turn * 1.15, -1.35),
+                    (turn * 1.85, -0.6),
+                    (turn * 2.0, 0.9),
+                    (turn * 1.6, 1.8),
+                    (turn * 1.35, 0.6),
+                    (turn * 1.0, -0.3),
+                ],
+                self.hair,
+            )
         elif style == "double bun":
             for side in (-1, 1):
                 self._ellipse(side * 1.0, -0.8, 0.5, 0.5, self.shade)
@@ -151,8 +194,9 @@ class _Figure:
         for x in (-0.62, 0.0, 0.62):
             self._polygon([(x - 0.34, -0.5), (x + 0.34, -0.5), (x, -0.12)], self.hair, line=False)
         for side in (-1, 1):
-            self._polygon([(side * 0.78, -0.55), (side * 1.1, -0.45), (side * 1.06, 0.55), (side * 0.86, 0.3)],
-                          self.hair)
+            self._polygon(
+                [(side * 0.78, -0.55), (side * 1.1, -0.45), (side * 1.06, 0.55), (side * 0.86, 0.3)], self.hair
+            )
         self._stroke([(-0.5, -0.86), (-0.1, -0.98), (0.3, -0.92)], _mix(self.hair, (255, 255, 255), 0.4), 0.08)
 
     def _face(self) -> None:
@@ -183,8 +227,10 @@ class _Figure:
             self._ellipse(0.12 * self.place.turn, -0.92, 1.08, 0.42, (20, 140, 150))
             self._ellipse(0.12 * self.place.turn, -1.34, 0.13, 0.13, (20, 140, 150), line=False)
         elif wear == "crown":
-            self._polygon([(-0.66, -0.8), (-0.74, -1.5), (-0.34, -1.12), (0, -1.62), (0.34, -1.12), (0.74, -1.5),
-                           (0.66, -0.8)], (246, 190, 30))
+            self._polygon(
+                [(-0.66, -0.8), (-0.74, -1.5), (-0.34, -1.12), (0, -1.62), (0.34, -1.12), (0.74, -1.5), (0.66, -0.8)],
+                (246, 190, 30),
+            )
             self._ellipse(0, -1.0, 0.13, 0.13, (220, 30, 60), line=False)
         elif wear == "hair bow":
             for side in (-1, 1):
@@ -193,8 +239,9 @@ class _Figure:
         elif wear == "cat ears":
             for side in (-1, 1):
                 self._polygon([(side * 0.3, -0.95), (side * 0.98, -0.5), (side * 0.92, -1.6)], self.hair)
-                self._polygon([(side * 0.5, -0.97), (side * 0.86, -0.72), (side * 0.83, -1.3)], (255, 170, 190),
-                              line=False)
+                self._polygon(
+                    [(side * 0.5, -0.97), (side * 0.86, -0.72), (side * 0.83, -1.3)], (255, 170, 190), line=False
+                )
 
     def _body(self) -> None:
         depth = (self.place.bottom - self.place.y) / self.place.radius
@@ -211,19 +258,38 @@ class _Figure:
         sleeve = SKIN if self.girl.garment == "dress" else self.cloth
         reach = 1.5 if self.girl.garment == "kimono" else 1.2
         for side in (-1, 1):
-            self._polygon([(side * 0.5, 1.08), (side * 0.78, 1.2), (side * reach, waist - 0.5),
-                           (side * (reach - 0.4), waist - 0.35), (side * 0.6, 1.7)], sleeve)
+            self._polygon(
+                [
+                    (side * 0.5, 1.08),
+                    (side * 0.78, 1.2),
+                    (side * reach, waist - 0.5),
+                    (side * (reach - 0.4), waist - 0.35),
+                    (side * 0.6, 1.7),
+                ],
+                sleeve,
+            )
             if self.girl.garment == "shirt":
-                self._polygon([(side * 0.86, 1.62), (side * 1.03, 1.75), (side * reach, waist - 0.5),
-                               (side * (reach - 0.4), waist - 0.35), (side * 0.7, 1.8)], SKIN, line=False)
+                self._polygon(
+                    [
+                        (side * 0.86, 1.62),
+                        (side * 1.03, 1.75),
+                        (side * reach, waist - 0.5),
+                        (side * (reach - 0.4), waist - 0.35),
+                        (side * 0.7, 1.8),
+                    ],
+                    SKIN,
+                    line=False,
+                )
 
     def _legs(self, depth: float) -> None:
         feet = min(depth - 0.12, 4.3)
         for side in (-1, 1):
             self._polygon([(side * 0.12, 2.4), (side * 0.55, 2.4), (side * 0.5, feet), (side * 0.16, feet)], SKIN)
             top = feet - (0.85 if self.girl.footwear == "boots" else 0.3)
-            self._polygon([(side * 0.06, top), (side * 0.6, top), (side * 0.72, feet), (side * 0.06, feet)],
-                          LEATHER[self.girl.footwear_colour])
+            self._polygon(
+                [(side * 0.06, top), (side * 0.6, top), (side * 0.72, feet), (side * 0.06, feet)],
+                LEATHER[self.girl.footwear_colour],
+            )
         if self.girl.garment in ("shirt", "hoodie", "serafuku"):
             skirt = (90, 90, 104) if self.girl.garment != "serafuku" else self.cloth
             self._polygon([(-0.7, 2.4), (0.7, 2.4), (0.95, 3.15), (-0.95, 3.15)], skirt)
@@ -235,14 +301,17 @@ class _Figure:
             self._polygon([(-0.3, 1.02), (0.3, 1.02), (0, 1.4)], SKIN, line=False)
             self._stroke([(-0.74, 1.95), (0.74, 1.95)], accent, 0.16)
         elif garment == "hoodie":
-            self._stroke([(-0.62, 1.12), (-0.4, 1.42), (0, 1.52), (0.4, 1.42), (0.62, 1.12)],
-                         _mix(self.cloth, INK, 0.45), 0.26)
+            self._stroke(
+                [(-0.62, 1.12), (-0.4, 1.42), (0, 1.52), (0.4, 1.42), (0.62, 1.12)], _mix(self.cloth, INK, 0.45), 0.26
+            )
             for side in (-1, 1):
                 self._stroke([(side * 0.18, 1.5), (side * 0.2, 2.05)], accent, 0.1)
         elif garment == "serafuku":
             collar = (40, 60, 130) if self.girl.colour != "blue" else (250, 250, 250)
-            self._polygon([(-0.66, 1.04), (-0.2, 1.04), (0, 1.5), (0.2, 1.04), (0.66, 1.04), (0.7, 1.4), (0, 1.85),
-                           (-0.7, 1.4)], collar)
+            self._polygon(
+                [(-0.66, 1.04), (-0.2, 1.04), (0, 1.5), (0.2, 1.04), (0.66, 1.04), (0.7, 1.4), (0, 1.85), (-0.7, 1.4)],
+                collar,
+            )
             for side in (-1, 1):
                 self._polygon([(0, 1.72), (side * 0.38, 1.55), (side * 0.32, 2.1)], (236, 90, 40), line=False)
         elif garment == "kimono":
@@ -259,9 +328,13 @@ def _background(canvas: Image.Image, kind: str, rng: np.random.Generator) -> Non
     width, height = canvas.size
     pen = ImageDraw.Draw(canvas)
     tops: dict[str, tuple[Colour, Colour]] = {
-        "simple background": ((236, 236, 240), (236, 236, 240)), "day": ((120, 190, 250), (206, 236, 255)),
-        "night": ((14, 16, 54), (50, 44, 110)), "forest": ((46, 104, 60), (96, 150, 84)),
-        "beach": ((140, 214, 246), (220, 244, 250)), "indoors": ((214, 186, 150), (198, 164, 124))}
+        "simple background": ((236, 236, 240), (236, 236, 240)),
+        "day": ((120, 190, 250), (206, 236, 255)),
+        "night": ((14, 16, 54), (50, 44, 110)),
+        "forest": ((46, 104, 60), (96, 150, 84)),
+        "beach": ((140, 214, 246), (220, 244, 250)),
+        "indoors": ((214, 186, 150), (198, 164, 124)),
+    }
     upper, lower = tops[kind]
     ramp = np.linspace(0, 1, height)[:, None, None]
     rows = np.asarray(upper) * (1 - ramp) + np.asarray(lower) * ramp
@@ -287,8 +360,12 @@ def _background(canvas: Image.Image, kind: str, rng: np.random.Generator) -> Non
         pen.rectangle((0, height * 0.74, width, height), fill=(244, 224, 160))
     elif kind == "indoors":
         x = rng.choice([0.04, 0.68]) * width
-        pen.rectangle((x, height * 0.08, x + 0.28 * width, height * 0.42), fill=(180, 220, 250), outline=(110, 76, 46),
-                      width=max(2, width // 48))
+        pen.rectangle(
+            (x, height * 0.08, x + 0.28 * width, height * 0.42),
+            fill=(180, 220, 250),
+            outline=(110, 76, 46),
+            width=max(2, width // 48),
+        )
         pen.rectangle((0, height * 0.84, width, height), fill=(140, 94, 56))
 
 

@@ -3,6 +3,7 @@
 The words are booru tags; every visible trait has one, and what a tag implies is tagged as well
 (`red dress` brings `dress`, `beret` brings `hat`), as real taggers do.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -29,8 +30,15 @@ ARTISTS = ("alder", "birch", "cedar")
 FOOTWEAR = ("boots", "shoes")
 FOOTWEAR_COLOURS = ("red", "brown", "black")
 
-IMPLIES = {"witch hat": ("hat",), "beret": ("hat",), "cat ears": ("animal ears",),
-           "day": ("outdoors",), "night": ("outdoors",), "forest": ("outdoors",), "beach": ("outdoors",)}
+IMPLIES = {
+    "witch hat": ("hat",),
+    "beret": ("hat",),
+    "cat ears": ("animal ears",),
+    "day": ("outdoors",),
+    "night": ("outdoors",),
+    "forest": ("outdoors",),
+    "beach": ("outdoors",),
+}
 RATINGS = ("general", "sensitive", "questionable", "explicit")
 
 
@@ -94,11 +102,15 @@ def random_girl(rng: np.random.Generator) -> Girl:
     """Draw any person except one who would look just like a named character."""
     while True:
         girl = Girl(
-            hair=str(rng.choice(HAIR_COLOURS)), style=str(rng.choice(HAIR_STYLES)), eyes=str(rng.choice(EYE_COLOURS)),
-            garment=str(rng.choice(GARMENTS)), colour=str(rng.choice(GARMENT_COLOURS)),
+            hair=str(rng.choice(HAIR_COLOURS)),
+            style=str(rng.choice(HAIR_STYLES)),
+            eyes=str(rng.choice(EYE_COLOURS)),
+            garment=str(rng.choice(GARMENTS)),
+            colour=str(rng.choice(GARMENT_COLOURS)),
             headwear=str(rng.choice(HEADWEAR)) if rng.random() < 0.5 else None,
             expression=str(rng.choice(EXPRESSIONS)),
-            footwear=str(rng.choice(FOOTWEAR)), footwear_colour=str(rng.choice(FOOTWEAR_COLOURS)),
+            footwear=str(rng.choice(FOOTWEAR)),
+            footwear_colour=str(rng.choice(FOOTWEAR_COLOURS)),
         )
         named = (*KNOWN_CHARACTERS.values(), *CHARACTERS.values())
         if not any(traits_match(girl, other) for other in named):
@@ -118,8 +130,12 @@ def random_scene(rng: np.random.Generator, artists: bool = False, known: float =
         girls.append(girl)
     sizes = FRAMINGS[framing]
     return Scene(
-        girls=tuple(girls), background=str(rng.choice(BACKGROUNDS)), framing=framing, medium=str(rng.choice(MEDIA)),
-        size=sizes[int(rng.integers(len(sizes)))], seed=int(rng.integers(2**31)),
+        girls=tuple(girls),
+        background=str(rng.choice(BACKGROUNDS)),
+        framing=framing,
+        medium=str(rng.choice(MEDIA)),
+        size=sizes[int(rng.integers(len(sizes)))],
+        seed=int(rng.integers(2**31)),
         artist=str(rng.choice(ARTISTS)) if artists and rng.random() < 0.25 else None,
     )
 

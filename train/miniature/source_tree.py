@@ -2,6 +2,7 @@
 
 The returned rows tell the truth about every file, so what prep finds can be held against what was planted.
 """
+
 from __future__ import annotations
 
 import io
@@ -94,13 +95,28 @@ FOLDERS = (
     Folder("artists/cedar", 5, "fan art", artist="cedar"),
 )
 SCREENSHOT_NAMES = (
-    "[{who}] shot ({n}).png", "{who}_S01E{e:02}_{n:04}.png", "vlcsnap-2023-03-{d:02}-00h{e:02}m{n:02}s912.PNG",
-    "Screen Shot 2023-04-{d:02} at 21.{n:02}.05.jpg", "{who} {n:03}.JPG", "{who} ep{e} #{n}.webp")
+    "[{who}] shot ({n}).png",
+    "{who}_S01E{e:02}_{n:04}.png",
+    "vlcsnap-2023-03-{d:02}-00h{e:02}m{n:02}s912.PNG",
+    "Screen Shot 2023-04-{d:02} at 21.{n:02}.05.jpg",
+    "{who} {n:03}.JPG",
+    "{who} ep{e} #{n}.webp",
+)
 FAN_ART_NAMES = (
-    "{id}_p0.jpg", "illust_{id}_20230{e}{d:02}.jpg", "__{who}_original_drawn_by_somebody__{id:08x}.png",
-    "[artist {e}] {who} & friends ({n}).jpeg", "{who} ✨ {n}.webp", "{who} fanart {n} FINAL.PNG")
+    "{id}_p0.jpg",
+    "illust_{id}_20230{e}{d:02}.jpg",
+    "__{who}_original_drawn_by_somebody__{id:08x}.png",
+    "[artist {e}] {who} & friends ({n}).jpeg",
+    "{who} ✨ {n}.webp",
+    "{who} fanart {n} FINAL.PNG",
+)
 ODD_NAMES = (
-    "🌸 {who} 🌸.png", "ルミナス {n}.png", "[bold] {who} 100%.JPG", "Noël à {who}, «{n}».png", "{who}.final.v{n}.png")
+    "🌸 {who} 🌸.png",
+    "ルミナス {n}.png",
+    "[bold] {who} 100%.JPG",
+    "Noël à {who}, «{n}».png",
+    "{who}.final.v{n}.png",
+)
 
 
 def paint_source_tree(folder: Path, seed: int) -> tuple[Painted, ...]:
@@ -160,15 +176,26 @@ class _Tree:
         girls = [self._girl(CHARACTERS[place.cast[who]], usual) for who in rng.permutation(len(place.cast))]
         framing = "wide shot" if len(girls) > 1 else str(rng.choice(list(FRAMINGS), p=(0.3, 0.3, 0.25, 0.15)))
         sizes = FRAMINGS[framing]
-        return Scene(tuple(girls), str(rng.choice(BACKGROUNDS)), framing, place.medium,
-                     sizes[int(rng.integers(len(sizes)))], int(rng.integers(2**31)))
+        return Scene(
+            tuple(girls),
+            str(rng.choice(BACKGROUNDS)),
+            framing,
+            place.medium,
+            sizes[int(rng.integers(len(sizes)))],
+            int(rng.integers(2**31)),
+        )
 
     def _girl(self, girl: Girl, usual: bool) -> Girl:
         rng, outfit = self.rng, girl.outfit()
         girl = replace(girl, expression=str(rng.choice(EXPRESSIONS)))
         while not usual and girl.outfit() == outfit:
-            girl = replace(girl, garment=str(rng.choice(GARMENTS)), colour=str(rng.choice(GARMENT_COLOURS)),
-                           footwear=str(rng.choice(FOOTWEAR)), footwear_colour=str(rng.choice(FOOTWEAR_COLOURS)))
+            girl = replace(
+                girl,
+                garment=str(rng.choice(GARMENTS)),
+                colour=str(rng.choice(GARMENT_COLOURS)),
+                footwear=str(rng.choice(FOOTWEAR)),
+                footwear_colour=str(rng.choice(FOOTWEAR_COLOURS)),
+            )
         return girl
 
     def picture(self, scene: Scene) -> Image.Image:
@@ -178,8 +205,13 @@ class _Tree:
         """Fill in a scheme until the name is new, even where capitals and extensions do not count."""
         who = place.artist or " and ".join(place.cast)
         while True:
-            name = scheme.format(who=who, n=int(self.rng.integers(1, 60)), e=int(self.rng.integers(1, 10)),
-                                 d=int(self.rng.integers(1, 29)), id=int(self.rng.integers(10**7, 10**8)))
+            name = scheme.format(
+                who=who,
+                n=int(self.rng.integers(1, 60)),
+                e=int(self.rng.integers(1, 10)),
+                d=int(self.rng.integers(1, 29)),
+                id=int(self.rng.integers(10**7, 10**8)),
+            )
             stem = f"{place.path}/{Path(name).stem}".casefold()
             if stem not in self.stems:
                 self.stems.add(stem)
@@ -205,16 +237,18 @@ class _Tree:
     def plant_duplicates(self) -> None:
         """Exact ones are copies under another name, at times in another folder; near ones were saved again."""
         for source, index, target in (
-                ("characters/screenshots/Lumi", 5, "characters/screenshots/Lumi/Copy of best shot{suffix}"),
-                ("characters/screenshots/Lumi+Oriel", 2, "characters/screenshots/Oriel/with Lumi (1){suffix}"),
-                ("artists/alder", 4, "artists/alder/unsorted 7{suffix}")):
+            ("characters/screenshots/Lumi", 5, "characters/screenshots/Lumi/Copy of best shot{suffix}"),
+            ("characters/screenshots/Lumi+Oriel", 2, "characters/screenshots/Oriel/with Lumi (1){suffix}"),
+            ("artists/alder", 4, "artists/alder/unsorted 7{suffix}"),
+        ):
             row = self.good(source, index)
             data = (self.root / row.path).read_bytes()
             self.put(target.format(suffix=Path(row.path).suffix), data, row.scene, EXACT_DUPLICATE, row.path)
         for source, index, target, factor in (
-                ("characters/screenshots/Lumi", 0, "characters/screenshots/Lumi/reupload_x2.jpg", 1.0),
-                ("characters/screenshots/Oriel", 7, "characters/screenshots/Oriel/[preview] Oriel.png", 0.9),
-                ("characters/fanart/Pernille", 1, "characters/fanart/Pernille/Pernille (sample).jpg", 0.8)):
+            ("characters/screenshots/Lumi", 0, "characters/screenshots/Lumi/reupload_x2.jpg", 1.0),
+            ("characters/screenshots/Oriel", 7, "characters/screenshots/Oriel/[preview] Oriel.png", 0.9),
+            ("characters/fanart/Pernille", 1, "characters/fanart/Pernille/Pernille (sample).jpg", 0.8),
+        ):
             row = self.good(source, index)
             with Image.open(self.root / row.path) as opened:
                 picture = opened.convert("RGB")
@@ -267,9 +301,10 @@ class _Tree:
 
     def plant_files_that_show_nothing(self) -> None:
         for path, data in (
-                ("characters/fanart/read me first.txt", "Do not repost! ♥\n".encode()),
-                ("characters/fanart/Lumi/94410283_p1.jpg", b"<!DOCTYPE html><title>404 Not Found</title>\n"),
-                ("characters/screenshots/Oriel/Oriel 000.png", b"")):
+            ("characters/fanart/read me first.txt", "Do not repost! ♥\n".encode()),
+            ("characters/fanart/Lumi/94410283_p1.jpg", b"<!DOCTYPE html><title>404 Not Found</title>\n"),
+            ("characters/screenshots/Oriel/Oriel 000.png", b""),
+        ):
             self.put(path, data, None, NO_PICTURE)
 
     def plant_captions(self) -> None:
