@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from pipeline.errors import PrepError
 from train.folder import find_folder, folder_digest
@@ -57,6 +58,7 @@ def pick_device(asked: str) -> torch.device:
 
 def load_base(name: str, revision: str | None = None, device: str = "auto") -> BaseModel:
     """Load a base model in float32, frozen, from safetensors only."""
+    disable_progress_bar()
     folder, place = find_folder(name, revision), pick_device(device)
     if not (folder / "model_index.json").is_file():
         raise PrepError(

@@ -20,7 +20,7 @@ from train.captions import shown_caption
 from train.dataset import Example
 from train.draws import key_seed, normal, rng
 from train.latents import LatentCache, Picture
-from train.objective import batch_loss, noised, sample_losses, target
+from train.objective import batch_loss, noised, sample_losses, target, timestep_weights
 from train.recipe import Recipe
 from train.sampler import epoch_batches, epoch_length
 from train.state import load_state, save_state
@@ -101,7 +101,6 @@ class Trainer:
             for _ in range(start):
                 scheduler.step()
         self._trim_log(start)
-        average: float | None = None
         for batch in planned_batches(self.recipe, examples, start):
             with self.accelerator.accumulate(denoiser):
                 loss = self._loss(denoiser, batch)
@@ -113,11 +112,10 @@ class Trainer:
                 optimizer.zero_grad()
             scheduler.step()
             done, value = batch.step + 1, loss.item()
-            average = value if average is None else 0.95 * average + 0.05 * value
             self._log(done, batch.epoch, value, scheduler.get_last_lr()[0])
             if done % self.recipe.state_every == 0:
                 save_state(self.state_file, self.adapter, self.optimizer, done, self.digest)
-            progress(f"training (loss {average:.4f})", done, total)
+            progress("training", done, total)
         save_state(self.state_file, self.adapter, self.optimizer, total, self.digest)
         return start
 
@@ -153,7 +151,8 @@ class Trainer:
             )
             predicted = denoiser(noised(clean, noise, level), times.to(device), states)
         wanted = target(clean, noise, level, self.base.prediction)
-        losses = sample_losses(predicted, wanted, level, recipe.min_snr_gamma, self.base.prediction)
+        weights = timestep_weights(level, recipe.weighting, recipe.min_snr_gamma, self.base.prediction)
+        losses = sample_losses(predicted, wanted, weights)
         return batch_loss(losses, len(twins), recipe.prior_loss_weight, recipe.batch_size)
 
     def _captions(self, batch: Batch, keyed: list[tuple[str, int, int, int, str]], twins: list[int]) -> list[str]:

@@ -39,10 +39,29 @@ def min_snr_weight(snr: Tensor, gamma: float, prediction: str = "epsilon") -> Te
     return capped / snr if prediction == "epsilon" else capped / (snr + 1)
 
 
-def sample_losses(predicted: Tensor, wanted: Tensor, level: Tensor, gamma: float | None, prediction: str) -> Tensor:
-    """(B,) mean squared error of each sample, weighted by its timestep when `gamma` is given."""
-    errors = (predicted.float() - wanted.float()).pow(2).mean((1, 2, 3))
-    return errors if gamma is None else errors * min_snr_weight(level / (1 - level), gamma, prediction)
+def debiased_weight(snr: Tensor, prediction: str = "epsilon") -> Tensor:
+    """Weigh losses so that noisy timesteps, where a picture is composed, count most (Yu et al. 2023, arXiv:2310.08442).
+
+    Args:
+        snr: (B,) alpha_bar / (1 - alpha_bar), above 0.
+    Returns:
+        (B,) 1 / sqrt(min(snr, 1000)) for epsilon, 1 / (snr + 1) for a v-prediction, as kohya's trainer has it.
+    """
+    snr = snr.clamp(max=1000)
+    return snr.rsqrt() if prediction == "epsilon" else 1 / (snr + 1)
+
+
+def sample_losses(predicted: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """(B,) mean squared error of each sample times its weight."""
+    return (predicted.float() - wanted.float()).pow(2).mean((1, 2, 3)) * weights
+
+
+def timestep_weights(level: Tensor, weighting: str, gamma: float, prediction: str) -> Tensor:
+    """(B,) weights of samples at alpha-bar `level`, by the recipe's `weighting`."""
+    snr = level / (1 - level)
+    if weighting == "min-snr":
+        return min_snr_weight(snr, gamma, prediction)
+    return debiased_weight(snr, prediction) if weighting == "debiased" else torch.ones_like(snr)
 
 
 def batch_loss(losses: Tensor, twins: int, prior_loss_weight: float, batch_size: int) -> Tensor:

@@ -48,8 +48,11 @@ class Recipe:
     """Batches whose gradients are added up before each update."""
     prior_loss_weight: float = 1.0
     """Weight of a regularization twin's loss beside its picture's; 0 leaves the twins out."""
-    min_snr_gamma: float | None = 5.0
-    """Cap on the signal-to-noise weight (Min-SNR, 5 in the paper); none weighs all timesteps alike."""
+    weighting: Literal["min-snr", "debiased", "none"] = "min-snr"
+    """How timesteps are weighed: min-snr holds nearly clean ones back, debiased lets noisy ones, where a picture is
+    composed, count most (good for characters in few steps), none weighs all alike."""
+    min_snr_gamma: float = 5.0
+    """Cap on the signal-to-noise ratio for min-snr; 5 in the paper."""
     shuffle_tags: bool = True
     """Shuffle a caption's tags each time it is shown, but for the first ones."""
     keep_tags: int | None = None
@@ -85,7 +88,7 @@ class Recipe:
             ("accumulate", self.accumulate >= 1, "at least 1"),
             ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"),
             ("keep_tags", self.keep_tags is None or self.keep_tags >= 0, "0 or more"),
-            ("min_snr_gamma", self.min_snr_gamma is None or self.min_snr_gamma > 0, "above 0"),
+            ("min_snr_gamma", self.min_snr_gamma > 0, "above 0"),
             ("caption_dropout", 0 <= self.caption_dropout <= 1, "from 0 to 1"),
             ("clip_skip", self.clip_skip >= 1, "at least 1"),
             ("max_grad_norm", self.max_grad_norm >= 0, "0 or more"),

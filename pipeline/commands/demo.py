@@ -18,6 +18,7 @@ from pipeline import console
 from pipeline.commands import run
 from pipeline.files import write_text
 from pipeline.manifest import Manifest
+from pipeline.settings import absolute
 from pipeline.trial import Question, Shown, averages, shown
 
 OTHER_OUTFITS = {"Lumi": "green hoodie", "Oriel": "black kimono", "Pernille": "yellow dress", "Quill": "white serafuku"}
@@ -114,29 +115,23 @@ class Faults:
 
 def hold_against_truth(manifest: Manifest, pictures: Path, truth: Sequence[Any]) -> Faults:
     """Compare what was left out, and why, with what the painter says is wrong with each file."""
-    from train.miniature.source_tree import ANIMATED, SIDECAR
+    from train.miniature.source_tree import ANIMATED, HARMLESS, SIDECAR
 
     placed = {Path(source): row.value for source, row in manifest.decisions("placed").items()}
     keep = {path: bool(row.value) for path, row in manifest.decisions("keep").items()}
+    kept = {row.path: keep.get(placed.get(absolute(pictures / row.path)) or "", False) for row in truth}
     kinds: dict[str, tuple[int, int]] = {}
-    lost = []
+    stood_for = set()
     for row in truth:
-        path = placed.get((pictures / row.path).resolve())
-        kept = path is not None and keep.get(path, False)
-        if row.mess == SIDECAR:
+        if row.mess in ("", SIDECAR, ANIMATED, *HARMLESS):
             continue
-        if row.sound or row.mess == ANIMATED:
-            lost += [] if kept else [row.path]
-        else:
-            planted, found = kinds.get(row.mess, (0, 0))
-            copied = any(
-                twin.path == row.original and not keep.get(placed.get((pictures / twin.path).resolve()) or "", True)
-                for twin in truth
-            )
-            kinds[row.mess] = (planted + 1, found + (not kept or copied))
-            if copied and kept:
-                lost = [path for path in lost if path != row.original]
-    return Faults(kinds, sum(row.sound for row in truth), tuple(lost))
+        planted, found = kinds.get(row.mess, (0, 0))
+        one_of_two = bool(row.original) and kept[row.path] != kept[row.original]
+        if one_of_two and kept[row.path]:
+            stood_for.add(row.original)
+        kinds[row.mess] = (planted + 1, found + (one_of_two if row.original else not kept[row.path]))
+    good = [row.path for row in truth if row.sound]
+    return Faults(kinds, len(good), tuple(path for path in good if not kept[path] and path not in stood_for))
 
 
 def write_page(manifest: Manifest, rows: Sequence[Shown]) -> Path:

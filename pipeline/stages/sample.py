@@ -78,7 +78,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         NAME,
         (),
         counts={"prompts": len(prompts), "pictures": 2 * len(prompts) * options.count},
-        notes=tuple(f"prompt: {prompt}" for prompt in prompts),
+        table=tuple({"prompt": prompt, "pictures": 2 * options.count} for prompt in prompts),
     )
 
 

@@ -35,10 +35,13 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     showings = sum(multipliers[image.path].value["exact"] for image in kept)
     paired = sum(image.path in twins for image in kept) if options.prior_loss_weight else 0
     counts = {"pictures": len(kept), "showings an epoch": round(showings), "regularization twins": paired}
-    notes = [f"{options.algorithm} of rank {options.rank} on {options.base}, batches of {options.batch_size}"]
+    table = (
+        {"adapter": options.algorithm, "rank": options.rank, "base": options.base, "batch size": options.batch_size},
+    )
+    notes = []
     if 0 < paired < len(kept):
         notes.append(f"{len(kept) - paired} pictures have no twin; make them with: prep regularize {manifest.root}")
-    return Plan(NAME, (), counts=counts, notes=tuple(notes))
+    return Plan(NAME, (), counts=counts, notes=tuple(notes), table=table)
 
 
 def missing(manifest: Manifest, options: Options) -> str:

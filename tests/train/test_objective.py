@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from train.objective import batch_loss, min_snr_weight, noised, sample_losses, target
+from train.objective import batch_loss, debiased_weight, min_snr_weight, noised, sample_losses, target, timestep_weights
 
 
 def test_min_snr_weight_by_hand():
@@ -21,11 +21,23 @@ def test_the_velocity_target_by_hand_and_the_epsilon_target_is_the_noise():
     assert target(clean, noise, level, "epsilon") is noise
 
 
+def test_debiased_weight_by_hand():
+    snr = torch.tensor([0.01, 1.0, 4.0, 1e6])
+    assert debiased_weight(snr).tolist() == pytest.approx([10.0, 1.0, 0.5, 1 / 1000**0.5])
+    assert debiased_weight(torch.tensor([3.0]), "v_prediction").tolist() == pytest.approx([0.25])
+
+
+def test_the_recipe_chooses_the_weights():
+    level = torch.tensor([10 / 11, 0.5])
+    assert timestep_weights(level, "none", 5.0, "epsilon").tolist() == [1.0, 1.0]
+    assert timestep_weights(level, "min-snr", 5.0, "epsilon").tolist() == pytest.approx([0.5, 1.0], rel=1e-5)
+    assert timestep_weights(level, "debiased", 5.0, "epsilon").tolist() == pytest.approx([0.1**0.5, 1.0], rel=1e-5)
+
+
 def test_losses_are_means_of_each_sample_times_its_weight():
     predicted, wanted = torch.zeros(2, 1, 1, 2), torch.tensor([[[[1.0, 3.0]]], [[[2.0, 2.0]]]])
-    level = torch.tensor([10 / 11, 0.5])
-    assert sample_losses(predicted, wanted, level, None, "epsilon").tolist() == pytest.approx([5.0, 4.0])
-    assert sample_losses(predicted, wanted, level, 5.0, "epsilon").tolist() == pytest.approx([2.5, 4.0], rel=1e-5)
+    assert sample_losses(predicted, wanted, torch.tensor([1.0, 1.0])).tolist() == pytest.approx([5.0, 4.0])
+    assert sample_losses(predicted, wanted, torch.tensor([0.5, 1.0])).tolist() == pytest.approx([2.5, 4.0])
 
 
 def test_a_picture_in_a_short_batch_counts_as_much_as_in_a_full_one():

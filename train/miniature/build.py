@@ -41,21 +41,21 @@ def build_autoencoder(work: Path) -> None:
 
 
 def build_base(work: Path) -> None:
-    """Two phases: pictures first, under a text model that is thrown away; then, with one that can read, the prompts."""
     painted = groups(BASE["pictures"], seed=2)
     autoencoder = AutoencoderKL.from_pretrained(work / "autoencoder")
     tokenizer = new_tokenizer(work / "base" / "tokenizer")
-    unet = None
+    unet, reader = None, None
     for number, phase in enumerate(PHASES):
-        torch.manual_seed(SEED)
-        reader = new_text_model(tokenizer)
-        if number:
+        if reader is None or phase.reader != "kept":
+            torch.manual_seed(SEED)
+            reader = new_text_model(tokenizer)
+        if phase.reader == "taught":
             learn_text(reader, tokenizer, TEXT["captions"], TEXT["steps"], SEED)
         side = TextSide(tokenizer, reader)
         for step, trained, averaged in learn_base(painted, autoencoder, side, phase, SEED + number, unet):
             save_base(work / "base", trained, averaged, tokenizer, autoencoder)
             log.info("saved the base model after step %d of phase %d", step, number + 1)
-        unet = trained
+        unet, reader = trained, averaged
 
 
 def build_tagger(work: Path) -> None:

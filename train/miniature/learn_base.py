@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -153,12 +154,16 @@ def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of training: a one-cycle learning rate over `steps`, left after `stop` of them, with its loss weights."""
+    """A stretch of training: a one-cycle learning rate over `steps`, left after `stop` of them, with its loss weights.
+
+    Its text model is `new`, new and `taught` to read, or `kept` from the phase before.
+    """
 
     steps: int
     stop: int
     rate: float
     weight: Callable[[Tensor], Tensor]
+    reader: Literal["new", "taught", "kept"]
 
 
 def even_weight(snr: Tensor) -> Tensor:
@@ -172,8 +177,13 @@ def composing_weight(snr: Tensor) -> Tensor:
     return even_weight(snr) * (1 + 1 / snr).clamp(max=30)
 
 
-PHASES = (Phase(7500, 3000, 1e-3, even_weight), Phase(4000, 4000, 1e-3, composing_weight))
-"""First the pictures, then the prompts; the second phase goes on from the first one's averaged weights."""
+PHASES = (
+    Phase(7500, 3000, 1e-3, even_weight, "new"),
+    Phase(4000, 1000, 1e-3, composing_weight, "taught"),
+    Phase(1500, 1500, 8e-4, composing_weight, "kept"),
+)
+"""First the pictures, under a text model that is thrown away; then the prompts, under one that can read; then both,
+with the rate going down. Each phase goes on from the last one's averaged weights."""
 
 
 def learn_base(
