@@ -1,6 +1,6 @@
 """Rebuild the miniature world from a seed: paint, train, measure, save.
 
-    python -m train.miniature.build WORK            everything, about two hours on two cores
+    python -m train.miniature.build WORK            everything, about an hour and a half on two cores
     python -m train.miniature.build WORK --only tagger
 
 Parts are built in order (autoencoder, base, tagger, measure) and kept in WORK; --install copies them into the package
@@ -23,14 +23,14 @@ from train.miniature.examples import groups, scenes
 from train.miniature.learn_autoencoder import learn_autoencoder
 from train.miniature.learn_base import PHASES, TextSide, learn_base, new_text_model, new_tokenizer, save_base
 from train.miniature.learn_tagger import export_tagger, learn_tagger, truth
-from train.miniature.learn_text import learn_text
+from train.miniature.learn_text import learn_spelling, learn_text
 from train.miniature.measure import measure_base, measure_tagger, model_card
 
 log = logging.getLogger(__name__)
 PARTS = ("autoencoder", "base", "tagger", "measure")
 AUTOENCODER = {"pictures": 6000, "steps": 1400}
 BASE = {"pictures": 24000, "steps": sum(phase.stop for phase in PHASES)}
-TEXT = {"captions": 8000, "steps": 900}
+TEXT = {"captions": 8000, "steps": 900, "spelling": 500}
 TAGGER = {"pictures": 16000, "epochs": 10}
 SEED = 0
 
@@ -56,6 +56,8 @@ def build_base(work: Path) -> None:
             save_base(work / "base", trained, averaged, tokenizer, autoencoder)
             log.info("saved the base model after step %d of phase %d", step, number + 1)
         unet, reader = trained, averaged
+    learn_spelling(reader.requires_grad_(True), tokenizer, TEXT["captions"], TEXT["spelling"], SEED)
+    save_base(work / "base", unet, reader, tokenizer, autoencoder)
 
 
 def build_tagger(work: Path) -> None:
@@ -69,7 +71,7 @@ def build_measure(work: Path) -> None:
         "base": measure_base(work / "base", work / "tagger", scenes(200, seed=6)),
     }
     (work / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    (work / "MODEL_CARD.md").write_text(model_card(figures, AUTOENCODER, BASE, TAGGER), encoding="utf-8")
+    (work / "MODEL_CARD.md").write_text(model_card(figures, AUTOENCODER, BASE, TEXT, TAGGER), encoding="utf-8")
 
 
 def install(work: Path) -> None:

@@ -46,9 +46,9 @@ def batches(sizes: list[int], batch: int, rng: np.random.Generator) -> Iterator[
         yield group, rng.integers(0, sizes[group], batch)
 
 
-def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """Write a caption as booru sets have them: count first, the rest shuffled, some tags missing, at times an
-    unknown word or nothing at all, so that the model neither needs every tag nor trips over a new one."""
+def caption(scene: Scene, rng: np.random.Generator, unknown: float = 0.15) -> str:
+    """Write a caption as booru sets have them: count first, the rest shuffled, some tags missing, with the probability
+    `unknown` an unknown word, at times nothing at all, so that the model neither needs every tag nor trips over a new one."""
     if rng.random() < 0.1:
         return ""
     tags = list(true_tags(scene))
@@ -58,7 +58,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     keep = rng.uniform(0.5, 1.0)
     head, rest = tags[:1], [tag for tag in tags[1:] if rng.random() < keep]
     rng.shuffle(rest)
-    if rng.random() < 0.15:
+    if rng.random() < unknown:
         word = "".join(rng.choice(list(LETTERS), int(rng.integers(3, 9))))
         rest.insert(int(rng.integers(0, 2)), word)
     return ", ".join(head + rest)

@@ -83,7 +83,11 @@ def _ratio(part: Any, whole: Any) -> float | None:
 
 
 def model_card(
-    figures: Mapping[str, Any], autoencoder: Mapping[str, int], base: Mapping[str, int], tagger: Mapping[str, int]
+    figures: Mapping[str, Any],
+    autoencoder: Mapping[str, int],
+    base: Mapping[str, int],
+    text: Mapping[str, int],
+    tagger: Mapping[str, int],
 ) -> str:
     """The card in Markdown."""
     seen, drawn = figures["tagger"], figures["base"]
@@ -96,14 +100,19 @@ def model_card(
         f"""# The miniature: a tiny Stable Diffusion world
 
 Everything here was painted and trained by the code beside this card, from a seed; nothing was downloaded.
-Rebuild it with `python -m train.miniature.build WORK --install` (about two hours on two CPU cores).
+Rebuild it with `python -m train.miniature.build WORK --install` (about an hour and a half on two CPU cores; another
+processor rounds otherwise, so a rebuilt model is as good but not equal to the bit). The weights here were trained part
+by part with that code.
 
 - **Painter** (`scenes.py`, `painter.py`): booru-like characters at 64×64 pixels and larger, with every picture's true tags.
 - **Base model** (`base/`): SD 1.x architecture in diffusers format, half precision. AutoencoderKL with 4 latent channels,
   one latent pixel for 4×4; UNet of (64, 128) channels with cross-attention on both levels; CLIP text model of 3 layers,
   width 128, on a BPE vocabulary learned from the tags. Sides are multiples of 8, areas near 64².
-  Autoencoder: {autoencoder["steps"]} steps of 24 of {autoencoder["pictures"]} pictures. UNet and text model together:
-  {base["steps"]} steps of 32 of {base["pictures"]} pictures, epsilon loss with Min-SNR weights, moving average kept.
+  Autoencoder: {autoencoder["steps"]} steps of 24 of {autoencoder["pictures"]} pictures. UNet: {base["steps"]} steps of 32 of
+  {base["pictures"]} pictures in three phases (first the pictures, with Min-SNR weights; then the prompts, with noisy
+  timesteps counting more; then both with a falling rate), moving averages kept. The text model learns to name tags from
+  captions alone ({text["steps"]} steps), then with the UNet, and last to tell unknown words apart by their letters
+  ({text["spelling"]} steps), so that a new trigger word is a place of its own.
 - **Tagger** (`taggers/miniature/`): a small convolutional network, ONNX with the WD contract (NHWC, BGR, 0–255, sigmoid
   inside), {tagger["epochs"]} epochs over {tagger["pictures"]} pictures.
 
