@@ -15,8 +15,8 @@ def finished(tmp_path_factory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("demo")
     file = demo.write_settings(folder / "set", demo.ask())
     text = file.read_text(encoding="utf-8")
-    assert "steps = 300" in text and "count = 8" in text
-    text = text.replace("steps = 300", "steps = 2").replace("count = 8", "count = 1\nsteps = 3")
+    assert "steps = 420" in text and "count = 8" in text
+    text = text.replace("steps = 420", "steps = 2").replace("count = 8", "count = 1\nsteps = 3")
     file.write_text(text.replace("[regularize]", "[regularize]\nsteps = 2"), encoding="utf-8")
     result = CliRunner().invoke(prep, ["demo", str(folder), "--json"], standalone_mode=False)
     assert result.exception is None, result.output

@@ -38,7 +38,8 @@ class Options:
     revision: str | None = None
     """Revision of the hub repository to pin; the newest when empty."""
     trigger: Literal["keep", "remove"] = "keep"
-    """keep uses the very same caption, remove leaves out the trigger words (so that they never mean the old look)."""
+    """keep uses the very same caption; remove leaves out the trigger words, which are learned much faster then, as no
+    twin shows them with the old look."""
     seeds: Literal["same", "own"] = "same"
     """same starts every twin from `seed`, own gives each picture a seed of its own (seed + its place in the set)."""
     seed: int = 420
