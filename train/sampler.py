@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+
+from numpy.random import Generator
 
 from train.draws import rng
 
@@ -49,23 +51,28 @@ def epoch_batches(entries: Sequence[Entry], batch_size: int, seed: int, epoch: i
         if count:
             waiting[entry.bucket][entry.key] = count
     draw = rng("order", seed, epoch)
-    batches = [batch for bucket in sorted(waiting) for batch in _bucket_batches(waiting[bucket], batch_size, draw)]
+    batches = [batch for bucket in sorted(waiting) for batch in bucket_batches(waiting[bucket], batch_size, draw)]
     return tuple(batches[index] for index in draw.permutation(len(batches)))
 
 
-def _bucket_batches(left: dict[str, int], batch_size: int, draw) -> list[tuple[str, ...]]:
-    """Cut one bucket into batches, most-waiting pictures first (chance breaks ties), so repeats spread out."""
-    left, batches = dict(left), []
+def bucket_batches(waiting: Mapping[str, int], batch_size: int, draw: Generator) -> list[tuple[str, ...]]:
+    """Cut one bucket's showings into batches in the order they are filled.
+
+    A batch takes each waiting picture once, those with most showings left first (chance breaks ties), and only when
+    none is left to take, the ones with most showings left again.
+    """
+    left, batches = dict(waiting), []
     while left:
         batch: list[str] = []
+        names = sorted(left)
+        chance = dict(zip(names, draw.random(len(names)), strict=True))
         while left and len(batch) < batch_size:
-            names = sorted(left)
-            chance = draw.random(len(names))
-            order = sorted(range(len(names)), key=lambda index: (-left[names[index]], chance[index]))
-            for index in order[: batch_size - len(batch)]:
-                batch.append(names[index])
-                left[names[index]] -= 1
-            left = {name: count for name, count in left.items() if count}
+            new = [name for name in left if name not in batch] or list(left)
+            name = max(new, key=lambda name: (left[name], chance[name]))
+            batch.append(name)
+            left[name] -= 1
+            if not left[name]:
+                del left[name]
         batches.append(tuple(batch))
     return batches
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +44,8 @@ def command(folder: Path, seed: int, as_json: bool) -> None:
     questions = ask()
     settings = write_settings(folder / "set", questions)
     assert run.command.callback is not None
-    run.command.callback(file_or_set=settings, until=None, dry_run=False, as_json=False)
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        run.command.callback(file_or_set=settings, until=None, dry_run=False, as_json=False)
     with Manifest.open(folder / "set") as manifest:
         rows = measure(manifest, questions)
         faults = hold_against_truth(manifest, folder / "pictures", truth)
