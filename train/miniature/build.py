@@ -56,6 +56,7 @@ def build_base(work: Path) -> None:
             save_base(work / "base", trained, averaged, tokenizer, autoencoder)
             log.info("saved the base model after step %d of phase %d", step, number + 1)
         unet, reader = trained, averaged
+    assert unet is not None and reader is not None
     learn_spelling(reader.requires_grad_(True), tokenizer, TEXT["captions"], TEXT["spelling"], SEED)
     save_base(work / "base", unet, reader, tokenizer, autoencoder)
 
