@@ -14,8 +14,6 @@ from train.base import BaseModel
 from train.draws import seeded_noise
 from train.text import text_states
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

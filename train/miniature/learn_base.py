@@ -23,6 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from train.miniature.examples import Group, batches, caption
 from train.miniature.learn_autoencoder import to_tensor
 from train.miniature.scenes import vocabulary
+from train.objective import min_snr_weight, noised
 
 log = logging.getLogger(__name__)
 WIDTH = 128
@@ -168,7 +169,7 @@ class Phase:
 
 def even_weight(snr: Tensor) -> Tensor:
     """min(snr, 5) / snr for an epsilon loss (Hang et al. 2023, arXiv:2303.09556); (B,) in and out."""
-    return snr.clamp(max=5) / snr
+    return min_snr_weight(snr, 5.0)
 
 
 def composing_weight(snr: Tensor) -> Tensor:
@@ -221,10 +222,9 @@ def learn_base(
         timesteps = torch.randint(0, 1000, (batch,))
         level = noise_levels[timesteps]
         noise = torch.randn_like(clean)
-        noisy = level.sqrt()[:, None, None, None] * clean + (1 - level).sqrt()[:, None, None, None] * noise
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = text.model(ids).last_hidden_state
-            predicted = unet(noisy, timesteps, states).sample.float()
+            predicted = unet(noised(clean, noise, level), timesteps, states).sample.float()
         errors = functional.mse_loss(predicted, noise, reduction="none").mean((1, 2, 3))
         loss = (errors * phase.weight(level / (1 - level))).mean()
         optimizer.zero_grad()
