@@ -65,6 +65,11 @@ COMMANDS = (
     Entry("run", "pipeline.commands.run", "Prepare and train in one go, skipping what is up to date."),
     Entry("status", "pipeline.commands.status", "Show which stages are up to date, and what each of them counted."),
     Entry("log", "pipeline.commands.log", "Show what ran, and what was decided about which picture and why."),
+    Entry("diff", "pipeline.commands.diff", "Show what a run changed, captions word by word."),
+    Entry("undo", "pipeline.commands.undo", "Take back what a run did, files included."),
+    Entry(
+        "export", "pipeline.commands.export", "Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset."
+    ),
     Entry("report", "pipeline.commands.report", "Write one HTML page that shows what was found, decided and learned."),
     Entry("demo", "pipeline.commands.demo", "Run everything on a miniature world, offline, in minutes."),
 )

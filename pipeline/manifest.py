@@ -5,6 +5,8 @@ Fields of decisions and their values (JSON):
 | field      | stage      | value                                                                                 |
 |------------|------------|---------------------------------------------------------------------------------------|
 | placed     | flatten    | path in the set, or null for a source file that was left out (its key is the source)   |
+| given      | flatten    | how often the person's folders say a picture is to be shown: 24.0                      |
+| human      | edits      | the caption that a person wrote, as its file holds it                                  |
 | keep       | check      | true or false                                                                         |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1}   |
 | tags       | curate     | [[tag, action, reason], …]: every tag considered; action kept, dropped, added, renamed |
@@ -20,7 +22,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, fields, replace
+from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,16 +32,14 @@ from pipeline.errors import PrepError
 from pipeline.records import Decision, Image, Measurement, Run, Tagger
 
 FILE = "manifest.db"
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     path TEXT PRIMARY KEY, concept TEXT NOT NULL, source TEXT NOT NULL, content TEXT NOT NULL,
     bytes INTEGER NOT NULL, link TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     source TEXT PRIMARY KEY, bytes INTEGER NOT NULL, modified INTEGER NOT NULL, content TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS measurements (
-    content TEXT PRIMARY KEY, width INTEGER, height INTEGER, format TEXT, mode TEXT, frames INTEGER, rotated INTEGER,
-    transparent INTEGER, sharpness REAL, contrast REAL, phash TEXT, problem TEXT);
+CREATE TABLE IF NOT EXISTS measurements (content TEXT PRIMARY KEY, {measurements});
 CREATE TABLE IF NOT EXISTS taggers (
     id TEXT PRIMARY KEY, name TEXT, revision TEXT, preprocessing TEXT, provider TEXT, categories TEXT);
 CREATE TABLE IF NOT EXISTS scores (
@@ -139,15 +139,19 @@ class Manifest:
     def measurements(self) -> dict[str, Measurement]:
         """Content → measurement."""
         rows = self._db.execute(f"SELECT {_columns(Measurement)} FROM measurements")
-        found = (Measurement(*row) for row in rows)
-        return {
-            each.content: replace(each, rotated=bool(each.rotated), transparent=bool(each.transparent))
-            for each in found
-        }
+        flags = [place for place, item in enumerate(fields(Measurement)) if item.type == "bool"]
+        found = {}
+        for row in rows:
+            values = list(row)
+            for place in flags:
+                values[place] = bool(values[place])
+            found[values[0]] = Measurement(*values)
+        return found
 
     def put_measurements(self, found: Iterable[Measurement]) -> None:
+        places = ",".join("?" * len(fields(Measurement)))
         self._db.executemany(
-            "INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [astuple(row) for row in found]
+            f"INSERT OR REPLACE INTO measurements VALUES ({places})", (astuple(row) for row in found)
         )
 
     def taggers(self) -> dict[str, Tagger]:
@@ -319,6 +323,12 @@ def _columns(record: type) -> str:
     return ", ".join(item.name for item in fields(record))
 
 
+def _declared(record: type) -> str:
+    """The columns of a table for a record, without its key, which comes first."""
+    kinds = {"str": "TEXT", "float": "REAL", "int": "INTEGER", "bool": "INTEGER"}
+    return ", ".join(f"{item.name} {kinds[str(item.type)]}" for item in fields(record)[1:])
+
+
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -332,7 +342,7 @@ def _connect(file: Path | str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(SCHEMA)
+        connection.executescript(SCHEMA.format(measurements=_declared(Measurement)))
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
             raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", "update prep")

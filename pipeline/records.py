@@ -64,10 +64,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A file to bring into the set without touching the original: hard link where possible, else copy."""
+    """A file to bring into the set without touching the original. `how` is auto, hardlink, reflink, copy or symlink."""
 
     source: str
     path: str
+    how: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Plan:
 
     `fields` are the decision fields the stage owns: on apply, rows of these fields that the plan does not name go.
     `images` replaces the table of images (flatten only); `captions` are (path, text) pairs that a person wrote, to be
-    taken in as such; `notes` are warnings for the person; `table` holds rows worth printing, all with the same keys.
+    taken in as such, the text as its file holds it; `notes` are warnings for the person; `table` holds rows worth
+    printing, all with the same keys.
     """
 
     stage: str

@@ -1,7 +1,8 @@
 """Settings: one declaration per option gives its flag, its key in prep.toml, its default and its help.
 
 A stage declares `Options`, a frozen dataclass whose fields each have a docstring below them. A field with
-`metadata={"section": "set"}` is filled from the `[set]` section and has no flag.
+`metadata={"section": "set"}` is filled from the `[set]` section and has no flag; one with the name of another stage there
+is filled from that stage's section.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Settings:
 
     file: Path | None = None
     path: Path | None = None
-    sources: tuple[Path, ...] = ()
+    sources: tuple[str, ...] = ()
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -130,6 +131,11 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
+def absolute_source(source: str, base: Path) -> str:
+    """A source as it is remembered: a repository's address as it is, a path from the root."""
+    return source if "://" in source else str(absolute(base / Path(source).expanduser()))
+
+
 def describe(kind: Any) -> str:
     """A type in words for people."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
@@ -174,11 +180,11 @@ def load_settings(file: Path) -> Settings:
         elif section != "set":
             stages[section] = _read_section(section, table, base, problems)
     place = document.get("set", {}) if isinstance(document.get("set"), dict) else {}
-    known = {"path": Path, "sources": tuple[Path, ...]}
-    given = _read_keys("set", place, known, base, problems)
+    given = _read_keys("set", place, {"path": Path, "sources": tuple[str, ...]}, base, problems)
+    sources = tuple(absolute_source(source, base) for source in given.get("sources", ()))
     if problems:
         raise PrepError("\n".join(f"{file}: {problem}" for problem in problems), f"mend {file} and run the same again")
-    return Settings(file, given.get("path"), given.get("sources", ()), stages)
+    return Settings(file, given.get("path"), sources, stages)
 
 
 def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: list[str]) -> dict[str, Any]:
@@ -228,8 +234,12 @@ def options_for(name: str, options: type, settings: Settings, flags: Mapping[str
     """The options a stage runs with: a flag goes before prep.toml, prep.toml before the default."""
     values = {**settings.stages.get(name, {}), **flags}
     for setting in declared(options):
-        if setting.section == "set" and setting.name not in flags:
+        if setting.name in flags:
+            continue
+        if setting.section == "set":
             values[setting.name] = getattr(settings, setting.name)
+        elif setting.section != "stage" and setting.name in settings.stages.get(setting.section, {}):
+            values[setting.name] = settings.stages[setting.section][setting.name]
     return options(**values)
 
 
