@@ -172,7 +172,7 @@ def run_command(
 ) -> None:
     """Run or preview one stage on a set and print what came of it."""
     from pipeline import console
-    from pipeline.manifest import Manifest
+    from pipeline.lock import opened
     from pipeline.settings import FILE, options_for, settings_of
     from pipeline.sources import remember, with_sources
     from pipeline.stage import preview_stage, run_stage
@@ -182,8 +182,7 @@ def run_command(
     flags = {key: value for key, value in flags.items() if key != "sources"}
     options = options_for(entry.name, stage.Options, settings, flags)
     first = entry == STAGES[0]
-    opened = Manifest.preview(root) if dry_run and first else Manifest.open(root, create=first)
-    with opened as manifest:
+    with opened(root, entry.name, create=first, dry_run=dry_run) as manifest:
         if dry_run:
             with console.progress_bars() as progress:
                 plan = preview_stage(manifest, stage, options, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -102,7 +103,7 @@ def show_preview(manifest: Manifest, plan: Plan) -> None:
     print_counts({**reasons(plan.decisions), **plan.counts})
     _show_extras(plan)
     for (path, field), (before, after) in list(changed.items())[:SHOWN_CHANGES]:
-        click.echo(printable(f"{path}: {field} {_brief(before)} → {_brief(after)}"))
+        click.echo(printable(f"{path}: {field} {brief(before)} → {brief(after)}"))
     if len(changed) > SHOWN_CHANGES:
         say(f"… and {len(changed) - SHOWN_CHANGES} more; --json lists all of them")
 
@@ -116,10 +117,10 @@ def _show_extras(plan: Plan) -> None:
 
 
 def decision_line(decision: Decision) -> str:
-    return f"{decision.path}: {decision.field} {_brief(decision)}"
+    return f"{decision.path}: {decision.field} {brief(decision)}"
 
 
-def _brief(decision: Decision | None) -> str:
+def brief(decision: Decision | None) -> str:
     if decision is None:
         return "(nothing)"
     value = json.dumps(decision.value, ensure_ascii=False)
@@ -193,6 +194,7 @@ def progress_bars() -> Iterator[Progress]:
 
 
 def selected(rows: Iterable[Any], limit: int) -> tuple[list[Any], int]:
-    """The first `limit` rows (all for 0), and how many were left off."""
-    found = list(rows)
-    return (found, 0) if limit == 0 else (found[:limit], max(0, len(found) - limit))
+    """The first `limit` rows (all for 0), and how many were left off; rows left off are counted, not held."""
+    rows = iter(rows)
+    found = list(rows) if limit == 0 else list(itertools.islice(rows, limit))
+    return found, sum(1 for _ in rows)

@@ -1,11 +1,10 @@
-"""Files written whole or not at all, and pictures brought in without touching the original."""
+"""Files written whole or not at all, and told apart by what they hold."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,23 +27,6 @@ def replacing(target: Path) -> Iterator[Path]:
 def write_text(target: Path, text: str) -> None:
     with replacing(target) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def link_file(source: str | Path, target: Path) -> str:
-    """Hard link, or copy where the file system cannot; a target that is already that file stays. Returns which."""
-    source = Path(source)
-    if target.exists() and target.samefile(source):
-        return "hardlink"
-    if target.exists() and same_content(target, source):
-        return "copy"
-    with replacing(target) as temporary:
-        temporary.unlink()
-        try:
-            os.link(source, temporary)
-            return "hardlink"
-        except OSError:
-            shutil.copyfile(source, temporary)
-            return "copy"
 
 
 def file_digest(path: Path) -> str:

@@ -9,6 +9,7 @@ Fields of decisions and their values (JSON):
 | human      | edits      | the caption that a person wrote, as its file holds it                                  |
 | keep       | check      | true or false                                                                         |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1}   |
+| tagger     | tag        | id of the tagger whose scores are meant, for the set as a whole (path ".")             |
 | tags       | curate     | [[tag, action, reason], …]: every tag considered; action kept, dropped, added, renamed |
 | caption    | curate     | the caption's text                                                                    |
 | multiplier | balance    | {"exact": 1.25, "repeat": 1}                                                          |
@@ -20,9 +21,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import operator
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -45,16 +47,47 @@ CREATE TABLE IF NOT EXISTS taggers (
 CREATE TABLE IF NOT EXISTS scores (
     content TEXT, tagger TEXT, scores TEXT, PRIMARY KEY (content, tagger));
 CREATE TABLE IF NOT EXISTS captions (
-    path TEXT PRIMARY KEY, intended TEXT, written TEXT, human TEXT);
+    path TEXT PRIMARY KEY, text TEXT NOT NULL, bytes INTEGER NOT NULL, modified INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY, stage TEXT, options TEXT, digest TEXT, counts TEXT, started TEXT, finished TEXT);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, stage TEXT, options TEXT, inputs TEXT, versions TEXT, counts TEXT,
+    started TEXT, finished TEXT, files TEXT, undone INTEGER);
 CREATE TABLE IF NOT EXISTS decisions (
     path TEXT, field TEXT, value TEXT, reason TEXT, evidence TEXT, run INTEGER, PRIMARY KEY (path, field));
 CREATE TABLE IF NOT EXISTS history (
-    run INTEGER, path TEXT, field TEXT, before TEXT, before_reason TEXT, after TEXT, after_reason TEXT);
+    run INTEGER, path TEXT, field TEXT, before TEXT, before_reason TEXT, before_evidence TEXT,
+    after TEXT, after_reason TEXT, after_evidence TEXT);
+CREATE TABLE IF NOT EXISTS image_history (
+    run INTEGER, path TEXT, before TEXT, after TEXT);
+CREATE TABLE IF NOT EXISTS file_history (
+    run INTEGER, path TEXT, before TEXT, after TEXT, PRIMARY KEY (run, path));
 CREATE INDEX IF NOT EXISTS decisions_by_field ON decisions (field);
 CREATE INDEX IF NOT EXISTS history_by_run ON history (run);
+CREATE INDEX IF NOT EXISTS history_by_path ON history (path, field);
+CREATE INDEX IF NOT EXISTS image_history_by_run ON image_history (run);
+CREATE TEMP TABLE planned (
+    path TEXT, field TEXT, value TEXT, reason TEXT, evidence TEXT, PRIMARY KEY (path, field)) WITHOUT ROWID;
+CREATE TEMP TABLE planned_fields (field TEXT PRIMARY KEY);
+CREATE TEMP TABLE planned_images ({images}, PRIMARY KEY (path));
+CREATE TEMP TABLE differing (
+    path TEXT, field TEXT, before TEXT, before_reason TEXT, before_evidence TEXT, after TEXT, after_reason TEXT,
+    after_evidence TEXT);
 """
+_DIFFERENT = """
+    SELECT d.path, d.field, d.value, d.reason, d.evidence, p.value, p.reason, p.evidence
+    FROM decisions d LEFT JOIN temp.planned p ON p.path=d.path AND p.field=d.field
+    WHERE d.field IN (SELECT field FROM temp.planned_fields)
+        AND (d.value IS NOT p.value OR d.reason IS NOT p.reason OR d.evidence IS NOT p.evidence)
+    UNION ALL
+    SELECT p.path, p.field, NULL, NULL, NULL, p.value, p.reason, p.evidence
+    FROM temp.planned p WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.path=p.path AND d.field=p.field)"""
+_IMAGE = "json_array(" + ", ".join("{0}." + item.name for item in fields(Image)) + ")"
+_DIFFERENT_IMAGES = f"""
+    SELECT ?, i.path, {_IMAGE.format("i")}, iif(p.path IS NULL, NULL, {_IMAGE.format("p")})
+    FROM images i LEFT JOIN temp.planned_images p ON p.path=i.path
+    WHERE p.path IS NULL OR {_IMAGE.format("i")} <> {_IMAGE.format("p")}
+    UNION ALL
+    SELECT ?, p.path, NULL, {_IMAGE.format("p")}
+    FROM temp.planned_images p WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.path=p.path)"""
 
 
 class Manifest:
@@ -62,7 +95,7 @@ class Manifest:
 
     def __init__(self, root: Path, connection: sqlite3.Connection) -> None:
         self.root = root
-        self._db = connection
+        self.db = connection
 
     @classmethod
     def open(cls, root: Path, create: bool = False) -> Self:
@@ -85,7 +118,7 @@ class Manifest:
         return cls.open(root) if (root / FILE).exists() else cls(root, _connect(":memory:"))
 
     def close(self) -> None:
-        self._db.close()
+        self.db.close()
 
     def __enter__(self) -> Self:
         return self
@@ -98,47 +131,61 @@ class Manifest:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block's writes, or none."""
-        self._db.execute("BEGIN IMMEDIATE")
+        self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self.db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        self.db.execute("COMMIT")
 
     # --- pictures and what is known of their content
 
     def images(self) -> tuple[Image, ...]:
         """Every picture of the set, kept or not, in order of path."""
-        rows = self._db.execute(f"SELECT {_columns(Image)} FROM images ORDER BY path")
+        rows = self.db.execute(f"SELECT {_columns(Image)} FROM images ORDER BY path")
         return tuple(Image(*row) for row in rows)
 
     def kept(self) -> tuple[Image, ...]:
         """The pictures that `check` kept (all of them before it ever ran), in order of path."""
-        verdicts = self.decisions("keep")
-        return tuple(image for image in self.images() if image.path not in verdicts or verdicts[image.path].value)
+        rows = self.db.execute(
+            f"SELECT {', '.join('i.' + item.name for item in fields(Image))} FROM images i LEFT JOIN decisions d "
+            "ON d.path=i.path AND d.field='keep' WHERE d.value IS NULL OR d.value='true' ORDER BY i.path"
+        )
+        return tuple(Image(*row) for row in rows)
 
-    def put_images(self, images: Iterable[Image]) -> None:
-        """Replace the table of pictures."""
-        self._db.execute("DELETE FROM images")
-        self._db.executemany("INSERT INTO images VALUES (?,?,?,?,?,?)", [astuple(image) for image in images])
+    def without(self, field: str) -> list[str]:
+        """Kept pictures that have no decision of a field, in order of path."""
+        rows = self.db.execute(
+            "SELECT i.path FROM images i LEFT JOIN decisions k ON k.path=i.path AND k.field='keep' "
+            "LEFT JOIN decisions d ON d.path=i.path AND d.field=? "
+            "WHERE (k.value IS NULL OR k.value='true') AND d.path IS NULL ORDER BY i.path",
+            (field,),
+        )
+        return [path for (path,) in rows]
+
+    def put_images(self, images: Iterable[Image], run: int = 0) -> None:
+        """Replace the table of pictures; what changes is noted under the run."""
+        self.db.execute("DELETE FROM temp.planned_images")
+        self.db.executemany("INSERT INTO temp.planned_images VALUES (?,?,?,?,?,?)", map(_values(Image), images))
+        self.db.execute(f"INSERT INTO image_history {_DIFFERENT_IMAGES}", (run, run))
+        self.db.execute("DELETE FROM images")
+        self.db.execute("INSERT INTO images SELECT * FROM temp.planned_images")
 
     def known_files(self) -> dict[str, tuple[int, int, str]]:
         """Source file → (bytes, modification time in ns, content), so that an unchanged file is hashed once."""
         return {
             source: (size, modified, content)
-            for source, size, modified, content in self._db.execute(
-                "SELECT source, bytes, modified, content FROM files"
-            )
+            for source, size, modified, content in self.db.execute("SELECT source, bytes, modified, content FROM files")
         }
 
     def put_files(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
         """Remember (source, bytes, modified, content) rows."""
-        self._db.executemany("INSERT OR REPLACE INTO files VALUES (?,?,?,?)", rows)
+        self.db.executemany("INSERT OR REPLACE INTO files VALUES (?,?,?,?)", rows)
 
     def measurements(self) -> dict[str, Measurement]:
         """Content → measurement."""
-        rows = self._db.execute(f"SELECT {_columns(Measurement)} FROM measurements")
+        rows = self.db.execute(f"SELECT {_columns(Measurement)} FROM measurements")
         flags = [place for place, item in enumerate(fields(Measurement)) if item.type == "bool"]
         found = {}
         for row in rows:
@@ -150,19 +197,17 @@ class Manifest:
 
     def put_measurements(self, found: Iterable[Measurement]) -> None:
         places = ",".join("?" * len(fields(Measurement)))
-        self._db.executemany(
-            f"INSERT OR REPLACE INTO measurements VALUES ({places})", (astuple(row) for row in found)
-        )
+        self.db.executemany(f"INSERT OR REPLACE INTO measurements VALUES ({places})", map(_values(Measurement), found))
 
     def taggers(self) -> dict[str, Tagger]:
         """Tagger id → the tagger, the one put last at the end."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT id, name, revision, preprocessing, provider, categories FROM taggers ORDER BY rowid"
         )
         return {row[0]: Tagger(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows}
 
     def put_tagger(self, tagger: Tagger) -> None:
-        self._db.execute(
+        self.db.execute(
             "INSERT OR REPLACE INTO taggers VALUES (?,?,?,?,?,?)",
             (
                 tagger.id,
@@ -176,143 +221,168 @@ class Manifest:
 
     def scores(self, tagger: str) -> dict[str, dict[str, float]]:
         """Content → {tag: probability} for one tagger id; only probabilities of 0.01 and more are stored."""
-        rows = self._db.execute("SELECT content, scores FROM scores WHERE tagger=?", (tagger,))
+        rows = self.db.execute("SELECT content, scores FROM scores WHERE tagger=?", (tagger,))
         return {content: json.loads(scores) for content, scores in rows}
 
     def scored(self, tagger: str) -> set[str]:
-        return {content for (content,) in self._db.execute("SELECT content FROM scores WHERE tagger=?", (tagger,))}
+        return {content for (content,) in self.db.execute("SELECT content FROM scores WHERE tagger=?", (tagger,))}
 
     def put_scores(self, tagger: str, found: Mapping[str, Mapping[str, float]]) -> None:
-        self._db.executemany(
+        self.db.executemany(
             "INSERT OR REPLACE INTO scores VALUES (?,?,?)",
             [(content, tagger, _dump(dict(scores))) for content, scores in found.items()],
         )
 
-    # --- decisions and runs
+    # --- decisions
 
     def decisions(self, field: str) -> dict[str, Decision]:
         """Path → the decision that holds now for one field."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT path, field, value, reason, evidence FROM decisions WHERE field=? ORDER BY path", (field,)
         )
-        return {
-            path: Decision(path, name, json.loads(value), reason, evidence)
-            for path, name, value, reason, evidence in rows
-        }
+        return {row[0]: _decision(*row) for row in rows}
 
     def decisions_of(self, path: str) -> tuple[Decision, ...]:
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT path, field, value, reason, evidence FROM decisions WHERE path=? ORDER BY field", (path,)
         )
-        return tuple(
-            Decision(name, field, json.loads(value), reason, evidence) for name, field, value, reason, evidence in rows
-        )
+        return tuple(_decision(*row) for row in rows)
+
+    def all_decisions(self) -> Iterator[tuple[int, Decision]]:
+        """Every decision that holds now with the run that made it, in order of path and field."""
+        rows = self.db.execute("SELECT run, path, field, value, reason, evidence FROM decisions ORDER BY path, field")
+        return ((run, _decision(*row)) for run, *row in rows)
 
     def changes(
         self, fields: Iterable[str], decisions: Iterable[Decision]
     ) -> dict[tuple[str, str], tuple[Decision | None, Decision | None]]:
         """(path, field) → (what holds now, what would hold) where the two differ, in order of path."""
-        before = {(decision.path, field): decision for field in fields for decision in self.decisions(field).values()}
-        after = {(decision.path, decision.field): decision for decision in decisions}
+        self._lay_out(fields, decisions)
+        rows = self.db.execute(f"{_DIFFERENT} ORDER BY 1, 2")
         return {
-            key: (before.get(key), after.get(key))
-            for key in sorted(before.keys() | after.keys())
-            if before.get(key) != after.get(key)
+            (path, field): (_decision(path, field, *old), _decision(path, field, *new))
+            for path, field, old, new in ((row[0], row[1], row[2:5], row[5:8]) for row in rows)
         }
-
-    def all_decisions(self) -> tuple[tuple[int, Decision], ...]:
-        """Every decision that holds now with the run that made it, in order of path and field."""
-        rows = self._db.execute("SELECT run, path, field, value, reason, evidence FROM decisions ORDER BY path, field")
-        return tuple(
-            (run, Decision(path, field, json.loads(value), reason, evidence))
-            for run, path, field, value, reason, evidence in rows
-        )
 
     def put_decisions(self, run: int, fields: Iterable[str], decisions: Iterable[Decision]) -> int:
         """Make these the only decisions for these fields, note every change in `history`, return how many changed."""
-        changed = self.changes(fields, decisions)
-        for key, (old, new) in changed.items():
-            self._db.execute(
-                "INSERT INTO history VALUES (?,?,?,?,?,?,?)",
-                (
-                    run,
-                    *key,
-                    _dump(old.value) if old else None,
-                    old.reason if old else None,
-                    _dump(new.value) if new else None,
-                    new.reason if new else None,
-                ),
-            )
-            if new is None:
-                self._db.execute("DELETE FROM decisions WHERE path=? AND field=?", key)
-            else:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO decisions VALUES (?,?,?,?,?,?)",
-                    (new.path, new.field, _dump(new.value), new.reason, new.evidence, run),
-                )
-        return len(changed)
+        self._lay_out(fields, decisions)
+        self.db.execute("DELETE FROM temp.differing")
+        self.db.execute(f"INSERT INTO temp.differing {_DIFFERENT}")
+        return self._settle(run)
 
-    def begin_run(self, stage: str, options: Mapping[str, Any], digest: str) -> int:
-        cursor = self._db.execute(
-            "INSERT INTO runs (stage, options, digest, counts, started, finished) VALUES (?,?,?,'{}',?,'')",
-            (stage, _dump(dict(options)), digest, _now()),
+    def put_rows(self, run: int, rows: Iterable[Decision], gone: Iterable[tuple[str, str]] = ()) -> int:
+        """Change single decisions: put these, drop those of (path, field) in `gone`; noted like any other change."""
+        planned = [(row.path, row.field, _dump(row.value), row.reason, row.evidence) for row in rows]
+        return self.put_back(run, planned + [(path, field, None, None, None) for path, field in gone])
+
+    def put_back(self, run: int, rows: Iterable[tuple[str, str, str | None, str | None, str | None]]) -> int:
+        """Change single decisions: (path, field, value as JSON or None for no decision, reason, evidence)."""
+        self.db.execute("DELETE FROM temp.differing")
+        self.db.executemany(
+            "INSERT INTO temp.differing SELECT n.path, n.field, d.value, d.reason, d.evidence, n.value, n.reason, "
+            "n.evidence FROM (SELECT ? AS path, ? AS field, ? AS value, ? AS reason, ? AS evidence) n "
+            "LEFT JOIN decisions d ON d.path=n.path AND d.field=n.field WHERE d.value IS NOT n.value OR "
+            "d.reason IS NOT n.reason OR d.evidence IS NOT n.evidence",
+            rows,
+        )
+        return self._settle(run)
+
+    def _lay_out(self, fields: Iterable[str], decisions: Iterable[Decision]) -> None:
+        """Put what is planned into a table of this connection alone, to compare it with what holds."""
+        self.db.execute("DELETE FROM temp.planned")
+        self.db.execute("DELETE FROM temp.planned_fields")
+        self.db.executemany("INSERT INTO temp.planned_fields VALUES (?)", [(field,) for field in fields])
+        self.db.executemany(
+            "INSERT INTO temp.planned VALUES (?,?,?,?,?)",
+            ((each.path, each.field, _dump(each.value), each.reason, each.evidence) for each in decisions),
+        )
+
+    def _settle(self, run: int) -> int:
+        """Carry out the rows of `differing`, and note them."""
+        self.db.execute("INSERT INTO history SELECT ?, * FROM temp.differing ORDER BY path, field", (run,))
+        self.db.execute(
+            "DELETE FROM decisions WHERE (path, field) IN (SELECT path, field FROM temp.differing WHERE after IS NULL)"
+        )
+        self.db.execute(
+            "INSERT OR REPLACE INTO decisions SELECT path, field, after, after_reason, after_evidence, ? "
+            "FROM temp.differing WHERE after IS NOT NULL",
+            (run,),
+        )
+        (changed,) = self.db.execute("SELECT count(*) FROM temp.differing").fetchone()
+        return int(changed)
+
+    # --- runs
+
+    def begin_run(
+        self,
+        stage: str,
+        options: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
+        versions: Mapping[str, str] | None = None,
+        files: Iterable[str] = (),
+    ) -> int:
+        """Open a run: it is unfinished until `finish_run`."""
+        cursor = self.db.execute(
+            "INSERT INTO runs (stage, options, inputs, versions, files, counts, started, finished) "
+            "VALUES (?,?,?,?,?,'{}',?,'')",
+            (
+                stage,
+                _dump(dict(options)),
+                _dump(dict(inputs or {})),
+                _dump(dict(versions or {})),
+                _dump(list(files)),
+                _now(),
+            ),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     def finish_run(self, run: int, counts: Mapping[str, int]) -> None:
-        self._db.execute("UPDATE runs SET counts=?, finished=? WHERE id=?", (_dump(dict(counts)), _now(), run))
+        self.db.execute("UPDATE runs SET counts=?, finished=? WHERE id=?", (_dump(dict(counts)), _now(), run))
 
     def runs(self) -> tuple[Run, ...]:
-        rows = self._db.execute("SELECT id, stage, options, digest, counts, started, finished FROM runs ORDER BY id")
-        return tuple(
-            Run(run, stage, json.loads(options), digest, json.loads(counts), started, finished)
-            for run, stage, options, digest, counts, started, finished in rows
-        )
+        """Every run, undone ones too, the oldest first."""
+        rows = self.db.execute(f"SELECT {_columns(Run)} FROM runs ORDER BY id")
+        return tuple(_run(*row) for row in rows)
 
     def last_run(self, stage: str) -> Run | None:
-        """The newest run of a stage, finished or not."""
-        return next((run for run in reversed(self.runs()) if run.stage == stage), None)
+        """The newest run of a stage that was not undone, finished or not."""
+        query = f"SELECT {_columns(Run)} FROM runs WHERE stage=? AND undone IS NULL ORDER BY id DESC LIMIT 1"
+        row = self.db.execute(query, (stage,)).fetchone()
+        return _run(*row) if row else None
 
-    # --- captions on disk
+    def changed_by(self, name: str, since: int) -> Run | None:
+        """The newest run after `since` that changed what `digest` calls by this name, undoing counted too."""
+        queries = {"images": "SELECT max(run) FROM image_history WHERE run>?", "scores": "SELECT NULL WHERE ? IS NULL"}
+        query = queries.get(name, "SELECT max(run) FROM history WHERE run>? AND field=?")
+        (number,) = self.db.execute(query, (since,) if name in queries else (since, name)).fetchone() or (None,)
+        row = self.db.execute(f"SELECT {_columns(Run)} FROM runs WHERE id=?", (number,)).fetchone()
+        return _run(*row) if row else None
 
-    def captions(self) -> dict[str, tuple[str | None, str | None, str | None]]:
-        """Path → (intended, written, human): what prep wants there, what it last put there, what a person wrote."""
-        return {
-            path: (intended, written, human)
-            for path, intended, written, human in self._db.execute(
-                "SELECT path, intended, written, human FROM captions"
-            )
-        }
+    # --- captions
 
-    def intend_caption(self, path: str, text: str) -> None:
-        self._db.execute(
-            "INSERT INTO captions VALUES (?,?,NULL,NULL) ON CONFLICT (path) DO UPDATE SET intended=excluded.intended",
-            (path, text),
-        )
+    def human(self) -> dict[str, str]:
+        """Path → the caption that a person wrote, as its file holds it; not those that cannot be read."""
+        rows = self.db.execute("SELECT path, value FROM decisions WHERE field='human' AND value<>'null' ORDER BY path")
+        return {path: json.loads(value) for path, value in rows}
 
-    def caption_written(self, path: str, text: str) -> None:
-        self._db.execute("UPDATE captions SET written=? WHERE path=?", (text, path))
-
-    def put_human_caption(self, path: str, text: str | None) -> None:
-        self._db.execute(
-            "INSERT INTO captions VALUES (?,NULL,NULL,?) ON CONFLICT (path) DO UPDATE SET human=excluded.human",
-            (path, text),
-        )
+    def written(self) -> dict[str, str]:
+        """Path → what its caption file held when prep last wrote or read it."""
+        return dict(self.db.execute("SELECT path, text FROM captions"))
 
     # --- freshness
 
     def digest(self, name: str) -> str:
-        """A hash of what a stage reads: `images`, `captions` (human ones), `scores`, or a decision field."""
+        """A hash of what a stage reads: `images`, `scores`, or a decision field."""
         queries = {
             "images": "SELECT path, concept, content FROM images ORDER BY path",
-            "captions": "SELECT path, human FROM captions WHERE human IS NOT NULL ORDER BY path",
             "scores": "SELECT content, tagger FROM scores ORDER BY content, tagger",
         }
         if name in queries:
-            rows = self._db.execute(queries[name])
+            rows = self.db.execute(queries[name])
         else:
-            rows = self._db.execute("SELECT path, value FROM decisions WHERE field=? ORDER BY path", (name,))
+            rows = self.db.execute("SELECT path, value FROM decisions WHERE field=? ORDER BY path", (name,))
         digest = hashlib.sha256()
         for row in rows:
             digest.update(repr(row).encode())
@@ -329,6 +399,21 @@ def _declared(record: type) -> str:
     return ", ".join(f"{item.name} {kinds[str(item.type)]}" for item in fields(record)[1:])
 
 
+def _values(record: type) -> Callable[[Any], tuple[Any, ...]]:
+    """A record as a row; attrgetter, as dataclasses.astuple copies what it holds."""
+    return operator.attrgetter(*(item.name for item in fields(record)))
+
+
+def _decision(path: str, field: str, value: str | None, reason: str, evidence: str) -> Decision | None:
+    return None if value is None else Decision(path, field, json.loads(value), reason, evidence)
+
+
+def _run(number: int, stage: str, *rest: Any) -> Run:
+    options, inputs, versions, counts = (json.loads(text) for text in rest[:4])
+    started, finished, files, undone = rest[4:]
+    return Run(number, stage, options, inputs, versions, counts, started, finished, tuple(json.loads(files)), undone)
+
+
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -342,7 +427,7 @@ def _connect(file: Path | str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(SCHEMA.format(measurements=_declared(Measurement)))
+        connection.executescript(SCHEMA.format(measurements=_declared(Measurement), images=_columns(Image)))
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
             raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", "update prep")

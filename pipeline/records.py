@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Json = Any
+THE_SET = "."
+"""The path of decisions that are about the set as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,12 @@ class Measurement:
     """What the pixels of one content say, measured once. Sizes are (width, height) after EXIF rotation.
 
     `problem` is why it cannot be decoded ("" when it can); then the rest holds what was still readable, or zeros.
-    `sharpness` is the variance of the Laplacian of the picture at a fixed working size; `phash` 16 hex digits.
+    `orientation` is EXIF's, 1 to 8; `transparent` whether any pixel lets the background through, `hidden` the share
+    of pixels that are clear and hold another colour than white. `sharpness` is the variance of the Laplacian of the
+    picture at a fixed working size, `contrast` the standard deviation of its grey. `phash` is the PDQ hash, 64 hex
+    digits, `hash_quality` what PDQ says of it, 0 to 100. `bits` are per channel, `profile` the name of the embedded
+    colour profile. The bars are uniform strips along the edges, in pixels. `sketch` is written and read by
+    `pipeline/copies.py`, `focus` by `pipeline/focus.py`.
     """
 
     content: str
@@ -39,12 +48,22 @@ class Measurement:
     format: str = ""
     mode: str = ""
     frames: int = 1
-    rotated: bool = False
+    orientation: int = 1
     transparent: bool = False
     sharpness: float = 0.0
     contrast: float = 0.0
     phash: str = ""
     problem: str = ""
+    hash_quality: int = 0
+    sketch: str = ""
+    hidden: float = 0.0
+    bits: int = 8
+    profile: str = ""
+    bar_left: int = 0
+    bar_top: int = 0
+    bar_right: int = 0
+    bar_bottom: int = 0
+    focus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +113,27 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One application of a stage. `finished` is "" while it runs or when it was killed."""
+    """One application of a stage. `finished` is "" while it runs or when it was killed; `undone` the run that undid it.
+
+    `inputs` names what the stage read with a hash of each; `versions` the programs that took part; `files` holds
+    patterns of the files in the set that it makes.
+    """
 
     id: int
     stage: str
     options: Mapping[str, Json]
-    digest: str
+    inputs: Mapping[str, str]
+    versions: Mapping[str, str]
     counts: Mapping[str, int]
     started: str
     finished: str
+    files: tuple[str, ...] = ()
+    undone: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """One hash of all that was read."""
+        return hashlib.sha256(json.dumps(dict(self.inputs), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,39 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 `Manifest.digest` takes), `Options` and `plan(manifest, options) -> Plan`, which is pure. Where it needs them it has
 
 - `observe(manifest, options) -> str`: a cheap look at the disk before freshness is judged; returns more to hash;
+  `OBSERVES` says in a word or two what it looks at;
 - `measure(manifest, options, progress)`: measurements the plan is made from: slow, resumable, stored by content, and
   done for a preview too;
 - `missing(manifest, options) -> str`: why it must run although nothing it reads has changed, "" when it need not;
 - `work(manifest, options, progress) -> counts`: what is made after the plan is recorded (scores, pictures, adapters):
-  slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes.
+  slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes, and
+  `files(options)` gives patterns of the files in the set that it makes or replaces, so that a run can be undone;
+- `USES`: distributions whose versions are recorded with a run.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import json
+import platform
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from pipeline.files import link_file, write_text
+from pipeline import journal
+from pipeline.captions import WRITTEN, plain, take_in, write_captions
+from pipeline.linking import link_file
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Plan
+from pipeline.records import THE_SET, Decision, Plan
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(what, done, total)."""
+OPTIONS = "options"
+OBSERVED = "observed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +50,24 @@ class Outcome:
     counts: Mapping[str, int]
 
 
-def input_digest(manifest: Manifest, stage: ModuleType, options: Any) -> str:
-    """Hash everything the stage's result depends on."""
-    parts = [stage.NAME, options_json(options), observed(manifest, stage, options)]
-    parts += [manifest.digest(name) for name in stage.READS]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def inputs(manifest: Manifest, stage: ModuleType, options: Any) -> dict[str, str]:
+    """Everything the stage's result depends on, by name, each as a hash."""
+    parts = {OPTIONS: _hash(options_json(options)), OBSERVED: _hash(observed(manifest, stage, options))}
+    return parts | {name: manifest.digest(name) for name in stage.READS}
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def options_json(options: Any) -> str:
     return json.dumps(asdict(options), sort_keys=True, default=str)
 
 
-def is_fresh(manifest: Manifest, stage: ModuleType, options: Any, digest: str) -> bool:
+def is_fresh(manifest: Manifest, stage: ModuleType, options: Any, read: Mapping[str, str]) -> bool:
     """Whether the last run ended, read what it would read now, and left all it made where it was."""
     run = manifest.last_run(stage.NAME)
-    return run is not None and bool(run.finished) and run.digest == digest and not missing(manifest, stage, options)
+    return run is not None and bool(run.finished) and run.inputs == read and not missing(manifest, stage, options)
 
 
 def missing(manifest: Manifest, stage: ModuleType, options: Any) -> str:
@@ -67,9 +79,10 @@ def observed(manifest: Manifest, stage: ModuleType, options: Any) -> str:
 
 
 def run_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Progress, force: bool = False) -> Outcome:
-    """Observe, skip if fresh, measure, plan, apply."""
-    digest = input_digest(manifest, stage, options)
-    if not force and is_fresh(manifest, stage, options, digest):
+    """Take in captions edited by hand, observe, skip if fresh, measure, plan, apply."""
+    take_in(manifest)
+    read = inputs(manifest, stage, options)
+    if not force and is_fresh(manifest, stage, options, read):
         run = manifest.last_run(stage.NAME)
         assert run is not None
         return Outcome(stage.NAME, True, None, 0, run.counts)
@@ -77,68 +90,89 @@ def run_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Pro
         stage.measure(manifest, options, progress)
     plan = stage.plan(manifest, options)
     work = functools.partial(stage.work, manifest, options, progress) if hasattr(stage, "work") else dict
-    return apply(manifest, plan, json.loads(options_json(options)), digest, progress, work)
+    patterns = tuple(stage.files(options)) if hasattr(stage, "files") else ()
+    _close_unfinished(manifest, stage.NAME)
+    with manifest.transaction():
+        run_id = manifest.begin_run(
+            stage.NAME, json.loads(options_json(options)), read, versions(getattr(stage, "USES", ())), patterns
+        )
+        journal.announce(manifest, run_id, (link.path for link in plan.links))
+    return apply(manifest, plan, run_id, progress, work, patterns)
 
 
 def preview_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Progress) -> Plan:
-    """The plan, with nothing but measurements written."""
+    """The plan, with nothing written but measurements and captions that a person edited."""
+    take_in(manifest)
     observed(manifest, stage, options)
     if hasattr(stage, "measure"):
         stage.measure(manifest, options, progress)
     return stage.plan(manifest, options)
 
 
+def versions(distributions: tuple[str, ...]) -> dict[str, str]:
+    """The versions of prep, Python and the distributions named that are installed."""
+    found = {"python": platform.python_version()}
+    for name in ("lora-prep", *distributions):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _close_unfinished(manifest: Manifest, stage: str) -> None:
+    """Note which files a run that was killed made, before another one of its stage goes on."""
+    run = manifest.last_run(stage)
+    if run is not None and not run.finished:
+        journal.close(manifest, run.id, run.files)
+
+
 def apply(
     manifest: Manifest,
     plan: Plan,
-    options: Mapping[str, Any],
-    digest: str,
+    run: int,
     progress: Progress,
     work: Callable[[], Mapping[str, int]] = dict,
+    patterns: tuple[str, ...] = (),
 ) -> Outcome:
     """Carry out a plan: files in first, then every row in one transaction, then captions out, then the work.
 
     Killed anywhere, the run stays unfinished and the next one does the same again: linking and writing are
-    idempotent, and an intended caption is recorded before it is written, so it is never taken for a person's.
+    idempotent, and a caption is decided before it is written, so it is never taken for a person's.
     """
     made = {}
     for done, link in enumerate(plan.links, 1):
-        made[link.path] = link_file(link.source, manifest.root / link.path)
-        progress("linking", done, len(plan.links))
-    for path, text in plan.captions:
-        write_text((manifest.root / path).with_suffix(".txt"), text + "\n")
+        journal.save(manifest.root, run, link.path)
+        made[link.path] = link_file(link.source, manifest.root / link.path, link.how)
+        if done % 100 == 0 or done == len(plan.links):
+            progress("linking", done, len(plan.links))
     counts = {**reasons(plan.decisions), **plan.counts}
     with manifest.transaction():
-        run = manifest.begin_run(plan.stage, options, digest)
         if plan.images is not None:
-            manifest.put_images(replace(image, link=made.get(image.path, image.link)) for image in plan.images)
-        for path, text in plan.captions:
-            manifest.put_human_caption(path, text)
+            manifest.put_images((replace(image, link=made.get(image.path, image.link)) for image in plan.images), run)
         changed = manifest.put_decisions(run, plan.fields, plan.decisions)
-        for decision in plan.decisions:
-            if decision.field == "caption":
-                manifest.intend_caption(decision.path, decision.value)
-    write_captions(manifest)
-    counts |= work()
+        changed += manifest.put_rows(run, _came_along(plan.captions))
+    write_captions(manifest, run)
+    with journal.watching(manifest, run, patterns):
+        counts |= work()
     with manifest.transaction():
         manifest.finish_run(run, counts)
     return Outcome(plan.stage, False, plan, changed, counts)
 
 
-def write_captions(manifest: Manifest) -> None:
-    """Put every intended caption that is not on disk yet beside its picture."""
-    pending = [
-        (path, intended)
-        for path, (intended, written, human) in manifest.captions().items()
-        if intended is not None and human is None and intended != written
+def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:
+    """The decisions that captions which came with their pictures are taken in by."""
+    evidence = "came with the picture"
+    return [
+        row
+        for path, text in captions
+        for row in (
+            Decision(path, "human", text, WRITTEN, evidence),
+            Decision(path, "caption", plain(text), WRITTEN, evidence),
+        )
     ]
-    for path, text in pending:
-        write_text((manifest.root / path).with_suffix(".txt"), text + "\n")
-    with manifest.transaction():
-        for path, text in pending:
-            manifest.caption_written(path, text)
 
 
 def reasons(decisions: tuple[Decision, ...]) -> dict[str, int]:
-    """How often each reason was given, most frequent first."""
-    return dict(Counter(decision.reason for decision in decisions).most_common())
+    """How often each reason was given, most frequent first; what is decided for the set as a whole is not counted."""
+    return dict(Counter(decision.reason for decision in decisions if decision.path != THE_SET).most_common())

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.decided import all_decided
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
 from pipeline.manifest import Manifest
@@ -45,13 +46,7 @@ def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
     decided = {field: manifest.decisions(field) for field in ("bucket", "caption", "multiplier", "twin", "tags")}
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept picture", f"see why with: prep log {manifest.root}")
-    for field, stage in (("bucket", "bucket"), ("caption", "curate"), ("multiplier", "balance")):
-        missing = [image.path for image in kept if image.path not in decided[field]]
-        if missing:
-            raise PrepError(
-                f"{len(missing)} kept pictures have no {field}, the first is {missing[0]}",
-                f"run: prep {stage} {manifest.root}",
-            )
+    all_decided(manifest)
     found = []
     for image in kept:
         bucket = decided["bucket"][image.path].value

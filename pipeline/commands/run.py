@@ -11,11 +11,12 @@ import click
 
 from pipeline import catalogue, console
 from pipeline.errors import PrepError
+from pipeline.lock import opened
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
 from pipeline.settings import FILE, Settings, load_settings, options_for
 from pipeline.sources import remember, same_settings
-from pipeline.stage import input_digest, is_fresh, preview_stage, run_stage
+from pipeline.stage import inputs, is_fresh, preview_stage, run_stage
 
 ANYTHING = "anything"
 """What work makes that does not say what: every later stage waits for it."""
@@ -44,8 +45,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     options = {entry.name: options_for(entry.name, stage.Options, settings, {}) for entry, stage in plans}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
-    opened = Manifest.preview(root) if dry_run else Manifest.open(root, create=True)
-    with opened as manifest:
+    with opened(root, "run", create=True, dry_run=dry_run) as manifest:
         if not dry_run:
             remember(root, settings, settings)
         done = (_previews if dry_run else _runs)(manifest, plans, options, as_json)
@@ -101,7 +101,7 @@ def _previews(
             console.say(words)
             return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
         wanted = options[entry.name]
-        if is_fresh(manifest, stage, wanted, input_digest(manifest, stage, wanted)):
+        if is_fresh(manifest, stage, wanted, inputs(manifest, stage, wanted)):
             console.say(f"{entry.name}: up to date, nothing to do")
             done.append({"stage": entry.name, "dry_run": True, "fresh": True})
             continue
@@ -122,5 +122,5 @@ def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
     }:
         names.add("images")
     if plan.captions:
-        names.add("captions")
+        names |= {"human", "caption"}
     return names | set(getattr(stage, "MAKES", (ANYTHING,))) if hasattr(stage, "work") else names

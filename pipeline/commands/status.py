@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,11 +11,15 @@ from typing import Any
 import click
 
 from pipeline import catalogue, console
+from pipeline.captions import take_in
 from pipeline.errors import PrepError
+from pipeline.lock import is_held
 from pipeline.manifest import Manifest
 from pipeline.records import Run
 from pipeline.settings import Settings, convert, declared, options_for, settings_of
-from pipeline.stage import input_digest, missing, options_json
+from pipeline.stage import OBSERVED, OPTIONS, inputs, missing, options_json
+
+WORDS = {"keep": "what is kept", "human": "captions written by people", "images": "pictures", "twin": "twins"}
 
 
 @click.command(short_help="Show which stages are up to date, and what each of them counted.")
@@ -27,6 +32,8 @@ def command(root: Path, as_json: bool) -> None:
     """
     settings = settings_of(root)
     with Manifest.open(root) as manifest:
+        if not is_held(root):
+            take_in(manifest)
         stages = [_status(manifest, entry, settings) for entry in catalogue.STAGES]
         pictures, kept = len(manifest.images()), len(manifest.kept())
     if as_json:
@@ -64,18 +71,36 @@ def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) 
         return "unfinished: run it again"
     try:
         options = options_for(stage.NAME, stage.Options, settings, {})
-        if input_digest(manifest, stage, options) == run.digest:
+        now = inputs(manifest, stage, options)
+        if now == run.inputs:
             gone = missing(manifest, stage, options)
             return f"stale: {gone}" if gone else "fresh"
         as_run = _options_of(stage, settings, run)
-        if as_run is None or input_digest(manifest, stage, as_run) != run.digest:
-            return "stale"
+        differ = _differing(options, as_run) if as_run is not None else "its options are of another version of prep"
+        if as_run is not None and inputs(manifest, stage, as_run) == run.inputs:
+            return f"fresh, though prep.toml says otherwise: {differ}"
     except PrepError as error:
         return f"stale: {error.message.splitlines()[0]}"
+    return "stale: " + "; ".join(_why(manifest, stage, run, now, differ))
+
+
+def _differing(options: Any, as_run: Any) -> str:
     now, then = json.loads(options_json(options)), json.loads(options_json(as_run))
-    return "fresh, though prep.toml says otherwise: " + ", ".join(
-        f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key]
-    )
+    return ", ".join(f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key])
+
+
+def _why(manifest: Manifest, stage: ModuleType, run: Run, now: Mapping[str, str], differ: str) -> Iterator[str]:
+    """Each thing that a stage read and that changed since, with who changed it."""
+    for name in now:
+        if now[name] == run.inputs.get(name):
+            continue
+        if name == OPTIONS:
+            yield differ or "other options"
+        elif name == OBSERVED:
+            yield f"other {getattr(stage, 'OBSERVES', 'files')}"
+        else:
+            by = manifest.changed_by(name, run.id)
+            yield f"{WORDS.get(name, name)} changed" + (f" by {by.stage} (run {by.id})" if by else "")
 
 
 def _options_of(stage: ModuleType, settings: Settings, run: Run) -> Any:

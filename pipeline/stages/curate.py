@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.captions import NOT_UTF8, WRITTEN, lost, plain
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image, Plan, Tagger
+from pipeline.records import THE_SET, Decision, Image, Plan, Tagger
 from pipeline.tags.captions import Rules, Subject, caption_tags, chosen_tags
 from pipeline.tags.choose import best_rating, choose
 from pipeline.tags.core import Core, Pictured, alone_by_trigger, core_tags
@@ -27,9 +28,8 @@ from pipeline.tags.triggers import names_in, sharing_words, trigger_words
 from taggers.spec import USUAL, published_thresholds
 
 NAME = "curate"
-READS = ("images", "keep", "scores", "captions")
-HUMAN = "written by a person"
-NOT_UTF8 = "caption file is not UTF-8, left alone"
+READS = ("images", "keep", "scores", "human", "tagger")
+OBSERVES = "tagger"
 NO_TAGGER = "none"
 
 
@@ -102,43 +102,20 @@ class Options:
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    """Take in the captions that a person wrote, changed, or deleted; tells whose scores would be used."""
-    human: dict[str, str | None] = {}
-    rewrite: dict[str, str] = {}
-    odd = []
-    captions = manifest.captions()
-    for image in manifest.images():
-        intended, written, before = captions.get(image.path, (None, None, None))
-        text = _on_disk(manifest, image)
-        if isinstance(text, UnicodeDecodeError):
-            odd.append(image.path)
-            if intended is not None and intended != written:
-                rewrite[image.path] = intended
-        elif text is None:
-            if before is not None:
-                human[image.path] = None
-            if written is not None:
-                odd.append(image.path)
-                rewrite[image.path] = ""
-        elif text == before or (before is None and text in (intended, written)) or (not text and written is None):
-            continue
-        else:
-            human[image.path] = None if text == written else text
-    if human or rewrite:
-        with manifest.transaction():
-            for path, words in human.items():
-                manifest.put_human_caption(path, words)
-            for path, words in rewrite.items():
-                manifest.caption_written(path, words)
+    """Whose scores would be used."""
     tagger = _tagger(manifest, options)
-    return "\n".join([tagger.id if tagger else "", *odd])
+    return tagger.id if tagger else ""
+
+
+def missing(manifest: Manifest, options: Options) -> str:
+    return lost(manifest)
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """One caption and one list of considered tags for every kept picture."""
     tagger = _tagger(manifest, options)
     images = manifest.kept()
-    human = {path: text for path, (_, _, text) in manifest.captions().items() if text is not None}
+    human = {path: plain(text) for path, text in manifest.human().items()}
     if tagger is None and options.tagger != NO_TAGGER and any(image.path not in human for image in images):
         raise PrepError(
             "no picture was scored yet",
@@ -168,6 +145,9 @@ class _Curating:
         }
         scores = manifest.scores(tagger.id) if tagger else {}
         self.scores = {image.path: scores[image.content] for image in images if image.content in scores}
+        rows = manifest.decisions("human")
+        self.odd = {path for path, row in rows.items() if row.value is None}
+        self.origin = {path: row.evidence for path, row in rows.items()}
         self.ledgers: dict[str, Ledger] = {}
         self.people: dict[str, int | None] = {}
         for image in images:
@@ -213,16 +193,16 @@ class _Curating:
 
     def _decide(self, image: Image) -> Iterator[Decision]:
         """The caption and tags of one picture; no caption where the file beside it must not be touched."""
-        if isinstance(_on_disk(self.manifest, image), UnicodeDecodeError):
-            yield Decision(image.path, "tags", [], NOT_UTF8)
+        if image.path in self.odd:
+            yield Decision(image.path, "tags", [], NOT_UTF8, "left alone")
             return
         for tag in self.ledgers[image.path].alive:
             if flag := quality_flag(tag):
                 self.flags[flag] += 1
         if image.path in self.human:
             text = self.human[image.path]
-            yield Decision(image.path, "caption", text, HUMAN)
-            rows = tuple((tag, "kept", HUMAN) for tag in dict.fromkeys(split_caption(text)))
+            yield Decision(image.path, "caption", text, WRITTEN, self.origin[image.path])
+            rows = tuple((tag, "kept", WRITTEN) for tag in dict.fromkeys(split_caption(text)))
             yield Decision(image.path, "tags", [list(row) for row in rows], "tags by a person")
             return
         scores = self.scores.get(image.path)
@@ -298,7 +278,7 @@ class _Curating:
         late = [
             path
             for path, decision in captions.items()
-            if decision.reason == HUMAN
+            if decision.reason == WRITTEN
             and self.triggers[path]
             and list(split_caption(decision.value))[: len(self.triggers[path])] != list(self.triggers[path])
         ]
@@ -342,12 +322,16 @@ def _thresholds(options: Options, tagger: Tagger | None) -> dict[str, float]:
 
 
 def _tagger(manifest: Manifest, options: Options) -> Tagger | None:
-    """The tagger whose scores count: the one named, else the one used last."""
+    """The tagger whose scores count: the one named, else the one that `prep tag` used last, else any."""
     if options.tagger == NO_TAGGER:
         return None
-    found = [tagger for tagger in manifest.taggers().values() if options.tagger in ("", tagger.name, tagger.id)]
+    taggers = manifest.taggers()
+    chosen = manifest.decisions("tagger").get(THE_SET)
+    if not options.tagger and chosen is not None and chosen.value in taggers:
+        return taggers[chosen.value]
+    found = [tagger for tagger in taggers.values() if options.tagger in ("", tagger.name, tagger.id)]
     if not found and options.tagger:
-        names = ", ".join(dict.fromkeys(tagger.name for tagger in manifest.taggers().values())) or "none yet"
+        names = ", ".join(dict.fromkeys(tagger.name for tagger in taggers.values())) or "none yet"
         raise PrepError(
             f"no scores by {options.tagger!r}; there are scores by: {names}",
             f"run first: prep tag --model {options.tagger} {manifest.root}",
@@ -359,16 +343,6 @@ def _people(tags: Mapping[str, float], image: Image) -> int | None:
     """Persons by the tags, and no fewer than the folder's name tells of."""
     counted, named = people(tags), len(names_in(image.concept))
     return max(counted or 0, named) if named > 1 else counted
-
-
-def _on_disk(manifest: Manifest, image: Image) -> str | UnicodeDecodeError | None:
-    """The text beside a picture, None where there is none."""
-    try:
-        return (manifest.root / image.path).with_suffix(".txt").read_bytes().decode("utf-8-sig").strip()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        return error
 
 
 def _many(paths: list[str]) -> str:

@@ -25,6 +25,8 @@ NAME = "regularize"
 READS = ("images", "keep", "bucket", "caption")
 FOLDER = "regularization"
 MARK = "prep-twin"
+OBSERVES = "base model"
+USES = ("torch", "diffusers", "transformers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,10 @@ def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
         return caption
     triggers = {tag for tag, action, reason in tags if (action, reason) == ("added", "trigger word")}
     return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in triggers)
+
+
+def files(options: Options) -> tuple[str, ...]:
+    return (f"{FOLDER}/*/*",)
 
 
 def missing(manifest: Manifest, options: Options) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections import Counter
@@ -18,6 +19,8 @@ from pipeline.stage import Progress
 NAME = "sample"
 READS = ("bucket", "caption", "tags")
 LISTING = "samples.json"
+OBSERVES = "adapter"
+USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,10 @@ def trigger_words(manifest: Manifest) -> tuple[str, ...]:
         if (action, reason) == ("added", "trigger word")
     }
     return tuple(sorted(found))
+
+
+def files(options: Options) -> tuple[str, ...]:
+    return (f"runs/{glob.escape(options.name)}/samples/*",)
 
 
 def missing(manifest: Manifest, options: Options) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import PrepError
 from pipeline.images import load_rgb
 from pipeline.manifest import Manifest
-from pipeline.records import Plan, Tagger
+from pipeline.records import THE_SET, Decision, Plan, Tagger
 from pipeline.stage import Progress
 from taggers.download import revision_of
 from taggers.errors import TaggerError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "tag"
 READS = ("images", "keep")
 MAKES = ("scores",)
+USES = ("onnxruntime", "onnxruntime-gpu", "pillow", "opencv-python-headless")
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +67,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         notes.append("the set has no kept pictures")
     return Plan(
         NAME,
-        (),
+        ("tagger",),
+        (Decision(THE_SET, "tagger", tagger.id, "used last"),),
         notes=tuple(notes),
         counts={f"to score with {tagger.name}": missing, "scored before": len(contents) - missing},
     )
@@ -76,13 +78,10 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     """Score what has no scores yet, a batch to a transaction: a killed run loses one batch."""
     with prep_errors():
         tagger = identity(options.model)
-    known, scored = manifest.taggers(), manifest.scored(tagger.id)
+    scored = manifest.scored(tagger.id)
     paths = {image.content: image.path for image in reversed(manifest.kept()) if image.content not in scored}
     todo = dict(sorted(paths.items(), key=lambda item: item[1]))
     if not todo:
-        if tagger.id in known:
-            with manifest.transaction():
-                manifest.put_tagger(known[tagger.id])
         return {}
     from taggers.engine import load_tagger
 

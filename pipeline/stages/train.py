@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 
 from pipeline.basemodel import base_identity
-from pipeline.errors import PrepError
+from pipeline.decided import all_decided
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
 from pipeline.stage import Progress
 from train.recipe import Recipe as Options
 
-__all__ = ["NAME", "READS", "Options", "missing", "observe", "plan", "work"]
+__all__ = ["NAME", "OBSERVES", "READS", "USES", "Options", "files", "missing", "observe", "plan", "work"]
 NAME = "train"
 READS = ("images", "keep", "bucket", "caption", "multiplier", "twin")
+OBSERVES = "base model or regularization pictures"
+USES = ("torch", "diffusers", "transformers", "accelerate", "lycoris-lora")
 
 
 def observe(manifest: Manifest, options: Options) -> str:
@@ -23,15 +26,8 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """What training would come to; it decides nothing about pictures."""
+    all_decided(manifest)
     kept, multipliers, twins = manifest.kept(), manifest.decisions("multiplier"), manifest.decisions("twin")
-    for field, stage in (("bucket", "bucket"), ("caption", "curate"), ("multiplier", "balance")):
-        decided = manifest.decisions(field)
-        without = [image.path for image in kept if image.path not in decided]
-        if without:
-            raise PrepError(
-                f"{len(without)} kept pictures have no {field}, the first is {without[0]}",
-                f"run: prep {stage} {manifest.root}",
-            )
     showings = sum(multipliers[image.path].value["exact"] for image in kept)
     paired = sum(image.path in twins for image in kept) if options.prior_loss_weight else 0
     counts = {"pictures": len(kept), "showings an epoch": round(showings), "regularization twins": paired}
@@ -42,6 +38,12 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     if 0 < paired < len(kept):
         notes.append(f"{len(kept) - paired} pictures have no twin; make them with: prep regularize {manifest.root}")
     return Plan(NAME, (), counts=counts, notes=tuple(notes), table=table)
+
+
+def files(options: Options) -> tuple[str, ...]:
+    """The adapter and what it was made by; its state and log are no results."""
+    folder = f"runs/{glob.escape(options.name)}"
+    return f"{folder}/{glob.escape(options.name)}*.safetensors", f"{folder}/recipe.json"
 
 
 def missing(manifest: Manifest, options: Options) -> str:

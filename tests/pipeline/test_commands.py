@@ -25,7 +25,7 @@ def test_run_goes_through_the_stages_and_skips_what_is_fresh(command, settings, 
     result = command("run", settings, "--until", "bucket")
     assert result.exit_code == 0, result.output
     assert [line for line in result.stderr.splitlines() if line.endswith("rows changed")] == [
-        "flatten: 7 rows changed",
+        "flatten: 9 rows changed",
         "check: 5 rows changed",
         "bucket: 5 rows changed",
     ]
@@ -76,10 +76,14 @@ def test_status_says_fresh_stale_never_run_and_other_settings(command, settings,
     command("bucket", root, "--batch-size", "2")
     assert states(command, root)["bucket"] == "fresh, though prep.toml says otherwise: batch_size was 2, now 1"
     save(painted(90, 1.5), source / "artists/alder/new.png")
-    assert states(command, root)["flatten"] == "stale"
+    assert states(command, root)["flatten"] == "stale: other source files"
     command("flatten", root)
     found = states(command, root)
-    assert found["flatten"] == "fresh" and found["check"] == "stale" and found["bucket"] == "stale"
+    assert (
+        found["flatten"] == "fresh"
+        and found["check"] == "stale: pictures changed by flatten (run 5)"
+        and found["bucket"] == "stale: batch_size was 2, now 1; pictures changed by flatten (run 5)"
+    )
     (root / "images/artists~alder/new.png").unlink()
     assert states(command, root)["flatten"].startswith("stale: pictures of the set lost or edited: 1")
 
@@ -87,7 +91,7 @@ def test_status_says_fresh_stale_never_run_and_other_settings(command, settings,
 def test_status_tells_a_run_that_was_killed(command, settings, tmp_path):
     command("run", settings, "--until", "check")
     with Manifest.open(tmp_path / "made") as manifest, manifest.transaction():
-        manifest.begin_run("check", {}, "")
+        manifest.begin_run("check", {})
     assert states(command, tmp_path / "made")["check"] == "unfinished: run it again"
     assert "unfinished" in command("log", tmp_path / "made").stdout
 

@@ -335,7 +335,7 @@ def test_deleting_the_file_or_restoring_preps_own_text_gives_it_back_to_prep(bui
     text_of(manifest, "fanart~Lumi/b").write_text("Lumi, solo, 1girl\n", encoding="utf-8")
     run(manifest)
     assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl"
-    assert all(human is None for _, _, human in manifest.captions().values())
+    assert not manifest.human()
 
 
 def test_a_caption_that_vanished_is_written_again(build: Build) -> None:
@@ -352,7 +352,7 @@ def test_a_file_that_is_not_utf8_is_never_rewritten(build: Build) -> None:
     outcome = run(manifest)
     assert text_of(manifest, "fanart~Lumi/a").read_bytes() == b"Lumi, caf\xe9"
     assert "images/fanart~Lumi/a.png" not in manifest.decisions("caption")
-    assert manifest.decisions("tags")["images/fanart~Lumi/a.png"].reason == "caption file is not UTF-8, left alone"
+    assert manifest.decisions("tags")["images/fanart~Lumi/a.png"].reason == "caption file is not UTF-8"
     assert outcome.plan is not None and any("save it as UTF-8" in note for note in outcome.plan.notes)
     text_of(manifest, "fanart~Lumi/b").write_bytes(b"\xff\xfe")
     run(manifest, general=0.99)
@@ -376,11 +376,11 @@ def test_killed_before_or_after_writing_a_caption_prep_does_not_take_its_own_tex
         target.write_text(text, encoding="utf-8")
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pipeline.stage.write_text", die)
+        patch.setattr("pipeline.captions.write_text", die)
         run(manifest, general=0.3)
     run(manifest, general=0.3)
     assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl, smile"
-    assert all(human is None for _, _, human in manifest.captions().values())
+    assert not manifest.human()
 
 
 def test_a_preview_writes_no_caption(build: Build) -> None:

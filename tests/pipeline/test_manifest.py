@@ -50,7 +50,7 @@ def test_a_transaction_is_all_or_nothing(manifest):
 
 def test_records_read_back_as_they_were_written(manifest):
     image = Image("images/a/x.png", "a", "/s/x.png", "c1", 3, "copy")
-    measured = Measurement("c1", 4, 5, "PNG", "RGB", 2, True, True, 1.5, 2.5, "0f", "")
+    measured = Measurement("c1", width=4, height=5, format="PNG", rotated=True, sharpness=1.5, phash="0f")
     tagger = Tagger("t", "r", "p", "CPU", {"1girl": "general"})
     with manifest.transaction():
         manifest.put_images([image])
@@ -66,9 +66,9 @@ def test_decisions_replace_those_of_their_fields_and_every_change_is_noted(manif
     first = [Decision("a", "keep", True, "good"), Decision("b", "keep", True, "good"), Decision("a", "bucket", {}, "x")]
     second = [Decision("a", "keep", False, "blurry", "9 < 20")]
     with manifest.transaction():
-        one = manifest.begin_run("check", {}, "")
+        one = manifest.begin_run("check", {})
         assert manifest.put_decisions(one, ("keep", "bucket"), first) == 3
-        two = manifest.begin_run("check", {}, "")
+        two = manifest.begin_run("check", {})
         assert manifest.changes(("keep",), second) == {
             ("a", "keep"): (first[0], second[0]),
             ("b", "keep"): (first[1], None),
@@ -76,7 +76,7 @@ def test_decisions_replace_those_of_their_fields_and_every_change_is_noted(manif
         assert manifest.put_decisions(two, ("keep",), second) == 2
         assert manifest.put_decisions(two, ("keep",), second) == 0
     assert manifest.decisions("keep") == {"a": second[0]} and manifest.decisions_of("a") == (first[2], second[0])
-    assert manifest.all_decisions() == ((one, first[2]), (two, second[0]))
+    assert tuple(manifest.all_decisions()) == ((one, first[2]), (two, second[0]))
 
 
 def test_before_any_check_every_picture_is_kept(manifest):
@@ -100,8 +100,10 @@ def test_the_digest_follows_values_not_reasons(manifest):
 
 def test_runs_are_unfinished_until_they_end(manifest):
     with manifest.transaction():
-        run = manifest.begin_run("check", {"a": 1}, "digest")
+        run = manifest.begin_run("check", {"a": 1}, {"images": "x"}, {"prep": "1"}, ("runs/*",))
     assert manifest.last_run("check").finished == "" and manifest.last_run("bucket") is None
     with manifest.transaction():
         manifest.finish_run(run, {"good": 3})
-    assert manifest.last_run("check").counts == {"good": 3} and manifest.last_run("check").finished
+    found = manifest.last_run("check")
+    assert found.counts == {"good": 3} and found.finished and found.inputs == {"images": "x"}
+    assert found.versions == {"prep": "1"} and found.files == ("runs/*",) and found.undone is None

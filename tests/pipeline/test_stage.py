@@ -1,11 +1,13 @@
+import os
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
 from painted_sets import painted, quiet, save
 
+from pipeline.captions import captions
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Link, Plan
+from pipeline.records import Decision, Image, Link, Plan
 from pipeline.stage import preview_stage, run_stage
 
 
@@ -64,27 +66,24 @@ def test_a_preview_measures_and_writes_nothing_else(manifest):
     assert plan.decisions and seen == ["measured"] and not manifest.runs() and not manifest.decisions("caption")
 
 
-def test_intended_captions_are_written_unless_a_person_wrote_one(manifest):
+def test_captions_are_written_unless_a_person_wrote_one(manifest, tmp_path):
+    with manifest.transaction():
+        manifest.put_images([Image("images/a/1.png", "a", "/s/1.png", "c", 1, "copy")])
     run_stage(manifest, stage(), Options(), quiet)
     file = manifest.root / "images/a/1.txt"
     assert file.read_text(encoding="utf-8") == "a\n"
-    with manifest.transaction():
-        manifest.put_human_caption("images/a/1.png", "mine")
-    file.write_text("mine\n", encoding="utf-8")
+    file.write_text("mine", encoding="utf-8")
     run_stage(manifest, stage(), Options(word="b"), quiet)
-    assert file.read_text(encoding="utf-8") == "mine\n"
+    assert file.read_text(encoding="utf-8") == "mine" and manifest.human() == {"images/a/1.png": "mine"}
 
 
 def test_captions_that_come_with_pictures_are_a_persons_and_links_say_what_they_became(manifest, tmp_path, monkeypatch):
-    import os
-
-    from pipeline.records import Image
-
     source = save(painted(1), tmp_path / "a.png")
     image = Image("images/a/1.png", "a", str(source), "c", 1, "hardlink")
-    plan = Plan("x", (), images=(image,), links=(Link(str(source), image.path),), captions=((image.path, "mine"),))
-    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "not permitted")))
+    plan = Plan("x", (), images=(image,), links=(Link(str(source), image.path),), captions=((image.path, "mine\r\n"),))
+    monkeypatch.setattr(os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "not permitted")))
     run_stage(manifest, stage(plan=lambda *_: plan), Options(), quiet)
-    assert manifest.captions()[image.path] == (None, None, "mine")
-    assert (manifest.root / "images/a/1.txt").read_text(encoding="utf-8") == "mine\n"
-    assert manifest.images()[0].link == "copy" and source.exists()
+    assert manifest.human() == {image.path: "mine\r\n"}
+    assert captions(manifest) == {image.path: "mine"}
+    assert (manifest.root / "images/a/1.txt").read_bytes() == b"mine\r\n"
+    assert manifest.images()[0].link in ("copy", "reflink") and source.exists()

@@ -91,7 +91,7 @@ def test_a_preview_counts_and_runs_no_model(
 ) -> None:
     monkeypatch.setattr("taggers.engine.load_tagger", lambda *given: pytest.fail("a preview needs no model"))
     plan = preview_stage(flattened, tag, options(), quiet)
-    assert (plan.fields, plan.decisions) == ((), ())
+    assert [(row.path, row.field) for row in plan.decisions] == [(".", "tagger")]
     assert plan.counts == {"to score with miniature": 5, "scored before": 0}
     away = preview_stage(flattened, tag, tag.Options(), quiet)
     assert away.counts == {"to score with wd-swinv2-v3": 5, "scored before": 0}, "nothing is fetched either"
@@ -119,7 +119,9 @@ def test_an_unreadable_picture_is_counted_and_named_and_the_rest_is_scored(
     assert "cut.png: truncated" in caplog.text
 
 
-def test_going_back_to_another_model_makes_it_the_one_used_last(flattened: Manifest, tmp_path: Path) -> None:
+def test_going_back_to_another_model_makes_it_the_one_whose_scores_are_meant(
+    flattened: Manifest, tmp_path: Path
+) -> None:
     import shutil
 
     from taggers.spec import BUILT_IN
@@ -129,9 +131,9 @@ def test_going_back_to_another_model_makes_it_the_one_used_last(flattened: Manif
     shutil.copytree(folder, tmp_path / "mine")
     run_stage(flattened, tag, options(), quiet)
     run_stage(flattened, tag, options(model=str(tmp_path / "mine")), quiet)
-    assert [tagger.name for tagger in flattened.taggers().values()] == ["miniature", "mine"]
+    assert flattened.decisions("tagger")["."].value.startswith("mine@")
     run_stage(flattened, tag, options(), quiet)
-    assert [tagger.name for tagger in flattened.taggers().values()] == ["mine", "miniature"]
+    assert flattened.decisions("tagger")["."].value.startswith("miniature@")
     assert all(tagger.provider for tagger in flattened.taggers().values())
 
 
