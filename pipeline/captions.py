@@ -211,7 +211,7 @@ def _status(entry: os.DirEntry[str] | None) -> os.stat_result | None:
     if entry is None:
         return None
     try:
-        return os.stat(entry.path) if os.name == "nt" else entry.stat()
+        return Path(entry.path).stat() if os.name == "nt" else entry.stat()
     except OSError:
         return None
 

@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+HALF_WRITTEN = ".prep-*.tmp"
+"""What the files are called that are not whole yet."""
+
+
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; when the block ends well it replaces the target in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".prep-", suffix=".tmp")
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=HALF_WRITTEN.split("*")[0], suffix=HALF_WRITTEN.split("*")[1]
+    )
     os.close(handle)
     temporary = Path(name)
     try:

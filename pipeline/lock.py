@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import PrepError
-from pipeline.files import write_text
+from pipeline.files import HALF_WRITTEN, write_text
 from pipeline.manifest import FILE, Manifest
 
 LOCK = ".prep-lock"
@@ -36,6 +36,8 @@ def holding(root: Path, command: str) -> Iterator[None]:
     except NotImplementedError as error:
         raise PrepError(f"the disk of {root} cannot lock files", "put the set on a local disk") from error
     try:
+        if (root / HOLDER).exists():
+            sweep(root)
         write_text(root / HOLDER, json.dumps(_myself(command)) + "\n")
         yield
     finally:
@@ -66,6 +68,14 @@ def is_held(root: Path) -> bool:
             return False
     except filelock.Timeout:
         return True
+
+
+def sweep(root: Path) -> None:
+    """Take away the half-written files of a process that was killed: nobody else can be writing now."""
+    for folder in ("", "images", "regularization", "reports", "runs", "cache"):
+        files = (root / folder).rglob(HALF_WRITTEN) if folder else root.glob(HALF_WRITTEN)
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 def _myself(command: str) -> dict[str, object]:

@@ -260,7 +260,7 @@ class Manifest:
         self._lay_out(fields, decisions)
         rows = self.db.execute(f"{_DIFFERENT} ORDER BY 1, 2")
         return {
-            (path, field): (_decision(path, field, *old), _decision(path, field, *new))
+            (path, field): (_if_any(path, field, *old), _if_any(path, field, *new))
             for path, field, old, new in ((row[0], row[1], row[2:5], row[5:8]) for row in rows)
         }
 
@@ -404,8 +404,12 @@ def _values(record: type) -> Callable[[Any], tuple[Any, ...]]:
     return operator.attrgetter(*(item.name for item in fields(record)))
 
 
-def _decision(path: str, field: str, value: str | None, reason: str, evidence: str) -> Decision | None:
-    return None if value is None else Decision(path, field, json.loads(value), reason, evidence)
+def _decision(path: str, field: str, value: str, reason: str, evidence: str) -> Decision:
+    return Decision(path, field, json.loads(value), reason, evidence)
+
+
+def _if_any(path: str, field: str, value: str | None, reason: str, evidence: str) -> Decision | None:
+    return None if value is None else _decision(path, field, value, reason, evidence)
 
 
 def _run(number: int, stage: str, *rest: Any) -> Run:
