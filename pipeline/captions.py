@@ -186,16 +186,15 @@ def _read(edits: _Edits, path: str, known: _Known, text: str, status: os.stat_re
         edits.texts.append((path, known.seen, text, "edited by a person"))
 
 
-def _files(manifest: Manifest) -> Iterator[tuple[str, Path, os.stat_result | None]]:
+def _files(manifest: Manifest) -> Iterator[tuple[str, str, os.stat_result | None]]:
     """(picture, its caption file, what the disk says of that) for every picture; a folder is listed once."""
     folder, listed = "", dict[str, os.DirEntry[str]]()
-    for image in manifest.images():
-        parent, _, name = image.path.rpartition("/")
+    for path in manifest.paths():
+        parent, _, name = path.rpartition("/")
         if parent != folder:
             folder, listed = parent, _listing(manifest.root / parent)
-        caption = Path(name).with_suffix(".txt").name
-        entry = listed.get(caption)
-        yield image.path, manifest.root / parent / caption, _status(entry)
+        entry = listed.get(name.rpartition(".")[0] + ".txt")
+        yield path, "" if entry is None else entry.path, _status(entry)
 
 
 def _listing(folder: Path) -> dict[str, os.DirEntry[str]]:
@@ -216,10 +215,10 @@ def _status(entry: os.DirEntry[str] | None) -> os.stat_result | None:
         return None
 
 
-def _text(file: Path) -> str | None:
+def _text(file: str) -> str | None:
     """What a caption file holds; None when it is not UTF-8."""
     try:
-        return file.read_bytes().decode("utf-8")
+        return Path(file).read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         return None
 

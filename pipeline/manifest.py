@@ -146,6 +146,10 @@ class Manifest:
         rows = self.db.execute(f"SELECT {_columns(Image)} FROM images ORDER BY path")
         return tuple(Image(*row) for row in rows)
 
+    def paths(self) -> Iterator[str]:
+        """The path of every picture of the set, in order; nothing else of it is read."""
+        return (path for (path,) in self.db.execute("SELECT path FROM images ORDER BY path"))
+
     def kept(self) -> tuple[Image, ...]:
         """The pictures that `check` kept (all of them before it ever ran), in order of path."""
         rows = self.db.execute(

@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ def test_each_text_is_left_when_the_others_pieces_are_taken_out(before, after):
     found = pieces(before, after)
     assert "".join(text for kind, text in found if kind != "added") == before
     assert "".join(text for kind, text in found if kind != "removed") == after
-    assert all(one.kind != other.kind for one, other in zip(found, found[1:], strict=False))
+    assert all(one.kind != other.kind for one, other in itertools.pairwise(found))
 
 
 def test_what_changed_is_named_in_short():
