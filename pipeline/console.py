@@ -112,6 +112,8 @@ def _show_extras(plan: Plan) -> None:
     if plan.table:
         click.echo("")
         print_table(plan.table)
+    for remark in plan.remarks:
+        say(remark)
     for note in plan.notes:
         warn(note)
 
@@ -150,6 +152,7 @@ def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     return {
+        "remarks": list(plan.remarks),
         "notes": list(plan.notes),
         "table": [dict(row) for row in plan.table],
         "decisions": [asdict(decision) for decision in plan.decisions],

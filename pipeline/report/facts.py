@@ -10,8 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.captions import plain
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image
+from pipeline.records import Decision, Image, Run
+from pipeline.report.balance import Balance, balance_of
+from pipeline.report.sizes import Sizes, sizes_of
 
 ORDINARY = ("good", "placed")
 BELOW = "below its threshold"
@@ -84,29 +87,6 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A node of the concept tree. `shown` is pictures per epoch; a branch that is no leaf has no multiplier."""
-
-    concept: str
-    depth: int
-    images: int
-    share_of_files: float
-    share: float
-    shown: float
-    exact: float | None = None
-    repeat: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A training size (width, height), its pictures, and the mean part of them that the crop cuts away."""
-
-    size: tuple[int, int]
-    images: int
-    loss: float
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
     """A picture and its regularization twin, which may not be made yet."""
 
@@ -118,13 +98,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """One run of a stage; `seconds` is None when it did not finish."""
+    """One run of a stage; `seconds` is None when it did not finish, `undone` the number of the run that took it back."""
 
+    number: int
     stage: str
     started: str
     seconds: float | None
     counts: Mapping[str, int]
     options: Mapping[str, Any]
+    versions: Mapping[str, str]
+    undone: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +123,8 @@ class Facts:
     dropped_for: tuple[tuple[str, int, tuple[str, ...]], ...]
     curated: tuple[Curated, ...]
     triggers: tuple[Trigger, ...]
-    branches: tuple[Branch, ...]
-    buckets: tuple[Bucket, ...]
+    balance: Balance | None
+    sizes: Sizes | None
     pairs: tuple[Pair, ...]
     pair_count: int
     runs: tuple[StageRun, ...]
@@ -162,13 +145,15 @@ class Decided:
 def collect(manifest: Manifest) -> Facts:
     """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
     names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "twin")
-    human = {path: text for path, (_, _, text) in manifest.captions().items() if text is not None}
+    human = {path: plain(text) for path, text in manifest.human().items()}
     fields = {name: manifest.decisions(name) for name in names}
     decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
     left_out, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
-    runs = tuple(_run(run.stage, run.started, run.finished, run.counts, run.options) for run in manifest.runs())
+    runs = tuple(map(_run, manifest.runs()))
+    settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
+    batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
     return Facts(
         files=len(decided.fields["placed"]) or len(decided.images),
         kept=len(decided.kept),
@@ -179,8 +164,8 @@ def collect(manifest: Manifest) -> Facts:
         dropped_for=_dropped_for(steps),
         curated=_curated(decided),
         triggers=_triggers(decided),
-        branches=_branches(decided),
-        buckets=_buckets(decided),
+        balance=balance_of(decided.kept, fields["multiplier"], settings.get("balance", {})),
+        sizes=sizes_of(decided.kept, fields["bucket"], fields["multiplier"], manifest.measurements(), batch_size),
         pairs=pairs[:8],
         pair_count=len(pairs),
         runs=runs,
@@ -303,46 +288,6 @@ def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
     )
 
 
-def _branches(decided: Decided) -> tuple[Branch, ...]:
-    """The concept tree, every branch before what grows on it."""
-    rows = decided.fields["multiplier"]
-    images = [image for image in decided.kept if image.path in rows]
-    total = sum(rows[image.path].value["exact"] for image in images)
-    below: dict[str, list[Image]] = defaultdict(list)
-    for image in images:
-        parts = image.concept.split("/")
-        for depth in range(1, len(parts) + 1):
-            below["/".join(parts[:depth])].append(image)
-    found = []
-    for concept, members in sorted(below.items(), key=lambda item: item[0].split("/")):
-        shown = sum(rows[image.path].value["exact"] for image in members)
-        own = [rows[image.path].value for image in members if image.concept == concept]
-        found.append(
-            Branch(
-                concept,
-                concept.count("/"),
-                len(members),
-                len(members) / len(images),
-                shown / total if total else 0.0,
-                shown,
-                own[0]["exact"] if own else None,
-                own[0]["repeat"] if own else None,
-            )
-        )
-    return tuple(found)
-
-
-def _buckets(decided: Decided) -> tuple[Bucket, ...]:
-    losses: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for image in decided.kept:
-        if row := decided.fields["bucket"].get(image.path):
-            losses[row.value["size"][0], row.value["size"][1]].append(row.value["loss"])
-    return tuple(
-        Bucket(size, len(found), sum(found) / len(found))
-        for size, found in sorted(losses.items(), key=lambda item: item[0][0] / item[0][1])
-    )
-
-
 def _pairs(decided: Decided) -> tuple[Pair, ...]:
     """Every pair, taken in turn from every concept."""
     found: dict[str, list[Pair]] = defaultdict(list)
@@ -360,6 +305,8 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
     )
 
 
-def _run(stage: str, started: str, finished: str, counts: Mapping[str, int], options: Mapping[str, Any]) -> StageRun:
-    seconds = (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds() if finished else None
-    return StageRun(stage, started, seconds, counts, options)
+def _run(run: Run) -> StageRun:
+    seconds = None
+    if run.finished:
+        seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
+    return StageRun(run.id, run.stage, run.started, seconds, run.counts, run.options, run.versions, run.undone)

@@ -13,9 +13,11 @@ from pipeline.manifest import Manifest
 from pipeline.report import learned as grid
 from pipeline.report import sections, tables
 from pipeline.report.album import Album
+from pipeline.report.balance import balance
 from pipeline.report.facts import Facts, collect
 from pipeline.report.markup import Html, counted, element, grouped, meter, percent
 from pipeline.report.samples import Learned, read_samples
+from pipeline.report.sizes import sizes
 
 TOP = 6
 
@@ -110,10 +112,16 @@ def _sections(report: Report, album: Album) -> tuple[Section, ...]:
             lambda: sections.absorbed(facts, album),
         ),
         Section(
-            "balance", "Balance", unless(facts.branches, "balance", "Not balanced yet."), lambda: tables.balance(facts)
+            "balance",
+            "Balance",
+            unless(facts.balance, "balance", "Not balanced yet."),
+            lambda: balance(facts.balance) if facts.balance else Html(),
         ),
         Section(
-            "buckets", "Sizes", unless(facts.buckets, "bucket", "No training sizes yet."), lambda: tables.buckets(facts)
+            "buckets",
+            "Sizes",
+            unless(facts.sizes, "bucket", "No training sizes yet."),
+            lambda: sizes(facts.sizes) if facts.sizes else Html(),
         ),
         Section(
             "regularization",

@@ -1,85 +1,14 @@
-"""Balance, training sizes, regularization pairs and runs."""
+"""Regularization pairs and runs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.report.album import Album
-from pipeline.report.facts import Branch, Bucket, Facts, Pair, StageRun
-from pipeline.report.markup import Html, counted, element, grouped, join, meter, percent, row, table
-
-SHAPE_SIDE = 36
-
-
-def balance(facts: Facts) -> Html:
-    """The concept tree with what the folders alone would give each branch, and what it gets."""
-    shown = sum(branch.shown for branch in facts.branches if branch.depth == 0)
-    intro = element(
-        "p",
-        f"One epoch shows {grouped(shown)} pictures. The grey bar is a concept's share of the files, "
-        "the coloured one its share of what is shown. The exact multiplier is used by this trainer, "
-        "the whole repeat by exports to others.",
-        class_="lead",
-    )
-    heads = (
-        "concept",
-        "files, and what is shown",
-        "pictures",
-        "of files",
-        "of shown",
-        "multiplier",
-        "repeat",
-        "an epoch",
-    )
-    return join(intro, table(heads, [_branch(branch) for branch in facts.branches], tuple(range(2, 8)), "tree"))
-
-
-def _branch(branch: Branch) -> Html:
-    indent = f"padding-left:{branch.depth * 1.1:.1f}em"
-    name = element("span", branch.concept.rpartition("/")[2], style=indent, title=branch.concept)
-    bars = join(meter(branch.share_of_files, "before"), meter(branch.share, "after"))
-    exact = f"×{branch.exact:.3f}" if branch.exact is not None else ""
-    return row(
-        name,
-        bars,
-        grouped(branch.images),
-        percent(branch.share_of_files),
-        percent(branch.share),
-        exact,
-        str(branch.repeat) if branch.repeat is not None else "",
-        grouped(branch.shown),
-        numbers=tuple(range(2, 8)),
-        class_="branch" if branch.exact is None else None,
-    )
-
-
-def buckets(facts: Facts) -> Html:
-    """Training sizes from tall to wide."""
-    most = max(bucket.images for bucket in facts.buckets)
-    tallest = max(max(bucket.size) for bucket in facts.buckets)
-    rows = [_bucket(bucket, most, tallest) for bucket in facts.buckets]
-    intro = element(
-        "p",
-        f"{counted(len(rows), 'size')}, every one near the same area, so that nothing is squeezed and "
-        "little is cut away.",
-        class_="lead",
-    )
-    return join(intro, table(("", "size", "pictures", "", "ratio", "cut away"), rows, (3, 4, 5)))
-
-
-def _bucket(bucket: Bucket, most: int, tallest: int) -> Html:
-    width, height = bucket.size
-    scale = SHAPE_SIDE / tallest
-    shape = element("span", class_="shape", style=f"width:{width * scale:.1f}px;height:{height * scale:.1f}px")
-    return row(
-        shape,
-        f"{width} × {height}",
-        meter(bucket.images / most, "after"),
-        grouped(bucket.images),
-        f"{width / height:.2f}",
-        percent(bucket.loss),
-        numbers=(3, 4, 5),
-    )
+from pipeline.report.facts import Facts, Pair, StageRun
+from pipeline.report.markup import Html, counted, element, join, row, table
 
 
 def twins(facts: Facts, album: Album) -> Html:
@@ -106,23 +35,31 @@ def _pair(pair: Pair, album: Album) -> Html:
 
 
 def runs(facts: Facts) -> Html:
-    """What was run, when, for how long and with which settings."""
+    """What was run, when, for how long and with which settings; what was undone is marked."""
     rows = [_run(run) for run in facts.runs]
-    return table(("stage", "started (UTC)", "took", "what came of it", "settings"), rows, (2,), "runs")
+    return table(("", "stage", "started (UTC)", "took", "what came of it", "settings"), rows, (0, 3), "runs")
 
 
 def _run(run: StageRun) -> Html:
     counts = ", ".join(f"{number} {reason}" for reason, number in list(run.counts.items())[:8])
-    options = json.dumps(dict(run.options), indent=1, ensure_ascii=False)
-    settings = element("details", element("summary", "settings"), element("pre", options)) if run.options else ""
+    undone = element("span", f"undone by run {run.undone}", class_="undone-by") if run.undone is not None else ""
     return row(
-        element("b", run.stage),
+        str(run.number),
+        join(element("b", run.stage), " ", undone),
         run.started[:19].replace("T", " "),
         duration(run.seconds),
         counts,
-        settings,
-        numbers=(2,),
+        join(_details("settings", run.options), _details("versions", run.versions)),
+        numbers=(0, 3),
+        class_="undone" if undone else None,
     )
+
+
+def _details(title: str, values: Mapping[str, Any]) -> Html | str:
+    if not values:
+        return ""
+    written = json.dumps(dict(values), indent=1, ensure_ascii=False)
+    return element("details", element("summary", title), element("pre", written))
 
 
 def duration(seconds: float | None) -> str:

@@ -8,130 +8,359 @@ them are shown more often. The exact figure is used by `prep train`, the whole o
 from __future__ import annotations
 
 import math
+import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal
 
 from pipeline.errors import PrepError
+from pipeline.forecast import (
+    GIVEN,
+    Group,
+    Line,
+    effective_size,
+    epoch_showings,
+    lines,
+    training_showings,
+    variation,
+)
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Plan
+from pipeline.records import Decision, Image, Plan
 from pipeline.settings import suggest
-from pipeline.shares import Node, Rounding, multipliers, nodes, repeats, shares, tree
+from pipeline.shares import Rounding, multipliers, nodes, repeats, shares, tree, unmatched
 
 NAME = "balance"
-READS: tuple[str, ...] = ("images", "keep")
+READS: tuple[str, ...] = ("images", "keep", "given")
 MANY_REPEATS = 50
+"""Times the least shown picture's showings above which a concept is warned of; the cap then advised is 20 times."""
+ADVISED_REPEATS = 20
+SHOWN = 5
+"""Concepts that a warning names."""
+LISTED = 30
+"""Paths that an error names; of more it names the ten nearest."""
+LARGE_PART = 0.05
+FAR_OFF = 0.2
+LIMIT = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     weights: Mapping[str, float] = field(default_factory=dict)
-    """Concept path and its weight among its siblings, such as characters/fanart=2."""
+    """Concept path and its weight among its siblings, such as characters/fanart=2; in a path * stands for any one
+    level and ** for any number of them, as in **/fanart=2; the path itself goes before a pattern, and of patterns the
+    one with most letters besides * wins."""
+    exponent: float = 0.0
+    """How much the number of pictures counts beside the weights: 0 not at all, 1 leaves the folders' own proportions,
+    between them large concepts get more than small ones, but less than their size."""
     min_repeat: float = 1.0
     """How often a picture of the concept that needs it least is shown per epoch."""
     max_repeat: float | None = None
     """How often any picture is shown at most; what this cuts goes to the sibling concepts."""
+    given: Literal["keep", "ignore"] = "keep"
+    """Pictures whose folder says how often they are shown (24_name, multiply.txt) keep that, and the others are
+    balanced among themselves; ignore balances all. min_repeat and max_repeat do not touch what is kept."""
     rounding: Rounding = "floor"
     """How whole repeats are made of the exact ones, for exports."""
+    for_steps: int | None = None
+    """Tell how often each picture is seen in this many batches, instead of in what [train] of prep.toml plans."""
+    steps: int | None = field(default=None, metadata={"section": "train"})
+    """Batches of the planned training."""
+    epochs: int = field(default=10, metadata={"section": "train"})
+    """Epochs of the planned training."""
+    batch_size: int = field(default=4, metadata={"section": "train"})
+    """Pictures a batch of the planned training."""
 
     def __post_init__(self) -> None:
         for concept, weight in self.weights.items():
-            if not (weight > 0 and math.isfinite(weight)):
+            if not 1 / LIMIT <= weight <= LIMIT:
                 raise PrepError(
-                    f"the weight of {concept} is {weight}",
-                    "give a number above 0; prep check --drop leaves pictures out",
+                    f"the weight of {concept} is {weight:g}",
+                    f"give a number above 0, {1 / LIMIT:f} to {LIMIT:.0f}; prep check --drop leaves pictures out",
                 )
-        if not (self.min_repeat > 0 and math.isfinite(self.min_repeat)):
+        if not 0 <= self.exponent <= 1:
             raise PrepError(
-                f"min_repeat is {self.min_repeat}", "give a number above 0; 1 shows every picture once or more"
+                f"exponent is {self.exponent:g}", "give 0 for weights alone to 1 for the folders' own proportions"
+            )
+        if not 1 / LIMIT <= self.min_repeat <= LIMIT:
+            raise PrepError(
+                f"min_repeat is {self.min_repeat:g}",
+                f"give a number above 0, at most {LIMIT:.0f}; 1 shows every picture once or more",
             )
         if self.max_repeat is not None and not self.max_repeat >= self.min_repeat:
             raise PrepError(
-                f"max_repeat is {self.max_repeat}, below min_repeat of {self.min_repeat}", "give a larger max_repeat"
+                f"max_repeat is {self.max_repeat:g}, below min_repeat of {self.min_repeat:g}",
+                "give a larger max_repeat",
             )
+        if self.for_steps is not None and self.for_steps < 1:
+            raise PrepError(f"for_steps is {self.for_steps}", "give 1 or more, the batches of a training")
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """What was found: groups of pictures alike, the tree's lines, and how the balanced part of it came about.
+
+    `exact` and `counts` are of what was balanced, `held` the concepts that max_repeat keeps from their share.
+    """
+
+    groups: tuple[Group, ...]
+    lines: tuple[Line, ...]
+    exact: Mapping[str, float]
+    counts: Mapping[str, int]
+    held: frozenset[str]
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """One multiplier for every kept picture."""
     kept = manifest.kept()
-    counts = Counter(image.concept for image in kept)
-    if not counts:
+    if not kept:
         return Plan(NAME, ("multiplier",), notes=("no picture is kept, so there is nothing to balance",))
-    root = tree(counts, options.weights)
-    _known_weights(root, options.weights)
-    promised = shares(root)
-    exact = multipliers(root, counts, options.min_repeat, options.max_repeat)
-    whole = repeats(exact, counts, options.rounding)
-    total = sum(exact[concept] * counts[concept] for concept in counts)
-    decisions = []
-    for image in kept:
-        concept = image.concept
-        capped = (
-            options.max_repeat is not None
-            and exact[concept] >= options.max_repeat * (1 - 1e-9)
-            and exact[concept] * counts[concept] / total < promised[concept] * (1 - 1e-9)
-        )
-        value = {"exact": round(exact[concept], 9), "repeat": whole[concept]}
-        reason = "held at max_repeat" if capped else "share of its concept"
-        decisions.append(
-            Decision(
-                image.path,
-                "multiplier",
-                value,
-                reason,
-                f"{promised[concept]:.2%} promised, {counts[concept]} pictures of {concept}",
-            )
-        )
+    given = manifest.decisions("given") if options.given == "keep" else {}
+    _refuse_unknown(kept, options.weights)
+    balanced = balance(kept, {path: float(row.value) for path, row in given.items()}, options)
+    epoch = epoch_showings(balanced.groups)
+    training = training_showings(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
+    counts = {
+        "showings an epoch": round(epoch),
+        "showings in the planned training, about": round(training),
+        "effective sample size": round(effective_size(balanced.groups)),
+    }
     return Plan(
         NAME,
         ("multiplier",),
-        tuple(decisions),
-        notes=tuple(_notes(counts, exact, whole, promised)),
-        table=tuple(_table(counts, promised, exact, whole)),
+        _decisions(kept, given, balanced),
+        remarks=_remarks(balanced),
+        notes=tuple(_notes(balanced, options)),
+        counts=counts,
+        table=tuple(_row(line, training) for line in balanced.lines),
     )
 
 
-def _known_weights(root: Node, weights: Mapping[str, float]) -> None:
-    known = nodes(root)
-    unknown = [concept for concept in weights if concept not in known]
+def _refuse_unknown(kept: Sequence[Image], weights: Mapping[str, float]) -> None:
+    known = nodes(tree(Counter(image.concept for image in kept), {}))
+    unknown = unmatched(known, weights)
     if unknown:
         raise PrepError(
-            "\n".join(f"weights: no kept picture is in {name!r}{suggest(name, known)}" for name in unknown),
-            "name a concept by its whole path, such as characters/fanart",
+            "\n".join(f"weights: no kept picture is in {key!r}{suggest(key, _near(key, known))}" for key in unknown),
+            "name a concept by its whole path, such as characters/fanart, or by a pattern, such as **/fanart",
         )
 
 
-def _table(
-    counts: Mapping[str, int], promised: Mapping[str, float], exact: Mapping[str, float], whole: Mapping[str, int]
-) -> list[dict[str, object]]:
-    """One row per concept: what it was promised, and what exact and whole repeats give it."""
-    total = sum(exact[name] * counts[name] for name in counts)
-    whole_total = sum(whole[name] * counts[name] for name in counts)
+def _near(key: str, known: list[str]) -> list[str]:
+    """What may have been meant: for a pattern the same one with another last level that is there, else paths."""
+    above, slash, _ = key.rpartition("/")
+    if "*" in above:
+        patterns = {f"{above}{slash}{path.rpartition('/')[2]}": 1.0 for path in known}
+        known = sorted(patterns.keys() - set(unmatched(known, patterns))) or known
+    return known if len(known) <= LISTED else get_close_matches(key, known, 10, 0.2)
+
+
+def balance(kept: Sequence[Image], given: Mapping[str, float], options: Options) -> Balanced:
+    """Multipliers of all kept pictures: those of `given` (path → multiplier) keep theirs."""
+    counts = Counter(image.concept for image in kept if image.path not in given)
+    exact: dict[str, float] = {}
+    held: frozenset[str] = frozenset()
+    if counts:
+        root = tree(counts, options.weights, options.exponent)
+        exact = multipliers(root, counts, options.min_repeat, options.max_repeat)
+        held = _held(exact, counts, shares(root), options.max_repeat)
+    whole = repeats(exact, counts, options.rounding)
+    groups = [Group(concept, counts[concept], exact[concept], whole[concept]) for concept in sorted(counts)]
+    own = Counter((image.concept, given[image.path]) for image in kept if image.path in given)
+    groups += [
+        Group(concept, pictures, value, whole_given(value, options.rounding), given=True)
+        for (concept, value), pictures in sorted(own.items())
+    ]
+    return Balanced(tuple(groups), lines(groups, options.weights, options.exponent), exact, counts, held)
+
+
+def whole_given(value: float, rounding: Rounding) -> int:
+    """The whole repeat for a multiplier that a folder gave; it has no siblings to share remainders with."""
+    return repeats({"": value}, {"": 1}, "floor" if rounding == "floor" else "nearest")[""]
+
+
+def _held(
+    exact: Mapping[str, float], counts: Mapping[str, int], promised: Mapping[str, float], max_repeat: float | None
+) -> frozenset[str]:
+    """The concepts at the cap that get less than they were promised."""
+    if max_repeat is None:
+        return frozenset()
+    total = math.fsum(exact[concept] * counts[concept] for concept in counts)
+    return frozenset(
+        concept
+        for concept in counts
+        if exact[concept] >= max_repeat * (1 - 1e-9)
+        and exact[concept] * counts[concept] < promised[concept] * total * (1 - 1e-9)
+    )
+
+
+def _decisions(kept: Sequence[Image], given: Mapping[str, Decision], balanced: Balanced) -> tuple[Decision, ...]:
+    targets = {line.path.removesuffix("/."): line.target for line in balanced.lines if line.leaf}
+    alike: dict[object, tuple[object, str, str]] = {}
+    for group in balanced.groups:
+        if group.given:
+            value = {"exact": group.exact, "repeat": group.repeat}
+            alike[group.concept, group.exact] = value, GIVEN, f"{group.exact:.10g} an epoch"
+            continue
+        reason = "held at max_repeat" if group.concept in balanced.held else "share of its concept"
+        evidence = f"{targets[group.concept]:.2%} promised, {_pictures(group.pictures)} of {group.concept}"
+        alike[group.concept] = {"exact": round(group.exact, 9), "repeat": group.repeat}, reason, evidence
+    found = []
+    for image in kept:
+        row = given.get(image.path)
+        choice, reason, evidence = alike[image.concept if row is None else (image.concept, float(row.value))]
+        if row is not None and row.evidence:
+            evidence = f"{evidence}, {row.evidence}"
+        found.append(Decision(image.path, "multiplier", choice, reason, evidence))
+    return tuple(found)
+
+
+def _row(line: Line, training: float) -> dict[str, object]:
+    """A node of the tree as the table shows it; `seen` is per picture, in the planned training."""
+    return {
+        "concept": "  " * line.depth + line.path,
+        "pictures": line.pictures,
+        "weight": "given" if line.weight is None else f"{line.weight:g}",
+        "promised": f"{line.target:.2%}",
+        "share": f"{line.share:.2%}",
+        "exact": _span([f"{value:.4g}" for value in line.exact]),
+        "repeat": _span([str(value) for value in line.repeats]),
+        "share in whole repeats": f"{line.rounded:.2%}",
+        "seen": round(line.seen(training), 1),
+    }
+
+
+def _span(values: Sequence[str]) -> str:
+    """One value, or the smallest to the largest of several."""
+    return values[0] if len(values) == 1 else f"{values[0]}-{values[-1]}" if values else ""
+
+
+# --- notes
+
+
+def _remarks(balanced: Balanced) -> tuple[str, str]:
+    """How many pictures the set counts as, and how well the shares are met."""
+    pictures = sum(group.pictures for group in balanced.groups)
+    effective = effective_size(balanced.groups)
+    leaves = [line for line in balanced.lines if line.leaf]
+    targets = [line.target for line in leaves]
+    exact = variation([line.share for line in leaves], targets)
+    rounded = variation([line.rounded for line in leaves], targets)
+    return (
+        f"{_pictures(pictures)} count as {_grouped(effective)} shown alike (effective sample size, "
+        f"{effective / pictures:.1%} of all; before balancing it is all {_grouped(pictures)})",
+        f"the shares are missed by {rounded:.1%} in all with whole repeats, by {exact:.1%} with exact multipliers",
+    )
+
+
+def _notes(balanced: Balanced, options: Options) -> list[str]:
+    leaves = [line for line in balanced.lines if line.leaf]
     return [
-        {
-            "concept": name,
-            "pictures": counts[name],
-            "promised": f"{promised[name]:.2%}",
-            "exact": round(exact[name], 4),
-            "share": f"{exact[name] * counts[name] / total:.2%}",
-            "repeat": whole[name],
-            "share in whole repeats": f"{whole[name] * counts[name] / whole_total:.2%}",
-        }
-        for name in sorted(counts)
+        *_given_notes(balanced, options),
+        *_held_notes(leaves, options),
+        *_few_notes(balanced.groups),
+        *_large_notes(balanced.groups),
+        *_rounding_notes(balanced, leaves, options),
     ]
 
 
-def _notes(
-    counts: Mapping[str, int], exact: Mapping[str, float], whole: Mapping[str, int], promised: Mapping[str, float]
-) -> list[str]:
+def _given_notes(balanced: Balanced, options: Options) -> list[str]:
+    """Which concepts keep what their folder gives, and which weights have nothing left to weigh because of it."""
+    own = [group for group in balanced.groups if group.given]
+    if not own:
+        return []
+    counted = sum(group.pictures for group in own)
+    words = [f"{group.exact:.10g} of {group.concept}" for group in own]
     notes = [
-        f"every picture of {name} is shown {exact[name]:.0f} times per epoch: {counts[name]} pictures "
-        f"for {promised[name]:.1%}; find more of them, or set max_repeat"
-        for name in sorted(counts)
-        if exact[name] >= MANY_REPEATS
+        f"{_pictures(counted)} keep the showings their folder gives them, whatever min_repeat and max_repeat are: "
+        f"{_some(words)}; --given ignore balances them with the others"
     ]
-    raised = sorted(name for name in counts if whole[name] > exact[name] + 0.5)
-    if raised:
-        more = " …" if len(raised) > 5 else ""
-        notes.append(f"whole repeats are at least 1, more than the exact ones of {', '.join(raised[:5])}{more}")
+    left = nodes(tree(balanced.counts, {})) if balanced.counts else []
+    idle = unmatched(left, options.weights)
+    if idle:
+        notes.append(f"the weight of {_some(idle)} does nothing: all pictures there keep what their folder gives")
     return notes
+
+
+def _held_notes(leaves: Sequence[Line], options: Options) -> list[str]:
+    """What max_repeat costs the concepts that it holds."""
+    short = [line for line in leaves if line.weight is not None and line.share < line.target * (1 - 1e-6)]
+    if not short or options.max_repeat is None:
+        return []
+    lost = math.fsum(line.target - line.share for line in short)
+    words = [f"{line.path} gets {line.share:.2%} instead of {line.target:.2%}" for line in short]
+    return [f"max_repeat of {options.max_repeat:g} moves {lost:.1%} of an epoch to other concepts: {_some(words)}"]
+
+
+def _few_notes(groups: Sequence[Group]) -> list[str]:
+    """Concepts of which a few pictures are shown again and again, the most often shown first."""
+    least = min((group.exact for group in groups if not group.given), default=min(group.exact for group in groups))
+    epoch = epoch_showings(groups)
+    many = sorted((group for group in groups if group.exact >= MANY_REPEATS * least), key=lambda group: -group.exact)
+    notes = [
+        f"{_pictures(group.pictures)} of {group.concept} {'is' if group.pictures == 1 else 'are'} shown "
+        f"{group.exact:.0f} times an epoch{' each' if group.pictures > 1 else ''}: that is "
+        f"{_grouped(group.exact * group.pictures)} of {_grouped(epoch)} showings; find more, or "
+        + ("--given ignore" if group.given else f"--max-repeat {ADVISED_REPEATS * least:g}")
+        for group in many[:SHOWN]
+    ]
+    if len(many) > SHOWN:
+        notes.append(f"and so are {len(many) - SHOWN} other concepts, {MANY_REPEATS} times the least shown or more")
+    return notes
+
+
+def _large_notes(groups: Sequence[Group]) -> list[str]:
+    """Concepts of which one picture alone is a large part of an epoch, and more than twice an even part."""
+    epoch, pictures = epoch_showings(groups), sum(group.pictures for group in groups)
+    large = [group for group in groups if group.exact / epoch > max(LARGE_PART, 2 / pictures)]
+    words = [f"{group.concept}, {group.exact / epoch:.1%} each" for group in large]
+    return [f"single pictures are more than {LARGE_PART:.0%} of an epoch: {_some(words)}"] if large else []
+
+
+def _rounding_notes(balanced: Balanced, leaves: Sequence[Line], options: Options) -> list[str]:
+    """How far whole repeats are from what exact ones give, and what comes closer."""
+    far = [line for line in leaves if abs(line.rounded / line.share - 1) > FAR_OFF]
+    notes = []
+    if far:
+        worst = max(far, key=lambda line: abs(line.rounded / line.share - 1))
+        notes.append(
+            f"whole repeats miss the share of {len(far)} of {len(leaves)} concepts by more than {FAR_OFF:.0%} of it, "
+            f"most of all {worst.path}: {worst.rounded:.2%} instead of {worst.share:.2%}; "
+            f"{_closer(balanced, options)} (prep train uses the exact ones)"
+        )
+    raised = sorted({group.concept for group in balanced.groups if group.repeat > group.exact + 0.5})
+    if raised:
+        notes.append(f"whole repeats are at least 1, more than the exact ones of {_some(raised)}")
+    return notes
+
+
+def _closer(balanced: Balanced, options: Options) -> str:
+    """The rounding that misses least, if that is much less than the one at hand, else what makes all of them finer."""
+    exact = [group.exact * group.pictures for group in balanced.groups]
+    epoch = math.fsum(exact)
+    missed = {}
+    for rounding in typing.get_args(Rounding):
+        whole = repeats(balanced.exact, balanced.counts, rounding)
+        shown = [
+            group.pictures * (whole_given(group.exact, rounding) if group.given else whole[group.concept])
+            for group in balanced.groups
+        ]
+        missed[rounding] = variation((each / epoch for each in exact), (each / sum(shown) for each in shown))
+    best = min(missed, key=lambda rounding: missed[rounding])
+    if missed[best] < 0.9 * missed[options.rounding]:
+        return f"--rounding {best} misses them by {missed[best]:.1%} in all instead of {missed[options.rounding]:.1%}"
+    return f"--min-repeat {2 * options.min_repeat:g} makes an epoch twice as long and comes closer"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _pictures(number: int) -> str:
+    return f"{_grouped(number)} picture" + ("" if number == 1 else "s")
+
+
+def _grouped(number: float) -> str:
+    """A whole number with its thousands set apart."""
+    return f"{number:,.0f}".replace(",", " ")

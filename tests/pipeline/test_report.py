@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from pipeline.commands.report import command
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image, Plan
+from pipeline.records import Decision, Image, Measurement, Plan
 from pipeline.report.facts import collect
 from pipeline.report.markup import Html, counted, element, percent
 from pipeline.report.page import render, report_of, write_report
@@ -44,8 +44,17 @@ class Elements(HTMLParser):
             self.text += data
 
 
-def put(manifest: Manifest, stage: str, fields: tuple[str, ...], *decisions: Decision) -> None:
-    apply(manifest, Plan(stage, fields, decisions), {"level": EVIL}, "digest", lambda what, done, total: None)
+def put(
+    manifest: Manifest,
+    stage: str,
+    fields: tuple[str, ...],
+    *decisions: Decision,
+    options: dict[str, object] | None = None,
+) -> int:
+    with manifest.transaction():
+        run = manifest.begin_run(stage, options or {"level": EVIL}, versions={"lora-prep": "1.2.3", "numpy": EVIL})
+    apply(manifest, Plan(stage, fields, decisions), run, lambda what, done, total: None)
+    return run
 
 
 @pytest.fixture
@@ -59,7 +68,7 @@ def manifest(tmp_path: Path) -> Iterator[Manifest]:
             Pillow.new("RGB", (200, 120), colour).save(file)
             images.append(Image(path, "girls/Ada", f"/sources/{path}", colour, 10, "copy"))
         with manifest.transaction():
-            manifest.put_images(images)
+            manifest.put_images(images, manifest.begin_run("before", {}))
         placed = [Decision(image.source, "placed", image.path, "placed") for image in images]
         put(
             manifest,
@@ -104,6 +113,7 @@ def finish(manifest: Manifest) -> None:
         "balance",
         ("multiplier",),
         *(Decision(path, "multiplier", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)),
+        options={"weights": {}, "steps": None, "epochs": 4, "batch_size": 2},
     )
     bucket = {"size": [64, 40], "scaled": [64, 40], "crop": [0, 0, 64, 40], "loss": 0.034}
     put(manifest, "bucket", ("bucket",), *(Decision(path, "bucket", bucket, "reduced") for path in (FIRST, SECOND)))
@@ -196,7 +206,8 @@ def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
 def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
     curate(manifest)
     with manifest.transaction():
-        manifest.put_human_caption(FIRST, "my own words")
+        row = Decision(FIRST, "human", "\ufeffmy own words\n", "written by a person")
+        manifest.put_rows(manifest.begin_run("edits", {}), [row])
     by_hand = [picture for picture in collect(manifest).curated if picture.human]
     assert [picture.caption for picture in by_hand] == ["my own words"]
     assert "written by hand" in Elements(render(report_of(manifest))).text
@@ -204,9 +215,89 @@ def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
 
 def test_shares_in_the_tree_add_up(manifest: Manifest) -> None:
     finish(manifest)
-    girls, ada = collect(manifest).branches
-    assert (girls.concept, girls.exact, girls.shown, girls.share) == ("girls", None, 2.5, 1.0)
-    assert (ada.concept, ada.depth, ada.images, ada.exact, ada.repeat) == ("girls/Ada", 1, 2, 1.25, 1)
+    balance = collect(manifest).balance
+    assert balance is not None
+    girls, ada = balance.branches
+    assert (girls.line.path, girls.line.exact, girls.line.share, girls.files) == ("girls", (), 1.0, 1.0)
+    assert (ada.line.path, ada.line.depth, ada.line.pictures) == ("girls/Ada", 1, 2)
+    assert (ada.line.exact, ada.line.repeats) == ((1.25,), (1,))
+    assert (balance.epoch, balance.effective, balance.training, balance.shown) == (2.5, 2.0, "4 epochs", 10.0)
+    assert ada.seen == 5.0
+
+
+def fill_shelves(manifest: Manifest) -> None:
+    """Concepts a/few with 1 picture, a/many with 4 and b with 3, of which 2 have a repeat from their folder."""
+    sizes = {"a/few": 1, "a/<b>many": 4, "b": 3}
+    images = [
+        Image(f"images/{number} {place}.png", concept, "", f"c{number}{place}", 1, "copy")
+        for number, (concept, pictures) in enumerate(sizes.items())
+        for place in range(pictures)
+    ]
+    exact = {"a/few": 4.0, "b": 8 / 3}
+    given = {"images/2 0.png", "images/2 1.png"}
+    rows = []
+    for image in images:
+        value = exact.get(image.concept, 1.0)
+        choice = {"exact": 5.0, "repeat": 5} if image.path in given else {"exact": value, "repeat": int(value)}
+        reason = "given by its folder" if image.path in given else "share of its concept"
+        rows.append(Decision(image.path, "multiplier", choice, reason))
+    with manifest.transaction():
+        run = manifest.begin_run("flatten", {})
+        manifest.put_images(images, run)
+        manifest.put_decisions(run, ("keep",), [Decision(image.path, "keep", True, "good") for image in images])
+    put(manifest, "balance", ("multiplier",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
+
+
+def test_target_and_realised_share_of_every_node_are_plotted(manifest: Manifest) -> None:
+    """Showings: a/few 4, a/… 4, of b one balanced 8/3 and two given 5 each: 20 2/3."""
+    fill_shelves(manifest)
+    balance = collect(manifest).balance
+    assert balance is not None
+    found = {branch.line.path.rpartition("/")[2]: branch for branch in balance.branches}
+    assert list(found) == ["a", "<b>many", "few", "b"]
+    total = 20 + 2 / 3
+    assert found["few"].line.share == pytest.approx(4 / total)
+    assert found["b"].line.share == pytest.approx((8 / 3 + 10) / total)
+    assert found["b"].line.target == pytest.approx((10 + (total - 10) / 2) / total)
+    assert found["few"].seen == pytest.approx(800 * 4 / total)
+    page = Elements(render(report_of(manifest)))
+    plots = [attributes for tag, attributes in page.found if attributes.get("class") == "plot"]
+    assert len(plots) == 4 and all(each.get("role") == "img" for each in plots)
+    assert plots[2]["title"] == ("a/few: 12.50% of the files, target 12.90%, exact 19.35%, whole repeats 20.00%")
+    found_marks = [each for _, each in page.found if each.get("class") == "target" and "style" in each]
+    assert found_marks[2]["style"] == "left:25.81%"
+    assert "effective sample size" in page.text and "the planned training of 100 batches of 8" in page.text
+
+
+def test_sizes_tell_what_is_enlarged_cut_away_and_left_over(manifest: Manifest) -> None:
+    finish(manifest)
+    bucket = {"size": [64, 64], "scaled": [107, 64], "crop": [21, 0, 85, 64], "loss": 0.4}
+    small = {"size": [640, 384], "scaled": [640, 384], "crop": [0, 0, 640, 384], "loss": 0.0}
+    put(manifest, "bucket", ("bucket",), Decision(FIRST, "bucket", bucket, "x"), Decision(SECOND, "bucket", small, "y"))
+    with manifest.transaction():
+        manifest.put_measurements([Measurement(colour, width=200, height=120) for colour in ("red", "blue")])
+    sizes = collect(manifest).sizes
+    assert sizes is not None
+    assert [(each.size, each.images, each.enlarged, each.worst) for each in sizes.buckets] == [
+        ((64, 64), 1, 0, 0.4),
+        ((640, 384), 1, 1, 0.0),
+    ]
+    assert (sizes.loss, sizes.worst, sizes.batch) == (0.2, ("one.png", 0.4), 2)
+    assert [each.left_over(2) for each in sizes.buckets] == [1, 1]
+    text = Elements(render(report_of(manifest))).text
+    assert "20% of a picture on average, 40% of one.png, the worst. 1 picture is smaller than what" in text
+    assert "the last batch of 2 sizes is not full" in text and "1 of 2" in text
+
+
+def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> None:
+    run = put(manifest, "balance", ("multiplier",))
+    with manifest.transaction():
+        manifest.db.execute("UPDATE runs SET undone=? WHERE id=?", (run + 1, run))
+    runs = collect(manifest).runs
+    assert [each.undone for each in runs if each.number == run] == [run + 1]
+    page = Elements(render(report_of(manifest)))
+    assert f"undone by run {run + 1}" in page.text and '"lora-prep": "1.2.3"' in page.text
+    assert [tag for tag, attributes in page.found if attributes.get("class") == "undone"] == ["tr"]
 
 
 def test_a_missing_picture_is_a_box_and_no_failure(manifest: Manifest, tmp_path: Path) -> None:

@@ -1,38 +1,14 @@
+import itertools
 import math
 
 import pytest
+from concept_trees import COUNTS, PUBLISHED, counts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.shares import multipliers, nodes, repeats, shares, tree
+from pipeline.shares import key_finder, multipliers, nodes, repeats, shares, tree, unmatched
 
-PUBLISHED = {
-    "artists/kantoku": (2190, 1),
-    "artists/ke-ta": (738, 2),
-    "artists/momoko": (762, 2),
-    "artists/mochizuki_kei": (426, 5),
-    "artists/onono_imoko": (373, 5),
-    "characters/fanart/Anisphia": (37, 24),
-    "characters/fanart/Anisphia+Euphyllia": (97, 9),
-    "characters/fanart/Euphyllia": (16, 57),
-    "characters/fanart/OyamaMahiro": (299, 3),
-    "characters/fanart/OyamaMahiro+OyamaMihari": (47, 19),
-    "characters/fanart/OyamaMihari": (53, 17),
-    "characters/screenshots/Anisphia": (217, 3),
-    "characters/screenshots/Anisphia+Euphyllia": (165, 4),
-    "characters/screenshots/Anisphia+Tilty": (24, 28),
-    "characters/screenshots/Euphyllia": (235, 2),
-    "characters/screenshots/OyamaMahiro": (210, 3),
-    "characters/screenshots/OyamaMahiro+OyamaMihari": (199, 3),
-    "characters/screenshots/OyamaMihari": (177, 3),
-    "characters/screenshots/Tilty": (95, 7),
-}
-"""Concept → (pictures, repeat): the composition table of alea31415's LyCORIS experiments (Hugging Face)."""
-COUNTS = {concept: pictures for concept, (pictures, _) in PUBLISHED.items()}
-
-part = st.sampled_from(["a", "b", "c", "d~", "e e"])
-concepts = st.lists(part, min_size=1, max_size=3).map("/".join)
-counts = st.dictionaries(concepts, st.integers(1, 500), min_size=1, max_size=8)
+weighings = st.dictionaries(st.sampled_from(["a", "a/b", "*/c", "**/b", "*", "a/."]), st.sampled_from([0.25, 1.0, 8.0]))
 
 
 def test_all_nineteen_published_repeats_come_out():
@@ -83,16 +59,91 @@ def test_a_branch_that_is_full_gives_to_its_parents_siblings():
     assert exact["b/z"] == pytest.approx(1)
 
 
-@given(counts)
-def test_shares_add_up_to_one_and_do_not_depend_on_order(sizes):
-    promised = shares(tree(sizes, {}))
+def test_the_exponent_tempers_by_hand():
+    """4 and 16 pictures pull with 4^0.5 = 2 and 16^0.5 = 4: shares 1/3 and 2/3, a picture of `a` twice as often."""
+    sizes = {"a": 4, "b": 16}
+    root = tree(sizes, {}, 0.5)
+    assert shares(root) == pytest.approx({"a": 1 / 3, "b": 2 / 3})
+    assert multipliers(root, sizes) == pytest.approx({"a": 2, "b": 1})
+    assert shares(tree(sizes, {"a": 2}, 0.5)) == pytest.approx({"a": 1 / 2, "b": 1 / 2})
+
+
+def test_the_exponent_counts_all_pictures_below_a_branch():
+    """`a` holds 1 + 8 pictures and pulls with 3, `b` with 1; within `a`, 1 and 8 pull with 1 and √8."""
+    found = shares(tree({"a/x": 1, "a/y": 8, "b": 1}, {}, 0.5))
+    assert found["b"] == pytest.approx(1 / 4)
+    assert found["a/x"] == pytest.approx(3 / 4 / (1 + math.sqrt(8)))
+
+
+def test_a_cap_gives_exact_figures_not_nearly_so():
+    sizes = {"a/few": 2, "a/many": 100, "b": 1000}
+    exact = multipliers(tree(sizes, {}), sizes, max_repeat=20)
+    assert repeats(exact, sizes) == {"a/few": 20, "a/many": 9, "b": 1}
+    assert exact["b"] == pytest.approx(1, rel=1e-13)
+
+
+# --- weights by pattern
+
+
+def test_a_star_stays_within_a_level_and_two_span_levels():
+    paths = ["fanart", "a", "a/fanart", "a/b", "a/b/fanart", "a/fanart of b"]
+    for key, found in (
+        ("*", ["fanart", "a"]),
+        ("*/fanart", ["a/fanart"]),
+        ("*/*/fanart", ["a/b/fanart"]),
+        ("**/fanart", ["fanart", "a/fanart", "a/b/fanart"]),
+        ("a/**/fanart", ["a/fanart", "a/b/fanart"]),
+        ("a/**", ["a/fanart", "a/b", "a/b/fanart", "a/fanart of b"]),
+        ("a/fan*", ["a/fanart", "a/fanart of b"]),
+        ("**", paths),
+    ):
+        find = key_finder({key: 2.0})
+        assert [path for path in paths if find(path)] == found, key
+
+
+def test_only_stars_are_special_in_a_pattern():
+    find = key_finder({"[artist]?*": 2.0})
+    assert find("[artist]?x") and not find("a?x") and not find("[artist]xx")
+
+
+def test_the_path_itself_goes_before_a_pattern_and_more_letters_before_fewer():
+    find = key_finder(dict.fromkeys(("**", "*/fanart", "characters/*", "characters/fanart"), 1.0))
+    assert find("characters/fanart") == "characters/fanart"
+    find = key_finder(dict.fromkeys(("**", "**/fanart", "*/fanart", "characters/*"), 1.0))
+    assert find("characters/fanart") == "characters/*"
+    assert find("artists/fanart") == "*/fanart" and find("x/artists/fanart") == "**/fanart" and find("x") == "**"
+
+
+@given(st.permutations(["**", "*/b", "**/b", "a/*", "*/*", "a*/b", "*a/b"]))
+def test_the_order_in_which_weights_are_written_does_not_matter(keys):
+    find = key_finder(dict.fromkeys(keys, 1.0))
+    assert [find(path) for path in ("a/b", "c/b", "c/d", "e")] == ["*a/b", "*/b", "*/*", "**"]
+
+
+def test_a_pattern_weighs_every_sibling_it_is_for():
+    found = shares(tree({"a/fanart": 1, "a/screens": 1, "b/fanart": 1, "b/screens": 1}, {"*/fanart": 3}))
+    assert found == pytest.approx({"a/fanart": 3 / 8, "a/screens": 1 / 8, "b/fanart": 3 / 8, "b/screens": 1 / 8})
+
+
+def test_keys_that_are_for_nothing_are_found():
+    assert unmatched(["a", "a/b"], {"a": 1, "*/b": 1, "a/c": 1, "**/c": 1, "*": 1}) == ["a/c", "**/c"]
+
+
+# --- properties
+
+
+@given(counts, weighings, st.sampled_from([0, 0.3, 1]))
+def test_shares_add_up_to_one_and_do_not_depend_on_order(sizes, weights, exponent):
+    promised = shares(tree(sizes, weights, exponent))
+    assert set(promised) == set(sizes)
     assert math.fsum(promised.values()) == pytest.approx(1)
-    assert promised == shares(tree(dict(reversed(sizes.items())), {}))
+    reversed_weights = dict(reversed(weights.items()))
+    assert promised == shares(tree(dict(reversed(sizes.items())), reversed_weights, exponent))
 
 
-@given(counts, st.sampled_from([0.5, 1, 3]))
-def test_exact_multipliers_give_the_promised_shares_and_the_smallest_is_min_repeat(sizes, smallest):
-    root = tree(sizes, {})
+@given(counts, weighings, st.sampled_from([0.5, 1, 3]))
+def test_exact_multipliers_give_the_promised_shares_and_the_smallest_is_min_repeat(sizes, weights, smallest):
+    root = tree(sizes, weights)
     exact, promised = multipliers(root, sizes, smallest), shares(root)
     total = sum(exact[name] * sizes[name] for name in sizes)
     assert min(exact.values()) == pytest.approx(smallest)
@@ -100,11 +151,27 @@ def test_exact_multipliers_give_the_promised_shares_and_the_smallest_is_min_repe
         assert exact[name] * sizes[name] / total == pytest.approx(promised[name])
 
 
-@given(counts, st.sampled_from([1, 1.5, 4, 50]))
-def test_a_cap_is_never_exceeded_and_the_smallest_stays_min_repeat(sizes, cap):
-    exact = multipliers(tree(sizes, {}), sizes, 1, cap)
-    assert max(exact.values()) <= cap * (1 + 1e-6)
-    assert min(exact.values()) == pytest.approx(1, rel=1e-6)
+@given(counts, st.sampled_from([1, 2.5]))
+def test_an_exponent_of_one_shows_every_picture_alike(sizes, smallest):
+    exact = multipliers(tree(sizes, {}, 1.0), sizes, smallest)
+    assert exact == pytest.approx(dict.fromkeys(sizes, smallest))
+
+
+@given(counts, weighings, st.sampled_from([1, 1.5, 4, 50]))
+def test_a_cap_is_never_exceeded_and_the_smallest_stays_min_repeat(sizes, weights, cap):
+    exact = multipliers(tree(sizes, weights), sizes, 1, cap)
+    assert max(exact.values()) <= cap * (1 + 1e-9)
+    assert min(exact.values()) == pytest.approx(1, rel=1e-9)
+
+
+@given(counts, weighings, st.sampled_from([1.5, 4]))
+def test_concepts_below_the_cap_keep_their_proportions_among_siblings(sizes, weights, cap):
+    exact = multipliers(tree(sizes, weights), sizes, 1, cap)
+    root = tree(sizes, weights)
+    free = [child for child in root.children.values() if not child.children and exact[child.concept] < cap * (1 - 1e-6)]
+    for one, other in itertools.pairwise(free):
+        shown = [exact[each.concept] * each.pictures / each.weight for each in (one, other)]
+        assert shown[0] == pytest.approx(shown[1], rel=1e-6)
 
 
 @given(counts)
