@@ -122,7 +122,7 @@ def stage_command(entry: Entry) -> click.Command:
     stage = entry.load()
     parameters: list[click.Parameter] = []
     if any(setting.section == "set" for setting in declared(stage.Options)):
-        parameters.append(click.Argument(["sources"], nargs=-1, metavar="SRC...", type=click.Path(path_type=Path)))
+        parameters.append(click.Argument(["sources"], nargs=-1, metavar="SRC..."))
     parameters.append(click.Argument(["root"], metavar="SET", type=click.Path(path_type=Path)))
     parameters += options_from(stage.Options)
     parameters += [
@@ -163,7 +163,7 @@ def run_command(
     entry: Entry,
     stage: ModuleType,
     root: Path,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     flags: dict[str, Any],
     *,
     dry_run: bool,

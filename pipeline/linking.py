@@ -35,26 +35,25 @@ def link_file(source: str | Path, target: Path, how: str = "auto") -> str:
     Raises:
         PrepError: the file system cannot do what was asked for by name.
     """
-    real = os.path.realpath(source)
+    real = os.path.realpath(source) if Path(source).is_symlink() else str(source)
     if there := _already(real, target, how):
         return there
-    wanted = ("reflink", "hardlink", "copy") if how == "auto" else (how,)
+    kinds = ("reflink", "hardlink", "copy") if how == "auto" else (how,)
     reason = ""
-    for kind in wanted:
-        if how == "auto" and kind == "hardlink" and target.exists() and same_content(target, Path(real)):
-            return "copy"
-        try:
-            with replacing(target) as temporary:
-                temporary.unlink()
+    with replacing(target) as temporary:
+        for kind in kinds:
+            temporary.unlink(missing_ok=True)
+            try:
                 _MAKERS[kind](real, str(temporary))
-            return kind
-        except OSError as error:
-            if not Path(real).exists() or kind == "copy":
-                raise
-            reason = error.strerror or str(error)
-    raise PrepError(
-        f"{source} cannot be brought to {target} as a {how} ({file_system(target)}): {reason}", _HINTS.get(how, "")
-    )
+            except OSError as error:
+                if kind == "copy" or not Path(real).exists():
+                    raise
+                reason = error.strerror or str(error)
+            else:
+                return kind
+        raise PrepError(
+            f"{source} cannot be brought to {target} as a {how} ({file_system(target)}): {reason}", _HINTS.get(how, "")
+        )
 
 
 def _already(real: str, target: Path, how: str) -> str:
@@ -62,7 +61,7 @@ def _already(real: str, target: Path, how: str) -> str:
     if not target.exists():
         return ""
     if target.is_symlink():
-        same = os.path.realpath(target) == real
+        same = target.samefile(real)
         return "symlink" if same and how in ("auto", "symlink") else ""
     if target.samefile(real):
         return "hardlink" if how in ("auto", "hardlink") else ""
@@ -88,7 +87,7 @@ def _reflink(source: str, target: str) -> None:
 _MAKERS: dict[str, Callable[[str, str], object]] = {
     "reflink": _reflink,
     "hardlink": lambda source, target: os.link(source, target),
-    "symlink": lambda source, target: os.symlink(source, target),
+    "symlink": lambda source, target: Path(target).symlink_to(os.path.realpath(source)),
     "copy": lambda source, target: shutil.copyfile(source, target),
 }
 

@@ -35,6 +35,8 @@ from pipeline.records import Decision, Image, Measurement, Run, Tagger
 
 FILE = "manifest.db"
 VERSION = 2
+SIDECAR = "sidecar"
+"""The revision of a tagger whose scores are read from files and may change for the same content."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     path TEXT PRIMARY KEY, concept TEXT NOT NULL, source TEXT NOT NULL, content TEXT NOT NULL,
@@ -381,10 +383,11 @@ class Manifest:
         """A hash of what a stage reads: `images`, `scores`, or a decision field."""
         queries = {
             "images": "SELECT path, concept, content FROM images ORDER BY path",
-            "scores": "SELECT content, tagger FROM scores ORDER BY content, tagger",
+            "scores": "SELECT s.content, s.tagger, iif(t.revision=?, s.scores, '') FROM scores s "
+            "JOIN taggers t ON t.id=s.tagger ORDER BY s.content, s.tagger",
         }
         if name in queries:
-            rows = self.db.execute(queries[name])
+            rows = self.db.execute(queries[name], (SIDECAR,) if name == "scores" else ())
         else:
             rows = self.db.execute("SELECT path, value FROM decisions WHERE field=? ORDER BY path", (name,))
         digest = hashlib.sha256()

@@ -8,7 +8,7 @@ import unicodedata
 
 LONGEST_BYTES = 200
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
-_REPEATS = re.compile(r"(\d+)_(.+)", re.DOTALL)
+_REPEATS = re.compile(r"(\d{1,9})_(.+)", re.DOTALL)
 
 
 def flat(concept: str) -> str:

@@ -1,167 +1,131 @@
-"""A look at source folders: every file in them, and what kind of thing it is."""
+"""A look at source folders: every file in them, told one after another, without opening any."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-import unicodedata
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from pipeline.errors import PrepError
+from pipeline.found import Found, concept_at, is_utf8, kind_of, printable
 
-EXTENSIONS = frozenset(
-    (
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".webp",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jxl",
-        ".tga",
-        ".ppm",
-        ".psd",
-    )
-)
-HEADER_BYTES = 32
+LEADS_OUT = "link leads out of its source"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file or folder seen below a source. `problem` says why it cannot be a picture or a caption ("" if it can).
+def scan(sources: Iterable[Path | str], follow_links: bool = False) -> Iterator[Found]:
+    """Everything below source folders in a fixed order; a folder that two sources reach is told once.
 
-    `concept` is the folder's path below the source, or the source's own name for what lies directly in it;
-    `kind` is `picture`, `caption` or "" for anything else; `extension` what the content calls for when the name has
-    no picture's extension; `modified` is in ns.
-    """
-
-    path: str
-    concept: str
-    kind: str = ""
-    bytes: int = 0
-    modified: int = 0
-    device: int = 0
-    extension: str = ""
-    problem: str = ""
-
-
-def scan(sources: Iterable[Path]) -> tuple[Found, ...]:
-    """Everything below the sources in a fixed order; a path that two sources reach is told once.
+    A link is followed where it leads to something in its own source, and out of it only with `follow_links`. No folder is
+    entered twice, so links cannot lead in circles.
 
     Raises:
         PrepError: a source is itself a set.
     """
-    found: dict[str, Found] = {}
+    visited: dict[str, str] = {}
     for source in sources:
-        if (source / "manifest.db").exists() or (source.name == "images" and (source.parent / "manifest.db").exists()):
+        folder = Path(source)
+        if (folder / "manifest.db").exists() or (folder.name == "images" and (folder.parent / "manifest.db").exists()):
             raise PrepError(
-                f"{source} is a set, not a folder of source pictures", "name the folders the set was made from"
+                f"{folder} is a set, not a folder of source pictures", "name the folders the set was made from"
             )
-        for thing in _walk(source):
-            found.setdefault(thing.path, thing)
-    return tuple(found.values())
+        yield from _Walk(str(folder), follow_links, visited).tell()
 
 
-def _walk(source: Path) -> Iterator[Found]:
-    root = os.path.realpath(source)
-    pending: list[tuple[str, tuple[str, ...], frozenset[str]]] = [(str(source), (), frozenset((root,)))]
-    while pending:
-        folder, parts, above = pending.pop()
-        concept = unicodedata.normalize("NFC", "/".join(parts) or source.name)
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            yield Found(folder, concept, problem=f"folder cannot be read: {error.strerror}")
-            continue
-        if parts and any(entry.name == "manifest.db" for entry in entries):
-            yield Found(folder, concept, problem="a set of prep")
-            continue
+class _Walk:
+    """One source folder being read. Folders come before links to folders, so that a real place is told as itself."""
+
+    def __init__(self, source: str, follow_links: bool, visited: dict[str, str]) -> None:
+        self.source, self.follow_links, self.visited = source, follow_links, visited
+        self.root = os.path.realpath(source)
+        self.name = Path(source).name or "source"
+        self.folders: list[tuple[str, tuple[str, ...]]] = [(source, ())]
+        self.links: deque[tuple[str, tuple[str, ...]]] = deque()
+
+    def tell(self) -> Iterator[Found]:
+        while self.folders or self.links:
+            folder, parts = self.folders.pop() if self.folders else self.links.popleft()
+            concept = concept_at(parts, self.name)
+            try:
+                identity = _identity(folder)
+                if identity in self.visited:
+                    yield from self._again(folder, concept, self.visited[identity])
+                    continue
+                with os.scandir(folder) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+            except OSError as error:
+                yield Found(folder, concept, problem=f"folder cannot be read: {error.strerror}")
+                continue
+            self.visited[identity] = folder
+            if parts and any(entry.name == "manifest.db" for entry in entries):
+                yield Found(folder, concept, problem="a set of prep")
+                continue
+            yield from self._entries(entries, parts, concept)
+
+    def _again(self, folder: str, concept: str, before: str) -> Iterator[Found]:
+        """A folder that was entered before: nothing new by the same name, a row by another."""
+        if folder == before:
+            return
+        if (folder + os.sep).startswith(before + os.sep):
+            yield Found(folder, concept, problem=f"link loop: back to {before}")
+        else:
+            yield Found(folder, concept, problem=f"folder read already: as {before}")
+
+    def _entries(self, entries: list[os.DirEntry[str]], parts: tuple[str, ...], concept: str) -> Iterator[Found]:
         below = []
         for entry in entries:
-            seen = _look(entry, concept)
-            if seen is not None:
-                yield seen
-                continue
-            real = os.path.realpath(entry.path)
-            if real in above:
-                yield Found(entry.path, concept, problem="link loop")
+            found = self._look(entry, concept)
+            if found is not None:
+                yield found
+            elif _is_link(entry):
+                self.links.append((entry.path, (*parts, entry.name)))
             else:
-                below.append((entry.path, (*parts, entry.name), above | {real}))
-        pending.extend(reversed(below))
+                below.append((entry.path, (*parts, entry.name)))
+        self.folders.extend(reversed(below))
 
-
-def _look(entry: os.DirEntry[str], concept: str) -> Found | None:
-    """What an entry is; None for a folder to go into."""
-    if not _is_utf8(entry.path):
+    def _look(self, entry: os.DirEntry[str], concept: str) -> Found | None:
+        """What an entry is; None for a folder to go into."""
+        if not is_utf8(entry.path):
+            return Found(printable(entry.path), printable(concept), problem="name is not UTF-8")
+        if entry.name.startswith("."):
+            return Found(entry.path, concept, problem="hidden")
+        target = ""
+        try:
+            if _is_link(entry):
+                status = Path(entry.path).stat()
+                target = os.path.realpath(entry.path)
+                if not self.follow_links and not (target + os.sep).startswith(self.root.rstrip(os.sep) + os.sep):
+                    return Found(entry.path, concept, problem=f"{LEADS_OUT}: to {printable(target)}")
+            elif entry.is_dir(follow_symlinks=False):
+                return None
+            else:
+                status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            return Found(entry.path, concept, problem=_trouble(entry, error))
+        if stat.S_ISDIR(status.st_mode):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return Found(entry.path, concept, problem="not a regular file")
+        kind, problem = kind_of(entry.name)
         return Found(
-            entry.path.encode(errors="surrogateescape").decode(errors="replace"),
-            _readable(concept),
-            problem="name is not UTF-8",
+            entry.path, concept, kind, status.st_size, status.st_mtime_ns, problem=problem, file=target, link=target
         )
-    if entry.name.startswith("."):
-        return Found(entry.path, concept, problem="hidden")
-    try:
-        status = entry.stat()
-    except OSError as error:
-        broken = "broken link" if entry.is_symlink() else f"cannot be read: {error.strerror}"
-        return Found(entry.path, concept, problem=broken)
-    if stat.S_ISDIR(status.st_mode):
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return Found(entry.path, concept, problem="not a regular file")
-    suffix = PurePath(entry.name).suffix.lower()
-    kind, extension, problem = "picture", "", ""
-    if suffix == ".txt":
-        kind = "caption"
-    elif suffix not in EXTENSIONS:
-        extension, problem = _sniff(entry.path)
-        kind = "picture" if extension else ""
-    return Found(entry.path, concept, kind, status.st_size, status.st_mtime_ns, status.st_dev, extension, problem)
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _identity(folder: str) -> str:
+    """The same text for two paths of one folder."""
+    status = Path(folder).stat()
+    return f"{status.st_dev} {status.st_ino}" if status.st_ino else os.path.realpath(folder)
 
 
-def _readable(text: str) -> str:
-    return text.encode(errors="surrogateescape").decode(errors="replace")
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    """A symbolic link, or a junction of Windows."""
+    return entry.is_symlink() or (hasattr(entry, "is_junction") and entry.is_junction())
 
 
-def _sniff(path: str) -> tuple[str, str]:
-    """(extension, "") for a file whose first bytes are a picture's, else ("", why not)."""
-    try:
-        with Path(path).open("rb") as stream:
-            extension = picture_extension(stream.read(HEADER_BYTES))
-    except OSError as error:
-        return "", f"cannot be read: {error.strerror}"
-    return extension, "" if extension else "not a picture"
-
-
-def picture_extension(header: bytes) -> str:
-    """The extension for a picture that begins with these bytes, "" for anything else."""
-    for extension, magic in (
-        (".png", b"\x89PNG\r\n\x1a\n"),
-        (".jpg", b"\xff\xd8\xff"),
-        (".gif", b"GIF8"),
-        (".jxl", b"\xff\x0a"),
-    ):
-        if header.startswith(magic):
-            return extension
-    if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
-        return ".webp"
-    if header[4:8] == b"ftyp":
-        brands = {b"avif": ".avif", b"avis": ".avif", b"heic": ".heic", b"heix": ".heic", b"mif1": ".heic"}
-        return brands.get(header[8:12], "")
-    return ".bmp" if header[:2] == b"BM" and header[6:10] == b"\0\0\0\0" else ""
+def _trouble(entry: os.DirEntry[str], error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "link loop"
+    return "broken link" if _is_link(entry) else f"cannot be read: {error.strerror}"

@@ -1,38 +1,124 @@
-"""The source folders of a set, and how prep.toml remembers them."""
+"""The sources of a set, folders, archives and repositories: what lies in them, and how prep.toml remembers them."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline import archives, hub
 from pipeline.errors import PrepError
 from pipeline.files import write_text
-from pipeline.settings import FILE, Settings, absolute, load_settings, toml_text
+from pipeline.found import INSIDE, Found, is_utf8, printable
+from pipeline.scan import scan
+from pipeline.settings import FILE, Settings, absolute_source, load_settings, toml_text
+
+Progress = Callable[[str, int, int], None]
 
 
-def with_sources(settings: Settings, sources: tuple[Path, ...]) -> Settings:
-    """The settings with more source folders; those already named stay.
+# --- what lies in them
+
+
+def look(sources: Iterable[str], follow_links: bool) -> Iterator[str]:
+    """What would change if a source did, without unpacking or fetching anything: a text for every file of the folders."""
+    for source in sources:
+        if hub.is_address(source):
+            yield source
+        elif Path(source).is_file():
+            yield f"{source} {archives.state(Path(source))}"
+    for found in scan(_folders(sources), follow_links):
+        yield f"{found.path}\0{found.kind}\0{found.bytes}\0{found.modified}\0{found.problem}"
+
+
+def contents(
+    sources: Iterable[str], root: Path, follow_links: bool, progress: Progress = lambda *_: None
+) -> Iterator[Found]:
+    """Everything in the sources; archives are unpacked and repositories fetched unless they are here already.
+
+    Args:
+        sources: folders, archives and repositories.
+        root: the set, in whose cache archives are unpacked.
+    Raises:
+        PrepError: one cannot be had, or is itself a set.
+    """
+    sources, cache = tuple(sources), root / "cache"
+    for found in scan(_folders(sources), follow_links):
+        yield replace(found, problem="archive, a source of its own") if found.path in sources else found
+    for source in sources:
+        if hub.is_address(source) and hub.address(source).is_archive:
+            snapshot, _ = hub.fetch(source, cache / "hub", progress)
+            archive = Path(os.path.realpath(Path(snapshot) / hub.address(source).folder))
+            yield from archives.entries(archive, cache / "archives", source, progress)
+        elif hub.is_address(source):
+            yield from hub.scan(source, cache / "hub", progress)
+        elif Path(source).is_file():
+            yield from archives.entries(Path(source), cache / "archives", progress=progress)
+
+
+def _folders(sources: Iterable[str]) -> list[str]:
+    return [source for source in sources if not hub.is_address(source) and Path(source).is_dir()]
+
+
+def holds(source: str, path: str) -> bool:
+    """Whether a file, as the record names it, belongs to a source."""
+    return path.startswith((source.rstrip("/" + os.sep) + os.sep, source.rstrip("/") + "/", source + INSIDE))
+
+
+# --- how they are remembered
+
+
+def with_sources(settings: Settings, sources: Iterable[Path | str]) -> Settings:
+    """The settings with more sources; those already named stay, a repository at another revision replaces itself.
 
     Raises:
-        PrepError: one is no folder, or a person wrote the prep.toml, so that it is not for us to change.
+        PrepError: one is no source, or a person wrote the prep.toml, so that it is not for us to change.
     """
-    whole = dict.fromkeys(absolute(source.expanduser()) for source in sources)
-    more = tuple(source for source in whole if source not in settings.sources)
-    if not more:
+    listed = list(settings.sources)
+    for source in sources:
+        name = absolute_source(str(source), Path.cwd())
+        if hub.is_address(name):
+            _add_repository(listed, name)
+        elif name not in listed:
+            _check(name)
+            listed.append(name)
+    if tuple(listed) == settings.sources:
         return settings
-    for source in more:
-        if any(0xD800 <= ord(letter) < 0xE000 for letter in str(source)):
-            raise PrepError(f"the name of the folder {source} is not UTF-8", "rename it")
-        if not source.is_dir():
-            raise PrepError(
-                f"{source} is not a folder" if source.exists() else f"no folder {source}",
-                "name folders of pictures first and the set last: prep flatten FOLDER... SET",
-            )
-    wider = replace(settings, sources=settings.sources + more)
+    wider = replace(settings, sources=tuple(listed))
     if settings.file and settings.file.read_text(encoding="utf-8-sig") != toml_text(settings):
-        listed = toml_text(Settings(sources=wider.sources)).removeprefix("[set]\n").strip()
-        raise PrepError(f"{settings.file} does not list the source {more[0]}", f"write under [set] there:\n{listed}")
+        new = next(source for source in listed if source not in settings.sources)
+        lines = toml_text(Settings(sources=wider.sources)).removeprefix("[set]\n").strip()
+        raise PrepError(f"{settings.file} does not list the source {new}", f"write under [set] there:\n{lines}")
     return wider
+
+
+def _add_repository(listed: list[str], source: str) -> None:
+    """Add a repository's folder at its commit. One that is listed stays at its commit until another is named."""
+    wanted = hub.address(source)
+    for place, known in enumerate(listed):
+        there = hub.address(known) if hub.is_address(known) else None
+        if there is not None and (there.repo, there.folder) == (wanted.repo, wanted.folder):
+            if wanted.revision and wanted.revision != there.revision:
+                listed[place] = hub.pinned(source)
+            return
+    listed.append(hub.pinned(source))
+
+
+def _check(source: str) -> None:
+    path = Path(source)
+    if "://" in source:
+        raise PrepError(f"{source} is no source that is known", f"name a folder, an archive, or {hub.FORM}")
+    if not is_utf8(source):
+        raise PrepError(f"the name of {printable(source)} is not UTF-8", "rename it")
+    if not path.exists():
+        raise PrepError(
+            f"no folder {source}", "name folders of pictures first and the set last: prep flatten FOLDER... SET"
+        )
+    if not path.is_dir() and not archives.is_archive(path):
+        raise PrepError(
+            f"{source} is not a folder, nor an archive that is read",
+            "name folders of pictures, .zip, .tar or .tar.gz files first and the set last: prep flatten FOLDER... SET",
+        )
 
 
 def remember(root: Path, before: Settings, now: Settings) -> None:

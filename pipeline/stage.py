@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from pipeline import journal
-from pipeline.captions import WRITTEN, plain, take_in, write_captions
+from pipeline.captions import CAME, WRITTEN, plain, take_in, write_captions
 from pipeline.linking import link_file
 from pipeline.manifest import Manifest
 from pipeline.records import THE_SET, Decision, Plan
@@ -162,13 +162,12 @@ def apply(
 
 def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:
     """The decisions that captions which came with their pictures are taken in by."""
-    evidence = "came with the picture"
     return [
         row
         for path, text in captions
         for row in (
-            Decision(path, "human", text, WRITTEN, evidence),
-            Decision(path, "caption", plain(text), WRITTEN, evidence),
+            Decision(path, "human", text, WRITTEN, CAME),
+            Decision(path, "caption", plain(text), WRITTEN, CAME),
         )
     ]
 

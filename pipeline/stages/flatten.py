@@ -1,9 +1,11 @@
 """Bring folders of pictures into a set; the originals are never touched.
 
-Every picture below the source folders gets its place in SET/images/CONCEPT, as a hard link where the disk allows it
-and as a copy elsewhere. A concept is the folder's path below the source; pictures directly in a source folder make
-a concept of its name. A caption file beside a picture (same name, .txt) comes along as a person's caption. What is
-left out, renamed or found changed is listed with its reason. More folders can be added by running it again.
+A source is a folder, an archive (.zip, .tar, .tar.gz), or a folder of a dataset repository, written
+hf://datasets/OWNER/NAME/FOLDER. Every picture below it gets its place in SET/images/CONCEPT: a clone, a hard link or a
+copy, whichever the disk can. A concept is the folder's path below the source; pictures directly in a source make a
+concept of its name. What a person wrote comes along: captions beside pictures (.txt, .caption) or in metadata files,
+repeats in folder names (24_NAME) and multiply.txt, tags that a downloader saved as JSON. What is left out, renamed or
+found changed is listed with its reason. More sources can be added by running it again.
 """
 
 from __future__ import annotations
@@ -11,300 +13,411 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from pipeline import hub
+from pipeline.booru import booru_tagger
+from pipeline.captions import plain
+from pipeline.captions import CAME
 from pipeline.errors import PrepError
-from pipeline.files import file_digest, same_content
+from pipeline.files import file_digest
+from pipeline.found import CAPTION, EXTENSIONS, PICTURE, TABLE, Found, cut, sniffed, without_extension
+from pipeline.linking import How
 from pipeline.manifest import Manifest
-from pipeline.names import concept_of, flat, safe, same_file_key, without_repeats
-from pipeline.records import Decision, Image, Link, Plan
-from pipeline.scan import EXTENSIONS, Found, scan
+from pipeline.metadata import Described, Pictures, read_table
+from pipeline.placing import DISOWNED, MOVED, VANISHED, Placing
+from pipeline.records import Decision, Plan
+from pipeline.repeats import NO_NUMBER, Folders, Given, folders
+from pipeline.scan import LEADS_OUT
+from pipeline.sidecars import Beside, CaptionText, Sidecar, is_sidecar, read_caption, read_sidecar
+from pipeline.sources import contents, holds, look
 from pipeline.stage import Progress
 
 NAME = "flatten"
 READS: tuple[str, ...] = ()
-BATCH = 64
-EDITED = "edited in the set"
-VANISHED = "source vanished"
-MOVED = "moved"
-DISOWNED = "no longer among the sources"
+OBSERVES = "sources"
+MAKES: tuple[str, ...] = ()
+BATCH = 256
+READERS = 4
+"""The evidence of a caption that flatten brought and nobody changed since."""
+_SENTENCES = {
+    VANISHED: "pictures that stay in the set though their source is gone: {n}",
+    DISOWNED: "pictures that left the set, as their folder is no longer a source (the files stay): {n}",
+    MOVED: "pictures that moved in the sources: {n}",
+    "caption is not UTF-8": "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
+    "json not used": "JSON files beside pictures that could not be used; prep log says why: {n}",
+    "metadata not used": "JSON and CSV files that describe no pictures or could not be read, not used: {n}",
+    "name is not UTF-8": "files left out because their names are not UTF-8; rename them: {n}",
+    "folder cannot be read": "folders that cannot be read: {n}",
+    "cannot be read": "files that cannot be read: {n}",
+    LEADS_OUT: "links that lead out of their source, left out; to take them in give --follow-links: {n}",
+    NO_NUMBER: "multiply.txt files without a number above 0, not used: {n}",
+    "archive; name it as a source to use it": "archives in the sources, not opened; name them as sources too: {n}",
+    "archive not read to its end": "archives that could be read only in part: {n}",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    sources: tuple[Path, ...] = field(default=(), metadata={"section": "set"})
-    """Folders to bring pictures from."""
+    sources: tuple[str, ...] = field(default=(), metadata={"section": "set"})
+    """Folders, archives and dataset repositories to bring pictures from."""
     repeats_in_names: bool = True
-    """Read a folder of pictures called N_NAME as the concept NAME, as trainers that keep repeats in names write it."""
+    """Read a folder of pictures called N_NAME as the concept NAME to be shown N times, as kohya-ss/sd-scripts does."""
+    link: How = "auto"
+    """How pictures come into the set: reflink (shares the disk's blocks until one side is edited), hardlink, copy or
+    symlink; auto takes the first of reflink, hardlink and copy that the disk can."""
+    follow_links: bool = False
+    """Follow links in the sources that lead out of them, too."""
 
 
 def observe(manifest: Manifest, options: Options) -> str:
     """Hash the listing of the sources."""
     digest = hashlib.sha256()
-    for found in _scan(manifest, options):
-        digest.update(repr((found.path, found.kind, found.bytes, found.modified, found.problem)).encode())
+    for line in look(_sources(manifest, options), options.follow_links):
+        digest.update(line.encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 
 def missing(manifest: Manifest, options: Options) -> str:
     """Why the stage must run although no source changed: a picture of the set was lost or edited there."""
-    changed = [image.path for image in manifest.images() if _on_disk(manifest, image) != image.bytes]
+    root = str(manifest.root)
+    changed = [image.path for image in manifest.images() if _bytes(f"{root}/{image.path}") != image.bytes]
     return f"pictures of the set lost or edited: {len(changed)}, such as {changed[0]}" if changed else ""
 
 
 def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
-    """Hash every picture whose size or time is new."""
+    """Unpack and fetch what is not here yet, hash every picture whose size or time is new, take in booru tags."""
     known = manifest.known_files()
+    found = _contents(manifest, options, progress)
     todo = [
-        found
-        for found in _scan(manifest, options)
-        if found.kind == "picture"
-        and not found.problem
-        and known.get(found.path, ())[:2] != (found.bytes, found.modified)
+        each
+        for each in found
+        if each.kind == PICTURE and not each.problem and known.get(each.path, ())[:2] != (each.bytes, each.modified)
     ]
-    for start in range(0, len(todo), BATCH):
-        rows = [
-            (found.path, found.bytes, found.modified, digest)
-            for found in todo[start : start + BATCH]
-            if (digest := _digest(found.path))
-        ]
-        with manifest.transaction():
-            manifest.put_files(rows)
-        progress("reading sources", min(start + BATCH, len(todo)), len(todo))
+    with ThreadPoolExecutor(READERS) as readers:
+        for start in range(0, len(todo), BATCH):
+            batch = todo[start : start + BATCH]
+            digests = readers.map(_digest, [each.place for each in batch])
+            rows = [(each.path, each.bytes, each.modified, digest) for each, digest in zip(batch, digests, strict=True)]
+            with manifest.transaction():
+                manifest.put_files(row for row in rows if row[3])
+            progress("reading sources", start + len(batch), len(todo))
+    _take_tags(manifest, found)
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """Give every picture of the sources a place; a picture that has one keeps it."""
-    work = _Placing(manifest, options)
-    for found in work.found:
-        if found.kind == "picture" and not found.problem:
-            work.place(found)
-        elif found.kind != "caption":
-            reason, _, evidence = found.problem.partition(": ")
-            work.row(found.path, None, reason, evidence)
-    work.keep_vanished()
-    beside: dict[str, list[str]] = {}
-    for source, image in work.images.items():
-        beside.setdefault(_stem(source), []).append(image.path)
-    for found in work.found:
-        if found.kind == "caption":
-            work.take_caption(found, beside.get(_stem(found.path), []))
-    images = tuple(sorted(work.images.values(), key=lambda image: image.path))
+    work = _Flattening(manifest, options)
+    placing = work.place_all()
+    work.take_captions()
+    images = tuple(sorted(placing.images.values(), key=lambda image: image.path))
     return Plan(
         NAME,
-        ("placed",),
-        tuple(work.decisions),
+        ("placed", "given"),
+        (*placing.rows, *work.given()),
         images=images,
-        links=tuple(work.links),
-        captions=tuple(work.captions),
+        links=tuple(placing.links),
+        captions=tuple(work.captions.items()),
         notes=tuple(work.notes()),
     )
 
 
-class _Placing:
-    """A plan in the making: what has been given away so far."""
+def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
+    """Count how the pictures of the set came to it."""
+    return {f"as {link}": number for link, number in Counter(image.link for image in manifest.images()).most_common()}
+
+
+class _Flattening:
+    """A plan in the making: what was found, and what its sidecars and tables say."""
 
     def __init__(self, manifest: Manifest, options: Options) -> None:
         self.manifest, self.options = manifest, options
-        self.found = _scan(manifest, options)
-        self.concepts = _concepts(self.found, options)
-        self.before = {image.source: image for image in manifest.images()}
-        self.rows_before = manifest.decisions("placed")
+        self.found = _contents(manifest, options)
         self.known = manifest.known_files()
-        captions = manifest.captions()
-        self.human = {path: human.strip() for path, (_, _, human) in captions.items() if human is not None}
-        self.written = {path: written.strip() for path, (_, written, _) in captions.items() if written is not None}
-        self.decisions: list[Decision] = []
-        self.images: dict[str, Image] = {}
-        self.links: list[Link] = []
-        self.captions: list[tuple[str, str]] = []
-        sources = {found.path: found for found in self.found}
-        self.taken = {
-            _key(image.path)
-            for image in self.before.values()
-            if image.source not in sources or self.concepts[sources[image.source].concept] == image.concept
-        }
-
-    def row(self, source: str, value: str | None, reason: str, evidence: str = "") -> None:
-        self.decisions.append(Decision(source, "placed", value, reason, evidence))
-
-    def place(self, found: Found) -> None:
-        content = self.content(found)
-        if not content:
-            self.row(found.path, None, "cannot be read")
-            return
-        concept, before = self.concepts[found.concept], self.before.get(found.path)
-        if before is not None and before.concept == concept:
-            self.stay(found, before, content)
-            return
-        path, reason = self.free_path(found, concept)
-        self.taken.add(_key(path))
-        self.images[found.path] = Image(path, concept, found.path, content, found.bytes, self.kind_of_link(found))
-        self.links.append(Link(found.path, path))
-        self.row(found.path, path, reason)
-
-    def stay(self, found: Found, before: Image, content: str) -> None:
-        """Leave a picture at its place; link it anew if it is lost or its source changed, unless a person edited it."""
-        target, was = self.manifest.root / before.path, self.reason_before(found.path)
-        lost = not target.exists()
-        edited = (
-            not lost and not target.samefile(found.path) and (was == EDITED or target.stat().st_size != before.bytes)
+        self.pictures = {each.path: each for each in self.found if each.kind == PICTURE and not each.problem}
+        self.beside = Beside(self.found)
+        self.folders: Folders = folders(self.found, options.repeats_in_names)
+        self.captions: dict[str, str] = {}
+        self.described: dict[str, Described] = {}
+        self.data_rows = list(self._describe())
+        self.placing = Placing(
+            manifest,
+            options.sources,
+            options.link,
+            {each.path for each in self.found},
+            {path: self._concept(each) for path, each in self.pictures.items()},
         )
-        if edited:
-            self.images[found.path] = replace(before, content=file_digest(target), bytes=target.stat().st_size)
-        else:
-            self.images[found.path] = replace(before, content=content, bytes=found.bytes)
-            if lost or content != before.content:
-                self.links.append(Link(found.path, before.path))
-        self.row(found.path, before.path, EDITED if edited else "placed" if was in (EDITED, VANISHED) else was)
+        rows = manifest.decisions("human")
+        self.human = {path: plain(text) for path, text in manifest.human().items()}
+        self.came = {path for path, row in rows.items() if row.evidence == CAME}
+        self.written = manifest.written()
 
-    def reason_before(self, source: str) -> str:
-        return self.rows_before[source].reason if source in self.rows_before else "placed"
+    def _concept(self, found: Found) -> str:
+        told = self.described.get(found.path)
+        return (told.concept if told else "") or self.folders.concepts.get(found.folder, found.concept)
 
-    def free_path(self, found: Found, concept: str) -> tuple[str, str]:
-        """A place that no other picture has or had, and why it is called so."""
-        stem, extension = Path(found.path).stem, Path(found.path).suffix
-        if found.extension:
-            stem, extension = stem + extension, found.extension
-        folder, name = safe(flat(concept)), safe(stem)
-        reason = "renamed, unsafe name" if name != stem or folder != flat(concept) else "placed"
-        reason = "extension from content" if found.extension and reason == "placed" else reason
-        path, number = f"images/{folder}/{name}{extension.lower()}", 1
-        while _key(path) in self.taken or not self.is_free(path, found):
-            number += 1
-            path, reason = f"images/{folder}/{name} ({number}){extension.lower()}", "renamed, name taken"
-        return path, reason
+    def place_all(self) -> Placing:
+        """Every file its row, and every picture its place."""
+        for found in self.found:
+            if found.problem:
+                reason, _, evidence = found.problem.partition(": ")
+                self.placing.row(found.path, None, reason, evidence)
+            elif found.kind == PICTURE:
+                content = self._content(found)
+                if content:
+                    self.placing.place(found, content)
+                else:
+                    self.placing.row(found.path, None, "cannot be read")
+        self.placing.keep_vanished()
+        for path, reason, evidence in (*self.folders.rows, *self.data_rows):
+            self.placing.row(path, None, reason, evidence)
+        return self.placing
 
-    def is_free(self, path: str, found: Found) -> bool:
-        target = self.manifest.root / path
-        return not os.path.lexists(target) or same_content(target, Path(found.path))
-
-    def content(self, found: Found) -> str:
+    def _content(self, found: Found) -> str:
         size, modified, content = self.known.get(found.path, (-1, -1, ""))
-        return content if (size, modified) == (found.bytes, found.modified) else _digest(found.path)
+        return content if (size, modified) == (found.bytes, found.modified) else _digest(found.place)
 
-    def kind_of_link(self, found: Found) -> str:
-        root = next(folder for folder in self.manifest.root.absolute().joinpath("x").parents if folder.exists())
-        return "hardlink" if root.stat().st_dev == found.device else "copy"
+    # --- JSON beside pictures, and tables
 
-    def keep_vanished(self) -> None:
-        """Pictures whose source is gone stay as long as the set has them, unless the source only moved."""
-        present = {found.path for found in self.found}
-        moved = {image.content: image.path for image in self.images.values() if image.source not in self.before}
-        for source, image in self.before.items():
-            if source in present:
+    def _describe(self) -> Iterator[tuple[str, str, str]]:
+        """Read every data file; a picture's own goes before a table. Gives (path, reason, evidence) for each."""
+        tables = []
+        for found in self.found:
+            if found.kind != TABLE or found.problem:
                 continue
-            if not any(Path(source).is_relative_to(folder) for folder in self.options.sources):
-                self.row(source, None, DISOWNED)
-            elif image.content in moved:
-                self.row(source, None, MOVED, moved[image.content])
-                self.follow(image.path, moved[image.content])
-            elif (self.manifest.root / image.path).exists():
-                self.images[source] = image
-                self.row(source, image.path, VANISHED)
+            if is_sidecar(found, self.beside):
+                yield found.path, *self._own_json(found)
             else:
-                self.row(source, None, VANISHED, "and the picture in the set too")
-        self.decisions += [
-            row
-            for source, row in self.rows_before.items()
-            if row.reason in (VANISHED, MOVED, DISOWNED) and source not in present and source not in self.before
-        ]
+                tables.append(found)
+        pictures = Pictures(self.pictures) if tables else None
+        for found in tables:
+            assert pictures is not None
+            yield found.path, *self._table(found, pictures)
 
-    def follow(self, before: str, now: str) -> None:
-        """Let a person's caption go with a picture whose source moved."""
-        if before in self.human and now not in self.human:
-            self.captions.append((now, self.human[before]))
-
-    def take_caption(self, found: Found, paths: list[str]) -> None:
-        """Bring a caption file to the pictures it lies beside, unless the set holds another text already."""
-        if not paths:
-            self.row(found.path, None, "text without a picture")
-            return
+    def _own_json(self, found: Found) -> tuple[str, str]:
         try:
-            text = Path(found.path).read_bytes().decode("utf-8-sig").strip()
-        except (UnicodeDecodeError, OSError) as error:
-            reason = "caption is not UTF-8" if isinstance(error, UnicodeDecodeError) else "caption cannot be read"
-            self.row(found.path, None, reason, str(error))
-            return
-        if not text:
-            self.row(found.path, None, "caption is empty")
-            return
-        theirs = [path for path in paths if self.caption_in_set(path) not in (None, text)]
-        self.captions += [(path, text) for path in paths if path not in theirs and path not in self.human]
-        where = _stem(paths[0]) + ".txt"
-        self.row(found.path, where, "caption in the set differs and stays" if theirs else "caption taken in")
+            sidecar = read_sidecar(found)
+        except ValueError as error:
+            return "json not used", str(error)
+        told = sidecar.described
+        for picture in self.beside.owners(found):
+            self.described.setdefault(picture, told)
+        if sidecar.tags:
+            return "tags taken in", f"{len(sidecar.tags)} tags"
+        says = [name for name in ("caption", "concept", "multiplier") if getattr(told, name)]
+        return ("metadata taken in", ", ".join(says)) if says else ("json without tags or caption", "")
 
-    def caption_in_set(self, path: str) -> str | None:
-        """What a person wrote for a picture of the set; None where only prep or nobody did."""
+    def _table(self, found: Found, pictures: Pictures) -> tuple[str, str]:
+        try:
+            table = read_table(found.place, found.name)
+        except ValueError as error:
+            return "metadata not used", str(error)
+        except OSError as error:
+            return "metadata not used", f"cannot be read: {error.strerror}"
+        used = 0
+        for name, told in table.rows:
+            picture = pictures.find(name, found.path)
+            if picture is not None and picture not in self.described:
+                self.described[picture] = told
+            used += picture is not None
+        evidence = f"{used} of {len(table.rows) + len(table.problems)} entries name a picture"
+        if table.problems:
+            evidence += f"; wrong: {len(table.problems)}, such as {table.problems[0]}"
+        return "metadata taken in" if used else "metadata names no picture", evidence
+
+    # --- how often
+
+    def given(self) -> Iterator[Decision]:
+        """How often the person's folders and tables say each picture is to be shown."""
+        before = self.manifest.decisions("given")
+        for source, image in self.placing.images.items():
+            found = self.pictures.get(source)
+            told = self.described.get(source)
+            by_folder = self.folders.given.get(found.folder) if found else None
+            if told is not None and told.multiplier is not None:
+                over = f", before {by_folder.evidence}" if by_folder else ""
+                by_folder = Given(told.multiplier, "multiplier in metadata", told.where + over)
+            if by_folder is not None:
+                yield Decision(image.path, "given", by_folder.value, by_folder.reason, by_folder.evidence)
+            elif found is None and image.path in before:
+                yield before[image.path]
+
+    # --- captions
+
+    def take_captions(self) -> None:
+        """Bring what a person wrote: the first sound caption file of each picture, else what a table says."""
+        files = [each for each in self.found if each.kind == CAPTION and not each.problem]
+        texts = {each.path: read_caption(each) for each in files}
+        lists = self.beside.of(files, CAPTION)
+        images = self.placing.images
+        winners = {
+            picture: next((each.path for each in candidates if not texts[each.path].problem), "")
+            for picture, candidates in lists.items()
+            if picture in images
+        }
+        for each in files:
+            pictures = [picture for picture in self.beside.owners(each) if picture in images]
+            self._caption_row(each, texts, pictures, winners)
+        for source, told in self.described.items():
+            if told.caption and source in images and not winners.get(source):
+                self._take(images[source].path, told.caption)
+        for before, now in self.placing.moved.items():
+            if before != now and before in self.human and now not in self.human:
+                self.captions.setdefault(now, self.manifest.human()[before])
+
+    def _caption_row(
+        self, found: Found, texts: Mapping[str, CaptionText], pictures: list[str], winners: Mapping[str, str]
+    ) -> None:
+        caption, row = texts[found.path], self.placing.row
+        if not pictures:
+            row(found.path, None, "text without a picture")
+            return
+        if caption.problem:
+            reason, _, evidence = caption.problem.partition(": ")
+            row(found.path, None, reason, evidence)
+            return
+        won = [picture for picture in pictures if winners[picture] == found.path]
+        if not won:
+            first = winners[pictures[0]]
+            same = texts[first].text.strip() == caption.text.strip()
+            row(
+                found.path,
+                None,
+                f"{'same as' if same else 'set aside for'} another caption file",
+                cut(first)[1],
+            )
+            return
+        paths = [self.placing.images[picture].path for picture in won]
+        taken = [self._take(path, caption.text) for path in paths]
+        place = without_extension(paths[0]) + ".txt"
+        row(found.path, place, "caption taken in" if all(taken) else "caption in the set differs and stays")
+
+    def _take(self, path: str, text: str) -> bool:
+        """Note a caption for a picture, unless a person wrote another one in the set."""
+        there = self._in_set(path)
+        if there is not None and there != text.strip():
+            return False
+        if path not in self.human or there is None:
+            self.captions[path] = text
+        return True
+
+    def _in_set(self, path: str) -> str | None:
+        """What a person wrote in the set for a picture; None where only prep, an earlier flatten, or nobody did."""
         if path in self.human:
-            return self.human[path]
+            return self.human[path] if path not in self.came else None
+        if path in self.written:
+            return None
         try:
-            text = (self.manifest.root / path).with_suffix(".txt").read_text(encoding="utf-8-sig").strip()
+            return (self.manifest.root / path).with_suffix(".txt").read_text(encoding="utf-8-sig").strip()
         except FileNotFoundError:
             return None
         except (UnicodeDecodeError, OSError):
             return ""
-        return None if text == self.written.get(path) else text
+
+    # --- what a person should know
 
     def notes(self) -> list[str]:
-        counts = Counter(decision.reason for decision in self.decisions)
-        sentences = {
-            VANISHED: "pictures that stay in the set though their source is gone: {n}",
-            DISOWNED: "pictures that left the set, as their folder is no longer a source (the files stay): {n}",
-            MOVED: "pictures that moved in the sources (their old files in the set stay, unused): {n}",
-            "caption is not UTF-8": "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
-            "name is not UTF-8": "files left out because their names are not UTF-8; rename them: {n}",
-            "folder cannot be read": "folders that cannot be read: {n}",
-            "cannot be read": "files that cannot be read: {n}",
-        }
-        found = [sentence.format(n=counts[reason]) for reason, sentence in sentences.items() if counts[reason]]
-        stripped = sorted(f"{name} → {concept}" for name, concept in self.concepts.items() if name != concept)
+        counts = Counter(decision.reason for decision in self.placing.rows)
+        notes = [sentence.format(n=counts[reason]) for reason, sentence in _SENTENCES.items() if counts[reason]]
+        stripped = sorted(
+            {
+                f"{each.concept} → {self.folders.concepts[each.folder]}"
+                for each in self.pictures.values()
+                if each.folder in self.folders.concepts
+            }
+        )
         if stripped:
-            more = " …" if len(stripped) > 8 else ""
-            found.append(f"repeats taken off folder names: {', '.join(stripped[:8])}{more}")
-        expected = {image.path for images in (self.images, self.before) for image in images.values()}
+            notes.append(f"repeats taken off folder names: {_some(stripped)}")
+        if self.folders.zero:
+            notes.append(
+                f"folders named with 0 repeats, which kohya would leave out; to leave them out take them out of the "
+                f"sources: {_some(self.folders.zero)}"
+            )
+        expected = {image.path for images in (self.placing.images, self.placing.before) for image in images.values()}
         strangers = sorted(_pictures_in(self.manifest.root) - expected)
         if strangers:
-            found.append(
+            notes.append(
                 f"pictures in images/ that have no source and are not used, such as {strangers[0]}; "
                 f"put them in a source folder: {len(strangers)}"
             )
-        return found if self.images else [*found, "no picture was found"]
+        return notes if self.placing.images else [*notes, "no picture was found"]
 
 
-def _scan(manifest: Manifest, options: Options) -> tuple[Found, ...]:
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+
+
+def _sources(manifest: Manifest, options: Options) -> tuple[str, ...]:
+    """The sources, each there or once read.
+
+    Raises:
+        PrepError: there are none, or one was never there.
+    """
     if not options.sources:
         raise PrepError(
             "no source folders",
             'name them, prep flatten FOLDER... SET, or list them under [set] in prep.toml: sources = ["FOLDER"]',
         )
-    known = [image.source for image in manifest.images()]
     for source in options.sources:
-        if not source.is_dir() and not any(Path(path).is_relative_to(source) for path in known):
+        if hub.is_address(source) or Path(source).exists():
+            continue
+        if not any(holds(source, image.source) for image in manifest.images()):
             raise PrepError(f"no folder {source}", "mend the sources, on the command line or under [set] in prep.toml")
-    inside = manifest.root.absolute()
-    found = scan(source for source in options.sources if source.is_dir())
-    return tuple(each for each in found if not Path(each.path).is_relative_to(inside / "images"))
+    return options.sources
 
 
-def _concepts(found: tuple[Found, ...], options: Options) -> Mapping[str, str]:
-    """Folder path as scanned → concept: as it is, or without the repeats that a leaf folder's name begins with."""
-    holding = {each.concept for each in found if each.kind == "picture" and not each.problem}
-    inner = {"/".join(concept.split("/")[:depth]) for concept in holding for depth in range(1, concept.count("/") + 1)}
-    concepts = {}
-    for concept in {each.concept for each in found}:
-        above, _, name = concept.rpartition("/")
-        numbered = without_repeats(name) if options.repeats_in_names and concept in holding - inner else None
-        concepts[concept] = "/".join(filter(None, (above, concept_of(numbered[1])))) if numbered else concept
-    return concepts
+def _contents(manifest: Manifest, options: Options, progress: Progress = lambda *_: None) -> list[Found]:
+    sources = _sources(manifest, options)
+    return [sniffed(each) for each in contents(sources, manifest.root, options.follow_links, progress)]
 
 
-def _on_disk(manifest: Manifest, image: Image) -> int:
-    """A picture's bytes in the set, -1 when it is not there."""
+def _take_tags(manifest: Manifest, found: list[Found]) -> None:
+    """Keep the tags that image boards knew of pictures as scores of 1, under a tagger that goes before all others."""
+    beside = Beside(found)
+    known = manifest.known_files()
+    tags: dict[str, dict[str, str]] = {}
+    for each in found:
+        if each.problem or not is_sidecar(each, beside):
+            continue
+        sidecar = _tags_of(each)
+        for picture in beside.owners(each) if sidecar and sidecar.tags else ():
+            if picture in known and sidecar is not None:
+                tags.setdefault(known[picture][2], {}).update(sidecar.tags)
+    if not tags:
+        return
+    taggers = manifest.taggers()
+    tagger = booru_tagger({tag: category for each in tags.values() for tag, category in each.items()})
+    there, scores = taggers.get(tagger.id), manifest.scores(tagger.id)
+    new = {
+        content: dict.fromkeys(names, 1.0)
+        for content, names in tags.items()
+        if scores.get(content) != dict.fromkeys(names, 1.0)
+    }
+    categories = {**(there.categories if there else {}), **tagger.categories}
+    with manifest.transaction():
+        if there is None or dict(there.categories) != categories:
+            for each_tagger in (
+                replace(tagger, categories=categories),
+                *(t for t in taggers.values() if t.id != tagger.id),
+            ):
+                manifest.put_tagger(each_tagger)
+        manifest.put_scores(tagger.id, new)
+
+
+def _tags_of(found: Found) -> Sidecar | None:
     try:
-        return (manifest.root / image.path).stat().st_size
+        return read_sidecar(found)
+    except ValueError:
+        return None
+
+
+def _bytes(path: str) -> int:
+    """A file's size, -1 when it is not there."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  (a Path for each picture would double the time)
     except OSError:
         return -1
 
@@ -320,13 +433,3 @@ def _digest(path: str) -> str:
         return file_digest(Path(path))
     except OSError:
         return ""
-
-
-def _key(path: str) -> str:
-    """Two pictures with equal keys would share a file or a caption on some file system."""
-    return same_file_key(_stem(path))
-
-
-def _stem(path: str) -> str:
-    """A path without the extension."""
-    return path.removesuffix(PurePath(path).suffix)

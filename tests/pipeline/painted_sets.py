@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,5 +33,9 @@ def save(picture: Image.Image, path: Path) -> Path:
     return path
 
 
-def run_flatten(manifest: Manifest, *sources: Path, **options: bool) -> Outcome:
-    return run_stage(manifest, flatten, flatten.Options(sources=sources, **options), quiet)
+def flatten_options(*sources: Path | str, **options: Any) -> flatten.Options:
+    return flatten.Options(sources=tuple(str(source) for source in sources), **options)
+
+
+def run_flatten(manifest: Manifest, *sources: Path | str, **options: Any) -> Outcome:
+    return run_stage(manifest, flatten, flatten_options(*sources, **options), quiet)

@@ -65,7 +65,7 @@ def test_a_mistyped_command_gets_a_suggestion(command):
 
 def test_flatten_makes_a_set_that_remembers_its_sources(command, source, tmp_path):
     result = command("flatten", source, tmp_path / "set")
-    assert result.exit_code == 0 and "    5  placed" in result.stdout and "flatten: 7 rows changed" in result.stderr
+    assert result.exit_code == 0 and "    5  placed" in result.stdout and "flatten: 9 rows changed" in result.stderr
     assert str(source) in (tmp_path / "set/prep.toml").read_text(encoding="utf-8")
     again = command("flatten", tmp_path / "set")
     assert again.exit_code == 0 and "up to date" in again.stderr
@@ -93,7 +93,7 @@ def test_every_stage_prints_reasons_and_one_json_document(command, source, tmp_p
     command("flatten", source, tmp_path / "set")
     for name, reason in (("check", "good"), ("bucket", "enlarged"), ("balance", "share of its concept")):
         document = json.loads(command(name, tmp_path / "set", "--json").stdout)
-        assert document["stage"] == name and document["counts"] == {reason: 5} and len(document["decisions"]) == 5
+        assert document["stage"] == name and document["counts"][reason] == 5 and len(document["decisions"]) == 5
         shown = command(name, tmp_path / "set", "--force")
         assert f"    5  {reason}" in shown.stdout and shown.exit_code == 0
 

@@ -76,7 +76,7 @@ def test_status_says_fresh_stale_never_run_and_other_settings(command, settings,
     command("bucket", root, "--batch-size", "2")
     assert states(command, root)["bucket"] == "fresh, though prep.toml says otherwise: batch_size was 2, now 1"
     save(painted(90, 1.5), source / "artists/alder/new.png")
-    assert states(command, root)["flatten"] == "stale: other source files"
+    assert states(command, root)["flatten"] == "stale: other sources"
     command("flatten", root)
     found = states(command, root)
     assert (

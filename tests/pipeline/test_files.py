@@ -1,8 +1,6 @@
-import os
-
 import pytest
 
-from pipeline.files import file_digest, link_file, replacing, same_content, write_text
+from pipeline.files import file_digest, replacing, same_content, write_text
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
@@ -12,15 +10,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         temporary.write_text("half")
         raise ZeroDivisionError
     assert target.read_bytes() == b"one\n" and [path.name for path in target.parent.iterdir()] == ["a.txt"]
-
-
-def test_a_link_is_made_once_and_a_copy_where_it_cannot_be(tmp_path, monkeypatch):
-    source = tmp_path / "a"
-    source.write_bytes(b"content")
-    assert link_file(source, tmp_path / "x/b") == link_file(source, tmp_path / "x/b") == "hardlink"
-    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(18, "cross-device")))
-    assert link_file(source, tmp_path / "x/c") == link_file(source, tmp_path / "x/c") == "copy"
-    assert (tmp_path / "x/c").read_bytes() == b"content" and source.read_bytes() == b"content"
 
 
 def test_content_is_compared_by_bytes(tmp_path):

@@ -50,7 +50,7 @@ def test_a_transaction_is_all_or_nothing(manifest):
 
 def test_records_read_back_as_they_were_written(manifest):
     image = Image("images/a/x.png", "a", "/s/x.png", "c1", 3, "copy")
-    measured = Measurement("c1", width=4, height=5, format="PNG", rotated=True, sharpness=1.5, phash="0f")
+    measured = Measurement("c1", width=4, height=5, format="PNG", transparent=True, sharpness=1.5, phash="0f")
     tagger = Tagger("t", "r", "p", "CPU", {"1girl": "general"})
     with manifest.transaction():
         manifest.put_images([image])

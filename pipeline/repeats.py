@@ -1,0 +1,98 @@
+"""How often a person's folders say their pictures are to be shown: kohya's `24_name`, EveryDream's `multiply.txt`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.found import MULTIPLY, NUMBER, PICTURE, Found, cut
+from pipeline.metadata import positive
+from pipeline.names import concept_of, without_repeats
+
+IN_NAME = "repeats in the folder's name"
+NO_NUMBER = f"{MULTIPLY} holds no number above 0"
+_LARGEST = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """How often pictures are to be shown, by whose word."""
+
+    value: float
+    reason: str
+    evidence: str
+
+
+@dataclass(slots=True)
+class Folders:
+    """What the names and the numbers of folders say; a folder is a path as in `Found.folder`."""
+
+    concepts: dict[str, str] = field(default_factory=dict)
+    """Folders whose name begins with repeats → their concept without them."""
+    given: dict[str, Given] = field(default_factory=dict)
+    zero: list[str] = field(default_factory=list)
+    """Names of folders that say 0 repeats."""
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    """(path, reason, evidence) of every multiply.txt."""
+
+
+def folders(found: Iterable[Found], repeats_in_names: bool) -> Folders:
+    """Read the names of leaf folders and every multiply.txt, whose word goes before the name's."""
+    concepts: dict[str, str] = {}
+    numbers: list[Found] = []
+    for each in found:
+        if each.kind == PICTURE and not each.problem:
+            concepts.setdefault(each.folder, each.concept)
+        elif each.kind == NUMBER and not each.problem:
+            numbers.append(each)
+    result = Folders()
+    if repeats_in_names:
+        _read_names(result, concepts)
+    for each in numbers:
+        _read_number(result, each, concepts)
+    return result
+
+
+def _read_names(result: Folders, concepts: dict[str, str]) -> None:
+    inner = _inner(concepts)
+    for folder, concept in concepts.items():
+        above, _, name = concept.rpartition("/")
+        numbered = without_repeats(name) if folder not in inner else None
+        if numbered is None:
+            continue
+        repeats, rest = numbered
+        result.concepts[folder] = "/".join(filter(None, (above, concept_of(rest))))
+        if repeats:
+            result.given[folder] = Given(float(repeats), IN_NAME, name)
+        else:
+            result.zero.append(name)
+
+
+def _inner(holding: Iterable[str]) -> set[str]:
+    """Every folder that lies above one that holds pictures."""
+    inner: set[str] = set()
+    for folder in holding:
+        above = cut(folder)[0]
+        while above not in inner:
+            inner.add(above)
+            above = cut(above)[0]
+    return inner
+
+
+def _read_number(result: Folders, found: Found, concepts: dict[str, str]) -> None:
+    named = result.given.pop(found.folder, None)
+    try:
+        text = Path(found.place).read_bytes()[:_LARGEST].decode("utf-8-sig").strip() if found.bytes else ""
+    except (UnicodeDecodeError, OSError) as error:
+        text = str(error)
+    value = positive(text)
+    if value is None:
+        result.rows.append((found.path, NO_NUMBER, repr(text[:80])))
+        return
+    if found.folder not in concepts:
+        result.rows.append((found.path, f"{MULTIPLY} without pictures", text))
+        return
+    evidence = f"{MULTIPLY} {value:g}" + (f", before {named.evidence} of the folder's name" if named else "")
+    result.given[found.folder] = Given(value, MULTIPLY, evidence)
+    result.rows.append((found.path, f"{MULTIPLY} taken in", text))

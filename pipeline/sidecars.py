@@ -1,0 +1,103 @@
+"""Files that belong to one picture by their name: captions (`a.txt`, `a.png.txt`, `a.caption`) and JSON."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.booru import booru_tags
+from pipeline.found import CAPTION, PICTURE, TABLE, Found, without_extension
+from pipeline.metadata import Described, described, read_json
+from pipeline.names import same_file_key
+
+LARGEST_CAPTION = 2**20
+OF_EXPORT = ("caption", "concept", "multiplier")
+"""What the JSON beside a picture may say. In what a downloader wrote, `caption` is the post's text, not a caption."""
+
+
+class Beside:
+    """The pictures of the sources by folder and name, to find whose sidecar a file is."""
+
+    def __init__(self, found: Iterable[Found]) -> None:
+        self.stems: dict[str, list[str]] = {}
+        self.names: dict[str, list[str]] = {}
+        self.loose: dict[str, list[str]] = {}
+        for each in found:
+            if each.kind == PICTURE and not each.problem:
+                whole = unicodedata.normalize("NFC", each.path)
+                stem = without_extension(whole) if not each.extension else whole
+                self.stems.setdefault(stem, []).append(each.path)
+                self.names.setdefault(whole, []).append(each.path)
+                self.loose.setdefault(same_file_key(stem), []).append(each.path)
+
+    def owners(self, sidecar: Found) -> list[str]:
+        """The pictures a sidecar belongs to: of its stem, else named whole before its extension, else alike but for case."""
+        base = without_extension(unicodedata.normalize("NFC", sidecar.path))
+        return self.stems.get(base) or self.names.get(base) or self.loose.get(same_file_key(base)) or []
+
+    def of(self, found: Iterable[Found], kind: str) -> dict[str, list[Found]]:
+        """Picture → its sidecars of one kind, the one that goes first at the front."""
+        lists: dict[str, list[Found]] = {}
+        for each in found:
+            if each.kind == kind and not each.problem:
+                for picture in self.owners(each):
+                    lists.setdefault(picture, []).append(each)
+        return {picture: sorted(files, key=_rank) for picture, files in lists.items()}
+
+
+def _rank(sidecar: Found) -> tuple[bool, int, str]:
+    """`.txt` goes before `.caption`, and `a.txt` before `a.png.txt`."""
+    return not sidecar.path.lower().endswith(".txt"), len(sidecar.path), sidecar.path
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionText:
+    """What a caption file holds, or why it is not taken."""
+
+    text: str = ""
+    problem: str = ""
+
+
+def read_caption(found: Found) -> CaptionText:
+    """A caption file's text as it stands there, without a byte order mark."""
+    assert found.kind == CAPTION
+    if found.bytes > LARGEST_CAPTION:
+        return CaptionText(problem=f"caption is larger than 1 MiB: {found.bytes} bytes")
+    try:
+        text = Path(found.place).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return CaptionText(problem=f"caption is not UTF-8: {error.reason} at byte {error.start}")
+    except OSError as error:
+        return CaptionText(problem=f"caption cannot be read: {error.strerror}")
+    return CaptionText(text) if text.strip() else CaptionText(problem="caption is empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What a picture's JSON says: tag → category, and what a table could say too."""
+
+    tags: dict[str, str]
+    described: Described
+
+
+def read_sidecar(found: Found) -> Sidecar:
+    """A picture's own JSON.
+
+    Raises:
+        ValueError: it is none, too large, or of wrong types; the text says which.
+    """
+    assert found.kind == TABLE
+    document: Any = read_json(found.place)
+    if not isinstance(document, dict):
+        raise ValueError("json is not a table of names and values")
+    posted = "category" in document or "tag_string" in document
+    about = {} if posted else {key: document[key] for key in OF_EXPORT if key in document}
+    return Sidecar(booru_tags(document), described(about, found.name))
+
+
+def is_sidecar(found: Found, beside: Beside) -> bool:
+    """Whether a data file belongs to one picture, and is no table of many."""
+    return found.kind == TABLE and found.path.lower().endswith(".json") and bool(beside.owners(found))
