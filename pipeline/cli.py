@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import functools
+import gc
 import inspect
 import sqlite3
 import sys
@@ -20,6 +21,8 @@ from pipeline.catalogue import COMMANDS, STAGES, Entry
 from pipeline.errors import PrepError
 
 INTERRUPTED = 130
+COLLECT_AFTER = (200_000, 20, 100)
+"""A large plan makes records by the hundred thousand and no rings of them: looking for rings takes a quarter of its time."""
 
 
 class Commands(click.Group):
@@ -65,6 +68,7 @@ class Commands(click.Group):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         warnings.filterwarnings("ignore", module="PIL")
+        gc.set_threshold(*COLLECT_AFTER)
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         run = functools.partial(super().main, args, prog_name, complete_var, False, **extra)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
-
 
 HALF_WRITTEN = ".prep-*.tmp"
 """What the files are called that are not whole yet."""
@@ -18,11 +16,8 @@ HALF_WRITTEN = ".prep-*.tmp"
 def replacing(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; when the block ends well it replaces the target in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=HALF_WRITTEN.split("*")[0], suffix=HALF_WRITTEN.split("*")[1]
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.parent / HALF_WRITTEN.replace("*", secrets.token_hex(8))
+    temporary.touch(exist_ok=False)  # as readable as any new file, which tempfile's are not
     try:
         yield temporary
         temporary.replace(target)

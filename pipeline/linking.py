@@ -14,6 +14,7 @@ from pipeline.errors import PrepError
 from pipeline.files import replacing, same_content
 
 How = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
+AUTOMATIC = ("reflink", "hardlink", "copy")
 _FICLONE = 0x40049409
 """The Linux request that makes one file share another's blocks (ioctl_ficlonerange(2))."""
 _HINTS = {
@@ -24,13 +25,13 @@ _HINTS = {
 }
 
 
-def link_file(source: str | Path, target: Path, how: str = "auto") -> str:
+def link_file(source: str | Path, target: Path, how: str = "auto", cannot: set[str] | None = None) -> str:
     """Bring a file to `target` and return how: reflink, hardlink, symlink or copy.
 
     `auto` takes the first that the file system can of reflink, hard link, copy. A reflink shares blocks until one side is
     changed, so that an editor which saves in place cannot touch the original; it therefore goes before the hard link.
     A link among the sources is followed first: what is linked is the file itself. A target that already is what was
-    asked for stays.
+    asked for stays. `cannot` remembers, from one file to the next between the same disks, what `auto` tried in vain.
 
     Raises:
         PrepError: the file system cannot do what was asked for by name.
@@ -38,7 +39,8 @@ def link_file(source: str | Path, target: Path, how: str = "auto") -> str:
     real = os.path.realpath(source) if Path(source).is_symlink() else str(source)
     if there := _already(real, target, how):
         return there
-    kinds = ("reflink", "hardlink", "copy") if how == "auto" else (how,)
+    cannot = set() if cannot is None else cannot
+    kinds = [kind for kind in AUTOMATIC if kind not in cannot] if how == "auto" else [how]
     reason = ""
     with replacing(target) as temporary:
         for kind in kinds:
@@ -49,6 +51,7 @@ def link_file(source: str | Path, target: Path, how: str = "auto") -> str:
                 if kind == "copy" or not Path(real).exists():
                     raise
                 reason = error.strerror or str(error)
+                cannot.add(kind)
             else:
                 return kind
         raise PrepError(

@@ -30,6 +30,8 @@ class Described:
     concept: str = ""
     multiplier: float | None = None
     where: str = ""
+    name: str = ""
+    """What the picture is called, where its file had to be called otherwise."""
 
 
 @dataclass(slots=True)

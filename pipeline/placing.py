@@ -33,6 +33,8 @@ class Placing:
     """Everything there is in the sources now, by path."""
     concepts: dict[str, str]
     """Picture → its concept now."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Picture → what it is called, where that is not its file's name."""
     images: dict[str, Image] = field(default_factory=dict)
     rows: list[Decision] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -98,7 +100,8 @@ class Placing:
     def _free_path(self, found: Found, concept: str) -> tuple[str, str]:
         """A place that no other picture has or had, and why it is called so."""
         extension = found.extension or extension_of(found.name)
-        stem = found.name if found.extension else without_extension(found.name)
+        called = self.names.get(found.path, found.name)
+        stem = called if found.extension else without_extension(called)
         stem = unicodedata.normalize("NFC", stem)
         folder, name = safe(flat(concept)), safe(stem)
         reason = "renamed, unsafe name" if name != stem or folder != flat(concept) else "placed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,16 @@ def read_sidecar(found: Found) -> Sidecar:
     if not isinstance(document, dict):
         raise ValueError("json is not a table of names and values")
     posted = "category" in document or "tag_string" in document
-    about = {} if posted else {key: document[key] for key in OF_EXPORT if key in document}
-    return Sidecar(booru_tags(document), described(about, found.name))
+    if posted:
+        return Sidecar(booru_tags(document), described({}, found.name))
+    about = {key: document[key] for key in OF_EXPORT if key in document}
+    return Sidecar(booru_tags(document), replace(described(about, found.name), name=_name(document.get("name"))))
+
+
+def _name(value: Any) -> str:
+    """A file's name as prep's own shards tell it; "" for anything that is not one."""
+    plain = isinstance(value, str) and value.isprintable() and not set(value) & set('/\\:*?"<>|')
+    return value if plain and value.strip(". ") else ""
 
 
 def is_sidecar(found: Found, beside: Beside) -> bool:

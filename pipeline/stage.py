@@ -24,6 +24,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -140,10 +141,13 @@ def apply(
     Killed anywhere, the run stays unfinished and the next one does the same again: linking and writing are
     idempotent, and a caption is decided before it is written, so it is never taken for a person's.
     """
-    made = {}
+    made: dict[str, str] = {}
+    cannot: dict[str, set[str]] = {}
     for done, link in enumerate(plan.links, 1):
         journal.save(manifest.root, run, link.path)
-        made[link.path] = link_file(link.source, manifest.root / link.path, link.how)
+        made[link.path] = link_file(
+            link.source, manifest.root / link.path, link.how, cannot.setdefault(str(Path(link.source).parent), set())
+        )
         if done % 100 == 0 or done == len(plan.links):
             progress("linking", done, len(plan.links))
     counts = {**reasons(plan.decisions), **plan.counts}

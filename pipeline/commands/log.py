@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from pipeline import catalogue, console
+from pipeline.captions import EDITS
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Run
+from pipeline.undo import NAME as UNDO
 
 
 @click.command(short_help="Show what ran, and what was decided about which picture and why.")
@@ -21,9 +23,9 @@ from pipeline.records import Decision, Run
 @click.option("--concept", help="Only pictures of this concept and the ones below it.")
 @click.option(
     "--stage",
-    type=click.Choice([entry.name for entry in catalogue.STAGES]),
+    type=click.Choice([*(entry.name for entry in catalogue.STAGES), EDITS, UNDO, "export"]),
     metavar="STAGE",
-    help="Only what this stage did.",
+    help=f"Only what this stage did; {EDITS} are captions that people edited, {UNDO} and export are runs too.",
 )
 @click.option("--run", "number", type=int, help="Only what this run decided and what still holds of it.")
 @click.option("--reason", help="Only decisions whose reason holds this.")

@@ -1,24 +1,39 @@
 """Give every kept picture the training size nearest to its aspect ratio.
 
 Sizes have about the area of the resolution squared and sides in multiples of the step. Scale and crop are stored per
-picture, with the part of it that the crop cuts away, and are exactly what is trained on.
+picture, with the part of it that the crop cuts away, and are exactly what is trained on. A crop is taken from the
+middle, from the top, or from where the picture's detail is; single pictures can be given an anchor of their own.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from statistics import fmean
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import anchors as holding
 from pipeline.errors import PrepError
-from pipeline.ladder import Fit, Rule, Size, choose, fit, fit_without_enlarging, ladder, sides
+from pipeline.fits import Fits, notes, table
+from pipeline.focus import LENGTH, STRIPS
+from pipeline.ladder import Rule, Sizes, choose_all, codes, fit_all, fit_all_without_enlarging, ladder, sides
 from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image, Plan
+from pipeline.records import Decision, Plan
+from pipeline.shortladder import Crowd, Rungs, Trial, shorter
 
 NAME = "bucket"
 READS: tuple[str, ...] = ("images", "keep")
-LARGE_LOSS = 0.2
-LARGE_SCALE = 2.0
+OBSERVES = "where the pictures' detail lies"
+CROPS = "reports/crops"
+FEW = 20
+"""With fewer pictures a shorter ladder is not proposed: one more picture would change the answer."""
+CLIPPED = 0.9
+"""Sizes with less than this part of the area that an unlimited longest side gives are warned of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +52,18 @@ class Options:
     """Enlarge small pictures to the area; without it they get sizes of their own."""
     batch_size: int = 1
     """Pictures per training batch, to warn of sizes that cannot fill one."""
+    anchor: Literal["centre", "top", "subject"] = "centre"
+    """What a crop holds on to: the middle, the upper edge, or where the picture's detail is."""
+    anchors: Mapping[str, str] = field(default_factory=dict)
+    """Path or pattern and what its crops hold on to: centre, top, bottom, left, right, subject or x,y (parts of 1)."""
+    faces_in_names: bool = False
+    """Keep the face that a file name ends in, as _cx_cy_w_h in pixels, inside the crop."""
+    background: str = "white"
+    """Colour below transparent pictures: a name or #rrggbb."""
+    contact_sheet: bool = False
+    """Draw what is cut off the pictures of each size into reports/crops."""
+    sheet_pictures: int = 120
+    """Pictures per size on the contact sheets, those that lose most first; 0 for all."""
 
     def __post_init__(self) -> None:
         if self.step < 8 or self.step % 8:
@@ -55,89 +82,284 @@ class Options:
             )
         if self.batch_size < 1:
             raise PrepError(f"batch_size is {self.batch_size}", "give 1 or more")
+        if self.sheet_pictures < 0:
+            raise PrepError(f"sheet_pictures is {self.sheet_pictures}", "give 1 or more, or 0 for all")
+        _check_anchors(self.anchors)
+        colour(self.background)
+
+
+def _check_anchors(anchors: Mapping[str, str]) -> None:
+    problems = []
+    for key, text in anchors.items():
+        try:
+            holding.parse(text)
+        except ValueError as error:
+            problems.append(f"the anchor of {key} is {text!r}: {error}")
+    if problems:
+        raise PrepError("\n".join(problems), "name what the crop holds on to, such as images/a/b.png=top")
+
+
+def colour(text: str) -> str:
+    """A colour as `#rrggbb`.
+
+    Raises:
+        PrepError: it is neither that nor a name of CSS.
+    """
+    if re.fullmatch("#[0-9a-fA-F]{6}", text):
+        return text.lower()
+    if text == "white":
+        return "#ffffff"
+    from PIL.ImageColor import colormap, getrgb
+
+    name = text.lower()
+    if name not in colormap:
+        near = difflib.get_close_matches(name, colormap, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise PrepError(f"background is {text!r}{meant}", "give a name such as white or grey, or #rrggbb")
+    return "#" + bytes(getrgb(name)[:3]).hex()
+
+
+def observe(manifest: Manifest, options: Options) -> str:
+    """A hash of where the detail of pictures lies, where crops depend on it."""
+    if holding.SUBJECT not in (options.anchor, *options.anchors.values()):
+        return ""
+    return hashlib.sha256(repr(manifest.measured("focus")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the N kept pictures, in arrays, as records by the hundred thousand slow Python down.
+
+    `pictures` (N, 2) are their sizes, `strips` (N, 2, 32) the detail per column and row strip, zeros where `seen` (N,)
+    says that it was not measured.
+    """
+
+    paths: list[str]
+    sources: list[str]
+    pictures: Sizes
+    transparent: list[bool]
+    strips: NDArray[np.uint8]
+    seen: NDArray[np.bool_]
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One size for every kept picture."""
-    measured = manifest.measurements()
+    """One size and crop for every kept picture."""
+    known = _known(manifest)
+    if not known.paths:
+        return Plan(NAME, ("bucket",), notes=("no picture is kept, so there is nothing to give a size to",))
+    sizes, scaled = _fitted(known.pictures, options)
+    picked = holding.chosen(known.paths, options.anchor, options.anchors)
+    corners = holding.place(picked.names, scaled, sizes, known.strips)
+    names = list(picked.names)
+    told = list(_unheld(known, picked, scaled, sizes))
+    if options.faces_in_names:
+        told += _keep_faces(known, scaled, sizes, corners, names)
+    fits = Fits(known.paths, known.pictures, scaled, sizes, corners, *_showings(manifest, known.paths))
+    return Plan(
+        NAME,
+        ("bucket",),
+        tuple(_decisions(fits, names, known.transparent, options)),
+        notes=(*_ladder_notes(known.pictures, options), *notes(fits, options.batch_size), *told),
+        table=tuple(table(fits, options.batch_size)),
+    )
+
+
+def _known(manifest: Manifest) -> Known:
+    """Of what was measured only these four columns, as reading whole records takes as long as all the rest."""
     kept = manifest.kept()
-    unknown = [image.path for image in kept if not (image.content in measured and measured[image.content].width)]
+    measured = manifest.measured("width", "height", "transparent", "focus")
+    found = [measured.get(image.content, (0, 0, 0, "")) for image in kept]
+    unknown = [image.path for image, each in zip(kept, found, strict=True) if not (each[0] and each[1])]
     if unknown:
         raise PrepError(
             f"{len(unknown)} pictures were not measured, such as {unknown[0]}", f"run: prep check {manifest.root}"
         )
-    buckets = _buckets(options)
-    fits: list[tuple[Image, Size, Fit]] = []
-    for image in kept:
-        size = measured[image.content].width, measured[image.content].height
-        found = (
-            fit(size, choose(size, buckets, options.rule))
-            if options.enlarge
-            else fit_without_enlarging(size, options.resolution**2, options.step)
+    profiles = [each[3] for each in found]
+    seen = np.array([len(profile) == LENGTH for profile in profiles], bool)
+    strips = np.zeros((len(found), 2, STRIPS), np.uint8)
+    digits = bytes.fromhex("".join(profile for profile in profiles if len(profile) == LENGTH))
+    strips[seen] = np.frombuffer(digits, np.uint8).reshape(-1, 2, STRIPS)
+    return Known(
+        [image.path for image in kept],
+        [image.source for image in kept],
+        np.array([each[:2] for each in found], np.int64).reshape(-1, 2),
+        [bool(each[2]) for each in found],
+        strips,
+        seen,
+    )
+
+
+def _fitted(pictures: Sizes, options: Options) -> tuple[Sizes, Sizes]:
+    """(buckets, scaled sizes) of the pictures, each (N, 2); equal pictures are fitted once."""
+    _, first, inverse = np.unique(codes(pictures), return_index=True, return_inverse=True)
+    different = pictures[first]
+    if options.enlarge:
+        rungs = _rungs(options)
+        buckets = ladder(options.resolution**2, rungs.step, rungs.min_side, rungs.max_side)
+        sizes = choose_all(different, buckets, options.rule)
+        scaled = fit_all(different, sizes)
+    else:
+        sizes, scaled = fit_all_without_enlarging(different, options.resolution**2, options.step)
+    return sizes[inverse], scaled[inverse]
+
+
+def _rungs(options: Options) -> Rungs:
+    return Rungs(options.step, *sides(options.resolution, options.step, options.min_side, options.max_side))
+
+
+def _showings(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(N,) exact and (N,) whole showings per epoch; 1 before `balance` ran. Only the report depends on them."""
+    rows = manifest.decisions("multiplier")
+    once = {"exact": 1.0, "repeat": 1}
+    values = [rows[path].value if path in rows else once for path in paths]
+    return np.array([each["exact"] for each in values], float), np.array([each["repeat"] for each in values], np.int64)
+
+
+# --- what crops hold on to
+
+
+def _unheld(known: Known, picked: holding.Choice, scaled: Sizes, sizes: Sizes) -> Iterator[str]:
+    """Notes: anchors that fit no picture, and crops whose subject is not known."""
+    for key in picked.unused:
+        yield f"anchors: no kept picture fits {key!r}; name it by its path in the set, such as {known.paths[0]}"
+    wanted = np.array([name.strip() == holding.SUBJECT for name in picked.names], bool)
+    blind = np.flatnonzero(wanted & ~known.seen & np.any(scaled > sizes, axis=1))
+    if len(blind):
+        yield (
+            f"the detail of {len(blind)} of {len(known.paths)} pictures was not measured, such as "
+            f"{known.paths[blind[0]]}; their crops are taken from the middle until you run: prep check SET --force"
         )
-        fits.append((image, size, found))
-    decisions = tuple(_decision(image, size, found) for image, size, found in fits)
-    return Plan(NAME, ("bucket",), decisions, notes=tuple(_notes(fits, options)), table=tuple(_table(fits)))
 
 
-def _buckets(options: Options) -> tuple[Size, ...]:
-    shortest, longest = sides(options.resolution, options.step, options.min_side, options.max_side)
-    return ladder(options.resolution**2, options.step, shortest, longest)
+def _keep_faces(known: Known, scaled: Sizes, sizes: Sizes, corners: Sizes, names: list[str]) -> list[str]:
+    """Move crops to hold the faces that file names tell of; gives notes."""
+    found, large = 0, []
+    for place, source in enumerate(known.sources):
+        box = holding.box_in_name(source)
+        if box is None:
+            continue
+        picture, whole, size, corner = (
+            (int(each[place, 0]), int(each[place, 1])) for each in (known.pictures, scaled, sizes, corners)
+        )
+        face = holding.face_in(box, picture)
+        if face is None:
+            continue
+        found += 1
+        corners[place] = holding.keep_face(corner, face, picture, whole, size)
+        names[place] = holding.FACE
+        if any((face[axis + 2] - face[axis]) * whole[axis] > size[axis] * picture[axis] for axis in (0, 1)):
+            large.append(known.paths[place])
+    if not found:
+        return ["faces_in_names: no file name ends in a face, _cx_cy_w_h, that lies in its picture"]
+    return [f"{len(large)} of {found} faces are larger than their crop, such as in {large[0]}"] if large else []
 
 
-def _scale(size: Size, found: Fit) -> float:
-    return max(found.scaled[0] / size[0], found.scaled[1] / size[1])
+# --- the plan's rows
 
 
-def _decision(image: Image, size: Size, found: Fit) -> Decision:
-    scale = _scale(size, found)
-    reason = "size as it is" if found.scaled == size else "reduced" if scale <= 1 else "enlarged"
-    reason += " and cropped" if found.loss > 0 else ""
-    evidence = f"{size[0]}×{size[1]} at {scale:.3g} to {found.size[0]}×{found.size[1]}, {found.loss:.1%} cut away"
-    value = {
-        "size": list(found.size),
-        "scaled": list(found.scaled),
-        "crop": list(found.crop),
-        "loss": round(found.loss, 6),
-    }
-    return Decision(image.path, "bucket", value, reason, evidence)
+def _decisions(fits: Fits, names: list[str], transparent: list[bool], options: Options) -> Iterator[Decision]:
+    """One row per picture."""
+    below = colour(options.background)
+    held = {name: name if name == holding.FACE else holding.parse(name).name for name in set(names)}
+    columns = (
+        each[:, side].tolist() for each in (fits.pictures, fits.scaled, fits.sizes, fits.corners) for side in (0, 1)
+    )
+    losses, scales = fits.losses.tolist(), fits.scales.tolist()
+    for path, name, is_clear, loss, scale, width, height, *rest in zip(
+        fits.paths, names, transparent, losses, scales, *columns, strict=True
+    ):
+        across, down, wide, high, left, top = rest
+        anchor = held[name]
+        value = {
+            "size": [wide, high],
+            "scaled": [across, down],
+            "crop": [left, top, left + wide, top + high],
+            "loss": round(loss, 6),
+            "anchor": anchor,
+        }
+        if is_clear:
+            value["background"] = below
+        same = (across, down) == (width, height)
+        reason = "size as it is" if same else "reduced" if scale <= 1 else "enlarged"
+        evidence = f"{width}×{height} at {scale:.3g} to {wide}×{high}, {loss:.1%} cut away"
+        if loss > 0:
+            reason += " and cropped" if anchor == holding.CENTRE else f" and cropped, {_word(anchor)} kept"
+            evidence += _moved(left - (across - wide) // 2, top - (down - high) // 2)
+        yield Decision(path, "bucket", value, reason, evidence)
 
 
-def _table(fits: list[tuple[Image, Size, Fit]]) -> list[dict[str, object]]:
-    """One row per size, with how many pictures it has and how much of them the crop cuts away on average."""
-    losses: dict[Size, list[float]] = {}
-    for _, _, found in fits:
-        losses.setdefault(found.size, []).append(found.loss)
-    return [
-        {"bucket": list(size), "pictures": len(losses[size]), "cut away": f"{fmean(losses[size]):.1%}"}
-        for size in sorted(losses)
+def _word(held: str) -> str:
+    return "point" if "," in held else held
+
+
+def _moved(across: int, down: int) -> str:
+    """How far from the middle a crop lies, in pixels of the scaled picture."""
+    if not (across or down):
+        return ""
+    ways = [f"{abs(across)} px {'right' if across > 0 else 'left'}"] if across else []
+    ways += [f"{abs(down)} px {'down' if down > 0 else 'up'}"] if down else []
+    return ", moved " + ", ".join(ways)
+
+
+# --- what could be done better
+
+
+def _ladder_notes(pictures: Sizes, options: Options) -> Iterator[str]:
+    """Notes on the ladder as a whole: cut short, or longer than the pictures need."""
+    if not options.enlarge:
+        return
+    rungs = _rungs(options)
+    crowd = Crowd(pictures)
+    now = crowd.attempt(rungs, options.resolution, options.rule)
+    free = Rungs(options.step, *sides(options.resolution, options.step))
+    whole = crowd.attempt(free, options.resolution, options.rule).area
+    if now.area < CLIPPED * whole:
+        yield (
+            f"sizes have {now.area:.0%} of the area of {options.resolution}² on average, {whole:.0%} without min_side = "
+            f"{rungs.min_side}, max_side = {rungs.max_side}; leave both out, or set max_side = {free.max_side}"
+        )
+    elif len(pictures) >= FEW:
+        found = shorter(crowd, rungs, options.resolution, options.rule)
+        if found:
+            yield _proposal(*found)
+
+
+def _proposal(now: Trial, best: Trial) -> str:
+    same = f"{best.mean:.2%}" == f"{now.mean:.2%}" or best.mean < now.mean
+    mean = (
+        f"{best.mean:.2%} as now" if f"{best.mean:.2%}" == f"{now.mean:.2%}" else f"{best.mean:.2%}, now {now.mean:.2%}"
+    )
+    step = f"step = {best.rungs.step}, " if best.rungs.step != now.rungs.step else ""
+    return (
+        f"{best.sizes} sizes instead of {now.sizes} lose {'nothing' if same else 'next to nothing'}: mean cut {mean}, "
+        f"worst {best.worst:.1%}, now {now.worst:.1%}; set {step}min_side = {best.rungs.min_side}, "
+        f"max_side = {best.rungs.max_side}"
+    )
+
+
+# --- contact sheets
+
+
+def files(options: Options) -> tuple[str, ...]:
+    return (f"{CROPS}/*.jpg",) if options.contact_sheet else ()
+
+
+def missing(manifest: Manifest, options: Options) -> str:
+    """Why it must run although nothing changed: contact sheets that were deleted."""
+    if options.contact_sheet and manifest.kept() and not any((manifest.root / CROPS).glob("*.jpg")):
+        return f"no contact sheet is in {CROPS}"
+    return ""
+
+
+def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int], None]) -> dict[str, int]:
+    """Draw the contact sheets, where they are asked for."""
+    if not options.contact_sheet:
+        return {}
+    from pipeline.contactsheet import Cell, draw_sheets
+
+    rows, known = manifest.decisions("bucket"), _known(manifest)
+    cells = [
+        Cell(path, (width, height), rows[path].value)
+        for path, (width, height) in zip(known.paths, known.pictures.tolist(), strict=True)
     ]
-
-
-def _notes(fits: list[tuple[Image, Size, Fit]], options: Options) -> list[str]:
-    if not fits:
-        return ["no picture is kept, so there is nothing to give a size to"]
-    notes = []
-    counts = Counter(found.size for _, _, found in fits)
-    for size in sorted(counts):
-        if counts[size] < options.batch_size:
-            first = next(image.path for image, _, found in fits if found.size == size)
-            notes.append(
-                f"{size[0]}×{size[1]} has {counts[size]} of the {options.batch_size} pictures of a batch, "
-                f"such as {first}"
-            )
-    cut = [(found.loss, image.path) for image, _, found in fits if found.loss > LARGE_LOSS]
-    if cut:
-        worst = max(cut)
-        notes.append(
-            f"{len(cut)} of {len(fits)} pictures lose more than {LARGE_LOSS:.0%} to the crop, "
-            f"most of all {worst[1]} ({worst[0]:.0%})"
-        )
-    large = [(_scale(size, found), image.path) for image, size, found in fits if _scale(size, found) > LARGE_SCALE]
-    if large:
-        most = max(large)
-        notes.append(
-            f"{len(large)} of {len(fits)} pictures are enlarged more than {LARGE_SCALE:g} times, "
-            f"most of all {most[1]} ({most[0]:.1f} times)"
-        )
-    return notes
+    return draw_sheets(manifest.root, CROPS, cells, options.sheet_pictures, progress)

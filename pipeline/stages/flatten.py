@@ -149,6 +149,7 @@ class _Flattening:
             options.link,
             {each.path for each in self.found},
             {path: self._concept(each) for path, each in self.pictures.items()},
+            {path: told.name for path, told in self.described.items() if told.name},
         )
         rows = manifest.decisions("human")
         self.human = {path: plain(text) for path, text in manifest.human().items()}

@@ -1,13 +1,24 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ladder import choose, fit, fit_without_enlarging, ladder, sides
+from pipeline.ladder import (
+    choose,
+    choose_all,
+    fit,
+    fit_all,
+    fit_all_without_enlarging,
+    fit_without_enlarging,
+    ladder,
+    sides,
+)
 
 KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-buckets.json").read_text(encoding="utf-8"))
+SETTINGS = ((512, 64), (1024, 64), (1024, 32), (64, 8), (768, 64))
 picture_sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
 
 
@@ -59,7 +70,7 @@ def test_a_crop_is_centred_and_its_loss_worked_by_hand():
     assert found.loss == pytest.approx(1 - 1216 / 1248)
 
 
-@given(picture_sizes, st.sampled_from(((512, 64), (1024, 64), (1024, 32), (64, 8), (768, 64))))
+@given(picture_sizes, st.sampled_from(SETTINGS))
 def test_every_fit_covers_its_bucket_within_the_area(picture, setting):
     resolution, step = setting
     buckets = ladder(resolution**2, step, *sides(resolution, step))
@@ -69,16 +80,77 @@ def test_every_fit_covers_its_bucket_within_the_area(picture, setting):
         assert (right - left, bottom - top) == found.size and min(left, top) >= 0
         assert right <= found.scaled[0] and bottom <= found.scaled[1]
         assert min(found.size) >= step and found.size[0] * found.size[1] <= resolution**2
+        assert found.size[0] % step == found.size[1] % step == 0
+        assert found.scaled[0] == found.size[0] or found.scaled[1] == found.size[1]
         assert 0 <= found.loss < 1
 
 
-@given(picture_sizes)
-def test_no_picture_gets_a_bucket_of_size_zero_without_enlarging(picture):
-    found = fit_without_enlarging(picture, 512 * 512, 64)
-    assert min(found.size) >= 64 and found.size[0] % 64 == found.size[1] % 64 == 0
-    assert found.scaled[0] >= found.size[0] and found.scaled[1] >= found.size[1]
+@given(picture_sizes, st.sampled_from(SETTINGS))
+def test_without_enlarging_every_picture_has_a_bucket_that_its_scaled_size_covers(picture, setting):
+    resolution, step = setting
+    found = fit_without_enlarging(picture, resolution**2, step)
+    left, top, right, bottom = found.crop
+    assert min(found.size) >= step and found.size[0] % step == found.size[1] % step == 0
+    assert (right - left, bottom - top) == found.size and min(left, top) >= 0
+    assert right <= found.scaled[0] and bottom <= found.scaled[1]
+    half_a_pixel = (min(found.size) / (min(found.size) - 0.5)) ** 2  # kohya rounds the exact side to the nearest pixel
+    assert found.size[0] * found.size[1] <= resolution**2 * half_a_pixel
+    if min(found.size) > step:
+        assert found.scaled[0] <= picture[0] and found.scaled[1] <= picture[1], "only a picture one step wide may grow"
 
 
 def test_the_narrow_pictures_that_break_kohya_are_enlarged_to_one_step():
-    assert fit_without_enlarging((60, 900), 512 * 512, 64).size == (64, 896)
-    assert fit_without_enlarging((12_000, 60), 512 * 512, 64).size[1] == 64
+    assert fit_without_enlarging((60, 900), 512 * 512, 64).size == (64, 960)
+    assert fit_without_enlarging((12_000, 60), 512 * 512, 64).size == (4096, 64)
+    assert fit_without_enlarging((1, 20_000), 512 * 512, 64).size == (64, 4096)
+
+
+def test_a_longest_side_of_1024_takes_an_sdxl_ladder_a_third_of_its_area():
+    clipped, whole = (ladder(1024 * 1024, 64, *sides(1024, 64, 256, longest)) for longest in (1024, 2048))
+    assert np.prod(clipped, 1).mean() / 1024**2 == pytest.approx(0.61, abs=0.01)  # worked out for kohya's default
+    assert np.prod(whole, 1).mean() / 1024**2 == pytest.approx(0.91, abs=0.01)
+    assert len(clipped) == 25 and len(whole) == 41
+
+
+@pytest.mark.parametrize("case", KOHYA, ids=lambda case: f"{case['resolution'][0]}-{case['no_upscale']}")
+def test_arrays_give_kohyas_answers_too(case):
+    area = case["resolution"][0] * case["resolution"][1]
+    pictures = np.array([picture for picture, _, _ in case["choices"]], np.int64)
+    if case["no_upscale"]:
+        sizes, scaled = fit_all_without_enlarging(pictures, area, case["step"])
+    else:
+        sizes = choose_all(pictures, ladder(area, case["step"], case["min_side"], case["max_side"]), "kohya")
+        scaled = fit_all(pictures, sizes)
+    assert [[list(size), list(each)] for size, each in zip(sizes.tolist(), scaled.tolist(), strict=True)] == [
+        [bucket, each] for _, bucket, each in case["choices"]
+    ]
+
+
+@given(
+    st.lists(picture_sizes, min_size=1, max_size=40), st.sampled_from(SETTINGS), st.sampled_from(("nearest", "kohya"))
+)
+def test_arrays_give_exactly_what_the_rule_for_one_picture_gives(pictures, setting, rule):
+    resolution, step = setting
+    buckets = ladder(resolution**2, step, *sides(resolution, step))
+    pictures = [*pictures, *buckets[:3]]
+    many = np.array(pictures, np.int64)
+    sizes = choose_all(many, buckets, rule)
+    assert [tuple(size) for size in sizes.tolist()] == [choose(each, buckets, rule) for each in pictures]
+    fits = [fit(each, tuple(size)) for each, size in zip(pictures, sizes.tolist(), strict=True)]
+    assert [tuple(each) for each in fit_all(many, sizes).tolist()] == [found.scaled for found in fits]
+    sizes, scaled = fit_all_without_enlarging(many, resolution**2, step)
+    fits = [fit_without_enlarging(each, resolution**2, step) for each in pictures]
+    assert [tuple(each) for each in sizes.tolist()] == [found.size for found in fits]
+    assert [tuple(each) for each in scaled.tolist()] == [found.scaled for found in fits]
+
+
+@given(picture_sizes, st.sampled_from(SETTINGS))
+def test_nearest_turns_with_the_picture(picture, setting):
+    buckets = ladder(setting[0] ** 2, setting[1], *sides(*setting))
+    assert choose(picture[::-1], buckets) == choose(picture, buckets)[::-1]
+
+
+def test_of_two_equally_near_sizes_the_larger_is_taken():
+    assert choose((200, 400), ((256, 512), (320, 640))) == (320, 640)
+    assert choose((200, 400), ((256, 512), (320, 640)), "kohya") == (256, 512), "kohya takes the first"
+    assert choose((256, 512), ((256, 512), (320, 640))) == (256, 512), "a picture as large as a size gets it"

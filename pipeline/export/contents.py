@@ -1,0 +1,212 @@
+"""What is exported: every kept picture with all that was decided on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.captions import captions
+from pipeline.errors import PrepError
+from pipeline.export.wanted import STAMP, Crop, Picture, Request
+from pipeline.journal import ABSENT, stamp
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Image
+
+TRIGGER = ("added", "trigger word")
+"""The action and the reason of a tag that curation put in front as a trigger word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The regularization picture matched to one: where it lies in the set, its caption, and a stamp of its file."""
+
+    path: str
+    caption: str
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A kept picture. `caption` is None where there is none, `bucket` the decision's value or None.
+
+    `exact` is how often it is to be shown per epoch, `repeat` the same as a whole number; `triggers` counts the trigger
+    words that its caption begins with; `size` is (width, height) as measured, None if it was not.
+    """
+
+    image: Image
+    caption: str | None
+    exact: float
+    repeat: int
+    bucket: Mapping[str, Any] | None
+    triggers: int
+    size: tuple[int, int] | None
+    transparent: bool
+    rotated: bool
+    twin: Twin | None
+
+    def extension_in(self, request: Request) -> str:
+        """The extension of its file in an export, with the dot."""
+        return ".png" if request.crops else self.extension
+
+    def picture(self, path: str, request: Request) -> Picture | Crop:
+        """Its file in an export; `path` is without extension."""
+        whole, source = path + self.extension_in(request), request.source(self.image.path)
+        if request.crops:
+            assert self.bucket is not None
+            return Crop(whole, source, self.image.content, self.bucket)
+        return Picture(whole, source, self.image.content)
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its extension."""
+        return self.image.path.rpartition("/")[2].rpartition(".")[0]
+
+    @property
+    def extension(self) -> str:
+        """The extension in the set, with the dot."""
+        return "." + self.image.path.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that is exported, in order of path, and what a person should know of it."""
+
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...]
+
+
+def read_contents(manifest: Manifest, crops: bool) -> Contents:
+    """Gather the kept pictures; with `crops` every one of them needs a bucket.
+
+    Raises:
+        PrepError: no picture is kept, files of the set are lost or edited, or buckets are missing.
+    """
+    kept = manifest.kept()
+    if not kept:
+        raise PrepError(f"no picture of {manifest.root} is kept", f"see why: prep status {manifest.root}")
+    _must_be_there(manifest, kept)
+    rows = {field: manifest.decisions(field) for field in ("bucket", "multiplier", "given")}
+    triggers = _triggers(manifest)
+    texts, measured = captions(manifest), manifest.measurements()
+    twins, waiting = _twins(manifest, {image.path for image in kept})
+    _must_have_buckets(manifest, kept, rows["bucket"], crops)
+    samples = []
+    for image in kept:
+        found = measured.get(image.content)
+        exact, repeat = _multiplier(rows["multiplier"].get(image.path), rows["given"].get(image.path))
+        caption = texts.get(image.path) or None
+        samples.append(
+            Sample(
+                image,
+                caption,
+                exact,
+                repeat,
+                rows["bucket"][image.path].value if image.path in rows["bucket"] else None,
+                _leading(caption or "", triggers.get(image.path, frozenset())),
+                (found.width, found.height) if found and found.width else None,
+                bool(found and found.transparent),
+                bool(found and found.orientation in range(2, 9)),
+                twins.get(image.path),
+            )
+        )
+    notes = _notes(manifest, samples, rows["multiplier"], rows["given"], waiting)
+    return Contents(tuple(samples), tuple(notes))
+
+
+def _must_be_there(manifest: Manifest, kept: tuple[Image, ...]) -> None:
+    root, lost = str(manifest.root), []
+    for image in kept:
+        try:
+            there = Path(f"{root}/{image.path}").stat().st_size == image.bytes
+        except OSError:
+            there = False
+        if not there:
+            lost.append(image.path)
+    if lost:
+        raise PrepError(
+            f"pictures of the set that are lost or were edited: {len(lost)}, such as {lost[0]}",
+            f"run: prep flatten {manifest.root}, then the stages after it",
+        )
+
+
+def _must_have_buckets(
+    manifest: Manifest, kept: tuple[Image, ...], buckets: Mapping[str, Decision], crops: bool
+) -> None:
+    bare = [image.path for image in kept if image.path not in buckets] if crops else []
+    if bare:
+        raise PrepError(
+            f"pictures without a training size: {len(bare)}, such as {bare[0]}", f"run: prep bucket {manifest.root}"
+        )
+
+
+def _multiplier(decided: Decision | None, given: Decision | None) -> tuple[float, int]:
+    """(exact, whole): what balance decided, else what the person's folder says, else once."""
+    if decided is not None:
+        return float(decided.value["exact"]), max(1, int(decided.value["repeat"]))
+    if given is not None:
+        return float(given.value), max(1, int(given.value))
+    return 1.0, 1
+
+
+def _triggers(manifest: Manifest) -> dict[str, frozenset[str]]:
+    """Picture → the trigger words that curation put in front; row by row, as the tags of a set can be very many."""
+    rows = manifest.db.execute(
+        "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", (f'"{TRIGGER[1]}"',)
+    )
+    return {path: frozenset(tag for tag, *why in json.loads(value) if tuple(why) == TRIGGER) for path, value in rows}
+
+
+def _leading(caption: str, words: frozenset[str]) -> int:
+    """How many of a caption's first tags are trigger words."""
+    count = 0
+    for part in caption.split(",") if words else ():
+        if part.strip() not in words:
+            break
+        count += 1
+    return count
+
+
+def _twins(manifest: Manifest, kept: set[str]) -> tuple[dict[str, Twin], int]:
+    """Picture → its twin, as far as it was painted and kept, and how many are not painted yet."""
+    verdicts = manifest.decisions("keep")
+    found, waiting = {}, 0
+    for path, row in manifest.decisions("twin").items():
+        twin = row.value["path"]
+        if path not in kept or (twin in verdicts and not verdicts[twin].value):
+            continue
+        stamped = stamp(manifest.root / twin)
+        if stamped == ABSENT:
+            waiting += 1
+        else:
+            found[path] = Twin(twin, row.value["caption"], STAMP + stamped)
+    return found, waiting
+
+
+def _notes(
+    manifest: Manifest,
+    samples: list[Sample],
+    multipliers: Mapping[str, Decision],
+    given: Mapping[str, Decision],
+    waiting: int,
+) -> list[str]:
+    notes = []
+    bare = [sample.image.path for sample in samples if sample.caption is None]
+    if bare:
+        notes.append(f"pictures without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
+    unbalanced = [sample.image.path for sample in samples if sample.image.path not in multipliers]
+    once = [path for path in unbalanced if path not in given]
+    if unbalanced and len(unbalanced) > len(once):
+        notes.append(
+            f"prep balance has not seen {len(unbalanced)} pictures: {len(unbalanced) - len(once)} are shown as often "
+            "as their folders say"
+        )
+    if once:
+        notes.append(f"pictures without a multiplier, shown once: {len(once)}; run: prep balance {manifest.root}")
+    if waiting:
+        notes.append(
+            f"regularization pictures that are not painted yet: {waiting}; run: prep regularize {manifest.root}"
+        )
+    return notes
