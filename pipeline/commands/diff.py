@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,11 @@ def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | N
         if not is_held(root):
             take_in(manifest)
         after, until, title = _span(manifest, runs)
-        found = [
+        found = _once(
             change
             for change in changes(manifest, after, until)
             if field in (None, change.field) and (image or "") in change.path
-        ]
+        )
         files = [] if field or image else file_changes(manifest, after, until)
     shown = found if limit == 0 else found[:limit]
     if as_json:
@@ -68,6 +68,13 @@ def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | N
         console.say(f"… and {len(found) - len(shown)} more; --limit 0 shows all")
     if not found and not files:
         console.say("nothing differs")
+
+
+def _once(found: Iterable[Change]) -> list[Change]:
+    """Without the caption rows of pictures whose caption a person wrote: that row says the same."""
+    rows = list(found)
+    human = {change.path for change in rows if change.field == "human" and change.after is not None}
+    return [change for change in rows if not (change.field == "caption" and change.path in human)]
 
 
 def _span(manifest: Manifest, runs: tuple[int, ...]) -> tuple[int, int, str]:

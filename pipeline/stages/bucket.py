@@ -155,11 +155,13 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     if options.faces_in_names:
         told += _keep_faces(known, scaled, sizes, corners, names)
     fits = Fits(known.paths, known.pictures, scaled, sizes, corners, *_showings(manifest, known.paths))
+    warnings, remarks = _ladder(known.pictures, options)
     return Plan(
         NAME,
         ("bucket",),
         tuple(_decisions(fits, names, known.transparent, options)),
-        notes=(*_ladder_notes(known.pictures, options), *notes(fits, options.batch_size), *told),
+        remarks=tuple(remarks),
+        notes=(*warnings, *notes(fits, options.batch_size), *told),
         table=tuple(table(fits, options.batch_size)),
     )
 
@@ -304,24 +306,23 @@ def _moved(across: int, down: int) -> str:
 # --- what could be done better
 
 
-def _ladder_notes(pictures: Sizes, options: Options) -> Iterator[str]:
-    """Notes on the ladder as a whole: cut short, or longer than the pictures need."""
+def _ladder(pictures: Sizes, options: Options) -> tuple[list[str], list[str]]:
+    """(warnings, remarks) on the ladder as a whole: cut short, or longer than the pictures need."""
     if not options.enlarge:
-        return
+        return [], []
     rungs = _rungs(options)
     crowd = Crowd(pictures)
     now = crowd.attempt(rungs, options.resolution, options.rule)
     free = Rungs(options.step, *sides(options.resolution, options.step))
     whole = crowd.attempt(free, options.resolution, options.rule).area
     if now.area < CLIPPED * whole:
-        yield (
+        clipped = (
             f"sizes have {now.area:.0%} of the area of {options.resolution}² on average, {whole:.0%} without min_side = "
             f"{rungs.min_side}, max_side = {rungs.max_side}; leave both out, or set max_side = {free.max_side}"
         )
-    elif len(pictures) >= FEW:
-        found = shorter(crowd, rungs, options.resolution, options.rule)
-        if found:
-            yield _proposal(*found)
+        return [clipped], []
+    found = shorter(crowd, rungs, options.resolution, options.rule) if len(pictures) >= FEW else None
+    return [], [_proposal(*found)] if found else []
 
 
 def _proposal(now: Trial, best: Trial) -> str:
