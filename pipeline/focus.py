@@ -26,8 +26,7 @@ def focus(grey: np.ndarray) -> str:
 
     detail = np.abs(cv2.Sobel(grey, cv2.CV_16S, 1, 0))
     detail += np.abs(cv2.Sobel(grey, cv2.CV_16S, 0, 1))
-    columns = cv2.reduce(detail, 0, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel()
-    rows = cv2.reduce(detail, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel()
+    columns, rows = detail.sum(axis=0, dtype=np.int64), detail.sum(axis=1, dtype=np.int64)
     return np.concatenate([_strips(columns), _strips(rows)]).tobytes().hex()
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
-from PIL import ImageCms, ImageOps
-from PIL.Image import Image
+from PIL import ImageCms
+from PIL.Image import Image, Transpose
 
 from pipeline.errors import PrepError
 
@@ -18,6 +19,18 @@ WHITE = (255, 255, 255)
 MAX_PIXELS = 178_956_970
 """Pillow's own limit against files that unpack to more memory than there is."""
 _TRANSPARENT_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+_PROFILED_MODES = ("RGB", "CMYK", "L", "LAB")
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation but 1, the upright one (CIPA DC-008, "Exif", tag Orientation)."""
 
 
 class UnreadableImage(PrepError):
@@ -58,61 +71,115 @@ def load_rgb(path: Path | str, background: tuple[int, int, int] = WHITE, max_pix
         UnreadableImage: the file gives no pixels, or not all of them.
     """
     with open_image(path, max_pixels) as picture:
-        return decode(picture, path, background)
-
-
-def decode(picture: Image, path: Path | str, background: tuple[int, int, int] = WHITE) -> Image:
-    """The pixels of an open picture as `load_rgb` gives them."""
-    try:
-        picture.load()
-        profile = picture.info.get("icc_profile")
-        colours = _on_background(_upright(_eight_bit(picture)), profile, background)
-    except Exception as error:
-        raise UnreadableImage(path, _reason(error), _words(error)) from error
+        colours = decode(picture, path, background)
+    colours = colours.copy() if colours is picture else colours
+    colours.info.clear()  # saved again, it must not be turned or converted once more
     return colours
 
 
+def decode(picture: Image, path: Path | str, background: tuple[int, int, int] = WHITE) -> Image:
+    """The pixels of an open picture as `load_rgb` gives them; the picture itself where it is plain RGB already."""
+    return shown(unpacked(picture, path), picture, path, background)
+
+
+def unpacked(picture: Image, path: Path | str) -> Image:
+    """Load an open picture and bring it to 8 bits a channel; it is not turned, and colours and alpha stay as they are.
+
+    Raises:
+        UnreadableImage: not all of its pixels are there.
+    """
+    with _told(path):
+        deep = bits_of(picture) == 16 and picture.mode in ("RGB", "RGBA")
+        picture.load()
+        return _rounded(picture, path) if deep else _eight_bit(picture)
+
+
+def shown(whole: Image, picture: Image, path: Path | str, background: tuple[int, int, int] = WHITE) -> Image:
+    """An unpacked picture as a viewer shows it, by the profile and the orientation that came with it."""
+    with _told(path):
+        colours = _on_background(whole, picture.info.get("icc_profile"), background)
+        turn = _TURNS.get(orientation_of(picture))
+        return colours.transpose(turn) if turn is not None else colours
+
+
+@contextlib.contextmanager
+def _told(path: Path | str) -> Iterator[None]:
+    """Say of any error of a decoder which file it met and why it gives no pixels."""
+    try:
+        yield
+    except Exception as error:
+        raise UnreadableImage(path, _reason(error), _words(error)) from error
+
+
 def load_cropped(path: Path | str, bucket: Mapping[str, Any]) -> Image:
-    """The picture as it is trained on: scaled to the bucket decision's `scaled`, then cut to its `crop`."""
+    """The picture as it is trained on: scaled to the bucket decision's `scaled`, then cut to its `crop`.
+
+    What is transparent shows the decision's `background`, `#rrggbb`, or white where it names none.
+    """
     left, top, right, bottom = bucket["crop"]
-    scaled = load_rgb(path).resize(tuple(bucket["scaled"]), PIL.Image.Resampling.LANCZOS)
-    return scaled.crop((left, top, right, bottom))
+    red, green, blue = bytes.fromhex(bucket.get("background", "#ffffff").removeprefix("#"))
+    whole = load_rgb(path, (red, green, blue))
+    return whole.resize(tuple(bucket["scaled"]), PIL.Image.Resampling.LANCZOS).crop((left, top, right, bottom))
 
 
-def is_transparent(picture: Image) -> bool:
-    """Whether a picture can hold transparent pixels."""
-    return picture.mode in _TRANSPARENT_MODES or "transparency" in picture.info
+def alpha_of(whole: Image) -> Image | None:
+    """How far each pixel of an unpacked picture covers what is below, an L picture; None where all do so wholly."""
+    if not _has_alpha(whole):
+        return None
+    bands = whole if whole.mode in _TRANSPARENT_MODES else whole.convert("RGBA")
+    alpha = bands.getchannel(len(bands.getbands()) - 1)
+    return None if alpha.getextrema() == (255, 255) else alpha
 
 
-def is_rotated(picture: Image) -> bool:
-    """Whether EXIF asks for the picture to be turned or mirrored."""
+def orientation_of(picture: Image) -> int:
+    """How EXIF says the picture is to be turned, 1 to 8; 1, upright, where it says nothing that makes sense."""
     try:
-        return picture.getexif().get(0x0112, 1) in range(2, 9)
+        value = picture.getexif().get(_ORIENTATION, 1)
     except Exception:
-        return False
+        return 1
+    return int(value) if value in _TURNS else 1
 
 
-def _upright(picture: Image) -> Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except (ValueError, TypeError, SyntaxError, KeyError, struct.error, OSError):
+def bits_of(picture: Image) -> int:
+    """Bits per channel of a picture that is not loaded yet: 8 (or fewer), 16 or 32."""
+    if picture.mode in ("I", "F"):
+        return 32
+    tiles = getattr(picture, "tile", None)  # how the file is packed: [(decoder, box, offset, arguments)]
+    raw = str(tiles[0][3]) if tiles else ""
+    return 16 if ";16" in picture.mode + raw else 8
+
+
+def profile_of(picture: Image) -> str:
+    """The name of the embedded colour profile, "" for none; one that cannot be read is called broken."""
+    profile = picture.info.get("icc_profile")
+    return _profile_name(profile) if profile else ""
+
+
+def _rounded(picture: Image, path: Path | str) -> Image:
+    """16-bit colours rounded to 8 bits. Pillow cuts off their lower byte, and the colour that a PNG calls clear."""
+    import cv2
+    import numpy as np
+
+    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[1::-1] != picture.size:
         return picture
+    colours = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
+    turned = cv2.cvtColor(colours, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return PIL.Image.fromarray(turned)
 
 
 def _eight_bit(picture: Image) -> Image:
-    """Scale 16-bit, 32-bit and floating-point grey to 8 bits, keeping EXIF and a transparent grey value."""
+    """Scale 16-bit, 32-bit and floating-point grey to 8 bits, keeping a transparent grey value."""
     if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
         return picture
     import numpy as np
 
-    values = np.asarray(picture).astype(np.float64)
+    values = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0.0, neginf=0.0)
     top = _white_level(float(values.max(initial=0.0)), picture.mode)
-    grey = PIL.Image.fromarray(np.clip(np.nan_to_num(values) * 255.0 / top + 0.5, 0, 255).astype(np.uint8))
+    grey = PIL.Image.fromarray(np.clip(values * 255.0 / top + 0.5, 0, 255).astype(np.uint8))
     clear = picture.info.get("transparency")
     if isinstance(clear, int):
         grey.putalpha(PIL.Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-    grey.info.update({key: value for key, value in picture.info.items() if key == "icc_profile"})
-    grey.getexif().update(picture.getexif())
     return grey
 
 
@@ -125,33 +192,60 @@ def _white_level(highest: float, mode: str) -> float:
 
 
 def _on_background(picture: Image, profile: bytes | None, background: tuple[int, int, int]) -> Image:
-    if not is_transparent(picture):
+    if not _has_alpha(picture):
         return _srgb(picture, profile)
-    clear = picture.convert("RGBA")
-    opaque = picture.convert("LA").getchannel("L") if picture.mode in ("LA", "La") else clear.convert("RGB")
-    colours = _srgb(opaque, profile)
+    clear = _with_alpha(picture)
+    grey = picture.mode in ("LA", "La")  # a profile for grey fits no other colours
+    colours = _srgb(clear.getchannel("R") if grey else clear.convert("RGB"), profile)
     canvas = PIL.Image.new("RGB", colours.size, background)
     canvas.paste(colours, mask=clear.getchannel("A"))
     return canvas
 
 
+def _has_alpha(picture: Image) -> bool:
+    return picture.mode in _TRANSPARENT_MODES or "transparency" in picture.info
+
+
+def _with_alpha(picture: Image) -> Image:
+    """RGBA with colours that are not multiplied by alpha."""
+    return (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
+
+
 def _srgb(picture: Image, profile: bytes | None) -> Image:
     """Convert to sRGB by the embedded profile; a broken or foreign profile counts as none."""
-    if profile and picture.mode in ("RGB", "CMYK", "L", "LAB"):
-        try:
-            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if not ImageCms.getProfileDescription(embedded).startswith("sRGB"):
-                changed = ImageCms.profileToProfile(picture, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
-                if changed is not None:
-                    return changed
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    if picture.mode == "LAB":
-        transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
-        changed = ImageCms.applyTransform(picture, transform)
+    plain = picture if picture.mode in _PROFILED_MODES else picture.convert("RGB")
+    transform = _transform(profile or b"", plain.mode)
+    if transform is not None:
+        changed = ImageCms.applyTransform(plain, transform)
         assert changed is not None
         return changed
-    return picture.convert("RGB")
+    return plain if plain.mode == "RGB" else plain.convert("RGB")
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From a profile to sRGB; None where nothing is to be done. Building one takes longer than a small picture."""
+    if not profile and mode != "LAB":
+        return None
+    try:
+        embedded = _read_profile(profile) if profile else ImageCms.createProfile("LAB")
+        if profile and ImageCms.getProfileDescription(embedded).startswith("sRGB"):
+            return None
+        return ImageCms.buildTransform(embedded, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return _transform(b"", mode) if profile else None
+
+
+@functools.lru_cache(maxsize=16)
+def _profile_name(profile: bytes) -> str:
+    try:
+        return " ".join(ImageCms.getProfileDescription(_read_profile(profile)).split()) or "without a name"
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return "broken"
+
+
+def _read_profile(profile: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
 def _reason(error: Exception) -> str:

@@ -206,7 +206,7 @@ class Manifest:
         """Content → these columns of its measurement; far quicker than whole records where a set is large."""
         known = {item.name for item in fields(Measurement)}
         assert set(columns) <= known, columns
-        rows = self.db.execute(f"SELECT content, {', '.join(columns)} FROM measurements ORDER BY content")
+        rows = self.db.execute(f"SELECT {', '.join(('content', *columns))} FROM measurements ORDER BY content")
         return {row[0]: row[1:] for row in rows}
 
     def put_measurements(self, found: Iterable[Measurement]) -> None:
@@ -449,7 +449,8 @@ def _connect(file: Path | str) -> sqlite3.Connection:
         connection.executescript(SCHEMA.format(measurements=_declared(Measurement), images=_columns(Image)))
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
-            raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", "update prep")
+            hint = "update prep" if version > VERSION else "an older prep made it: flatten the same folders into a new set"
+            raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", hint)
         connection.execute(f"PRAGMA user_version={VERSION}")
     except (sqlite3.OperationalError, PrepError):
         connection.close()

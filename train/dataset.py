@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +44,15 @@ def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
         PrepError: the set is empty, or a stage before training has not run for all of them.
     """
     kept = manifest.kept()
-    decided = {field: manifest.decisions(field) for field in ("bucket", "caption", "multiplier", "twin", "tags")}
+    fields = ("bucket", "caption", "multiplier", "twin", "tags", "keep")
+    decided = {field: manifest.decisions(field) for field in fields}
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept picture", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
     found = []
     for image in kept:
         bucket = decided["bucket"][image.path].value
-        twin = decided["twin"].get(image.path) if twins else None
+        twin = _used(decided["twin"].get(image.path), decided["keep"]) if twins else None
         width, height = bucket["size"]
         found.append(
             Example(
@@ -71,6 +73,12 @@ def _triggers(row: Decision | None) -> tuple[str, ...]:
     return (
         tuple(tag for tag, action, reason in row.value if (action, reason) == ("added", "trigger word")) if row else ()
     )
+
+
+def _used(twin: Decision | None, verdicts: Mapping[str, Decision]) -> Decision | None:
+    """The row of a twin, unless `check` found that it is a copy of a picture to be trained on."""
+    verdict = verdicts.get(twin.value["path"]) if twin else None
+    return None if verdict is not None and not verdict.value else twin
 
 
 def _twin_picture(root: Path, twin: dict[str, str], size: tuple[int, int]) -> Picture:

@@ -1,28 +1,37 @@
 """Judge every picture: readable, large enough, sharp, and not a copy of another.
 
 Nothing is deleted: every picture gets a verdict with its reason, and another threshold judges anew without reading
-a pixel again. Of equal and nearly equal pictures one is kept and the others name it.
+a pixel again. Of equal and nearly equal pictures one is kept and the others name it. A regularization picture that
+is a copy of a picture to be trained on is not used; run check again with --force once there are such pictures.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from pipeline.copies import Likeness, find_copies
 from pipeline.errors import PrepError
+from pipeline.files import file_digest
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image, Measurement, Plan
 from pipeline.stage import Progress
 
 NAME = "check"
 READS: tuple[str, ...] = ("images",)
+REGULARIZATION = "regularization"
 BATCH = 64
-MAX_ASPECT_DIFFERENCE = 1.05
-"""Pictures whose aspect ratios differ by more than this are never near-duplicates: one is a crop of the other."""
+AHEAD = 128
+"""Pictures handed to the threads before the first of them is waited for, so that no thread waits for a batch."""
+MIN_BARS = 0.02
+"""Share of a side that bars take at least; less is a frame line or an uneven edge."""
+MIN_HIDDEN = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,93 +40,209 @@ class Options:
     """Shorter side in pixels below which a picture is too small."""
     max_aspect: float = 4.0
     """Longer side over shorter side above which a picture is too long."""
+    max_enlarge: float | None = None
+    """How many times its width a picture may be enlarged to reach the training area, such as 1.5; any if not given."""
     min_sharpness: float = 5.0
     """Variance of the Laplacian, at 256 pixels, below which a picture is blurry; line art has hundreds, a soft
     watercolour 8 or more."""
     min_contrast: float = 4.0
     """Standard deviation of grey (0 to 127) below which a picture is flat, showing next to nothing."""
-    duplicate_distance: int = 3
-    """Bits out of 64 in which the perceptual hashes of near-duplicates differ at most; -1 keeps near-duplicates."""
+    animated: Literal["first", "drop"] = "first"
+    """Of an animation keep the first frame, or drop it."""
+    letterbox: Literal["keep", "drop"] = "keep"
+    """Keep or drop pictures with bars of one colour along opposite edges, as films have them; they would be learned."""
+    duplicate_distance: int = 15
+    """Bits out of 256 in which the PDQ hashes of near-duplicates differ at most; -1 keeps near-duplicates."""
+    duplicate_change: float = 5.0
+    """How far the spot where near-duplicates differ most may stand out from their other differences: another expression
+    stands out 5 times and more, saving again mostly 4 at most. 1000 takes film frames for copies where only a mouth moved."""
     duplicates_within: Literal["set", "concept"] = "set"
     """Look for copies in the whole set, or only within each concept."""
     keep: tuple[str, ...] = ()
     """Path in the set, or pattern such as images/Mihari/*, to keep whatever is measured, if it can be read."""
     drop: tuple[str, ...] = ()
     """Path in the set, or pattern, to leave out."""
+    resolution: int = field(default=512, metadata={"section": "bucket"})
+    """Side in pixels of the square whose area pictures are trained at."""
 
     def __post_init__(self) -> None:
+        from pipeline.neighbours import MAX_RADIUS
+
         if self.min_side < 1:
             raise PrepError(f"min_side is {self.min_side}", "give 1 or more pixels")
         if self.max_aspect < 1:
             raise PrepError(f"max_aspect is {self.max_aspect}", "longer over shorter side is never below 1")
+        if self.max_enlarge is not None and self.max_enlarge < 1:
+            raise PrepError(f"max_enlarge is {self.max_enlarge}", "give 1, for no enlarging at all, or more")
         if self.min_sharpness < 0 or self.min_contrast < 0:
             raise PrepError(
                 f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}", "give 0 or more"
             )
-        if not -1 <= self.duplicate_distance <= 32:
+        if not -1 <= self.duplicate_distance <= MAX_RADIUS:
             raise PrepError(
-                f"duplicate_distance is {self.duplicate_distance}", "give -1 to 32 bits; 3 is strict, 8 is loose"
+                f"duplicate_distance is {self.duplicate_distance}",
+                f"give -1 to {MAX_RADIUS} bits; 15 finds what was saved again, {MAX_RADIUS} is loose",
             )
+        if self.duplicate_change < 0:
+            raise PrepError(f"duplicate_change is {self.duplicate_change}", "give 0 or more; 5 is usual")
 
 
 def observe(manifest: Manifest, options: Options) -> str:
     """Which pictures are not where they should be."""
-    return "\n".join(sorted(_missing(manifest)))
+    return "\n".join(sorted(_missing(manifest.root, manifest.images())))
 
 
 def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
     """Measure every content that was not measured yet; a batch that is done stays done."""
+    from pipeline.measurement import measuring_many
+
+    images, known = manifest.images(), manifest.measured()
+    missing = _missing(manifest.root, images)
+    todo = {
+        image.content: manifest.root / image.path
+        for image in reversed(images)
+        if image.content not in known and image.path not in missing
+    }
+    count = min(8, os.cpu_count() or 1)
+    with measuring_many(count), ThreadPoolExecutor(count) as threads:
+        try:
+            _know_regularization(manifest, threads, progress)
+            for twin in _regularization(manifest):
+                if twin.content not in known:
+                    todo.setdefault(twin.content, manifest.root / twin.path)
+            _measure_all(manifest, threads, todo, progress)
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def _measure_all(manifest: Manifest, threads: ThreadPoolExecutor, todo: dict[str, Path], progress: Progress) -> None:
     from pipeline.images import UnreadableImage
     from pipeline.measurement import measure_picture
 
-    known, missing = manifest.measurements(), _missing(manifest)
-    todo = list(
-        {
-            image.content: image
-            for image in manifest.images()
-            if image.content not in known and image.path not in missing
-        }.values()
-    )
-
-    def one(image: Image) -> Measurement | None:
+    def one(content: str, path: Path) -> Measurement | None:
         try:
-            return measure_picture(manifest.root / image.path, image.content)
+            return measure_picture(path, content)
         except UnreadableImage:
             return None
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        for start in range(0, len(todo), BATCH):
-            batch = todo[start : start + BATCH]
-            found = [each for each in threads.map(one, batch) if each is not None]
+    def running() -> Iterator[Future[Measurement | None]]:
+        started: deque[Future[Measurement | None]] = deque()
+        for content, path in todo.items():
+            started.append(threads.submit(one, content, path))
+            if len(started) > AHEAD:
+                yield started.popleft()
+        yield from started
+
+    batch: list[Measurement] = []
+    for done, future in enumerate(running(), 1):
+        found = future.result()
+        batch += [found] if found is not None else []
+        if done % BATCH == 0 or done == len(todo):
             with manifest.transaction():
-                manifest.put_measurements(found)
-            progress("measuring", start + len(batch), len(todo))
+                manifest.put_measurements(batch)
+            batch = []
+            progress("measuring", done, len(todo))
+
+
+def _know_regularization(manifest: Manifest, threads: ThreadPoolExecutor, progress: Progress) -> None:
+    """Hash the regularization pictures whose size or time is new."""
+    known = manifest.known_files()
+    todo = [(path, *stamp) for path, stamp in _twin_files(manifest.root) if known.get(path, ())[:2] != stamp]
+    for start in range(0, len(todo), BATCH):
+        part = todo[start : start + BATCH]
+        digests = threads.map(_digest, [manifest.root / path for path, _, _ in part])
+        rows = [(*row, digest) for row, digest in zip(part, digests, strict=True) if digest]
+        with manifest.transaction():
+            manifest.put_files(rows)
+        progress("reading regularization pictures", start + len(part), len(todo))
+
+
+def _digest(file: Path) -> str:
+    """The hash of a file, "" for one that cannot be read."""
+    try:
+        return file_digest(file)
+    except OSError:
+        return ""
+
+
+def _twin_files(root: Path) -> list[tuple[str, tuple[int, int]]]:
+    """(path in the set, (bytes, modification time in ns)) of the regularization pictures, in order of path."""
+    files = [file for file in (root / REGULARIZATION).rglob("*.png") if file.is_file()]
+    stamps = [(file.relative_to(root).as_posix(), file.stat()) for file in files]
+    return sorted((path, (stamp.st_size, stamp.st_mtime_ns)) for path, stamp in stamps)
+
+
+def _regularization(manifest: Manifest) -> list[Image]:
+    """The regularization pictures whose content is known, as pictures of no concept."""
+    known = manifest.known_files()
+    return [
+        Image(path, "", path, known[path][2], stamp[0], "")
+        for path, stamp in _twin_files(manifest.root)
+        if known.get(path, ())[:2] == stamp
+    ]
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """One verdict for every picture, with the figures behind it."""
-    measured, missing = manifest.measurements(), _missing(manifest)
-    images = manifest.images()
+    images, measured = manifest.images(), manifest.measurements()
+    missing = _missing(manifest.root, images)
     verdicts: dict[str, Decision] = {}
     for image in images:
         found = None if image.path in missing else measured.get(image.content)
         verdicts[image.path] = _judge(image, found, options)
     standing = [image for image in images if verdicts[image.path].value]
-    for loser, keeper, reason, evidence in _copies(standing, measured, options):
-        if not _chosen(loser.path, options.keep):
-            verdicts[loser.path] = Decision(loser.path, "keep", False, reason, f"{evidence} {keeper.path}")
-    return Plan(NAME, ("keep",), tuple(verdicts.values()), notes=tuple(_notes(images, verdicts, options)))
+    likeness = Likeness(options.duplicate_distance, options.duplicate_change)
+    for group in _groups(standing, options):
+        for copy in find_copies(group, measured, likeness, lambda image: _chosen(image.path, options.keep)):
+            if not _chosen(copy.loser.path, options.keep):
+                reason = "near-duplicate" if copy.near else "duplicate"
+                evidence = f"{copy.evidence} {copy.keeper.path}"
+                verdicts[copy.loser.path] = Decision(copy.loser.path, "keep", False, reason, evidence)
+    kept = [image for image in standing if verdicts[image.path].value]
+    twins = _twins_that_are_copies(manifest, kept, measured, likeness)
+    notes = tuple(_notes(images, measured, verdicts, options))
+    return Plan(NAME, ("keep",), (*verdicts.values(), *twins), notes=notes)
 
 
-def _missing(manifest: Manifest) -> set[str]:
-    """Pictures of the record that are not on disk."""
+def _groups(images: list[Image], options: Options) -> list[list[Image]]:
+    groups: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        groups[image.concept if options.duplicates_within == "concept" else ""].append(image)
+    return list(groups.values())
+
+
+def _twins_that_are_copies(
+    manifest: Manifest, kept: list[Image], measured: dict[str, Measurement], likeness: Likeness
+) -> list[Decision]:
+    """A row for every regularization picture that shows what a kept picture shows; the kept one always stays."""
+    training = {image.path for image in kept}
+    twins = [twin for twin in _regularization(manifest) if twin.content in measured]
+    if not twins:
+        return []
+    usable = [twin for twin in twins if not measured[twin.content].problem]
+    copies = find_copies([*kept, *usable], measured, likeness, lambda _: False, lambda image: image.path in training)
+    return [
+        Decision(
+            copy.loser.path,
+            "keep",
+            False,
+            ("near-duplicate" if copy.near else "duplicate") + " of a training picture",
+            f"{copy.evidence} {copy.keeper.path}",
+        )
+        for copy in sorted(copies, key=lambda copy: copy.loser.path)
+        if copy.loser.path not in training
+    ]
+
+
+def _missing(root: Path, images: Iterable[Image]) -> set[str]:
+    """Paths of the pictures that are not on disk."""
     folders: dict[str, set[str]] = {}
     missing = set()
-    for image in manifest.images():
+    for image in images:
         folder, _, name = image.path.rpartition("/")
         if folder not in folders:
             try:
-                folders[folder] = {entry.name for entry in (manifest.root / folder).iterdir()}
+                folders[folder] = {entry.name for entry in (root / folder).iterdir()}
             except OSError:
                 folders[folder] = set()
         if name not in folders[folder]:
@@ -126,7 +251,7 @@ def _missing(manifest: Manifest) -> set[str]:
 
 
 def _judge(image: Image, found: Measurement | None, options: Options) -> Decision:
-    """The verdict on a picture by itself."""
+    """The verdict on a picture by itself: the gravest reason, and in its evidence the other ones."""
 
     def verdict(keep: bool, reason: str, evidence: str) -> Decision:
         return Decision(image.path, "keep", keep, reason, evidence)
@@ -134,27 +259,89 @@ def _judge(image: Image, found: Measurement | None, options: Options) -> Decisio
     if found is None:
         return verdict(False, "missing", "not in the set's folder, or not allowed to be read")
     if found.problem:
-        return verdict(False, "unreadable", found.problem)
+        return verdict(False, "truncated" if found.problem.startswith("truncated") else "unreadable", found.problem)
+    faults, remarks = list(_faults(found, options)), list(_remarks(found, options))
     size = f"{found.width}×{found.height}"
-    short, long = sorted((found.width, found.height))
+    figures = f"{size}, sharpness {found.sharpness:.0f}, contrast {found.contrast:.0f}"
+    enlarged = _enlarged(found, options)
+    figures += f", enlarged {enlarged:.2f} times for {options.resolution}²" if enlarged > 1 else ""
     if _chosen(image.path, options.drop):
         return verdict(False, "left out by you", size)
     if _chosen(image.path, options.keep):
-        return verdict(True, "kept by you", size)
+        return verdict(True, "kept by you", _joined([figures], faults + remarks))
+    if faults:
+        return verdict(False, faults[0][0], _joined([faults[0][1]], faults[1:] + remarks))
+    if remarks:
+        return verdict(True, remarks[0][0], _joined([*filter(None, [remarks[0][1]]), figures], remarks[1:]))
+    return verdict(True, "good", figures)
+
+
+def _joined(first: list[str], others: list[tuple[str, str]]) -> str:
+    """Figures, then what else holds of the picture."""
+    also = "; ".join(f"{reason} ({evidence})" if evidence else reason for reason, evidence in others)
+    return ", ".join(first) + (f"; also {also}" if also else "")
+
+
+def _faults(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
+    """(reason, figures) for which a picture is dropped, the gravest first."""
+    size = f"{found.width}×{found.height}"
+    short, long = sorted((found.width, found.height))
     if short < options.min_side:
-        return verdict(False, "too small", f"{size}, shorter side below {options.min_side}")
+        yield "too small", f"{size}, shorter side below {options.min_side}"
     if long / short > options.max_aspect:
-        return verdict(False, "too long", f"{size}, aspect {long / short:.2f} > {options.max_aspect:g}")
+        yield "too long", f"{size}, aspect {long / short:.2f} > {options.max_aspect:g}"
+    enlarged = _enlarged(found, options)
+    if options.max_enlarge is not None and enlarged > options.max_enlarge:
+        area = f"{options.resolution}²"
+        yield "too small for the area", f"{size}, enlarged {enlarged:.2f} times > {options.max_enlarge:g} for {area}"
     if found.contrast < options.min_contrast:
-        return verdict(False, "flat", f"contrast {found.contrast:.1f} < {options.min_contrast:g}")
+        yield "flat", f"contrast {found.contrast:.1f} < {options.min_contrast:g}"
     if found.sharpness < options.min_sharpness:
-        return verdict(False, "blurry", f"sharpness {found.sharpness:.1f} < {options.min_sharpness:g}")
-    figures = f"{size}, sharpness {found.sharpness:.0f}, contrast {found.contrast:.0f}"
-    if found.frames > 1:
-        return verdict(True, "several frames, first taken", f"{found.frames} frames, {figures}")
-    if found.transparent:
-        return verdict(True, "transparent, put on white", figures)
-    return verdict(True, "turned by EXIF" if found.rotated else "good", figures)
+        yield "blurry", f"sharpness {found.sharpness:.1f} < {options.min_sharpness:g}"
+    if options.animated == "drop" and found.frames > 1:
+        yield "animated", f"{found.frames} frames"
+    if options.letterbox == "drop" and (bars := _bars(found)):
+        yield "letterboxed, left out", bars
+
+
+def _remarks(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
+    """(reason, figures) of what a kept picture is or had done to it, what matters most first."""
+    if options.letterbox == "keep" and (bars := _bars(found)):
+        yield "letterboxed", bars
+    if options.animated == "first" and found.frames > 1:
+        yield "several frames, first taken", f"{found.frames} frames"
+    if found.hidden >= MIN_HIDDEN:
+        yield "transparent, hides colours", f"{found.hidden:.1%} clear but not white below, put on white"
+    elif found.transparent:
+        yield "transparent, put on white", ""
+    if found.mode == "CMYK":
+        yield "CMYK, made RGB", found.profile
+    elif found.profile == "broken":
+        yield "colour profile broken, ignored", ""
+    elif found.profile and not found.profile.startswith("sRGB"):
+        yield "colour profile, made sRGB", found.profile
+    if found.bits > 8:
+        yield f"{found.bits} bits, scaled to 8", found.mode
+    if found.orientation != 1:
+        yield "turned by EXIF", f"orientation {found.orientation}"
+
+
+def _enlarged(found: Measurement, options: Options) -> float:
+    """How many times its width a picture is enlarged to have the area that is trained at."""
+    return float(options.resolution / (found.width * found.height) ** 0.5)
+
+
+def _bars(found: Measurement) -> str:
+    """Where bars lie along opposite edges, and how wide they are; "" where there are none."""
+    pairs = (
+        ("above", "below", found.bar_top, found.bar_bottom, found.height),
+        ("left", "right", found.bar_left, found.bar_right, found.width),
+    )
+    return ", ".join(
+        f"{one} px {where} and {other} px {there}"
+        for where, there, one, other, side in pairs
+        if one and other and one + other >= MIN_BARS * side
+    )
 
 
 def _chosen(path: str, patterns: Iterable[str]) -> bool:
@@ -162,64 +349,9 @@ def _chosen(path: str, patterns: Iterable[str]) -> bool:
     return any(path == pattern or fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _copies(
-    images: list[Image], measured: dict[str, Measurement], options: Options
-) -> list[tuple[Image, Image, str, str]]:
-    """(loser, keeper, reason, evidence) for equal pictures first, then for nearly equal ones among the rest."""
-    groups: dict[str, list[Image]] = {}
-    for image in images:
-        groups.setdefault(image.concept if options.duplicates_within == "concept" else "", []).append(image)
-    found = []
-    for group in groups.values():
-        first: dict[str, Image] = {}
-        for image in group:
-            keeper = first.setdefault(image.content, image)
-            if keeper is not image:
-                found.append((image, keeper, "duplicate", "same content as"))
-        if options.duplicate_distance >= 0:
-            found += _near(list(first.values()), measured, options)
-    return found
-
-
-def _near(
-    images: list[Image], measured: dict[str, Measurement], options: Options
-) -> list[tuple[Image, Image, str, str]]:
-    """Near-duplicates: the larger, then sharper picture is kept, and each loser is near its keeper itself."""
-    import numpy as np
-
-    usable = [image for image in images if measured[image.content].contrast >= max(options.min_contrast, 1.0)]
-
-    def rank(image: Image) -> tuple[bool, int, float, str]:
-        found = measured[image.content]
-        return not _chosen(image.path, options.keep), -found.width * found.height, -found.sharpness, image.path
-
-    usable.sort(key=rank)
-    hashes = np.array([int(measured[image.content].phash, 16) for image in usable], dtype=np.uint64)
-    aspects = np.array([measured[image.content].width / measured[image.content].height for image in usable])
-    free = np.ones(len(usable), dtype=bool)
-    found = []
-    for place, keeper in enumerate(usable):
-        if not free[place]:
-            continue
-        distances = np.bitwise_count(hashes[place + 1 :] ^ hashes[place])
-        for offset in np.flatnonzero(distances <= options.duplicate_distance):
-            other = place + 1 + int(offset)
-            stretch = max(aspects[place], aspects[other]) / min(aspects[place], aspects[other])
-            if free[other] and stretch <= MAX_ASPECT_DIFFERENCE:
-                free[other] = False
-                size = measured[keeper.content]
-                found.append(
-                    (
-                        usable[other],
-                        keeper,
-                        "near-duplicate",
-                        f"{int(distances[offset])} of 64 bits from the {size.width}×{size.height}",
-                    )
-                )
-    return found
-
-
-def _notes(images: tuple[Image, ...], verdicts: dict[str, Decision], options: Options) -> list[str]:
+def _notes(
+    images: tuple[Image, ...], measured: dict[str, Measurement], verdicts: dict[str, Decision], options: Options
+) -> list[str]:
     notes = [
         f"{option} names {pattern!r}, which is no picture of the set"
         for option, patterns in (("keep", options.keep), ("drop", options.drop))
@@ -232,6 +364,21 @@ def _notes(images: tuple[Image, ...], verdicts: dict[str, Decision], options: Op
             f"{len(missing)} of {len(images)} pictures are gone from the set, such as {missing[0]}; "
             "prep flatten brings them back"
         )
-    standing = {image.concept for image in images if verdicts[image.path].value}
-    notes += [f"no picture of {concept} is kept" for concept in sorted({image.concept for image in images} - standing)]
+    standing = [image for image in images if verdicts[image.path].value]
+    concepts = {image.concept for image in standing}
+    notes += [f"no picture of {concept} is kept" for concept in sorted({image.concept for image in images} - concepts)]
+    total = Counter(image.concept for image in standing)
+    turned = Counter(image.concept for image in standing if measured[image.content].orientation != 1)
+    notes += [
+        f"{count} of {total[concept]} pictures of {concept} are turned by EXIF, the others are not: look whether all "
+        "of them stand upright"
+        for concept, count in sorted(turned.items())
+        if count < total[concept]
+    ]
+    letterboxed = sum(bool(_bars(measured[image.content])) for image in standing)
+    if letterboxed:
+        notes.append(
+            f"{letterboxed} of {len(standing)} kept pictures are letterboxed, and bars are learned like anything else; "
+            "crop them, or leave them out with --letterbox drop"
+        )
     return notes
