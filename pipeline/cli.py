@@ -178,7 +178,7 @@ def run_command(
     from pipeline import console
     from pipeline.lock import opened
     from pipeline.settings import FILE, options_for, settings_of
-    from pipeline.sources import remember, with_sources
+    from pipeline.sources.listed import remember, with_sources
     from pipeline.stage import preview_stage, run_stage
 
     given = settings_of(root)

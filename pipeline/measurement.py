@@ -75,7 +75,7 @@ def figures(colours: Image) -> dict[str, Any]:
     import numpy as np
 
     from pipeline.copies import sketch
-    from pipeline.focus import focus
+    from pipeline.crops.focus import focus
     from pipeline.pixels import pixels
 
     full = pixels(colours)

@@ -39,7 +39,7 @@ class Measurement:
     picture at a fixed working size, `contrast` the standard deviation of its grey. `phash` is the PDQ hash, 64 hex
     digits, `hash_quality` what PDQ says of it, 0 to 100. `bits` are per channel, `profile` the name of the embedded
     colour profile. The bars are uniform strips along the edges, in pixels. `sketch` is written and read by
-    `pipeline/copies.py`, `focus` by `pipeline/focus.py`.
+    `pipeline/copies.py`, `focus` by `pipeline/crops/focus.py`.
     """
 
     content: str

@@ -30,9 +30,9 @@ from typing import Any
 
 from pipeline import journal
 from pipeline.captions import CAME, WRITTEN, plain, take_in, write_captions
-from pipeline.linking import link_file
 from pipeline.manifest import Manifest
 from pipeline.records import THE_SET, Decision, Plan
+from pipeline.sources.linking import link_file
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(what, done, total)."""

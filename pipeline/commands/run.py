@@ -15,7 +15,7 @@ from pipeline.lock import opened
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
 from pipeline.settings import FILE, Settings, load_settings, options_for
-from pipeline.sources import remember, same_settings
+from pipeline.sources.listed import remember, same_settings
 from pipeline.stage import inputs, is_fresh, preview_stage, run_stage
 
 ANYTHING = "anything"

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pipeline.crops.ladder import choose, fit, fit_without_enlarging, ladder, sides
 from pipeline.export.contents import Contents, Sample
 from pipeline.export.kohya_config import Subset, dataset_toml
 from pipeline.export.naming import CAPTION, Names
 from pipeline.export.wanted import Layout, Picture, Request, Text, Wanted
-from pipeline.ladder import choose, fit, fit_without_enlarging, ladder, sides
 from pipeline.names import flat
 
 TRAIN, REGULARIZATION = "train", "regularization"

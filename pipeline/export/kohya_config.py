@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.crops.ladder import sides
 from pipeline.export.naming import CAPTION
-from pipeline.ladder import sides
 
 
 @dataclass(frozen=True, slots=True)

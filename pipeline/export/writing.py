@@ -20,7 +20,7 @@ from pipeline.export.wanted import Crop, Picture, Shard, Text, Wanted
 from pipeline.export.webdataset import header
 from pipeline.files import replacing
 from pipeline.images import load_cropped
-from pipeline.linking import link_file
+from pipeline.sources.linking import link_file
 from pipeline.stage import Progress
 
 THREADS = max(1, min(8, os.cpu_count() or 1))

@@ -17,14 +17,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import anchors as holding
+from pipeline.crops import anchors as holding
+from pipeline.crops.fits import Fits, notes, table
+from pipeline.crops.focus import LENGTH, STRIPS
+from pipeline.crops.ladder import Rule, Sizes, choose_all, codes, fit_all, fit_all_without_enlarging, ladder, sides
+from pipeline.crops.shortladder import Crowd, Rungs, Trial, shorter
 from pipeline.errors import PrepError
-from pipeline.fits import Fits, notes, table
-from pipeline.focus import LENGTH, STRIPS
-from pipeline.ladder import Rule, Sizes, choose_all, codes, fit_all, fit_all_without_enlarging, ladder, sides
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
-from pipeline.shortladder import Crowd, Rungs, Trial, shorter
 
 NAME = "bucket"
 READS: tuple[str, ...] = ("images", "keep")
@@ -356,7 +356,7 @@ def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int
     """Draw the contact sheets, where they are asked for."""
     if not options.contact_sheet:
         return {}
-    from pipeline.contactsheet import Cell, draw_sheets
+    from pipeline.crops.contactsheet import Cell, draw_sheets
 
     rows, known = manifest.decisions("bucket"), _known(manifest)
     cells = [

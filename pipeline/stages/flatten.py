@@ -18,22 +18,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline import hub
-from pipeline.booru import booru_tagger
-from pipeline.captions import plain
-from pipeline.captions import CAME
+from pipeline.captions import CAME, plain
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
-from pipeline.found import CAPTION, EXTENSIONS, PICTURE, TABLE, Found, cut, sniffed, without_extension
-from pipeline.linking import How
 from pipeline.manifest import Manifest
-from pipeline.metadata import Described, Pictures, read_table
-from pipeline.placing import DISOWNED, MOVED, VANISHED, Placing
 from pipeline.records import Decision, Plan
-from pipeline.repeats import NO_NUMBER, Folders, Given, folders
-from pipeline.scan import LEADS_OUT
-from pipeline.sidecars import Beside, CaptionText, Sidecar, is_sidecar, read_caption, read_sidecar
-from pipeline.sources import contents, holds, look
+from pipeline.sources import hub
+from pipeline.sources.booru import booru_tagger
+from pipeline.sources.found import CAPTION, EXTENSIONS, PICTURE, TABLE, Found, cut, sniffed, without_extension
+from pipeline.sources.linking import How
+from pipeline.sources.listed import contents, holds, look
+from pipeline.sources.metadata import Described, Pictures, read_table
+from pipeline.sources.placing import DISOWNED, MOVED, VANISHED, Placing
+from pipeline.sources.repeats import NO_NUMBER, Folders, Given, folders
+from pipeline.sources.scan import LEADS_OUT
+from pipeline.sources.sidecars import Beside, CaptionText, Sidecar, is_sidecar, read_caption, read_sidecar
 from pipeline.stage import Progress
 
 NAME = "flatten"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.focus import STRIPS
+from pipeline.crops.focus import STRIPS
 from pipeline.manifest import Manifest
 from pipeline.records import Image, Measurement
 from pipeline.stage import run_stage

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.anchors import box_in_name, chosen, face_in, keep_face, parse, place
-from pipeline.focus import STRIPS
+from pipeline.crops.anchors import box_in_name, chosen, face_in, keep_face, parse, place
+from pipeline.crops.focus import STRIPS
 
 NONE = np.zeros((1, 2, STRIPS), np.uint8)
 names = st.sampled_from(("centre", "top", "bottom", "left", "right", "subject", "0.1,0.9", "1,0"))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from painted_sets import flatten_options, painted, run_flatten, save
 
-from pipeline import archives
-from pipeline.archives import entries
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
+from pipeline.sources import archives
+from pipeline.sources.archives import entries
 from pipeline.stages import flatten
 
 

@@ -5,8 +5,8 @@ import pytest
 from painted_sets import painted, quiet, run_flatten, save
 from PIL import Image
 
+from pipeline.crops.focus import STRIPS, focus
 from pipeline.errors import PrepError
-from pipeline.focus import STRIPS, focus
 from pipeline.images import load_cropped
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Measurement

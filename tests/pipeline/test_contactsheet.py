@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from painted_sets import painted, quiet, save
 from PIL import Image
 
-from pipeline.contactsheet import HEIGHT, WIDTH, Cell, draw_sheets, grid_for, thumbnail
+from pipeline.crops.contactsheet import HEIGHT, WIDTH, Cell, draw_sheets, grid_for, thumbnail
 
 BOX = (200, 100)
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.focus import LENGTH, focus, profile
+from pipeline.crops.focus import LENGTH, focus, profile
 
 
 def test_a_square_in_a_plain_picture_is_found_where_it_lies():

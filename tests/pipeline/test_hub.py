@@ -12,11 +12,11 @@ import pytest
 from painted_sets import painted, run_flatten, save
 from test_archives import png, zipped
 
-from pipeline import hub
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.settings import Settings
-from pipeline.sources import with_sources
+from pipeline.sources import hub
+from pipeline.sources.listed import with_sources
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

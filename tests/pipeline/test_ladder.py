@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ladder import (
+from pipeline.crops.ladder import (
     choose,
     choose_all,
     fit,

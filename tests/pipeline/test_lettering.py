@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.lettering import printable, shortened, writing
+from pipeline.crops.lettering import printable, shortened, writing
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import linking
 from pipeline.errors import PrepError
-from pipeline.linking import file_system, link_file
+from pipeline.sources import linking
+from pipeline.sources.linking import file_system, link_file
 
 
 @pytest.fixture

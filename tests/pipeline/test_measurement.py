@@ -4,7 +4,7 @@ import pytest
 from painted_sets import painted, save
 from PIL import Image, ImageFilter
 
-from pipeline.focus import LENGTH
+from pipeline.crops.focus import LENGTH
 from pipeline.images import UnreadableImage
 from pipeline.measurement import bars, figures, halved, measure_picture, measuring_many, perceptual_hash
 

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.found import NUMBER, PICTURE, Found
-from pipeline.repeats import folders
+from pipeline.sources.found import NUMBER, PICTURE, Found
+from pipeline.sources.repeats import folders
 
 
 def tree(*folders_with_pictures):

@@ -6,8 +6,8 @@ from painted_sets import painted, save
 from PIL import Image
 
 from pipeline.errors import PrepError
-from pipeline.found import kind_of, picture_extension, sniffed
-from pipeline.scan import scan
+from pipeline.sources.found import kind_of, picture_extension, sniffed
+from pipeline.sources.scan import scan
 
 
 def problems(root):

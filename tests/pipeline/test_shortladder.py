@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ladder import choose, fit, ladder
-from pipeline.shortladder import Crowd, Rungs, shorter
+from pipeline.crops.ladder import choose, fit, ladder
+from pipeline.crops.shortladder import Crowd, Rungs, shorter
 
 AT_512 = Rungs(64, 256, 1024)
 

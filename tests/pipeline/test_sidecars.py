@@ -3,11 +3,11 @@ import json
 import pytest
 from painted_sets import painted, run_flatten, save
 
-from pipeline import metadata
-from pipeline.booru import booru_tags
 from pipeline.manifest import Manifest
-from pipeline.metadata import Pictures, positive, read_table
 from pipeline.records import Tagger
+from pipeline.sources import metadata
+from pipeline.sources.booru import booru_tags
+from pipeline.sources.metadata import Pictures, positive, read_table
 
 PATH = "images/Lumi/a.png"
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import hub
 from pipeline.errors import PrepError
 from pipeline.settings import Settings, load_settings, settings_of, toml_text
-from pipeline.sources import holds, remember, same_settings, with_sources
+from pipeline.sources import hub
+from pipeline.sources.listed import holds, remember, same_settings, with_sources
 
 
 def test_new_sources_are_added_to_the_known_ones_without_dots_or_doubles(tmp_path):

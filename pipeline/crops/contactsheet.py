@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from pipeline.crops.ladder import Size
+from pipeline.crops.lettering import printable, shortened, writing
 from pipeline.files import replacing
 from pipeline.images import UnreadableImage, decode, open_image
-from pipeline.ladder import Size
-from pipeline.lettering import printable, shortened, writing
 
 WIDTH, HEIGHT = 1640, 2400
 """Pixels that a sheet is at most, but for a single cell that is larger."""

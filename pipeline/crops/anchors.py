@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.focus import STRIPS
-from pipeline.ladder import Size, Sizes
+from pipeline.crops.focus import STRIPS
+from pipeline.crops.ladder import Size, Sizes
 
 CENTRE, SUBJECT, FACE = "centre", "subject", "face"
 ALIGNED = {CENTRE: (0.5, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "left": (0.0, 0.5), "right": (1.0, 0.5)}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import archives, hub
 from pipeline.errors import PrepError
 from pipeline.files import write_text
-from pipeline.found import INSIDE, Found, is_utf8, printable
-from pipeline.scan import scan
 from pipeline.settings import FILE, Settings, absolute_source, load_settings, toml_text
+from pipeline.sources import archives, hub
+from pipeline.sources.found import INSIDE, Found, is_utf8, printable
+from pipeline.sources.scan import scan
 
 Progress = Callable[[str, int, int], None]
 

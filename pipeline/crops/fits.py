@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ladder import Size, Sizes, codes
+from pipeline.crops.ladder import Size, Sizes, codes
 
 LARGE_LOSS = 0.2
 LARGE_SCALE = 2.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ladder import Rule, Size, Sizes, ladder
+from pipeline.crops.ladder import Rule, Size, Sizes, ladder
 
 MEAN_RISE = 0.001
 """How much more of a picture may be cut away on average, for a shorter ladder to lose next to nothing: 0.1 %."""

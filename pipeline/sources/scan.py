@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import PrepError
-from pipeline.found import Found, concept_at, is_utf8, kind_of, printable
+from pipeline.sources.found import Found, concept_at, is_utf8, kind_of, printable
 
 LEADS_OUT = "link leads out of its source"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.booru import booru_tags
-from pipeline.found import CAPTION, PICTURE, TABLE, Found, without_extension
-from pipeline.metadata import Described, described, read_json
 from pipeline.names import same_file_key
+from pipeline.sources.booru import booru_tags
+from pipeline.sources.found import CAPTION, PICTURE, TABLE, Found, without_extension
+from pipeline.sources.metadata import Described, described, read_json
 
 LARGEST_CAPTION = 2**20
 OF_EXPORT = ("caption", "concept", "multiplier")

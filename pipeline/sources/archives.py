@@ -27,7 +27,7 @@ from typing import IO
 
 from pipeline.errors import PrepError
 from pipeline.files import replacing, write_text
-from pipeline.found import (
+from pipeline.sources.found import (
     ARCHIVES,
     HEADER_BYTES,
     INSIDE,

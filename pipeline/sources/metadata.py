@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.found import extension_of
+from pipeline.sources.found import extension_of
 
 LARGEST_BYTES = 256 * 2**20
 NAME_KEYS = ("file_name", "image_path")

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from pipeline.errors import PrepError
 from pipeline.files import write_text
-from pipeline.found import ARCHIVES, CAPTIONS, DATA, EXTENSIONS, Found, concept_at, kind_of
+from pipeline.sources.found import ARCHIVES, CAPTIONS, DATA, EXTENSIONS, Found, concept_at, kind_of
 
 Progress = Callable[[str, int, int], None]
 SCHEME = "hf://"

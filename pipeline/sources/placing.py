@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.files import file_digest, same_content
-from pipeline.found import Found, cut, extension_of, without_extension
-from pipeline.linking import How
 from pipeline.manifest import Manifest
 from pipeline.names import flat, safe, same_file_key
 from pipeline.records import Decision, Image, Link
-from pipeline.sources import holds
+from pipeline.sources.found import Found, cut, extension_of, without_extension
+from pipeline.sources.linking import How
+from pipeline.sources.listed import holds
 
 EDITED = "edited in the set"
 VANISHED = "source vanished"

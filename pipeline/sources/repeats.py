@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.found import MULTIPLY, NUMBER, PICTURE, Found, cut
-from pipeline.metadata import positive
 from pipeline.names import concept_of, without_repeats
+from pipeline.sources.found import MULTIPLY, NUMBER, PICTURE, Found, cut
+from pipeline.sources.metadata import positive
 
 IN_NAME = "repeats in the folder's name"
 NO_NUMBER = f"{MULTIPLY} holds no number above 0"
