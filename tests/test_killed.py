@@ -42,7 +42,7 @@ TABLES = {
     "measurements": "*",
     "scores": "*",
     "decisions": "path, field, value, reason, evidence",
-    "captions": "*",
+    "captions": "path, text",
 }
 
 
