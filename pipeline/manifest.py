@@ -10,9 +10,11 @@ Fields of decisions and their values (JSON):
 | keep       | check      | true or false                                                                         |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1,   |
 |            |            | "anchor": what moved the crop, "background": "#rrggbb" for transparent pictures}       |
-| tagger     | tag        | id of the tagger whose scores are meant, for the set as a whole (path ".")             |
+| tagger     | tag        | id of the tagger whose scores are meant, or a list of ids, for the whole set (path ".")|
 | tags       | curate     | [[tag, action, reason], …]: every tag considered; action kept, dropped, added, renamed |
 | caption    | curate     | the caption's text                                                                    |
+| flags      | curate     | ["watermark", …]: what is wrong with the picture and not said in its caption           |
+| contradictions | curate | [{"slot", "dominant", "rival", "score", "dominant_score", "share", "fix", "mended"}, …] |
 | multiplier | balance    | {"exact": 1.25, "repeat": 1}                                                          |
 | twin       | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched picture            |
 """
@@ -46,7 +48,8 @@ CREATE TABLE IF NOT EXISTS files (
     source TEXT PRIMARY KEY, bytes INTEGER NOT NULL, modified INTEGER NOT NULL, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS measurements (content TEXT PRIMARY KEY, {measurements});
 CREATE TABLE IF NOT EXISTS taggers (
-    id TEXT PRIMARY KEY, name TEXT, revision TEXT, preprocessing TEXT, provider TEXT, categories TEXT);
+    id TEXT PRIMARY KEY, name TEXT, revision TEXT, preprocessing TEXT, provider TEXT, categories TEXT,
+    thresholds TEXT, tag_thresholds TEXT, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS scores (
     content TEXT, tagger TEXT, scores TEXT, PRIMARY KEY (content, tagger));
 CREATE TABLE IF NOT EXISTS captions (
@@ -215,22 +218,19 @@ class Manifest:
 
     def taggers(self) -> dict[str, Tagger]:
         """Tagger id → the tagger, the one put last at the end."""
-        rows = self.db.execute(
-            "SELECT id, name, revision, preprocessing, provider, categories FROM taggers ORDER BY rowid"
-        )
-        return {row[0]: Tagger(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows}
+        names = [item.name for item in fields(Tagger)]
+        rows = self.db.execute(f"SELECT id, {', '.join(names)} FROM taggers ORDER BY rowid")
+        found = {}
+        for key, name, revision, preprocessing, provider, *tables, sha256 in rows:
+            categories, by_category, by_tag = (json.loads(table) for table in tables)
+            found[key] = Tagger(name, revision, preprocessing, provider, categories, by_category, by_tag, sha256)
+        return found
 
     def put_tagger(self, tagger: Tagger) -> None:
+        texts = tagger.name, tagger.revision, tagger.preprocessing, tagger.provider
+        tables = (_dump(dict(table)) for table in (tagger.categories, tagger.thresholds, tagger.tag_thresholds))
         self.db.execute(
-            "INSERT OR REPLACE INTO taggers VALUES (?,?,?,?,?,?)",
-            (
-                tagger.id,
-                tagger.name,
-                tagger.revision,
-                tagger.preprocessing,
-                tagger.provider,
-                _dump(dict(tagger.categories)),
-            ),
+            "INSERT OR REPLACE INTO taggers VALUES (?,?,?,?,?,?,?,?,?)", (tagger.id, *texts, *tables, tagger.sha256)
         )
 
     def scores(self, tagger: str) -> dict[str, dict[str, float]]:

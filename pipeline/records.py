@@ -147,6 +147,12 @@ class Tagger:
     provider: str
     categories: Mapping[str, str]
     """Tag → category (general, character, copyright, artist, meta, rating), in output order."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Category → probability from which a tag holds, as published for this model."""
+    tag_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The same by tag, which goes before its category's."""
+    sha256: str = ""
+    """Hash of the model file."""
 
     @property
     def id(self) -> str:

@@ -1,9 +1,16 @@
 """ONNX taggers: pictures in, tag probabilities out.
 
-spec      what a model wants and gives, declared; nothing is guessed
-labels    the label file: row order is output order
-download  the files of a model: hub at a pinned revision, or a folder
-session   ONNX Runtime on the device that was asked for, or an error that says why not
-prepare   a picture as the model's input
-engine    decode threads, one inference loop, scores by batch
+contract    what one model wants and gives, declared; nothing is guessed
+families    the taggers known by name: contract, revision, checksums, thresholds
+overrides   model.toml, for a tagger in a folder
+spec        which tagger a name stands for
+download    the files of a model: hub at a pinned revision, or a folder
+labels      which tag each output stands for
+preprocess  preprocess.json, where a model says itself how a picture is prepared
+session     ONNX Runtime on the device that was asked for, or an error that says why not
+ports       the input and output of an open model, checked
+prepare     a picture as the model's input
+inference   a batch run, however much memory there is
+engine      decode threads, one inference loop, scores by batch
+thresholds  which tags hold, by a model's own thresholds
 """

@@ -6,24 +6,27 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL.Image import Image
 
-from taggers.download import ModelFiles, fetch, revision_of
-from taggers.errors import TaggerError
-from taggers.labels import WD_COLUMNS, Label, columns, read_labels
-from taggers.prepare import as_input, square
+from taggers.contract import ModelSpec
+from taggers.download import fetch, pinned, revision_of
+from taggers.inference import Inference, suspicion
+from taggers.labels import Label, read_labels
+from taggers.ports import input_port, output_port
+from taggers.prepare import square
+from taggers.preprocess import declared_by
 from taggers.session import Session, open_session
-from taggers.spec import OVERRIDES, ModelSpec, find_spec
+from taggers.spec import find_spec
 
 FLOOR = 0.01
 """Probabilities below this are not worth storing."""
 SLOTS = 3
-LARGEST_SIDE = 4096
+MOST_DECODERS = 16
 Source = TypeVar("Source")
 Item = TypeVar("Item")
 
@@ -39,7 +42,8 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class OnnxTagger:
-    """A loaded tagger. `fixed_batch` is the batch size the model insists on, 0 where it takes any."""
+    """A loaded tagger. `fixed_batch` is the batch size the model insists on, 0 where it takes any; `sha256` is of its
+    model file, `warnings` are words for the person."""
 
     spec: ModelSpec
     revision: str
@@ -49,6 +53,18 @@ class OnnxTagger:
     output: str
     side: int
     fixed_batch: int
+    sha256: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def categories(self) -> dict[str, str]:
+        """Tag → category, in output order."""
+        return {label.name: label.category for label in self.labels if label.name}
+
+    @property
+    def tag_thresholds(self) -> dict[str, float]:
+        """Tag → the probability from which it holds, for those whose label file says so."""
+        return {label.name: label.threshold for label in self.labels if label.threshold is not None}
 
     def score(
         self,
@@ -59,24 +75,31 @@ class OnnxTagger:
     ) -> Generator[list[Scored], None, None]:
         """Score (key, source) pairs in order, a batch at a time; `load` runs in `decoders` threads.
 
-        A batch size of 0 takes 4 on the CPU and 32 on a GPU; 0 decoders take half the cores, at most 4.
+        A batch size of 0 takes 4 on the CPU and 32 on a GPU; 0 decoders take one for every core, at most 16. They wait
+        while all slots are full, so they take from the model no more than it costs to decode.
         """
         size = self.fixed_batch or batch_size or (32 if self.session.on_gpu else 4)
+        infer = self.inference(size)
         free = deque(np.empty((size, self.side, self.side, 3), np.uint8) for _ in range(SLOTS))
         full: deque[tuple[np.ndarray, list[str], list[Future[str]]]] = deque()
-        pool = ThreadPoolExecutor(decoders or max(1, min(4, cores() // 2)), thread_name_prefix="decode")
+        pool = ThreadPoolExecutor(decoders or min(MOST_DECODERS, cores()), thread_name_prefix="decode")
         try:
             for batch in _batches(pictures, size):
                 slot = free.popleft()
                 problems = [pool.submit(self._decode, slot[row], source, load) for row, (_, source) in enumerate(batch)]
                 full.append((slot, [key for key, _ in batch], problems))
                 if not free:
-                    yield self._finish(*full[0])
+                    yield self._finish(infer, *full[0])
                     free.append(full.popleft()[0])
             while full:
-                yield self._finish(*full.popleft())
+                yield self._finish(infer, *full.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def inference(self, most: int) -> Inference:
+        """What runs the model on batches of at most so many pictures."""
+        ports = (self.input, self.output)
+        return Inference(self.session.runtime, self.spec, ports, len(self.labels), most, self.fixed_batch)
 
     def _decode(self, row: np.ndarray, source: Source, load: Callable[[Source], Image]) -> str:
         """Fill a row of a slot; returns what went wrong, "" when nothing."""
@@ -86,83 +109,45 @@ class OnnxTagger:
             return str(error).strip() or type(error).__name__
         return ""
 
-    def _finish(self, slot: np.ndarray, keys: list[str], waiting: list[Future[str]]) -> list[Scored]:
+    def _finish(self, infer: Inference, slot: np.ndarray, keys: list[str], waiting: list[Future[str]]) -> list[Scored]:
         problems = [future.result() for future in waiting]
         good = [row for row, problem in enumerate(problems) if not problem]
-        found = dict(zip(good, self._infer(slot[good]), strict=True)) if good else {}
+        pixels = slot[: len(good)] if len(good) == len(keys) else slot[good]
+        found = dict(zip(good, infer(pixels), strict=True)) if good else {}
         return [
             Scored(key, self._sparse(found[row])) if row in found else Scored(key, problem=problems[row])
             for row, key in enumerate(keys)
         ]
 
-    def _infer(self, pixels: np.ndarray) -> np.ndarray:
-        """(N, S, S, 3) uint8 → (N, labels) probabilities; halves the batch when the device runs out of memory."""
-        count = len(pixels)
-        if count < self.fixed_batch:
-            pixels = np.concatenate([pixels, np.full((self.fixed_batch - count, *pixels.shape[1:]), 255, np.uint8)])
-        try:
-            values = self.session.runtime.run([self.output], {self.input: as_input(pixels, self.spec)})[0][:count]
-        except Exception as error:
-            if "allocat" in str(error).lower() and not self.fixed_batch and count > 1:
-                return np.concatenate([self._infer(pixels[: count // 2]), self._infer(pixels[count // 2 :])])
-            raise TaggerError(
-                f"{self.spec.name} failed on a batch of {count}: {str(error).splitlines()[0][:400]}",
-                "try a smaller --batch-size, or --device cpu",
-            ) from error
-        return probabilities(values, self.spec, len(self.labels))
-
     def _sparse(self, row: np.ndarray) -> dict[str, float]:
+        """The tags worth storing with their probabilities, most probable first."""
+        places = np.flatnonzero(row[: len(self.labels)] >= FLOOR)
+        places = places[np.argsort(-row[places], kind="stable")]
         found: dict[str, float] = {}
-        for place in np.argsort(-row, kind="stable"):
-            if row[place] < FLOOR:
-                break
-            found.setdefault(self.labels[place].name, round(float(row[place]), 4))
+        for place, score in zip(places.tolist(), row[places].astype(np.float64).round(4).tolist(), strict=True):
+            if self.labels[place].name:
+                found.setdefault(self.labels[place].name, score)
         return found
 
 
-def load_tagger(model: str, device: str = "auto", threads: int = 0) -> OnnxTagger:
-    """Fetch, open and check a tagger named as `find_spec` takes it.
+def load_tagger(model: str | ModelSpec, device: str = "auto", threads: int = 0) -> OnnxTagger:
+    """Fetch, open and check a tagger, given by its spec or named as `find_spec` takes it.
 
     Raises:
         TaggerError: no such tagger, files missing or not fitting each other, or the device cannot be had.
     """
-    spec = find_spec(model)
+    spec = pinned(find_spec(model) if isinstance(model, str) else model)
     files = fetch(spec)
+    revision = revision_of(spec)
+    if files.preprocess is not None:
+        spec = declared_by(spec, files.preprocess)
     labels = read_labels(files.labels, spec.label_kind)
     session = open_session(files.model, device, threads)
-    entry, side, fixed = _input(session.runtime, spec, files)
-    output = _output(session.runtime, spec, labels, files)
-    tagger = OnnxTagger(spec, revision_of(spec), labels, session, entry, output, side, fixed)
-    tagger._infer(np.full((1, side, side, 3), 255, np.uint8))
-    return tagger
-
-
-def probabilities(values: np.ndarray, spec: ModelSpec, labels: int) -> np.ndarray:
-    """(N, labels) outputs as probabilities.
-
-    Raises:
-        TaggerError: they are of another width, not finite, or cannot be what the spec says they are.
-    """
-    if values.ndim != 2 or values.shape[1] != labels:
-        raise _misfit(spec, values.shape[-1], labels)
-    values = values.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise TaggerError(
-            f"{spec.name} gives scores that are not finite numbers", "fetch the model again, or try --device cpu"
-        )
-    if spec.activation == "sigmoid":
-        if labels >= 20 and values.min() >= 0 and values.max() <= 1:
-            raise TaggerError(
-                f"{spec.name} gives probabilities already, a second sigmoid would lift all above 0.5",
-                f'write activation = "none" in its {OVERRIDES}',
-            )
-        return 1 / (1 + np.exp(-values.clip(-80, 80)))
-    if values.min() < -1e-3 or values.max() > 1 + 1e-3:
-        raise TaggerError(
-            f"{spec.name} gives scores from {values.min():.2f} to {values.max():.2f}, not probabilities",
-            f'if it gives logits, write activation = "sigmoid" in its {OVERRIDES}',
-        )
-    return values
+    entry, side, fixed = input_port(session.runtime, spec, files.model, files.labels)
+    output = output_port(session.runtime, spec, len(labels), files.model)
+    tagger = OnnxTagger(spec, revision, labels, session, entry, output, side, fixed, files.sha256, session.warnings)
+    odd = suspicion(tagger.inference(1)(np.full((1, side, side, 3), 255, np.uint8)), spec)
+    return replace(tagger, warnings=(*session.warnings, odd)) if odd else tagger
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
@@ -174,64 +159,3 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _input(runtime: Any, spec: ModelSpec, files: ModelFiles) -> tuple[str, int, int]:
-    """(name, side, fixed batch or 0) of the model's one picture input, checked against the spec."""
-    inputs = runtime.get_inputs()
-    shape = list(inputs[0].shape)
-    layout = "NHWC" if len(shape) == 4 and shape[3] == 3 else "NCHW" if len(shape) == 4 and shape[1] == 3 else "neither"
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or layout == "neither":
-        wanted = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-        raise TaggerError(
-            f"{files.model} takes {wanted}; a tagger takes one float picture with 3 channels", "name another model"
-        )
-    if not spec.declared and (layout != "NHWC" or columns(files.labels) != WD_COLUMNS):
-        raise TaggerError(
-            f"{files.model.parent} holds no tagger of the WD family, and what another wants does not show",
-            f'write a {OVERRIDES} beside it, one to a line, such as: layout = "{layout}", channels = "RGB", '
-            'scale = 1.0, mean = [0.5, 0.5, 0.5], std = [0.5, 0.5, 0.5], activation = "sigmoid"',
-        )
-    if layout != spec.layout:
-        raise TaggerError(
-            f"{files.model} takes {layout}, its {OVERRIDES} says {spec.layout}", f'write layout = "{layout}"'
-        )
-    sides = [each if isinstance(each, int) else spec.side for each in (shape[1:3] if layout == "NHWC" else shape[2:])]
-    if sides[0] != sides[1] or not 16 <= sides[0] <= LARGEST_SIDE:
-        raise TaggerError(
-            f"{files.model} takes pictures of {shape}; a square side from 16 to {LARGEST_SIDE} is needed",
-            f"where the model leaves it open, write it in {OVERRIDES}, such as: side = 448",
-        )
-    fixed = shape[0] if isinstance(shape[0], int) else 0
-    if fixed > 1024:
-        raise TaggerError(f"{files.model} insists on batches of {fixed}", "export it with a free batch dimension")
-    return inputs[0].name, sides[0], fixed
-
-
-def _output(runtime: Any, spec: ModelSpec, labels: tuple[Label, ...], files: ModelFiles) -> str:
-    """The name of the output that holds the scores."""
-    outputs = {each.name: list(each.shape) for each in runtime.get_outputs()}
-    if spec.output:
-        if spec.output not in outputs:
-            raise TaggerError(f"{files.model} has no output {spec.output!r}", f"its outputs are: {', '.join(outputs)}")
-        return spec.output
-    fitting = [name for name, shape in outputs.items() if len(shape) == 2 and shape[1] == len(labels)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting and len(outputs) == 1:
-        ((name, shape),) = outputs.items()
-        if len(shape) == 2 and isinstance(shape[1], int):
-            raise _misfit(spec, shape[1], len(labels))
-        return name
-    raise TaggerError(
-        f"{files.model} has {len(outputs)} outputs ({', '.join(outputs)}) and {len(fitting)} of them "
-        f"as wide as the {len(labels)} labels",
-        f'name one in {OVERRIDES}, such as: output = "prediction"',
-    )
-
-
-def _misfit(spec: ModelSpec, scores: int, labels: int) -> TaggerError:
-    return TaggerError(
-        f"{spec.name} gives {scores} scores a picture, but {spec.labels} has {labels} labels",
-        f"use the {spec.labels} that belongs to this model",
-    )

@@ -1,4 +1,4 @@
-"""A picture as a tagger wants it: composited on white, padded to a square at its own scale, then resized once."""
+"""A picture as a tagger wants it: composited on white, padded to a square, resized once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 from PIL.Image import Image, Resampling
 
-from taggers.spec import ModelSpec
+from taggers.contract import ModelSpec
 
 FILTERS = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR, "lanczos": Resampling.LANCZOS}
 
@@ -14,18 +14,17 @@ FILTERS = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR, "lanc
 def square(picture: Image, side: int, spec: ModelSpec) -> np.ndarray:
     """The picture as (side, side, 3) uint8 in the model's channel order.
 
-    Padding comes before resizing, so that odd aspect ratios keep their place to a fraction of a pixel.
+    Without a canvas padding comes before resizing, so that odd aspect ratios keep their place to a fraction of a pixel.
     """
     picture = opaque(picture)
-    if spec.pad is not None and picture.width != picture.height:
-        longest = max(picture.size)
-        canvas = PIL.Image.new("RGB", (longest, longest), spec.pad)
-        canvas.paste(picture, ((longest - picture.width) // 2, (longest - picture.height) // 2))
-        picture = canvas
+    if spec.pad is not None:
+        picture = _padded(_fitted(picture, spec) if spec.canvas else picture, spec.canvas, spec.pad)
     if picture.size != (side, side):
         picture = picture.resize((side, side), FILTERS[spec.interpolation])
-    pixels = np.asarray(picture)
-    return pixels[:, :, ::-1] if spec.channels == "BGR" else pixels
+    if spec.channels == "BGR":
+        # Pillow turns the channels round several times faster than a numpy array with a negative step is copied
+        return np.frombuffer(picture.tobytes("raw", "BGR"), np.uint8).reshape(side, side, 3)
+    return np.asarray(picture)
 
 
 def opaque(picture: Image) -> Image:
@@ -37,12 +36,55 @@ def opaque(picture: Image) -> Image:
     return PIL.Image.alpha_composite(canvas, clear).convert("RGB")
 
 
-def as_input(pixels: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """(N, S, S, 3) uint8 in the model's channel order → its float32 input, (N, S, S, 3) or (N, 3, S, S)."""
-    values = pixels.astype(np.float32)
-    if spec.scale != 255:
-        values *= spec.scale / 255
-    if spec.mean != (0, 0, 0) or spec.std != (1, 1, 1):
+def _fitted(picture: Image, spec: ModelSpec) -> Image:
+    """The picture with its longer side as long as the canvas."""
+    longest = max(picture.size)
+    width, height = (max(1, part * spec.canvas // longest) for part in picture.size)
+    return picture if picture.size == (width, height) else picture.resize((width, height), FILTERS[spec.fit])
+
+
+def _padded(picture: Image, canvas: int, colour: tuple[int, int, int]) -> Image:
+    """The picture in the middle of a square of `canvas` pixels, or of its own longer side where that is 0."""
+    side = canvas or max(picture.size)
+    if picture.size == (side, side):
+        return picture
+    whole = PIL.Image.new("RGB", (side, side), colour)
+    whole.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return whole
+
+
+def least_size(size: tuple[int, int], side: int, spec: ModelSpec, times: int) -> tuple[int, int]:
+    """The (width, height) below which a picture of this size must not be decoded, to have `times` the pixels per side
+    that the model sees of it."""
+    wanted = times * (spec.canvas or side)
+    if spec.pad is None:
+        return wanted, wanted
+    longest = max(size)
+    width, height = (-(-part * wanted // longest) for part in size)
+    return width, height
+
+
+class Feed:
+    """Turns (N, S, S, 3) uint8 in the model's channel order into its float32 input, into memory taken once."""
+
+    def __init__(self, spec: ModelSpec) -> None:
         order = slice(None, None, -1) if spec.channels == "BGR" else slice(None)
-        values = (values - np.asarray(spec.mean, np.float32)[order]) / np.asarray(spec.std, np.float32)[order]
-    return np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if spec.layout == "NCHW" else values
+        std = np.asarray(spec.std, np.float64)[order]
+        self.gain = (spec.scale / 255 / std).astype(np.float32)
+        self.offset = (-np.asarray(spec.mean, np.float64)[order] / std).astype(np.float32)
+        self.planes = spec.layout == "NCHW"
+        self.room = np.empty(0, np.float32)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """(N, S, S, 3) or (N, 3, S, S) float32, which the next call overwrites."""
+        if self.room.size < pixels.size:
+            self.room = np.empty(pixels.size, np.float32)
+        source = pixels.transpose(0, 3, 1, 2) if self.planes else pixels
+        values = self.room[: pixels.size].reshape(source.shape)
+        if (self.gain == 1).all() and not self.offset.any():
+            np.copyto(values, source)
+            return values
+        shape = (3, 1, 1) if self.planes else (3,)
+        np.multiply(source, self.gain.reshape(shape), out=values, dtype=np.float32)
+        values += self.offset.reshape(shape)
+        return values

@@ -7,37 +7,54 @@ tags is decided by `prep curate`. Models are fetched from the Hugging Face hub a
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import PrepError
-from pipeline.images import load_rgb
+from pipeline.images import decode, load_rgb, open_image
 from pipeline.manifest import Manifest
 from pipeline.records import THE_SET, Decision, Plan, Tagger
+from pipeline.records import Image as Picture
 from pipeline.stage import Progress
-from taggers.download import revision_of
+from taggers.contract import ModelSpec
+from taggers.download import pinned, published_sha256, revision_of
 from taggers.errors import TaggerError
 from taggers.session import check_device, runtime_clash
 from taggers.spec import DEFAULT, find_spec
+from taggers.thresholds import holding
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from taggers.engine import OnnxTagger
 
 NAME = "tag"
 READS = ("images", "keep")
 MAKES = ("scores",)
 USES = ("onnxruntime", "onnxruntime-gpu", "pillow", "opencv-python-headless")
+JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
+OVERSAMPLED = 2
+"""Fast decoding leaves at least so many times the pixels per side that the model sees."""
+COMPARED = 8
+LOOKED_AT = 64
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     model: str = DEFAULT
-    """Tagger: wd-swinv2-v3, wd-eva02-large-v3 and others by name, miniature, or a folder with model.onnx and
-    selected_tags.csv."""
+    """Tagger: wd-swinv2-v3, wd-eva02-large-v3, joytag, pixai-v0.9, cl-tagger-1.02, camie-v2 and others by name,
+    miniature, or a folder with model.onnx and selected_tags.csv."""
+    also: tuple[str, ...] = ()
+    """More taggers to score with, named as the first is; `prep curate` combines them."""
+    decode: Literal["exact", "fast"] = "exact"
+    """How JPEGs are decoded: exact, or fast: large ones at a reduced size, never below twice what the model sees.
+    Fast scores differ a little and are kept apart from exact ones; how much they differ is told."""
     device: str = "auto"
     """Where it runs: auto, cpu, cuda, or cuda:1 for the second GPU."""
     batch_size: int = 0
@@ -45,7 +62,7 @@ class Options:
     threads: int = 0
     """Threads the model runs in on the CPU; 0 takes every core."""
     decoders: int = 0
-    """Threads that decode pictures; 0 takes half the cores, at most 4."""
+    """Threads that decode pictures; 0 takes one for every core, at most 16."""
 
     def __post_init__(self) -> None:
         with prep_errors():
@@ -59,79 +76,196 @@ class Options:
 def plan(manifest: Manifest, options: Options) -> Plan:
     """Count what would be scored. Needs no model on this machine, and decides nothing."""
     with prep_errors():
-        tagger = identity(options.model)
+        specs = _specs(manifest, options)
+        taggers = [identity(spec, options.decode) for spec in specs]
+        checksums = [published_sha256(spec) for spec in specs]
     contents = {image.content for image in manifest.kept()}
-    missing = len(contents - manifest.scored(tagger.id))
-    notes = _clash()
-    if not contents:
-        notes.append("the set has no kept pictures")
-    return Plan(
-        NAME,
-        ("tagger",),
-        (Decision(THE_SET, "tagger", tagger.id, "used last"),),
-        notes=tuple(notes),
-        counts={f"to score with {tagger.name}": missing, "scored before": len(contents) - missing},
+    counts = {}
+    for tagger in taggers:
+        missing = len(contents - manifest.scored(tagger.id))
+        counts[f"to score with {tagger.name}"] = missing
+        before = "scored before" if len(taggers) == 1 else f"scored before by {tagger.name}"
+        counts[before] = len(contents) - missing
+    ids = [tagger.id for tagger in taggers]
+    notes = _clash() + ([] if contents else ["the set has no kept pictures"])
+    evidence = "; ".join(
+        f"{tagger.name}: sha256 {checksum}" for tagger, checksum in zip(taggers, checksums, strict=True) if checksum
     )
+    used = Decision(THE_SET, "tagger", ids[0] if len(ids) == 1 else ids, "used last", evidence)
+    return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
     """Score what has no scores yet, a batch to a transaction: a killed run loses one batch."""
     with prep_errors():
-        tagger = identity(options.model)
-    scored = manifest.scored(tagger.id)
-    paths = {image.content: image.path for image in reversed(manifest.kept()) if image.content not in scored}
-    todo = dict(sorted(paths.items(), key=lambda item: item[1]))
-    if not todo:
-        return {}
-    from taggers.engine import load_tagger
+        specs = _specs(manifest, options)
+        taggers = [identity(spec, options.decode) for spec in specs]
+    told = Told()
+    for spec, tagger in zip(specs, taggers, strict=True):
+        scored = manifest.scored(tagger.id) | told.unreadable
+        pictures = {image.content: image for image in reversed(manifest.kept()) if image.content not in scored}
+        todo = sorted(pictures.values(), key=lambda image: image.path)
+        if todo:
+            _score(manifest, spec, tagger, todo, options, progress, told)
+    if told.unreadable:
+        told.counts["could not be read"] = len(told.unreadable)
+    return told.counts
 
-    with prep_errors():
-        engine = load_tagger(options.model, options.device, options.threads)
-    return _score(manifest, engine, tagger, todo, options, progress)
+
+def identity(spec: ModelSpec, decoding: str = "exact") -> Tagger:
+    """Which tagger a pinned spec is, without loading it: provider and categories are still empty."""
+    reduced = f"-draft{OVERSAMPLED}" if decoding == "fast" else ""
+    return Tagger(spec.name, revision_of(spec), spec.preprocessing + reduced, provider="", categories={})
 
 
-def identity(model: str) -> Tagger:
-    """Which tagger a name stands for, without loading it: provider and categories are still empty."""
-    spec = find_spec(model)
-    return Tagger(spec.name, revision_of(spec), spec.preprocessing, provider="", categories={})
+def load_reduced(path: Path, least: Callable[[tuple[int, int]], tuple[int, int]]) -> Image:
+    """`load_rgb`, but of a JPEG no more than the coefficients it takes to give at least `least(its size)` pixels."""
+    with open_image(path) as picture:
+        picture.draft(None, least(picture.size))
+        colours = decode(picture, path)
+    colours = colours.copy() if colours is picture else colours
+    colours.info.clear()
+    return colours
+
+
+@dataclass(slots=True)
+class Told:
+    """What a run has to say at its end."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    unreadable: set[str] = field(default_factory=set)
+    """Contents that gave no pixels."""
+
+
+def _specs(manifest: Manifest, options: Options) -> list[ModelSpec]:
+    """The taggers asked for, each at its commit. One without a revision of its own keeps that of its first use here."""
+    known = _used_last(manifest)
+    known |= {tagger.name: tagger.revision for tagger in reversed(manifest.taggers().values())}
+    specs = [find_spec(name) for name in (options.model, *options.also)]
+    specs = [pinned(spec, "" if spec.revision else known.get(spec.name, "")) for spec in specs]
+    for spec, times in Counter((spec.name, spec.revision, spec.folder) for spec in specs).items():
+        if times > 1:
+            raise TaggerError(f"the tagger {spec[0]} is named {times} times", "name each tagger once, in model or also")
+    return specs
+
+
+def _used_last(manifest: Manifest) -> dict[str, str]:
+    """Name → revision of the taggers that were planned last, whether they scored anything or not."""
+    row = manifest.decisions("tagger").get(THE_SET)
+    ids = [] if row is None else row.value if isinstance(row.value, list) else [row.value]
+    return {name: rest.partition("/")[0] for name, _, rest in (each.partition("@") for each in ids)}
 
 
 def _score(
     manifest: Manifest,
-    engine: OnnxTagger,
+    spec: ModelSpec,
     tagger: Tagger,
-    todo: Mapping[str, str],
+    todo: Sequence[Picture],
     options: Options,
     progress: Progress,
-) -> Mapping[str, int]:
-    for warning in engine.session.warnings:
+    told: Told,
+) -> None:
+    """Load one tagger and score pictures with it."""
+    from taggers.engine import load_tagger
+
+    with prep_errors():
+        engine = load_tagger(spec, options.device, options.threads)
+    for warning in engine.warnings:
         if warning not in _clash():
-            log.warning(warning)
+            log.warning("%s", warning)
     with manifest.transaction():
         manifest.put_tagger(
             replace(
                 tagger,
                 provider=engine.session.provider,
-                categories={label.name: label.category for label in engine.labels},
+                categories=engine.categories,
+                thresholds=engine.spec.thresholds,
+                tag_thresholds=engine.tag_thresholds,
+                sha256=engine.sha256,
             )
         )
-    counts: Counter[str] = Counter()
-    done = 0
-    provider = engine.session.provider.removesuffix("ExecutionProvider")
-    pictures = ((content, manifest.root / path) for content, path in todo.items())
-    scoring = engine.score(pictures, load_rgb, options.batch_size, options.decoders)
+    load = _loader(engine) if options.decode == "fast" else load_rgb
+    if options.decode == "fast":
+        _tell_drift(manifest.root, engine, todo, told)
+    done, on = 0, engine.session.provider.removesuffix("ExecutionProvider")
+    scoring = engine.score(
+        ((image.content, manifest.root / image.path) for image in todo), load, options.batch_size, options.decoders
+    )
+    by = f"by {tagger.name} " if options.also else ""
     with prep_errors(), contextlib.closing(scoring):
         for batch in scoring:
-            good = {each.key: each.scores for each in batch if not each.problem}
             with manifest.transaction():
-                manifest.put_scores(tagger.id, good)
+                manifest.put_scores(tagger.id, {each.key: each.scores for each in batch if not each.problem})
             for each in batch:
-                counts["could not be read" if each.problem else f"scored on {provider}"] += 1
                 if each.problem:
+                    told.unreadable.add(each.key)
                     log.warning("%s", each.problem)
+                else:
+                    told.counts[f"scored {by}on {on}"] += 1
             done += len(batch)
-            progress(f"scoring with {tagger.name} on {provider}", done, len(todo))
-    return counts
+            progress(f"scoring with {tagger.name} on {on}", done, len(todo))
+
+
+def _loader(engine: OnnxTagger) -> Callable[[Path], Image]:
+    """Fast decoding for a tagger."""
+    from taggers.prepare import least_size
+
+    least = functools.partial(least_size, side=engine.side, spec=engine.spec, times=OVERSAMPLED)
+    return functools.partial(load_reduced, least=least)
+
+
+def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[Picture], told: Told) -> None:
+    """Score a few of the set's large JPEGs both ways, and say how far fast decoding is from exact."""
+    files = _reducible(root, engine, todo)
+    if not files:
+        log.warning("--decode fast changes nothing here: no JPEG is large enough to be decoded at a reduced size")
+        return
+    with prep_errors():
+        exact, fast = (
+            [each for batch in engine.score(((str(file), file) for file in files), load) for each in batch]
+            for load in (load_rgb, _loader(engine))
+        )
+    pairs = [(one.scores, other.scores) for one, other in zip(exact, fast, strict=True) if not one.problem]
+    differences, changed, held = [0.0], 0, 0
+    for one, other in pairs:
+        differences += [abs(one.get(tag, 0.0) - other.get(tag, 0.0)) for tag in one.keys() | other.keys()]
+        before, after = _holding(engine, one), _holding(engine, other)
+        changed += len(before ^ after)
+        held += len(before)
+    log.warning(
+        "--decode fast: %d JPEGs scored both ways differ by at most %.4f; of %d tags at their thresholds %d came or went",
+        len(pairs),
+        max(differences),
+        held,
+        changed,
+    )
+    told.counts[f"tags that came or went by fast decoding, in {len(pairs)} pictures"] += changed
+
+
+def _holding(engine: OnnxTagger, scores: Mapping[str, float]) -> set[str]:
+    spec = engine.spec
+    return holding(scores, engine.categories, spec.thresholds, engine.tag_thresholds, spec.exclusive)
+
+
+def _reducible(root: Path, engine: OnnxTagger, todo: Sequence[Picture]) -> list[Path]:
+    """A few JPEGs that fast decoding reduces and that can be read, spread over the larger half of those there are."""
+    from taggers.prepare import least_size
+
+    jpegs = sorted(
+        (image for image in todo if image.path.lower().endswith(JPEG_ENDINGS)), key=lambda image: -image.bytes
+    )
+    larger = jpegs[: max(COMPARED, len(jpegs) // 2)]
+    found: list[Path] = []
+    for image in larger[:: max(1, len(larger) // LOOKED_AT)][: 2 * LOOKED_AT]:
+        with contextlib.suppress(PrepError), open_image(root / image.path) as picture:
+            size = picture.size
+            picture.draft(None, least_size(size, engine.side, engine.spec, OVERSAMPLED))
+            if picture.size != size:
+                decode(picture, image.path)
+                found.append(root / image.path)
+        if len(found) == COMPARED:
+            break
+    return found
 
 
 def _clash() -> list[str]:

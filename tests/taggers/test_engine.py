@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from tiny_tagger import SIDE, plain, sigmoid, write_labels
 
+from taggers.contract import ModelSpec
 from taggers.engine import OnnxTagger, load_tagger
 from taggers.errors import TaggerError
+from taggers.inference import suspicion
+from taggers.prepare import Feed, least_size, square
 
 Make = Callable[..., Path]
 
@@ -155,20 +161,141 @@ def test_a_model_with_a_free_side_needs_the_side_in_model_toml(tiny: Make) -> No
     assert load_tagger(str(folder), "cpu").side == 48
 
 
-def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny: Make) -> None:
-    class Narrow:
-        def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-            (values,) = feed.values()
-            if len(values) > 2:
-                raise RuntimeError("Failed to allocate memory for requested buffer")
-            return [np.full((len(values), 10), 0.5, np.float32)]
+class Narrow:
+    """A session whose device has room for two pictures; it notes the sizes of the batches it was given."""
 
-    from dataclasses import replace
+    def __init__(self, words: str = "Failed to allocate memory for requested buffer") -> None:
+        self.words, self.seen = words, list[int]()
 
+    def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        (values,) = feed.values()
+        self.seen.append(len(values))
+        if len(values) > 2:
+            raise RuntimeError(self.words)
+        return [np.full((len(values), 10), 0.5, np.float32)]
+
+
+@pytest.mark.parametrize(
+    "words", ["Failed to allocate memory for requested buffer", "CUDA failure 2: out of memory", "std::bad_alloc"]
+)
+def test_a_batch_that_does_not_fit_into_memory_is_halved_and_stays_so(tiny: Make, words: str) -> None:
+    tagger, runtime = load_tagger(str(tiny()), "cpu"), Narrow(words)
+    narrow = replace(tagger, session=replace(tagger.session, runtime=runtime))
+    pictures = [(str(each), plain((0, 0, 0))) for each in range(14)]
+    chunks = list(narrow.score(pictures, lambda each: each, 7))
+    assert [len(chunk) for chunk in chunks] == [7, 7]
+    assert all(each.scores for chunk in chunks for each in chunk)
+    assert runtime.seen == [7, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], "one failure at each size, then none"
+
+
+def test_a_device_without_room_for_one_picture_and_another_failure_are_errors(tiny: Make) -> None:
     tagger = load_tagger(str(tiny()), "cpu")
-    narrow = replace(tagger, session=replace(tagger.session, runtime=Narrow()))
-    pictures = [(str(each), plain((0, 0, 0))) for each in range(7)]
-    assert [len(chunk) for chunk in narrow.score(pictures, lambda each: each, 7)] == [7]
+
+    class Broken:
+        def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            raise RuntimeError("Non-zero status code returned while running Conv node\nmore")
+
+    broken = replace(tagger, session=replace(tagger.session, runtime=Broken()))
+    with pytest.raises(TaggerError, match="tiny failed on a batch of 1: Non-zero status code returned") as caught:
+        list(broken.score([("a", plain((0, 0, 0)))], lambda each: each))
+    assert caught.value.hint == "try --device cpu, or fetch the model again"
+    fixed = load_tagger(str(tiny("fixed", batch=4)), "cpu")
+    narrow = replace(fixed, session=replace(fixed.session, runtime=Narrow()))
+    with pytest.raises(TaggerError, match="Failed to allocate") as caught:
+        list(narrow.score([("a", plain((0, 0, 0)))], lambda each: each))
+    assert caught.value.hint == "try --device cpu, or a smaller model"
+
+
+def test_stopped_in_the_middle_what_was_given_before_is_whole_and_no_thread_is_left(tiny: Make) -> None:
+    tagger = load_tagger(str(tiny()), "cpu")
+
+    class Stopped:
+        runs = 0
+
+        def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            self.runs += 1
+            if self.runs == 3:
+                raise KeyboardInterrupt
+            return tagger.session.runtime.run(names, feed)
+
+    stopped = replace(tagger, session=replace(tagger.session, runtime=Stopped()))
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        for chunk in stopped.score([(str(each), plain((each, 0, 0))) for each in range(100)], lambda each: each, 2):
+            done += [each.key for each in chunk]
+    assert done == ["0", "1", "2", "3"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def reference(picture: Image.Image, side: int) -> np.ndarray:
+    """SmilingWolf/wd-tagger's preparation, as its description says: white behind and around, bicubic, BGR, 0–255."""
+    white = Image.new("RGBA", picture.size, (255, 255, 255))
+    white.alpha_composite(picture.convert("RGBA"))
+    longest = max(picture.size)
+    canvas = Image.new("RGB", (longest, longest), (255, 255, 255))
+    canvas.paste(white.convert("RGB"), ((longest - picture.width) // 2, (longest - picture.height) // 2))
+    if longest != side:
+        canvas = canvas.resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(canvas, np.float32)[None, :, :, ::-1]
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["RGB", "RGBA"]), st.integers(0, 2**32 - 1))
+def test_the_wd_input_equals_the_reference_to_the_bit(width: int, height: int, mode: str, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, len(mode)), np.uint8)
+    picture, spec = Image.fromarray(pixels), ModelSpec(name="wd")
+    assert np.array_equal(Feed(spec)(square(picture, SIDE, spec)[None]), reference(picture, SIDE))
+
+
+@settings(max_examples=40)
+@given(
+    st.tuples(*[st.floats(0, 1)] * 3),
+    st.tuples(*[st.floats(0.1, 2)] * 3),
+    st.sampled_from(["BGR", "RGB"]),
+    st.sampled_from(["NHWC", "NCHW"]),
+    st.sampled_from([1.0, 255.0]),
+)
+def test_pixels_reach_a_model_by_the_formula(
+    mean: tuple[float, float, float], std: tuple[float, float, float], channels: str, layout: str, scale: float
+) -> None:
+    spec = ModelSpec(name="x", mean=mean, std=std, channels=channels, layout=layout, scale=scale)  # type: ignore[arg-type]
+    picture = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
+    expected = (picture / 255 * scale - np.array(mean)) / np.array(std)
+    given_ = picture if channels == "RGB" else picture[..., ::-1]
+    found = Feed(spec)(given_)
+    expected = expected if channels == "RGB" else expected[..., ::-1]
+    expected = expected if layout == "NHWC" else expected.transpose(0, 3, 1, 2)
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+
+def test_the_formula_worked_by_hand() -> None:
+    spec = ModelSpec(name="x", mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 0.5), scale=1.0, channels="RGB", layout="NCHW")
+    found = Feed(spec)(np.array([[[[255, 0, 51]]]], np.uint8))
+    assert found.ravel() == pytest.approx([(1 - 0.5) / 0.25, -1.0, (0.2 - 0.5) / 0.5], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pad", "canvas", "size", "least"),
+    [
+        ((255, 255, 255), 0, (4000, 3000), (896, 672)),
+        ((255, 255, 255), 0, (100, 1000), (90, 896)),
+        (None, 0, (4000, 3000), (896, 896)),
+        ((0, 0, 0), 512, (4000, 3000), (1024, 768)),
+    ],
+)
+def test_a_picture_is_never_decoded_below_twice_what_the_model_sees(
+    pad: tuple[int, int, int] | None, canvas: int, size: tuple[int, int], least: tuple[int, int]
+) -> None:
+    assert least_size(size, 448, ModelSpec(name="x", pad=pad, canvas=canvas), 2) == least
+
+
+def test_a_second_sigmoid_inside_a_model_is_suspected() -> None:
+    probable = np.full((1, 100), 0.01, np.float32)
+    twice = 1 / (1 + np.exp(-probable))
+    assert suspicion(probable, ModelSpec(name="x")) == ""
+    assert "as if a sigmoid was taken twice" in suspicion(twice, ModelSpec(name="x"))
+    assert suspicion(twice[:, :10], ModelSpec(name="x")) == "", "ten labels may all hold"
 
 
 def test_transparency_is_seen_on_white(tiny: Make) -> None:
@@ -177,8 +304,6 @@ def test_transparency_is_seen_on_white(tiny: Make) -> None:
 
 
 def test_the_embedded_tagger_sees_who_was_painted() -> None:
-    from dataclasses import replace
-
     from train.miniature.painter import paint
     from train.miniature.scenes import CHARACTERS, random_scene
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taggers.errors import TaggerError
-from taggers.labels import read_labels, spoken
+from taggers.labels import Label, read_labels, spoken
 
 KAOMOJI = (
     "0_0",
@@ -30,8 +35,26 @@ KAOMOJI = (
 )
 
 
-def write(tmp_path: Path, text: str) -> Path:
-    file = tmp_path / "selected_tags.csv"
+HOSTILE = (
+    *KAOMOJI,
+    "null",
+    "nan",
+    "NaN",
+    "None",
+    "true",
+    "\\m/",
+    "\\o/",
+    "\\||/",
+    "'--",
+    "=1+1",
+    "</script>",
+    '"',
+    ";)",
+)
+
+
+def write(tmp_path: Path, text: str, name: str = "selected_tags.csv") -> Path:
+    file = tmp_path / name
     file.write_bytes(text.encode())
     return file
 
@@ -98,7 +121,7 @@ def test_a_list_of_lines_is_all_general(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("1,a,7,1", "line 2: category '7' is not one of 0 general, 1 artist"),
+        ("1,a,7,1", "line 2: category '7' is not one of 0 general, 1 artist, .*10 year, quality, model"),
         ("1,a,x,1", "category 'x'"),
         ('1,"a,b",0,1', "line 2: 'a,b' cannot be a tag, captions separate tags by commas"),
         ('1,"a\nb",0,1', r"'a\\nb' cannot be a tag"),
@@ -118,3 +141,76 @@ def test_a_file_of_another_kind_is_refused_with_its_columns(tmp_path: Path) -> N
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TaggerError, match="cannot be read"):
         read_labels(tmp_path / "bytes.csv")
+
+
+def test_more_than_ten_thousand_labels_with_hostile_names_keep_their_places(tmp_path: Path) -> None:
+    names = [*HOSTILE, *(f"tag_{number}" for number in range(10861 - len(HOSTILE)))]
+    text = io.StringIO()
+    csv.writer(text).writerows(
+        [("tag_id", "name", "category", "count"), *((n, name, 0, 1) for n, name in enumerate(names))]
+    )
+    labels = read_labels(write(tmp_path, text.getvalue()))
+    assert [label.name for label in labels] == [spoken(name) for name in names] and len(labels) == 10861
+    assert [label.name for label in labels[: len(KAOMOJI)]] == list(KAOMOJI)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.text(
+            st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp", "Zs"), exclude_characters=","),
+            min_size=1,
+            max_size=9,
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_any_name_that_a_caption_could_hold_is_read_back_from_csv_and_json(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    folder, text = tmp_path_factory.mktemp("labels"), io.StringIO()
+    csv.writer(text).writerows([("name", "category"), *((name, "general") for name in names)])
+    expected = tuple(Label(spoken(name), "general") for name in names)
+    assert read_labels(write(folder, text.getvalue())) == expected
+    mapping = {str(place): {"tag": name, "category": "General"} for place, name in enumerate(names)}
+    assert read_labels(write(folder, json.dumps(mapping), "map.json"), "json") == expected
+
+
+def test_ratings_lose_their_prefix_and_every_category_has_a_number_or_a_name(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path, "name,category\nrating:safe,9\nrating_general,rating\ny,10\nz,Quality\n"))
+    assert [(label.name, label.category) for label in labels] == [
+        ("safe", "rating"),
+        ("general", "rating"),
+        ("y", "year"),
+        ("z", "quality"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "does not map outputs to names and categories"),
+        ("{", "does not map outputs to names and categories: JSONDecodeError"),
+        ('{"a": {"tag": "x", "category": "General"}}', "does not map outputs"),
+        ('{"0": {"tag": "x"}}', "does not map outputs to names and categories: KeyError: 'category'"),
+        ('{"-1": {"tag": "x", "category": "General"}}', "names the outputs -1 to -1"),
+        ('{"99999999": {"tag": "x", "category": "General"}}', "names the outputs 99999999 to 99999999"),
+        ('{"0": {"tag": 7, "category": "General"}}', "output 0: 7 is no name"),
+        ('{"0": {"tag": "a, b", "category": "General"}}', "output 0: 'a, b' cannot be a tag"),
+        ('{"0": {"tag": "x", "category": "Unknown"}}', "output 0: category 'Unknown' is not one of"),
+        ("{}", "holds no labels"),
+        ("[" * 100_000, "does not map outputs to names and categories: RecursionError"),
+    ],
+)
+def test_a_json_mapping_that_makes_no_sense_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(TaggerError, match=words):
+        read_labels(write(tmp_path, text, "map.json"), "json")
+
+
+def test_a_threshold_of_a_tag_is_a_probability(tmp_path: Path) -> None:
+    file = write(tmp_path, "name,category,best_threshold\na,0,0.31\nb,0,\n")
+    assert [label.threshold for label in read_labels(file)] == [0.31, None]
+    for bad in ("2", "nan", "x"):
+        with pytest.raises(TaggerError, match=f"line 2: best_threshold is '{bad}', not a number from 0 to 1"):
+            read_labels(write(tmp_path, f"name,category,best_threshold\na,0,{bad}\n"))
