@@ -34,9 +34,9 @@ CAME = "came with the picture"
 
 
 def captions(manifest: Manifest) -> dict[str, str]:
-    """Path → the caption that holds now: a person's, else what curation decided."""
-    found = {path: row.value for path, row in manifest.decisions("caption").items()}
-    return found | {path: plain(text) for path, text in manifest.human().items()}
+    """Path → the caption that holds now: what was decided, which a person's caption is too; else what a person wrote."""
+    found = {path: plain(text) for path, text in manifest.human().items()}
+    return found | {path: row.value for path, row in manifest.decisions("caption").items()}
 
 
 def plain(text: str) -> str:

@@ -7,104 +7,214 @@ plan from the same scores.
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import islice
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from pipeline.captions import NOT_UTF8, WRITTEN, lost, plain
 from pipeline.errors import PrepError
+from pipeline.files import file_digest
 from pipeline.manifest import Manifest
 from pipeline.records import THE_SET, Decision, Image, Plan, Tagger
-from pipeline.tags.captions import Rules, Subject, caption_tags, chosen_tags
-from pipeline.tags.choose import best_rating, choose
-from pipeline.tags.core import Core, Pictured, alone_by_trigger, core_tags
-from pipeline.tags.names import canonical, split_caption
+from pipeline.tags import notes
+from pipeline.tags.captions import Names, Rules, Subject, ban, caption_tags, chosen_tags, with_separator, written
+from pipeline.tags.choose import Combine, Voice, best_rating, choose_together
+from pipeline.tags.contradictions import Contradiction
+from pipeline.tags.core import MODES, fits
+from pipeline.tags.facts import contradiction_rows, flag_rows
+from pipeline.tags.learned import Learned
+from pipeline.tags.names import Vocabulary, canonical, resolved, unknown_names
 from pipeline.tags.people import people
-from pipeline.tags.quality import quality_flag
-from pipeline.tags.rows import Ledger
-from pipeline.tags.triggers import names_in, sharing_words, trigger_words
-from taggers.spec import USUAL, published_thresholds
+from pipeline.tags.quality import flags_of
+from pipeline.tags.rows import ADDED
+from pipeline.tags.rulefile import EVERYONE, RuleFile, lists_of, read_rules
+from pipeline.tags.slots import NAMED
+from pipeline.tags.survey import (
+    Odd,
+    Picture,
+    Traited,
+    find_contradictions,
+    find_rules,
+    find_traits,
+    merged,
+    modes,
+    ranks,
+)
+from pipeline.tags.thresholds import limits_of, published
+from pipeline.tags.tokens import Tokens, load_tokens, tokenizer_files
+from pipeline.tags.triggers import leading, names_in, subjects
 
 NAME = "curate"
 READS = ("images", "keep", "scores", "human", "tagger")
-OBSERVES = "tagger"
+OBSERVES = "the tagger, the rules, the tokenizer"
 NO_TAGGER = "none"
+BOORU = "booru"
+"""The tagger that tags from image boards are recorded under; they are certain."""
+IN_FRONT = f"{WRITTEN}, trigger words put in front"
+SEPARATES = "keep separator"
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     tagger: str = ""
-    """Whose scores to use, by name; the tagger used last if not given, none for captions of trigger words only."""
+    """Whose scores to use, by name, several joined by +; the tagger used last if not given, none for captions of
+    trigger words only."""
+    combine: Combine = "union"
+    """Where several taggers speak: take a tag that one of them gives (union), that all who know it give (intersection),
+    or whose mean probability reaches their mean threshold (mean)."""
     general: float | None = None
     """Probability from which a general tag holds; what the model publishes if not given."""
     character: float | None = None
     """Probability from which a character tag holds; what the model publishes if not given."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Probability from which one tag holds, whatever holds for its like; wariza=0.6."""
     threshold: Literal["fixed", "gap"] = "fixed"
     """Cut at the thresholds, or in the largest gap of each picture's probabilities, held between 0.15 and 0.5."""
     floor: float = 0.1
     """Probability below which a tag is not even listed as considered."""
     rating: bool = False
     """Add the most probable rating as a tag, such as rating:general."""
+    characters: Literal["keep", "drop"] = "keep"
+    """Keep the names of characters that the tagger knows, or leave them out."""
+    copyrights: Literal["after", "mixed", "drop"] = "after"
+    """Put the names of series after the characters, among the general tags by their score, or leave them out."""
     prune: Literal["core", "none"] = "core"
     """Drop the traits that make a character (core), so that the trigger word absorbs them, or keep them (none)."""
+    core: Mapping[str, str] = field(default_factory=dict)
+    """What to do with the core traits of one trigger word, or of concepts by pattern: absorb, keep for them to be
+    promptable, or none to look for none; Lumi=keep."""
+    styles: tuple[str, ...] = ("artists/*", "artist/*", "styles/*", "style/*")
+    """Patterns of concepts that are styles: their trigger words absorb nothing."""
+    absorb: Mapping[str, str] = field(default_factory=dict)
+    """Tags that a trigger word absorbs whatever the figures say, separated by commas; * for all; Lumi="ahoge, watch"."""
+    keep: Mapping[str, str] = field(default_factory=dict)
+    """Tags that stay promptable although they make a trigger word's character, separated by commas; * for all."""
     core_share: float = 0.75
     """Share of a trigger word's own single-person pictures that must show a trait for it to be core."""
     core_lift: float = 1.3
     """How many times more often than other pictures they must show it."""
     core_pictures: int = 5
-    """Single-person pictures a trigger word needs before anything is called core."""
+    """Single-person pictures a trigger word needs before anything is said of its traits."""
     consolidate: bool = True
     """Drop a tag beside one that says more: hat beside witch hat."""
+    learn: bool = True
+    """Find in the set's own scores which tag always comes with another; used where their names confirm it, as sword
+    beside holding sword, and proposed where they do not."""
     compose: Literal["none", "garments", "all"] = "garments"
     """Join what belongs together on one person: boots and red footwear to red boots; all joins hair as well, such as
     long white hair."""
+    contradictions: Literal["report", "fix"] = "report"
+    """Pictures whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
+    their concept: list them with a proposed fix, or mend them."""
+    fix: tuple[str, ...] = ()
+    """What to mend, by slot such as "hair colour" or by picture; everything that is listed if not given."""
+    contradiction_share: float = 0.8
+    """Share of a concept's single-person pictures that must agree for the others to be at odds with them."""
     keep_quality: bool = False
-    """Leave watermark, signature, text, censoring and border tags in captions instead of flagging the picture."""
+    """Leave watermark, signature, text, censoring and border tags in captions; pictures are flagged all the same."""
     blacklist: tuple[str, ...] = ()
     """Tag, or pattern such as *background*, to leave out of every caption."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Another name for a tag."""
+    rules: Path | None = None
+    """File of rules, one a line: rename: ;) -> wink; drop: *background*; threshold: wariza = 0.6; keep: Lumi: hat;
+    absorb: Lumi: ahoge; imply: holding sword -> sword; distinct: hair bow -> bow. Options go before it."""
     triggers: Mapping[str, str] = field(default_factory=dict)
     """Trigger words of a concept or of a name in its folder, separated by commas; Lumi="lumi, white witch"."""
     trigger_from: Literal["folder", "none"] = "folder"
     """Take the name of the last folder as trigger word where none is given; it is split at +."""
+    prefix: bool = False
+    """Put the trigger words before captions that a person wrote and that do not begin with them; the files stay."""
     media: Mapping[str, str] = field(default_factory=dict)
     """Tag for every picture below a folder of that name; screenshots="anime screenshot"."""
+    order: Literal["score", "frequency", "vocabulary"] = "score"
+    """Order of the tags behind trigger words, counts, characters and series: the most probable first, the commonest of
+    the set first, or as the tagger lists them."""
     max_tags: int = 0
     """Tags in a caption beside the trigger words, those at the end of it go first; 0 is no limit."""
+    max_tokens: int = 0
+    """Tokens of a caption, trigger words and commas counted, those at the end go first; 75 fill one CLIP window; 0 is
+    no limit; needs the tokenizer."""
+    tokenizer: Path | None = None
+    """The base model's tokenizer.json, or its folder called tokenizer: counts tokens, and finds trigger words that share
+    some."""
     separator: str = ", "
     """What stands between two tags."""
+    keep_separator: str = ""
+    """A mark behind the trigger words, such as |||, for trainers that keep in place what stands before it."""
 
     def __post_init__(self) -> None:
-        for name in ("general", "character", "floor", "core_share"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and 0 < value <= 1):
-                raise PrepError(f"{name} is {value}", "give a probability above 0, at most 1")
-        if not (math.isfinite(self.core_lift) and self.core_lift >= 1):
-            raise PrepError(
-                f"core_lift is {self.core_lift}", "give 1 or more; below 1 a trait would be rarer than elsewhere"
-            )
-        if self.core_pictures < 1 or self.max_tags < 0:
-            raise PrepError(
-                f"core_pictures is {self.core_pictures}, max_tags is {self.max_tags}",
-                "give at least 1 picture, and 0 tags for no limit",
-            )
-        if "," not in self.separator or "\n" in self.separator:
-            raise PrepError(f"separator is {self.separator!r}", 'give a comma with or without spaces, such as ", "')
-        for option in ("rename", "media"):
-            for key, text in getattr(self, option).items():
-                if not text.strip() or "," in text or "\n" in text:
-                    raise PrepError(
-                        f"{option}: {key} = {text!r}", "give one tag, without commas; to drop a tag use blacklist"
-                    )
+        _check_figures(self)
+        _check_texts(self)
+        _check_choices(self)
+
+
+def _check_figures(options: Options) -> None:
+    for name in ("general", "character", "floor", "core_share", "contradiction_share"):
+        value = getattr(options, name)
+        if value is not None and not (math.isfinite(value) and 0 < value <= 1):
+            raise PrepError(f"{name} is {value}", "give a probability above 0, at most 1")
+    for tag, value in options.thresholds.items():
+        if not (math.isfinite(value) and 0 < value <= 1):
+            raise PrepError(f"thresholds: {tag} = {value}", "give a probability above 0, at most 1")
+    if not (math.isfinite(options.core_lift) and options.core_lift >= 1):
+        raise PrepError(
+            f"core_lift is {options.core_lift}", "give 1 or more; below 1 a trait would be rarer than elsewhere"
+        )
+    if options.core_pictures < 1 or options.max_tags < 0 or options.max_tokens < 0:
+        raise PrepError(
+            f"core_pictures is {options.core_pictures}, max_tags is {options.max_tags}, "
+            f"max_tokens is {options.max_tokens}",
+            "give at least 1 picture, and 0 tags or tokens for no limit",
+        )
+
+
+def _check_texts(options: Options) -> None:
+    if "," not in options.separator or "\n" in options.separator:
+        raise PrepError(f"separator is {options.separator!r}", 'give a comma with or without spaces, such as ", "')
+    if options.keep_separator.strip() != options.keep_separator or re.search(r"[,\n]", options.keep_separator):
+        raise PrepError(
+            f"keep_separator is {options.keep_separator!r}", "give a mark without commas or spaces, such as |||"
+        )
+    for option in ("rename", "media"):
+        for key, text in getattr(options, option).items():
+            if not text.strip() or "," in text or "\n" in text:
+                raise PrepError(
+                    f"{option}: {key} = {text!r}", "give one tag, without commas; to drop a tag use blacklist"
+                )
+
+
+def _check_choices(options: Options) -> None:
+    for key, mode in options.core.items():
+        if mode not in MODES:
+            raise PrepError(f"core: {key} = {mode!r}", f"give one of {', '.join(MODES)}")
+    if options.fix and options.contradictions != "fix":
+        raise PrepError(
+            f"fix names {', '.join(options.fix)}, but contradictions are only reported", "add --contradictions fix"
+        )
+    if options.max_tokens and options.tokenizer is None:
+        raise PrepError(
+            f"max_tokens is {options.max_tokens} without a tokenizer",
+            "give --tokenizer, the base model's tokenizer.json or its folder called tokenizer",
+        )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    """Whose scores would be used."""
-    tagger = _tagger(manifest, options)
-    return tagger.id if tagger else ""
+    """Whose scores would be used, and what the files of rules and of the tokenizer hold."""
+    files: list[Path] = [options.rules] if options.rules else []
+    if options.tokenizer is not None and options.tokenizer.exists():
+        files += tokenizer_files(options.tokenizer)
+    seen = [file_digest(file) if file.is_file() else "no file" for file in files]
+    return " ".join([*(tagger.id for tagger in _taggers(manifest, options)), *seen])
 
 
 def missing(manifest: Manifest, options: Options) -> str:
@@ -112,238 +222,393 @@ def missing(manifest: Manifest, options: Options) -> str:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One caption and one list of considered tags for every kept picture."""
-    tagger = _tagger(manifest, options)
+    """One caption and one list of considered tags for every kept picture; flags and contradictions where there are."""
+    taggers = _taggers(manifest, options)
     images = manifest.kept()
-    human = {path: plain(text) for path, text in manifest.human().items()}
-    if tagger is None and options.tagger != NO_TAGGER and any(image.path not in human for image in images):
+    human = _human(manifest)
+    if not taggers and options.tagger != NO_TAGGER and any(image.path not in human.captions for image in images):
         raise PrepError(
             "no picture was scored yet",
             f"run first: prep tag {manifest.root}; or give --tagger {NO_TAGGER} for trigger words only",
         )
-    return _Curating(manifest, options, tagger, images, human).plan()
+    asked = _asked(options, taggers)
+    with _no_collecting():
+        pictures = [_picture(image, scores, asked) for image, scores in _scored(manifest, taggers, images)]
+        return _plan(manifest.root, pictures, asked, human)
 
 
-class _Curating:
-    """A plan in the making."""
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        options: Options,
-        tagger: Tagger | None,
-        images: tuple[Image, ...],
-        human: Mapping[str, str],
-    ) -> None:
-        self.manifest, self.options, self.tagger, self.images, self.human = manifest, options, tagger, images, human
-        self.categories = dict(tagger.categories) if tagger else {}
-        self.rules = _rules(options, self.categories)
-        self.thresholds = _thresholds(options, tagger)
-        self.triggers = {
-            image.path: trigger_words(image.concept, options.triggers, options.trigger_from == "folder")
-            for image in images
-        }
-        scores = manifest.scores(tagger.id) if tagger else {}
-        self.scores = {image.path: scores[image.content] for image in images if image.content in scores}
-        rows = manifest.decisions("human")
-        self.odd = {path for path, row in rows.items() if row.value is None}
-        self.origin = {path: row.evidence for path, row in rows.items()}
-        self.ledgers: dict[str, Ledger] = {}
-        self.people: dict[str, int | None] = {}
-        for image in images:
-            self._choose(image)
-        self.pictured = [
-            Pictured(self.triggers[path], frozenset(ledger.alive), self.people[path] in (None, 1))
-            for path, ledger in self.ledgers.items()
-            if path in self.scores
-        ]
-        self.cores: Mapping[str, Mapping[str, Core]] = {}
-        if options.prune == "core":
-            self.cores = core_tags(self.pictured, options.core_share, options.core_lift, options.core_pictures)
-        self.flags: Counter[str] = Counter()
-
-    def _choose(self, image: Image) -> None:
-        scores = self.scores.get(image.path, {})
-        choices = choose(scores, self.categories, self.thresholds, self.options.floor, self.options.threshold == "gap")
-        self.people[image.path] = _people({each.tag: each.score for each in choices if each.chosen}, image)
-        rating = best_rating(scores, self.categories) if self.options.rating else None
-        self.ledgers[image.path] = chosen_tags(choices, self.rules, rating)
-
-    def plan(self) -> Plan:
-        decisions = tuple(decision for image in self.images for decision in self._decide(image))
-        table = tuple(
-            {
-                "trigger": core.trigger,
-                "core tag": core.tag,
-                "share": round(core.share, 3),
-                "lift": None if math.isinf(core.lift) else round(core.lift, 2),
-                "figures": core.figures,
-            }
-            for cores in self.cores.values()
-            for core in cores.values()
-        )
-        return Plan(
-            NAME,
-            ("caption", "tags"),
-            decisions,
-            notes=tuple(self._notes(decisions)),
-            table=table,
-            counts={f"flag: {flag}": count for flag, count in sorted(self.flags.items())},
-        )
-
-    def _decide(self, image: Image) -> Iterator[Decision]:
-        """The caption and tags of one picture; no caption where the file beside it must not be touched."""
-        if image.path in self.odd:
-            yield Decision(image.path, "tags", [], NOT_UTF8, "left alone")
-            return
-        for tag in self.ledgers[image.path].alive:
-            if flag := quality_flag(tag):
-                self.flags[flag] += 1
-        if image.path in self.human:
-            text = self.human[image.path]
-            yield Decision(image.path, "caption", text, WRITTEN, self.origin[image.path])
-            rows = tuple((tag, "kept", WRITTEN) for tag in dict.fromkeys(split_caption(text)))
-            yield Decision(image.path, "tags", [list(row) for row in rows], "tags by a person")
-            return
-        scores = self.scores.get(image.path)
-        parts = dict.fromkeys(image.concept.split("/"))
-        media = tuple(dict.fromkeys(self.options.media[part] for part in parts if part in self.options.media))
-        rating = best_rating(scores, self.categories) if scores and self.options.rating else None
-        subject = Subject(self.triggers[image.path], self.people[image.path], media, rating)
-        order, rows = caption_tags(self.ledgers[image.path], subject, self.rules, self.cores)
-        left = set(order) - set(subject.triggers)
-        reason = "not scored" if scores is None else "chosen" if left else "no tag is left"
-        seen = f"scores by {self.tagger.name}" if scores is not None and self.tagger else "no scores"
-        evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"
-        yield Decision(image.path, "caption", self.options.separator.join(order), reason, evidence)
-        yield Decision(image.path, "tags", [list(row) for row in rows], seen, self.tagger.id if self.tagger else "")
-
-    # --- what a person should know
-
-    def _notes(self, decisions: tuple[Decision, ...]) -> Iterator[str]:
-        captions = {decision.path: decision for decision in decisions if decision.field == "caption"}
-        yield from self._notes_on_scores(captions)
-        yield from self._notes_on_triggers(captions)
-        odd = [decision.path for decision in decisions if decision.reason == NOT_UTF8]
-        if odd:
-            yield f"{_many(odd)} with a caption file that is not UTF-8, not used and not touched; save it as UTF-8"
-        if self.options.prune == "core":
-            few = [
-                f"{trigger} has {len(own)}"
-                for trigger, own in alone_by_trigger(self.pictured).items()
-                if len(own) < self.options.core_pictures
-            ]
-            if few:
-                yield (
-                    f"core tags need {self.options.core_pictures} pictures of one person alone: {', '.join(few)}; "
-                    "their traits stay in captions"
-                )
-        for flag, count in sorted(self.flags.items()):
-            if not self.options.keep_quality:
-                yield f"{count} picture{'s' * (count != 1)} flagged {flag}: the caption is silent, the picture is not"
-
-    def _notes_on_scores(self, captions: Mapping[str, Decision]) -> Iterator[str]:
-        tagger = self.tagger
-        if (
-            tagger
-            and published_thresholds(tagger.name) is None
-            and self.options.threshold == "fixed"
-            and None in (self.options.general, self.options.character)
-        ):
-            yield (
-                f"{tagger.name} publishes no thresholds: {self.thresholds['general']} is taken for general tags, "
-                f"{self.thresholds['character']} for characters"
-            )
-        unscored = [path for path in captions if path not in self.scores and path not in self.human]
-        if tagger and unscored:
-            yield f"{_many(unscored)} without scores by {tagger.name}; run: prep tag {self.manifest.root}"
-        bare = [path for path, decision in captions.items() if decision.reason == "no tag is left"]
-        if bare:
-            yield f"{_many(bare)} left without tags"
-        empty = [path for path, decision in captions.items() if not decision.value]
-        if empty:
-            yield f"{_many(empty)} with an empty caption"
-        if tagger:
-            known = {*self.categories, *self.rules.rename.values()}
-            lost = [
-                tag
-                for tag in (*self.rules.rename, *self.rules.blacklist)
-                if not set("*?[") & set(tag) and tag not in known
-            ]
-            if lost:
-                yield f"rename and blacklist: {tagger.name} has no tag called {', '.join(sorted(set(lost)))}"
-
-    def _notes_on_triggers(self, captions: Mapping[str, Decision]) -> Iterator[str]:
-        used = {word for words in self.triggers.values() for word in words}
-        late = [
-            path
-            for path, decision in captions.items()
-            if decision.reason == WRITTEN
-            and self.triggers[path]
-            and list(split_caption(decision.value))[: len(self.triggers[path])] != list(self.triggers[path])
-        ]
-        if late:
-            yield f"{_many(late)} with a caption by a person that does not begin with the trigger words"
-        for one, other, shared in sharing_words(used):
-            yield f"the trigger words {one} and {other} share {shared!r}, which lets them blend"
-        taken = sorted(word for word in used if canonical(word) in self.categories)
-        if taken:
-            yield f"trigger words that are tags already, with a meaning of their own: {', '.join(taken)}"
-        concepts = {image.concept for image in self.images}
-        names = {name for concept in concepts for name in names_in(concept)}
-        lost = [key for key in self.options.triggers if key not in concepts | names]
-        if lost:
-            yield f"triggers: no concept or name {', '.join(lost)}; there are: {', '.join(sorted(names))}"
-        parts = {part for concept in concepts for part in concept.split("/")}
-        lost = [key for key in self.options.media if key not in parts]
-        if lost:
-            yield f"media: no folder {', '.join(lost)}; there are: {', '.join(sorted(parts))}"
-
-
-def _rules(options: Options, categories: dict[str, str]) -> Rules:
-    rename = {canonical(old): canonical(new) for old, new in options.rename.items()}
-    inherited = {new: categories[old] for old, new in rename.items() if old in categories}
-    return Rules(
-        {**inherited, **categories},
-        rename,
-        tuple(canonical(each) for each in options.blacklist),
-        options.keep_quality,
-        options.consolidate,
-        options.compose != "none",
-        options.compose == "all",
-        options.max_tags,
+def _plan(root: Path, pictures: Sequence[Picture], asked: _Asked, human: _Human) -> Plan:
+    found = _find(pictures, asked)
+    mended = _to_mend(found.odd, asked.options, frozenset(picture.path for picture in pictures))
+    closed = human.captions.keys() | human.unreadable
+    odd = {path: held for path, held in found.odd.found.items() if path not in closed}
+    rows = tuple(_captions(pictures, asked, found, human, mended))
+    captions = {row.path: row for row in rows if row.field == "caption"}
+    flags = Counter(flag for picture in pictures for flag in picture.flags)
+    return Plan(
+        NAME,
+        ("caption", "tags", "flags", "contradictions"),
+        (*rows, *flag_rows(pictures), *contradiction_rows(odd, mended)),
+        notes=(
+            *_notes_on_scores(root, pictures, asked, captions),
+            *_notes_on_words(pictures, asked, captions),
+            *notes.on_files([picture.path for picture in pictures if picture.path in human.unreadable]),
+            *notes.on_contradictions(odd, mended),
+            *notes.on_flags(flags, asked.options.keep_quality),
+        ),
+        remarks=tuple(_remarks(asked, found)),
+        table=tuple(_lines(pictures, found, odd, mended)),
+        counts={f"flag: {flag}": count for flag, count in sorted(flags.items())},
     )
 
 
-def _thresholds(options: Options, tagger: Tagger | None) -> dict[str, float]:
-    published = (published_thresholds(tagger.name) if tagger else None) or USUAL
+def _human(manifest: Manifest) -> _Human:
+    rows = manifest.decisions("human")
+    return _Human(
+        {path: plain(row.value) for path, row in rows.items() if row.value is not None},
+        {path: row.evidence for path, row in rows.items()},
+        frozenset(path for path, row in rows.items() if row.value is None),
+    )
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Look for no cycles meanwhile: there are none among millions of rows, and looking takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+# --- what was asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Options and rules together, with the names of tags as the taggers know them."""
+
+    options: Options
+    taggers: tuple[Tagger, ...]
+    vocabulary: Vocabulary
+    voices: tuple[Voice, ...]
+    names: Names
+    absorb: Mapping[str, tuple[str, ...]]
+    keep: Mapping[str, tuple[str, ...]]
+    imply: tuple[tuple[str, str], ...]
+    distinct: frozenset[tuple[str, str]]
+    tokens: Tokens | None
+    banned: Callable[[str], str]
+    unknown: tuple[str, ...]
+
+    @property
+    def seen_by(self) -> str:
+        return " + ".join(tagger.name for tagger in self.taggers)
+
+
+def _asked(options: Options, taggers: tuple[Tagger, ...]) -> _Asked:
+    rules = read_rules(options.rules) if options.rules else RuleFile()
+    categories: dict[str, str] = {}
+    for tagger in taggers:
+        categories = {**tagger.categories, **categories}
+    vocabulary = Vocabulary(categories)
+    known = vocabulary.spelled
+    rename = {known(old): new for old, new in rules.rename.items()}
+    rename |= {known(old): canonical(new) for old, new in options.rename.items()}
+    blacklist = tuple(
+        each if set("*?[") & set(each) and each not in categories else known(each)
+        for each in map(canonical, (*options.blacklist, *rules.drop))
+    )
+    by_tag = {known(tag): value for tag, value in (*rules.threshold.items(), *options.thresholds.items())}
     given = {"general": options.general, "character": options.character}
-    return {**published, **{category: value for category, value in given.items() if value is not None}}
+    by_category = {category: value for category, value in given.items() if value is not None}
+    drops = {"character": options.characters, "copyright": options.copyrights}
+    left_out = frozenset(category for category, what in drops.items() if what == "drop")
+    absorb, keep = (lists_of(getattr(rules, name), getattr(options, name), known) for name in ("absorb", "keep"))
+    for trigger in absorb.keys() & keep.keys():
+        both = sorted(set(absorb[trigger]) & set(keep[trigger]))
+        if both:
+            raise PrepError(
+                f"{trigger} is both to absorb and to keep: {', '.join(both)}", "take them from one of the lists"
+            )
+    return _Asked(
+        options,
+        taggers,
+        vocabulary,
+        tuple(Voice(tagger.id, tagger.categories, limits_of(tagger, by_category, by_tag)) for tagger in taggers),
+        Names(vocabulary, resolved(rename)),
+        absorb,
+        keep,
+        tuple((known(child), known(parent)) for child, parent in rules.imply),
+        frozenset((known(child), known(parent)) for child, parent in rules.distinct),
+        load_tokens(options.tokenizer) if options.tokenizer else None,
+        ban(blacklist, categories, left_out),
+        unknown_names(categories, rename, blacklist, by_tag),
+    )
 
 
-def _tagger(manifest: Manifest, options: Options) -> Tagger | None:
-    """The tagger whose scores count: the one named, else the one that `prep tag` used last, else any."""
+def _taggers(manifest: Manifest, options: Options) -> tuple[Tagger, ...]:
+    """The taggers whose scores count: those named, else those that `prep tag` used last, else any."""
     if options.tagger == NO_TAGGER:
-        return None
-    taggers = manifest.taggers()
+        return ()
+    known = manifest.taggers()
+    if options.tagger:
+        names = [options.tagger] if _named(known, options.tagger) else options.tagger.split("+")
+        found = {name.strip(): _named(known, name.strip()) for name in names}
+        lost = [name for name, tagger in found.items() if tagger is None]
+        if lost:
+            names = list(dict.fromkeys(tagger.name for tagger in known.values())) or ["none yet"]
+            raise PrepError(
+                f"no scores by {lost[0]!r}; there are scores by: {', '.join(names)}",
+                f"run first: prep tag --model {lost[0]} {manifest.root}",
+            )
+        return tuple({tagger.id: tagger for tagger in found.values() if tagger}.values())
     chosen = manifest.decisions("tagger").get(THE_SET)
-    if not options.tagger and chosen is not None and chosen.value in taggers:
-        return taggers[chosen.value]
-    found = [tagger for tagger in taggers.values() if options.tagger in ("", tagger.name, tagger.id)]
-    if not found and options.tagger:
-        names = ", ".join(dict.fromkeys(tagger.name for tagger in taggers.values())) or "none yet"
-        raise PrepError(
-            f"no scores by {options.tagger!r}; there are scores by: {names}",
-            f"run first: prep tag --model {options.tagger} {manifest.root}",
+    value = chosen.value if chosen is not None else []
+    last = tuple(known[name] for name in ([value] if isinstance(value, str) else value) if name in known)
+    return last or tuple(known.values())[-1:]
+
+
+def _named(known: Mapping[str, Tagger], name: str) -> Tagger | None:
+    """The newest tagger of a name or id."""
+    return next((tagger for tagger in reversed(list(known.values())) if name in (tagger.name, tagger.id)), None)
+
+
+# --- what the pictures show
+
+
+def _scored(
+    manifest: Manifest, taggers: Sequence[Tagger], images: Sequence[Image]
+) -> Iterator[tuple[Image, dict[str, dict[str, float]]]]:
+    """Every picture with tagger id → tag → probability; a few hundred at a time, as all of them fill the memory."""
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        contents = tuple({image.content for image in batch})
+        ids = tuple(tagger.id for tagger in taggers)
+        rows = manifest.db.execute(
+            "SELECT content, tagger, scores FROM scores "
+            f"WHERE content IN ({','.join('?' * len(contents))}) AND tagger IN ({','.join('?' * len(ids))})",
+            (*contents, *ids),
         )
-    return found[-1] if found else None
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for content, tagger, scores in rows:
+            found.setdefault(content, {})[tagger] = json.loads(scores)
+        for image in batch:
+            yield image, found.get(image.content, {})
 
 
-def _people(tags: Mapping[str, float], image: Image) -> int | None:
-    """Persons by the tags, and no fewer than the folder's name tells of."""
-    counted, named = people(tags), len(names_in(image.concept))
-    return max(counted or 0, named) if named > 1 else counted
+def _picture(image: Image, scores: Mapping[str, Mapping[str, float]], asked: _Asked) -> Picture:
+    """One picture with the tags that its scores, the names and the blacklist leave."""
+    options = asked.options
+    choices = choose_together(scores, asked.voices, options.combine, options.floor, options.threshold == "gap")
+    rating = None
+    if options.rating:
+        ratings = (best_rating(scores[voice.name], voice.categories) for voice in asked.voices if voice.name in scores)
+        rating = next((found for found in ratings if found is not None), None)
+    ledger = chosen_tags(choices, asked.names, asked.banned, rating)
+    held = {choice.tag: choice.score for choice in choices if choice.chosen}
+    counted = people(held)
+    named = len(names_in(image.concept))
+    return Picture(
+        image.path,
+        image.concept,
+        subjects(image.concept, options.triggers, options.trigger_from == "folder"),
+        bool(scores),
+        max(counted or 0, named) if named > 1 else counted,
+        ledger,
+        rating,
+        flags_of(held),
+    )
 
 
-def _many(paths: list[str]) -> str:
-    return f"{len(paths)} picture{'s' * (len(paths) != 1)} (such as {paths[0]})"
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the set as a whole tells."""
+
+    traited: Traited
+    learned: Sequence[Learned]
+    odd: Odd
+    rules: Rules
+
+
+def _find(pictures: Sequence[Picture], asked: _Asked) -> _Found:
+    options = asked.options
+    mode = modes(pictures, options.prune == "core", options.core, options.styles)
+    figures = (options.core_share, options.core_lift, options.core_pictures)
+    traited = find_traits(pictures, mode, figures, (asked.absorb, asked.keep))
+    learned = find_rules(pictures) if options.learn and options.consolidate else []
+    odd = find_contradictions(pictures, traited.traits, options.contradiction_share, options.core_pictures)
+    categories = dict(asked.vocabulary.categories)
+    for tag, new in asked.names.rename.items():
+        if tag in categories:
+            categories.setdefault(new, categories[tag])
+    categories |= {f"rating:{tag}": "rating" for tag, category in categories.items() if category == "rating"}
+    categories |= dict.fromkeys(options.media.values(), "added")
+    if options.copyrights == "mixed":
+        categories = {tag: "general" if category == "copyright" else category for tag, category in categories.items()}
+    rules = Rules(
+        categories=categories,
+        banned=asked.banned,
+        keep_quality=options.keep_quality,
+        consolidate=options.consolidate,
+        more=merged(learned, asked.imply),
+        never=asked.distinct,
+        compose_garments=options.compose != "none",
+        compose_hair=options.compose == "all",
+        rank=ranks(pictures, options.order, tuple(asked.vocabulary.categories)),
+        max_tags=options.max_tags,
+        max_tokens=options.max_tokens,
+        tokens=asked.tokens,
+        separator=options.separator,
+        keep_separator=options.keep_separator,
+    )
+    return _Found(traited, learned, odd, rules)
+
+
+def _to_mend(odd: Odd, options: Options, paths: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """(picture, slot) of the contradictions that were asked to be mended.
+
+    Raises:
+        PrepError: what was named is neither a slot nor a picture.
+    """
+    if options.contradictions != "fix":
+        return frozenset()
+    slots = sorted({*NAMED, *(each.slot for found in odd.found.values() for each in found)})
+    lost = [name for name in options.fix if name not in paths and name not in slots]
+    if lost:
+        raise PrepError(
+            f"fix names {', '.join(map(repr, lost))}, which is neither a slot nor a kept picture",
+            f"slots are: {', '.join(slots)}; pictures are named as in images/Lumi/a.png",
+        )
+    return frozenset(
+        (path, each.slot)
+        for path, found in odd.found.items()
+        for each in found
+        if each.fix != "look" and (not options.fix or path in options.fix or each.slot in options.fix)
+    )
+
+
+# --- rows
+
+
+class _Human(NamedTuple):
+    """What people wrote: path → caption and → where it came from, and whose files cannot be read."""
+
+    captions: Mapping[str, str]
+    origin: Mapping[str, str]
+    unreadable: frozenset[str]
+
+
+def _captions(
+    pictures: Sequence[Picture], asked: _Asked, found: _Found, human: _Human, mended: frozenset[tuple[str, str]]
+) -> Iterator[Decision]:
+    """The caption and tags of every picture; no caption where the file beside it must not be touched."""
+    options = asked.options
+    for picture in pictures:
+        path = picture.path
+        if path in human.unreadable:
+            yield Decision(path, "tags", [], NOT_UTF8, "left alone")
+        elif path in human.captions:
+            text, rows = written(human.captions[path], picture.triggers, options.prefix, options.separator)
+            reason = WRITTEN if text == human.captions[path] else IN_FRONT
+            yield Decision(path, "caption", text, reason, human.origin[path])
+            yield Decision(path, "tags", rows, "tags by a person")
+        else:
+            fixes = [each for each in found.odd.found.get(path, ()) if (path, each.slot) in mended]
+            yield from _decided(picture, asked, found, fixes)
+
+
+def _decided(picture: Picture, asked: _Asked, found: _Found, fixes: Sequence[Contradiction]) -> Iterator[Decision]:
+    """The caption and tags that the rules give a picture."""
+    options = asked.options
+    media = dict.fromkeys(options.media[part] for part in picture.concept.split("/") if part in options.media)
+    subject = Subject(picture.triggers, picture.leads, picture.people, tuple(media), fixes)
+    order, rows = caption_tags(picture.ledger, subject, found.rules, found.traited.traits)
+    left = len(order) > len(subject.triggers)
+    reason = "not scored" if not picture.scored else "chosen" if left else "no tag is left"
+    evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"
+    said = with_separator(order, subject.triggers, options.keep_separator)
+    if len(said) > len(order):
+        rows = (*rows, (options.keep_separator, ADDED, SEPARATES))
+    yield Decision(picture.path, "caption", options.separator.join(said), reason, evidence)
+    seen = f"scores by {asked.seen_by}" if picture.scored else "no scores"
+    yield Decision(picture.path, "tags", rows, seen, " + ".join(tagger.id for tagger in asked.taggers))
+
+
+# --- what a person should know
+
+
+def _lines(
+    pictures: Sequence[Picture],
+    found: _Found,
+    odd: Mapping[str, Sequence[Contradiction]],
+    mended: frozenset[tuple[str, str]],
+) -> Iterator[notes.Line]:
+    whom = {picture.path: picture.whom for picture in pictures if picture.path in odd}
+    yield from notes.core_lines(found.traited.cores, found.traited.traits)
+    yield from islice(notes.contradiction_lines(odd, whom, mended), notes.MOST_ROWS)
+    yield from islice(notes.learned_lines(found.learned), notes.MOST_ROWS)
+
+
+def _remarks(asked: _Asked, found: _Found) -> Iterator[str]:
+    few = [f"{trigger} has {count}" for trigger, count in found.traited.few]
+    if few:
+        yield (
+            f"core tags need {asked.options.core_pictures} pictures of one person alone: {notes.some(few)}; "
+            "their traits stay in captions"
+        )
+    proposed = sum(not each.confirmed for each in found.learned)
+    if proposed:
+        yield f"{proposed} pairs of tags always come together, but no name says why; take what is true into the rules"
+
+
+def _notes_on_scores(
+    root: Path, pictures: Sequence[Picture], asked: _Asked, captions: Mapping[str, Decision]
+) -> Iterator[str]:
+    options = asked.options
+    for tagger in asked.taggers if options.threshold == "fixed" else ():
+        given = {"general": options.general, "character": options.character}
+        if not published(tagger)[0] and None in given.values() and tagger.name != BOORU:
+            usual = limits_of(tagger, {}, {}).categories
+            general, character = (value or usual[name] for name, value in given.items())
+            yield (
+                f"{tagger.name} publishes no thresholds: {general} is taken for general tags, {character} for characters"
+            )
+    unscored = [each.path for each in pictures if each.path in captions and captions[each.path].reason == "not scored"]
+    if asked.taggers and unscored:
+        yield f"{notes.many(unscored)} without scores by {asked.seen_by}; run: prep tag {root}"
+    bare = [path for path, row in captions.items() if row.reason == "no tag is left"]
+    if bare:
+        yield f"{notes.many(bare)} left without tags"
+    empty = [path for path, row in captions.items() if not row.value]
+    if empty:
+        yield f"{notes.many(empty)} with an empty caption"
+    if asked.unknown:
+        yield f"rename, blacklist and thresholds: {asked.seen_by} has no tag called {notes.some(asked.unknown)}"
+
+
+def _notes_on_words(pictures: Sequence[Picture], asked: _Asked, captions: Mapping[str, Decision]) -> Iterator[str]:
+    late = [
+        each.path
+        for each in pictures
+        if each.path in captions
+        and captions[each.path].reason == WRITTEN
+        and leading(captions[each.path].value, each.triggers) < len(each.triggers)
+    ]
+    if late:
+        yield f"{notes.many(late)} with a caption by a person that does not begin with the trigger words; see --prefix"
+    used = {word for picture in pictures for word in picture.triggers}
+    yield from notes.on_triggers(used, asked.vocabulary, asked.tokens)
+    concepts = {picture.concept for picture in pictures}
+    names = {name for concept in concepts for name in names_in(concept)}
+    folders = {part for concept in concepts for part in concept.split("/")}
+    leads = {lead for picture in pictures for lead in picture.leads}
+    options = asked.options
+    named = [key for key in options.core if not any(fits(concept, key) for concept in concepts)]
+    yield from notes.on_keys("triggers", "concept or name", options.triggers, concepts | names, names)
+    yield from notes.on_keys("media", "folder", options.media, folders, folders)
+    yield from notes.on_keys("absorb", "trigger word", asked.absorb, leads | {EVERYONE}, leads)
+    yield from notes.on_keys("keep", "trigger word", asked.keep, leads | {EVERYONE}, leads)
+    yield from notes.on_keys("core", "trigger word", named, leads, leads)

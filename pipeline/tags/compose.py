@@ -68,17 +68,29 @@ class Composed(NamedTuple):
 
 def compose_garments(tags: Iterable[str]) -> tuple[Composed, ...]:
     """The colours of a class that have exactly one thing to belong to. For pictures of one person."""
-    tags = set(tags)
+    colours: dict[str, list[str]] = {}
+    things: dict[str, list[str]] = {}
+    tags = list(tags)
+    for tag, parts in sorted((tag, parts) for tag, parts in zip(tags, map(_parts, tags), strict=True) if parts):
+        for generic, coloured in parts:
+            (colours if coloured else things).setdefault(generic, []).append(tag)
     found = []
-    for generic in CLASSES:
-        coloured = [tag for tag in tags if tag.endswith(f" {generic}") and tag[: -len(generic) - 1] in COLOURS]
-        if len(coloured) != 1:
-            continue
-        things = [tag for tag in tags if tag != coloured[0] and _is_thing(tag, generic)]
-        if len(things) == 1 and not set(things[0].split()) & set(COLOURS):
-            colour = coloured[0][: -len(generic) - 1]
-            found.append(Composed(f"{colour} {things[0]}", (things[0], coloured[0])))
+    for generic, tinted in colours.items():
+        held = things.get(generic, [])
+        if len(tinted) == 1 and len(held) == 1 and not set(held[0].split()) & set(COLOURS):
+            colour = tinted[0][: -len(generic) - 1]
+            found.append(Composed(f"{colour} {held[0]}", (held[0], tinted[0])))
     return tuple(found)
+
+
+@functools.cache
+def _parts(tag: str) -> tuple[tuple[str, bool], ...]:
+    """(class, whether it gives the class a colour, or else is a thing of it); nothing for most tags."""
+    colour, _, generic = tag.rpartition(" ")
+    if generic in CLASSES and colour in COLOURS:
+        others = tuple((each, False) for each in CLASSES if each != generic and _is_thing(tag, each))
+        return ((generic, True), *others)
+    return tuple((each, False) for each in CLASSES if _is_thing(tag, each))
 
 
 def compose_hair(tags: Iterable[str]) -> Composed | None:
@@ -91,7 +103,6 @@ def compose_hair(tags: Iterable[str]) -> Composed | None:
     return Composed(f"{length.removesuffix(' hair')} {colour}", (length, colour))
 
 
-@functools.cache
 def _is_thing(tag: str, generic: str) -> bool:
     """Whether a tag names a thing of a class: `boots` and `lace-up boots` are footwear."""
     known = _NECKWEAR if generic == "neckwear" else ABOUT_PERSON[generic]

@@ -6,10 +6,13 @@ pictures do, and there are enough pictures to tell.
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.tags.names import words
 
@@ -98,12 +101,17 @@ _ACTS = (
 _HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())
 
 
+Mode = Literal["absorb", "keep", "none"]
+MODES = ("absorb", "keep", "none")
+"""What becomes of a trigger word's core tags: it absorbs them, they stay promptable, or nothing is looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pictured:
-    """The tags of a picture, the trigger words of its folder, and whether it shows one person."""
+    """The tags of a picture, the first trigger word of everyone in its folder, and whether it shows one person."""
 
     triggers: tuple[str, ...]
-    tags: frozenset[str]
+    tags: Collection[str]
     one_person: bool
 
 
@@ -133,6 +141,7 @@ class Core:
         return f"in {self.shown} of {self.pictures} pictures, {rest}"
 
 
+@functools.cache
 def is_trait(tag: str) -> bool:
     """Whether a tag says what someone looks like whatever she wears and does: hair, eyes, ears, horns, headwear."""
     if tag in _NO_TRAITS:
@@ -144,23 +153,30 @@ def is_trait(tag: str) -> bool:
 def core_tags(pictures: Sequence[Pictured], share: float, lift: float, at_least: int) -> dict[str, dict[str, Core]]:
     """Trigger word → core tag → its figures, for trigger words with `at_least` pictures of them alone."""
     alone = alone_by_trigger(pictures)
+    total: Counter[str] = Counter()
+    of_trigger: dict[str, Counter[str]] = {trigger: Counter() for trigger in alone}
+    count: Counter[str] = Counter()
+    for picture in pictures:
+        traits = [tag for tag in picture.tags if is_trait(tag)]
+        total.update(traits)
+        for trigger in picture.triggers:
+            of_trigger[trigger].update(traits)
+            count[trigger] += 1
     found: dict[str, dict[str, Core]] = {}
     for trigger, own in alone.items():
         if len(own) < at_least:
             continue
-        others = [picture for picture in pictures if trigger not in picture.triggers]
-        shown, elsewhere = _counts(own), _counts(others)
+        shown = Counter(tag for picture in own for tag in picture.tags if is_trait(tag))
         cores = [
-            Core(trigger, tag, count, len(own), elsewhere[tag], len(others))
-            for tag, count in sorted(shown.items())
-            if is_trait(tag)
+            Core(trigger, tag, times, len(own), total[tag] - of_trigger[trigger][tag], len(pictures) - count[trigger])
+            for tag, times in sorted(shown.items())
         ]
         found[trigger] = {core.tag: core for core in cores if core.share >= share and core.lift >= lift}
     return found
 
 
 def alone_by_trigger(pictures: Iterable[Pictured]) -> Mapping[str, list[Pictured]]:
-    """Trigger word → pictures that show one person and stand in a folder of this trigger word only."""
+    """Trigger word → pictures that show one person and stand in a folder that speaks of it only."""
     found: dict[str, list[Pictured]] = {}
     for picture in pictures:
         for trigger in picture.triggers:
@@ -170,5 +186,64 @@ def alone_by_trigger(pictures: Iterable[Pictured]) -> Mapping[str, list[Pictured
     return found
 
 
-def _counts(pictures: Iterable[Pictured]) -> Counter[str]:
-    return Counter(tag for picture in pictures for tag in picture.tags)
+def mode_of(trigger: str, concepts: Collection[str], asked: Mapping[str, str], styles: Sequence[str]) -> Mode:
+    """What to do with a trigger word's core tags: as asked for it or, by pattern, for one of its concepts; nothing for
+    a style, whose concepts all fit a pattern of `styles`; else it absorbs them.
+
+    Args:
+        concepts: the concept paths that the trigger word stands for.
+        asked: trigger word or pattern of concept paths → mode.
+    """
+    for key in (trigger, *(key for key in asked if any(fits(concept, key) for concept in concepts))):
+        if key in asked:
+            found = asked[key]
+            return "absorb" if found == "absorb" else "keep" if found == "keep" else "none"
+    style = all(any(fits(concept, pattern) for pattern in styles) for concept in concepts)
+    return "none" if style else "absorb"
+
+
+def fits(concept: str, pattern: str) -> bool:
+    """Whether a concept path, or the end of one, fits a pattern: `art/artists/alder` fits `artists/*`."""
+    return fnmatch.fnmatchcase(concept, pattern) or fnmatch.fnmatchcase(concept, f"*/{pattern}")
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Trigger word → tag → why: what it absorbs, and what stays promptable although it makes the character."""
+
+    absorbed: Mapping[str, Mapping[str, str]]
+    kept: Mapping[str, Mapping[str, str]]
+
+    def silent(self, trigger: str) -> frozenset[str]:
+        """The tags that captions of a trigger word alone leave to it."""
+        return frozenset(self.absorbed.get(trigger, ()))
+
+
+def traits_of(
+    cores: Mapping[str, Mapping[str, Core]],
+    modes: Mapping[str, Mode],
+    absorb: Mapping[str, Collection[str]],
+    keep: Mapping[str, Collection[str]],
+) -> Traits:
+    """What becomes of every trigger word's traits; what a person listed goes before what was found.
+
+    Args:
+        modes: every trigger word → what to do with its core tags.
+        absorb, keep: trigger word, or * for all, → tags that a person listed.
+    """
+    absorbed: dict[str, dict[str, str]] = {}
+    kept: dict[str, dict[str, str]] = {}
+    for trigger, mode in modes.items():
+        asked_in = {*absorb.get(trigger, ()), *absorb.get("*", ())} - {*keep.get(trigger, ())}
+        asked_out = {*keep.get(trigger, ()), *keep.get("*", ())} - {*absorb.get(trigger, ())}
+        found = cores.get(trigger, {}) if mode != "none" else {}
+        stay = {tag: core for tag, core in found.items() if mode == "keep" or tag in asked_out}
+        absorbed[trigger] = {
+            tag: f"core of {trigger}: {core.figures}" for tag, core in found.items() if tag not in stay
+        } | dict.fromkeys(sorted(asked_in), f"core of {trigger}: as asked")
+        kept[trigger] = {
+            tag: f"core of {trigger}, kept as asked: {core.figures}"
+            for tag, core in stay.items()
+            if tag not in absorbed[trigger]
+        }
+    return Traits(absorbed, kept)

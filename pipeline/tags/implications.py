@@ -7,9 +7,9 @@ of our own for what spelling cannot tell (a `beret` is a `hat`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from pipeline.tags.names import words
+from pipeline.tags.names import singular, words
 
 _ABOUT_PICTURE = {
     "outdoors": "forest, beach, street, park, garden, mountain, field, flower field, rooftop, ocean, river, lake, "
@@ -120,22 +120,45 @@ ABOUT_PERSON = _children(_ABOUT_PERSON)
 """Tag → more exact ones that may speak of another person, where there is more than one."""
 
 
-def needless(tags: Iterable[str], one_person: bool) -> dict[str, str]:
+def needless(
+    tags: Iterable[str],
+    one_person: bool,
+    more: Mapping[str, Collection[str]] | None = None,
+    never: Collection[tuple[str, str]] = (),
+) -> dict[str, str]:
     """Tag → the more exact tag beside it that says as much.
 
     With more than one person only what speaks of the whole picture is found: the hat of one is not the hat of another.
+
+    Args:
+        more: exact tag → tags that are needless beside it on one person, from a person's rules or the set's own scores.
+        never: (exact tag, general tag) pairs that are not to be merged.
     """
     tags = sorted(tags)
-    alike: dict[str, list[str]] = {}
-    for tag in tags:
-        alike.setdefault(_key(words(tag)), []).append(tag)
+    keys = list(map(_key_of, tags))
+    present_keys = set(keys)
     found: dict[str, str] = {}
-    for child in tags:
-        for generic in _generics(child):
-            for parent in alike.get(generic, ()):
-                if implies(child, parent, one_person):
-                    found.setdefault(parent, child)
+    for child, generics in zip(tags, map(_generics, tags), strict=True):
+        if present_keys.isdisjoint(generics):
+            continue
+        for parent in (tag for generic in generics for tag, key in zip(tags, keys, strict=True) if key == generic):
+            if implies(child, parent, one_person) and (child, parent) not in never:
+                found.setdefault(parent, child)
+    present = set(tags) if one_person and more else set()
+    for child in tags if present else ():
+        for parent in (more or {}).get(child, ()):
+            if parent in present and not leads_to(found, child, parent):
+                found.setdefault(parent, child)
     return {tag: found[tag] for tag in tags if tag in found}
+
+
+def leads_to(found: Mapping[str, str], child: str, parent: str) -> bool:
+    """Whether `child` itself goes because of `parent`, at however many removes: then `parent` has to stay."""
+    while child in found:
+        child = found[child]
+        if child == parent:
+            return True
+    return False
 
 
 def implies(child: str, parent: str, one_person: bool = True) -> bool:
@@ -159,9 +182,14 @@ def _generics(child: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(by_head + by_table))
 
 
+@functools.cache
+def _key_of(tag: str) -> str:
+    return _key(words(tag))
+
+
 def _key(parts: tuple[str, ...]) -> str:
     """Equal for tags that differ in the number of their last word only."""
-    return " ".join((*parts[:-1], _singular(parts[-1]))) if parts else ""
+    return " ".join((*parts[:-1], singular(parts[-1]))) if parts else ""
 
 
 def is_kind_of(child: str, parent: str) -> bool:
@@ -170,7 +198,7 @@ def is_kind_of(child: str, parent: str) -> bool:
     extra = len(longer) - len(shorter)
     if extra < 1 or not shorter or (child, parent) in _EXCEPTIONS or not parent[-1].isalpha():
         return False
-    if longer[extra:-1] != shorter[:-1] or _singular(longer[-1]) != _singular(shorter[-1]):
+    if longer[extra:-1] != shorter[:-1] or singular(longer[-1]) != singular(shorter[-1]):
         return False
     return not any(word in _BLOCKING or (word.endswith("ing") and word not in _KINDS) for word in longer[:extra])
 
@@ -199,7 +227,3 @@ _KINDS = frozenset(
     }
 )
 """Words on -ing that name a kind rather than an act: a wedding dress is a dress, a sleeping bag a bag."""
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ _COUNT = re.compile(r"(\d+)\+?(girl|boy|other)s?")
 _MULTIPLE = {"multiple girls": "girl", "multiple boys": "boy", "multiple others": "other"}
 
 
+@functools.cache
 def is_count(tag: str) -> bool:
     """Whether a tag says how many persons there are."""
     return bool(_COUNT.fullmatch(tag)) or tag in _MULTIPLE or tag in ("solo", "no humans")
@@ -21,8 +23,8 @@ def people(tags: Mapping[str, float]) -> int | None:
         None when no tag speaks of it; 0 for `no humans` alone.
     """
     best: dict[str, tuple[float, int]] = {}
-    for tag, score in tags.items():
-        found = _COUNT.fullmatch(tag)
+    for tag in filter(is_count, tags):
+        found, score = _COUNT.fullmatch(tag), tags[tag]
         if found:
             best[found[2]] = max(best.get(found[2], (0.0, 0)), (score, int(found[1])))
     counts = {kind: number for kind, (_, number) in best.items()}

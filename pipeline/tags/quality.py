@@ -3,6 +3,9 @@ a watermark in a caption hides it from the person, not from the training."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+
 from pipeline.tags.names import words
 
 _FLAGS = {
@@ -27,9 +30,27 @@ _LAST_WORD = {
 }
 
 
+@functools.cache
 def quality_flag(tag: str) -> str | None:
     """The flag that a tag raises: watermark, signature, text, censored, border, poor file; None for most tags."""
     if tag in _EXACT:
         return _EXACT[tag]
     parts = words(tag)
     return _LAST_WORD.get(parts[-1]) if len(parts) > 1 else None
+
+
+def flags_of(tags: Mapping[str, float]) -> dict[str, str]:
+    """Flag → the tags that raise it with their probabilities, the most probable first, in the order of flags.
+
+    Args:
+        tags: tag → probability of those that hold for a picture.
+    """
+    raised: dict[str, list[tuple[float, str]]] = {}
+    for tag, flag in zip(tags, map(quality_flag, tags), strict=True):
+        if flag:
+            raised.setdefault(flag, []).append((-tags[tag], tag))
+    return {
+        flag: ", ".join(f"{tag} {-score:.2f}" for score, tag in sorted(raised[flag]))
+        for flag in _FLAGS
+        if flag in raised
+    }

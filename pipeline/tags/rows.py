@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 KEPT, DROPPED, ADDED, RENAMED = "kept", "dropped", "added", "renamed"
 BELOW = "below its threshold: "
+TRIGGER = "trigger word"
 Row = tuple[str, str, str]
 """(tag, action, reason)"""
 
 
+@functools.cache
+def _below(figures: str) -> tuple[str, str]:
+    return DROPPED, BELOW + figures
+
+
+@functools.cache
+def _kept(reason: str) -> tuple[str, str]:
+    return KEPT, reason
+
+
 class Ledger:
-    """The tags of a picture while rules work on them. `alive` is tag → probability of those still in the caption."""
+    """The tags of a picture while rules work on them. `alive` is tag → probability of those still in the caption,
+    `below` of those that were considered and did not reach their threshold."""
+
+    __slots__ = ("_rows", "alive", "below")
 
     def __init__(self) -> None:
         self.alive: dict[str, float] = {}
+        self.below: dict[str, float] = {}
         self._rows: dict[str, tuple[str, str]] = {}
 
     def keep(self, tag: str, score: float, reason: str) -> None:
         self.alive[tag] = score
-        self._rows[tag] = (KEPT, reason)
+        self._rows[tag] = _kept(reason)
+
+    def pass_over(self, tag: str, score: float, figures: str) -> None:
+        """A tag that did not reach its threshold."""
+        self.below[tag] = score
+        self._rows[tag] = _below(figures)
 
     def add(self, tag: str, score: float, reason: str) -> None:
         """A tag that no score or person gave; what a tagger gave as well stays its own."""
@@ -42,8 +63,10 @@ class Ledger:
     def rows(self, order: Iterable[str]) -> tuple[Row, ...]:
         """All rows: those of the caption in its order, then the others by name of action and tag."""
         first = [tag for tag in order if tag in self._rows]
-        rest = sorted(self._rows.keys() - set(first), key=lambda tag: (self._rows[tag][0] != RENAMED, tag))
-        return tuple((tag, *self._rows[tag]) for tag in [*first, *rest])
+        rest = sorted(self._rows.keys() - set(first))
+        renamed = [tag for tag in rest if self._rows[tag][0] == RENAMED]
+        others = [tag for tag in rest if self._rows[tag][0] != RENAMED]
+        return tuple([(tag, *self._rows[tag]) for tag in [*first, *renamed, *others]])
 
 
 def before_and_after(rows: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,6 +13,7 @@ from pipeline.records import Decision, Image, Tagger
 from pipeline.stage import Outcome, preview_stage, run_stage
 from pipeline.stages import curate
 from pipeline.tags.rows import before_and_after
+from pipeline.tags.tokens import load_tokens
 
 TAGGER = Tagger(
     "miniature",
@@ -198,16 +199,15 @@ def test_the_trigger_absorbs_what_makes_the_character_over_all_her_folders(build
     assert caption(manifest, "duo~Lumi+Quill/0") == "Lumi, Quill, 2girls, blue hair", "Quill has too few pictures"
     assert outcome.plan is not None
     assert outcome.plan.table[1] == {
-        "trigger": "Lumi",
-        "core tag": "white hair",
-        "share": 1.0,
-        "lift": 3.0,
+        "found": "core tag",
+        "of": "Lumi",
+        "tag": "white hair",
         "figures": figures,
+        "then": "absorbed",
     }
-    assert any(
-        note.startswith("core tags need 5 pictures of one person alone: alder has 1, Quill has 2;")
-        for note in outcome.plan.notes
-    )
+    assert outcome.plan.remarks == (
+        "core tags need 5 pictures of one person alone: Quill has 2; their traits stay in captions",
+    ), "alder is a style"
 
 
 def test_a_trait_is_kept_where_it_may_be_anothers(build: Build) -> None:
@@ -281,7 +281,7 @@ def test_what_a_person_should_know_is_a_note(build: Build) -> None:
     assert "trigger words that are tags already, with a meaning of their own: 1girl" in notes
     assert "triggers: no concept or name Nobody; there are: 1girl, OyamaMahiro, OyamaMihari" in notes
     assert "media: no folder nowhere" in notes
-    assert "rename and blacklist: miniature has no tag called no such tag" in notes
+    assert "rename, blacklist and thresholds: miniature has no tag called no such tag" in notes
 
 
 # --- captions by a person
@@ -443,6 +443,315 @@ def test_before_any_scores_it_says_to_tag_first_unless_a_person_wrote_all(build:
     ],
 )
 def test_options_out_of_range_are_refused(given: dict[str, object], words: str) -> None:
+    with pytest.raises(PrepError) as caught:
+        curate.Options(**given)  # type: ignore[arg-type]
+    assert words in caught.value.message and caught.value.hint
+
+
+# --- names and rules
+
+
+def test_a_file_of_rules_names_bans_and_thresholds_tags_and_a_change_of_it_makes_the_stage_stale(
+    build: Build, tmp_path: Path
+) -> None:
+    manifest = build({"fanart/Lumi/a": {**SOLO, ";)": 0.9, "smile": 0.55, "blue background": 0.9, "nekomimi": 0.9}})
+    file = tmp_path / "rules.txt"
+    file.write_text("rename: ;) -> wink smile\ndrop: *background*\nthreshold: smile = 0.6\n", encoding="utf-8")
+    run(manifest, rules=file)
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, cat ears, wink smile"
+    found = rows(manifest, "fanart~Lumi/a")
+    assert found[";)"] == ("renamed", "to wink smile: rename")
+    assert found["blue background"] == ("dropped", "blacklist: *background*")
+    assert found["smile"] == ("dropped", "below its threshold: 0.55 < 0.60")
+    assert found["nekomimi"] == ("renamed", "to cat ears: another name of it")
+    assert run(manifest, rules=file).fresh
+    file.write_text("threshold: smile = 0.5\n", encoding="utf-8")
+    assert not run(manifest, rules=file).fresh
+    assert "smile" in caption(manifest, "fanart~Lumi/a").split(", ")
+    run(manifest, rules=file, thresholds={"smile": 0.7})
+    assert "smile" not in caption(manifest, "fanart~Lumi/a").split(", "), "options go before the file"
+
+
+def test_rules_that_cannot_be_read_are_told_before_anything_is_done(build: Build, tmp_path: Path) -> None:
+    manifest = build({"fanart/Lumi/a": SOLO})
+    (tmp_path / "rules.txt").write_text("bann: smile\n", encoding="utf-8")
+    with pytest.raises(PrepError, match=r"rules.txt, line 1: 'bann: smile' begins with none of"):
+        run(manifest, rules=tmp_path / "rules.txt")
+    with pytest.raises(PrepError, match="cannot be read"):
+        run(manifest, rules=tmp_path / "none.txt")
+    assert not manifest.decisions("caption")
+
+
+def test_a_rule_makes_a_tag_needless_and_another_keeps_two_apart(build: Build, tmp_path: Path) -> None:
+    manifest = build({"fanart/Lumi/a": {**SOLO, "maid": 0.9, "apron": 0.9, "hat": 0.9, "witch hat": 0.9}})
+    file = tmp_path / "rules.txt"
+    file.write_text("imply: maid -> apron\ndistinct: witch hat -> hat\n", encoding="utf-8")
+    run(manifest, rules=file)
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, hat, maid, witch hat"
+    assert rows(manifest, "fanart~Lumi/a")["apron"] == ("dropped", "maid says more")
+
+
+def test_what_the_set_teaches_is_used_where_names_confirm_it_and_proposed_where_not(build: Build) -> None:
+    armed = {**SOLO, "holding sword": 0.7, "sword": 0.9, "cape": 0.9}
+    manifest = build(
+        {
+            **{f"fanart/{who}/{number}": armed for who in ("Lumi", "Quill") for number in range(10)},
+            **{f"fanart/Oriel/{number}": {**SOLO, "sword": 0.9, "cape": 0.9, "smile": 0.9} for number in range(15)},
+            **{f"fanart/Oriel/{number}x": {**SOLO, "smile": 0.9} for number in range(15)},
+        }
+    )
+    outcome = run(manifest)
+    assert rows(manifest, "fanart~Lumi/0")["sword"] == ("dropped", "holding sword says more")
+    assert "cape" in caption(manifest, "fanart~Lumi/0").split(", ")
+    assert outcome.plan is not None
+    lines = {(row["of"], row["tag"]): row for row in outcome.plan.table if row["found"] == "says as much"}
+    assert lines["holding sword", "sword"]["then"] == "used"
+    assert lines["holding sword", "cape"]["then"] == "proposed: imply: holding sword -> cape"
+    run(manifest, learn=False)
+    assert "sword" in caption(manifest, "fanart~Lumi/0").split(", ")
+
+
+# --- characters, series, order, limits
+
+
+def series_set(build: Build) -> Manifest:
+    manifest = build({"fanart/Lumi/a": {**SOLO, "smile": 0.9, "mira (miniature)": 0.95, "miniature world": 0.8}})
+    categories = {**TAGGER.categories, "smile": "general", "solo": "general", "miniature world": "copyright"}
+    with manifest.transaction():
+        manifest.put_tagger(Tagger("miniature", "1", "p", "CPUExecutionProvider", categories))
+    return manifest
+
+
+def test_series_stand_after_characters_among_the_rest_or_nowhere(build: Build) -> None:
+    manifest = series_set(build)
+    run(manifest)
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, mira (miniature), miniature world, smile"
+    run(manifest, copyrights="mixed")
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, mira (miniature), smile, miniature world"
+    run(manifest, copyrights="drop", characters="drop")
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    assert rows(manifest, "fanart~Lumi/a")["miniature world"] == ("dropped", "copyright tags are left out")
+    assert rows(manifest, "fanart~Lumi/a")["mira (miniature)"] == ("dropped", "character tags are left out")
+
+
+def test_tags_stand_by_score_by_frequency_or_as_the_tagger_lists_them(build: Build) -> None:
+    manifest = build(
+        {"a/Lumi/a": {**SOLO, "white hair": 0.6, "smile": 0.7, "angry": 0.8}, "a/Lumi/b": {**SOLO, "smile": 0.9}}
+    )
+    run(manifest)
+    assert caption(manifest, "a~Lumi/a") == "Lumi, solo, 1girl, angry, smile, white hair"
+    run(manifest, order="frequency")
+    assert caption(manifest, "a~Lumi/a") == "Lumi, solo, 1girl, smile, angry, white hair"
+    run(manifest, order="vocabulary")
+    assert caption(manifest, "a~Lumi/a").endswith("white hair, angry, smile"), "the tagger lists white hair only"
+
+
+def test_captions_are_cut_to_what_the_base_models_tokenizer_counts(build: Build) -> None:
+    from train.miniature import painter
+
+    folder = Path(painter.__file__).parent / "base/tokenizer"
+    manifest = build({"a/Lumi/a": {**SOLO, "white hair": 0.9, "smile": 0.8, "angry": 0.7}})
+    run(manifest, tokenizer=folder, max_tokens=11)
+    cut = caption(manifest, "a~Lumi/a")
+    load = load_tokens(folder)
+    assert len(load.of_text(cut)) <= 11
+    dropped = [tag for tag, row in rows(manifest, "a~Lumi/a").items() if row[1] == "beyond the limit of 11 tokens"]
+    assert set(dropped) == {"white hair", "smile", "angry"}
+    assert len(load.of_text(f"{cut}, white hair")) > 11, "the next by score; a shorter one behind it is not pulled up"
+    with pytest.raises(PrepError, match=r"no tokenizer at .*nowhere"):
+        run(manifest, tokenizer=folder / "nowhere")
+
+
+def test_a_mark_stands_behind_the_trigger_words_when_asked(build: Build) -> None:
+    manifest = build({"a/Lumi+Quill/a": {"2girls": 0.9, "smile": 0.9}, "b/x/a": SOLO})
+    run(manifest, keep_separator="|||", triggers={"x": ""})
+    assert caption(manifest, "a~Lumi+Quill/a") == "Lumi, Quill, |||, 2girls, smile"
+    assert rows(manifest, "a~Lumi+Quill/a")["|||"] == ("added", "keep separator")
+    assert caption(manifest, "b~x/a") == "solo, 1girl", "there is nothing to keep"
+
+
+# --- flags and contradictions
+
+
+def test_a_picture_with_a_watermark_is_flagged_even_where_the_blacklist_names_it(build: Build) -> None:
+    manifest = build({"a/Lumi/a": {**SOLO, "watermark": 0.92, "english text": 0.6}, "a/Lumi/b": SOLO})
+    for options in ({}, {"blacklist": ("*watermark*",)}, {"keep_quality": True}):
+        run(manifest, **options)
+        (row,) = manifest.decisions("flags").values()
+        assert (row.path, row.value, row.reason) == (
+            "images/a~Lumi/a.png",
+            ["watermark", "text"],
+            "flagged: watermark, text",
+        )
+        assert row.evidence == "watermark 0.92; english text 0.60"
+    assert "watermark" in caption(manifest, "a~Lumi/a").split(", ")
+
+
+def odd_set() -> dict[str, dict[str, float] | None]:
+    blonde = {**SOLO, "blonde hair": 0.9, "smile": 0.9}
+    return {
+        **{f"fanart/Lumi/{number}": blonde for number in range(6)},
+        **{f"screenshots/Lumi/{number}": blonde for number in range(5)},
+        "screenshots/Lumi/odd": {**SOLO, "brown hair": 0.6, "blonde hair": 0.3},
+        "screenshots/Lumi/two": {"2girls": 0.9, "brown hair": 0.9},
+        "screenshots/Lumi/mixed": {**SOLO, "multicolored hair": 0.9, "brown hair": 0.9},
+        **{f"fanart/Quill/{number}": {**SOLO, "blue hair": 0.9} for number in range(6)},
+    }
+
+
+def test_a_contradiction_is_reported_with_a_proposed_fix_and_never_mended_silently(build: Build) -> None:
+    manifest = build(odd_set())
+    outcome = run(manifest)
+    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, brown hair"
+    (row,) = manifest.decisions("contradictions").values()
+    assert (row.path, row.reason) == ("images/screenshots~Lumi/odd.png", "at odds: hair colour")
+    assert row.value == [
+        {
+            "slot": "hair colour",
+            "dominant": "blonde hair",
+            "rival": "brown hair",
+            "score": 0.6,
+            "dominant_score": 0.3,
+            "share": 0.9167,
+            "fix": "replace",
+            "mended": False,
+        }
+    ]
+    figures = "brown hair 0.60; blonde hair in 11 of 12 pictures of Lumi, here 0.30"
+    assert row.evidence == figures
+    assert outcome.plan is not None
+    line = next(each for each in outcome.plan.table if each["found"] == "at odds: hair colour")
+    assert (line["of"], line["tag"], line["then"]) == ("Lumi", "brown hair", "proposed: replace")
+    assert line["figures"] == f"1 picture (such as images/screenshots~Lumi/odd.png): {figures}"
+    assert any('mend with --contradictions fix --fix "hair colour"' in note for note in outcome.plan.notes)
+
+
+@pytest.mark.parametrize("fix", [(), ("hair colour",), ("images/screenshots~Lumi/odd.png",)])
+def test_contradictions_are_mended_when_asked_by_slot_or_by_picture(build: Build, fix: tuple[str, ...]) -> None:
+    manifest = build(odd_set())
+    run(manifest, contradictions="fix", fix=fix, prune="none")
+    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, blonde hair"
+    what, why = rows(manifest, "screenshots~Lumi/odd")["brown hair"]
+    assert what == "renamed" and why.startswith(
+        "to blonde hair: mended hair colour: brown hair 0.60; blonde hair in 11"
+    )
+    (row,) = manifest.decisions("contradictions").values()
+    assert row.reason == "mended: hair colour" and row.value[0]["mended"] is True
+    assert caption(manifest, "screenshots~Lumi/two") == "Lumi, 2girls, brown hair", "it may be the other's"
+    run(manifest, contradictions="fix", fix=("skin",), prune="none")
+    assert "brown hair" in caption(manifest, "screenshots~Lumi/odd")
+
+
+def test_what_is_to_be_mended_must_be_a_slot_or_a_picture(build: Build) -> None:
+    manifest = build(odd_set())
+    with pytest.raises(PrepError, match="fix names 'hair color', which is neither a slot nor a kept picture") as caught:
+        run(manifest, contradictions="fix", fix=("hair color",))
+    assert "slots are: background, count, eye colour, hair colour" in caught.value.hint
+
+
+# --- core tags, chosen
+
+
+def test_what_a_trigger_word_absorbs_and_keeps_can_be_said(build: Build) -> None:
+    manifest = build(core_set())
+    run(manifest, keep={"Lumi": "red_eyes"}, absorb={"Lumi": "smile"})
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes"
+    found = rows(manifest, "fanart~Lumi/0")
+    assert found["smile"] == ("dropped", "core of Lumi: as asked")
+    assert found["red eyes"][1].startswith("core of Lumi, kept as asked: in 6 of 6 pictures")
+    run(manifest, core={"Lumi": "keep"})
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes, smile, white hair"
+    run(manifest, core={"*/Lumi": "none"})
+    assert rows(manifest, "fanart~Lumi/0")["white hair"] == ("kept", "0.90 ≥ 0.50")
+    run(manifest, prune="none", core={"Lumi": "absorb"})
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, smile"
+    with pytest.raises(PrepError, match="Lumi is both to absorb and to keep: smile"):
+        run(manifest, keep={"Lumi": "smile"}, absorb={"Lumi": "smile"})
+
+
+def test_styles_absorb_nothing_unless_they_are_no_styles(build: Build) -> None:
+    manifest = build(
+        {
+            **{f"artists/alder/{number}": {**SOLO, "white hair": 0.9} for number in range(6)},
+            **{f"fanart/Quill/{number}": SOLO for number in range(6)},
+        }
+    )
+    run(manifest)
+    assert caption(manifest, "artists~alder/0") == "alder, solo, 1girl, white hair"
+    run(manifest, styles=())
+    assert caption(manifest, "artists~alder/0") == "alder, solo, 1girl"
+
+
+def test_two_trigger_words_of_one_person_are_one_person(build: Build) -> None:
+    manifest = build(core_set())
+    run(manifest, triggers={"Lumi": "lumi, white witch"})
+    assert caption(manifest, "fanart~Lumi/0") == "lumi, white witch, solo, 1girl, smile"
+
+
+# --- captions by a person, again
+
+
+def test_a_caption_in_sentences_is_not_torn_at_its_commas(build: Build) -> None:
+    manifest = build({"fanart/Lumi/a": SOLO, "fanart/Lumi/b": SOLO})
+    text = "A girl stands at the window, and it rains."
+    text_of(manifest, "fanart~Lumi/a").write_text(text, encoding="utf-8")
+    text_of(manifest, "fanart~Lumi/b").write_text(f"Lumi, {text}", encoding="utf-8")
+    run(manifest)
+    assert rows(manifest, "fanart~Lumi/a") == {text: ("kept", "written by a person")}
+    assert rows(manifest, "fanart~Lumi/b") == {
+        "Lumi": ("added", "trigger word"),
+        text: ("kept", "written by a person"),
+    }
+
+
+def test_trigger_words_are_put_before_a_persons_caption_only_when_asked(build: Build) -> None:
+    manifest = build({"fanart/Lumi/a": SOLO, "fanart/Lumi/b": SOLO})
+    text_of(manifest, "fanart~Lumi/a").write_text("a grin, 1girl", encoding="utf-8")
+    text_of(manifest, "fanart~Lumi/b").write_text("Lumi, a grin", encoding="utf-8")
+    run(manifest)
+    found = manifest.decisions("caption")
+    assert found["images/fanart~Lumi/a.png"].value == "a grin, 1girl"
+    run(manifest, prefix=True)
+    found = manifest.decisions("caption")
+    assert found["images/fanart~Lumi/a.png"].value == "Lumi, a grin, 1girl"
+    assert found["images/fanart~Lumi/a.png"].reason == "written by a person, trigger words put in front"
+    assert rows(manifest, "fanart~Lumi/a")["Lumi"] == ("added", "trigger word")
+    assert found["images/fanart~Lumi/b.png"].value == "Lumi, a grin"
+    assert text_of(manifest, "fanart~Lumi/a").read_text(encoding="utf-8") == "a grin, 1girl"
+
+
+# --- several taggers
+
+
+def test_several_taggers_speak_together(build: Build) -> None:
+    manifest = build({"fanart/Lumi/a": {**SOLO, "smile": 0.4}})
+    other = Tagger("other", "1", "p", "CPUExecutionProvider", {"smile": "general", "1girl": "general"})
+    with manifest.transaction():
+        manifest.put_tagger(other)
+        manifest.put_scores(other.id, {manifest.images()[0].content: {"1girl": 0.9, "smile": 0.9}})
+        manifest.put_decisions(1, ("tagger",), [Decision(".", "tagger", [TAGGER.id, other.id], "used last")])
+    run(manifest)
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    found = rows(manifest, "fanart~Lumi/a")["smile"]
+    assert found == ("kept", f"{TAGGER.id} 0.40 < 0.50, {other.id} 0.90 ≥ 0.35")
+    run(manifest, tagger="miniature+other", combine="intersection")
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl"
+    with pytest.raises(PrepError, match="no scores by 'third'"):
+        run(manifest, tagger="miniature+third")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"thresholds": {"smile": 2.0}}, "thresholds: smile = 2.0"),
+        ({"core": {"Lumi": "maybe"}}, "core: Lumi = 'maybe'"),
+        ({"fix": ("skin",)}, "fix names skin, but contradictions are only reported"),
+        ({"max_tokens": 75}, "max_tokens is 75 without a tokenizer"),
+        ({"keep_separator": ", "}, "keep_separator is ', '"),
+        ({"contradiction_share": 0.0}, "contradiction_share is 0.0"),
+    ],
+)
+def test_new_options_out_of_range_are_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(PrepError) as caught:
         curate.Options(**given)  # type: ignore[arg-type]
     assert words in caught.value.message and caught.value.hint

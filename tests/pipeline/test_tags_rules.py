@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tags.choose import best_rating, choose, gap_threshold
+from pipeline.tags.choose import Voice, best_rating, choose, gap_threshold
 from pipeline.tags.compose import compose_garments, compose_hair
 from pipeline.tags.core import Pictured, core_tags, is_trait
 from pipeline.tags.implications import ABOUT_PERSON, ABOUT_PICTURE, implies, is_kind_of, needless
+from pipeline.tags.thresholds import Limits
 
 
 @pytest.mark.parametrize(
@@ -150,12 +151,13 @@ def test_hair_is_joined_where_colour_and_length_are_one() -> None:
 def test_each_category_has_its_threshold_and_what_is_above_the_floor_is_listed() -> None:
     scores = {"smile": 0.3, "mira": 0.6, "angry": 0.12, "beach": 0.05, "general": 0.9, "odd": 0.27}
     categories = {"smile": "general", "mira": "character", "angry": "general", "beach": "general", "general": "rating"}
-    found = choose(scores, categories, {"general": 0.2653, "character": 0.85}, floor=0.1)
+    voice = Voice("a", categories, Limits({"general": 0.2653, "character": 0.85}, {}, {}))
+    found = choose(scores, voice, floor=0.1)
     assert [(each.tag, each.chosen, each.figures) for each in found] == [
-        ("mira", False, "0.60 < 0.85"),
         ("smile", True, "0.30 ≥ 0.27"),
-        ("odd", True, "0.27 ≥ 0.27"),
+        ("mira", False, "0.60 < 0.85"),
         ("angry", False, "0.12 < 0.27"),
+        ("odd", True, "0.27 ≥ 0.27"),
     ]
     assert best_rating(scores, categories) == ("general", 0.9)
     assert best_rating({"smile": 1.0}, categories) is None
