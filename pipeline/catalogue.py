@@ -65,6 +65,7 @@ COMMANDS = (
     Entry("run", "pipeline.commands.run", "Prepare and train in one go, skipping what is up to date."),
     Entry("status", "pipeline.commands.status", "Show which stages are up to date, and what each of them counted."),
     Entry("log", "pipeline.commands.log", "Show what ran, and what was decided about which picture and why."),
+    Entry("tags", "pipeline.commands.tags", "Ask about the tags of a set, and edit them in bulk."),
     Entry("diff", "pipeline.commands.diff", "Show what a run changed, captions word by word."),
     Entry("undo", "pipeline.commands.undo", "Take back what a run did, files included."),
     Entry(

@@ -12,6 +12,7 @@ Fields of decisions and their values (JSON):
 |            |            | "anchor": what moved the crop, "background": "#rrggbb" for transparent pictures}       |
 | tagger     | tag        | id of the tagger whose scores are meant, or a list of ids, for the whole set (path ".")|
 | tags       | curate     | [[tag, action, reason], …]: every tag considered; action kept, dropped, added, renamed |
+| overlay    | tags       | [["add", tag], ["remove", tag], ["replace", old, new], …]: edits that curation keeps   |
 | caption    | curate     | the caption's text                                                                    |
 | flags      | curate     | ["watermark", …]: what is wrong with the picture and not said in its caption           |
 | contradictions | curate | [{"slot", "dominant", "rival", "score", "dominant_score", "share", "fix", "mended"}, …] |

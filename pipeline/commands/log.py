@@ -23,9 +23,9 @@ from pipeline.undo import NAME as UNDO
 @click.option("--concept", help="Only pictures of this concept and the ones below it.")
 @click.option(
     "--stage",
-    type=click.Choice([*(entry.name for entry in catalogue.STAGES), EDITS, UNDO, "export"]),
+    type=click.Choice([*(entry.name for entry in catalogue.STAGES), EDITS, "tags", UNDO, "export"]),
     metavar="STAGE",
-    help=f"Only what this stage did; {EDITS} are captions that people edited, {UNDO} and export are runs too.",
+    help=f"Only what this stage did; {EDITS} are captions that people edited; tags, {UNDO} and export are runs too.",
 )
 @click.option("--run", "number", type=int, help="Only what this run decided and what still holds of it.")
 @click.option("--reason", help="Only decisions whose reason holds this.")

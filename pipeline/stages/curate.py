@@ -32,6 +32,7 @@ from pipeline.tags.core import MODES, fits
 from pipeline.tags.facts import contradiction_rows, flag_rows
 from pipeline.tags.learned import Learned
 from pipeline.tags.names import Vocabulary, canonical, resolved, unknown_names
+from pipeline.tags.overlay import overlaid
 from pipeline.tags.people import people
 from pipeline.tags.quality import flags_of
 from pipeline.tags.rows import ADDED
@@ -53,7 +54,7 @@ from pipeline.tags.tokens import Tokens, load_tokens, tokenizer_files
 from pipeline.tags.triggers import leading, names_in, subjects
 
 NAME = "curate"
-READS = ("images", "keep", "scores", "human", "tagger")
+READS = ("images", "keep", "scores", "human", "tagger", "overlay")
 OBSERVES = "the tagger, the rules, the tokenizer"
 NO_TAGGER = "none"
 BOORU = "booru"
@@ -268,6 +269,7 @@ def _human(manifest: Manifest) -> _Human:
         {path: plain(row.value) for path, row in rows.items() if row.value is not None},
         {path: row.evidence for path, row in rows.items()},
         frozenset(path for path, row in rows.items() if row.value is None),
+        {path: row.value for path, row in manifest.decisions("overlay").items()},
     )
 
 
@@ -494,11 +496,12 @@ def _to_mend(odd: Odd, options: Options, paths: frozenset[str]) -> frozenset[tup
 
 
 class _Human(NamedTuple):
-    """What people wrote: path → caption and → where it came from, and whose files cannot be read."""
+    """What people wrote: path → caption and → where it came from, whose files cannot be read, and → edits of tags."""
 
     captions: Mapping[str, str]
     origin: Mapping[str, str]
     unreadable: frozenset[str]
+    overlays: Mapping[str, Sequence[Sequence[str]]]
 
 
 def _captions(
@@ -517,15 +520,18 @@ def _captions(
             yield Decision(path, "tags", rows, "tags by a person")
         else:
             fixes = [each for each in found.odd.found.get(path, ()) if (path, each.slot) in mended]
-            yield from _decided(picture, asked, found, fixes)
+            yield from _decided(picture, asked, found, fixes, human.overlays.get(path, ()))
 
 
-def _decided(picture: Picture, asked: _Asked, found: _Found, fixes: Sequence[Contradiction]) -> Iterator[Decision]:
-    """The caption and tags that the rules give a picture."""
+def _decided(
+    picture: Picture, asked: _Asked, found: _Found, fixes: Sequence[Contradiction], edits: Sequence[Sequence[str]]
+) -> Iterator[Decision]:
+    """The caption and tags that the rules give a picture, and what a person edited of them."""
     options = asked.options
     media = dict.fromkeys(options.media[part] for part in picture.concept.split("/") if part in options.media)
     subject = Subject(picture.triggers, picture.leads, picture.people, tuple(media), fixes)
     order, rows = caption_tags(picture.ledger, subject, found.rules, found.traited.traits)
+    order, rows = overlaid(order, rows, subject.triggers, edits)
     left = len(order) > len(subject.triggers)
     reason = "not scored" if not picture.scored else "chosen" if left else "no tag is left"
     evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"

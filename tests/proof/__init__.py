@@ -1,0 +1,1 @@
+"""What curation finds of faults that were planted, in figures."""
