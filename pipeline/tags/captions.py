@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.captions import WRITTEN
@@ -136,9 +136,10 @@ def caption_tags(
         one_person = subject.people is None or subject.people < 2
         for tag, better in needless(ledger.alive, one_person, rules.more, rules.never).items():
             ledger.drop(tag, f"{better} says more")
+    worn = tuple(ledger.alive)
     _absorb(ledger, subject, traits)
     if subject.people == 1:
-        _compose(ledger, rules)
+        _compose(ledger, rules, worn)
     _speak(ledger, subject)
     order = ordered(ledger.alive, rules.categories, subject.triggers, rules.rank)
     order = _cut(ledger, order, subject.triggers, rules)
@@ -173,8 +174,10 @@ def _absorb(ledger: Ledger, subject: Subject, traits: Traits) -> None:
                 ledger.drop(tag, traits.absorbed[lead][tag])
 
 
-def _compose(ledger: Ledger, rules: Rules) -> None:
-    found = list(compose_garments(ledger.alive)) if rules.compose_garments else []
+def _compose(ledger: Ledger, rules: Rules, worn: Iterable[str]) -> None:
+    """Join colours and garments; what a trigger word has absorbed is still `worn`, and may be what the colour is of."""
+    found = [each for each in compose_garments(worn) if not set(each.parts) - ledger.alive.keys()]
+    found = found if rules.compose_garments else []
     hair = compose_hair(ledger.alive) if rules.compose_hair else None
     for composed in [*found, *([hair] if hair else [])]:
         if not rules.banned(composed.tag):

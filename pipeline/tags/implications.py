@@ -203,6 +203,12 @@ def is_kind_of(child: str, parent: str) -> bool:
     return not any(word in _BLOCKING or (word.endswith("ing") and word not in _KINDS) for word in longer[:extra])
 
 
+def says_otherwise(child: str, parent: str) -> bool:
+    """Whether a tag that ends with another's words is known to be something else: a hot dog, no shoes, a fake tail."""
+    return (child, parent) in _EXCEPTIONS or not _DENYING.isdisjoint(child.split())
+
+
+_DENYING = frozenset({"no", "unworn", "fake", "without", "missing", "removed", "implied"})
 _KINDS = frozenset(
     {
         "flowing",

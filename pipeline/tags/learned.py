@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.tags.coverage import Sightings, Together
-from pipeline.tags.implications import implies
+from pipeline.tags.implications import implies, says_otherwise
 from pipeline.tags.names import singular, words
 
 AT_LEAST = 20
@@ -83,7 +83,7 @@ def learn(seen: Sightings, concepts: Sequence[str], skip: Callable[[str], bool] 
                 or (alike and _plainer(child, parent) == child)
             ):
                 continue
-            confirmed = ends_with(child, parent)
+            confirmed = ends_with(child, parent) and not says_otherwise(child, parent)
             wide = confirmed or len(np.unique(of_picture[showing])) > 1
             if wide and not implies(child, parent) and _as_sure(asked, child, parent, showing):
                 found.append(

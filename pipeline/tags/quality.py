@@ -21,6 +21,7 @@ _FLAGS = {
 _EXACT = {tag.strip(): flag for flag, text in _FLAGS.items() for tag in text.split(",")}
 _LAST_WORD = {
     "watermark": "watermark",
+    "logo": "watermark",
     "username": "signature",
     "text": "text",
     "border": "border",
