@@ -16,6 +16,7 @@ Fields of decisions and their values (JSON):
 | caption    | curate     | the caption's text                                                                    |
 | flags      | curate     | ["watermark", …]: what is wrong with the picture and not said in its caption           |
 | contradictions | curate | [{"slot", "dominant", "rival", "score", "dominant_score", "share", "fix", "mended"}, …] |
+| cut        | train      | [tag, …]: tags of the caption that the text encoder does not see                      |
 | multiplier | balance    | {"exact": 1.25, "repeat": 1}                                                          |
 | twin       | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched picture            |
 """

@@ -138,18 +138,6 @@ class Adapter(nn.Module):
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
 
 
-class Denoiser(nn.Module):
-    """UNet (frozen), text encoder (frozen) and adapter as one module, so that accelerate can prepare them together."""
-
-    def __init__(self, unet: nn.Module, adapter: Adapter) -> None:
-        super().__init__()
-        self.unet, self.adapter = unet, adapter
-
-    def forward(self, noisy: Tensor, timesteps: Tensor, states: Tensor) -> Tensor:
-        """(B, 4, h, w) noisy latents, (B,) timesteps, (B, L, C) states → the UNet's prediction, shaped like the latents."""
-        return self.unet(noisy, timesteps, states).sample
-
-
 def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Weights and metadata of an adapter file; only safetensors are opened."""
     try:

@@ -7,21 +7,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.decided import all_decided
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
 from pipeline.manifest import Manifest
 from pipeline.records import Decision
-from train.captions import tags_of
-from train.latents import Picture
+from train.captions import spoken, tags_of
 from train.sampler import Entry
+
+if TYPE_CHECKING:
+    from train.latents import Picture
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A kept picture with everything training needs. `triggers` of the caption's first tags are trigger words; `twin`
-    is its matched regularization picture, whose caption may lack them."""
+    """A kept picture with everything training needs. `triggers` are its trigger words, which lead the caption; `twin` is
+    its matched regularization picture, whose caption may lack them."""
 
     entry: Entry
     concept: str
@@ -31,11 +34,6 @@ class Example:
     twin: Picture | None
     twin_caption: str
 
-    def head(self, caption: str) -> int:
-        """How many of a caption's first tags are trigger words."""
-        tags = tags_of(caption)
-        return next((place for place, tag in enumerate(tags) if tag not in self.triggers), len(tags))
-
 
 def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
     """Every kept picture in order of path.
@@ -43,6 +41,8 @@ def examples(manifest: Manifest, twins: bool) -> tuple[Example, ...]:
     Raises:
         PrepError: the set is empty, or a stage before training has not run for all of them.
     """
+    from train.latents import Picture  # with torch, which the rest of this file can do without
+
     kept = manifest.kept()
     fields = ("bucket", "caption", "multiplier", "twin", "tags", "keep")
     decided = {field: manifest.decisions(field) for field in fields}
@@ -82,6 +82,8 @@ def _used(twin: Decision | None, verdicts: Mapping[str, Decision]) -> Decision |
 
 
 def _twin_picture(root: Path, twin: dict[str, str], size: tuple[int, int]) -> Picture:
+    from train.latents import Picture
+
     file = root / twin["path"]
     if not file.is_file():
         raise PrepError(
@@ -91,12 +93,13 @@ def _twin_picture(root: Path, twin: dict[str, str], size: tuple[int, int]) -> Pi
     return Picture(file_digest(file), file, whole)
 
 
-def tag_frequency(found: tuple[Example, ...]) -> dict[str, dict[str, int]]:
-    """Concept → tag → in how many captions it stands, for the adapter's metadata."""
+def tag_frequency(found: tuple[Example, ...], marks: tuple[str, ...] = ("|||",)) -> dict[str, dict[str, int]]:
+    """Concept → tag → in how many captions it stands, for the adapter's metadata; the marks that part captions are no
+    tags."""
     counts: dict[str, dict[str, int]] = {}
     for example in found:
         tags = counts.setdefault(example.concept, {})
-        for tag in tags_of(example.caption):
+        for tag in tags_of(spoken(example.caption, marks)):
             tags[tag] = tags.get(tag, 0) + 1
     return counts
 

@@ -78,6 +78,7 @@ def generate(
     batch_size: int = 8,
     clip_skip: int = 1,
     on_picture: Callable[[int, Image.Image], None] | None = None,
+    max_tokens: int = 75,
 ) -> list[Image.Image]:
     """Make every requested picture, those of one size together; `on_picture(index, picture)` is told as they come."""
     made: dict[int, Image.Image] = {}
@@ -90,8 +91,8 @@ def generate(
             chosen = indices[start : start + batch_size]
             noise = torch.stack([seeded_noise(shape, requests[index].seed) for index in chosen]).to(base.device)
             with torch.no_grad():
-                states = text_states(base, [requests[index].prompt for index in chosen], clip_skip)
-                empty = text_states(base, [requests[index].negative for index in chosen], clip_skip)
+                texts = [requests[index].prompt for index in chosen] + [requests[index].negative for index in chosen]
+                states, empty = text_states(base, texts, clip_skip, max_tokens).chunk(2)  # together: equally long
             pictures = decode(base, sample_latents(base, noise, states, empty, steps, guidance))
             for index, picture in zip(chosen, pictures, strict=True):
                 made[index] = picture

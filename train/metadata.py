@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.files import replacing
 from train.recipe import Recipe
+from train.schedules import updates_of, warmup_updates
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -30,6 +31,8 @@ def adapter_metadata(
     buckets: dict[tuple[int, int], int],
     frequency: dict[str, dict[str, int]],
     base_digest: str,
+    optimizer: str,
+    accumulate: int,
     triggers: list[str],
 ) -> dict[str, str]:
     """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings."""
@@ -52,24 +55,20 @@ def adapter_metadata(
         "ss_v2": v2,
         "ss_sd_model_name": recipe.base,
         "ss_output_name": recipe.name,
-        "ss_steps": steps,
         "ss_num_epochs": epochs,
-        "ss_learning_rate": recipe.learning_rate,
-        "ss_unet_lr": recipe.learning_rate,
-        "ss_text_encoder_lr": recipe.text_learning_rate if recipe.train_text_encoder else None,
-        "ss_lr_scheduler": recipe.scheduler,
-        "ss_optimizer": "torch.optim.AdamW",
+        **_optimization(recipe, optimizer, steps, accumulate),
+        **_noise_and_loss(recipe),
         "ss_seed": recipe.seed,
         "ss_batch_size_per_device": recipe.batch_size,
         "ss_clip_skip": recipe.clip_skip,
-        "ss_min_snr_gamma": recipe.min_snr_gamma if recipe.weighting == "min-snr" else None,
-        "ss_debiased_estimation": recipe.weighting == "debiased",
-        "ss_prior_loss_weight": recipe.prior_loss_weight,
         "ss_num_train_images": images,
         "ss_num_reg_images": twins,
-        "ss_mixed_precision": recipe.mixed_precision,
         "ss_shuffle_caption": recipe.shuffle_tags,
         "ss_keep_tokens": 1 if recipe.keep_tags is None else recipe.keep_tags,
+        "ss_max_token_length": None if recipe.max_tokens == 75 else recipe.max_tokens,
+        "ss_caption_dropout_rate": recipe.caption_dropout,
+        "ss_caption_dropout_every_n_epochs": recipe.caption_dropout_epochs,
+        "ss_caption_tag_dropout_rate": recipe.tag_dropout,
         "ss_tag_frequency": frequency,
         "ss_bucket_info": {"buckets": sizes},
         "modelspec.sai_model_spec": "1.0.0",
@@ -88,6 +87,44 @@ def adapter_metadata(
         if isinstance(value, dict)
         else str(value)
         for key, value in facts.items()
+    }
+
+
+def _optimization(recipe: Recipe, optimizer: str, steps: int, accumulate: int) -> dict[str, Any]:
+    unet, text = recipe.rates
+    updates = updates_of(steps, accumulate)
+    return {
+        "ss_steps": updates,
+        "ss_learning_rate": unet,
+        "ss_unet_lr": unet,
+        "ss_text_encoder_lr": text if recipe.train_text_encoder else None,
+        "ss_optimizer": optimizer,
+        "ss_lr_scheduler": recipe.schedule,
+        "ss_lr_warmup_steps": warmup_updates(recipe.warmup_steps, recipe.warmup_share, updates),
+        "ss_gradient_accumulation_steps": accumulate,
+        "ss_gradient_checkpointing": recipe.gradient_checkpointing,
+        "ss_max_grad_norm": recipe.max_grad_norm,
+        "ss_scale_weight_norms": recipe.scale_weight_norms or None,
+        "ss_mixed_precision": recipe.mixed_precision,
+    }
+
+
+def _noise_and_loss(recipe: Recipe) -> dict[str, Any]:
+    rounded = recipe.loss in ("huber", "smooth_l1")
+    return {
+        "ss_noise_offset": recipe.noise_offset or None,
+        "ss_noise_offset_random_strength": recipe.noise_offset_random,
+        "ss_adaptive_noise_scale": recipe.adaptive_noise_scale or None,
+        "ss_multires_noise_iterations": recipe.multires_iterations or None,
+        "ss_multires_noise_discount": recipe.multires_discount,
+        "ss_ip_noise_gamma": recipe.input_perturbation or None,
+        "ss_zero_terminal_snr": recipe.zero_terminal_snr,
+        "ss_min_snr_gamma": recipe.min_snr_gamma if recipe.weighting == "min-snr" else None,
+        "ss_debiased_estimation": recipe.weighting == "debiased",
+        "ss_loss_type": recipe.loss,
+        "ss_huber_schedule": recipe.huber_schedule if rounded else None,
+        "ss_huber_c": recipe.huber_width if rounded else None,
+        "ss_prior_loss_weight": recipe.prior_loss_weight,
     }
 
 

@@ -5,6 +5,38 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pipeline.errors import PrepError
+
+
+def alpha_bars(levels: Tensor, prediction: str, zero_terminal: bool) -> Tensor:
+    """(T,) alpha-bar of every timestep, of which the signal-to-noise ratios, the noising and the target are all taken.
+
+    Raises:
+        PrepError: the schedule ends in pure noise, and the model predicts the noise, from which it could learn nothing
+            there.
+    """
+    levels = zero_terminal_snr(levels) if zero_terminal else levels
+    if prediction == "epsilon" and levels[-1] == 0:
+        raise PrepError(
+            "train: the noise schedule ends in pure noise, but the base model predicts epsilon, which is then its input",
+            "zero_terminal_snr needs a base model of v-prediction; leave it out for this one"
+            if zero_terminal
+            else "mend prediction_type or rescale_betas_zero_snr in the base model's scheduler_config.json",
+        )
+    return levels
+
+
+def zero_terminal_snr(levels: Tensor) -> Tensor:
+    """Rescale a noise schedule so that its last timestep is pure noise (Lin et al. 2023, arXiv:2305.08891, algorithm 1).
+
+    Args:
+        levels: (T,) alpha-bar, falling.
+    Returns:
+        (T,) whose first is unchanged and whose last is 0; one that ends in 0 comes back as it was.
+    """
+    root = levels.sqrt()
+    return ((root - root[-1]) * (root[0] / (root[0] - root[-1]))).square()
+
 
 def noised(clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
     """Mix clean latents with noise: sqrt(level) * clean + sqrt(1 - level) * noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
@@ -51,13 +83,45 @@ def debiased_weight(snr: Tensor, prediction: str = "epsilon") -> Tensor:
     return snr.rsqrt() if prediction == "epsilon" else 1 / (snr + 1)
 
 
-def sample_losses(predicted: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """(B,) mean squared error of each sample times its weight."""
-    return (predicted.float() - wanted.float()).pow(2).mean((1, 2, 3)) * weights
+def huber_widths(levels: Tensor, schedule: str, width: float) -> Tensor:
+    """Where the pseudo-Huber loss turns from square to straight, for every timestep (Khrapov et al. 2024,
+    arXiv:2403.16728).
+
+    Args:
+        levels: (T,) alpha-bar.
+        schedule: `snr`: (1 - width) / (1 + sigma)^2 + width with sigma = sqrt((1 - level) / level); `exponential`:
+            width ** (t / T); `constant`: width. The first two fall from about 1, at clean timesteps, towards `width`.
+    Returns:
+        (T,).
+    """
+    if schedule == "snr":
+        sigma = ((1 - levels) / levels).sqrt()
+        return (1 - width) / (1 + sigma).square() + width
+    if schedule == "exponential":
+        return width ** (torch.arange(len(levels), device=levels.device) / len(levels))
+    return torch.full_like(levels, width)
+
+
+def element_losses(predicted: Tensor, wanted: Tensor, loss: str, widths: Tensor) -> Tensor:
+    """The loss of every element, d being the difference and c the sample's width: d^2 (l2), |d| (l1),
+    2c (sqrt(d^2 + c^2) - c) (huber), 2 (sqrt(d^2 + c^2) - c) (smooth_l1), as kohya-ss/sd-scripts names them.
+
+    Args:
+        predicted, wanted: (B, C, h, w).
+        widths: (B,).
+    """
+    difference = predicted.float() - wanted.float()
+    if loss == "l2":
+        return difference.square()
+    if loss == "l1":
+        return difference.abs()
+    width = widths[:, None, None, None]
+    rounded = 2 * ((difference.square() + width.square()).sqrt() - width)
+    return rounded * width if loss == "huber" else rounded
 
 
 def timestep_weights(level: Tensor, weighting: str, gamma: float, prediction: str) -> Tensor:
-    """(B,) weights of samples at alpha-bar `level`, by the recipe's `weighting`."""
+    """(T,) weights of the timesteps with alpha-bar `level`, by the recipe's `weighting`."""
     snr = level / (1 - level)
     if weighting == "min-snr":
         return min_snr_weight(snr, gamma, prediction)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.errors import PrepError
+from train.captionrules import caption_conflicts
+from train.conflicts import conflicts
+from train.optimizers import KINDS, TEXT_SHARE, suited_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +34,43 @@ class Recipe:
     """Alpha of convolutions (locon and loha)."""
     train_text_encoder: bool = False
     """Adapt the text encoder as well."""
-    learning_rate: float = 5e-4
-    """Learning rate of the UNet's adapter."""
-    text_learning_rate: float = 1e-4
-    """Learning rate of the text encoder's adapter."""
-    scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "cosine"
-    """How the learning rate moves over the run."""
+    optimizer: Literal[
+        "AdamW",
+        "AdamW8bit",
+        "Lion",
+        "Lion8bit",
+        "SGDNesterov",
+        "AdaFactor",
+        "DAdaptAdam",
+        "DAdaptLion",
+        "Prodigy",
+        "ScheduleFreeAdamW",
+    ] = "AdamW"
+    """What turns gradients into new weights. Prodigy and the DAdapt ones find the learning rate by themselves; the 8bit
+    ones take a quarter of the memory."""
+    optimizer_args: Mapping[str, str] = field(default_factory=dict)
+    """More arguments of the optimizer, such as d_coef = "0.5" for Prodigy or betas = "0.9,0.99"."""
+    learning_rate: float | None = None
+    """Learning rate of the UNet's adapter; what suits the optimizer and the algorithm if not given: with AdamW 5e-4, for
+    LoHa 2e-4, with Lion a fifth of these, with an adaptive optimizer 1, which is multiplied with the rate it finds."""
+    text_learning_rate: float | None = None
+    """Learning rate of the text encoder's adapter; a fifth of the UNet's if not given, the same with an adaptive
+    optimizer."""
+    scheduler: (
+        Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"] | None
+    ) = None
+    """How the learning rate moves over the run; cosine if not given, constant with an adaptive or schedule-free
+    optimizer."""
     warmup_steps: int = 0
-    """Steps over which the learning rate rises at the start (all schedulers but constant)."""
+    """Updates over which the learning rate rises at the start (all schedulers but constant)."""
+    warmup_share: float = 0.0
+    """The same as a share of the run: 0.1 is a tenth."""
+    cycles: int = 1
+    """How often cosine_with_restarts starts from the top."""
+    power: float = 1.0
+    """Exponent of the polynomial scheduler; 1 is linear, 2 falls fast at first."""
+    least_rate: float = 0.0
+    """Share of the learning rate at which a falling schedule ends."""
     batch_size: int = 4
     """Pictures a batch; matched regularization pictures come on top."""
     epochs: int = 10
@@ -45,7 +78,8 @@ class Recipe:
     steps: int | None = None
     """Stop after this many batches instead of after whole epochs."""
     accumulate: int = 1
-    """Batches whose gradients are added up before each update."""
+    """Batches whose gradients are added up before each update; 0 takes as many as the set has buckets, so that an update
+    sees about all of them."""
     prior_loss_weight: float = 1.0
     """Weight of a regularization twin's loss beside its picture's; 0 leaves the twins out."""
     weighting: Literal["min-snr", "debiased", "none"] = "min-snr"
@@ -53,24 +87,75 @@ class Recipe:
     composed, count most (good for characters in few steps), none weighs all alike."""
     min_snr_gamma: float = 5.0
     """Cap on the signal-to-noise ratio for min-snr; 5 in the paper."""
+    loss: Literal["l2", "l1", "huber", "smooth_l1"] = "l2"
+    """How a wrong prediction counts: by its square, by its size, or, with huber and smooth_l1, by its square while small
+    and by its size beyond huber_width, so that a few damaged or odd pictures pull less."""
+    huber_width: float = 0.1
+    """Where huber and smooth_l1 go over from square to size, at the noisiest timesteps."""
+    huber_schedule: Literal["snr", "exponential", "constant"] = "snr"
+    """How that place moves over the timesteps: down from 1 with the signal-to-noise ratio or exponentially, or not."""
+    noise_offset: float = 0.0
+    """Strength of a noise equal all over a picture, with which dark and bright pictures are learned better; 0.05 to 0.1
+    is usual, 0 leaves it out."""
+    noise_offset_random: bool = False
+    """Draw the strength of the offset anew for every showing, from 0 to noise_offset."""
+    adaptive_noise_scale: float = 0.0
+    """What is added to noise_offset for each unit of the latent's mean; the sum is at least 0."""
+    multires_iterations: int = 0
+    """Layers of ever coarser noise that are added, with which large shapes and contrasts are learned better; 6 is usual,
+    0 leaves it out."""
+    multires_discount: float = 0.3
+    """What each coarser layer counts beside the one before; 0.1 to 0.3 for adapters."""
+    input_perturbation: float = 0.0
+    """Strength of extra noise in what the UNet sees and need not predict; 0.1 in the paper, 0 leaves it out."""
+    zero_terminal_snr: bool = False
+    """Let the noise schedule end in pure noise, for base models of v-prediction made so; with min-snr the last timesteps
+    count almost nothing, so prefer debiased or none."""
     shuffle_tags: bool = True
     """Shuffle a caption's tags each time it is shown, but for the first ones."""
     keep_tags: int | None = None
-    """How many tags stay in front when shuffling; each caption's trigger words if not given."""
+    """How many tags stay in front, never moved nor left out; each caption's trigger words if not given. A caption that
+    holds keep_separator says so itself."""
+    keep_separator: str = "|||"
+    """Mark in a caption: the tags before it stay in front, those after a second one at the end. It is never read."""
+    group_separator: str = ""
+    """Mark between tags that are moved and left out as one, such as ;;; in `black hair;;;long hair`; read as a comma."""
+    tag_dropout: float = 0.0
+    """Share of the tags behind the kept ones that is left out, others each time."""
+    tag_warmup_steps: int = 0
+    """Batches over which the tags come in one after the other, the first ones first."""
+    tag_warmup_share: float = 0.0
+    """The same as a share of the run: 0.1 is a tenth; epoch by epoch where the run is so many epochs."""
+    tag_warmup_min: int = 1
+    """How many tags behind the kept ones are there from the start of such a warm-up."""
     caption_dropout: float = 0.0
     """Share of showings with an empty caption."""
+    caption_dropout_epochs: int = 0
+    """Every how many epochs all captions are empty; 0 for never."""
+    caption_lines: Literal["all", "one"] = "all"
+    """all reads a caption of several lines as one, with commas between; one draws a line each time it is shown."""
+    wildcards: bool = False
+    """Read {a|b|c} in a caption as one of its parts, drawn each time it is shown; {{ and }} stand for braces."""
+    caption_prefix: str = ""
+    """Text put before every picture's caption, with a comma; twins keep the caption they were made from."""
+    caption_suffix: str = ""
+    """Text put behind every picture's caption, with a comma; twins keep the caption they were made from."""
+    max_tokens: Literal[75, 150, 225] = 75
+    """Tokens of a caption that are read, 75 at a time, parted at commas as A1111 and Forge do it."""
     clip_skip: int = 1
     """Text layer used, counted from the last."""
     max_grad_norm: float = 1.0
     """Gradients longer than this are scaled down to it; 0 leaves them."""
+    scale_weight_norms: float = 0.0
+    """Largest norm of what a layer's adapter adds to its weights (lora and locon); 1 is usual, 0 leaves them."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """Precision of the base model's arithmetic; the adapter itself stays in float32."""
+    """Precision of the base model's weights and arithmetic; the adapter itself stays in float32."""
     gradient_checkpointing: bool = False
     """Save memory by computing activations twice."""
     save_precision: Literal["fp32", "fp16", "bf16"] = "fp16"
     """Precision of the saved adapter."""
     state_every: int = 200
-    """Steps between saved states; a killed run goes on from the last one."""
+    """Batches between saved states, or a few more, up to the next update; a killed run goes on from the last one."""
     seed: int = 420
     """Decides order, noise, timesteps, shuffles and the adapter's first weights."""
     device: str = "auto"
@@ -80,34 +165,60 @@ class Recipe:
         checks = (
             ("rank", self.rank >= 1, "at least 1"),
             ("conv_rank", self.conv_rank >= 1, "at least 1"),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("text_learning_rate", self.text_learning_rate > 0, "above 0"),
+            ("learning_rate", self.learning_rate is None or self.learning_rate > 0, "above 0"),
+            ("text_learning_rate", self.text_learning_rate is None or self.text_learning_rate > 0, "above 0"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
             ("epochs", self.epochs >= 1, "at least 1"),
             ("steps", self.steps is None or self.steps >= 1, "at least 1"),
-            ("accumulate", self.accumulate >= 1, "at least 1"),
+            ("accumulate", self.accumulate >= 0, "at least 1, or 0 for as many as there are buckets"),
             ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"),
             ("keep_tags", self.keep_tags is None or self.keep_tags >= 0, "0 or more"),
             ("min_snr_gamma", self.min_snr_gamma > 0, "above 0"),
+            ("huber_width", 0 < self.huber_width <= 1, "above 0 and at most 1"),
+            ("noise_offset", self.noise_offset >= 0, "0 or more"),
+            ("multires_iterations", self.multires_iterations >= 0, "0 or more"),
+            ("multires_discount", 0 < self.multires_discount <= 1, "above 0 and at most 1"),
+            ("input_perturbation", self.input_perturbation >= 0, "0 or more"),
             ("caption_dropout", 0 <= self.caption_dropout <= 1, "from 0 to 1"),
             ("clip_skip", self.clip_skip >= 1, "at least 1"),
             ("max_grad_norm", self.max_grad_norm >= 0, "0 or more"),
+            ("scale_weight_norms", self.scale_weight_norms >= 0, "0 or more"),
             ("state_every", self.state_every >= 1, "at least 1"),
             ("warmup_steps", self.warmup_steps >= 0, "0 or more"),
+            ("warmup_share", 0 <= self.warmup_share < 1, "0 or more and below 1"),
+            ("cycles", self.cycles >= 1, "at least 1"),
+            ("power", self.power > 0, "above 0"),
+            ("least_rate", 0 <= self.least_rate < 1, "0 or more and below 1"),
             (
                 "name",
                 bool(self.name) and not set(self.name) & set('/\\:*?"<>|') and self.name.strip(". ") == self.name,
                 "a plain file name",
             ),
         )
-        for field, holds, needed in checks:
+        for name, holds, needed in checks:
             if not holds:
                 raise PrepError(
-                    f"train: {field} is {getattr(self, field)!r}, it must be {needed}",
-                    f"set {field} in [train] or on the command line",
+                    f"train: {name} is {getattr(self, name)!r}, it must be {needed}",
+                    f"set {name} in [train] or on the command line",
                 )
-        if self.warmup_steps and self.scheduler == "constant":
+        found = [*conflicts(self), *caption_conflicts(self)]
+        if found:
             raise PrepError(
-                f"train: warmup_steps is {self.warmup_steps}, but the constant scheduler has no warm-up",
-                'use scheduler = "constant_with_warmup"',
+                "\n".join(f"train: {message}" for message, _ in found), "\n".join(hint for _, hint in found)
             )
+
+    @property
+    def schedule(self) -> str:
+        """The scheduler given, or the one that suits the optimizer."""
+        if self.scheduler is not None:
+            return self.scheduler
+        if not (KINDS[self.optimizer].adaptive or KINDS[self.optimizer].averaging):
+            return "cosine"
+        return "constant_with_warmup" if self.warmup_steps or self.warmup_share else "constant"
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Learning rates of the UNet and of the text encoder: given, or those that suit."""
+        unet = self.learning_rate or suited_rate(self.optimizer, self.algorithm)
+        assert unet is not None, "the conflicts have refused it"
+        return unet, self.text_learning_rate or unet * (1.0 if KINDS[self.optimizer].adaptive else TEXT_SHARE)

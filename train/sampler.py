@@ -11,11 +11,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heapify, heappop, heappush
 from math import floor
 
+import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from train.draws import rng
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,9 @@ def offsets(entries: Sequence[Entry], seed: int) -> dict[str, float]:
 
 def epoch_batches(entries: Sequence[Entry], batch_size: int, seed: int, epoch: int) -> tuple[tuple[str, ...], ...]:
     """The batches of one epoch, each of pictures of one bucket, in the order they are trained on."""
-    start = offsets(entries, seed)
     waiting: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
-    for entry in sorted(entries, key=lambda entry: entry.key):
-        count = showings(entry.multiplier, start[entry.key], epoch)
+    counts = Showings(entries, seed).within(epoch).tolist()
+    for entry, count in sorted(zip(entries, counts, strict=True), key=lambda pair: pair[0].key):
         if count:
             waiting[entry.bucket][entry.key] = count
     draw = rng("order", seed, epoch)
@@ -61,26 +65,60 @@ def bucket_batches(waiting: Mapping[str, int], batch_size: int, draw: Generator)
     A batch takes each waiting picture once, those with most showings left first (chance breaks ties), and only when
     none is left to take, the ones with most showings left again.
     """
-    left, batches = dict(waiting), []
-    while left:
-        batch: list[str] = []
-        names = sorted(left)
-        chance = dict(zip(names, draw.random(len(names)), strict=True))
-        while left and len(batch) < batch_size:
-            new = [name for name in left if name not in batch] or list(left)
-            name = max(new, key=lambda name: (left[name], chance[name]))
-            batch.append(name)
-            left[name] -= 1
-            if not left[name]:
-                del left[name]
+    names = sorted(waiting)
+    chances = draw.random(len(names)).tolist()
+    heap = [(-waiting[name], chance, name) for name, chance in zip(names, chances, strict=True)]
+    heapify(heap)
+    batches = []
+    while heap:
+        taken = [heappop(heap) for _ in range(min(batch_size, len(heap)))]
+        batch = [name for _, _, name in taken]
+        left = [(minus + 1, chance, name) for minus, chance, name in taken if minus < -1]
+        if len(batch) < batch_size:
+            heapify(left)
+            heap = left
+            while heap and len(batch) < batch_size:
+                minus, chance, name = heappop(heap)
+                batch.append(name)
+                if minus < -1:
+                    heappush(heap, (minus + 1, chance, name))
+        else:
+            for (minus, _, name), chance in zip(left, draw.random(len(left)).tolist(), strict=True):
+                heappush(heap, (minus, chance, name))
         batches.append(tuple(batch))
     return batches
 
 
 def epoch_length(entries: Sequence[Entry], batch_size: int, seed: int, epoch: int) -> int:
     """How many batches an epoch has, without making them."""
-    start = offsets(entries, seed)
     totals: dict[tuple[int, int], int] = defaultdict(int)
-    for entry in entries:
-        totals[entry.bucket] += showings(entry.multiplier, start[entry.key], epoch)
+    for entry, count in zip(entries, Showings(entries, seed).within(epoch).tolist(), strict=True):
+        totals[entry.bucket] += count
     return sum(-(-total // batch_size) for total in totals.values())
+
+
+class Showings:
+    """How often every picture is shown in the first epochs, ⌊em + u⌋ as `showings` has it: with m = a / b and u = p / n
+    it is ⌊ea / b⌋ + ⌊((ea mod b) n + p b) / (b n)⌋, whose terms stay below 2⁶³."""
+
+    def __init__(self, entries: Sequence[Entry], seed: int) -> None:
+        values, which = np.unique([entry.multiplier for entry in entries], return_inverse=True)
+        exact = [Fraction(float(value)).limit_denominator(10**6) for value in values]
+        self._above = np.array([each.numerator for each in exact], np.int64)[which]
+        self._below = np.array([each.denominator for each in exact], np.int64)[which]
+        start = offsets(entries, seed)
+        places = [round(start[entry.key] * len(entries)) for entry in entries]
+        self._place, self._pictures = np.array(places, np.int64), len(entries)
+
+    def any(self) -> bool:
+        return bool(self._above.any())
+
+    def until(self, epochs: int) -> Counts:
+        """(N,) showings in the first `epochs` epochs."""
+        whole, rest = np.divmod(self._above * epochs, self._below)
+        numerator = rest * self._pictures + self._place * self._below
+        return whole + numerator // (self._below * self._pictures)
+
+    def within(self, epoch: int) -> Counts:
+        """(N,) showings in one epoch, counted from 0."""
+        return self.until(epoch + 1) - self.until(epoch)

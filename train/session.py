@@ -16,10 +16,13 @@ from pipeline.files import write_text
 from pipeline.manifest import Manifest
 from train.adapter import Adapter, Shape, read_adapter
 from train.base import BaseModel, load_base
+from train.batches import total_steps, window
 from train.dataset import dataset_digest, examples, tag_frequency
+from train.draws import key_seed
 from train.latents import LatentCache
-from train.loop import Trainer, first_weights, total_steps
+from train.loop import Trainer
 from train.metadata import DTYPES, adapter_metadata, write_adapter
+from train.optimizers import described, read_arguments
 from train.recipe import Recipe
 from train.text import cut_tokens
 
@@ -57,21 +60,25 @@ def adapter_shape(recipe: Recipe) -> Shape:
 
 
 def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: BaseModel | None = None) -> Trained:
-    """Cache latents, train (or take up a killed run), save the adapter with its metadata."""
+    """Cache latents, train (or take up a killed run), save the adapter with its metadata.
+
+    A `base` that is given is left with its frozen weights in the recipe's precision.
+    """
+    arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
     found = examples(manifest, twins=recipe.prior_loss_weight > 0)
     base = base or load_base(recipe.base, recipe.revision, recipe.device)
     folder = run_folder(manifest.root, recipe.name)
     folder.mkdir(parents=True, exist_ok=True)
     latents = LatentCache(manifest.root / "cache" / "latents", base)
-    latents.fill([example.picture for example in found] + [example.twin for example in found if example.twin], progress)
     digest = hashlib.sha256(
         json.dumps([asdict(recipe), dataset_digest(found), base.digest], sort_keys=True).encode()
     ).hexdigest()
-    first_weights(recipe)
-    adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
+    adapter = new_adapter(recipe, base)
     adapter.hang()
     try:
-        trainer = Trainer(recipe, base, adapter, latents, folder, digest)
+        trainer = Trainer(recipe, base, adapter, latents, folder, digest, arguments)
+        pictures = [example.picture for example in found] + [example.twin for example in found if example.twin]
+        latents.fill(pictures, progress)
         started = trainer.run(found, progress)
     finally:
         adapter.take_off()
@@ -86,27 +93,40 @@ def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: 
         images=len(found),
         twins=sum(example.twin is not None for example in found),
         buckets=dict(buckets),
-        frequency=tag_frequency(found),
+        frequency=tag_frequency(found, (recipe.keep_separator, recipe.group_separator)),
         base_digest=base.digest,
+        optimizer=described(recipe.optimizer, arguments),
+        accumulate=window(recipe, found),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
     )
     file = adapter_file(manifest.root, recipe.name)
     write_adapter(file, adapter.tensors(DTYPES[recipe.save_precision]), metadata)
     write_text(folder / "recipe.json", json.dumps(asdict(recipe), indent=2, ensure_ascii=False) + "\n")
     return Trained(
-        file, steps, started, token_warnings(base, {example.entry.key: example.caption for example in found})
+        file,
+        steps,
+        started,
+        token_warnings(base, {example.entry.key: example.caption for example in found}, recipe.max_tokens),
     )
 
 
-def token_warnings(base: BaseModel, captions: Mapping[str, str]) -> tuple[str, ...]:
+def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
+    """An adapter as it is before the first step. lycoris draws its weights from torch's global generator, which is seeded
+    for that and put back as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key_seed("first weights", recipe.seed))
+        return Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
+
+
+def token_warnings(base: BaseModel, captions: Mapping[str, str], max_tokens: int) -> tuple[str, ...]:
     """A note when captions are longer than the text encoder sees."""
-    cut = {key: count for key, caption in captions.items() if (count := cut_tokens(base, caption))}
+    cut = {key: count for key, caption in captions.items() if (count := cut_tokens(base, caption, max_tokens))}
     if not cut:
         return ()
     worst = max(cut, key=lambda key: cut[key])
-    length = base.text_encoder.config.max_position_embeddings - 2
     return (
-        f"{len(cut)} captions are longer than the {length} tokens the text encoder sees; the worst, {worst}, loses {cut[worst]}",
+        f"{len(cut)} captions are longer than the {max_tokens} tokens the text encoder sees; the worst, {worst}, loses "
+        f"{cut[worst]}",
     )
 
 

@@ -3,51 +3,88 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pipeline.errors import PrepError
 from pipeline.files import replacing
-from train.adapter import Adapter
 
 
-def save_state(file: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, step: int, digest: str) -> None:
-    """Write weights, moments and the number of steps done; a kill leaves the old state or the new one."""
-    tensors = {
-        f"adapter.{index}": weight.detach().cpu().contiguous() for index, weight in enumerate(adapter.parameters())
-    }
-    counts: dict[str, int] = {}
-    for index, entry in optimizer.state_dict()["state"].items():
-        counts[str(index)] = int(entry["step"])
-        tensors |= {f"optimizer.{index}.{name}": entry[name].cpu().contiguous() for name in ("exp_avg", "exp_avg_sq")}
-    meta = {"step": str(step), "digest": digest, "counts": json.dumps(counts)}
+@dataclass(frozen=True, slots=True)
+class State:
+    """`step` batches are done; `parts` are trees of dicts, lists, tuples, tensors and plain values."""
+
+    step: int
+    parts: dict[str, Any]
+
+
+def save_state(file: Path, state: State, digest: str) -> None:
+    """Write a state; a kill leaves the one before or this one. `digest` names the run that it belongs to."""
+    tensors: dict[str, Tensor] = {}
+    tree = _packed(state.parts, tensors, {})
     with replacing(file) as temporary:
-        save_file(tensors, temporary, meta)
+        save_file(tensors, temporary, {"step": str(state.step), "digest": digest, "tree": json.dumps(tree)})
 
 
-def load_state(file: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, digest: str) -> int:
-    """Bring a run back and return the steps it had done; 0, with nothing changed, where the state is of another run."""
+def load_state(file: Path, digest: str) -> State | None:
+    """The saved state, its tensors on the CPU; None where there is none, or where it is of another run.
+
+    Raises:
+        PrepError: the file is damaged.
+    """
     if not file.exists():
-        return 0
-    with safe_open(file, framework="pt") as stored:
-        meta = stored.metadata() or {}
-        if meta.get("digest") != digest:
-            return 0
-        tensors: dict[str, Tensor] = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-    with torch.no_grad():
-        for index, weight in enumerate(adapter.parameters()):
-            weight.copy_(tensors[f"adapter.{index}"])
-    state = optimizer.state_dict()
-    state["state"] = {
-        int(index): {
-            "step": torch.tensor(float(count)),
-            "exp_avg": tensors[f"optimizer.{index}.exp_avg"],
-            "exp_avg_sq": tensors[f"optimizer.{index}.exp_avg_sq"],
-        }
-        for index, count in json.loads(meta["counts"]).items()
-    }
-    optimizer.load_state_dict(state)
-    return int(meta["step"])
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            meta = stored.metadata() or {}
+            if meta.get("digest") != digest:
+                return None
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+        return State(int(meta["step"]), _unpacked(json.loads(meta["tree"]), tensors))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise PrepError(
+            f"the state of the run cannot be read from {file}: {error}", f"delete {file} to train from the start"
+        ) from error
+
+
+def _packed(part: Any, tensors: dict[str, Tensor], seen: dict[tuple[Any, ...], str]) -> Any:
+    """A tree as JSON can hold it, its tensors put aside under numbers; one that stands in two places is kept once.
+
+    Containers become {"dict": [[key, value], …]}, {"list": …}, {"tuple": …}: keys keep their type, tuples stay tuples.
+    """
+    if isinstance(part, Tensor):
+        same = (part.data_ptr(), part.dtype, tuple(part.shape), part.stride(), part.device)
+        name = seen.setdefault(same, str(len(tensors)))
+        tensors.setdefault(name, part.detach().cpu().contiguous())
+        return {"tensor": name}
+    if isinstance(part, dict):
+        return {"dict": [[key, _packed(value, tensors, seen)] for key, value in part.items()]}
+    if isinstance(part, list | tuple):
+        kind = "list" if isinstance(part, list) else "tuple"
+        return {kind: [_packed(value, tensors, seen) for value in part]}
+    assert part is None or isinstance(part, bool | int | float | str), f"no state can hold a {type(part).__name__}"
+    return part
+
+
+def _unpacked(part: Any, tensors: dict[str, Tensor]) -> Any:
+    if not isinstance(part, dict):
+        return part
+    ((kind, held),) = part.items()
+    if kind == "tensor":
+        return tensors[held]
+    if kind == "dict":
+        return {key: _unpacked(value, tensors) for key, value in held}
+    values = [_unpacked(value, tensors) for value in held]
+    return values if kind == "list" else tuple(values)
+
+
+def finite(weights: Sequence[Tensor]) -> bool:
+    """Whether every number of all the weights is finite; waits for the device once."""
+    return bool(torch.stack([weight.isfinite().all() for weight in weights]).all())

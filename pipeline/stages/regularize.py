@@ -119,11 +119,12 @@ def twin_path(path: str) -> str:
 
 
 def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
-    """The caption as it is, or without the tags that were added as trigger words."""
-    if trigger == "keep":
+    """The caption without the mark behind its trigger words, and without those too if they are not to be kept."""
+    unsaid = ("keep separator",) if trigger == "keep" else ("keep separator", "trigger word")
+    out = {tag for tag, action, reason in tags if action == "added" and reason in unsaid}
+    if not out:
         return caption
-    triggers = {tag for tag, action, reason in tags if (action, reason) == ("added", "trigger word")}
-    return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in triggers)
+    return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in out)
 
 
 def files(options: Options) -> tuple[str, ...]:

@@ -161,7 +161,14 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     for which, strength in (("base", 0.0), ("adapter", options.strength)):
         adapter.set_strength(strength)
         pictures = generate(
-            base, requests, options.steps, options.guidance, options.batch_size, recipe.clip_skip, on_picture
+            base,
+            requests,
+            options.steps,
+            options.guidance,
+            options.batch_size,
+            recipe.clip_skip,
+            on_picture,
+            recipe.max_tokens,
         )
         for entry, (prompt, seed), picture in zip(listing, rows, pictures, strict=True):
             target = folder / f"{prompts.index(prompt) + 1:02} {_plain(prompt)} seed {seed} {which}.png"

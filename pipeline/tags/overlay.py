@@ -97,6 +97,8 @@ def amended(
     wanted = set(apply(tags, triggers, [*held, edit])[0])
     short = _merged(held, edit)
     later = [*(each for each in short if each != edit), edit]
+    if held and held[-1] == edit:
+        return held
     for candidate in (short, later) if short != held or edit in held else (later,):
         if set(apply(tags, triggers, candidate)[0]) == wanted:
             return candidate

@@ -10,9 +10,17 @@ from pipeline.manifest import Manifest
 from pipeline.records import Decision
 from pipeline.stages import regularize
 from train.base import load_base
-from train.dataset import examples
+from train.batches import Batch
+from train.dataset import Example, examples
+from train.inputs import draw_inputs
+from train.latents import Latent, Picture
+from train.loop import Trainer
+from train.optimizers import KINDS
+from train.precision import DTYPES, lower
 from train.recipe import Recipe
+from train.sampler import Entry
 from train.session import hang_adapter, train_adapter
+from train.state import load_state
 
 QUICK = {
     "base": "miniature",
@@ -36,6 +44,20 @@ def quiet(what: str, done: int, total: int) -> None:
 def weights(file: Path) -> dict[str, torch.Tensor]:
     with safe_open(file, framework="pt") as opened:
         return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+
+
+def metadata_of(file: Path) -> dict[str, str]:
+    with safe_open(file, framework="pt") as opened:
+        return opened.metadata()
+
+
+def log_of(manifest: Manifest) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (manifest.root / "runs/adapter/log.jsonl").read_text().splitlines()]
+
+
+def run_digest(manifest: Manifest, recipe: Recipe) -> str:
+    with safe_open(manifest.root / "runs" / recipe.name / "state.safetensors", framework="pt") as opened:
+        return opened.metadata()["digest"]
 
 
 def forget_run(manifest: Manifest, name: str) -> None:
@@ -62,9 +84,46 @@ def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights
     assert trained.resumed_from == 2
     again = weights(trained.file)
     assert undisturbed.keys() == again.keys()
-    assert all(torch.allclose(undisturbed[key], again[key], atol=1e-6) for key in again)
+    assert all(torch.equal(undisturbed[key], again[key]) for key in again)
     log = [json.loads(line)["step"] for line in (prepared.root / "runs/adapter/log.jsonl").read_text().splitlines()]
     assert log == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {
+            "accumulate": 2,
+            "noise_offset": 0.1,
+            "input_perturbation": 0.1,
+            "warmup_share": 0.5,
+            "mixed_precision": "bf16",
+        },
+        {"accumulate": 2, "optimizer": "Prodigy", "learning_rate": None, "multires_iterations": 3, "loss": "huber"},
+        {"optimizer": "ScheduleFreeAdamW", "train_text_encoder": True},
+    ],
+    ids=["AdamW", "Prodigy", "ScheduleFreeAdamW"],
+)
+def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepared, options):
+    recipe = Recipe(**QUICK | {"steps": 7} | options)
+    pytest.importorskip(KINDS[recipe.optimizer].module)
+    undisturbed = weights(train_adapter(prepared, recipe, quiet).file)
+    forget_run(prepared, "adapter")
+    resumed = []
+    for last in (3, 5):
+
+        def die(what: str, done: int, total: int, last: int = last) -> None:
+            if what == "training" and done == last:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train_adapter(prepared, recipe, die)
+        state = load_state(prepared.root / "runs/adapter/state.safetensors", run_digest(prepared, recipe))
+        resumed.append(state.step if state else 0)
+    trained = train_adapter(prepared, recipe, quiet)
+    again = weights(trained.file)
+    assert resumed == [2, 4]
+    assert all(torch.equal(undisturbed[key], again[key]) for key in undisturbed)
 
 
 def test_a_state_of_other_settings_is_not_taken_up(prepared):
@@ -146,6 +205,142 @@ def test_a_set_that_was_not_prepared_is_refused_with_the_stage_to_run(prepared):
 def test_a_non_finite_loss_stops_the_run_and_names_the_pictures(prepared):
     with pytest.raises(PrepError, match=r"the loss is (nan|inf) at step .*images/Lumi/"):
         train_adapter(prepared, Recipe(**QUICK | {"learning_rate": 1e30, "max_grad_norm": 0.0}), quiet)
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_own_pictures_and_the_last_good_state_is_kept(
+    prepared, monkeypatch
+):
+    seen, honest = {}, Trainer._loss
+
+    def broken(self, batch):
+        seen[batch.step + 1] = {example.entry.key for example in batch.examples}
+        return honest(self, batch) * (float("nan") if batch.step + 1 == 4 else 1.0)
+
+    monkeypatch.setattr(Trainer, "_loss", broken)
+    with pytest.raises(PrepError, match="the loss is nan at step 4; the batch held") as caught:
+        train_adapter(prepared, Recipe(**QUICK), quiet)
+    assert set(caught.value.message.partition("held ")[2].split(", ")) == seen[4]
+    folder = prepared.root / "runs/adapter"
+    assert f"the last good state is kept in {folder / 'state.safetensors'}" in caught.value.hint
+    monkeypatch.undo()
+    assert [line["step"] for line in log_of(prepared)] == [1, 2, 3]
+    assert train_adapter(prepared, Recipe(**QUICK), quiet).resumed_from == 2
+
+
+def test_weights_that_are_not_finite_are_never_saved_as_a_state(prepared, monkeypatch):
+    def poison(self, update, updates):
+        with torch.no_grad():
+            self.trained[0][:] = float("nan")
+
+    monkeypatch.setattr(Trainer, "_update", poison)
+    with pytest.raises(PrepError, match="not finite any more; the last batches held images/Lumi/"):
+        train_adapter(prepared, Recipe(**QUICK | {"steps": 1}), quiet)
+    assert not (prepared.root / "runs/adapter/state.safetensors").exists()
+
+
+def test_the_last_batches_count_though_they_do_not_fill_an_update(prepared):
+    trained = train_adapter(prepared, Recipe(**QUICK | {"steps": 3, "accumulate": 2}), quiet)
+    assert metadata_of(trained.file)["ss_steps"] == "2"
+    rates = [line["learning_rate"] for line in log_of(prepared)]
+    assert rates == pytest.approx([1e-2, 1e-2, 0.5e-2])
+    alone = train_adapter(prepared, Recipe(**QUICK | {"steps": 1, "accumulate": 4, "name": "alone"}), quiet)
+    assert any(bool(value.any()) for key, value in weights(alone.file).items() if "lora_up" in key)
+
+
+def test_accumulate_0_gathers_as_many_batches_as_there_are_buckets(prepared):
+    trained = train_adapter(prepared, Recipe(**QUICK | {"accumulate": 0, "steps": 4}), quiet)
+    assert metadata_of(trained.file)["ss_gradient_accumulation_steps"] == "2"
+    assert metadata_of(trained.file)["ss_steps"] == "2"
+
+
+def test_metadata_and_log_tell_the_rates_that_acted(prepared):
+    pytest.importorskip("prodigyopt")
+    options = {"optimizer": "Prodigy", "optimizer_args": {"d_coef": "2"}, "learning_rate": None, "steps": 2}
+    trained = train_adapter(prepared, Recipe(**QUICK | options), quiet)
+    metadata = metadata_of(trained.file)
+    assert metadata["ss_learning_rate"] == "1.0"
+    assert metadata["ss_lr_scheduler"] == "constant"
+    assert metadata["ss_optimizer"].startswith("prodigyopt.Prodigy(weight_decay=0.01,")
+    assert "d_coef=2.0" in metadata["ss_optimizer"]
+    assert all(1e-7 < line["learning_rate"] < 1e-2 for line in log_of(prepared))
+
+
+def test_wrong_options_are_refused_before_anything_is_encoded(prepared):
+    with pytest.raises(PrepError, match="has no such argument"):
+        train_adapter(prepared, Recipe(**QUICK | {"optimizer_args": {"weight_dekay": "1"}}), quiet)
+    with pytest.raises(PrepError, match="the base model predicts epsilon"):
+        train_adapter(prepared, Recipe(**QUICK | {"zero_terminal_snr": True}), quiet)
+    assert not list((prepared.root / "cache").rglob("*.safetensors"))
+
+
+def test_no_step_waits_for_the_device(prepared, monkeypatch):
+    waits = []
+    for name in ("item", "tolist", "__bool__", "__float__", "numpy"):
+        honest = getattr(torch.Tensor, name)
+
+        def counted(self, *args, honest=honest, name=name):
+            waits.append(name)
+            return honest(self, *args)
+
+        monkeypatch.setattr(torch.Tensor, name, counted)
+    at = {}
+    train_adapter(
+        prepared,
+        Recipe(**QUICK | {"state_every": 100, "accumulate": 2, "noise_offset": 0.1}),
+        lambda what, done, total: at.update({(what, done): len(waits)}),
+    )
+    assert at["training", 4] == at["training", 1]
+    assert at["training", 5] > at["training", 4], "the end of the run reads the losses, so the counting works"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_rounding_the_frozen_weights_once_is_what_autocast_does_at_every_use(precision):
+    base = load_base("miniature", device="cpu")
+    inputs = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, base.unet.config.cross_attention_dim)
+    with torch.no_grad(), torch.autocast("cpu", DTYPES[precision]):
+        before = base.unet(*inputs).sample
+        lower(base.unet, DTYPES[precision])
+        assert base.unet.conv_in.weight.dtype == DTYPES[precision]
+        assert torch.equal(base.unet(*inputs).sample, before)
+
+
+def test_half_precision_trains_and_saves_the_state_of_its_loss_scale(prepared):
+    recipe = Recipe(**QUICK | {"mixed_precision": "fp16", "steps": 2})
+    trained = train_adapter(prepared, recipe, quiet)
+    assert any(bool(value.any()) for key, value in weights(trained.file).items() if "lora_up" in key)
+    state = load_state(prepared.root / "runs/adapter/state.safetensors", run_digest(prepared, recipe))
+    assert state is not None and state.parts["scaler"]["scale"] > 0
+
+
+def test_torchs_global_generator_is_left_as_it_was(prepared):
+    before = torch.get_rng_state()
+    train_adapter(prepared, Recipe(**QUICK | {"steps": 1, "noise_offset": 0.1}), quiet)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_attention_is_torchs_scaled_dot_product_attention():
+    base = load_base("miniature", device="cpu")
+    assert {type(each).__name__ for each in base.unet.attn_processors.values()} == {"AttnProcessor2_0"}
+    assert base.text_encoder.config._attn_implementation == "sdpa"
+
+
+def test_a_twin_shares_every_draw_of_its_picture_and_a_picture_shown_again_has_its_own():
+    class Blank:
+        def read(self, picture):
+            return Latent(torch.zeros(4, 8, 8), torch.zeros(4, 8, 8))
+
+    picture = Picture("content", Path("x.png"), {"size": [64, 64]})
+    twin = Picture("twin", Path("y.png"), {"size": [64, 64]})
+    example = Example(Entry("a", (64, 64), 1.0), "Lumi", picture, "Lumi", ("Lumi",), twin, "1girl")
+    recipe = Recipe(noise_offset=0.1, noise_offset_random=True, input_perturbation=0.1)
+    drawn = draw_inputs(Batch(3, 0, (example, example)), recipe, Blank(), 1000)
+    assert drawn.twins == [0, 1]
+    for row in (0, 1):
+        assert torch.equal(drawn.noise[row], drawn.noise[row + 2])
+        assert torch.equal(drawn.mixed[row], drawn.mixed[row + 2])
+        assert drawn.times[row] == drawn.times[row + 2]
+    assert not torch.equal(drawn.noise[0], drawn.noise[1])
+    assert drawn.times[0] != drawn.times[1]
 
 
 def test_an_unset_bucket_decision_is_refused(prepared):

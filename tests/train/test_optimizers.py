@@ -1,0 +1,144 @@
+import pytest
+import torch
+
+from pipeline.errors import PrepError
+from train import optimizers
+from train.norms import product_norm, scale_weight_norms
+from train.optimizers import KINDS, Kind, described, effective_rates, make_optimizer, read_arguments, read_value
+
+ROUKIN_PRODIGY = {
+    "decouple": "True",
+    "weight_decay": "0.01",
+    "d_coef": "0.5",
+    "use_bias_correction": "True",
+    "betas": "(0.9, 0.99)",
+    "slice_p": "10",
+    "safeguard_warmup": "True",
+    "growth_rate": "1.01",
+}
+
+
+def test_arguments_are_taken_as_the_type_of_their_default():
+    pytest.importorskip("prodigyopt")
+    arguments = read_arguments("Prodigy", ROUKIN_PRODIGY)
+    assert arguments == {
+        "decouple": True,
+        "weight_decay": 0.01,
+        "d_coef": 0.5,
+        "use_bias_correction": True,
+        "betas": (0.9, 0.99),
+        "slice_p": 10,
+        "safeguard_warmup": True,
+        "growth_rate": 1.01,
+    }
+    optimizer = make_optimizer("Prodigy", [{"params": [torch.nn.Parameter(torch.ones(3))], "lr": 1.0}], arguments)
+    assert (optimizer.param_groups[0]["d_coef"], optimizer.param_groups[0]["slice_p"]) == (0.5, 10)
+
+
+def test_what_a_library_prints_stays_out_of_the_results(capsys):
+    pytest.importorskip("prodigyopt")
+    groups = [{"params": [torch.nn.Parameter(torch.ones(3))], "lr": 1.0}]
+    make_optimizer("Prodigy", groups, read_arguments("Prodigy", {}))
+    assert capsys.readouterr().out == ""
+
+
+def test_texts_are_read_as_values_by_hand():
+    assert read_value("FALSE", True) is False
+    assert read_value("0.9, 0.99", (0.8, 0.9)) == (0.9, 0.99)
+    assert read_value("5", 1) == 5
+    assert read_value("0.5", None) == 0.5
+    assert read_value("true", None) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words", "hint"),
+    [
+        ("weight_dekay", "0.1", "AdamW has no such argument", "did you mean weight_decay"),
+        ("weight_decay", "much", "expected a number", "its default in AdamW is 0.01"),
+        ("amsgrad", "1", "expected true or false", "its default in AdamW is False"),
+        ("betas", "0.9", "expected 2 numbers with commas between", "(0.9, 0.999)"),
+        ("lr", "0.1", "it is set by learning_rate", "leave out lr"),
+        ("maximize", "true", "make the loss grow", "leave out maximize"),
+        ("fused", "true", "AdamW has no such argument", "known:"),
+    ],
+)
+def test_an_argument_that_is_unknown_or_of_another_type_is_refused(name, text, words, hint):
+    with pytest.raises(PrepError, match=words) as caught:
+        read_arguments("AdamW", {name: text})
+    assert f"{name} = {text!r}" in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_library_that_swallows_unknown_arguments_gets_none():
+    pytest.importorskip("pytorch_optimizer")
+    with pytest.raises(PrepError, match="DAdaptAdam has no such argument") as caught:
+        read_arguments("DAdaptAdam", {"decouple": "true"})
+    assert "did you mean weight_decouple" in caught.value.hint
+
+
+def test_adafactors_own_step_size_is_refused_with_the_reason():
+    with pytest.raises(PrepError, match="leave learning_rate and scheduler without effect"):
+        read_arguments("AdaFactor", {"relative_step": "true"})
+
+
+def test_a_value_that_the_library_refuses_is_named():
+    with pytest.raises(PrepError, match=r"optimizer AdamW\(weight_decay=-1.0\) refuses its arguments"):
+        make_optimizer("AdamW", [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": 1.0}], {"weight_decay": -1.0})
+
+
+def test_a_missing_library_is_named_with_the_line_that_installs_it(monkeypatch):
+    kinds = {**KINDS, "Lion": Kind(module="no_such_library", name="Lion", package="pytorch-optimizer")}
+    monkeypatch.setattr(optimizers, "KINDS", kinds)
+    with pytest.raises(PrepError, match="optimizer Lion needs pytorch-optimizer") as caught:
+        read_arguments("Lion", {})
+    assert 'pip install "lora-prep[optimizers]"' in caught.value.hint
+    assert "pip install -U pytorch-optimizer" in caught.value.hint
+
+
+def test_the_default_arguments_of_every_optimizer_are_ones_it_has():
+    for name, kind in KINDS.items():
+        try:
+            signature = optimizers.inspect.signature(optimizers.load_class(name)).parameters
+        except PrepError:
+            continue
+        assert set(kind.arguments) <= set(signature), name
+
+
+def test_adamw_is_fused_and_described_as_it_was_built():
+    arguments = read_arguments("AdamW", {"betas": "0.9,0.99"})
+    optimizer = make_optimizer("AdamW", [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": 1e-3}], arguments)
+    assert optimizer.defaults["fused"] is True
+    assert described("AdamW", arguments) == "torch.optim.AdamW(weight_decay=0.01,betas=(0.9, 0.99))"
+
+
+def test_the_rate_of_an_adaptive_optimizer_is_its_estimate_times_the_one_given():
+    pytest.importorskip("prodigyopt")
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = make_optimizer("Prodigy", [{"params": [weight], "lr": 0.5}], read_arguments("Prodigy", {}))
+    assert effective_rates(optimizer) == pytest.approx([0.5e-6])
+    optimizer.param_groups[0]["d"] = 2e-3
+    assert effective_rates(optimizer) == pytest.approx([1e-3])
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, up: torch.Tensor, down: torch.Tensor, scale: float) -> None:
+        super().__init__()
+        self.lora_up, self.lora_down = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+        self.lora_up.weight, self.lora_down.weight = torch.nn.Parameter(up), torch.nn.Parameter(down)
+        self.scale = scale
+
+
+def test_the_norm_of_a_product_by_hand_and_of_a_convolution():
+    assert product_norm(torch.tensor([[3.0], [0.0]]), torch.tensor([[0.0, 4.0]])).item() == pytest.approx(12.0)
+    up, down = torch.randn(5, 2, 1, 1), torch.randn(2, 3, 3, 3)
+    whole = torch.einsum("orxy,rikl->oikl", up, down)
+    assert product_norm(up, down).item() == pytest.approx(whole.norm().item(), rel=1e-5)
+
+
+def test_a_layer_above_the_norm_is_scaled_down_to_it_and_one_below_is_left():
+    large = Layer(torch.tensor([[3.0], [0.0]]), torch.tensor([[0.0, 4.0]]), scale=0.5)  # norm 6
+    small = Layer(torch.tensor([[1.0]]), torch.tensor([[1.0]]), scale=0.5)
+    scale_weight_norms([large, small], 1.5)
+    assert large.lora_up.weight[0, 0].item() == pytest.approx(3.0 / 2)
+    assert large.lora_down.weight[0, 1].item() == pytest.approx(4.0 / 2)
+    assert small.lora_up.weight.item() == small.lora_down.weight.item() == 1.0

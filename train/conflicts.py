@@ -1,0 +1,122 @@
+"""Options of a training run that exclude each other, or would do nothing: said before the run, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from train.optimizers import KINDS, suited_rate
+from train.schedules import DECAYING
+
+if TYPE_CHECKING:
+    from train.recipe import Recipe
+
+LEAST_MULTIPLIER = 0.01
+"""An adaptive optimizer multiplies its rate with learning_rate; one below this was meant for another optimizer."""
+NEEDS = (
+    ("min_snr_gamma", "weighting", ("min-snr",)),
+    ("huber_width", "loss", ("huber", "smooth_l1")),
+    ("huber_schedule", "loss", ("huber", "smooth_l1")),
+    ("cycles", "schedule", ("cosine_with_restarts",)),
+    ("power", "schedule", ("polynomial",)),
+    ("least_rate", "schedule", DECAYING),
+)
+"""(option, option it belongs to, values of that one with which it does anything)."""
+
+
+def conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """(what is wrong and why, what to type) of every combination that cannot be."""
+    yield from _idle(recipe)
+    yield from _of_noise(recipe)
+    yield from _of_rates(recipe)
+    if recipe.scale_weight_norms and recipe.algorithm not in ("lora", "locon"):
+        yield (
+            f"scale_weight_norms is {recipe.scale_weight_norms}, but algorithm {recipe.algorithm} is no product of two "
+            "factors, which it scales",
+            'leave scale_weight_norms out, or use algorithm = "lora" or "locon"',
+        )
+
+
+def _idle(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for field, owner, uses in NEEDS:
+        value = getattr(recipe, field)
+        if value != type(recipe).__dataclass_fields__[field].default and getattr(recipe, owner) not in uses:
+            name = "scheduler" if owner == "schedule" else owner
+            yield (
+                f"{field} is {value!r}, but does nothing with {name} = {getattr(recipe, owner)!r}",
+                f"leave {field} out, or use {name} = " + " or ".join(f'"{use}"' for use in uses),
+            )
+    if recipe.text_learning_rate is not None and not recipe.train_text_encoder:
+        yield (
+            f"text_learning_rate is {recipe.text_learning_rate}, but the text encoder is not trained",
+            "leave text_learning_rate out, or use train_text_encoder = true",
+        )
+
+
+def _of_noise(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if not recipe.noise_offset and (recipe.adaptive_noise_scale or recipe.noise_offset_random):
+        field = "adaptive_noise_scale" if recipe.adaptive_noise_scale else "noise_offset_random"
+        yield f"{field} is {getattr(recipe, field)!r}, but changes noise_offset, which is 0", "set noise_offset = 0.05"
+    if recipe.multires_discount != 0.3 and not recipe.multires_iterations:
+        yield (
+            f"multires_discount is {recipe.multires_discount}, but does nothing while multires_iterations is 0",
+            "set multires_iterations = 6",
+        )
+    if recipe.noise_offset and recipe.multires_iterations:
+        yield (
+            "noise_offset and multires_iterations both strengthen the noise's low frequencies; together they overdo it",
+            "leave one of them out",
+        )
+    if recipe.zero_terminal_snr and (recipe.noise_offset or recipe.multires_iterations):
+        field = "noise_offset" if recipe.noise_offset else "multires_iterations"
+        yield (
+            f"{field} and zero_terminal_snr mend the same fault, and a sampler starts from plain noise, which {field} "
+            "would keep from the last timestep",
+            f"leave out {field}, or zero_terminal_snr",
+        )
+
+
+def _of_rates(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    kind = KINDS[recipe.optimizer]
+    if recipe.warmup_steps and recipe.warmup_share:
+        yield (
+            f"warmup_steps is {recipe.warmup_steps} and warmup_share {recipe.warmup_share}: both say how long",
+            "give one",
+        )
+    if (recipe.warmup_steps or recipe.warmup_share) and recipe.scheduler == "constant":
+        field = "warmup_steps" if recipe.warmup_steps else "warmup_share"
+        yield (
+            f"{field} is {getattr(recipe, field)}, but the constant scheduler has no warm-up",
+            'use scheduler = "constant_with_warmup"',
+        )
+    if recipe.learning_rate is None and suited_rate(recipe.optimizer, recipe.algorithm) is None:
+        yield (
+            f"optimizer {recipe.optimizer} has no learning rate that suits in general",
+            "give learning_rate; it is far higher than AdamW's",
+        )
+    if kind.averaging and recipe.schedule in DECAYING:
+        yield (
+            f"scheduler is {recipe.schedule!r}, but {recipe.optimizer} averages its weights, which stands for the decay",
+            'leave scheduler out, or use "constant_with_warmup"',
+        )
+    if kind.averaging and recipe.scale_weight_norms:
+        yield (
+            f"scale_weight_norms would scale only one of the two sequences of weights that {recipe.optimizer} keeps",
+            "leave scale_weight_norms out, or use another optimizer",
+        )
+    if kind.adaptive:
+        yield from _of_adaptive(recipe)
+
+
+def _of_adaptive(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if recipe.learning_rate is not None and recipe.learning_rate < LEAST_MULTIPLIER:
+        yield (
+            f"learning_rate is {recipe.learning_rate}, but {recipe.optimizer} finds its rate by itself and multiplies it "
+            "with this one",
+            "leave learning_rate out, which is 1, or give 0.1 to 2",
+        )
+    if recipe.text_learning_rate is not None and recipe.text_learning_rate != (recipe.learning_rate or 1.0):
+        yield (
+            f"text_learning_rate is {recipe.text_learning_rate}, but {recipe.optimizer} finds one rate for all weights",
+            "leave text_learning_rate out, or use another optimizer",
+        )
