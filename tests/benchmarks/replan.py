@@ -5,6 +5,7 @@ Prints seconds of `bucket.plan` and `balance.plan` alone, and of running both st
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.cli import COLLECT_AFTER
 from pipeline.crops.focus import STRIPS
 from pipeline.manifest import Manifest
 from pipeline.records import Image, Measurement
@@ -53,6 +55,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def main(count: int) -> None:
+    gc.set_threshold(*COLLECT_AFTER)  # as prep does
     images, measured = pictures(count)
     with tempfile.TemporaryDirectory() as folder, Manifest.open(Path(folder) / "set", create=True) as manifest:
         with manifest.transaction():
