@@ -15,8 +15,10 @@ from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
 from pipeline.stage import Outcome, Progress, reasons
+from pipeline.wording import pieces
 
 SHOWN_CHANGES = 20
+MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 
 
 def printable(text: object) -> str:
@@ -120,6 +122,19 @@ def _show_extras(plan: Plan) -> None:
 
 def decision_line(decision: Decision) -> str:
     return f"{decision.path}: {decision.field} {brief(decision)}"
+
+
+def word_diff(before: str, after: str) -> str:
+    """Two captions as one line: what was taken out in [-...-], what came in {+...+}, coloured."""
+    return "".join(_marked(kind, text) for kind, text in pieces(before, after))
+
+
+def _marked(kind: str, text: str) -> str:
+    text = printable(text.replace("\n", "⏎"))
+    if kind == "same":
+        return text
+    start, end, colour = MARKS[kind]
+    return click.style(f"{start}{text}{end}", fg=colour)
 
 
 def brief(decision: Decision | None) -> str:

@@ -36,6 +36,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digest_if_readable(path: Path) -> str:
+    """SHA-256 of a file's bytes in hex, "" for one that cannot be read."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return ""
+
+
 def same_content(one: Path, other: Path) -> bool:
     """Whether two paths hold the same bytes; False where one is not there."""
     if not (one.exists() and other.exists()):

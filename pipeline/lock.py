@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.captions import take_in
 from pipeline.errors import PrepError
 from pipeline.files import HALF_WRITTEN, write_text
 from pipeline.manifest import FILE, Manifest
@@ -55,6 +56,15 @@ def opened(root: Path, command: str, create: bool = False, dry_run: bool = False
     if root.exists() and not root.is_dir():
         Manifest.open(root, create=True)
     with holding(root, command), Manifest.open(root, create=create) as manifest:
+        yield manifest
+
+
+@contextlib.contextmanager
+def looking(root: Path) -> Iterator[Manifest]:
+    """The record of a set to read, with captions that were edited meanwhile unless another prep is at work."""
+    with Manifest.open(root) as manifest:
+        if not is_held(root):
+            take_in(manifest)
         yield manifest
 
 

@@ -103,17 +103,26 @@ def _did_something(manifest: Manifest, run: Run) -> bool:
     )
 
 
-_CHANGED_SINCE = f"""SELECT h.path, h.field FROM history h LEFT JOIN decisions d ON d.path=h.path AND d.field=h.field
-    WHERE h.run=? AND h.field<>'{FILE}' AND (d.value IS NOT h.after OR d.reason IS NOT h.after_reason
+_ROWS_SINCE = f"""SELECT h.path, h.field, l.run FROM history h
+    JOIN history l ON l.path=h.path AND l.field=h.field AND l.run>h.run
+    LEFT JOIN decisions d ON d.path=h.path AND d.field=h.field
+    WHERE h.run=? AND (h.field='{FILE}' OR d.value IS NOT h.after OR d.reason IS NOT h.after_reason
         OR d.evidence IS NOT h.after_evidence)"""
-_REWRITTEN_SINCE = f"""SELECT h.path, h.field FROM history h JOIN history l ON l.path=h.path AND l.field=h.field
-    JOIN runs r ON r.id=l.run WHERE h.run=? AND h.field='{FILE}' AND l.run>h.run AND r.undone IS NULL
-    AND r.stage<>'{NAME}'"""
-_PICTURES_SINCE = """SELECT h.path, 'images' FROM image_history h JOIN image_history l ON l.path=h.path
-    JOIN runs r ON r.id=l.run WHERE h.run=? AND l.run>h.run AND r.undone IS NULL AND r.stage<>'undo'"""
-_USED_SINCE = f"""SELECT h.path, l.field FROM image_history h JOIN history l ON l.path=h.path JOIN runs r ON r.id=l.run
-    WHERE h.run=? AND h.before IS NULL AND l.run>h.run AND r.undone IS NULL AND r.stage<>'{NAME}'
-    AND l.field='{FILE}'"""
+_PICTURES_SINCE = """SELECT h.path, 'images', l.run FROM image_history h
+    JOIN image_history l ON l.path=h.path AND l.run>h.run WHERE h.run=?"""
+_USED_SINCE = f"""SELECT h.path, l.field, l.run FROM image_history h
+    JOIN history l ON l.path=h.path AND l.field='{FILE}' AND l.run>h.run WHERE h.run=? AND h.before IS NULL"""
+
+
+def _changed_since(manifest: Manifest, run: Run) -> dict[tuple[str, str], set[int]]:
+    """(path, field) that later runs, not undone, changed or built on → those runs."""
+    holding = {each.id for each in manifest.runs() if each.undone is None and each.stage != NAME}
+    found: dict[tuple[str, str], set[int]] = {}
+    for query in (_ROWS_SINCE, _PICTURES_SINCE, _USED_SINCE):
+        for path, field, later in manifest.db.execute(query, (run.id,)):
+            if later in holding:
+                found.setdefault((path, field), set()).add(later)
+    return found
 
 
 def _refuse_conflicts(manifest: Manifest, run: Run) -> set[str]:
@@ -122,23 +131,18 @@ def _refuse_conflicts(manifest: Manifest, run: Run) -> set[str]:
     Raises:
         PrepError: another run changed the same since, or a file that was replaced is not kept any more.
     """
-    found: set[tuple[str, str]] = set()
-    for query in (_CHANGED_SINCE, _REWRITTEN_SINCE, _PICTURES_SINCE, _USED_SINCE):
-        found |= set(manifest.db.execute(query, (run.id,)))
     by: Counter[int] = Counter()
     left = set()
-    stages = {each.id: each for each in manifest.runs()}
-    for path, field in found:
-        later = [stages[number] for number in _later(manifest, run, path, field) if number in stages]
-        later = [each for each in later if each.undone is None and each.stage != NAME]
-        if later and run.stage != EDITS and all(each.stage == EDITS for each in later) and field != "images":
+    stages = {each.id: each.stage for each in manifest.runs()}
+    for (path, field), later in _changed_since(manifest, run).items():
+        if run.stage != EDITS and all(stages[each] == EDITS for each in later) and field != "images":
             left.add(path)
         else:
-            by.update(each.id for each in later)
+            by.update(later)
     if by:
         number = max(by)
         raise PrepError(
-            f"run {number} ({stages[number].stage}) changed {by[number]} of the same rows since",
+            f"run {number} ({stages[number]}) changed {by[number]} of the same rows since",
             f"undo it first: prep undo {manifest.root} {number}; or all from there: prep undo {manifest.root} "
             f"{run.id} --since",
         )
@@ -153,15 +157,6 @@ def _refuse_conflicts(manifest: Manifest, run: Run) -> set[str]:
             f"{manifest.root / journal.FOLDER} was emptied; run {run.id} cannot be undone",
         )
     return left
-
-
-def _later(manifest: Manifest, run: Run, path: str, field: str) -> list[int]:
-    table, column = ("image_history", "") if field == "images" else ("history", " AND field=?")
-    given = (path, run.id, field) if column else (path, run.id)
-    return [
-        number
-        for (number,) in manifest.db.execute(f"SELECT DISTINCT run FROM {table} WHERE path=? AND run>?{column}", given)
-    ]
 
 
 def _unfinished(manifest: Manifest, run: Run) -> Run | None:

@@ -12,17 +12,15 @@ from typing import Any
 import click
 
 from pipeline import console
-from pipeline.captions import take_in
 from pipeline.difference import Change, changes, file_changes
 from pipeline.errors import PrepError
-from pipeline.lock import is_held
+from pipeline.lock import looking
 from pipeline.manifest import Manifest
 from pipeline.records import Decision
 from pipeline.undo import newest
 from pipeline.wording import pieces
 
 TEXTS = ("caption", "human")
-MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 
 
 @click.command(short_help="Show what a run changed, captions word by word.")
@@ -41,9 +39,7 @@ def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | N
     differs between the sets after the first and after the second. What a tag or word lost stands in [-...-], what came
     in {+...+}. `prep log` shows the numbers of runs.
     """
-    with Manifest.open(root) as manifest:
-        if not is_held(root):
-            take_in(manifest)
+    with looking(root) as manifest:
         after, until, title = _span(manifest, runs)
         found = _once(
             change
@@ -94,7 +90,7 @@ def _span(manifest: Manifest, runs: tuple[int, ...]) -> tuple[int, int, str]:
 
 def _lines(change: Change) -> Iterator[str]:
     if change.field in TEXTS and isinstance(_value(change.before), str) and isinstance(_value(change.after), str):
-        words = "".join(_marked(kind, text) for kind, text in pieces(change.before.value, change.after.value))  # type: ignore[union-attr]
+        words = console.word_diff(_value(change.before), _value(change.after))
         yield f"{console.printable(change.path)}: {change.field} ({_why(change.after)})"
         yield f"    {words}"
         return
@@ -109,14 +105,6 @@ def _value(decision: Decision | None) -> Any:
 
 def _why(decision: Decision | None) -> str:
     return console.printable(decision.reason) if decision else ""
-
-
-def _marked(kind: str, text: str) -> str:
-    text = console.printable(text.replace("\n", "⏎"))
-    if kind == "same":
-        return text
-    start, end, colour = MARKS[kind]
-    return click.style(f"{start}{text}{end}", fg=colour)
 
 
 def _json(change: Change) -> dict[str, Any]:

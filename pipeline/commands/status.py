@@ -11,9 +11,8 @@ from typing import Any
 import click
 
 from pipeline import catalogue, console
-from pipeline.captions import take_in
 from pipeline.errors import PrepError
-from pipeline.lock import is_held
+from pipeline.lock import looking
 from pipeline.manifest import Manifest
 from pipeline.records import Run
 from pipeline.settings import Settings, convert, declared, options_for, settings_of
@@ -31,9 +30,7 @@ def command(root: Path, as_json: bool) -> None:
     A stage is stale when its input changed since it ran, or when prep.toml now says otherwise than it ran with.
     """
     settings = settings_of(root)
-    with Manifest.open(root) as manifest:
-        if not is_held(root):
-            take_in(manifest)
+    with looking(root) as manifest:
         stages = [_status(manifest, entry, settings) for entry in catalogue.STAGES]
         pictures, kept = len(manifest.images()), len(manifest.kept())
     if as_json:

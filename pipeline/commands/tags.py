@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ import click
 from pipeline import console
 from pipeline.captions import captions, take_in
 from pipeline.errors import PrepError
-from pipeline.lock import is_held, opened
+from pipeline.lock import looking, opened
 from pipeline.manifest import Manifest
 from pipeline.records import Image
 from pipeline.tagdesk import tables
@@ -23,11 +22,9 @@ from pipeline.tagdesk.why import Answer, answer, gather
 from pipeline.tags.coverage import ALWAYS_ON, BALANCED, TOO_FEW
 from pipeline.tags.names import split_caption
 from pipeline.tags.overlay import ADD, REMOVE, REPLACE, Edit
-from pipeline.wording import pieces
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 LISTED = 20
-MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 VERDICTS = {"absorbed": ALWAYS_ON, "promptable": BALANCED, "few": TOO_FEW, "never-off": tables.NEVER_OFF}
 ADVICE = (
     "A tag can be prompted for and left out where pictures show it on and off; what is always on becomes a part of the "
@@ -74,15 +71,6 @@ def _with(*parts: Callable[[Command], Command]) -> Callable[[Command], Command]:
         return function
 
     return decorate
-
-
-@contextmanager
-def _asking(root: Path) -> Iterator[Manifest]:
-    """The record of a set to read, with captions that were edited meanwhile unless another prep is at work."""
-    with Manifest.open(root) as manifest:
-        if not is_held(root):
-            take_in(manifest)
-        yield manifest
 
 
 def _filter(values: Mapping[str, Any]) -> Filter:
@@ -136,7 +124,7 @@ def _unknown(selection: Selection, tags: Iterable[str]) -> None:
 @click.option("--rare", is_flag=True, help="The rarest first.")
 def list_(root: Path, by_concept: bool, considered: bool, rare: bool, **values: Any) -> None:
     """Count tags: how many captions have each, and what share of them."""
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = tables.listed(selection, by_concept)
         if considered:
@@ -157,7 +145,7 @@ def list_(root: Path, by_concept: bool, considered: bool, rare: bool, **values: 
 )
 def pairs(root: Path, tag: str | None, at_least: int, **values: Any) -> None:
     """Show which tags stand together: with TAG, what stands beside it; else the pairs of the largest lift."""
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, _filter(values))
     if tag is None:
         rows = tables.pairs(selection, at_least)
@@ -175,7 +163,7 @@ def pairs(root: Path, tag: str | None, at_least: int, **values: Any) -> None:
 def find(root: Path, tags: tuple[str, ...], **values: Any) -> None:
     """List the pictures whose captions have all of these tags, with the tagger's score where there is one."""
     wanted = _filter({**values, "having": (*tags, *values["having"])})
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, wanted)
         named = [selection.names.of(tag) for tag in (*wanted.having, *wanted.lacking)]
         _unknown(selection, named)
@@ -198,7 +186,7 @@ def why(root: Path, image: str, tag: str | None, **values: Any) -> None:
 
     IMAGE is a path in the set, or a part of one that only one picture has.
     """
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         found = _one_picture(manifest, image)
         texts = captions(manifest)
         asked = gather(manifest, found, texts.get(found.path, ""))
@@ -251,7 +239,7 @@ def _explain(told: Answer) -> None:
 @_with(_ROOT, *_FILTERS, *_OUTPUT)
 def rules(root: Path, **values: Any) -> None:
     """Show what each rule of curation did: how often, in how many pictures, to which tags."""
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = tables.rules_of(manifest, selection)
     _tell(root, rows, values, pictures=len(selection.pictures))
@@ -277,7 +265,7 @@ def rules(root: Path, **values: Any) -> None:
 )
 def coverage(root: Path, tags: tuple[str, ...], verdict: str | None, few: int, always: float, **values: Any) -> None:
     """Show of every concept and tag how often training sees it on and off, repeats counted, and what comes of that."""
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, _filter(values))
         named = {selection.names.of(tag) for tag in _tags(tags)}
         _unknown(selection, sorted(named))
@@ -300,7 +288,7 @@ def _verdict_key(text: str) -> str:
 @click.option("--slot", help='Only this slot, such as "hair colour".')
 def contradictions(root: Path, slot: str | None, **values: Any) -> None:
     """List the pictures that curation found at odds with the others of their concept, the likeliest errors first."""
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = tables.contradictions_of(manifest, selection, slot)
     _tell(root, rows, values, pictures=len(selection.pictures))
@@ -312,7 +300,7 @@ def contradictions(root: Path, slot: str | None, **values: Any) -> None:
 @_with(_ROOT, *_FILTERS, *_OUTPUT)
 def spelling(root: Path, **values: Any) -> None:
     """List tags of captions that look like a misspelt trigger word, or like a known tag written otherwise."""
-    with _asking(root) as manifest:
+    with looking(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = tables.misspelt_in(manifest, selection)
     _tell(root, rows, values, pictures=len(selection.pictures))
@@ -421,7 +409,7 @@ def _show_edited(root: Path, edited: Edited, run: int | None, values: Mapping[st
     if values["dry_run"]:
         shown, left = console.selected(edited.changed, values["limit"])
         for each in shown:
-            words = "".join(_marked(kind, text) for kind, text in pieces(each.before, each.after))
+            words = console.word_diff(each.before, each.after)
             click.echo(f"{console.printable(each.path)}{' (by a person)' if each.by_person else ''}\n    {words}")
         if left:
             console.say(f"… and {left} more; --limit 0 shows all")
@@ -430,11 +418,3 @@ def _show_edited(root: Path, edited: Edited, run: int | None, values: Mapping[st
         console.say("nothing to do: all of it is so already")
     else:
         console.say(f"run {run}: look at it with prep diff {root} {run}; take it back with prep undo {root} {run}")
-
-
-def _marked(kind: str, text: str) -> str:
-    text = console.printable(text.replace("\n", "⏎"))
-    if kind == "same":
-        return text
-    start, end, colour = MARKS[kind]
-    return click.style(f"{start}{text}{end}", fg=colour)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.export.record import FILE, Entry, Record
 from pipeline.export.wanted import CROP, SHARD, STAMP, Picture, Text, Wanted
-from pipeline.files import HALF_WRITTEN, file_digest
+from pipeline.files import HALF_WRITTEN, digest_if_readable
 
 
 class Seen(NamedTuple):
@@ -116,18 +116,18 @@ def _is_as_written(known: Entry | None, seen: Seen) -> bool:
 def _is_unfinished(folder: Path, record: Record, path: str) -> bool:
     """Whether a file is one that a run which did not end put there: its bytes tell, or no other could be meant."""
     mark = record.pending.get(path)
-    return mark is not None and (mark.startswith((CROP, SHARD, STAMP)) or _digest(folder / path) == mark)
+    return mark is not None and (mark.startswith((CROP, SHARD, STAMP)) or digest_if_readable(folder / path) == mark)
 
 
 def _holds(folder: Path, file: Wanted) -> bool:
     """Whether a file is as wanted by what it holds, whatever its time says; never so for crops and shards."""
     target = folder / file.path
     if isinstance(file, Text):
-        return _digest(target) == file.mark
+        return digest_if_readable(target) == file.mark
     if not isinstance(file, Picture):
         return False
     try:
-        return target.samefile(file.source) or _digest(target) == file.content
+        return target.samefile(file.source) or digest_if_readable(target) == file.content
     except OSError:
         return False
 
@@ -155,11 +155,3 @@ def _above(folder: str) -> Iterator[str]:
     while folder:
         yield folder
         folder = folder.rpartition("/")[0]
-
-
-def _digest(file: Path) -> str:
-    """The SHA-256 of a file, "" where it cannot be read."""
-    try:
-        return file_digest(file)
-    except OSError:
-        return ""

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pipeline.copies import Likeness, find_copies
 from pipeline.errors import PrepError
-from pipeline.files import file_digest
+from pipeline.files import digest_if_readable
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image, Measurement, Plan
 from pipeline.stage import Progress
@@ -150,19 +150,11 @@ def _know_regularization(manifest: Manifest, threads: ThreadPoolExecutor, progre
     todo = [(path, *stamp) for path, stamp in _twin_files(manifest.root) if known.get(path, ())[:2] != stamp]
     for start in range(0, len(todo), BATCH):
         part = todo[start : start + BATCH]
-        digests = threads.map(_digest, [manifest.root / path for path, _, _ in part])
+        digests = threads.map(digest_if_readable, [manifest.root / path for path, _, _ in part])
         rows = [(*row, digest) for row, digest in zip(part, digests, strict=True) if digest]
         with manifest.transaction():
             manifest.put_files(rows)
         progress("reading regularization pictures", start + len(part), len(todo))
-
-
-def _digest(file: Path) -> str:
-    """The hash of a file, "" for one that cannot be read."""
-    try:
-        return file_digest(file)
-    except OSError:
-        return ""
 
 
 def _twin_files(root: Path) -> list[tuple[str, tuple[int, int]]]:

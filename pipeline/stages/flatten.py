@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pipeline.captions import CAME, plain
 from pipeline.errors import PrepError
-from pipeline.files import file_digest
+from pipeline.files import digest_if_readable
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
 from pipeline.sources import hub
@@ -99,7 +99,7 @@ def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
     with ThreadPoolExecutor(READERS) as readers:
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
-            digests = readers.map(_digest, [each.place for each in batch])
+            digests = readers.map(digest_if_readable, [Path(each.place) for each in batch])
             rows = [(each.path, each.bytes, each.modified, digest) for each, digest in zip(batch, digests, strict=True)]
             with manifest.transaction():
                 manifest.put_files(row for row in rows if row[3])
@@ -178,7 +178,7 @@ class _Flattening:
 
     def _content(self, found: Found) -> str:
         size, modified, content = self.known.get(found.path, (-1, -1, ""))
-        return content if (size, modified) == (found.bytes, found.modified) else _digest(found.place)
+        return content if (size, modified) == (found.bytes, found.modified) else digest_if_readable(Path(found.place))
 
     # --- JSON beside pictures, and tables
 
@@ -425,11 +425,3 @@ def _bytes(path: str) -> int:
 def _pictures_in(root: Path) -> set[str]:
     files = (root / "images").glob("*/*")
     return {path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS}
-
-
-def _digest(path: str) -> str:
-    """The content's SHA-256, "" for a file that cannot be read."""
-    try:
-        return file_digest(Path(path))
-    except OSError:
-        return ""

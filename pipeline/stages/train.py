@@ -26,7 +26,7 @@ __all__ = ["NAME", "OBSERVES", "READS", "USES", "Options", "files", "missing", "
 NAME = "train"
 READS = ("images", "keep", "bucket", "caption", "multiplier", "twin")
 OBSERVES = "base model or regularization pictures"
-USES = ("torch", "diffusers", "transformers", "accelerate", "lycoris-lora")
+USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 MOST_NAMED = 3
 """How many pictures or sizes a warning names."""
 USUAL_TEXT_RATE = 1e-4
