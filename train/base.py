@@ -13,6 +13,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from pipeline.errors import PrepError
+from train.conditioning import Conditioning
 from train.folder import find_folder, folder_digest
 
 
@@ -38,6 +39,10 @@ class BaseModel:
     def latent_factor(self) -> int:
         """Pixels per latent pixel along one side: 8 for SD, 4 for the miniature."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def predict(self, noisy: Tensor, times: Tensor | int, conditioning: Conditioning) -> Tensor:
+        """(B, 4, h, w) noise or velocity that the UNet sees in (B, 4, h, w) latents at the timesteps (B,), or at one."""
+        return self.unet(noisy, times, conditioning.states).sample
 
 
 def pick_device(asked: str) -> torch.device:

@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from train.base import BaseModel
+from train.conditioning import Conditioning, joined
 from train.draws import seeded_noise
-from train.text import text_states
+from train.text import text_conditioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,16 @@ def ddim_step(
 
 @torch.no_grad()
 def sample_latents(
-    base: BaseModel, noise: Tensor, states: Tensor, empty: Tensor, steps: int, guidance: float
+    base: BaseModel, noise: Tensor, toward: Conditioning, away: Conditioning, steps: int, guidance: float
 ) -> Tensor:
-    """Denoise (B, 4, h, w) noise under (B, L, C) states; `empty` are the states guided away from."""
+    """Denoise (B, 4, h, w) noise, guided toward one conditioning and away from another."""
     levels, times = base.alphas_cumprod.to(noise.device), ddim_timesteps(steps)
-    latents = noise
+    latents, both = noise, joined([away, toward])
     for index, time in enumerate(times):
         following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
-        both = base.unet(torch.cat([latents, latents]), time, torch.cat([empty, states])).sample
-        away, toward = both.chunk(2)
-        latents = ddim_step(latents, away + guidance * (toward - away), levels[time], following, base.prediction)
+        unwanted, wanted = base.predict(torch.cat([latents, latents]), time, both).chunk(2)
+        predicted = unwanted + guidance * (wanted - unwanted)
+        latents = ddim_step(latents, predicted, levels[time], following, base.prediction)
     return latents
 
 
@@ -92,8 +93,8 @@ def generate(
             noise = torch.stack([seeded_noise(shape, requests[index].seed) for index in chosen]).to(base.device)
             with torch.no_grad():
                 texts = [requests[index].prompt for index in chosen] + [requests[index].negative for index in chosen]
-                states, empty = text_states(base, texts, clip_skip, max_tokens).chunk(2)  # together: equally long
-            pictures = decode(base, sample_latents(base, noise, states, empty, steps, guidance))
+                toward, away = text_conditioning(base, texts, clip_skip, max_tokens).halves()  # together: equally long
+            pictures = decode(base, sample_latents(base, noise, toward, away, steps, guidance))
             for index, picture in zip(chosen, pictures, strict=True):
                 made[index] = picture
                 if on_picture:

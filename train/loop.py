@@ -33,7 +33,7 @@ from train.precision import DTYPES, lower
 from train.recipe import Recipe
 from train.schedules import rate_factor, updates_of, warmup_updates
 from train.state import State, finite, load_state, save_state
-from train.text import TextStates, text_states
+from train.text import TextStates, text_conditioning
 
 Progress = Callable[[str, int, int], None]
 
@@ -126,12 +126,12 @@ class Trainer:
         mixed = noise if shown.mixed is shown.noise else on_device(shown.mixed, device)
         level = self.levels[times]
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            states = (
-                text_states(self.base, captions, recipe.clip_skip, recipe.max_tokens)
+            conditioning = (
+                text_conditioning(self.base, captions, recipe.clip_skip, recipe.max_tokens)
                 if recipe.train_text_encoder
                 else self.frozen_states(captions)
             )
-            predicted = self.base.unet(noised(clean, mixed, level), times, states).sample
+            predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
         wanted = target(clean, noise, level, self.base.prediction)
         losses = element_losses(predicted, wanted, recipe.loss, self.widths[times]).mean((1, 2, 3))
         return batch_loss(losses * self.weights[times], len(shown.twins), recipe.prior_loss_weight, recipe.batch_size)

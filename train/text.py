@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from train.base import BaseModel
+from train.conditioning import Conditioning
 from train.tokens import CHUNK, COMMA, Special, chunks, framed, seen
 
 Row = tuple[int, ...]
@@ -52,11 +53,13 @@ def row_states(base: BaseModel, rows: Sequence[Row], clip_skip: int = 1) -> Tens
     return encoder.final_layer_norm(hidden)
 
 
-def text_states(base: BaseModel, captions: Sequence[str], clip_skip: int = 1, max_tokens: int = CHUNK) -> Tensor:
-    """(B, 77 · n, C) for B captions, the states of the n rows that the longest of them needs one after the other."""
+def text_conditioning(
+    base: BaseModel, captions: Sequence[str], clip_skip: int = 1, max_tokens: int = CHUNK
+) -> Conditioning:
+    """States (B, 77 · n, C) for B captions, those of the n rows that the longest of them needs one after the other."""
     rows = token_rows(base, captions, max_tokens)
     states = row_states(base, [row for own in rows for row in own], clip_skip)
-    return states.reshape(len(captions), -1, states.shape[-1])
+    return Conditioning(states.reshape(len(captions), -1, states.shape[-1]))
 
 
 class TextStates:
@@ -72,8 +75,8 @@ class TextStates:
         self._known: OrderedDict[Row, Tensor] = OrderedDict()
 
     @torch.no_grad()
-    def __call__(self, captions: Sequence[str]) -> Tensor:
-        """(B, 77 · n, C) for B captions, as `text_states`."""
+    def __call__(self, captions: Sequence[str]) -> Conditioning:
+        """As `text_conditioning`."""
         rows = token_rows(self._base, captions, self._max_tokens)
         wanted = list(dict.fromkeys(row for own in rows for row in own))
         states = {row: self._known[row] for row in wanted if row in self._known}
@@ -83,7 +86,7 @@ class TextStates:
             filled = [*group, *[group[0]] * (TOGETHER - len(group))]
             states |= zip(group, row_states(self._base, filled, self._clip_skip), strict=False)
         self._keep(states)
-        return torch.stack([torch.cat([states[row] for row in own]) for own in rows])
+        return Conditioning(torch.stack([torch.cat([states[row] for row in own]) for own in rows]))
 
     def _keep(self, states: dict[Row, Tensor]) -> None:
         """Remember these as the ones used last, and forget the ones used longest ago."""

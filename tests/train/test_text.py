@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.base import load_base
-from train.text import TOGETHER, TextStates, cut_tokens, text_states, token_rows
+from train.text import TOGETHER, TextStates, cut_tokens, text_conditioning, token_rows
 from train.tokens import CHUNK, COMMA, Limit, Special, chunks, framed, seen
 
 CAPTIONS = ["Lumi, 1girl, solo", "", "flower (red), night", "Lumi, 1girl, smile, day, forest"]
@@ -116,11 +116,11 @@ def test_short_captions_are_encoded_as_plain_77_tokens(base):
         assert torch.equal(torch.tensor([own[0] for own in rows]), encoded.input_ids)
     with torch.no_grad():
         assert torch.equal(
-            text_states(base, CAPTIONS, max_tokens=225), base.text_encoder(encoded.input_ids).last_hidden_state
+            text_conditioning(base, CAPTIONS, max_tokens=225).states, base.text_encoder(encoded.input_ids).last_hidden_state
         )
         skipped = base.text_encoder(encoded.input_ids, output_hidden_states=True).hidden_states[-2]
         encoder = getattr(base.text_encoder, "text_model", base.text_encoder)
-        assert torch.equal(text_states(base, CAPTIONS, clip_skip=2), encoder.final_layer_norm(skipped))
+        assert torch.equal(text_conditioning(base, CAPTIONS, clip_skip=2).states, encoder.final_layer_norm(skipped))
 
 
 def test_a_long_caption_is_encoded_chunk_by_chunk_one_after_the_other(base):
@@ -130,7 +130,7 @@ def test_a_long_caption_is_encoded_chunk_by_chunk_one_after_the_other(base):
     assert rows[0][0][-2] in (comma, base.tokenizer.eos_token_id), "the first chunk ends with a tag"
     assert rows[1][1] == (base.tokenizer.bos_token_id, *[base.tokenizer.eos_token_id] * 76)
     with torch.no_grad():
-        states = text_states(base, [LONG, "Lumi"], max_tokens=150)
+        states = text_conditioning(base, [LONG, "Lumi"], max_tokens=150).states
         assert states.shape == (2, 154, 128)
         for row in (0, 1):
             alone = base.text_encoder(torch.tensor([rows[0][row]])).last_hidden_state[0]
@@ -148,17 +148,17 @@ def test_what_is_beyond_the_limit_is_counted(base):
 
 def test_a_captions_states_are_the_same_to_the_bit_in_any_company(base):
     company = [f"red hair {number}" for number in range(TOGETHER + 3)]
-    alone = TextStates(base)([CAPTIONS[0]])[0]
+    alone = TextStates(base)([CAPTIONS[0]]).states[0]
     states = TextStates(base)
-    assert torch.equal(states([*company, CAPTIONS[0]])[-1], alone)
-    assert torch.equal(states([CAPTIONS[0], *company])[0], alone)
+    assert torch.equal(states([*company, CAPTIONS[0]]).states[-1], alone)
+    assert torch.equal(states([CAPTIONS[0], *company]).states[0], alone)
     with torch.no_grad():
-        assert torch.allclose(alone, text_states(base, [CAPTIONS[0]])[0], atol=1e-5)
+        assert torch.allclose(alone, text_conditioning(base, [CAPTIONS[0]]).states[0], atol=1e-5)
 
 
 def test_a_row_is_read_once_and_the_ones_used_longest_ago_are_forgotten(base, monkeypatch):
     read = []
-    real = text_states.__globals__["row_states"]
+    real = text_conditioning.__globals__["row_states"]
     monkeypatch.setattr(
         "train.text.row_states", lambda base, rows, skip: read.append(set(rows)) or real(base, rows, skip)
     )
@@ -176,7 +176,7 @@ def test_a_trained_encoder_gets_gradients_through_every_chunk(base):
     weight = next(base.text_encoder.parameters())
     weight.requires_grad_(True)
     try:
-        text_states(base, [LONG, "Lumi"], max_tokens=225)[0, 2 * CHUNK + 4 :].sum().backward()
+        text_conditioning(base, [LONG, "Lumi"], max_tokens=225).states[0, 2 * CHUNK + 4 :].sum().backward()
         assert weight.grad is not None and bool(weight.grad.any())
     finally:
         weight.requires_grad_(False)
