@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 from pipeline.errors import PrepError
+from pipeline.settings import convert, declared, suggest
 from train.captionrules import caption_conflicts
 from train.conflicts import conflicts
 from train.optimizers import KINDS, TEXT_SHARE, suited_rate
+from train.ranges import out_of_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,55 @@ class Recipe:
     """Save memory by computing activations twice."""
     save_precision: Literal["fp32", "fp16", "bf16"] = "fp16"
     """Precision of the saved adapter."""
+    processes: int = 1
+    """Processes that train together, each on its share of every batch; with GPUs one for each GPU."""
+    flip: bool = False
+    """Show every second showing of a picture mirrored, but for pictures whose caption says left or right."""
+    flip_guard: tuple[str, ...] = ("left", "right")
+    """Words in a caption that keep its picture from being mirrored; words for what a character has on one side only
+    belong here too."""
+    color_jitter: float = 0.0
+    """Most that brightness, contrast, saturation and hue are changed, as a share; 0.1 is slight. Not for characters who
+    are known by their colours."""
+    random_crop: bool = False
+    """Move the crop of a picture about within what its bucket cuts off, instead of the one place that was chosen."""
+    face_crop: tuple[float, float] | None = None
+    """Least and most by which a picture is enlarged around its subject, such as [1.0, 1.5]; none leaves it whole."""
+    variants: int = 4
+    """How many different views of a picture color_jitter, random_crop and face_crop make; all are cached."""
+    validation: Literal["auto", "held-out", "training", "none"] = "auto"
+    """What the loss is measured on at fixed noises and timesteps: pictures held out of training, a fixed part of those
+    trained on, or nothing. auto holds pictures out of sets of 200 or more."""
+    validation_share: float = 0.05
+    """Share of every concept's pictures that is held out; near-duplicates stay on one side."""
+    validation_pictures: int = 16
+    """Most pictures that are looked at on either side, every concept in turn."""
+    validation_times: int = 4
+    """Timesteps, evenly spread, at which each of them is looked at."""
+    validation_noises: int = 1
+    """Noises with which each of them is looked at."""
+    validation_every: int = 0
+    """Batches between two looks; 0 looks where a snapshot is saved, and at start and end."""
+    patience: int = 0
+    """Stop after so many looks without a better one; 0 never does."""
+    save_every_epochs: int = 0
+    """Save a snapshot of the adapter after every so many epochs; 0 for none."""
+    save_every_steps: int = 0
+    """Save a snapshot of the adapter after every so many batches; 0 for none."""
+    keep_last: int = 0
+    """How many snapshots are kept, the best always among them; 0 keeps all."""
+    sample_prompts: tuple[str, ...] = ()
+    """Prompts painted while training, in kohya's syntax: text, then --n negative, --w width, --h height, --d seed,
+    --s steps, --l guidance."""
+    sample_file: Path | None = None
+    """A text file of such prompts, one a line; # begins a comment."""
+    sample_every_epochs: int = 0
+    """Epochs between two paintings of them; with sample_every_steps 0 too, they are painted where snapshots are saved,
+    and at start and end."""
+    sample_every_steps: int = 0
+    """Batches between two paintings of them."""
+    tensorboard: bool = False
+    """Write the run's figures for TensorBoard too."""
     state_every: int = 200
     """Batches between saved states, or a few more, up to the next update; a killed run goes on from the last one."""
     seed: int = 420
@@ -162,46 +214,7 @@ class Recipe:
     """auto, cpu, cuda or cuda:N."""
 
     def __post_init__(self) -> None:
-        checks = (
-            ("rank", self.rank >= 1, "at least 1"),
-            ("conv_rank", self.conv_rank >= 1, "at least 1"),
-            ("learning_rate", self.learning_rate is None or self.learning_rate > 0, "above 0"),
-            ("text_learning_rate", self.text_learning_rate is None or self.text_learning_rate > 0, "above 0"),
-            ("batch_size", self.batch_size >= 1, "at least 1"),
-            ("epochs", self.epochs >= 1, "at least 1"),
-            ("steps", self.steps is None or self.steps >= 1, "at least 1"),
-            ("accumulate", self.accumulate >= 0, "at least 1, or 0 for as many as there are buckets"),
-            ("prior_loss_weight", self.prior_loss_weight >= 0, "0 or more"),
-            ("keep_tags", self.keep_tags is None or self.keep_tags >= 0, "0 or more"),
-            ("min_snr_gamma", self.min_snr_gamma > 0, "above 0"),
-            ("huber_width", 0 < self.huber_width <= 1, "above 0 and at most 1"),
-            ("noise_offset", self.noise_offset >= 0, "0 or more"),
-            ("multires_iterations", self.multires_iterations >= 0, "0 or more"),
-            ("multires_discount", 0 < self.multires_discount <= 1, "above 0 and at most 1"),
-            ("input_perturbation", self.input_perturbation >= 0, "0 or more"),
-            ("caption_dropout", 0 <= self.caption_dropout <= 1, "from 0 to 1"),
-            ("clip_skip", self.clip_skip >= 1, "at least 1"),
-            ("max_grad_norm", self.max_grad_norm >= 0, "0 or more"),
-            ("scale_weight_norms", self.scale_weight_norms >= 0, "0 or more"),
-            ("state_every", self.state_every >= 1, "at least 1"),
-            ("warmup_steps", self.warmup_steps >= 0, "0 or more"),
-            ("warmup_share", 0 <= self.warmup_share < 1, "0 or more and below 1"),
-            ("cycles", self.cycles >= 1, "at least 1"),
-            ("power", self.power > 0, "above 0"),
-            ("least_rate", 0 <= self.least_rate < 1, "0 or more and below 1"),
-            (
-                "name",
-                bool(self.name) and not set(self.name) & set('/\\:*?"<>|') and self.name.strip(". ") == self.name,
-                "a plain file name",
-            ),
-        )
-        for name, holds, needed in checks:
-            if not holds:
-                raise PrepError(
-                    f"train: {name} is {getattr(self, name)!r}, it must be {needed}",
-                    f"set {name} in [train] or on the command line",
-                )
-        found = [*conflicts(self), *caption_conflicts(self)]
+        found = [*out_of_range(self), *conflicts(self), *caption_conflicts(self)]
         if found:
             raise PrepError(
                 "\n".join(f"train: {message}" for message, _ in found), "\n".join(hint for _, hint in found)
@@ -222,3 +235,31 @@ class Recipe:
         unet = self.learning_rate or suited_rate(self.optimizer, self.algorithm)
         assert unet is not None, "the conflicts have refused it"
         return unet, self.text_learning_rate or unet * (1.0 if KINDS[self.optimizer].adaptive else TEXT_SHARE)
+
+
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON can hold it; `recipe_of` takes it back."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(recipe).items()}
+
+
+def recipe_of(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from values as JSON or TOML hold them.
+
+    Raises:
+        PrepError: a value is unknown, of a wrong type or out of range; all that are unknown or of a wrong type at once.
+    """
+    known = {setting.name: setting for setting in declared(Recipe)}
+    problems, taken = [], dict[str, Any]()
+    for key, value in values.items():
+        if key not in known:
+            problems.append(f"{key} is no option of prep train{suggest(key, known)}")
+        elif value is None and known[key].optional:
+            taken[key] = None
+        else:
+            try:
+                taken[key] = convert(value, known[key].kind)
+            except ValueError as error:
+                problems.append(f"{key} is {value!r}: {error}")
+    if problems:
+        raise PrepError("\n".join(problems), "it may be of another version of prep")
+    return Recipe(**taken)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from train.latents import LatentCache
 from train.loop import Trainer
 from train.metadata import DTYPES, adapter_metadata, write_adapter
 from train.optimizers import described, read_arguments
-from train.recipe import Recipe
+from train.recipe import Recipe, recipe_of, recipe_values
 from train.text import cut_tokens
 
 Progress = Callable[[str, int, int], None]
@@ -71,7 +71,7 @@ def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: 
     folder.mkdir(parents=True, exist_ok=True)
     latents = LatentCache(manifest.root / "cache" / "latents", base)
     digest = hashlib.sha256(
-        json.dumps([asdict(recipe), dataset_digest(found), base.digest], sort_keys=True).encode()
+        json.dumps([recipe_values(recipe), dataset_digest(found), base.digest], sort_keys=True).encode()
     ).hexdigest()
     adapter = new_adapter(recipe, base)
     adapter.hang()
@@ -101,7 +101,7 @@ def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: 
     )
     file = adapter_file(manifest.root, recipe.name)
     write_adapter(file, adapter.tensors(DTYPES[recipe.save_precision]), metadata)
-    write_text(folder / "recipe.json", json.dumps(asdict(recipe), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "recipe.json", json.dumps(recipe_values(recipe), indent=2, ensure_ascii=False) + "\n")
     return Trained(
         file,
         steps,
@@ -144,7 +144,7 @@ def hang_adapter(base: BaseModel, file: Path) -> Adapter:
         raise PrepError(
             f"{recipe_file} is not there, so the adapter's shape is unknown", "train again with: prep train SET --force"
         )
-    recipe = Recipe(**json.loads(recipe_file.read_text(encoding="utf-8")))
+    recipe = recipe_of(json.loads(recipe_file.read_text(encoding="utf-8")))
     adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
     adapter.load({key: value.to(torch.float32) for key, value in tensors.items()})
     adapter.hang()

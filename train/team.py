@@ -39,6 +39,14 @@ class Team:
 
         return reduce(tensor, "sum")
 
+    def gathered(self, items: Sequence[Item]) -> list[Item]:
+        """Every process's items, those of rank 0 first; the same in all of them."""
+        if self.count == 1:
+            return list(items)
+        from accelerate.utils import gather_object
+
+        return list(gather_object(list(items)))
+
     def agreed(self, flag: bool, device: torch.device) -> bool:
         """Whether any process says so."""
         return flag if self.count == 1 else bool(self.total(torch.tensor(float(flag), device=device)) > 0)

@@ -135,14 +135,14 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     """Paint every prompt and seed twice; the listing says which file is what."""
     from train.base import load_base
     from train.ddim import Request, generate
-    from train.recipe import Recipe
+    from train.recipe import recipe_of
     from train.session import adapter_file, hang_adapter
 
     prompts, size = chosen_prompts(manifest, options), picture_size(manifest, options)
     file = adapter_file(manifest.root, options.name)
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
-    recipe = Recipe(**json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
+    recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
     base = load_base(recipe.base, recipe.revision, options.device)
     adapter = hang_adapter(base, file)
     rows = [(prompt, options.seed + index) for prompt in prompts for index in range(options.count)]

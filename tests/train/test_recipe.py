@@ -1,12 +1,12 @@
 import json
-from dataclasses import asdict
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
 from pipeline.errors import PrepError
 from train.optimizers import KINDS
-from train.recipe import Recipe
+from train.recipe import Recipe, recipe_of, recipe_values
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,13 @@ def test_every_optimizer_that_can_be_named_has_its_class():
 
 
 def test_a_recipe_comes_back_from_its_json():
-    recipe = Recipe(optimizer="Prodigy", optimizer_args={"d_coef": "0.5"}, loss="huber", multires_iterations=6)
-    assert Recipe(**json.loads(json.dumps(asdict(recipe)))) == recipe
+    recipe = Recipe(
+        optimizer="Prodigy",
+        optimizer_args={"d_coef": "0.5"},
+        loss="huber",
+        multires_iterations=6,
+        face_crop=(1.0, 1.5),
+        sample_file=Path("prompts.txt"),
+        sample_prompts=("1girl --d 3",),
+    )
+    assert recipe_of(json.loads(json.dumps(recipe_values(recipe)))) == recipe
