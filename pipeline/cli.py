@@ -177,14 +177,15 @@ def run_command(
     """Run or preview one stage on a set and print what came of it."""
     from pipeline import console
     from pipeline.lock import opened
-    from pipeline.settings import FILE, options_for, settings_of
+    from pipeline.settings import FILE, resolved, settings_of
     from pipeline.sources.listed import remember, with_sources
     from pipeline.stage import preview_stage, run_stage
 
     given = settings_of(root)
     settings = with_sources(given, sources)
     flags = {key: value for key, value in flags.items() if key != "sources"}
-    options = options_for(entry.name, stage.Options, settings, flags)
+    found = resolved(entry.name, stage.Options, settings, flags)
+    options = found.options
     first = entry == STAGES[0]
     with opened(root, entry.name, create=first, dry_run=dry_run) as manifest:
         if dry_run:
@@ -197,7 +198,7 @@ def run_command(
             return
         remember(root, given, settings)
         with console.progress_bars() as progress:
-            outcome = run_stage(manifest, stage, options, progress, force)
+            outcome = run_stage(manifest, stage, options, progress, force, found.origins)
         console.print_json(console.outcome_json(outcome)) if as_json else console.show_outcome(outcome)
     stated = settings.stages.get(entry.name, {})
     if any(key not in stated or stated[key] != value for key, value in flags.items()):

@@ -39,7 +39,7 @@ from pipeline.errors import PrepError
 from pipeline.records import Decision, Image, Measurement, Run, Tagger
 
 FILE = "manifest.db"
-VERSION = 2
+VERSION = 3
 SIDECAR = "sidecar"
 """The revision of a tagger whose scores are read from files and may change for the same content."""
 SCHEMA = """
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS captions (
     path TEXT PRIMARY KEY, text TEXT NOT NULL, bytes INTEGER NOT NULL, modified INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, stage TEXT, options TEXT, inputs TEXT, versions TEXT, counts TEXT,
-    started TEXT, finished TEXT, files TEXT, undone INTEGER);
+    started TEXT, finished TEXT, files TEXT, undone INTEGER, origins TEXT);
 CREATE TABLE IF NOT EXISTS decisions (
     path TEXT, field TEXT, value TEXT, reason TEXT, evidence TEXT, run INTEGER, PRIMARY KEY (path, field));
 CREATE TABLE IF NOT EXISTS history (
@@ -337,17 +337,19 @@ class Manifest:
         inputs: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
         files: Iterable[str] = (),
+        origins: Mapping[str, str] | None = None,
     ) -> int:
         """Open a run: it is unfinished until `finish_run`."""
         cursor = self.db.execute(
-            "INSERT INTO runs (stage, options, inputs, versions, files, counts, started, finished) "
-            "VALUES (?,?,?,?,?,'{}',?,'')",
+            "INSERT INTO runs (stage, options, inputs, versions, files, origins, counts, started, finished) "
+            "VALUES (?,?,?,?,?,?,'{}',?,'')",
             (
                 stage,
                 _dump(dict(options)),
                 _dump(dict(inputs or {})),
                 _dump(dict(versions or {})),
                 _dump(list(files)),
+                _dump(dict(origins or {})),
                 _now(),
             ),
         )
@@ -431,8 +433,20 @@ def _if_any(path: str, field: str, value: str | None, reason: str, evidence: str
 
 def _run(number: int, stage: str, *rest: Any) -> Run:
     options, inputs, versions, counts = (json.loads(text) for text in rest[:4])
-    started, finished, files, undone = rest[4:]
-    return Run(number, stage, options, inputs, versions, counts, started, finished, tuple(json.loads(files)), undone)
+    started, finished, files, undone, origins = rest[4:]
+    return Run(
+        number,
+        stage,
+        options,
+        inputs,
+        versions,
+        counts,
+        started,
+        finished,
+        tuple(json.loads(files)),
+        undone,
+        json.loads(origins),
+    )
 
 
 def _dump(value: Any) -> str:

@@ -117,7 +117,7 @@ class Run:
     """One application of a stage. `finished` is "" while it runs or when it was killed; `undone` the run that undid it.
 
     `inputs` names what the stage read with a hash of each; `versions` the programs that took part; `files` holds
-    patterns of the files in the set that it makes.
+    patterns of the files in the set that it makes; `origins` says where each option came from (default, prep.toml, flag …).
     """
 
     id: int
@@ -130,6 +130,7 @@ class Run:
     finished: str
     files: tuple[str, ...] = ()
     undone: int | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

@@ -196,7 +196,7 @@ def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: 
     values = _read_keys(section, table, known, base, problems)
     if len(problems) == before:
         try:
-            options(**values)
+            layered(options, values, {})
         except PrepError as error:
             problems.append(f"[{section}] {error.message}" + (f" ({error.hint})" if error.hint else ""))
     return values
@@ -230,17 +230,45 @@ def settings_of(root: Path) -> Settings:
     return load_settings(file) if file.exists() else Settings()
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The options that a stage runs with, and where each comes from: flag, replay, prep.toml, preset NAME, default."""
+
+    options: Any
+    origins: Mapping[str, str]
+
+
 def options_for(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Any:
     """The options a stage runs with: a flag goes before prep.toml, prep.toml before the default."""
-    values = {**settings.stages.get(name, {}), **flags}
+    return resolved(name, options, settings, flags).options
+
+
+def resolved(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Resolved:
+    """The options a stage runs with and their origins; see `layered`."""
+    given = dict(settings.stages.get(name, {}))
     for setting in declared(options):
-        if setting.name in flags:
-            continue
         if setting.section == "set":
-            values[setting.name] = getattr(settings, setting.name)
+            given[setting.name] = getattr(settings, setting.name)
         elif setting.section != "stage" and setting.name in settings.stages.get(setting.section, {}):
-            values[setting.name] = settings.stages[setting.section][setting.name]
-    return options(**values)
+            given[setting.name] = settings.stages[setting.section][setting.name]
+    return layered(options, given, flags)
+
+
+def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -> Resolved:
+    """Lay settings over each other: a flag goes before a run that is done again, that before prep.toml, prep.toml before
+    a preset, and a preset before the default.
+
+    Options that can be taken from a preset or an earlier run have `layers(values) -> (below, above)`: each a name and the
+    values it stands for, chosen by the values given.
+    """
+    chosen = {**given, **flags}
+    none = ("", dict[str, Any]())
+    below, above = getattr(options, "layers", lambda values: (none, none))(chosen)
+    values, origins = dict[str, Any](), {setting.name: "default" for setting in declared(options)}
+    for origin, layer in (below, (FILE, given), above, ("flag", flags)):
+        values |= layer
+        origins |= dict.fromkeys(layer, origin)
+    return Resolved(options(**values), origins)
 
 
 # --- writing a prep.toml

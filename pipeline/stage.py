@@ -79,8 +79,16 @@ def observed(manifest: Manifest, stage: ModuleType, options: Any) -> str:
     return stage.observe(manifest, options) if hasattr(stage, "observe") else ""
 
 
-def run_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Progress, force: bool = False) -> Outcome:
-    """Take in captions edited by hand, observe, skip if fresh, measure, plan, apply."""
+def run_stage(
+    manifest: Manifest,
+    stage: ModuleType,
+    options: Any,
+    progress: Progress,
+    force: bool = False,
+    origins: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Take in captions edited by hand, observe, skip if fresh, measure, plan, apply; `origins` says where each option
+    comes from, for the record."""
     take_in(manifest)
     read = inputs(manifest, stage, options)
     if not force and is_fresh(manifest, stage, options, read):
@@ -95,7 +103,12 @@ def run_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Pro
     _close_unfinished(manifest, stage.NAME)
     with manifest.transaction():
         run_id = manifest.begin_run(
-            stage.NAME, json.loads(options_json(options)), read, versions(getattr(stage, "USES", ())), patterns
+            stage.NAME,
+            json.loads(options_json(options)),
+            read,
+            versions(getattr(stage, "USES", ())),
+            patterns,
+            origins,
         )
         journal.announce(manifest, run_id, (link.path for link in plan.links))
     return apply(manifest, plan, run_id, progress, work, patterns)

@@ -14,7 +14,7 @@ from pipeline.errors import PrepError
 from pipeline.lock import opened
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
-from pipeline.settings import FILE, Settings, load_settings, options_for
+from pipeline.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.sources.listed import remember, same_settings
 from pipeline.stage import inputs, is_fresh, preview_stage, run_stage
 
@@ -42,7 +42,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     root, settings = find(file_or_set)
     entries = _until(until)
     plans = [(entry, entry.load()) for entry in entries]
-    options = {entry.name: options_for(entry.name, stage.Options, settings, {}) for entry, stage in plans}
+    options = {entry.name: resolved(entry.name, stage.Options, settings, {}) for entry, stage in plans}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
     with opened(root, "run", create=True, dry_run=dry_run) as manifest:
@@ -76,12 +76,14 @@ def _until(name: str | None) -> list[catalogue.Entry]:
 
 
 def _runs(
-    manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any], as_json: bool
+    manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Resolved], as_json: bool
 ) -> list[dict[str, Any]]:
     done = []
     for entry, stage in plans:
         with console.progress_bars() as progress:
-            outcome = run_stage(manifest, stage, options[entry.name], progress)
+            outcome = run_stage(
+                manifest, stage, options[entry.name].options, progress, origins=options[entry.name].origins
+            )
         if not as_json:
             console.show_outcome(outcome)
         done.append(console.outcome_json(outcome))
@@ -89,7 +91,7 @@ def _runs(
 
 
 def _previews(
-    manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Any], as_json: bool
+    manifest: Manifest, plans: list[tuple[catalogue.Entry, ModuleType]], options: dict[str, Resolved], as_json: bool
 ) -> list[dict[str, Any]]:
     """Preview stage after stage, up to the first that needs what an earlier one would only make."""
     done: list[dict[str, Any]] = []
@@ -100,7 +102,7 @@ def _previews(
             words = f"{entry.name} needs what {maker} would make; run prep {maker} to see further"
             console.say(words)
             return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
-        wanted = options[entry.name]
+        wanted = options[entry.name].options
         if is_fresh(manifest, stage, wanted, inputs(manifest, stage, wanted)):
             console.say(f"{entry.name}: up to date, nothing to do")
             done.append({"stage": entry.name, "dry_run": True, "fresh": True})
