@@ -176,7 +176,10 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A callback that draws a bar with rate and time left for every kind of work it hears of."""
+    """A callback that draws a bar with rate and time left for every kind of work it hears of.
+
+    What stands behind the first ": " in the name of the work may be another one each time: it is shown on the same bar.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -193,16 +196,18 @@ def progress_bars() -> Iterator[Progress]:
         MofNCompleteColumn(),
         Rate(""),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
         console=console,
     )
     tasks: dict[str, TaskID] = {}
 
     def progress(what: str, done: int, total: int) -> None:
-        if what not in tasks:
+        work, _, said = (printable(part) for part in what.partition(": "))
+        if work not in tasks:
             if not tasks:
                 bars.start()
-            tasks[what] = bars.add_task(printable(what), total=total)
-        bars.update(tasks[what], completed=done, total=total)
+            tasks[work] = bars.add_task(work, total=total, said=said)
+        bars.update(tasks[work], completed=done, total=total, said=said)
 
     try:
         yield progress

@@ -1,124 +1,183 @@
-"""An adapter: small trainable modules of lycoris-lora hung on a frozen UNet and, if asked, on its text encoder.
+"""An adapter: small trainable modules hung on a frozen UNet and, if asked, on its text encoders.
 
-Targets, names and files follow kohya's convention, which A1111, Forge, ComfyUI and diffusers read. lycoris' own
-network builder is not used: it keeps its settings on a class, and its presets miss Stable Diffusion's layer names.
+Targets, names and files follow kohya's convention, which A1111, Forge, ComfyUI and diffusers read.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.errors import PrepError
+from train.algorithms.blocks import by_block
+from train.algorithms.drops import Clock, Drops, Key, Moment
+from train.algorithms.figures import Figures, figures_of
+from train.algorithms.hook import Hook
+from train.algorithms.kinds import KINDS, kind_of
+from train.algorithms.library import Start, first_tensors
+from train.algorithms.shape import Shape
+from train.targets import Target, every_layer, targets_of
 
-os.environ.setdefault("LYCORIS_KERNEL_BACKEND", "torch")
-ALGORITHMS = ("lora", "locon", "loha")
-TRANSFORMER = ("Transformer2DModel",)
-CONVOLUTIONAL = ("ResnetBlock2D", "Downsample2D", "Upsample2D")
-TEXT = ("CLIPAttention", "CLIPMLP")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """What kind of adapter: `rank` and `alpha` for linear layers and 1×1 convolutions, the `conv_` pair for larger ones.
-
-    `convolutions` adapts the UNet's resnet, down- and upsampling layers too (LoCon); `text_encoder` the text model.
-    """
-
-    algorithm: str
-    rank: int
-    alpha: float
-    convolutions: bool = False
-    conv_rank: int = 0
-    conv_alpha: float = 1.0
-    text_encoder: bool = False
-
-
-def targets(root: nn.Module, classes: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
-    """(path, layer) of every Linear and Conv2d inside a module of one of the classes, each once, in order of path."""
-    seen: dict[str, nn.Module] = {}
-    for path, module in root.named_modules():
-        if type(module).__name__ in classes:
-            for inner, layer in module.named_modules(prefix=path):
-                if isinstance(layer, nn.Linear | nn.Conv2d):
-                    seen[inner] = layer
-    yield from seen.items()
-
-
-def text_prefix(text_encoder: nn.Module) -> str:
-    """Transformers 5 dropped `text_model.` from CLIPTextModel's paths; the files' readers still expect it."""
-    return "lora_te" if hasattr(text_encoder, "text_model") else "lora_te_text_model"
+__all__ = ["Adapter", "Shape", "read_adapter"]
 
 
 class Adapter(nn.Module):
-    """The trainable part. `hang()` puts it into the layers' forward passes, `take_off()` removes it again."""
+    """The trainable part. `hang()` puts it into the layers' forward passes, `take_off()` removes it again.
 
-    def __init__(self, shape: Shape, unet: nn.Module, text_encoder: nn.Module) -> None:
+    `layers` holds each layer's module by its name in files, `hooks` what hangs it on the layer.
+    """
+
+    def __init__(self, shape: Shape, unet: nn.Module, *text_encoders: nn.Module) -> None:
+        """A new one, which changes nothing yet; first weights come from torch's global generator.
+
+        Raises:
+            PrepError: the base model has no such layers, or the algorithm cannot hang on one.
+        """
         super().__init__()
         self.shape = shape
+        self.clock = Clock()
         self.layers = nn.ModuleDict()
-        classes = TRANSFORMER + (CONVOLUTIONAL if shape.convolutions else ())
-        for path, layer in targets(unet, classes):
-            self._add("lora_unet_" + path.replace(".", "_"), layer)
-        if shape.text_encoder:
-            for path, layer in targets(text_encoder, TEXT):
-                self._add(f"{text_prefix(text_encoder)}_{path.replace('.', '_')}", layer)
-        if not self.layers:
+        self.hooks: dict[str, Hook] = {}
+        wanted = list(targets_of(shape, unet, text_encoders))
+        if not wanted:
             raise PrepError(
-                "the base model has no layer this adapter could hang on",
-                "use a Stable Diffusion 1.x or 2.x model in diffusers format",
+                "the base model has no layer this adapter could hang on", "use a Stable Diffusion 1.x, 2.x or XL model"
+            )
+        present = {target.block for target in wanted}
+        self.rates = by_block(shape.blocks, present, "blocks")
+        ranks = by_block(shape.block_ranks, present, "block_ranks")
+        alphas = by_block(shape.block_alphas, present, "block_alphas")
+        for target in wanted:
+            if self.rates.get(target.block, 1.0):
+                start = start_of(shape, target, ranks.get(target.block), alphas.get(target.block))
+                tensors = first_tensors(target.algorithm, target.name, target.layer, start)
+                self._add(target.name, target.layer, target.block, target.algorithm, tensors)
+
+    @classmethod
+    def of_tensors(
+        cls, tensors: Mapping[str, Tensor], shape: Shape, unet: nn.Module, *text_encoders: nn.Module
+    ) -> Adapter:
+        """The adapter that a file's tensors are, each layer with the algorithm, rank and alpha it has there.
+
+        Raises:
+            PrepError: a layer is not in the base model, or its tensors are of no known algorithm or another size.
+        """
+        adapter = cls.__new__(cls)
+        nn.Module.__init__(adapter)
+        adapter.shape, adapter.clock, adapter.rates = shape, Clock(), {}
+        adapter.layers, adapter.hooks = nn.ModuleDict(), {}
+        known = every_layer(unet, text_encoders)
+        for name, own in by_layer(tensors).items():
+            if name not in known:
+                raise PrepError(
+                    f"the adapter changes {name}, which the base model has not",
+                    "use the family of base model it was trained on",
+                )
+            algorithm = kind_of(own)
+            if algorithm is None:
+                raise PrepError(f"{name} holds {', '.join(own)}, which is no known algorithm", "train the adapter anew")
+            layer, block = known[name]
+            algorithm = shape.algorithm if (algorithm, shape.algorithm) == ("lora", "dylora") else algorithm
+            adapter._add(name, layer, block, algorithm, {key: as_float(value) for key, value in own.items()})
+            adapter._fits(name)
+        return adapter
+
+    def _add(self, name: str, layer: nn.Module, block: str, algorithm: str, tensors: Mapping[str, Tensor]) -> None:
+        if isinstance(layer, nn.Conv2d) and layer.groups != 1:
+            raise PrepError(f"{name} is a convolution in groups", "use a Stable Diffusion 1.x, 2.x or XL model")
+        shape = self.shape
+        drops = Drops(
+            name,
+            self.clock,
+            shape.rank_dropout,
+            shape.module_dropout,
+            shape.neuron_dropout,
+            shape.unit if algorithm == "dylora" else 0,
+        )
+        module = KINDS[algorithm](tensors)
+        self.layers[name] = module  # type: ignore[assignment]
+        self.hooks[name] = Hook(layer, module, drops, block)
+
+    def _fits(self, name: str) -> None:
+        with torch.no_grad():
+            try:
+                found, wanted = self.delta_weight(name).shape, self.hooks[name].site.weight.shape
+            except (RuntimeError, IndexError, KeyError) as error:
+                raise PrepError(f"the tensors of {name} do not fit each other: {error}", "the file is damaged") from error
+        if found != wanted:
+            raise PrepError(
+                f"{name} is {list(found)} in the adapter and {list(wanted)} in the base model",
+                "use the family of base model it was trained on",
             )
 
-    def _add(self, name: str, layer: nn.Module) -> None:
-        from lycoris.modules.locon import LoConModule
-        from lycoris.modules.loha import LohaModule
-
-        large = isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)
-        rank, alpha = (self.shape.conv_rank, self.shape.conv_alpha) if large else (self.shape.rank, self.shape.alpha)
-        if self.shape.algorithm == "loha":
-            module = LohaModule(name, layer, lora_dim=rank, alpha=float(alpha))
-        else:
-            module = LoConModule(name, layer, lora_dim=rank, alpha=float(alpha), bypass_mode=True)
-        self.layers[name] = module.float()
-
-    def _hooks(self) -> list[Any]:
-        return list(self.layers.values())
-
     def hang(self) -> None:
-        for module in self._hooks():
-            module.apply_to()
+        for hook in self.hooks.values():
+            hook.hang()
 
     def take_off(self) -> None:
-        for module in self._hooks():
-            module.restore()
+        for hook in self.hooks.values():
+            hook.take_off()
 
     def set_strength(self, strength: float) -> None:
         """0 is the base model, 1 the adapter as trained."""
-        for module in self._hooks():
-            module.multiplier = strength
+        for hook in self.hooks.values():
+            hook.strength = strength
+
+    @contextmanager
+    def dropping(self, batch: Key, rows: Sequence[Key] = ()) -> Iterator[None]:
+        """Within, what the dropouts say is left out; around a training step's forward and backward pass.
+
+        Args:
+            batch: key of the step, the same in all processes.
+            rows: a key for each picture of this process's batch; the text encoder's rows go through them in turn.
+        """
+        self.clock.moment = Moment(batch, tuple(rows))
+        try:
+            yield
+        finally:
+            self.clock.moment = None
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """The parameters hung on `unet` or on the text encoder (`te`)."""
-        return [
-            weight
-            for name, module in self.layers.items()
-            if name.startswith(f"lora_{part}_")
-            for weight in module.parameters()
-        ]
+        """The parameters hung on `unet`, on all text encoders (`te`), or on one (`te1`, `te2`)."""
+        return [weight for _, weights in self.groups(part) for weight in weights]
+
+    def groups(self, part: str) -> list[tuple[float, list[nn.Parameter]]]:
+        """(share of the learning rate, parameters) of a part: one group, or one for each share that blocks were given."""
+        found: dict[float, list[nn.Parameter]] = {}
+        prefixes = tuple(f"lora_{part}{end}" for end in (("_", "1_", "2_") if part == "te" else ("_",)))
+        for name, module in self.layers.items():
+            if name.startswith(prefixes):
+                share = self.rates.get(self.hooks[name].block, 1.0)
+                found.setdefault(share, []).extend(module.parameters())
+        return list(found.items())
+
+    def delta(self, name: str) -> tuple[Tensor, Tensor | None]:
+        """What the adapter at strength 1 adds to a layer's weight, and to its bias if anything, in float32."""
+        with torch.no_grad():
+            weight, bias = self.hooks[name].algorithm.delta(self.hooks[name].site)
+        return weight.detach(), None if bias is None else bias.detach()
+
+    def delta_weight(self, name: str) -> Tensor:
+        return self.delta(name)[0]
+
+    def describe(self) -> tuple[Figures, ...]:
+        """Modules, scales and trained numbers of each part."""
+        return figures_of(self.layers)
 
     def tensors(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """`<layer>.<weight>` → contiguous CPU tensor, as the file holds them; alpha is a float scalar."""
         found = {
             f"{name}.{key}": value for name, module in self.layers.items() for key, value in module.state_dict().items()
         }
-        return {key: value.detach().to("cpu", dtype).contiguous().clone() for key, value in found.items()}
+        return {
+            key: value.detach().to("cpu", dtype if value.is_floating_point() else None).contiguous().clone()
+            for key, value in found.items()
+        }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Put weights back that `tensors()` gave.
@@ -126,9 +185,14 @@ class Adapter(nn.Module):
         Raises:
             PrepError: a weight is missing, left over, or of another shape.
         """
-        expected = self.tensors()
+        expected = {f"{name}.{key}": value for name in self.layers for key, value in self.layers[name].state_dict().items()}
         wrong = sorted(expected.keys() ^ tensors.keys())
-        wrong += [key for key in expected.keys() & tensors.keys() if expected[key].shape != tensors[key].shape]
+        wrong += sorted(key for key in expected.keys() & tensors.keys() if expected[key].shape != tensors[key].shape)
+        wrong += sorted(
+            key
+            for key in expected.keys() & tensors.keys()
+            if key.endswith((".alpha", ".on_input")) and not agree(expected[key], tensors[key])
+        )
         if wrong:
             raise PrepError(
                 f"the adapter file does not fit: {len(wrong)} weights differ, the first is {wrong[0]}",
@@ -136,6 +200,42 @@ class Adapter(nn.Module):
             )
         for name, module in self.layers.items():
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
+
+
+def agree(one: Tensor, other: Tensor) -> bool:
+    """Whether two scalars are the same up to what half precision keeps of them."""
+    return torch.allclose(one.float().cpu(), other.float().cpu(), rtol=1e-2, atol=1e-6)
+
+
+def as_float(value: Tensor) -> Tensor:
+    """A copy, in float32 where it is a number with a fraction."""
+    return value.detach().to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+
+
+def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """`layer.key` → tensor, as layer → key → tensor."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for full, value in tensors.items():
+        name, _, key = full.partition(".")
+        found.setdefault(name, {})[key] = value
+    return found
+
+
+def start_of(shape: Shape, target: Target, rank: int | None, alpha: float | None) -> Start:
+    """What a layer's first weights are drawn with; a block's own rank and alpha count before the adapter's."""
+    large = target.large and shape.conv_rank
+    plain = (shape.conv_rank, shape.conv_alpha) if large else (shape.rank, shape.alpha)
+    return Start(
+        rank=rank or plain[0],
+        alpha=plain[1] if alpha is None else alpha,
+        factor=shape.factor,
+        decompose_both=shape.decompose_both,
+        full_matrix=shape.full_matrix,
+        dora=shape.dora,
+        rank_stabilized=shape.rank_stabilized,
+        tucker=shape.tucker and target.large,
+        on_input=target.on_input,
+    )
 
 
 def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from train.dataset import Example
+from train.milestones import Place
 from train.recipe import Recipe
-from train.sampler import epoch_batches, epoch_length
+from train.sampler import Showings, epoch_batches, epoch_length
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step trains on: `step` counts from 0 over the whole run, `epoch` from 0."""
+    """What one step trains on: `step` counts from 0 over the whole run, `epoch` from 0. `earlier` says how often each
+    example was shown before in the run, which decides its twin and its view; left out, each is shown for the first time."""
 
     step: int
     epoch: int
     examples: tuple[Example, ...]
+    earlier: tuple[int, ...] = ()
 
 
 def total_steps(recipe: Recipe, examples: Sequence[Example]) -> int:
@@ -33,6 +36,16 @@ def window(recipe: Recipe, examples: Sequence[Example]) -> int:
     return recipe.accumulate or len({example.entry.bucket for example in examples})
 
 
+def place_after(recipe: Recipe, examples: Sequence[Example], step: int, last: bool) -> Place:
+    """Where in the run `step` batches end."""
+    entries = [example.entry for example in examples]
+    done, epoch = 0, 0
+    while done < step:
+        done += epoch_length(entries, recipe.batch_size, recipe.seed, epoch)
+        epoch += 1
+    return Place(step, epoch, step > 0 and done == step, last)
+
+
 def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> Iterator[Batch]:
     """Every batch of the run from step `start` on; epochs follow each other until the steps are done."""
     by_key = {example.entry.key: example for example in examples}
@@ -41,10 +54,22 @@ def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> 
     while step < total:
         length = epoch_length(entries, recipe.batch_size, recipe.seed, epoch)
         if step + length > start:
+            before = Showings(entries, recipe.seed).until(epoch).tolist()
+            shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
             for keys in epoch_batches(entries, recipe.batch_size, recipe.seed, epoch):
+                earlier = _counted(keys, shown)
                 if start <= step < total:
-                    yield Batch(step, epoch, tuple(by_key[key] for key in keys))
+                    yield Batch(step, epoch, tuple(by_key[key] for key in keys), earlier)
                 step += 1
         else:
             step += length
         epoch += 1
+
+
+def _counted(keys: Sequence[str], shown: dict[str, int]) -> tuple[int, ...]:
+    """How often each was shown before, and count it as shown now; one that stands there again comes after itself."""
+    earlier = []
+    for key in keys:
+        earlier.append(shown[key])
+        shown[key] += 1
+    return tuple(earlier)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
+
+Sizes = tuple[int, int, int, int, int, int]
+"""Original height and width, top and left of the crop, target height and width, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +24,8 @@ class Conditioning:
 
     def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> Conditioning:
         """Of some of the samples."""
-        return Conditioning(*(None if part is None else part[rows] for part in (self.states, self.pooled, self.sizes)))
+        pooled, sizes = (None if part is None else part[rows] for part in (self.pooled, self.sizes))
+        return Conditioning(self.states[rows], pooled, sizes)
 
     def halves(self) -> tuple[Conditioning, Conditioning]:
         """Of the first half of the samples and of the second."""
@@ -36,3 +41,33 @@ def joined(parts: Sequence[Conditioning]) -> Conditioning:
     ]
     assert together[0] is not None
     return Conditioning(together[0], together[1], together[2])
+
+
+def size_ids(bucket: Mapping[str, Any], original: tuple[int, int], mirrored: bool = False) -> Sizes:
+    """What SDXL is told of a picture's sizes: as it was, where its crop begins once it is scaled, and what it became
+    (Podell et al. 2023, arXiv:2307.01952, section 2.2).
+
+    Args:
+        bucket: the bucket decision; `size` and `scaled` are (width, height), `crop` is left, top, right, bottom in the
+            scaled picture.
+        original: (width, height) of the picture, turned upright, before it is scaled.
+        mirrored: the picture is shown mirrored, so that what was cut off at its right is cut off at its left.
+    """
+    left, top, right, _ = (int(side) for side in bucket["crop"])
+    if mirrored:
+        left = int(bucket["scaled"][0]) - right
+    width, height = bucket["size"]
+    return original[1], original[0], top, left, int(height), int(width)
+
+
+def whole_picture(size: tuple[int, int]) -> Sizes:
+    """The sizes of a picture of (width, height) pixels that is asked for: neither scaled nor cropped."""
+    width, height = size
+    return height, width, 0, 0, height, width
+
+
+def with_sizes(conditioning: Conditioning, sizes: Sequence[Sizes]) -> Conditioning:
+    """The same with each sample's sizes; families that are told none do not read them."""
+    assert len(sizes) == len(conditioning.states)
+    told = torch.tensor(sizes, dtype=torch.float32, device=conditioning.states.device)
+    return replace(conditioning, sizes=told)

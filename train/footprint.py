@@ -10,20 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import PrepError
+from train.models.detect import family_of
+from train.models.families import family_of_config
+from train.models.family import Family
+from train.models.header import read_header
+from train.models.names import UNET, VAE, blocks_of, text_shapes, unet_from_ldm
+
 Shapes = Mapping[str, tuple[int, ...]]
 """Weight → its shape."""
 TRANSFORMER = re.compile(r"(^|\.)attentions\.\d+\.")
 CONVOLUTIONAL = re.compile(r"(^|\.)(resnets|downsamplers|upsamplers)\.\d+\.")
 TEXT = re.compile(r"\.(self_attn|mlp)\.")
-HEADER_LIMIT = 100 * 2**20
-"""Bytes above which a file's header is no header."""
-SAVED, CHECKPOINTED = 450_000, 120_000
-"""Bytes that the UNet of SD 1.5 keeps for the way back, per latent pixel of a picture in float32, and what is left of
-them with gradient checkpointing."""
+SAVED = {"sd1": (450_000, 120_000), "sd2": (450_000, 120_000), "sdxl": (770_000, 160_000)}
+"""Bytes that the UNet of a family keeps for the way back, per latent pixel of a picture in float32, and what is left of
+them with gradient checkpointing. SD 1.x's were counted; SDXL's come from the peaks that SimpleTuner publishes for it at
+1024 pixels in bf16, 13.0 and 6.5 GiB, less the UNet's weights."""
 HALVED = 0.7
 """What of them half precision keeps; so the peaks come to those that SimpleTuner publishes for SD 1.x at rank 16."""
 FIRST_CHANNELS = 320
-"""Channels of SD 1.5's first block, which these figures were counted with."""
+"""Channels of the first block, which these figures hold for."""
 KEPT = 16
 """Bytes in memory for each trained number: itself, its gradient and AdamW's two moments."""
 STORED = 12
@@ -32,7 +38,8 @@ STORED = 12
 
 @dataclass(frozen=True, slots=True)
 class BaseShapes:
-    """A base model by its shapes. `channels` are the UNet's first, `factor` the pixels per latent pixel along a side."""
+    """A base model by its shapes; `text` are those of all its text encoders. `channels` are the UNet's first, `factor` the
+    pixels per latent pixel along a side, `text_width` that of the widest text encoder."""
 
     unet: Shapes
     text: Shapes
@@ -41,49 +48,82 @@ class BaseShapes:
     factor: int
     latent_channels: int
     text_width: int
+    family: str = "sd1"
 
 
-def base_shapes(folder: Path) -> BaseShapes | None:
-    """The shapes of a model folder in diffusers format; None where a file is missing or cannot be read."""
+def base_shapes(place: Path) -> BaseShapes | None:
+    """The shapes of a model folder in diffusers format or of a single .safetensors file; None where a file is missing or
+    cannot be read."""
     try:
-        unet, vae, text = (
-            json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
-            for part in ("unet", "vae", "text_encoder")
-        )
-        return BaseShapes(
-            unet=_weights(folder / "unet"),
-            text=_weights(folder / "text_encoder"),
-            vae=_weights(folder / "vae"),
-            channels=int(unet["block_out_channels"][0]),
-            factor=2 ** (len(vae["block_out_channels"]) - 1),
-            latent_channels=int(vae.get("latent_channels", 4)),
-            text_width=int(text["hidden_size"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _of_file(place) if place.is_file() else _of_folder(place)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, PrepError):
         return None
 
 
+def _of_folder(folder: Path) -> BaseShapes:
+    unet, vae = (_config(folder / part) for part in ("unet", "vae"))
+    family = family_of_config(unet)
+    texts = {part.folder: _weights(folder / part.folder) for part in family.text}
+    widths = [int(_config(folder / part)["hidden_size"]) for part in texts]
+    return _told(family, _weights(folder / "unet"), texts, _weights(folder / "vae"), unet, vae, max(widths))
+
+
+def _of_file(file: Path) -> BaseShapes:
+    shapes = read_header(file).shapes
+    family = family_of(file, shapes)
+    configs = family.configs()
+    blocks = blocks_of(configs["unet"])
+    unet = {unet_from_ldm(key, blocks): shape for key, shape in _under(shapes, UNET).items()}
+    texts = {
+        part.folder: text_shapes(_under(shapes, part.prefix), part, int(configs[part.folder]["num_hidden_layers"]))
+        for part in family.text
+    }
+    width = max(int(configs[part]["hidden_size"]) for part in texts)
+    return _told(family, unet, texts, _under(shapes, VAE), configs["unet"], configs["vae"], width)
+
+
+def _under(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
+    return {key.removeprefix(prefix): shape for key, shape in shapes.items() if key.startswith(prefix)}
+
+
+def _told(
+    family: Family,
+    unet: Shapes,
+    texts: Mapping[str, Shapes],
+    vae: Shapes,
+    unet_config: Mapping[str, Any],
+    vae_config: Mapping[str, Any],
+    width: int,
+) -> BaseShapes:
+    return BaseShapes(
+        unet=unet,
+        text={f"{part}.{key}": shape for part, shapes in texts.items() for key, shape in shapes.items()},
+        vae=vae,
+        channels=int(unet_config["block_out_channels"][0]),
+        factor=2 ** (len(vae_config["block_out_channels"]) - 1),
+        latent_channels=int(vae_config.get("latent_channels", 4)),
+        text_width=width,
+        family=family.name,
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
 def _weights(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every weight in a folder's safetensors files, those of other precisions left out.
+    """Every weight in a folder's safetensors files; those of half precision only where there are no others.
 
     Raises:
         OSError: there is none.
     """
+    files = sorted(file for file in folder.glob("*.safetensors") if "non_ema" not in file.name)
     found: dict[str, tuple[int, ...]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        if not any(part in file.name for part in ("fp16", "non_ema")):
-            found |= {name: tuple(entry["shape"]) for name, entry in _header(file).items() if name != "__metadata__"}
+    for file in [file for file in files if "fp16" not in file.name] or files:
+        found |= read_header(file).shapes
     if not found:
         raise FileNotFoundError(folder)
     return found
-
-
-def _header(file: Path) -> dict[str, Any]:
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > HEADER_LIMIT:
-            raise ValueError(f"{file} has no header")
-        return dict(json.loads(stream.read(length)))
 
 
 def numbers(shapes: Shapes) -> int:
@@ -131,7 +171,7 @@ def memory_bytes(
     """Roughly what a training step takes, with AdamW:
 
         4 · (numbers of text encoder and VAE) + 4 (half precision: 2) · numbers of the UNet + 16 · numbers of the adapter
-        + pictures · latent pixels · SAVED · channels / 320, less in half precision and with gradient checkpointing
+        + pictures · latent pixels · SAVED of the family · channels / 320, less in half precision and with gradient checkpointing
 
     Args:
         pictures: in the largest batch, twins counted in.
@@ -139,7 +179,7 @@ def memory_bytes(
     """
     weights = 4 * (numbers(base.text) + numbers(base.vae)) + (2 if half else 4) * numbers(base.unet)
     pixels = (size[0] // base.factor) * (size[1] // base.factor)
-    saved = (CHECKPOINTED if checkpointing else SAVED) * (HALVED if half else 1) * base.channels / FIRST_CHANNELS
+    saved = SAVED[base.family][checkpointing] * (HALVED if half else 1) * base.channels / FIRST_CHANNELS
     return round(weights + KEPT * trained + pictures * pixels * saved)
 
 

@@ -2,53 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from train.batches import Batch
+from train.dataset import Example, Twin
 from train.draws import normal, rng
 from train.latents import LatentCache
 from train.noise import drawn_noise
 from train.recipe import Recipe
+from train.views import Picture, dealt, twin_view
 
 Key = tuple[str, int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture shown in a step, or with `twin` a regularization picture beside that of its example. `key` is that of its
+    draws, which a matched twin shares with its picture; `place` the one among all samples of the step, whichever process
+    works on it."""
+
+    example: Example
+    picture: Picture
+    key: Key
+    place: int
+    twin: Twin | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
-    """Samples of one step on the CPU: the batch's pictures, then the twins of the examples that `twins` counts.
+    """Samples of one step on the CPU: pictures, then the twins that go with them.
 
     `clean`, `noise` (to be predicted) and `mixed` (mixed in; the same tensor unless it is perturbed) are (B, C, h, w),
-    `times` (B,). `keyed` has the key of every draw of an example, which its twin shares.
+    `times` (B,).
     """
 
-    keyed: list[Key]
-    twins: list[int]
+    samples: tuple[Sample, ...]
     clean: Tensor
     noise: Tensor
     mixed: Tensor
     times: Tensor
 
+    @property
+    def twins(self) -> int:
+        """How many of the samples are twins."""
+        return sum(sample.twin is not None for sample in self.samples)
 
-def draw_inputs(batch: Batch, recipe: Recipe, latents: LatentCache, timesteps: int) -> Inputs:
-    """Draw a step's samples: a pure function of the batch's place in the run, its pictures and the recipe."""
-    keyed = [("sample", recipe.seed, batch.epoch, batch.step, name) for name in showings_of(batch)]
-    rows = list(enumerate(batch.examples))
-    twins = [row for row, example in rows if example.twin is not None and recipe.prior_loss_weight > 0]
-    shown = [(row, example.picture) for row, example in rows]
-    shown += [(row, twin) for row in twins if (twin := batch.examples[row].twin) is not None]
+
+def draw_inputs(
+    batch: Batch, recipe: Recipe, latents: LatentCache, timesteps: int, rows: Sequence[int] | None = None
+) -> Inputs:
+    """Draw a step's samples: a pure function of the batch's place in the run, its pictures and the recipe.
+
+    Args:
+        rows: which of the batch's examples to draw, all if not given; what is drawn for one does not depend on the others.
+    """
+    samples = samples_of(batch, recipe, rows)
     clean, drawn, times = [], [], []
-    for place, (row, picture) in enumerate(shown):
-        latent = latents.read(picture)
-        spread = latent.spread * normal(tuple(latent.mean.shape), *keyed[row], place, "latent")
+    for sample in samples:
+        latent = latents.read(sample.picture)
+        spread = latent.spread * normal(tuple(latent.mean.shape), *sample.key, sample.place, "latent")
         clean.append(latent.mean + spread)
-        drawn.append(drawn_noise(clean[-1], recipe, *keyed[row]))
-        times.append(int(rng(*keyed[row], "timestep").integers(0, timesteps)))
-    noise = torch.stack([wanted for wanted, _ in drawn])
-    mixed = torch.stack([fed for _, fed in drawn]) if recipe.input_perturbation else noise
-    return Inputs(keyed, twins, torch.stack(clean), noise, mixed, torch.tensor(times))
+        drawn.append(drawn_noise(clean[-1], recipe, *sample.key))
+        times.append(int(rng(*sample.key, "timestep").integers(0, timesteps)))
+    noise = _stacked([wanted for wanted, _ in drawn])
+    mixed = _stacked([fed for _, fed in drawn]) if recipe.input_perturbation else noise
+    return Inputs(samples, _stacked(clean), noise, mixed, torch.tensor(times, dtype=torch.int64))
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """Of no parts a tensor without rows, for a process that has no sample in a short batch."""
+    return torch.stack(list(parts)) if parts else torch.empty(0)
+
+
+def samples_of(batch: Batch, recipe: Recipe, rows: Sequence[int] | None = None) -> tuple[Sample, ...]:
+    """Which views and twins a step shows, those of the examples in `rows`: views are dealt, twins take turns, both by how
+    often the example was shown before."""
+    wanted = range(len(batch.examples)) if rows is None else sorted(rows)
+    names = showings_of(batch)
+    pictures, twins = [], []
+    place = len(batch.examples)
+    for row, example in enumerate(batch.examples):
+        earlier = batch.earlier[row] if batch.earlier else 0
+        key = ("sample", recipe.seed, batch.epoch, batch.step, names[row])
+        twin = example.twin(earlier) if recipe.prior_loss_weight > 0 else None
+        if row in wanted:
+            view = dealt(example.shown(), earlier, recipe.seed, example.entry.key)
+            pictures.append(Sample(example, view, key, row))
+            if twin is not None:
+                twin_key = key if twin.matched else (*key[:-1], f"{names[row]} beside")
+                twins.append(Sample(example, twin_view(twin.picture, view), twin_key, place, twin))
+        place += twin is not None
+    return (*pictures, *twins)
 
 
 def showings_of(batch: Batch) -> list[str]:

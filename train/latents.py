@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.errors import PrepError
-from pipeline.files import replacing
-from pipeline.images import load_cropped
+from pipeline.images import UnreadableImage, load_cropped
 from train.base import BaseModel
-from train.folder import folder_digest
+from train.colour import changed
+from train.latentfiles import (
+    Array,
+    Damaged,
+    file_bytes,
+    latent_file,
+    latent_name,
+    lying,
+    note_vae,
+    read_latent,
+    write_latent,
+)
+from train.views import Picture as Picture
 
-VERSION = "1"
+PIXELS_AT_ONCE = 1024 * 1024
+"""A batch for the VAE has as many pictures as together have this many pixels, but at least two and at most these:"""
+MOST_AT_ONCE = 32
+DECODERS = 4
+AHEAD = 2
+"""Batches that are decoded while the VAE works on one."""
+HELD_BYTES = 2**30
+"""Latents that were read stay in memory until they take this much."""
+NAMED = 10
+"""How many unreadable pictures an error names."""
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture to encode: its content hash, its file, and its bucket decision ({"size", "scaled", "crop", …})."""
-
-    content: str
-    file: Path
-    bucket: Any
-
-    @property
-    def size(self) -> tuple[int, int]:
-        width, height = self.bucket["size"]
-        return width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,81 +52,181 @@ class Latent:
 
 
 class LatentCache:
-    """SET/cache/latents: one safetensors file for each (content, crop, VAE)."""
+    """SET/cache/latents: one file for each (view of a picture, VAE). What is damaged is encoded again and noted in
+    `mended`, as (the picture's file, why); a cache that does not write keeps what it mended in memory."""
 
-    def __init__(self, folder: Path, base: BaseModel) -> None:
-        self._folder, self._base = folder, base
-        self._vae = folder_digest(base.folder / "vae")
+    def __init__(self, folder: Path, base: BaseModel, writes: bool = True) -> None:
+        self._folder, self._base, self._writes = folder, base, writes
+        self._vae = base.vae_digest
+        self._held: dict[str, Latent] = {}
+        self._held_bytes = 0
+        self._checked: set[str] = set()
+        self.mended: list[tuple[Path, str]] = []
+
+    def name(self, picture: Picture) -> str:
+        return latent_name(picture, self._vae)
 
     def file(self, picture: Picture) -> Path:
-        crop = {key: picture.bucket[key] for key in ("size", "scaled", "crop")}
-        key = "\0".join([VERSION, picture.content, json.dumps(crop, sort_keys=True), self._vae])
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self._folder / name[:2] / f"{name}.safetensors"
+        return latent_file(self._folder, self.name(picture))
 
-    def fill(self, pictures: Sequence[Picture], progress: Progress, batch_size: int = 8) -> None:
-        """Encode what is missing, decoding the next pictures while the VAE works on these."""
-        distinct = {self.file(picture): picture for picture in pictures}
-        missing = sorted(
-            (picture for file, picture in distinct.items() if not file.exists()), key=lambda picture: picture.size
-        )
-        batches = [
-            batch
-            for _, same in groupby(missing, key=lambda picture: picture.size)
-            for batch in _chunks(list(same), batch_size)
-        ]
-        done = 0
-        with ThreadPoolExecutor(4) as pool:
-            waiting = [pool.submit(_pixels, batch) for batch in batches[:2]]
-            for index, batch in enumerate(batches):
-                if index + 2 < len(batches):
-                    waiting.append(pool.submit(_pixels, batches[index + 2]))
-                self._encode(batch, waiting[index].result())
-                done += len(batch)
-                progress("caching latents", done, len(missing))
+    def shape(self, picture: Picture) -> tuple[int, int, int]:
+        """(C, h, w) of a picture's latent."""
+        width, height = (side // self._base.latent_factor for side in picture.size)
+        return self._base.vae.config.latent_channels, height, width
 
-    @torch.no_grad()
-    def _encode(self, batch: list[Picture], pixels: Tensor) -> None:
-        posterior = self._base.vae.encode(pixels.to(self._base.device)).latent_dist
-        scale = self._base.vae.config.scaling_factor
-        for picture, mean, spread in zip(batch, posterior.mean * scale, posterior.std * scale, strict=True):
-            if not bool(torch.isfinite(mean).all() and torch.isfinite(spread).all()):
-                raise PrepError(
-                    f"the VAE turns {picture.file} into numbers that are not finite",
-                    "leave the picture out, or use another VAE",
-                )
-            with replacing(self.file(picture)) as temporary:
-                save_file({"mean": mean.cpu().contiguous(), "spread": spread.cpu().contiguous()}, temporary)
-
-    def read(self, picture: Picture) -> Latent:
-        """The cached latent.
+    def fill(self, pictures: Sequence[Picture], progress: Progress) -> None:
+        """Encode what is missing or not as long as it must be, while other threads decode what comes next and write what
+        is done. Files are judged by their sizes alone here, so that a full cache costs next to nothing; what they hold is
+        checked when it is first read.
 
         Raises:
-            PrepError: the file is damaged or of another shape than the bucket.
+            PrepError: pictures cannot be read, all of them named once the others are done; or the VAE makes something
+                of one that is not finite.
         """
-        file = self.file(picture)
+        distinct, sizes = {self.name(picture): picture for picture in pictures}, lying(self._folder)
+        missing = [picture for name, picture in distinct.items() if sizes.get(name) != file_bytes(self.shape(picture))]
+        self.mended += [
+            (picture.file, f"its file has {sizes[name]} bytes")
+            for picture in missing
+            if (name := self.name(picture)) in sizes
+        ]
+        if self._writes:
+            note_vae(self._folder, self._vae, self._base.name)
+        unreadable: list[UnreadableImage] = []
+        done = 0
+        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as writer:
+            writing: deque[Future[None]] = deque()
+            for batch, decoding in _decoding(_batches(missing), decoders):
+                read = _readable(batch, decoding, unreadable)
+                if read:
+                    pixels = [each for _, each in read]
+                    writing.append(writer.submit(self._keep, [picture for picture, _ in read], *self._encoded(pixels)))
+                if len(writing) > 1:
+                    writing.popleft().result()
+                done += len(batch)
+                progress("caching latents", done, len(missing))
+            for future in writing:
+                future.result()
+        _refuse(unreadable)
+
+    @torch.no_grad()
+    def _encoded(self, pixels: Sequence[Array]) -> tuple[Tensor, Tensor]:
+        """Mean and spread of (H, W, 3) pictures in -1..1, each (B, C, h, w) on the device.
+
+        A lone picture is encoded beside itself: libraries treat batches of one otherwise than larger ones, and a picture's
+        latent shall not depend on which others are missing.
+        """
+        batch = torch.from_numpy(np.stack(pixels if len(pixels) > 1 else [*pixels, *pixels])).permute(0, 3, 1, 2)
+        device = self._base.device
+        batch = batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.contiguous()
+        posterior = self._base.vae.encode(batch).latent_dist
+        scale, count = self._base.vae.config.scaling_factor, len(pixels)
+        return posterior.mean[:count] * scale, posterior.std[:count] * scale
+
+    def _keep(self, pictures: Sequence[Picture], means: Tensor, spreads: Tensor) -> None:
+        """Write latents, the finite ones first."""
+        means, spreads = means.cpu(), spreads.cpu()
+        odd = []
+        for picture, mean, spread in zip(pictures, means.numpy(), spreads.numpy(), strict=True):
+            if np.isfinite(mean).all() and np.isfinite(spread).all():
+                write_latent(self.file(picture), mean, spread)
+            else:
+                odd.append(picture.file)
+        if odd:
+            _not_finite(odd)
+
+    def read(self, picture: Picture) -> Latent:
+        """The latent of a view, checked against its checksum when it is first read; a damaged one is encoded again.
+
+        Raises:
+            PrepError: it is damaged, and so is the picture, or the VAE makes something of it that is not finite.
+        """
+        name = self.name(picture)
+        held = self._held.get(name)
+        if held is not None:
+            return held
         try:
-            stored = load_file(file)
-            latent = Latent(stored["mean"], stored["spread"])
-        except Exception as error:
-            raise PrepError(
-                f"cached latent {file} cannot be read: {error}", f"delete {self._folder} and run again"
-            ) from error
-        width, height = (side // self._base.latent_factor for side in picture.size)
-        if latent.mean.shape[1:] != (height, width):
-            raise PrepError(
-                f"cached latent {file} is {tuple(latent.mean.shape)}, not {height}×{width}",
-                f"delete {self._folder} and run again",
-            )
+            file, first = latent_file(self._folder, name), name not in self._checked
+            mean, spread = read_latent(file, self.shape(picture), check=first)
+        except Damaged as damage:
+            return self._mend(name, picture, str(damage))
+        self._checked.add(name)
+        latent = Latent(torch.from_numpy(mean), torch.from_numpy(spread))
+        if self._held_bytes + 2 * mean.nbytes <= HELD_BYTES:
+            self._held[name] = latent
+            self._held_bytes += 2 * mean.nbytes
         return latent
 
+    def _mend(self, name: str, picture: Picture, why: str) -> Latent:
+        means, spreads = self._encoded([pixels_of(picture)])
+        latent = Latent(means[0].cpu(), spreads[0].cpu())
+        if not (torch.isfinite(latent.mean).all() and torch.isfinite(latent.spread).all()):
+            _not_finite([picture.file])
+        if self._writes:
+            write_latent(latent_file(self._folder, name), latent.mean.numpy(), latent.spread.numpy())
+        self.mended.append((picture.file, why))
+        self._held[name] = latent
+        return latent
 
-def _chunks(items: list[Picture], size: int) -> Iterator[list[Picture]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    def remarks(self) -> tuple[str, ...]:
+        """What was damaged and is made again, in words."""
+        if not self.mended:
+            return ()
+        file, why = self.mended[0]
+        return (f"cached latents that were damaged and made again: {len(self.mended)}, such as that of {file}: {why}",)
 
 
-def _pixels(batch: list[Picture]) -> Tensor:
-    """(B, 3, H, W) float32 in -1..1, cropped to the bucket."""
-    arrays = [np.asarray(load_cropped(picture.file, picture.bucket), np.float32) for picture in batch]
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1
+def pixels_of(picture: Picture) -> Array:
+    """(H, W, 3) float32 in -1..1: cropped to the bucket, in the view's colours, mirrored if it is."""
+    pixels = np.asarray(load_cropped(picture.file, picture.bucket), np.float32)
+    pixels = changed(pixels, picture.colour) if picture.colour else pixels
+    return (np.ascontiguousarray(pixels[:, ::-1]) if picture.flip else pixels) / np.float32(127.5) - np.float32(1)
+
+
+def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+    """Pictures of one size together, as many as the VAE takes at once."""
+    for (width, height), same in groupby(sorted(pictures, key=lambda each: each.size), key=lambda each: each.size):
+        group, count = list(same), min(MOST_AT_ONCE, max(2, PIXELS_AT_ONCE // (width * height)))
+        yield from (group[start : start + count] for start in range(0, len(group), count))
+
+
+def _decoding(
+    batches: Iterator[list[Picture]], decoders: ThreadPoolExecutor
+) -> Iterator[tuple[list[Picture], list[Future[Array]]]]:
+    """Each batch with its pixels, which other threads work on some batches ahead."""
+    waiting: deque[tuple[list[Picture], list[Future[Array]]]] = deque()
+    for batch in batches:
+        waiting.append((batch, [decoders.submit(pixels_of, picture) for picture in batch]))
+        if len(waiting) > AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _readable(
+    batch: Sequence[Picture], decoding: Sequence[Future[Array]], unreadable: list[UnreadableImage]
+) -> list[tuple[Picture, Array]]:
+    """Pictures with their pixels; those that have none are added to `unreadable`."""
+    found = []
+    for picture, future in zip(batch, decoding, strict=True):
+        try:
+            found.append((picture, future.result()))
+        except UnreadableImage as error:
+            unreadable.append(error)
+    return found
+
+
+def _refuse(unreadable: Sequence[UnreadableImage]) -> None:
+    if unreadable:
+        listed = [f"{each.path}: {each.reason}" for each in unreadable[:NAMED]]
+        listed += [f"… and {len(unreadable) - NAMED} more"] if len(unreadable) > NAMED else []
+        raise PrepError(
+            f"{len(unreadable)} pictures to be trained on cannot be read\n" + "\n".join(listed),
+            "put them back, or leave them out with: prep check SET --force (twins: prep regularize SET --force)",
+        )
+
+
+def _not_finite(files: Sequence[Path]) -> None:
+    raise PrepError(
+        f"the VAE turns {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''} into numbers that are not finite",
+        "leave the picture out, or use another VAE",
+    )

@@ -26,14 +26,23 @@ class Entry:
     step: int
     epoch: int
     loss: Tensor
+    losses: Tensor
+    times: Tensor
+    keys: Sequence[str]
+    concepts: Sequence[str]
+    twins: int
     rates: Sequence[float]
-    pictures: Sequence[str]
+    gradient_norm: Tensor | None
+    seconds: float
+
+    @property
+    def pictures(self): return self.keys
 
 
 class RunLog:
     """Collects steps and writes them together; a loss that is not finite is found then, and its step named."""
 
-    def __init__(self, file: Path, state_file: Path) -> None:
+    def __init__(self, file: Path, state_file: Path, team=None) -> None:
         self._file, self._state_file = file, state_file
         self._waiting: list[Entry] = []
         self._recent: deque[Entry] = deque(maxlen=TOGETHER)
@@ -50,6 +59,8 @@ class RunLog:
         self._recent.append(entry)
         if len(self._waiting) >= TOGETHER:
             self.write()
+
+    def smoothed(self): return ""
 
     def write(self) -> None:
         """Write what waits.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from train.adapter import Adapter
 from train.base import BaseModel
-from train.batches import Batch, planned_batches, total_steps, window
+from train.batches import Batch, place_after, planned_batches, total_steps, window
 from train.captions import Moment, shown_caption, shown_twin
+from train.conditioning import Conditioning
 from train.dataset import Example
-from train.inputs import draw_inputs
+from train.inputs import Inputs, Sample, draw_inputs
 from train.latents import LatentCache
-from train.log import Entry, RunLog
+from train.log import TOGETHER, Entry, RunLog
+from train.milestones import Place
 from train.norms import scale_weight_norms
 from train.objective import (
     alpha_bars,
@@ -28,12 +31,15 @@ from train.objective import (
     target,
     timestep_weights,
 )
-from train.optimizers import effective_rates, make_optimizer, restore, settle
+from train.optimizers import effective_rates, make_optimizer, restore, settle, settled
 from train.precision import DTYPES, lower
 from train.recipe import Recipe
 from train.schedules import rate_factor, updates_of, warmup_updates
 from train.state import State, finite, load_state, save_state
+from train.stopping import stoppable
+from train.team import ALONE, Team
 from train.text import TextStates, text_conditioning
+from train.watch import Watch
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,10 +56,11 @@ class Trainer:
         folder: Path,
         digest: str,
         arguments: Mapping[str, Any],
+        team: Team = ALONE,
     ) -> None:
-        self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
+        self.recipe, self.base, self.adapter, self.latents, self.team = recipe, base, adapter, latents, team
         self.state_file, self.digest = folder / "state.safetensors", digest
-        self.log = RunLog(folder / "log.jsonl", self.state_file)
+        self.log = RunLog(folder / "log.jsonl", self.state_file, team)
         self.levels = alpha_bars(base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr)
         self.weights = timestep_weights(self.levels, recipe.weighting, recipe.min_snr_gamma, base.prediction)
         self.widths = huber_widths(self.levels, recipe.huber_schedule, recipe.huber_width)
@@ -73,29 +80,103 @@ class Trainer:
         self.optimizer = make_optimizer(recipe.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
-    def run(self, examples: Sequence[Example], progress: Progress) -> int:
-        """Train to the end, from the last state if there is one; returns the steps it started from."""
+    def run(self, examples: Sequence[Example], watch: Watch, progress: Progress) -> tuple[int, Place]:
+        """Train to the end, from the last state if there is one; returns the steps it started from and where it ended.
+
+        Raises:
+            KeyboardInterrupt: the person stopped it; the state is saved.
+        """
         total, gathered = total_steps(self.recipe, examples), window(self.recipe, examples)
         start = saved = self._resume()
+        place = place_after(self.recipe, examples, start, start == total)
         self.log.trim(start)
-        for batch in planned_batches(self.recipe, examples, start):
-            done = batch.step + 1
-            loss = self._loss(batch)
-            self.scaler.scale(loss / gathered).backward()
-            whole = done % gathered == 0 or done == total
-            if whole:
-                self._update((done - 1) // gathered, updates_of(total, gathered))
-            keys = [example.entry.key for example in batch.examples]
-            self.log.add(Entry(done, batch.epoch, loss.detach(), effective_rates(self.optimizer), keys))
-            if done == total or (whole and done - saved >= self.recipe.state_every):
-                self._save(done)
-                saved = done
-            progress("training", done, total)
+        watch.begin(place)
+        with stoppable() as stop:
+            for batch, ends_epoch in with_ends(planned_batches(self.recipe, examples, start)):
+                if watch.enough:
+                    break
+                begun, done = time.perf_counter(), batch.step + 1
+                entry = self._learn(batch, gathered)
+                whole = done % gathered == 0 or done == total
+                norm = self._update((done - 1) // gathered, updates_of(total, gathered)) if whole else None
+                self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
+                place = Place(done, batch.epoch + 1, ends_epoch, done == total)
+                if watch.wants(place):
+                    self._refuse_unsound()
+                with settled(self.optimizer, self.trained):
+                    watch.at(place)
+                stopping = whole and self._asked_to_stop(stop.asked, done)
+                if done == total or stopping or (whole and done - saved >= self.recipe.state_every):
+                    self._save(done)
+                    saved = done
+                progress(f"training: {self.log.smoothed()}", done, total)
+                if stopping and done < total:
+                    raise KeyboardInterrupt
+        self.log.write()
         settle(self.optimizer)
-        return start
+        watch.finish(place)
+        return start, place
 
-    def _update(self, update: int, updates: int) -> None:
-        """Turn the gathered gradients into new weights, at the rates the schedule has for this update."""
+    def _learn(self, batch: Batch, gathered: int) -> Callable[[list[float], Tensor | None, float], Entry]:
+        """Add a batch's gradients to those gathered; returns how to write it down."""
+        own = self.team.own(range(len(batch.examples)))
+        shown = draw_inputs(batch, self.recipe, self.latents, len(self.levels), own)
+        loss = losses = torch.zeros(0, device=self.base.device)
+        if shown.samples:
+            losses = self._losses(batch, shown)
+            weighted = losses * self.weights[shown.times.to(losses.device)]
+            loss = batch_loss(weighted, shown.twins, self.recipe.prior_loss_weight, self.recipe.batch_size)
+            self.scaler.scale(loss / gathered).backward()
+
+        def entry(rates: list[float], norm: Tensor | None, seconds: float) -> Entry:
+            return Entry(
+                step=batch.step + 1,
+                epoch=batch.epoch,
+                loss=loss.detach().sum(),
+                losses=losses.detach(),
+                times=shown.times,
+                keys=[sample.example.entry.key for sample in shown.samples],
+                concepts=[sample.example.concept for sample in shown.samples],
+                twins=shown.twins,
+                rates=rates,
+                gradient_norm=norm,
+                seconds=seconds,
+            )
+
+        return entry
+
+    def _losses(self, batch: Batch, shown: Inputs) -> Tensor:
+        """(S,) the loss of every sample, pictures first, then their twins."""
+        recipe, device = self.recipe, self.base.device
+        clean, noise, times = (on_device(each, device) for each in (shown.clean, shown.noise, shown.times))
+        mixed = noise if shown.mixed is shown.noise else on_device(shown.mixed, device)
+        level = self.levels[times]
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            conditioning = self._conditioning(self._captions(batch, shown.samples))
+            predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
+        wanted = target(clean, noise, level, self.base.prediction)
+        return element_losses(predicted, wanted, recipe.loss, self.widths[times]).mean((1, 2, 3))
+
+    def _conditioning(self, captions: list[str]) -> Conditioning:
+        recipe = self.recipe
+        if recipe.train_text_encoder:
+            return text_conditioning(self.base, captions, recipe.clip_skip, recipe.max_tokens)
+        return self.frozen_states(captions)
+
+    def _captions(self, batch: Batch, samples: Sequence[Sample]) -> list[str]:
+        """Each sample's caption as shown now; a twin's by the draws of its picture."""
+        recipe, texts = self.recipe, []
+        for sample in samples:
+            example, moment = sample.example, Moment(batch.step, batch.epoch, sample.key)
+            if sample.twin is None:
+                texts.append(shown_caption(example.caption, example.triggers, recipe, moment))
+            else:
+                texts.append(shown_twin(sample.twin.caption, example.caption, example.triggers, recipe, moment))
+        return texts
+
+    def _update(self, update: int, updates: int) -> Tensor:
+        """Turn the gathered gradients into new weights, at the rates the schedule has for this update; returns their
+        norm, which is still on the device."""
         recipe = self.recipe
         factor = rate_factor(
             update,
@@ -108,50 +189,41 @@ class Trainer:
         )
         for group, rate in zip(self.optimizer.param_groups, recipe.rates, strict=False):
             group["lr"] = rate * factor
+        self._add_up_gradients()
+        self.scaler.unscale_(self.optimizer)
         if recipe.max_grad_norm:
-            self.scaler.unscale_(self.optimizer)
-            clip_grad_norm_(self.trained, recipe.max_grad_norm)
+            norm = clip_grad_norm_(self.trained, recipe.max_grad_norm)
+        else:
+            norm = get_total_norm([weight.grad for weight in self.trained if weight.grad is not None])
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.scale_weight_norms:
             scale_weight_norms(self.adapter.layers.values(), recipe.scale_weight_norms)
+        return norm
 
-    def _loss(self, batch: Batch) -> Tensor:
-        """Pictures first, then their twins, each twin with all draws of its picture."""
-        recipe, device = self.recipe, self.base.device
-        shown = draw_inputs(batch, recipe, self.latents, len(self.levels))
-        captions = self._captions(batch, shown.keyed, shown.twins)
-        clean, noise, times = (on_device(each, device) for each in (shown.clean, shown.noise, shown.times))
-        mixed = noise if shown.mixed is shown.noise else on_device(shown.mixed, device)
-        level = self.levels[times]
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            conditioning = (
-                text_conditioning(self.base, captions, recipe.clip_skip, recipe.max_tokens)
-                if recipe.train_text_encoder
-                else self.frozen_states(captions)
-            )
-            predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
-        wanted = target(clean, noise, level, self.base.prediction)
-        losses = element_losses(predicted, wanted, recipe.loss, self.widths[times]).mean((1, 2, 3))
-        return batch_loss(losses * self.weights[times], len(shown.twins), recipe.prior_loss_weight, recipe.batch_size)
+    def _add_up_gradients(self) -> None:
+        """Give every process the sum of all processes' gradients, in one message."""
+        if self.team == ALONE:
+            return
+        for weight in self.trained:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        gradients = [weight.grad for weight in self.trained if weight.grad is not None]
+        total = self.team.total(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, part in zip(gradients, total.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
 
-    def _captions(self, batch: Batch, keyed: list[tuple[str, int, int, int, str]], twins: list[int]) -> list[str]:
-        """Each picture's caption as shown now; a twin's by the same draws."""
-        recipe, moments = self.recipe, [Moment(batch.step, batch.epoch, key) for key in keyed]
-        own = [
-            shown_caption(example.caption, example.triggers, recipe, moment)
-            for example, moment in zip(batch.examples, moments, strict=True)
-        ]
-        pairs = [(batch.examples[row], moments[row]) for row in twins]
-        return own + [
-            shown_twin(example.twin_caption, example.caption, example.triggers, recipe, moment)
-            for example, moment in pairs
-        ]
+    def _asked_to_stop(self, asked: bool, done: int) -> bool:
+        """Whether to stop here; several processes ask each other only now and then."""
+        if self.team == ALONE:
+            return asked
+        return done % TOGETHER == 0 and self.team.agreed(asked, self.base.device)
 
     def _resume(self) -> int:
         """Put back the last state of this run and return the steps it had done; 0 if there is none."""
         state = load_state(self.state_file, self.digest)
+        self.team.wait()  # until every process has read it
         if state is None:
             return 0
         with torch.no_grad():
@@ -161,17 +233,33 @@ class Trainer:
         self.scaler.load_state_dict(state.parts["scaler"])
         return state.step
 
-    def _save(self, step: int) -> None:
-        """Write the state after `step`, unless a loss or a weight is not finite."""
+    def _refuse_unsound(self) -> None:
+        """See that every loss up to now, and every weight, is finite."""
         self.log.write()
         if not finite(self.trained):
             self.log.refuse_weights()
-        parts = {
-            "adapter": self.trained,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
-        save_state(self.state_file, State(step, parts), self.digest)
+
+    def _save(self, step: int) -> None:
+        """Write the state after `step`, unless a loss or a weight is not finite."""
+        self._refuse_unsound()
+        if self.team.leads:
+            parts = {
+                "adapter": self.trained,
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+            }
+            save_state(self.state_file, State(step, parts), self.digest)
+
+
+def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Each batch, and whether its epoch ends with it; the last one's is taken to."""
+    held = next(batches, None)
+    for following in batches:
+        assert held is not None
+        yield held, following.epoch != held.epoch
+        held = following
+    if held is not None:
+        yield held, True
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save, save_file
 from torch import Tensor
 
-from pipeline.files import replacing
+from train.adapterfiles.writing import writing
 from train.recipe import Recipe
 from train.schedules import updates_of, warmup_updates
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+SPEC = "1.0.1"
+SINGLE = (".safetensors", ".ckpt")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How readers know a family of base models: kohya's version name, and the model spec's architecture and layout."""
+
+    version: str
+    architecture: str
+    implementation: str
+    resolution: int
+
+
+DIFFUSERS, STABILITY = "diffusers", "https://github.com/Stability-AI/generative-models"
+KINDS = {
+    ("sd1", False): Kind("sd_v1", "stable-diffusion-v1", DIFFUSERS, 512),
+    ("sd1", True): Kind("sd_v1", "stable-diffusion-v1", DIFFUSERS, 512),
+    ("sd2", False): Kind("sd_v2", "stable-diffusion-v2-512", DIFFUSERS, 512),
+    ("sd2", True): Kind("sd_v2_v", "stable-diffusion-v2-768-v", DIFFUSERS, 768),
+    ("sdxl", False): Kind("sdxl_base_v1-0", "stable-diffusion-xl-v1-base", STABILITY, 1024),
+    ("sdxl", True): Kind("sdxl_base_v1-0", "stable-diffusion-xl-v1-base", STABILITY, 1024),
+}
 
 
 def adapter_metadata(
@@ -34,60 +58,162 @@ def adapter_metadata(
     optimizer: str,
     accumulate: int,
     triggers: list[str],
+    family: str = "",
+    held_out: int = 0,
+    network_args: Mapping[str, Any] | None = None,
+    started: float | None = None,
+    finished: float | None = None,
 ) -> dict[str, str]:
-    """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings."""
-    module = "networks.lora" if recipe.algorithm == "lora" else "lycoris.kohya"
-    arguments: dict[str, Any] = (
-        {}
-        if recipe.algorithm == "lora"
-        else {"algo": recipe.algorithm, "conv_dim": recipe.conv_rank, "conv_alpha": recipe.conv_alpha}
-    )
-    sizes = {
-        str(index): {"resolution": list(size), "count": count}
-        for index, (size, count) in enumerate(sorted(buckets.items()))
-    }
+    """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings.
+
+    `family` is sd1, sd2 or sdxl, told by `v2` if not given; `network_args` what the algorithm was asked beside rank and
+    alpha; `held_out` the pictures kept for validation; `started` and `finished` seconds since 1970.
+    """
+    family = family or ("sd2" if v2 else "sd1")
     facts: dict[str, Any] = {
-        "ss_network_module": module,
-        "ss_network_dim": recipe.rank,
-        "ss_network_alpha": recipe.alpha,
-        "ss_network_args": arguments,
-        "ss_base_model_version": ("sd_v2_v" if v_prediction else "sd_v2") if v2 else "sd_v1",
-        "ss_v2": v2,
+        **_network(recipe, network_args),
+        **model_facts(family, v_prediction),
         "ss_sd_model_name": recipe.base,
-        "ss_output_name": recipe.name,
-        "ss_num_epochs": epochs,
+        **({"ss_new_sd_model_hash": base_digest} if Path(recipe.base).suffix in SINGLE else {}),
+        **_run(recipe, steps, epochs, accumulate, started, finished),
         **_optimization(recipe, optimizer, steps, accumulate),
         **_noise_and_loss(recipe),
-        "ss_seed": recipe.seed,
-        "ss_batch_size_per_device": recipe.batch_size,
-        "ss_clip_skip": recipe.clip_skip,
-        "ss_num_train_images": images,
-        "ss_num_reg_images": twins,
-        "ss_shuffle_caption": recipe.shuffle_tags,
-        "ss_keep_tokens": 1 if recipe.keep_tags is None else recipe.keep_tags,
-        "ss_max_token_length": None if recipe.max_tokens == 75 else recipe.max_tokens,
-        "ss_caption_dropout_rate": recipe.caption_dropout,
-        "ss_caption_dropout_every_n_epochs": recipe.caption_dropout_epochs,
-        "ss_caption_tag_dropout_rate": recipe.tag_dropout,
-        "ss_tag_frequency": frequency,
-        "ss_bucket_info": {"buckets": sizes},
-        "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": "stable-diffusion-v2-512/lora" if v2 else "stable-diffusion-v1/lora",
-        "modelspec.implementation": "diffusers",
-        "modelspec.title": recipe.name,
-        "modelspec.trigger_phrase": ", ".join(triggers),
-        "modelspec.prediction_type": "v" if v_prediction else "epsilon",
+        **_captions(recipe),
+        **_data(recipe, images, twins, held_out, buckets, frequency),
+        **_spec(recipe, KINDS[family, v_prediction], buckets, triggers, v_prediction, finished),
         "prep_version": _version(),
         "prep_base_digest": base_digest,
     }
+    return _texts(facts)
+
+
+def model_facts(family: str, v_prediction: bool) -> dict[str, Any]:
+    """What A1111 sorts files by: without these it takes a file for SD 1.x, and hides one of another version."""
+    return {"ss_base_model_version": KINDS[family, v_prediction].version, "ss_v2": family == "sd2"}
+
+
+def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata of a file made from another: what is told stays, with its new name; hashes of the old weights go.
+
+    A version of the base model that is missing is written for a `family` that is known.
+    """
+    gone = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256", "format")
+    kept = {key: value for key, value in metadata.items() if key not in gone}
+    v_prediction = metadata.get("modelspec.prediction_type") == "v"
+    model = model_facts(family, v_prediction) if family and "ss_base_model_version" not in metadata else {}
+    facts = {
+        "ss_output_name": name,
+        "modelspec.title": name,
+        "modelspec.sai_model_spec": SPEC,
+        "prep_version": _version(),
+    }
+    return kept | _texts({**model, **facts, **changes})
+
+
+def _texts(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: value
         if isinstance(value, str)
         else json.dumps(value, ensure_ascii=False)
-        if isinstance(value, dict)
+        if isinstance(value, dict | list)
         else str(value)
         for key, value in facts.items()
     }
+
+
+def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
+    plain = recipe.algorithm == "lora"
+    arguments = {"algo": recipe.algorithm, "conv_dim": recipe.conv_rank, "conv_alpha": recipe.conv_alpha}
+    return {
+        "ss_network_module": "networks.lora" if plain else "lycoris.kohya",
+        "ss_network_dim": recipe.rank,
+        "ss_network_alpha": recipe.alpha,
+        "ss_network_args": ({} if plain else arguments) | dict(more or {}),
+    }
+
+
+def _run(
+    recipe: Recipe, steps: int, epochs: int, accumulate: int, started: float | None, finished: float | None
+) -> dict[str, Any]:
+    return {
+        "ss_output_name": recipe.name,
+        "ss_epoch": epochs,
+        "ss_num_epochs": epochs,
+        "ss_max_train_steps": updates_of(steps, accumulate),
+        "ss_num_batches_per_epoch": steps // max(1, epochs),
+        "ss_seed": recipe.seed,
+        "ss_training_started_at": started,
+        "ss_training_finished_at": finished,
+    }
+
+
+def _captions(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "ss_clip_skip": recipe.clip_skip,
+        "ss_max_token_length": None if recipe.max_tokens == 75 else recipe.max_tokens,
+        "ss_shuffle_caption": recipe.shuffle_tags,
+        "ss_keep_tokens": 1 if recipe.keep_tags is None else recipe.keep_tags,
+        "ss_caption_dropout_rate": recipe.caption_dropout,
+        "ss_caption_dropout_every_n_epochs": recipe.caption_dropout_epochs,
+        "ss_caption_tag_dropout_rate": recipe.tag_dropout,
+    }
+
+
+def _data(
+    recipe: Recipe,
+    images: int,
+    twins: int,
+    held_out: int,
+    buckets: Mapping[tuple[int, int], int],
+    frequency: dict[str, dict[str, int]],
+) -> dict[str, Any]:
+    sizes = {
+        str(index): {"resolution": list(size), "count": count}
+        for index, (size, count) in enumerate(sorted(buckets.items()))
+    }
+    crop = None if recipe.face_crop is None else ",".join(f"{each:g}" for each in recipe.face_crop)
+    return {
+        "ss_num_train_images": images,
+        "ss_num_reg_images": twins,
+        "ss_num_validation_images": held_out,
+        "ss_batch_size_per_device": max(1, recipe.batch_size // recipe.processes),
+        "ss_total_batch_size": recipe.batch_size,
+        "ss_cache_latents": True,
+        "ss_flip_aug": recipe.flip,
+        "ss_color_aug": recipe.color_jitter > 0,
+        "ss_random_crop": recipe.random_crop,
+        "ss_face_crop_aug_range": crop,
+        "ss_enable_bucket": True,
+        "ss_bucket_info": {"buckets": sizes},
+        "ss_tag_frequency": frequency,
+    }
+
+
+def _spec(
+    recipe: Recipe,
+    kind: Kind,
+    buckets: Mapping[tuple[int, int], int],
+    triggers: list[str],
+    v_prediction: bool,
+    finished: float | None,
+) -> dict[str, Any]:
+    """Stability AI's model metadata standard, which says about a file what it is for and by whom it was made."""
+    common = max(buckets, key=lambda size: (buckets[size], size)) if buckets else (kind.resolution, kind.resolution)
+    facts: dict[str, Any] = {
+        "modelspec.sai_model_spec": SPEC,
+        "modelspec.architecture": f"{kind.architecture}/lora",
+        "modelspec.implementation": kind.implementation,
+        "modelspec.implementation_version": f"lora-prep/{_version()}",
+        "modelspec.title": recipe.name,
+        "modelspec.resolution": f"{common[0]}x{common[1]}",
+        "modelspec.trigger_phrase": ", ".join(triggers),
+        "modelspec.prediction_type": "v" if v_prediction else "epsilon",
+        "modelspec.timestep_range": "0,1000",
+        "modelspec.encoder_layer": recipe.clip_skip,
+    }
+    if finished is not None:
+        facts["modelspec.date"] = datetime.fromtimestamp(finished, UTC).isoformat(timespec="seconds")
+    return facts
 
 
 def _optimization(recipe: Recipe, optimizer: str, steps: int, accumulate: int) -> dict[str, Any]:
@@ -136,9 +262,8 @@ def _version() -> str:
 
 
 def write_adapter(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write the file in one step, with the hash of its weights that A1111 knows files by (sha256 after the header)."""
-    raw = save(tensors)
-    length = int.from_bytes(raw[:8], "little")
-    metadata = {**metadata, "sshs_model_hash": hashlib.sha256(raw[8 + length :]).hexdigest()}
-    with replacing(file) as temporary:
-        save_file(tensors, temporary, metadata)
+    """Write the file in one step, with the hashes of its weights that A1111 knows files by."""
+    with writing(file) as out:
+        for key, tensor in tensors.items():
+            out.add(key, tensor)
+        out.metadata |= metadata

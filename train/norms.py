@@ -22,17 +22,27 @@ def product_norm(up: Tensor, down: Tensor) -> Tensor:
     return ((b.mT @ b) * (a @ a.mT)).sum().clamp(min=0.0).sqrt()
 
 
-@torch.no_grad()
-def scale_weight_norms(layers: Iterable[Any], most: float) -> None:
-    """Scale down every LoRA layer whose change of the base weights, alpha / rank included, has a norm above `most`; both
-    factors by the same root (as kohya-ss/sd-scripts' option of that name). The device is never waited for.
+def core_norm(middle: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """The Frobenius norm of a Tucker decomposition, from its core and the two Gram matrices.
 
     Args:
-        layers: modules with `lora_up`, `lora_down` and `scale`.
+        middle: (a, b, k, k).
+        up: (out, a, …) with all further sides 1.
+        down: (b, in, …) with all further sides 1.
+    """
+    b, a = up.flatten(1), down.flatten(1)
+    seen = torch.einsum("abkl,ac,bd->cdkl", middle, b.mT @ b, a @ a.mT)
+    return (seen * middle).sum().clamp(min=0.0).sqrt()
+
+
+@torch.no_grad()
+def scale_weight_norms(layers: Iterable[Any], most: float) -> None:
+    """Scale down every layer whose change of the base weights, alpha / rank included, has a norm above `most`; all factors
+    by the same root (as kohya-ss/sd-scripts' option of that name). The device is never waited for.
+
+    Args:
+        layers: each with `norm()`, a scalar tensor, and `shrink(ratio)`, which multiplies the norm with the ratio.
     """
     for layer in layers:
-        up, down = layer.lora_up.weight, layer.lora_down.weight
-        norm = product_norm(up, down) * layer.scale
-        root = (most / norm.clamp(min=most)).sqrt()
-        up.mul_(root)
-        down.mul_(root)
+        norm = layer.norm()
+        layer.shrink(most / norm.clamp(min=most))

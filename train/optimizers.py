@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pipeline.errors import PrepError
 from pipeline.settings import suggest
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.optim import Optimizer
 
 
@@ -225,6 +226,23 @@ def settle(optimizer: Optimizer) -> None:
     average = getattr(optimizer, "eval", None)
     if average is not None:
         average()
+
+
+@contextlib.contextmanager
+def settled(optimizer: Optimizer, weights: Sequence[Tensor]) -> Iterator[None]:
+    """Have in the weights, while a block looks at them or saves them, what is to be used; afterwards they are as they were
+    to the bit, which an averaging optimizer's own way back does not give."""
+    if getattr(optimizer, "eval", None) is None:
+        yield
+        return
+    before = [weight.detach().clone() for weight in weights]
+    settle(optimizer)
+    try:
+        yield
+    finally:
+        optimizer.train()
+        for weight, held in zip(weights, before, strict=True):
+            weight.data.copy_(held)
 
 
 def described(optimizer: str, arguments: Mapping[str, Any]) -> str:

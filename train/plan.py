@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PrepError
-from train.sampler import Counts, Entry, Showings, epoch_batches
+from train.sampler import Counts, Entry, Showings, epoch_batches, epoch_length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +57,17 @@ def course(entries: Sequence[Entry], batch_size: int, seed: int, epochs: int, st
     if not done:
         raise PrepError(f"no picture is shown in {epochs} epochs: every multiplier is far below 1", "give more epochs")
     return Course(done, epoch, 0, first, full, short, before)
+
+
+def epoch_ends(entries: Sequence[Entry], batch_size: int, seed: int, steps: int) -> dict[int, int]:
+    """Step at which an epoch ends → the epoch, from 1, for all that end within so many steps."""
+    ends, done, epoch = dict[int, int](), 0, 0
+    while done < steps:
+        done += epoch_length(entries, batch_size, seed, epoch)
+        epoch += 1
+        if done <= steps:
+            ends[done] = epoch
+    return ends
 
 
 def _per_bucket(bucket: NDArray[np.int64], counts: Counts, buckets: int) -> Counts:

@@ -20,9 +20,17 @@ class Recipe:
     """Options of `prep train`."""
 
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    """Base model: a folder in diffusers format, a hub repository, or `miniature`, the tiny one in the package."""
+    """Base model of SD 1.x, 2.x or SDXL: a single .safetensors or .ckpt file, a folder in diffusers format, a hub
+    repository, or `miniature`, the tiny one in the package."""
     revision: str | None = None
     """Revision of the hub repository to pin; the newest when empty."""
+    vae: str | None = None
+    """Another VAE instead of the base model's own: a folder, a hub repository, or a single file."""
+    tokenizer: Path | None = None
+    """Folder of CLIP's vocabulary (vocab.json and merges.txt), which a single file lacks; the hub's if not given."""
+    prediction: Literal["auto", "epsilon", "v_prediction"] = "auto"
+    """What the UNet predicts, the noise or the velocity; auto reads it from the base model's files and asks where they do
+    not tell."""
     name: str = "adapter"
     """Name of the run: files go to SET/runs/NAME, the adapter is NAME.safetensors."""
     algorithm: Literal["lora", "locon", "loha"] = "lora"
@@ -208,6 +216,9 @@ class Recipe:
     """Write the run's figures for TensorBoard too."""
     state_every: int = 200
     """Batches between saved states, or a few more, up to the next update; a killed run goes on from the last one."""
+    replay: Path | None = None
+    """run.json of an earlier run to be done again under another name, with its settings but for those given as flags; what
+    differs from it is said."""
     seed: int = 420
     """Decides order, noise, timesteps, shuffles and the adapter's first weights."""
     device: str = "auto"
@@ -219,6 +230,16 @@ class Recipe:
             raise PrepError(
                 "\n".join(f"train: {message}" for message, _ in found), "\n".join(hint for _, hint in found)
             )
+
+    @staticmethod
+    def layers(values: Mapping[str, Any]) -> tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]:
+        """Settings that lie below prep.toml and above it: none, and those of the run that is done again."""
+        replayed = values.get("replay")
+        if not replayed:
+            return ("", {}), ("", {})
+        from train.runfile import settings_again
+
+        return ("", {}), ("replay", settings_again(Path(replayed)))
 
     @property
     def schedule(self) -> str:

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from pipeline.errors import PrepError
-from pipeline.files import write_text
 from pipeline.manifest import Manifest
 from train.adapter import Adapter, Shape, read_adapter
 from train.base import BaseModel, load_base
-from train.batches import total_steps, window
-from train.dataset import dataset_digest, examples, tag_frequency
+from train.batches import window
+from train.dataset import Example, tag_frequency
 from train.draws import key_seed
+from train.job import Job, adapter_file, planned_job
 from train.latents import LatentCache
+from train.looks import History
 from train.loop import Trainer
-from train.metadata import DTYPES, adapter_metadata, write_adapter
-from train.optimizers import described, read_arguments
-from train.recipe import Recipe, recipe_of, recipe_values
+from train.metadata import adapter_metadata
+from train.milestones import Place
+from train.optimizers import described
+from train.processes import in_processes, process_device, shared_device
+from train.prompts import asked_prompts, settled
+from train.recipe import Recipe, recipe_of
+from train.runfolder import close_folder, open_folder
+from train.showing import Showing
+from train.snapshots import Snapshot
+from train.team import ALONE, Team
 from train.text import cut_tokens
+from train.validation import Validation
+from train.watch import Watch
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a finished run left: the adapter file, its steps, the step it was taken up from, and warnings."""
+    """What a finished run left: the adapter file, its steps, the step it was taken up from, and what is to be said."""
 
     file: Path
     steps: int
     resumed_from: int
     notes: tuple[str, ...]
-
-
-def run_folder(root: Path, name: str) -> Path:
-    return root / "runs" / name
-
-
-def adapter_file(root: Path, name: str) -> Path:
-    return run_folder(root, name) / f"{name}.safetensors"
 
 
 def adapter_shape(recipe: Recipe) -> Shape:
@@ -59,54 +61,121 @@ def adapter_shape(recipe: Recipe) -> Shape:
     )
 
 
-def train_adapter(manifest: Manifest, recipe: Recipe, progress: Progress, base: BaseModel | None = None) -> Trained:
+def train_adapter(
+    manifest: Manifest,
+    recipe: Recipe,
+    progress: Progress,
+    base: BaseModel | None = None,
+    origins: Mapping[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> Trained:
     """Cache latents, train (or take up a killed run), save the adapter with its metadata.
 
     A `base` that is given is left with its frozen weights in the recipe's precision.
     """
-    arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
-    found = examples(manifest, twins=recipe.prior_loss_weight > 0)
-    base = base or load_base(recipe.base, recipe.revision, recipe.device)
-    folder = run_folder(manifest.root, recipe.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    latents = LatentCache(manifest.root / "cache" / "latents", base)
-    digest = hashlib.sha256(
-        json.dumps([recipe_values(recipe), dataset_digest(found), base.digest], sort_keys=True).encode()
-    ).hexdigest()
+    job = planned_job(manifest, recipe, origins or {}, versions or {})
+    if recipe.processes == 1:
+        return carry_out(job, ALONE, progress, base)
+    device = shared_device(recipe.device, recipe.processes)
+    found = in_processes(carry_out, job, recipe.processes, device, progress)
+    assert isinstance(found, Trained)
+    return found
+
+
+def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None = None) -> Trained:
+    """One process's part of a run, which with one process is all of it."""
+    recipe, begun = job.recipe, time.monotonic()
+    base = base or load_base(
+        recipe.base,
+        recipe.revision,
+        process_device(recipe.device, team),
+        vae=recipe.vae,
+        tokenizer=recipe.tokenizer,
+        prediction=recipe.prediction,
+    )
+    digest = job.state_digest(base.digest)
+    opened = open_folder(job, base, digest, team)
+    latents = LatentCache(job.root / "cache" / "latents", base, writes=team.leads)
     adapter = new_adapter(recipe, base)
     adapter.hang()
     try:
-        trainer = Trainer(recipe, base, adapter, latents, folder, digest, arguments)
-        pictures = [example.picture for example in found] + [example.twin for example in found if example.twin]
-        latents.fill(pictures, progress)
-        started = trainer.run(found, progress)
+        trainer = Trainer(recipe, base, adapter, latents, job.folder, digest, job.arguments, team)
+        cache_latents(job, latents, team, progress)
+        watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress)
+        started, place = trainer.run(job.training, watch, progress)
     finally:
         adapter.take_off()
-    steps = total_steps(recipe, found)
-    buckets = Counter(example.entry.bucket for example in found)
-    metadata = adapter_metadata(
+    if team.leads:
+        close_folder(job, watch, place, time.monotonic() - begun)
+    captions = {example.entry.key: example.caption for example in job.training}
+    notes = (*opened.notes, *watch.remarks, *latents.remarks(), *token_warnings(base, captions, recipe.max_tokens))
+    return Trained(adapter_file(job.root, recipe.name), place.step, started, notes)
+
+
+def cache_latents(job: Job, latents: LatentCache, team: Team, progress: Progress) -> None:
+    """Have every latent on disk before the first step; the leader encodes what is missing while the others wait."""
+    pictures = [picture for example in (*job.training, *job.held) for picture in example.pictures()]
+    if team.leads:
+        latents.fill(pictures, progress)
+    team.wait()
+
+
+def watching(
+    job: Job,
+    base: BaseModel,
+    adapter: Adapter,
+    latents: LatentCache,
+    trainer: Trainer,
+    team: Team,
+    snapshots: list[Snapshot],
+    progress: Progress,
+) -> Watch:
+    """What is done beside the steps, as the recipe asks for it."""
+    recipe = job.recipe
+    requests, remarks = settled(
+        asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts"), commonest_size(job.training)
+    )
+    looks = bool(job.held or job.watched)
+    return Watch(
+        recipe=recipe,
+        adapter=adapter,
+        folder=job.folder,
+        team=team,
+        describe=lambda place: metadata_at(job, base, place),
+        progress=progress,
+        validation=Validation(recipe, base, adapter, latents, trainer.levels, job.held, job.watched, team)
+        if looks
+        else None,
+        history=History(job.folder / "validation.jsonl", team),
+        showing=Showing(requests, base, adapter, job.folder, recipe, team) if requests else None,
+        snapshots=snapshots,
+        remarks=remarks,
+    )
+
+
+def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
+    """(width, height) of the bucket with the most pictures, the largest of equals."""
+    counts = Counter(example.entry.bucket for example in examples)
+    return max(counts, key=lambda size: (counts[size], size))
+
+
+def metadata_at(job: Job, base: BaseModel, place: Place) -> dict[str, str]:
+    """What an adapter saved at a point of the run says about itself."""
+    recipe, found = job.recipe, job.training
+    return adapter_metadata(
         recipe,
         v2=base.text_encoder.config.hidden_size == 1024,
         v_prediction=base.prediction == "v_prediction",
-        steps=steps,
-        epochs=recipe.epochs,
+        steps=place.step,
+        epochs=place.epoch,
         images=len(found),
-        twins=sum(example.twin is not None for example in found),
-        buckets=dict(buckets),
+        twins=sum(len(example.twins) for example in found),
+        buckets=dict(Counter(example.entry.bucket for example in found)),
         frequency=tag_frequency(found, (recipe.keep_separator, recipe.group_separator)),
         base_digest=base.digest,
-        optimizer=described(recipe.optimizer, arguments),
+        optimizer=described(recipe.optimizer, job.arguments),
         accumulate=window(recipe, found),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
-    )
-    file = adapter_file(manifest.root, recipe.name)
-    write_adapter(file, adapter.tensors(DTYPES[recipe.save_precision]), metadata)
-    write_text(folder / "recipe.json", json.dumps(recipe_values(recipe), indent=2, ensure_ascii=False) + "\n")
-    return Trained(
-        file,
-        steps,
-        started,
-        token_warnings(base, {example.entry.key: example.caption for example in found}, recipe.max_tokens),
     )
 
 

@@ -1,7 +1,8 @@
 """Make a matched regularization picture for every kept one: the base model's own answer to the same caption.
 
 Each twin has its picture's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
-recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together.
+recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where a picture
+has several twins, they take turns.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from PIL import Image, PngImagePlugin
@@ -20,10 +20,10 @@ from pipeline.files import replacing, write_text
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
 from pipeline.stage import Progress
+from pipeline.twins import FOLDER, every_twin, twin_paths
 
 NAME = "regularize"
 READS = ("images", "keep", "bucket", "caption")
-FOLDER = "regularization"
 MARK = "prep-twin"
 OBSERVES = "base model"
 USES = ("torch", "diffusers", "transformers")
@@ -35,6 +35,8 @@ class Options:
 
     pictures: Literal["matched", "none"] = "matched"
     """matched makes one twin for every kept picture, none makes and uses no regularization pictures."""
+    count: int = 1
+    """Twins of every picture, each from a seed of its own: seed, seed + 1 and so on; training uses all of them in turn."""
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     """Base model that will be trained on: a diffusers folder, a hub repository, or `miniature`."""
     revision: str | None = None
@@ -61,6 +63,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for field, holds in (
+            ("count", 1 <= self.count <= 1000),
             ("steps", 1 <= self.steps <= 1000),
             ("batch_size", self.batch_size >= 1),
             ("clip_skip", self.clip_skip >= 1),
@@ -79,12 +82,13 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One twin for every kept picture that has a bucket and a caption."""
+    """The twins of every kept picture that has a bucket and a caption."""
     if options.pictures == "none":
         return Plan(NAME, ("twin",), notes=("no regularization pictures, as asked",))
     buckets, captions, tags = (manifest.decisions(field) for field in ("bucket", "caption", "tags"))
-    decisions = []
-    for place, image in enumerate(manifest.kept()):
+    kept, decisions = manifest.kept(), []
+    paths = twin_paths([image.path for image in kept], options.count)
+    for place, image in enumerate(kept):
         if image.path not in buckets or image.path not in captions:
             stage = "bucket" if image.path not in buckets else "curate"
             raise PrepError(
@@ -93,29 +97,26 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             )
         row = tags.get(image.path)
         caption = twin_caption(captions[image.path].value, row.value if row else [], options.trigger)
-        value = {
-            "path": twin_path(image.path),
+        seeds = _seeds(options, place, len(kept))
+        value: dict[str, Any] = {
+            "path": paths[image.path][0],
             "caption": caption,
             "size": buckets[image.path].value["size"],
-            "seed": options.seed + (place if options.seeds == "own" else 0),
+            "seed": seeds[0],
         }
+        others = zip(paths[image.path][1:], seeds[1:], strict=True)
+        more = [{"path": path, "seed": seed} for path, seed in others]
         reason = "same caption" if caption == captions[image.path].value else "caption without trigger words"
-        decisions.append(
-            Decision(
-                image.path,
-                "twin",
-                value,
-                reason,
-                f"seed {value['seed']}, {options.steps} DDIM steps, guidance {options.guidance:g}",
-            )
-        )
+        said = f"seed {seeds[0]}" if not more else f"seeds {', '.join(map(str, seeds))}"
+        evidence = f"{said}, {options.steps} DDIM steps, guidance {options.guidance:g}"
+        decisions.append(Decision(image.path, "twin", value | ({"more": more} if more else {}), reason, evidence))
     return Plan(NAME, ("twin",), tuple(decisions))
 
 
-def twin_path(path: str) -> str:
-    """images/<concept>/<name>.jpg → regularization/<concept>/<name>.png."""
-    _, concept, name = PurePosixPath(path).parts
-    return f"{FOLDER}/{concept}/{PurePosixPath(name).stem}.png"
+def _seeds(options: Options, place: int, pictures: int) -> list[int]:
+    """The seeds of a picture's twins; with own ones no two pictures have one in common."""
+    first, step = (options.seed, 1) if options.seeds == "same" else (options.seed + place, pictures)
+    return [first + number * step for number in range(options.count)]
 
 
 def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
@@ -127,23 +128,23 @@ def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
     return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in out)
 
 
+def _all_twins(manifest: Manifest) -> list[dict[str, Any]]:
+    return [twin for row in manifest.decisions("twin").values() for twin in every_twin(row.value)]
+
+
 def files(options: Options) -> tuple[str, ...]:
     return (f"{FOLDER}/*/*",)
 
 
 def missing(manifest: Manifest, options: Options) -> str:
     """Twins that are gone."""
-    gone = [
-        row.value["path"]
-        for row in manifest.decisions("twin").values()
-        if not (manifest.root / row.value["path"]).is_file()
-    ]
+    gone = [twin["path"] for twin in _all_twins(manifest) if not (manifest.root / twin["path"]).is_file()]
     return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
     """Sample the twins that are not there yet or were made otherwise; every one is kept as soon as it is made."""
-    rows = [row.value for row in manifest.decisions("twin").values()]
+    rows = _all_twins(manifest)
     _remove_strays(manifest, {row["path"] for row in rows})
     if not rows:
         return {}

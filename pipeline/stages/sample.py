@@ -7,14 +7,18 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import PrepError
-from pipeline.files import replacing, write_text
+from pipeline.files import digest_if_readable, write_text
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
 from pipeline.stage import Progress
+
+if TYPE_CHECKING:
+    from train.prompts import Request
 
 NAME = "sample"
 READS = ("bucket", "caption", "tags")
@@ -30,7 +34,11 @@ class Options:
     name: str = "adapter"
     """Name of the training run whose adapter is used."""
     prompts: tuple[str, ...] = ()
-    """Prompts to paint; without any, `1girl, TRIGGER` for every trigger word of the set."""
+    """Prompts to paint; without any, `1girl, TRIGGER` for every trigger word of the set. Each may end with options of
+    its own in kohya's syntax, which go before those of the stage: --n negative, --w width, --h height, --d seed,
+    --s steps, --l guidance."""
+    file: Path | None = None
+    """A file of such prompts, one a line; # begins a comment. Or a TOML or JSON file as kohya has them."""
     negative: str = ""
     """Negative prompt."""
     count: int = 4
@@ -40,7 +48,7 @@ class Options:
     steps: int = 25
     """DDIM steps."""
     guidance: float = 7.0
-    """Classifier-free guidance scale."""
+    """Classifier-free guidance scale; at most 1 is none, and leaves the negative prompt unread."""
     strength: float = 1.0
     """Strength of the adapter; 0 is the base model."""
     width: int | None = None
@@ -59,8 +67,8 @@ class Options:
             ("guidance", self.guidance >= 0),
             ("batch_size", self.batch_size >= 1),
             ("seed", 0 <= self.seed < 2**63 - self.count),
-            ("width", self.width is None or self.width >= 8),
-            ("height", self.height is None or self.height >= 8),
+            ("width", self.width is None or 8 <= self.width <= 8192),
+            ("height", self.height is None or 8 <= self.height <= 8192),
         ):
             if not holds:
                 raise PrepError(
@@ -72,34 +80,57 @@ class Options:
 
 def observe(manifest: Manifest, options: Options) -> str:
     trained = manifest.last_run("train")
-    return f"{trained.digest} {trained.finished}" if trained else ""
+    prompts = f" {digest_if_readable(options.file)}" if options.file else ""
+    return (f"{trained.digest} {trained.finished}" if trained else "") + prompts
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    prompts = chosen_prompts(manifest, options)
-    return Plan(
-        NAME,
-        (),
-        counts={"prompts": len(prompts), "pictures": 2 * len(prompts) * options.count},
-        table=tuple({"prompt": prompt, "pictures": 2 * options.count} for prompt in prompts),
-    )
+    requests, remarks = chosen_requests(manifest, options)
+    table = [
+        {
+            "prompt": each[0].prompt,
+            "size": f"{each[0].size[0]}×{each[0].size[1]}",
+            "steps": each[0].steps,
+            "guidance": each[0].guidance,
+            "first seed": each[0].seed,
+            "pictures": 2 * len(each),
+        }
+        for each in requests
+    ]
+    counts = {"prompts": len(requests), "pictures": sum(2 * len(each) for each in requests)}
+    return Plan(NAME, (), remarks=remarks, counts=counts, table=tuple(table))
 
 
-def chosen_prompts(manifest: Manifest, options: Options) -> tuple[str, ...]:
-    """The prompts asked for, or one for every trigger word.
+def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[Request, ...], ...], tuple[str, ...]]:
+    """For each prompt asked for, or for one with every trigger word, its pictures by seed; and remarks.
 
     Raises:
-        PrepError: none was asked for and the captions hold no trigger word.
+        PrepError: a prompt is wrong, or none was asked for and the captions hold no trigger word.
     """
-    if options.prompts:
-        return options.prompts
-    triggers = trigger_words(manifest)
-    if not triggers:
-        raise PrepError(
-            "there is nothing to sample: no caption holds a trigger word",
-            "give prompts with --prompts, or run: prep curate SET",
-        )
-    return tuple(f"1girl, {trigger}" for trigger in triggers)
+    from train.prompts import SEEDS, Prompt, asked_prompts, settled
+
+    prompts = asked_prompts(options.prompts, options.file, "sample: prompts")
+    if not prompts:
+        triggers = trigger_words(manifest)
+        if not triggers:
+            raise PrepError(
+                "there is nothing to sample: no caption holds a trigger word",
+                "give prompts with --prompts, or run: prep curate SET",
+            )
+        prompts = tuple(Prompt(f"1girl, {trigger}") for trigger in triggers)
+    whole = all(prompt.width and prompt.height for prompt in prompts)
+    size = (0, 0) if whole else picture_size(manifest, options)
+    firsts, remarks = settled(
+        [replace(prompt, seed=options.seed if prompt.seed is None else prompt.seed) for prompt in prompts],
+        size,
+        negative=options.negative,
+        steps=options.steps,
+        guidance=options.guidance,
+    )
+    counted = [
+        tuple(replace(first, seed=(first.seed + index) % SEEDS) for index in range(options.count)) for first in firsts
+    ]
+    return tuple(counted), remarks
 
 
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:
@@ -134,50 +165,67 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
     """Paint every prompt and seed twice; the listing says which file is what."""
     from train.base import load_base
-    from train.ddim import Request, generate
+    from train.ddim import generate
+    from train.infotext import infotext, save_png
     from train.recipe import recipe_of
     from train.session import adapter_file, hang_adapter
 
-    prompts, size = chosen_prompts(manifest, options), picture_size(manifest, options)
+    chosen, _ = chosen_requests(manifest, options)
     file = adapter_file(manifest.root, options.name)
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
     recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
-    base = load_base(recipe.base, recipe.revision, options.device)
-    adapter = hang_adapter(base, file)
-    rows = [(prompt, options.seed + index) for prompt in prompts for index in range(options.count)]
-    requests = [Request(prompt, seed, size, options.negative) for prompt, seed in rows]
-    folder, listing = (
-        sample_folder(manifest, options.name),
-        [dict[str, object](prompt=prompt, seed=seed) for prompt, seed in rows],
+    base = load_base(
+        recipe.base,
+        recipe.revision,
+        options.device,
+        vae=recipe.vae,
+        tokenizer=recipe.tokenizer,
+        prediction=recipe.prediction,
     )
+    adapter = hang_adapter(base, file)
+    requests = [request for each in chosen for request in each]
+    numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
+    folder, listing = sample_folder(manifest, options.name), [_row(request) for request in requests]
+    facts = {"Clip skip": recipe.clip_skip} if recipe.clip_skip > 1 else {}
     painted = 0
 
     def on_picture(index: int, picture: object) -> None:
         nonlocal painted
         painted += 1
-        progress("painting samples", painted, 2 * len(rows))
+        progress("painting samples", painted, 2 * len(requests))
 
     for which, strength in (("base", 0.0), ("adapter", options.strength)):
         adapter.set_strength(strength)
         pictures = generate(
             base,
             requests,
-            options.steps,
-            options.guidance,
-            options.batch_size,
-            recipe.clip_skip,
-            on_picture,
-            recipe.max_tokens,
+            batch_size=options.batch_size,
+            clip_skip=recipe.clip_skip,
+            on_picture=on_picture,
+            max_tokens=recipe.max_tokens,
+            zero_terminal=recipe.zero_terminal_snr,
         )
-        for entry, (prompt, seed), picture in zip(listing, rows, pictures, strict=True):
-            target = folder / f"{prompts.index(prompt) + 1:02} {_plain(prompt)} seed {seed} {which}.png"
-            with replacing(target) as temporary:
-                picture.save(temporary, "PNG")
+        for entry, number, request, picture in zip(listing, numbers, requests, pictures, strict=True):
+            target = folder / f"{_plain(number, request.prompt)} seed {request.seed} {which}.png"
+            more = facts | {"Adapter": options.name, "Adapter strength": strength}
+            save_png(picture, target, infotext(request, recipe.base, more))
             entry[which] = target.relative_to(manifest.root).as_posix()
     adapter.take_off()
     write_text(folder / LISTING, json.dumps(listing, indent=2, ensure_ascii=False) + "\n")
-    return {"pictures painted": 2 * len(rows)}
+    return {"pictures painted": 2 * len(requests)}
+
+
+def _row(request: Request) -> dict[str, object]:
+    """What the listing says of two pictures beside where they are."""
+    return {
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "negative": request.negative,
+        "size": list(request.size),
+        "steps": request.steps,
+        "guidance": request.guidance,
+    }
 
 
 def picture_size(manifest: Manifest, options: Options) -> tuple[int, int]:
@@ -193,6 +241,8 @@ def picture_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     return width, height
 
 
-def _plain(prompt: str) -> str:
-    """A prompt as part of a file name."""
-    return re.sub(r"[^\w+-]+", " ", prompt).strip()[:60].strip()
+def _plain(number: int, prompt: str) -> str:
+    """A prompt as the beginning of a file name, which its number tells apart from others: short enough for every file
+    system, however many bytes its letters take."""
+    words = re.sub(r"[^\w+-]+", " ", prompt).strip()[:60]
+    return f"{number:02} {words.encode()[:150].decode(errors='ignore')}".strip()

@@ -52,10 +52,16 @@ def planned(manifest: Manifest, **options):
     return train.plan(manifest, train.Options(**{"base": "miniature", **options}))
 
 
+def remark(plan, opening: str) -> str:
+    (found,) = [each for each in plan.remarks if each.startswith(opening)]
+    return found
+
+
 def test_steps_epochs_and_showings_are_told_for_every_concept(manifest):
     plan = planned(manifest, epochs=4, batch_size=4)
     assert plan.counts == {
         "pictures": 10,
+        "pictures held out": 0,
         "regularization twins": 0,
         "showings an epoch": 12,
         "showings in the run": 48,
@@ -122,12 +128,13 @@ def test_twins_are_counted_in_unless_left_out(manifest):
     plan = planned(manifest)
     assert plan.counts["regularization twins"] == 3
     assert f"7 pictures have no twin; make them with: prep regularize {manifest.root}" in plan.notes
-    assert "pictures and their twins" in plan.remarks[0] and "for 13 cached latents" in plan.remarks[4]
+    assert "pictures and their twins" in plan.remarks[0] and "for 13 cached latents" in remark(plan, "disk: ")
     assert planned(manifest, prior_loss_weight=0.0).counts["regularization twins"] == 0
 
 
 def test_disk_and_memory_are_told_with_how_they_come_about(manifest):
-    disk, memory = planned(manifest).remarks[4:]
+    plan = planned(manifest)
+    disk, memory = remark(plan, "disk: "), remark(plan, "memory, ")
     latents = 2 * 4 * 4 * (8 * 16 * 16 + 2 * 14 * 18)
     assert disk == (
         f"disk: about {latents / 1000:.3g} kB for 10 cached latents, 4.67 MB for the state with AdamW, 778 kB for the "
@@ -140,7 +147,7 @@ def test_a_picture_that_is_in_the_set_twice_has_one_latent(manifest):
     with manifest.transaction():
         images = [Image(*(each.path, each.concept, each.source, "0" * 64, 1, "copy")) for each in manifest.images()]
         manifest.put_images(images)
-    assert "for 2 cached latents" in planned(manifest).remarks[4]
+    assert "for 2 cached latents" in remark(planned(manifest), "disk: ")
 
 
 def test_a_base_model_that_is_not_here_leaves_the_rest_of_the_plan(manifest, monkeypatch):
@@ -151,11 +158,9 @@ def test_a_base_model_that_is_not_here_leaves_the_rest_of_the_plan(manifest, mon
     monkeypatch.setattr("train.folder.find_folder", not_here)
     plan = planned(manifest, base="someone/model", epochs=4)
     assert plan.counts["steps"] == 12
-    assert plan.remarks[4].startswith("disk: about ") and plan.remarks[4].endswith("for 10 cached latents")
-    assert plan.remarks[5].startswith(
-        "the size of the adapter and the memory it takes to train cannot be told: of a base"
-    )
-    assert plan.remarks[6] == (
+    assert remark(plan, "disk: about ").endswith("for 10 cached latents")
+    assert remark(plan, "the size of the adapter and the memory it takes to train cannot be told: of a base")
+    assert remark(plan, "which tags") == (
         "which tags the limit of 75 tokens cuts cannot be told: base model someone/model cannot be downloaded: offline"
     )
 
@@ -288,3 +293,26 @@ with Manifest.open(Path(sys.argv[1])) as manifest:
     print(train.plan(manifest, train.Options(base="miniature", epochs=4)).counts["steps"])
 print(*(name for name in ("torch", "diffusers", "transformers", "lycoris", "cv2") if name in sys.modules))
 """
+
+
+def test_what_is_done_beside_the_steps_is_counted(manifest):
+    plan = planned(manifest, epochs=4, save_every_epochs=1, keep_last=2, sample_prompts=("1girl", "1boy"))
+    assert remark(plan, "besides: ") == (
+        "besides: 3 snapshots, of which 2 are kept, 5 looks at the validation loss, each of 40 latents, 5 paintings of 2 "
+        "prompts"
+    )
+    plain = planned(manifest, epochs=4, validation="none")
+    assert not [each for each in plain.remarks if each.startswith("besides: ")]
+
+
+def test_pictures_held_out_are_counted_and_not_shown(manifest, monkeypatch):
+    monkeypatch.setattr("train.holdout.LEAST_KEPT", 4)
+    plan = planned(manifest, epochs=4, validation="held-out", validation_share=0.1)
+    assert plan.counts["pictures held out"] == 10 - plan.counts["pictures"] > 0
+    assert plan.counts["showings an epoch"] == 12, "their concept keeps its showings"
+
+
+def test_pictures_that_are_not_mirrored_are_told(manifest):
+    path = manifest.kept()[0].path
+    change(manifest, "caption", {path: "Lumi, looking left"})
+    assert path in remark(planned(manifest, flip=True), "flip")

@@ -1,6 +1,3 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
@@ -8,9 +5,9 @@ from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from pipeline.errors import PrepError
-from train.adapter import CONVOLUTIONAL, TEXT, TRANSFORMER, Adapter, Shape, read_adapter, targets, text_prefix
+from train.adapter import Adapter, Shape, read_adapter
+from train.targets import TRANSFORMER, targets
 
-KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-keys.json").read_text())
 
 
 def small_unet() -> UNet2DConditionModel:
@@ -42,44 +39,29 @@ def small_text() -> CLIPTextModel:
     )
 
 
-def stable_diffusion_1() -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    with torch.device("meta"):
-        unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
-        return unet, CLIPTextModel(
-            CLIPTextConfig(hidden_size=768, num_hidden_layers=12, intermediate_size=3072, num_attention_heads=12)
-        )
+def moved(adapter: Adapter) -> Adapter:
+    """The adapter with its weights away from the start, as after training."""
+    with torch.no_grad():
+        for weight in adapter.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)
+    return adapter
 
 
-def test_stable_diffusion_1_layers_have_the_names_and_shapes_that_kohya_gives_them():
-    unet, text = stable_diffusion_1()
-    linear = {
-        "lora_unet_" + path.replace(".", "_"): list(layer.weight.shape) for path, layer in targets(unet, TRANSFORMER)
-    }
-    every = {
-        "lora_unet_" + path.replace(".", "_"): list(layer.weight.shape)
-        for path, layer in targets(unet, TRANSFORMER + CONVOLUTIONAL)
-    }
-    encoder = {
-        f"{text_prefix(text)}_{path.replace('.', '_')}": list(layer.weight.shape) for path, layer in targets(text, TEXT)
-    }
-    assert (len(linear), len(every), len(encoder)) == (192, 278, 72)
-    assert linear == {name: shape for name, (shape, kind) in KOHYA["sd1"]["unet"].items() if kind == "linear"}
-    assert every == {name: shape for name, (shape, _) in KOHYA["sd1"]["unet"].items()}
-    assert encoder == KOHYA["sd1"]["text"]
+INPUTS = torch.randn(1, 4, 8, 8), torch.tensor([5]), torch.randn(1, 3, 16)
+CONVOLUTIONAL_ONES = ("locon", "loha", "lokr", "glora", "full", "oft", "dylora", "boft", "norm")
 
 
-@pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
+@pytest.mark.parametrize("algorithm", ["lora", "ia3", *CONVOLUTIONAL_ONES])
 def test_a_new_adapter_changes_nothing_and_a_trained_one_can_be_saved_and_brought_back(algorithm, tmp_path):
     unet, text = small_unet(), small_text()
-    inputs = torch.randn(1, 4, 8, 8), torch.tensor([5]), torch.randn(1, 3, 16)
+    inputs = INPUTS
     before = unet(*inputs).sample
-    shape = Shape(algorithm=algorithm, rank=2, alpha=1.0, convolutions=algorithm != "lora", conv_rank=2)
+    convolutions = algorithm in CONVOLUTIONAL_ONES
+    shape = Shape(algorithm=algorithm, rank=4, alpha=1.0, convolutions=convolutions, conv_rank=4)
     adapter = Adapter(shape, unet, text)
     adapter.hang()
     assert torch.allclose(unet(*inputs).sample, before, atol=1e-6)
-    with torch.no_grad():
-        for weight in adapter.parameters():
-            weight.add_(torch.randn_like(weight) * 0.3)
+    moved(adapter)
     after = unet(*inputs).sample
     assert not torch.allclose(after, before, atol=1e-3)
     adapter.set_strength(0.0)
@@ -136,3 +118,117 @@ def test_something_that_is_no_safetensors_file_is_refused(tmp_path):
     (tmp_path / "evil.safetensors").write_bytes(b"\x80\x04cos\nsystem\n.")
     with pytest.raises(PrepError, match="not a readable safetensors file"):
         read_adapter(tmp_path / "evil.safetensors")
+
+
+@pytest.mark.parametrize("algorithm", ["lora", "ia3", *CONVOLUTIONAL_ONES])
+def test_the_deltas_merged_into_the_weights_give_the_adapted_output(algorithm):
+    unet = small_unet()
+    shape = Shape(algorithm=algorithm, rank=4, alpha=2.0, convolutions=algorithm in CONVOLUTIONAL_ONES, train_norm=True)
+    adapter = moved(Adapter(shape, unet, small_text()))
+    adapter.hang()
+    adapted = unet(*INPUTS).sample
+    adapter.take_off()
+    changes = {name: adapter.delta(name) for name in adapter.layers}
+    with torch.no_grad():
+        for name, (weight, bias) in changes.items():
+            layer = adapter.hooks[name].site.layer
+            layer.weight += weight
+            if bias is not None:
+                layer.bias += bias
+    assert torch.allclose(unet(*INPUTS).sample, adapted, atol=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full", "oft", "ia3", "boft", "dylora", "norm"])
+def test_a_file_is_hung_by_what_it_holds_without_being_told_its_shape(algorithm):
+    unet, text = small_unet(), small_text()
+    plain = Shape(algorithm=algorithm, rank=4, alpha=2.0, text_encoder=True)
+    adapter = moved(Adapter(plain, unet, text))
+    again = Adapter.of_tensors(adapter.tensors(), plain, unet, text)
+    adapter.hang()
+    wanted = unet(*INPUTS).sample
+    adapter.take_off()
+    again.hang()
+    assert torch.allclose(unet(*INPUTS).sample, wanted, atol=1e-5)
+    again.take_off()
+
+
+def test_a_file_of_another_model_or_size_or_of_nothing_known_is_refused_by_name():
+    unet, text = small_unet(), small_text()
+    shape = Shape(algorithm="lora", rank=2, alpha=1.0)
+    tensors = Adapter(shape, unet, text).tensors()
+    name = next(iter(tensors)).partition(".")[0]
+    with pytest.raises(PrepError, match="changes lora_unet_elsewhere, which the base model has not"):
+        Adapter.of_tensors({"lora_unet_elsewhere.alpha": torch.tensor(1.0)}, shape, unet, text)
+    with pytest.raises(PrepError, match=f"{name} holds alpha, which is no known algorithm"):
+        Adapter.of_tensors({f"{name}.alpha": torch.tensor(1.0)}, shape, unet, text)
+    key = f"{name}.lora_up.weight"
+    with pytest.raises(PrepError, match=rf"{name} is \[17, .*in the adapter and \[16"):
+        Adapter.of_tensors(tensors | {key: torch.zeros(17, *tensors[key].shape[1:])}, shape, unet, text)
+
+
+def test_a_file_with_another_alpha_is_refused_and_one_in_half_precision_is_not():
+    unet, text = small_unet(), small_text()
+    adapter = Adapter(Shape(algorithm="lora", rank=3, alpha=0.7), unet, text)
+    adapter.load({key: value.float() for key, value in adapter.tensors(torch.float16).items()})
+    other = Adapter(Shape(algorithm="lora", rank=3, alpha=1.4), unet, text)
+    with pytest.raises(PrepError, match=r"the first is lora_unet_.*alpha"):
+        other.load(adapter.tensors())
+
+
+@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full"])
+def test_what_is_added_beside_a_base_model_in_half_precision_keeps_its_small_values(algorithm, dora):
+    """A change a thousand times smaller than the weights; added to them in bfloat16, most of it would be rounded away."""
+    if dora and algorithm in ("glora", "full"):
+        pytest.skip("has no magnitude")
+    torch.manual_seed(0)
+    unet = small_unet().requires_grad_(False)
+    adapter = Adapter(Shape(algorithm=algorithm, rank=4, alpha=4.0, convolutions=True, dora=dora), unet, small_text())
+    with torch.no_grad():
+        for weight in adapter.parameters():
+            weight.mul_(1 + 1e-3 * torch.randn_like(weight)).add_(torch.randn_like(weight) * 1e-3)
+        unet.to(torch.bfloat16)
+        for end in ("resnets_0_conv2", "attn1_to_k"):
+            hook = next(hook for name, hook in adapter.hooks.items() if name.endswith(end))
+            site = hook.site
+            x = torch.randn((2, 16, 8, 8) if site.convolution else (2, 9, 16)).to(torch.bfloat16)
+            delta, bias = hook.algorithm.delta(site)
+            exact = site.apply(x.float(), delta, bias)
+            lost = (site.weight + delta.to(torch.bfloat16)).float() - site.weight.float()
+            assert (site.apply(x.float(), lost, bias) - exact).norm() / exact.norm() > 0.05
+            site.plain = lambda x: torch.zeros(())  # so that what is added stands by itself
+            assert (hook(x).float() - exact).norm() / exact.norm() < 0.02
+
+
+def test_the_text_encoders_of_a_model_with_two_are_told_apart():
+    unet, text = small_unet(), small_text()
+    adapter = Adapter(Shape(algorithm="lora", rank=2, alpha=1.0, text_encoder=True), unet, text, small_text())
+    assert len(adapter.parameters_of("te")) == 2 * len(adapter.parameters_of("te1")) == 4 * 12
+    assert any(name == "lora_te2_text_model_encoder_layers_1_mlp_fc2" for name in adapter.layers)
+
+
+def test_an_adapter_in_figures_says_modules_scales_and_numbers():
+    adapter = Adapter(
+        Shape(algorithm="locon", rank=4, alpha=2.0, convolutions=True, conv_rank=2, text_encoder=True),
+        small_unet(),
+        small_text(),
+    )
+    unet, text = adapter.describe()
+    assert (text.part, text.modules, text.scales) == ("te", 12, ((2.0, 4, 12),))
+    assert unet.modules + text.modules == len(adapter.layers)
+    assert unet.numbers + text.numbers == sum(weight.numel() for weight in adapter.parameters())
+    assert str(text) == "te: 12 modules, 1,792 numbers, scale 2/4 = 0.5 (12)"
+
+
+def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
+    unet, text = small_unet(), small_text()
+    one, other = (moved(Adapter(Shape(algorithm=kind, rank=2, alpha=1.0), unet, text)) for kind in ("lora", "lokr"))
+    one.hang()
+    other.hang()
+    both = unet(*INPUTS).sample
+    other.take_off()
+    one.take_off()
+    with torch.no_grad():
+        for name in one.layers:
+            one.hooks[name].site.weight.add_(one.delta_weight(name) + other.delta_weight(name))
+    assert torch.allclose(unet(*INPUTS).sample, both, atol=1e-4)

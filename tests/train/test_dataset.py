@@ -1,10 +1,15 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import PrepError
-from pipeline.records import Decision
-from train.dataset import dataset_digest, examples, tag_frequency
+from pipeline.records import Decision, Measurement
+from train import dataset
+from train.dataset import dataset_digest, examples, seen_pictures, tag_frequency
+from train.recipe import Recipe
+
+PLAIN = Recipe(prior_loss_weight=0.0)
 
 
 def put(manifest, field: str, values: dict[str, object]) -> None:
@@ -14,44 +19,119 @@ def put(manifest, field: str, values: dict[str, object]) -> None:
         manifest.put_rows(run, rows)
 
 
+def with_twins(manifest, count: int) -> list[Path]:
+    """Give the first picture so many twins."""
+    path = manifest.kept()[0].path
+    twins = [f"regularization/Lumi/0{'' if number == 1 else f'-{number}'}.png" for number in range(1, count + 1)]
+    first = {"path": twins[0], "caption": "1girl", "size": [48, 80], "seed": 1}
+    more = [{"path": twin, "seed": number} for number, twin in enumerate(twins[1:], 2)]
+    put(manifest, "twin", {path: first | ({"more": more} if more else {})})
+    files = [manifest.root / twin for twin in twins]
+    for number, file in enumerate(files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((manifest.root / manifest.kept()[number + 1].path).read_bytes())
+    return files
+
+
 def test_an_example_holds_what_was_decided_about_its_picture(prepared):
-    found = examples(prepared, twins=True)
+    found = examples(prepared, Recipe())
     assert [example.entry.key for example in found] == [image.path for image in prepared.kept()]
     first = found[0]
     assert (first.entry.bucket, first.entry.multiplier, first.concept) == ((48, 80), 1.5, "Lumi")
     assert first.picture.file == prepared.root / first.entry.key and first.picture.size == (48, 80)
     assert first.triggers == ("Lumi",) and first.caption.startswith("Lumi, ")
-    assert first.twin is None and first.twin_caption == ""
+    assert first.twins == () and first.twin(3) is None and first.shown() == (first.picture,)
+    assert list(first.pictures()) == [first.picture]
 
 
 def test_a_twin_goes_with_its_picture_unless_twins_are_left_out(prepared):
-    path = prepared.kept()[0].path
-    twin = "regularization/Lumi/0.png"
-    put(prepared, "twin", {path: {"path": twin, "caption": "1girl", "size": [48, 80], "seed": 1}})
-    with pytest.raises(PrepError, match=f"the regularization picture {twin} is not there") as caught:
-        examples(prepared, twins=True)
+    (file,) = with_twins(prepared, 1)
+    example = examples(prepared, Recipe())[0]
+    (twin,) = example.twins
+    assert twin.picture.file == file and twin.picture.size == (48, 80) and twin.caption == "1girl" and twin.matched
+    assert example.twin(0) == example.twin(7) == twin
+    assert examples(prepared, PLAIN)[0].twins == ()
+
+
+def test_all_twins_of_a_picture_are_there_and_take_turns(prepared):
+    files = with_twins(prepared, 3)
+    example = examples(prepared, Recipe())[0]
+    assert [twin.picture.file for twin in example.twins] == files
+    assert [example.twin(earlier).picture.file for earlier in range(4)] == [*files, files[0]]
+    assert len({twin.picture.content for twin in example.twins}) == 3
+
+
+def test_twins_that_are_not_there_are_all_named_before_a_run(prepared):
+    files = with_twins(prepared, 3)
+    files[0].unlink()
+    files[2].unlink()
+    with pytest.raises(PrepError, match=r"regularization/Lumi/0\.png is not there") as caught:
+        examples(prepared, Recipe())
+    assert "0-3.png is not there" in caught.value.message and "0-2.png" not in caught.value.message
     assert "prep regularize" in caught.value.hint
-    file = prepared.root / twin
-    file.parent.mkdir(parents=True)
-    file.write_bytes(Path(prepared.root / path).read_bytes())
-    example = examples(prepared, twins=True)[0]
-    assert example.twin.file == file and example.twin.size == (48, 80) and example.twin_caption == "1girl"
-    assert examples(prepared, twins=False)[0].twin is None
+
+
+def test_a_twin_that_check_found_to_be_a_copy_is_left_out_and_the_others_stay(prepared):
+    files = with_twins(prepared, 2)
+    put(prepared, "keep", {"regularization/Lumi/0.png": False})
+    assert [twin.picture.file for twin in examples(prepared, Recipe())[0].twins] == files[1:]
+
+
+def test_twins_are_read_again_only_when_their_file_changed(prepared, monkeypatch):
+    read = []
+    digest = dataset.file_digest
+    monkeypatch.setattr(dataset, "file_digest", lambda file: read.append(file) or digest(file))
+    files = with_twins(prepared, 2)
+    before = examples(prepared, Recipe())[0].twins
+    assert read == files
+    assert examples(prepared, Recipe())[0].twins == before and read == files
+    files[1].write_bytes((prepared.root / prepared.kept()[4].path).read_bytes())
+    os.utime(files[1], ns=(1, 1))
+    after = examples(prepared, Recipe())[0].twins
+    assert read == [*files, files[1]] and after[0] == before[0]
+    assert after[1].picture.content != before[1].picture.content
+
+
+def test_examples_have_the_views_that_the_recipe_asks_for_and_their_twins_with_them(prepared):
+    with_twins(prepared, 1)
+    example = examples(prepared, Recipe(flip=True))[0]
+    assert [view.flip for view in example.views] == [False, True] == [view.flip for view in example.shown()]
+    assert len({picture.key for picture in example.pictures()}) == 4, "two views, and the twin with each"
+    put(prepared, "caption", {example.entry.key: "Lumi, looking left"})
+    assert examples(prepared, Recipe(flip=True))[0].views == ()
+
+
+def test_a_subject_is_read_of_the_record_for_face_crops(prepared):
+    image = prepared.kept()[1]
+    with prepared.transaction():
+        prepared.put_measurements([Measurement(image.content, 400, 400, focus="ff" * 64)])
+    recipe = Recipe(face_crop=(1.1, 1.5))
+    subjects = {seen.name: seen.subject for seen in seen_pictures(prepared, recipe)}
+    assert subjects[image.path].at == (0.5, 0.5) and sum(each is not None for each in subjects.values()) == 1
+    found = {example.entry.key: example for example in examples(prepared, recipe)}
+    assert len(found[image.path].views) == 4 and sum(bool(example.views) for example in found.values()) == 1
 
 
 def test_tags_are_counted_by_concept_and_marks_are_no_tags(prepared):
     paths = [image.path for image in prepared.kept()]
     put(prepared, "caption", dict.fromkeys(paths, "Lumi, |||, 1girl;;;smile"))
-    found = examples(prepared, twins=False)
+    found = examples(prepared, PLAIN)
     assert tag_frequency(found, ("|||", ";;;")) == {"Lumi": {"Lumi": 6, "1girl": 6, "smile": 6}}
     assert "|||" not in tag_frequency(found)["Lumi"]
 
 
 def test_the_digest_changes_with_anything_that_is_trained_on(prepared):
-    before = dataset_digest(examples(prepared, twins=False))
-    assert dataset_digest(examples(prepared, twins=False)) == before
+    before = dataset_digest(examples(prepared, PLAIN))
+    assert dataset_digest(examples(prepared, PLAIN)) == before
     path = prepared.kept()[0].path
     put(prepared, "caption", {path: "another"})
-    after = dataset_digest(examples(prepared, twins=False))
+    after = dataset_digest(examples(prepared, PLAIN))
     put(prepared, "multiplier", {path: {"exact": 1.51, "repeat": 1}})
-    assert len({before, after, dataset_digest(examples(prepared, twins=False))}) == 3
+    multiplied = dataset_digest(examples(prepared, PLAIN))
+    put(prepared, "bucket", {path: {"size": [48, 80], "scaled": [50, 80], "crop": [1, 0, 49, 80], "loss": 0.04}})
+    cropped = dataset_digest(examples(prepared, PLAIN))
+    with_twins(prepared, 1)
+    one = dataset_digest(examples(prepared, Recipe()))
+    with_twins(prepared, 2)
+    digests = {before, after, multiplied, cropped, one, dataset_digest(examples(prepared, Recipe()))}
+    assert len(digests | {dataset_digest(examples(prepared, Recipe(flip=True)))}) == 7

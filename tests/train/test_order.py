@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, planned, sets, showings_of
 
-from train.batches import total_steps
+from train.batches import planned_batches, total_steps
 from train.recipe import Recipe
 from train.sampler import Entry, epoch_batches
 
@@ -35,6 +35,25 @@ def test_a_run_taken_up_anywhere_shows_the_same_batches(entries, size, seed, ste
     assert [step for step, _, _ in whole] == list(range(steps))
     start = data.draw(st.integers(0, steps))
     assert planned(entries, start, **options) == whole[start:]
+
+
+@settings(max_examples=50, deadline=None)
+@given(sets(), st.integers(1, 8), st.integers(0, 5), st.integers(1, 60), st.data())
+def test_a_batch_knows_how_often_each_of_its_pictures_came_before_also_where_a_run_is_taken_up(
+    entries, size, seed, steps, data
+):
+    entries = [*entries, Entry("whole", SIZES[0], 1.0)]
+    examples = [SimpleNamespace(entry=entry) for entry in entries]
+    recipe, start = Recipe(batch_size=size, seed=seed, steps=steps), data.draw(st.integers(0, steps))
+    counts: Counter[str] = Counter()
+    whole = list(planned_batches(recipe, examples, 0))
+    for batch in whole:
+        for example, earlier in zip(batch.examples, batch.earlier, strict=True):
+            assert earlier == counts[example.entry.key]
+            counts[example.entry.key] += 1
+    assert [batch.earlier for batch in planned_batches(recipe, examples, start)] == [
+        batch.earlier for batch in whole[start:]
+    ]
 
 
 @settings(max_examples=50, deadline=None)

@@ -11,7 +11,7 @@ from pipeline.records import Decision
 from pipeline.stages import regularize
 from train.base import load_base
 from train.batches import Batch
-from train.dataset import Example, examples
+from train.dataset import Example, Twin, examples
 from train.inputs import draw_inputs
 from train.latents import Latent, Picture
 from train.loop import Trainer
@@ -113,7 +113,7 @@ def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepa
     for last in (3, 5):
 
         def die(what: str, done: int, total: int, last: int = last) -> None:
-            if what == "training" and done == last:
+            if what.startswith("training") and done == last:
                 raise Killed
 
         with pytest.raises(Killed):
@@ -171,9 +171,10 @@ def test_twins_are_sampled_once_marked_and_trained_beside_their_pictures(prepare
         regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["pictures made"]
         == 6
     )
-    found = examples(prepared, twins=True)
+    found = examples(prepared, Recipe(**QUICK))
     assert all(
-        example.twin and example.twin.size == example.picture.size and example.twin_caption == example.caption
+        [twin.picture.size for twin in example.twins] == [example.picture.size]
+        and [twin.caption for twin in example.twins] == [example.caption]
         for example in found
     )
     assert (prepared.root / "regularization/Lumi/0 ✨ [x].txt").read_text(encoding="utf-8").strip() == found[0].caption
@@ -210,13 +211,13 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_pictures(prepared):
 def test_a_loss_that_is_not_finite_is_named_with_its_own_pictures_and_the_last_good_state_is_kept(
     prepared, monkeypatch
 ):
-    seen, honest = {}, Trainer._loss
+    seen, honest = {}, Trainer._losses
 
-    def broken(self, batch):
+    def broken(self, batch, shown):
         seen[batch.step + 1] = {example.entry.key for example in batch.examples}
-        return honest(self, batch) * (float("nan") if batch.step + 1 == 4 else 1.0)
+        return honest(self, batch, shown) * (float("nan") if batch.step + 1 == 4 else 1.0)
 
-    monkeypatch.setattr(Trainer, "_loss", broken)
+    monkeypatch.setattr(Trainer, "_losses", broken)
     with pytest.raises(PrepError, match="the loss is nan at step 4; the batch held") as caught:
         train_adapter(prepared, Recipe(**QUICK), quiet)
     assert set(caught.value.message.partition("held ")[2].split(", ")) == seen[4]
@@ -287,7 +288,7 @@ def test_no_step_waits_for_the_device(prepared, monkeypatch):
     train_adapter(
         prepared,
         Recipe(**QUICK | {"state_every": 100, "accumulate": 2, "noise_offset": 0.1}),
-        lambda what, done, total: at.update({(what, done): len(waits)}),
+        lambda what, done, total: at.update({(what.split(":")[0], done): len(waits)}),
     )
     assert at["training", 4] == at["training", 1]
     assert at["training", 5] > at["training", 4], "the end of the run reads the losses, so the counting works"
@@ -331,10 +332,10 @@ def test_a_twin_shares_every_draw_of_its_picture_and_a_picture_shown_again_has_i
 
     picture = Picture("content", Path("x.png"), {"size": [64, 64]})
     twin = Picture("twin", Path("y.png"), {"size": [64, 64]})
-    example = Example(Entry("a", (64, 64), 1.0), "Lumi", picture, "Lumi", ("Lumi",), twin, "1girl")
+    example = Example(Entry("a", (64, 64), 1.0), "Lumi", picture, "Lumi", ("Lumi",), (Twin(twin, "1girl"),))
     recipe = Recipe(noise_offset=0.1, noise_offset_random=True, input_perturbation=0.1)
     drawn = draw_inputs(Batch(3, 0, (example, example)), recipe, Blank(), 1000)
-    assert drawn.twins == [0, 1]
+    assert drawn.twins == 2
     for row in (0, 1):
         assert torch.equal(drawn.noise[row], drawn.noise[row + 2])
         assert torch.equal(drawn.mixed[row], drawn.mixed[row + 2])
@@ -347,4 +348,4 @@ def test_an_unset_bucket_decision_is_refused(prepared):
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", {}, "none")])
     with pytest.raises(PrepError, match="have no bucket"):
-        examples(prepared, twins=False)
+        examples(prepared, Recipe(**QUICK))

@@ -1,0 +1,78 @@
+"""Which tags of captions the text encoder does not see, and caption options that find nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PrepError
+from pipeline.records import Decision
+from pipeline.trainplan.pictures import MOST_NAMED, Pictures
+
+if TYPE_CHECKING:
+    from train.recipe import Recipe
+
+
+def cut_tags(found: Pictures, options: Recipe) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+    """A row for every picture whose caption is too long, or a remark why that cannot be told."""
+    from pipeline.tags.tokens import load_tokens
+    from train.captions import longest, tags_of
+    from train.folder import find_folder
+    from train.tokens import Limit
+
+    try:
+        folder = find_folder(options.base, options.revision, download=False)
+        limit = Limit(load_tokens(folder / "tokenizer").of_text, options.max_tokens)
+    except PrepError as error:
+        return (), (f"which tags the limit of {options.max_tokens} tokens cuts cannot be told: {error.message}",)
+    rows = []
+    for image, text in zip(found.kept, found.captions, strict=True):
+        lost, count = limit.lost(tags_of(longest(text, options)))
+        if count:
+            evidence = f"{count} tokens more than are read"
+            rows.append(Decision(image.path, "cut", lost, f"tags beyond {options.max_tokens} tokens", evidence))
+    return tuple(rows), ()
+
+
+def caption_notes(found: Pictures, cut: Sequence[Decision], options: Recipe) -> tuple[str, ...]:
+    """What of the captions is not read, and options that find nothing in them."""
+    notes = []
+    if cut:
+        named = "; ".join(f"{row.path}: {_shortened(', '.join(row.value))}" for row in cut[:MOST_NAMED])
+        way = f", or give max_tokens = {options.max_tokens + 75}" if options.max_tokens < 225 else ""
+        other = " (other tags each time, as they are shuffled)" if options.shuffle_tags else ""
+        notes.append(
+            f"{len(cut)} captions have more than {options.max_tokens} tokens, the rest is not read{other}: {named}"
+            f"{' …' if len(cut) > MOST_NAMED else ''}; shorten them with prep curate{way}"
+        )
+    if options.wildcards:
+        notes += _brace_notes(found)
+    if options.group_separator and not _any_holds(found, options.group_separator):
+        notes.append(f"group_separator does nothing: no caption holds {options.group_separator}")
+    if options.caption_lines == "one" and not _any_holds(found, "\n"):
+        notes.append("caption_lines does nothing: no caption has a second line")
+    return tuple(notes)
+
+
+def _brace_notes(found: Pictures) -> list[str]:
+    from train.captions import unpaired
+
+    pairs = zip(found.kept, found.captions, strict=True)
+    braced = {image.path: text for image, text in pairs if "{" in text or "}" in text}
+    if not braced:
+        return ["wildcards does nothing: no caption holds {a|b}"]
+    alone = [path for path, text in braced.items() if unpaired(text)]
+    if not alone:
+        return []
+    return [
+        f"{len(alone)} captions hold a brace without its partner, which stays as it is written, such as {alone[0]}; "
+        "write {{ or }} for a brace that is to be shown"
+    ]
+
+
+def _any_holds(found: Pictures, mark: str) -> bool:
+    return any(mark in text for text in found.captions)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -1,0 +1,153 @@
+"""What a training run comes to, in figures and words: its course, what is done beside it, disk and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import PrepError
+from pipeline.manifest import Manifest
+from pipeline.trainplan.pictures import Pictures, entries
+
+if TYPE_CHECKING:
+    from train.footprint import BaseShapes
+    from train.plan import Course
+    from train.recipe import Recipe
+
+
+def counts(found: Pictures, run: Course, options: Recipe) -> dict[str, int]:
+    return {
+        "pictures": len(found.kept),
+        "pictures held out": len(found.held),
+        "regularization twins": len(found.twins),
+        "showings an epoch": round(sum(found.multipliers)),
+        "showings in the run": int(run.shown.sum()),
+        "steps": run.steps,
+        "full batches": run.full,
+        "short batches": run.short,
+    }
+
+
+def table(found: Pictures, run: Course) -> tuple[Mapping[str, Any], ...]:
+    """One row a concept, by name."""
+    concepts: dict[str, list[int]] = {}
+    for place, image in enumerate(found.kept):
+        concepts.setdefault(image.concept, []).append(place)
+    every, total = np.array(found.multipliers), int(run.shown.sum())
+    return tuple(
+        {
+            "concept": concept,
+            "pictures": len(places),
+            "an epoch": _rounded(float(every[places].sum())),
+            "in the run": int(run.shown[places].sum()),
+            "share %": round(100 * int(run.shown[places].sum()) / total, 1),
+            "least shown": int(run.shown[places].min()),
+            "most shown": int(run.shown[places].max()),
+        }
+        for concept, places in sorted(concepts.items())
+    )
+
+
+def _rounded(showings: float) -> float | int:
+    """To a hundredth where that is more than noise."""
+    return round(showings, 2) if showings < 100 else round(showings)
+
+
+def course_remarks(found: Pictures, run: Course, options: Recipe) -> tuple[str, ...]:
+    window = options.accumulate or len({tuple(bucket["size"]) for bucket in found.buckets})
+    least, most = int(run.shown.argmin()), int(run.shown.argmax())
+    share = int(run.shown.sum()) / (run.steps * options.batch_size)
+    part = f" and {run.beyond} steps of the next" if run.beyond else ""
+    return (
+        f"{options.algorithm} of rank {options.rank} on {options.base}: {run.steps} steps of up to {options.batch_size} "
+        f"pictures{' and their twins' if found.twins else ''}, {run.epochs} whole epochs{part}; the first epoch has "
+        f"{run.epoch_steps}",
+        f"updates: {-(-run.steps // window)}, one after every {window} steps"
+        if window > 1
+        else f"updates: {run.steps}",
+        f"batches: {run.full} full, {run.short} short; {share:.1%} of all places are taken",
+        f"shown least: {found.kept[least].path}, {run.shown[least]} times; "
+        f"most: {found.kept[most].path}, {run.shown[most]} times",
+    )
+
+
+def milestone_remarks(found: Pictures, run: Course, options: Recipe) -> tuple[str, ...]:
+    """How much is done beside the steps: snapshots, looks at the validation loss, paintings of the prompts."""
+    from train.milestones import START, Place, due
+    from train.plan import epoch_ends
+    from train.prompts import asked_prompts
+
+    ends = epoch_ends(entries(found), options.batch_size, options.seed, run.steps)
+    places = [START]
+    places += [Place(step, epoch, step in ends, step == run.steps) for step, epoch in _steps(run.steps, ends)]
+    wanted = [due(options, place) for place in places]
+    prompts = asked_prompts(options.sample_prompts, options.sample_file, "sample_prompts")
+    looks = sum(each.look for each in wanted) if found.held or found.watched else 0
+    cells = (len(found.held) + len(found.watched)) * options.validation_times * options.validation_noises
+    parts = []
+    if snapshots := sum(each.snapshot for each in wanted):
+        parts.append(
+            f"{snapshots} snapshots" + (f", of which {options.keep_last} are kept" if options.keep_last else "")
+        )
+    if looks:
+        parts.append(f"{looks} looks at the validation loss, each of {cells} latents")
+    if prompts:
+        parts.append(f"{sum(each.paint for each in wanted)} paintings of {len(prompts)} prompts")
+    return ("besides: " + ", ".join(parts),) if parts else ()
+
+
+def _steps(steps: int, ends: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """(step, epoch it is in or ends, from 1) for every step."""
+    epoch = 1
+    for step in range(1, steps + 1):
+        yield step, epoch
+        epoch += step in ends
+
+
+def view_remarks(manifest: Manifest, options: Recipe) -> tuple[str, ...]:
+    from train.dataset import seen_pictures
+    from train.views import remarks
+
+    return remarks(seen_pictures(manifest, options), options)
+
+
+def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
+    """The shapes of the base model, else why they are not known."""
+    from train.folder import find_folder
+    from train.footprint import base_shapes
+
+    try:
+        folder = find_folder(options.base, options.revision, download=False)
+    except PrepError as error:
+        return None, f"of a base model that is not on this machine: {error.message}"
+    shapes = base_shapes(folder)
+    return shapes, "" if shapes else f"{folder} is no model in diffusers format that can be read"
+
+
+def footprint(found: Pictures, options: Recipe, base: BaseShapes | None, unknown: str) -> tuple[str, ...]:
+    """Disk and memory in words; what depends on the base model only where its files are there."""
+    from train.footprint import STORED, adapted, adapter_numbers, in_words, latent_bytes, memory_bytes
+
+    different = {
+        (image.content, tuple(bucket["scaled"]), tuple(bucket["crop"])): tuple(bucket["size"])
+        for image, bucket in zip(found.kept, found.buckets, strict=True)
+    }
+    sizes = [(size[0], size[1]) for size in (*different.values(), *found.twins)]
+    factor, channels = (base.factor, base.latent_channels) if base else (8, 4)
+    latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
+    if base is None:
+        return (latents, f"the size of the adapter and the memory it takes to train cannot be told: {unknown}")
+    shapes = adapted(base, options.algorithm != "lora", options.train_text_encoder)
+    trained = adapter_numbers(shapes, options.algorithm, options.rank, options.conv_rank)
+    half, largest = options.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
+    pictures = options.batch_size * (2 if found.twins else 1)
+    memory = memory_bytes(base, trained, pictures, largest, half, options.gradient_checkpointing)
+    file = trained * (4 if options.save_precision == "fp32" else 2)
+    return (
+        f"{latents}, {in_words(STORED * trained)} for the state with AdamW, {in_words(file)} for the adapter of "
+        f"{trained} numbers",
+        f"memory, roughly: {in_words(memory)} = the base model's weights + 16 bytes a number of the adapter + "
+        f"{pictures} pictures of {largest[0]}×{largest[1]}; other optimizers take less or more than AdamW",
+    )

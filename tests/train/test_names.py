@@ -1,0 +1,139 @@
+"""Names, shapes and counts on weightless models of full size, against what kohya-ss/sd-scripts gives."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from train.adapter import Adapter, Shape
+from train.names import block_of, ldm_path, text_prefix, unet_name
+from train.targets import targets_of
+
+KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-keys.json").read_text())
+LORA_BLOCKS = "IN01 IN02 IN04 IN05 IN07 IN08 M00 OUT03 OUT04 OUT05 OUT06 OUT07 OUT08 OUT09 OUT10 OUT11".split()
+
+
+def text_model(kind, width, layers, heads):
+    return kind(
+        CLIPTextConfig(
+            hidden_size=width,
+            num_hidden_layers=layers,
+            intermediate_size=4 * width,
+            num_attention_heads=heads,
+            projection_dim=width,
+        )
+    )
+
+
+def weightless(family):
+    with torch.device("meta"):
+        if family == "sd1":
+            return UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8), [
+                text_model(CLIPTextModel, 768, 12, 12)
+            ]
+        if family == "sd2":
+            unet = UNet2DConditionModel(
+                cross_attention_dim=1024, attention_head_dim=(5, 10, 20, 20), use_linear_projection=True
+            )
+            return unet, [text_model(CLIPTextModel, 1024, 23, 16)]
+        unet = UNet2DConditionModel(
+            block_out_channels=(320, 640, 1280),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            cross_attention_dim=2048,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+        )
+        return unet, [
+            text_model(CLIPTextModel, 768, 12, 12),
+            text_model(CLIPTextModelWithProjection, 1280, 32, 20),
+        ]
+
+
+@pytest.fixture(scope="module", params=["sd1", "sd2", "sdxl"])
+def family(request):
+    return request.param, *weightless(request.param)
+
+
+def wanted(family, unet, encoders, convolutions, text=True):
+    shape = Shape(algorithm="lora", rank=1, alpha=1.0, convolutions=convolutions, text_encoder=text)
+    return {target.name: list(target.layer.weight.shape) for target in targets_of(shape, unet, tuple(encoders))}
+
+
+def same_shape(ours, theirs, family):
+    """kohya makes 1 × 1 convolutions of SD 2.x' linear projections; diffusers' files of SD 2.x hold linear ones."""
+    return ours == theirs or (family == "sd2" and theirs[2:] == [1, 1] and ours == theirs[:2])
+
+
+def test_every_layer_has_the_name_and_shape_that_kohya_gives_it(family):
+    name, unet, encoders = family
+    keys = KOHYA[name]
+    found = wanted(*family, convolutions=True)
+    expected = {key: shape for key, (shape, _) in keys["unet"].items()} | keys["text"]
+    assert found.keys() == expected.keys()
+    assert all(same_shape(found[key], expected[key], name) for key in expected)
+    linear = wanted(*family, convolutions=False, text=False)
+    assert linear.keys() == {key for key, (_, kind) in keys["unet"].items() if kind == "linear"}
+
+
+def test_the_modules_are_as_many_as_they_must_be(family):
+    name, _, _ = family
+    text, linear, every = {"sd1": (72, 192, 278), "sd2": (138, 192, 278), "sdxl": (264, 722, 788)}[name]
+    assert len(wanted(*family, convolutions=False)) == text + linear
+    assert len(wanted(*family, convolutions=True)) == text + every
+
+
+def test_an_sdxl_lora_of_rank_32_in_fp16_is_as_large_as_seen_in_the_wild():
+    unet, encoders = weightless("sdxl")
+    adapter = Adapter(Shape(algorithm="lora", rank=1, alpha=1.0, text_encoder=True), unet, *encoders)
+    numbers = {figures.part: figures.numbers for figures in adapter.describe()}
+    without, along = (32 * 2 * count / 2**20 for count in (numbers["unet"], sum(numbers.values())))
+    assert (round(without), round(along)) == (162, 217)
+
+
+def test_text_encoders_are_named_alike_whatever_transformers_calls_their_modules():
+    _, (first, second) = weightless("sdxl")
+    assert text_prefix(first, 1) in ("lora_te1", "lora_te1_text_model")
+    names = wanted("sdxl", *weightless("sdxl"), convolutions=False)
+    assert "lora_te1_text_model_encoder_layers_0_self_attn_q_proj" in names
+    assert "lora_te2_text_model_encoder_layers_31_mlp_fc2" in names
+    assert "lora_te_text_model_encoder_layers_11_mlp_fc2" in wanted("sd1", *weightless("sd1"), convolutions=False)
+
+
+def test_layers_outside_of_the_blocks_have_their_names_too():
+    unet, _ = weightless("sdxl")
+    assert unet_name("conv_in", unet) == "lora_unet_input_blocks_0_0"
+    assert unet_name("add_embedding.linear_2", unet) == "lora_unet_label_emb_0_2"
+    assert ldm_path("up_blocks.0.upsamplers.0.conv", unet) == "output_blocks.2.2.conv"
+    assert ldm_path("mid_block.resnets.1.time_emb_proj", unet) == "middle_block.2.emb_layers.1"
+    assert unet_name("conv_in", weightless("sd1")[0]) == "lora_unet_conv_in"
+
+
+def test_no_two_layers_of_a_model_share_a_name(family):
+    _, unet, _ = family
+    paths = [path for path, module in unet.named_modules() if hasattr(module, "weight")]
+    assert len({unet_name(path, unet) for path in paths}) == len(paths)
+
+
+def test_a_lora_of_sd_1_hangs_in_the_sixteen_blocks_and_a_locon_in_all_25():
+    unet, encoders = weightless("sd1")
+    linear, every = (
+        {
+            target.block
+            for target in targets_of(
+                Shape(algorithm="lora", rank=1, alpha=1.0, convolutions=convolutions), unet, tuple(encoders)
+            )
+        }
+        for convolutions in (False, True)
+    )
+    assert sorted(linear) == sorted(LORA_BLOCKS)
+    assert len(every) == 24 and "IN00" not in every and {"IN03", "OUT00", "OUT02"} < every
+    assert block_of("conv_in", unet) == "IN00" and block_of("conv_out", unet) == ""
+    assert block_of("up_blocks.3.attentions.2.proj_out", unet) == "OUT11"

@@ -1,0 +1,33 @@
+"""How strongly each part and block of an adapter counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.errors import PrepError
+from train.clients.places import Place, block_of
+
+BLOCK = re.compile(r"BASE|M00|(?:IN|OUT)(?:0\d|1[01])")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`overall` times `unet` or `text_encoder` times the block's own, 1 for a block not named."""
+
+    overall: float = 1.0
+    unet: float = 1.0
+    text_encoder: float = 1.0
+    blocks: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        strange = [block for block in self.blocks if not BLOCK.fullmatch(block)]
+        if strange:
+            raise PrepError(
+                f"{strange[0]!r} is no block of a UNet", "blocks are IN00 to IN11, M00, OUT00 to OUT11, and BASE"
+            )
+
+    def at(self, place: Place, layers: int) -> float:
+        part = self.unet if place.part == "unet" else self.text_encoder
+        return self.overall * part * self.blocks.get(block_of(place, layers), 1.0)

@@ -1,0 +1,44 @@
+"""An algorithm's module hung on its layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from train.algorithms.drops import Drops
+from train.algorithms.kinds import Algorithm
+from train.algorithms.site import Site
+
+
+class Hook:
+    """Stands in for a layer's forward pass while it hangs; `block` is where the layer is, such as IN04."""
+
+    def __init__(self, layer: nn.Module, algorithm: Algorithm, drops: Drops, block: str) -> None:
+        self.site, self.algorithm, self.drops, self.block = Site.of(layer), algorithm, drops, block
+        self.strength = 1.0
+
+    def hang(self) -> None:
+        self.site = Site.of(self.site.layer)
+        self.site.layer.forward = self
+
+    def take_off(self) -> None:
+        layer = self.site.layer
+        assert vars(layer).get("forward") is self, "adapters come off in the other order than they were hung"
+        if self.site.stacked:
+            layer.forward = self.site.plain
+        else:
+            del layer.forward
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        assert not args and not kwargs, "a layer of the base model takes one tensor"
+        if not self.strength or self.drops.skipped():
+            return self.site.plain(x)
+        return self.algorithm.output(self.site, x, self.strength, self.drops)
+
+    def norm(self) -> Tensor:
+        """The norm of what the layer's weight is changed by, before any magnitude of DoRA."""
+        return self.algorithm.norm(self.site)  # type: ignore[attr-defined]
+
+    def shrink(self, ratio: Tensor) -> None:
+        self.algorithm.shrink(ratio)  # type: ignore[attr-defined]

@@ -1,0 +1,102 @@
+"""A training run as it is decided before any model is loaded: everything a process needs to do its part of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.groups import near_groups
+from pipeline.manifest import Manifest
+from train.dataset import Example, dataset_digest, examples
+from train.holdout import Candidate, Parts, hold_out
+from train.optimizers import read_arguments
+from train.recipe import Recipe, recipe_values
+
+BESIDE = frozenset(
+    "name processes save_precision save_every_epochs save_every_steps keep_last state_every validation_pictures "
+    "validation_times validation_noises validation_every patience sample_prompts sample_file sample_every_epochs "
+    "sample_every_steps tensorboard device preset replay".split()
+)
+"""Options that change nothing of what is learned, so that a run can go on with others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """`training` is what is trained on, `held` what is held out, `watched` the part of the first that is looked at too.
+
+    `arguments` are the optimizer's, `origins` say where each option came from, `versions` which programs take part;
+    `digest` stands for all the pictures.
+    """
+
+    root: Path
+    recipe: Recipe
+    training: tuple[Example, ...]
+    held: tuple[Example, ...]
+    watched: tuple[Example, ...]
+    remarks: tuple[str, ...]
+    arguments: Mapping[str, Any]
+    origins: Mapping[str, str]
+    versions: Mapping[str, str]
+    digest: str
+
+    @property
+    def folder(self) -> Path:
+        return run_folder(self.root, self.recipe.name)
+
+    def state_digest(self, base: str) -> str:
+        """What a saved state must agree in to be taken up: all that decides what is learned."""
+        values = {key: value for key, value in recipe_values(self.recipe).items() if key not in BESIDE}
+        return hashlib.sha256(json.dumps([values, self.digest, base], sort_keys=True).encode()).hexdigest()
+
+
+def run_folder(root: Path, name: str) -> Path:
+    return root / "runs" / name
+
+
+def adapter_file(root: Path, name: str) -> Path:
+    return run_folder(root, name) / f"{name}.safetensors"
+
+
+def planned_job(
+    manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]
+) -> Job:
+    """Read the set, hold pictures out, and check the optimizer's arguments."""
+    arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
+    found = examples(manifest, recipe)
+    concepts = {example.entry.key: example.concept for example in found}
+    parts = parted(manifest, concepts, {example.entry.key: example.entry.multiplier for example in found}, recipe)
+    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.multipliers)
+    return Job(
+        root=manifest.root,
+        recipe=recipe,
+        training=training,
+        held=_held(found, parts),
+        watched=tuple(example for example in training if example.entry.key in parts.watched),
+        remarks=parts.remarks,
+        arguments=arguments,
+        origins=origins,
+        versions=versions,
+        digest=hashlib.sha256("".join(map(dataset_digest, (training, _held(found, parts)))).encode()).hexdigest(),
+    )
+
+
+def parted(
+    manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe
+) -> Parts:
+    """Which pictures are trained on and which are looked at, by path."""
+    paths: Sequence[str] = tuple(concepts)
+    groups = near_groups(manifest, paths) if recipe.validation != "none" else dict.fromkeys(paths, 0)
+    return hold_out([Candidate(path, concepts[path], groups[path], multipliers[path]) for path in paths], recipe)
+
+
+def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
+    return tuple(example for example in found if example.entry.key in parts.held)
+
+
+def _weighed(example: Example, parts: Parts) -> Example:
+    entry = replace(example.entry, multiplier=parts.multipliers[example.entry.key])
+    return replace(example, entry=entry)

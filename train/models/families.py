@@ -1,0 +1,20 @@
+"""The families that can be trained, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from train.models.family import Family
+from train.models.sd1 import SD1
+from train.models.sd2 import SD2
+from train.models.sdxl import SDXL
+
+FAMILIES = {family.name: family for family in (SD1, SD2, SDXL)}
+
+
+def family_of_config(unet: Mapping[str, Any]) -> Family:
+    """The family of a UNet in diffusers format, by its config."""
+    if unet.get("addition_embed_type") == "text_time":
+        return SDXL
+    return SD2 if unet.get("use_linear_projection") else SD1

@@ -1,0 +1,227 @@
+"""Views of a picture: which part of it is shown, whether mirrored, and in which colours. All of it is decided here, before
+anything is decoded, as a pure function of content, caption and recipe; no torch.
+
+A view is encoded like a picture of its own and cached by what it shows. A mirrored view is made of mirrored pixels: an
+encoder's filters are not symmetric and it pads on one side, so that mirrored latents would be those of no picture.
+
+random_crop moves the crop, face_crop enlarges the picture about its subject: both place the crop, so a recipe has one of
+them. color_jitter and flip go with either. A regularization twin is shown in the colours of its picture's view and
+mirrored with it, but whole, as it was made for the bucket.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from train.colour import Colour, drawn_colour, uniform
+from train.draws import rng
+
+if TYPE_CHECKING:
+    from train.recipe import Recipe
+
+LARGEST = 1.5
+"""Pixels that face_crop makes of one pixel of the file along a side, at most; beyond, detail is only smeared."""
+TRIES = 4
+"""How many draws for each view that is wanted; where they give no more different ones, there are none to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A view to encode: content hash, file, bucket decision ({"size", "scaled", "crop", …}), then whether what the crop
+    holds is mirrored, in which colours it is shown, and the (width, height) of the file as measured."""
+
+    content: str
+    file: Path
+    bucket: Any
+    flip: bool = False
+    colour: Colour | None = None
+    pixels: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        width, height = self.bucket["size"]
+        return width, height
+
+    @property
+    def original(self) -> tuple[int, int]:
+        """(width, height) of the file, upright; what it is scaled to where that was not measured."""
+        across, down = self.pixels or self.bucket["scaled"]
+        return across, down
+
+    @property
+    def key(self) -> str:
+        """Everything that its latent depends on beside the VAE; what a view does not have is not named."""
+        shown = {name: self.bucket[name] for name in ("size", "scaled", "crop", "background") if name in self.bucket}
+        if self.flip:
+            shown["flip"] = True
+        if self.colour:
+            shown["colour"] = self.colour.values
+        return f"{self.content}\0{json.dumps(shown, sort_keys=True)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Where a picture's subject is, (x, y) in parts of its sides, and the (width, height) of the file in pixels."""
+
+    at: tuple[float, float]
+    pixels: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the views of a picture are decided from, and its name for people."""
+
+    name: str
+    picture: Picture
+    caption: str
+    subject: Subject | None = None
+
+
+def views(seen: Seen, recipe: Recipe) -> tuple[Picture, ...]:
+    """Every view of a picture, all different: the picture itself where nothing is to be varied; `variants` drawn ones, or
+    as many as there can be; and, unless its caption forbids it, the same ones mirrored."""
+    varied = _variants(seen.picture, seen.subject, recipe)
+    if not recipe.flip or forbidding(seen.caption, recipe):
+        return varied
+    return (*varied, *(replace(view, flip=True) for view in varied))
+
+
+def twin_view(twin: Picture, view: Picture) -> Picture:
+    """A regularization twin as it goes with a view of its picture: mirrored with it and in its colours, never cropped."""
+    return replace(twin, flip=view.flip, colour=view.colour)
+
+
+def dealt(views: Sequence[Picture], earlier: int, *key: int | str) -> Picture:
+    """The view for a showing that comes after `earlier` ones of the same picture. The views are dealt like cards, all of
+    them before one comes again, in an order drawn anew each time, so that none is shown more than once too often."""
+    if len(views) == 1:
+        return views[0]
+    turn, place = divmod(earlier, len(views))
+    return views[int(rng(*key, "views", turn).permutation(len(views))[place])]
+
+
+def forbidding(caption: str, recipe: Recipe) -> str:
+    """The first of `flip_guard`'s words that stands in a caption, or in what is put around all captions; "" if none does.
+
+    Whole words count, whatever their case, between hyphens and underscores too: `left` stands in `left-handed` and in
+    `looking_left`, not in `leftover`.
+    """
+    said = _words(f"{recipe.caption_prefix} {caption} {recipe.caption_suffix}")
+    return next((word for word in recipe.flip_guard if _words(word).strip() and _words(word) in said), "")
+
+
+def _words(text: str) -> str:
+    """The words of a text with one space before and behind each."""
+    return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""])
+
+
+def _variants(picture: Picture, subject: Subject | None, recipe: Recipe) -> tuple[Picture, ...]:
+    if not (recipe.color_jitter or _can_move(picture, subject, recipe)):
+        return (picture,)
+    found: dict[str, Picture] = {}
+    for index in range(TRIES * recipe.variants):
+        view = _drawn(picture, subject, recipe, index)
+        found.setdefault(view.key, view)
+        if len(found) == recipe.variants:
+            break
+    return tuple(found.values())
+
+
+def _can_move(picture: Picture, subject: Subject | None, recipe: Recipe) -> bool:
+    """Whether the recipe shows another part of the picture than the bucket decision does."""
+    if recipe.random_crop:
+        return _spare(picture) != (0, 0)
+    return recipe.face_crop is not None and subject is not None and _enlargement(picture, subject, recipe)[1] > 1
+
+
+def _drawn(picture: Picture, subject: Subject | None, recipe: Recipe, index: int) -> Picture:
+    """View number `index`, drawn for this content."""
+    key = ("view", recipe.seed, picture.content, index)
+    if _can_move(picture, subject, recipe):
+        if recipe.random_crop:
+            picture = _moved(picture, *key)
+        elif subject is not None:
+            picture = _enlarged(picture, subject, recipe, *key)
+    return replace(picture, colour=drawn_colour(recipe.color_jitter, *key)) if recipe.color_jitter else picture
+
+
+def _spare(picture: Picture) -> tuple[int, int]:
+    """(right, down): pixels of the scaled picture that the crop leaves out."""
+    (across, down), (width, height) = picture.bucket["scaled"], picture.size
+    return across - width, down - height
+
+
+def _moved(picture: Picture, *key: int | str) -> Picture:
+    """The crop anywhere in the scaled picture, every place as likely."""
+    left, top = (int(uniform(*key, axis) * (spare + 1)) for axis, spare in zip("xy", _spare(picture), strict=True))
+    return _cropped(picture, picture.bucket["scaled"], left, top)
+
+
+def _enlargement(picture: Picture, subject: Subject, recipe: Recipe) -> tuple[float, float]:
+    """Least and most by which a picture may be enlarged: as the recipe says, but within what its file can give."""
+    assert recipe.face_crop is not None
+    least, most = recipe.face_crop
+    room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, picture.bucket["scaled"], strict=True))
+    most = max(1.0, min(most, room))
+    return min(least, most), most
+
+
+def _enlarged(picture: Picture, subject: Subject, recipe: Recipe, *key: int | str) -> Picture:
+    """Enlarged by a drawn factor, every ratio as likely, and cut so that the subject is as near to the middle as the
+    picture's edges let it be."""
+    least, most = _enlargement(picture, subject, recipe)
+    factor = least * (most / least) ** uniform(*key, "enlarged")
+    scaled = [max(side, round(now * factor)) for side, now in zip(picture.size, picture.bucket["scaled"], strict=True)]
+    left, top = (
+        min(max(round(at * whole - side / 2), 0), whole - side)
+        for at, whole, side in zip(subject.at, scaled, picture.size, strict=True)
+    )
+    return _cropped(picture, scaled, left, top)
+
+
+def _cropped(picture: Picture, scaled: Sequence[int], left: int, top: int) -> Picture:
+    width, height = picture.size
+    crop = {"scaled": list(scaled), "crop": [left, top, left + width, top + height]}
+    return replace(picture, bucket={**picture.bucket, **crop})
+
+
+# --- what a plan says of it
+
+
+def remarks(seen: Sequence[Seen], recipe: Recipe) -> tuple[str, ...]:
+    """What flip, random_crop and face_crop leave as it is, and why."""
+    found = [_flip_remark(seen, recipe)] if recipe.flip else []
+    if recipe.random_crop:
+        whole = [each for each in seen if _spare(each.picture) == (0, 0)]
+        found.append(_left(whole, seen, "random_crop", "of which the bucket cuts nothing away"))
+    if recipe.face_crop:
+        unknown = [each for each in seen if each.subject is None]
+        small = [each for each in seen if each.subject and _enlargement(each.picture, each.subject, recipe)[1] <= 1]
+        if recipe.face_crop[1] > 1:
+            found.append(
+                _left(small, seen, "face_crop", f"of which it would make more than {LARGEST} times their file's pixels")
+            )
+        way = "whose subject is not known (prep check SET --force measures where it is)"
+        found.append(_left(unknown, seen, "face_crop", way))
+    return tuple(remark for remark in found if remark)
+
+
+def _left(some: Sequence[Seen], seen: Sequence[Seen], option: str, why: str) -> str:
+    if not some:
+        return ""
+    return f"{option} leaves {len(some)} of {len(seen)} pictures as they are, {why}, such as {some[0].name}"
+
+
+def _flip_remark(seen: Sequence[Seen], recipe: Recipe) -> str:
+    guarded = [each for each in seen if forbidding(each.caption, recipe)]
+    if not guarded:
+        return ""
+    said = " or ".join(dict.fromkeys(forbidding(each.caption, recipe) for each in guarded))
+    return (
+        f"flip leaves out {len(guarded)} of {len(seen)} pictures whose caption says {said}, such as {guarded[0].name}"
+    )
