@@ -72,6 +72,9 @@ COMMANDS = (
         "export", "pipeline.commands.export", "Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset."
     ),
     Entry("report", "pipeline.commands.report", "Write one HTML page that shows what was found, decided and learned."),
+    Entry("losses", "pipeline.commands.losses", "Show which pictures are hardest and easiest, before training and after."),
+    Entry("adapter", "pipeline.commands.adapter", "Look into adapter files, convert, merge, extract and resize them."),
+    Entry("cache", "pipeline.commands.cache", "Show what a set's cache holds, verify it, and take out what is not used."),
     Entry("demo", "pipeline.commands.demo", "Run everything on a miniature world, offline, in minutes."),
 )
 

@@ -96,6 +96,8 @@ def show_outcome(outcome: Outcome) -> None:
     say(f"{outcome.stage}: {_rows(outcome.changed)} changed")
     print_counts(outcome.counts)
     _show_extras(outcome.plan)
+    for note in outcome.notes:
+        warn(note)
 
 
 def show_preview(manifest: Manifest, plan: Plan) -> None:
@@ -151,7 +153,8 @@ def _rows(number: int) -> str:
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     found = {"stage": outcome.stage, "fresh": outcome.fresh, "changed": outcome.changed, "counts": dict(outcome.counts)}
-    return {**found, **(plan_json(outcome.plan) if outcome.plan else {})}
+    document = {**found, **(plan_json(outcome.plan) if outcome.plan else {})}
+    return document | {"notes": [*document.get("notes", ()), *outcome.notes]}
 
 
 def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:

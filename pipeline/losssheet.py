@@ -36,7 +36,7 @@ class Tile:
 def draw_losses(root: Path, target: Path, groups: Mapping[str, Sequence[Tile]]) -> None:
     """Draw titled groups of tiles below each other into a PNG."""
     shown = {title: tiles for title, tiles in groups.items() if tiles}
-    width, height = BOX + 2 * PADDING, BOX + 2 * PADDING + (2 + LINES) * LEADING
+    width, height = BOX + 2 * PADDING, BOX + 3 * PADDING + (2 + LINES) * LEADING
     rows = {title: -(-len(tiles) // COLUMNS) for title, tiles in shown.items()}
     columns = max(min(COLUMNS, len(tiles)) for tiles in shown.values())
     size = (

@@ -8,7 +8,7 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 - `measure(manifest, options, progress)`: measurements the plan is made from: slow, resumable, stored by content, and
   done for a preview too;
 - `missing(manifest, options) -> str`: why it must run although nothing it reads has changed, "" when it need not;
-- `work(manifest, options, progress) -> counts`: what is made after the plan is recorded (scores, pictures, adapters):
+- `work(manifest, options, progress) -> counts`, or `Made`: what is made after the plan is recorded (scores, pictures, adapters):
   slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes, and
   `files(options)` gives patterns of the files in the set that it makes or replaces, so that a run can be undone;
 - `USES`: distributions whose versions are recorded with a run.
@@ -42,13 +42,23 @@ OBSERVED = "observed"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many rows changed."""
+    """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many rows changed; `notes`
+    are what its work found worth a warning."""
 
     stage: str
     fresh: bool
     plan: Plan | None
     changed: int
     counts: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the work of a stage came to."""
+
+    counts: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def inputs(manifest: Manifest, stage: ModuleType, options: Any) -> dict[str, str]:
@@ -146,7 +156,7 @@ def apply(
     plan: Plan,
     run: int,
     progress: Progress,
-    work: Callable[[], Mapping[str, int]] = dict,
+    work: Callable[[], Mapping[str, int] | Made] = dict,
     patterns: tuple[str, ...] = (),
 ) -> Outcome:
     """Carry out a plan: files in first, then every row in one transaction, then captions out, then the work.
@@ -171,10 +181,12 @@ def apply(
         changed += manifest.put_rows(run, _came_along(plan.captions))
     write_captions(manifest, run)
     with journal.watching(manifest, run, patterns):
-        counts |= work()
+        found = work()
+    made_by_work = found if isinstance(found, Made) else Made(found)
+    counts |= made_by_work.counts
     with manifest.transaction():
         manifest.finish_run(run, counts)
-    return Outcome(plan.stage, False, plan, changed, counts)
+    return Outcome(plan.stage, False, plan, changed, counts, made_by_work.notes)
 
 
 def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:

@@ -108,7 +108,9 @@ class Adapter(nn.Module):
             try:
                 found, wanted = self.delta_weight(name).shape, self.hooks[name].site.weight.shape
             except (RuntimeError, IndexError, KeyError) as error:
-                raise PrepError(f"the tensors of {name} do not fit each other: {error}", "the file is damaged") from error
+                raise PrepError(
+                    f"the tensors of {name} do not fit each other: {error}", "the file is damaged"
+                ) from error
         if found != wanted:
             raise PrepError(
                 f"{name} is {list(found)} in the adapter and {list(wanted)} in the base model",
@@ -185,7 +187,9 @@ class Adapter(nn.Module):
         Raises:
             PrepError: a weight is missing, left over, or of another shape.
         """
-        expected = {f"{name}.{key}": value for name in self.layers for key, value in self.layers[name].state_dict().items()}
+        expected = {
+            f"{name}.{key}": value for name in self.layers for key, value in self.layers[name].state_dict().items()
+        }
         wrong = sorted(expected.keys() ^ tensors.keys())
         wrong += sorted(key for key in expected.keys() & tensors.keys() if expected[key].shape != tensors[key].shape)
         wrong += sorted(

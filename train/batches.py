@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
 
 from train.dataset import Example
 from train.milestones import Place
 from train.recipe import Recipe
-from train.sampler import Showings, epoch_batches, epoch_length
+from train.sampler import Entry, Showings, epoch_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,17 @@ def total_steps(recipe: Recipe, examples: Sequence[Example]) -> int:
     """Batches of the whole run: as given, or what the epochs come to."""
     if recipe.steps is not None:
         return recipe.steps
-    entries = [example.entry for example in examples]
-    return sum(epoch_length(entries, recipe.batch_size, recipe.seed, epoch) for epoch in range(recipe.epochs))
+    return sum(islice(_epoch_lengths(recipe, [example.entry for example in examples]), recipe.epochs))
+
+
+def _epoch_lengths(recipe: Recipe, entries: Sequence[Entry]) -> Iterator[int]:
+    """How many batches each epoch has, without making them; the same as `epoch_length`, but the set is gone over once."""
+    sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
+    bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
+    shares = Showings(entries, recipe.seed)
+    for epoch in count():
+        shown = np.bincount(bucket, weights=shares.within(epoch), minlength=len(sizes)).astype(np.int64)
+        yield int((-(-shown // recipe.batch_size)).sum())
 
 
 def window(recipe: Recipe, examples: Sequence[Example]) -> int:
@@ -38,10 +50,10 @@ def window(recipe: Recipe, examples: Sequence[Example]) -> int:
 
 def place_after(recipe: Recipe, examples: Sequence[Example], step: int, last: bool) -> Place:
     """Where in the run `step` batches end."""
-    entries = [example.entry for example in examples]
+    lengths = _epoch_lengths(recipe, [example.entry for example in examples])
     done, epoch = 0, 0
     while done < step:
-        done += epoch_length(entries, recipe.batch_size, recipe.seed, epoch)
+        done += next(lengths)
         epoch += 1
     return Place(step, epoch, step > 0 and done == step, last)
 
@@ -50,9 +62,10 @@ def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> 
     """Every batch of the run from step `start` on; epochs follow each other until the steps are done."""
     by_key = {example.entry.key: example for example in examples}
     entries = [example.entry for example in examples]
-    total, step, epoch = total_steps(recipe, examples), 0, 0
-    while step < total:
-        length = epoch_length(entries, recipe.batch_size, recipe.seed, epoch)
+    total, step = total_steps(recipe, examples), 0
+    for epoch, length in enumerate(_epoch_lengths(recipe, entries)):
+        if step >= total:
+            return
         if step + length > start:
             before = Showings(entries, recipe.seed).until(epoch).tolist()
             shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
@@ -63,7 +76,6 @@ def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> 
                 step += 1
         else:
             step += length
-        epoch += 1
 
 
 def _counted(keys: Sequence[str], shown: dict[str, int]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from train.algorithms.rules import algorithm_conflicts
 from train.optimizers import KINDS, suited_rate
 from train.schedules import DECAYING
 
@@ -29,12 +30,7 @@ def conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from _idle(recipe)
     yield from _of_noise(recipe)
     yield from _of_rates(recipe)
-    if recipe.scale_weight_norms and recipe.algorithm not in ("lora", "locon"):
-        yield (
-            f"scale_weight_norms is {recipe.scale_weight_norms}, but algorithm {recipe.algorithm} is no product of two "
-            "factors, which it scales",
-            'leave scale_weight_norms out, or use algorithm = "lora" or "locon"',
-        )
+    yield from algorithm_conflicts(recipe)
 
 
 def _idle(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,6 @@ from pipeline.decided import all_decided
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
 from pipeline.manifest import Manifest
-from pipeline.records import Decision
 from pipeline.twins import every_twin
 from train.captions import spoken, tags_of
 from train.sampler import Entry
@@ -80,7 +80,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept picture", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    buckets, captions, multipliers = (manifest.decisions(field) for field in ("bucket", "caption", "multiplier"))
+    buckets, captions, multipliers = (_values(manifest, field) for field in ("bucket", "caption", "multiplier"))
     triggers, subjects, measured = (
         _triggers(manifest),
         _subjects(manifest, recipe),
@@ -89,13 +89,13 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     twins = _twins(manifest) if recipe.prior_loss_weight > 0 else {}
     found = []
     for image in kept:
-        bucket, caption = buckets[image.path].value, captions[image.path].value
+        bucket, caption = buckets[image.path], captions[image.path]
         width, height = bucket["size"]
         picture = Picture(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
         seen = views(Seen(image.path, picture, caption, subjects.get(image.path)), recipe)
         found.append(
             Example(
-                entry=Entry(image.path, (width, height), multipliers[image.path].value["exact"]),
+                entry=Entry(image.path, (width, height), multipliers[image.path]["exact"]),
                 concept=image.concept,
                 picture=picture,
                 caption=caption,
@@ -110,6 +110,12 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
 def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int, int] | None:
     width, height = measured.get(content, (0, 0))
     return (width, height) if width and height else None
+
+
+def _values(manifest: Manifest, field: str) -> dict[str, Any]:
+    """Path → the value of a decision; without its reason, which takes as long to read again."""
+    rows = manifest.db.execute("SELECT path, value FROM decisions WHERE field=?", (field,))
+    return {path: json.loads(value) for path, value in rows}
 
 
 def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -156,10 +162,12 @@ def seen_pictures(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
 
 def _twins(manifest: Manifest) -> dict[str, tuple[Twin, ...]]:
     """Picture → its twins, but for those that `check` found to be copies of pictures to be trained on."""
-    verdicts = manifest.decisions("keep")
+    copies = {
+        path for (path,) in manifest.db.execute("SELECT path FROM decisions WHERE field='keep' AND value='false'")
+    }
     used = {
-        path: [value for value in every_twin(row.value) if _used(value, verdicts)]
-        for path, row in manifest.decisions("twin").items()
+        path: [twin for twin in every_twin(value) if twin["path"] not in copies]
+        for path, value in _values(manifest, "twin").items()
     }
     contents = _contents(manifest, [value["path"] for values in used.values() for value in values])
     return {
@@ -175,11 +183,6 @@ def _twins(manifest: Manifest) -> dict[str, tuple[Twin, ...]]:
     }
 
 
-def _used(value: Mapping[str, Any], verdicts: Mapping[str, Decision]) -> bool:
-    verdict = verdicts.get(value["path"])
-    return verdict is None or bool(verdict.value)
-
-
 def _whole(value: Mapping[str, Any]) -> dict[str, Any]:
     """The bucket of a twin that was made in its bucket's size."""
     width, height = value["size"]
@@ -189,9 +192,10 @@ def _whole(value: Mapping[str, Any]) -> dict[str, Any]:
 def _contents(manifest: Manifest, paths: Sequence[str]) -> dict[str, str]:
     """Path → hash of the file, which is read only if its size or time is not the one it was last read with."""
     known, found, stamps, missing = manifest.known_files(), {}, {}, []
+    root = str(manifest.root)
     for path in dict.fromkeys(paths):
         try:
-            stamp = (manifest.root / path).stat()
+            stamp = os.stat(f"{root}/{path}")  # noqa: PTH116, making a Path takes far longer, and there can be very many
         except OSError:
             missing.append(path)
             continue

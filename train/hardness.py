@@ -50,9 +50,13 @@ def losses_of_set(
     latents = LatentCache(root / "cache" / "latents", base)
     latents.fill([example.picture for example in examples], progress)
     levels = alpha_bars(base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr)
-    return losses_per_picture(
-        base, adapter, examples, latents, levels, recipe, times=times, noises=noises, progress=progress
-    )
+    try:
+        return losses_per_picture(
+            base, adapter, examples, latents, levels, recipe, times=times, noises=noises, progress=progress
+        )
+    finally:
+        if adapter is not None:
+            adapter.take_off()
 
 
 def losses_per_picture(

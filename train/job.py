@@ -14,12 +14,32 @@ from pipeline.manifest import Manifest
 from train.dataset import Example, dataset_digest, examples
 from train.holdout import Candidate, Parts, hold_out
 from train.optimizers import read_arguments
+from train.prompts import Prompt, asked_prompts
 from train.recipe import Recipe, recipe_values
 
 BESIDE = frozenset(
-    "name processes save_precision save_every_epochs save_every_steps keep_last state_every validation_pictures "
-    "validation_times validation_noises validation_every patience sample_prompts sample_file sample_every_epochs "
-    "sample_every_steps tensorboard device preset replay".split()
+    {
+        "name",
+        "processes",
+        "save_precision",
+        "save_every_epochs",
+        "save_every_steps",
+        "keep_last",
+        "state_every",
+        "validation_pictures",
+        "validation_times",
+        "validation_noises",
+        "validation_every",
+        "patience",
+        "sample_prompts",
+        "sample_file",
+        "sample_every_epochs",
+        "sample_every_steps",
+        "tensorboard",
+        "device",
+        "preset",
+        "replay",
+    }
 )
 """Options that change nothing of what is learned, so that a run can go on with others."""
 
@@ -28,8 +48,8 @@ BESIDE = frozenset(
 class Job:
     """`training` is what is trained on, `held` what is held out, `watched` the part of the first that is looked at too.
 
-    `arguments` are the optimizer's, `origins` say where each option came from, `versions` which programs take part;
-    `digest` stands for all the pictures.
+    `prompts` are painted while it trains; `arguments` are the optimizer's, `origins` say where each option came from,
+    `versions` which programs take part; `digest` stands for all the pictures.
     """
 
     root: Path
@@ -38,6 +58,7 @@ class Job:
     held: tuple[Example, ...]
     watched: tuple[Example, ...]
     remarks: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
     arguments: Mapping[str, Any]
     origins: Mapping[str, str]
     versions: Mapping[str, str]
@@ -61,9 +82,7 @@ def adapter_file(root: Path, name: str) -> Path:
     return run_folder(root, name) / f"{name}.safetensors"
 
 
-def planned_job(
-    manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]
-) -> Job:
+def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]) -> Job:
     """Read the set, hold pictures out, and check the optimizer's arguments."""
     arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
     found = examples(manifest, recipe)
@@ -77,6 +96,7 @@ def planned_job(
         held=_held(found, parts),
         watched=tuple(example for example in training if example.entry.key in parts.watched),
         remarks=parts.remarks,
+        prompts=asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts"),
         arguments=arguments,
         origins=origins,
         versions=versions,
@@ -84,9 +104,7 @@ def planned_job(
     )
 
 
-def parted(
-    manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe
-) -> Parts:
+def parted(manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe) -> Parts:
     """Which pictures are trained on and which are looked at, by path."""
     paths: Sequence[str] = tuple(concepts)
     groups = near_groups(manifest, paths) if recipe.validation != "none" else dict.fromkeys(paths, 0)

@@ -31,7 +31,7 @@ from train.latentfiles import (
 from train.views import Picture as Picture
 
 PIXELS_AT_ONCE = 1024 * 1024
-"""A batch for the VAE has as many pictures as together have this many pixels, but at least two and at most these:"""
+"""A batch for the VAE has as many pictures as together have this many pixels, but at least two and at most"""
 MOST_AT_ONCE = 32
 DECODERS = 4
 AHEAD = 2
@@ -55,8 +55,10 @@ class LatentCache:
     """SET/cache/latents: one file for each (view of a picture, VAE). What is damaged is encoded again and noted in
     `mended`, as (the picture's file, why); a cache that does not write keeps what it mended in memory."""
 
-    def __init__(self, folder: Path, base: BaseModel, writes: bool = True) -> None:
-        self._folder, self._base, self._writes = folder, base, writes
+    def __init__(
+        self, folder: Path, base: BaseModel, writes: bool = True, pixels_at_once: int = PIXELS_AT_ONCE
+    ) -> None:
+        self._folder, self._base, self._writes, self._pixels_at_once = folder, base, writes, pixels_at_once
         self._vae = base.vae_digest
         self._held: dict[str, Latent] = {}
         self._held_bytes = 0
@@ -96,7 +98,7 @@ class LatentCache:
         done = 0
         with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as writer:
             writing: deque[Future[None]] = deque()
-            for batch, decoding in _decoding(_batches(missing), decoders):
+            for batch, decoding in _decoding(batches_of(missing, self._pixels_at_once), decoders):
                 read = _readable(batch, decoding, unreadable)
                 if read:
                     pixels = [each for _, each in read]
@@ -183,10 +185,10 @@ def pixels_of(picture: Picture) -> Array:
     return (np.ascontiguousarray(pixels[:, ::-1]) if picture.flip else pixels) / np.float32(127.5) - np.float32(1)
 
 
-def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
-    """Pictures of one size together, as many as the VAE takes at once."""
+def batches_of(pictures: Sequence[Picture], pixels: int = PIXELS_AT_ONCE) -> Iterator[list[Picture]]:
+    """Pictures of one size together, as many as have so many pixels."""
     for (width, height), same in groupby(sorted(pictures, key=lambda each: each.size), key=lambda each: each.size):
-        group, count = list(same), min(MOST_AT_ONCE, max(2, PIXELS_AT_ONCE // (width * height)))
+        group, count = list(same), min(MOST_AT_ONCE, max(2, pixels // (width * height)))
         yield from (group[start : start + count] for start in range(0, len(group), count))
 
 

@@ -1,27 +1,56 @@
-"""What a run writes down about its steps: SET/runs/NAME/log.jsonl, one line a batch."""
+"""What a run writes down about its steps: SET/runs/NAME/log.jsonl, one line a batch.
+
+Losses stay on the device and are fetched together with those of the steps after them, so that no step waits for the
+device. A line has step, epoch (from 0), loss (the objective), learning_rate, text_learning_rate (as they act: with
+adaptive optimizers d times the rate), gradient_norm (null where it was not finite, and half precision skipped the update),
+pictures_per_second (of the steps fetched together, twins among them), memory_bytes (the most so far), weights_norm (where
+the weights were saved); `pictures` and `twins` with [key, timestep, unweighted loss] of each, and of the pictures the
+means by concept and by band of timesteps.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import sys
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import NoReturn
+from statistics import fmean
+from typing import Any, NoReturn, TextIO
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import PrepError
+from pipeline.files import replacing
+from train.figures import BANDS, lines
+from train.team import ALONE, Team
 
 TOGETHER = 20
 """Steps whose losses are fetched from the device at once: each fetch waits until the device has caught up."""
+SMOOTHED = 50
+"""Steps whose mean the progress line shows."""
+DIGITS = 6
+TIMESTEPS = 1000
+RATES = ("learning_rate", "text_learning_rate")
+
+Sample = tuple[str, int, float, str]
+"""Key, timestep, loss, concept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One step: `loss` is still on the device, `rates` are the groups' learning rates, `pictures` the batch's keys."""
+    """One step of one process: S samples, the last `twins` of which are regularization twins.
+
+    `loss` is this process's part of the objective (the parts of a team add up to it) and `losses` (S,) the samples' own
+    without any weight, both still on the device; `times` (S,) is on the CPU, `keys` and `concepts` have a name for each
+    sample. `rates` are the groups' learning rates as they act, `gradient_norm` is that of the whole team's gradient where
+    this step updated the weights, `seconds` what it took since the step before.
+    """
 
     step: int
     epoch: int
@@ -35,62 +64,226 @@ class Entry:
     gradient_norm: Tensor | None
     seconds: float
 
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step fetched from the device: one process's part of it, or a whole team's."""
+
+    step: int
+    epoch: int
+    loss: float
+    rates: tuple[float, ...]
+    gradient_norm: float | None
+    seconds: float
+    pictures: tuple[Sample, ...]
+    twins: tuple[Sample, ...]
+
     @property
-    def pictures(self): return self.keys
+    def samples(self) -> tuple[Sample, ...]:
+        return self.pictures + self.twins
+
+    @property
+    def finite(self) -> bool:
+        return all(math.isfinite(loss) for loss in (self.loss, *(loss for _, _, loss, _ in self.samples)))
 
 
 class RunLog:
-    """Collects steps and writes them together; a loss that is not finite is found then, and its step named."""
+    """Collects steps and writes them together; a loss that is not finite is found then, and its step named.
 
-    def __init__(self, file: Path, state_file: Path, team=None) -> None:
-        self._file, self._state_file = file, state_file
+    Every process of a team adds its part of every step and calls the same methods; the leader writes, and hands each line
+    to `each` (TensorBoard, say).
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        state_file: Path,
+        team: Team = ALONE,
+        each: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self._file, self._state_file, self._team, self._each = file, state_file, team, each
         self._waiting: list[Entry] = []
-        self._recent: deque[Entry] = deque(maxlen=TOGETHER)
+        self._recent: deque[_Step] = deque(maxlen=TOGETHER)
+        self._losses: deque[float] = deque(maxlen=SMOOTHED)
+        self._norms: dict[int, float | Tensor] = {}
+        self._rate = 0.0
 
     def trim(self, start: int) -> None:
-        """Drop what a killed run wrote after its last state."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        lines = self._file.read_text(encoding="utf-8").splitlines() if start and self._file.exists() else []
-        self._file.write_text("".join(line + "\n" for line in lines[:start]), encoding="utf-8")
+        """Keep the lines of the `start` steps that the run is taken up after, for the counts to go on from; drop what a
+        killed run wrote later."""
+        if self._team.leads:
+            with replacing(self._file) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+                if start:
+                    with closing(lines(self._file)) as before:
+                        self._keep(takewhile(lambda line: line["step"] <= start, before), stream)
+        self._team.wait()
+
+    def _keep(self, kept: Iterable[Mapping[str, Any]], stream: TextIO) -> None:
+        for line in kept:
+            stream.write(_written(line))
+            self._losses.append(line["loss"])
+            self._rate = line["learning_rate"]
 
     def add(self, entry: Entry) -> None:
-        """Keep a step for later, or write it with those before it."""
-        self._waiting.append(entry)
-        self._recent.append(entry)
+        """Keep a step for later; the steps before it are written first where they are enough."""
         if len(self._waiting) >= TOGETHER:
             self.write()
+        self._waiting.append(entry)
 
-    def smoothed(self): return ""
+    def weights(self, step: int, norm: float | Tensor) -> None:
+        """Note the norm of the adapter's weights after a step that is not written yet: the last one added."""
+        assert self._waiting and self._waiting[-1].step == step, "the norm belongs to the step added last"
+        self._norms[step] = norm.detach() if isinstance(norm, Tensor) else norm
+
+    def smoothed(self) -> str:
+        """Words for the progress line, such as "loss 0.1234, rate 5e-04"; "" before anything was fetched."""
+        if not self._losses:
+            return ""
+        return f"loss {fmean(self._losses):.4f}, rate {self._rate:.1e}".replace(".0e", "e")
 
     def write(self) -> None:
         """Write what waits.
 
         Raises:
-            PrepError: a loss is not finite; the steps before it are written.
+            PrepError: a loss is not finite, in every process of the team; the steps before it are written.
         """
         if not self._waiting:
             return
-        losses = torch.stack([entry.loss for entry in self._waiting]).tolist()
-        with self._file.open("a", encoding="utf-8") as stream:
-            for entry, loss in zip(self._waiting, losses, strict=True):
-                if not math.isfinite(loss):
-                    raise self._refusal(f"the loss is {loss} at step {entry.step}; the batch held", [entry])
-                stream.write(json.dumps(_line(entry, loss)) + "\n")
-        self._waiting.clear()
+        steps = _together(self._team.gathered([_fetched(self._waiting)]))
+        device = self._waiting[-1].loss.device
+        self._waiting = []
+        good = list(takewhile(lambda step: step.finite, steps))
+        self._recent.extend(steps)
+        self._losses.extend(step.loss for step in good)
+        self._rate = steps[-1].rates[0]
+        if self._team.leads:
+            self._write_lines(good, device)
+        self._norms.clear()
+        if len(good) < len(steps):
+            bad = steps[len(good)]
+            raise self._refusal(f"the loss is {_not_finite(bad)} at step {bad.step}; the batch held", [bad])
 
     def refuse_weights(self) -> NoReturn:
         """Say that the weights are not finite although every loss was, and name the last steps' pictures."""
+        self.write()
         raise self._refusal("the adapter's weights are not finite any more; the last batches held", self._recent)
 
-    def _refusal(self, what: str, entries: Iterable[Entry]) -> PrepError:
-        names = ", ".join(dict.fromkeys(name for entry in entries for name in entry.pictures))
+    def _write_lines(self, steps: Sequence[_Step], device: torch.device) -> None:
+        shown, seconds = sum(len(step.samples) for step in steps), sum(step.seconds for step in steps)
+        common = {
+            "pictures_per_second": shown / seconds if seconds > 0 else None,
+            "memory_bytes": _memory_bytes(device),
+        }
+        with self._file.open("a", encoding="utf-8", newline="\n") as stream:
+            for step in steps:
+                norm = self._norms.get(step.step)
+                line = _line(step) | common | {"weights_norm": None if norm is None else float(norm)}
+                kept = {key: _rounded(value) for key, value in line.items() if value is not None}
+                stream.write(_written(kept))
+                if self._each is not None:
+                    self._each(kept)
+
+    def _refusal(self, what: str, steps: Iterable[_Step]) -> PrepError:
+        samples = [sample for step in steps for sample in step.samples]
+        names = ", ".join(dict.fromkeys(name for name, *_ in samples))
+        wrong = list(dict.fromkeys(name for name, _, loss, _ in samples if not math.isfinite(loss)))
+        only = f"; it is not finite for {', '.join(wrong)} alone" if 0 < len(wrong) < len(samples) else ""
         kept = f"the last good state is kept in {self._state_file}; " if self._state_file.exists() else ""
         return PrepError(
-            f"{what} {names}",
+            f"{what} {names}{only}",
             f'{kept}lower the learning rate, or use mixed_precision = "bf16", or look at the pictures',
         )
 
 
-def _line(entry: Entry, loss: float) -> dict[str, float]:
-    line = {"step": entry.step, "epoch": entry.epoch, "loss": round(loss, 6), "learning_rate": entry.rates[0]}
-    return line | ({"text_learning_rate": entry.rates[1]} if len(entry.rates) > 1 else {})
+def _fetched(entries: Sequence[Entry]) -> list[_Step]:
+    """Everything of these steps that is on the device, in one fetch."""
+    tensors = [
+        part.detach().reshape(-1).to(torch.float32)
+        for entry in entries
+        for part in (entry.loss, entry.losses, *(() if entry.gradient_norm is None else (entry.gradient_norm,)))
+    ]
+    numbers = iter(torch.cat(tensors).tolist())
+    return [_step(entry, numbers) for entry in entries]
+
+
+def _step(entry: Entry, numbers: Iterator[float]) -> _Step:
+    """A step with the next of the fetched numbers, in the order in which `_fetched` put them."""
+    loss = next(numbers)
+    losses = list(islice(numbers, len(entry.losses)))
+    norm = None if entry.gradient_norm is None else next(numbers)
+    samples = tuple(zip(entry.keys, entry.times.tolist(), losses, entry.concepts, strict=True))
+    pictures = len(samples) - entry.twins
+    return _Step(
+        entry.step,
+        entry.epoch,
+        loss,
+        tuple(entry.rates),
+        norm,
+        entry.seconds,
+        samples[:pictures],
+        samples[pictures:],
+    )
+
+
+def _together(parts: Sequence[Sequence[_Step]]) -> list[_Step]:
+    """The steps of a team from the parts of its processes, of which the first one leads."""
+    return [
+        replace(
+            own[0],
+            loss=math.fsum(each.loss for each in own) if all(math.isfinite(each.loss) for each in own) else math.nan,
+            pictures=tuple(sample for each in own for sample in each.pictures),
+            twins=tuple(sample for each in own for sample in each.twins),
+        )
+        if len(own) > 1
+        else own[0]
+        for own in zip(*parts, strict=True)
+    ]
+
+
+def _not_finite(step: _Step) -> float:
+    """The number that is not finite: the objective, or the first sample's loss."""
+    return next(loss for loss in (step.loss, *(loss for _, _, loss, _ in step.samples)) if not math.isfinite(loss))
+
+
+def _line(step: _Step) -> dict[str, Any]:
+    line: dict[str, Any] = {"step": step.step, "epoch": step.epoch, "loss": step.loss}
+    line |= dict(zip(RATES, step.rates, strict=False))
+    if len(step.rates) > len(RATES):
+        line["learning_rates"] = step.rates
+    if step.gradient_norm is not None:
+        line["gradient_norm"] = step.gradient_norm
+    by_concept, by_band = defaultdict(list), defaultdict(list)
+    for _, time, loss, concept in step.pictures:
+        by_concept[concept].append(loss)
+        by_band[BANDS[min(time * len(BANDS) // TIMESTEPS, len(BANDS) - 1)]].append(loss)
+    return line | {
+        "concepts": {name: fmean(losses) for name, losses in sorted(by_concept.items())},
+        "bands": {name: fmean(by_band[name]) for name in BANDS if name in by_band},
+        "pictures": [sample[:3] for sample in step.pictures],
+        "twins": [sample[:3] for sample in step.twins] or None,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to six significant digits, wherever they stand; what JSON cannot hold is None."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _written(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _memory_bytes(device: torch.device) -> int | None:
+    """The most memory that was taken: of the GPU, else of this process; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

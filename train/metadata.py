@@ -20,6 +20,9 @@ from train.schedules import updates_of, warmup_updates
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SPEC = "1.0.1"
 SINGLE = (".safetensors", ".ckpt")
+LYCORIS_NAMES = {"oft": "diag-oft"}
+PLAIN = ("algo", "conv_dim", "conv_alpha")
+"""Arguments that kohya's own LoRA on linear layers does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,30 @@ def _texts(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
-    plain = recipe.algorithm == "lora"
-    arguments = {"algo": recipe.algorithm, "conv_dim": recipe.conv_rank, "conv_alpha": recipe.conv_alpha}
+    """What readers call an adapter's shape; the arguments are LyCORIS' own, as far as they differ from its defaults."""
+    plain = recipe.algorithm == "lora" and not (recipe.dora or recipe.train_norm)
+    chosen = {
+        "algo": LYCORIS_NAMES.get(recipe.algorithm, recipe.algorithm),
+        "conv_dim": recipe.conv_rank,
+        "conv_alpha": recipe.conv_alpha,
+        "factor": recipe.factor if recipe.algorithm == "lokr" else None,
+        "decompose_both": recipe.decompose_both or None,
+        "full_matrix": recipe.full_matrix or None,
+        "dora_wd": recipe.dora or None,
+        "wd_on_output": False if recipe.dora else None,
+        "rs_lora": recipe.rank_stabilized or None,
+        "use_tucker": recipe.tucker or None,
+        "train_norm": recipe.train_norm or None,
+        "block_size": recipe.rank_unit if recipe.algorithm == "dylora" else None,
+    }
+    arguments = {key: value for key, value in chosen.items() if value is not None and not (plain and key in PLAIN)}
+    dropouts = {"rank_dropout": recipe.rank_dropout, "module_dropout": recipe.module_dropout}
     return {
         "ss_network_module": "networks.lora" if plain else "lycoris.kohya",
         "ss_network_dim": recipe.rank,
         "ss_network_alpha": recipe.alpha,
-        "ss_network_args": ({} if plain else arguments) | dict(more or {}),
+        "ss_network_dropout": recipe.neuron_dropout or None,
+        "ss_network_args": arguments | {key: share for key, share in dropouts.items() if share} | dict(more or {}),
     }
 
 

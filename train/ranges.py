@@ -14,6 +14,13 @@ def out_of_range(recipe: Recipe) -> Iterator[tuple[str, str]]:
     checks = (
         ("rank", recipe.rank >= 1, "at least 1"),
         ("conv_rank", recipe.conv_rank >= 1, "at least 1"),
+        ("alpha", recipe.alpha > 0, "above 0"),
+        ("conv_alpha", recipe.conv_alpha > 0, "above 0"),
+        ("factor", recipe.factor == -1 or recipe.factor >= 1, "-1 or at least 1"),
+        ("rank_unit", recipe.rank_unit >= 1, "at least 1"),
+        ("rank_dropout", 0 <= recipe.rank_dropout < 1, "0 or more and below 1"),
+        ("module_dropout", 0 <= recipe.module_dropout < 1, "0 or more and below 1"),
+        ("neuron_dropout", 0 <= recipe.neuron_dropout < 1, "0 or more and below 1"),
         ("learning_rate", recipe.learning_rate is None or recipe.learning_rate > 0, "above 0"),
         ("text_learning_rate", recipe.text_learning_rate is None or recipe.text_learning_rate > 0, "above 0"),
         ("batch_size", recipe.batch_size >= 1, "at least 1"),

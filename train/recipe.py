@@ -33,16 +33,52 @@ class Recipe:
     not tell."""
     name: str = "adapter"
     """Name of the run: files go to SET/runs/NAME, the adapter is NAME.safetensors."""
-    algorithm: Literal["lora", "locon", "loha"] = "lora"
-    """lora adapts the transformer layers, locon the convolutions too, loha both with Hadamard products."""
+    algorithm: Literal["lora", "locon", "loha", "lokr", "glora", "full", "norm", "oft", "ia3", "dylora", "boft"] = (
+        "lora"
+    )
+    """lora adapts the transformer layers, locon the convolutions too; so do loha with Hadamard products, lokr with
+    Kronecker products, glora with changes of input and output, full with whole differences and oft with rotations. norm
+    trains normalization layers, ia3 one number a channel. Experimental: dylora, good at every rank, and boft."""
     rank: int = 16
     """Rank (network dim) of linear layers."""
     alpha: float = 8.0
     """Alpha of linear layers; the adapter acts with alpha / rank."""
     conv_rank: int = 8
-    """Rank of convolutions (locon and loha)."""
+    """Rank of convolutions larger than 1×1."""
     conv_alpha: float = 4.0
-    """Alpha of convolutions (locon and loha)."""
+    """Alpha of convolutions larger than 1×1."""
+    convolutions: Literal["auto", "yes", "no"] = "auto"
+    """Adapt the UNet's resnet, down- and upsampling layers too; auto does, but with lora and ia3."""
+    train_norm: bool = False
+    """Train the UNet's normalization layers too."""
+    factor: int = -1
+    """LoKr: the smaller side of the Kronecker product; 2 and 4 make large adapters, -1 the smallest."""
+    decompose_both: bool = False
+    """LoKr: give the small factor a low rank too, where that is smaller."""
+    full_matrix: bool = False
+    """LoKr: leave both factors whole; rank and alpha then do nothing."""
+    dora: bool = False
+    """Train each input channel's magnitude apart from the direction (DoRA; lora, locon, loha and lokr)."""
+    rank_stabilized: bool = False
+    """Act with alpha / √rank instead of alpha / rank, so that high ranks learn as fast as low ones."""
+    tucker: bool = False
+    """Decompose large convolutions further, with a small core (locon, loha and lokr)."""
+    rank_unit: int = 4
+    """DyLoRA: ranks that learn together; an adapter can be cut to any multiple of it."""
+    rank_dropout: float = 0.0
+    """Share of ranks that is left out at each step; 0.1 to 0.3 is usual."""
+    module_dropout: float = 0.0
+    """Share of layers that go without their adapter at each step; 0.1 to 0.3 is usual."""
+    neuron_dropout: float = 0.0
+    """Share of the values between an adapter's factors that is left out, for each picture anew; where there are none
+    between, of those it adds."""
+    blocks: Mapping[str, float] = field(default_factory=dict)
+    """Share of the learning rate for blocks by name, such as { IN = 0.2, OUT05 = 1.0 }; 0 leaves a block out. IN00 to IN11,
+    M00, OUT00 to OUT11, IN, MID and OUT for all of a section, BASE for the text encoder."""
+    block_ranks: Mapping[str, int] = field(default_factory=dict)
+    """Another rank for all layers of the blocks named."""
+    block_alphas: Mapping[str, float] = field(default_factory=dict)
+    """Another alpha for all layers of the blocks named."""
     train_text_encoder: bool = False
     """Adapt the text encoder as well."""
     optimizer: Literal[
@@ -158,7 +194,7 @@ class Recipe:
     max_grad_norm: float = 1.0
     """Gradients longer than this are scaled down to it; 0 leaves them."""
     scale_weight_norms: float = 0.0
-    """Largest norm of what a layer's adapter adds to its weights (lora and locon); 1 is usual, 0 leaves them."""
+    """Largest norm of what a layer's adapter adds to its weights; 1 is usual, 0 leaves them."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     """Precision of the base model's weights and arithmetic; the adapter itself stays in float32."""
     gradient_checkpointing: bool = False
@@ -204,9 +240,10 @@ class Recipe:
     """How many snapshots are kept, the best always among them; 0 keeps all."""
     sample_prompts: tuple[str, ...] = ()
     """Prompts painted while training, in kohya's syntax: text, then --n negative, --w width, --h height, --d seed,
-    --s steps, --l guidance."""
+    --s steps, --l guidance. What is left out is no negative, the commonest bucket's size, a seed of the prompt's own, 30
+    steps, guidance 7.5."""
     sample_file: Path | None = None
-    """A text file of such prompts, one a line; # begins a comment."""
+    """A text file of such prompts, one a line; # begins a comment. Or a TOML or JSON file as kohya's trainer reads it."""
     sample_every_epochs: int = 0
     """Epochs between two paintings of them; with sample_every_steps 0 too, they are painted where snapshots are saved,
     and at start and end."""

@@ -102,11 +102,11 @@ def read_run(file: Path) -> dict[str, Any]:
         raise PrepError(f"there is no {file}", "give the run.json of a run, SET/runs/NAME/run.json")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        settings = {key: row["value"] for key, row in document["settings"].items()}
+        if not all("value" in row for row in document["settings"].values()) or "set" not in document:
+            raise ValueError("it has no settings or no set")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PrepError(f"{file} is not a run.json: {error}", "give the run.json of a run") from error
-    assert isinstance(settings, dict)
-    return document
+    return dict(document)
 
 
 def settings_again(file: Path) -> dict[str, Any]:

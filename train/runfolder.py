@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from train.base import BaseModel
 from train.batches import total_steps
 from train.figures import pictures_csv, read_figures
 from train.job import Job
+from train.looks import FILE as LOOKS
 from train.milestones import Place
 from train.recipe import recipe_values
 from train.runfile import RUN, differences, finish_run, note_snapshots, pictures_of, read_run, write_run
@@ -19,6 +20,9 @@ from train.snapshots import Snapshot, from_rows, refuse_foreign
 from train.state import load_state
 from train.team import Team
 from train.watch import Watch
+
+GRID = ("validation_pictures", "validation_times", "validation_noises", "seed")
+"""Options that decide what is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
     resuming = load_state(job.folder / "state.safetensors", digest) is not None
     team.wait()  # until every process has looked
     pictures = pictures_of((*job.training, *job.held))
+    notes = _forget_other_looks(job) if resuming and team.leads else []
+    if notes:
+        snapshots = [replace(snapshot, validation=None, best=False) for snapshot in snapshots]
     if team.leads:
         job.folder.mkdir(parents=True, exist_ok=True)
         if not resuming:
@@ -61,8 +68,25 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
         )
         note_snapshots(job.folder, snapshots if resuming else [])
     replayed = job.recipe.replay
-    notes = tuple(differences(replayed, read_run(job.folder / RUN), pictures)) if replayed and team.leads else ()
-    return Opened(snapshots if resuming else [], tuple(f"other than in {replayed}: {note}" for note in notes))
+    if replayed and team.leads:
+        found = differences(replayed, read_run(job.folder / RUN), pictures)
+        notes += [f"other than in {replayed}: {note}" for note in found]
+    team.wait()  # until the leader has put away what the others would read
+    return Opened(snapshots if resuming else [], tuple(notes))
+
+
+def _forget_other_looks(job: Job) -> list[str]:
+    """Looks on another grid cannot be compared with those to come: put them away, and say so."""
+    looks = job.folder / LOOKS
+    if not (looks.is_file() and (job.folder / RUN).is_file()):
+        return []
+    then = {key: row["value"] for key, row in read_run(job.folder / RUN)["settings"].items()}
+    other = [key for key in GRID if then.get(key) != getattr(job.recipe, key)]
+    if not other:
+        return []
+    kept = looks.with_name(f"{looks.stem} before{looks.suffix}")
+    looks.replace(kept)
+    return [f"{', '.join(other)} changed, so earlier looks at the validation loss do not count; they are in {kept}"]
 
 
 def _snapshots(folder: Path) -> list[Snapshot]:
@@ -76,8 +100,8 @@ def described_device(device: Any) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def close_folder(job: Job, watch: Watch, place: Place, seconds: float) -> None:
-    """Write down what came of the run."""
+def close_folder(job: Job, watch: Watch, place: Place, seconds: float) -> tuple[str, ...]:
+    """Write down what came of the run; returns how its weights compare with those of the run that it does again."""
     pictures = {example.entry.key: example for example in job.training}
     rows = {
         key: {"concept": example.concept, "multiplier": example.entry.multiplier} for key, example in pictures.items()
@@ -91,9 +115,32 @@ def close_folder(job: Job, watch: Watch, place: Place, seconds: float) -> None:
         epochs=place.epoch,
         ended="no better look for so long" if watch.enough else "as planned",
         sha256=last.sha256,
+        weights=weights_hash(job.folder / last.file),
         best=best.file if best else None,
         seconds=round(seconds, 1),
     )
     write_text(
         job.folder / "recipe.json", json.dumps(recipe_values(job.recipe), indent=2, ensure_ascii=False) + "\n"
     )
+    return _compared(job, last.file)
+
+
+def _compared(job: Job, made: str) -> tuple[str, ...]:
+    if not job.recipe.replay:
+        return ()
+    document = read_run(job.recipe.replay)
+    before = job.recipe.replay.parent / f"{document['settings']['name']['value']}.safetensors"
+    then, now = document["result"].get("weights"), weights_hash(job.folder / made)
+    if then is None:
+        return (f"the run of {job.recipe.replay} had not ended, so there are no weights to compare",)
+    if then == now:
+        return (f"the weights are the same to the bit as those of {before}",)
+    return (f"the weights are others than those of {before}",)
+
+
+def weights_hash(file: Path) -> str:
+    """The hash that an adapter file carries of its weights alone, whatever its metadata say."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as stored:
+        return str(stored.metadata()["sshs_model_hash"])

@@ -14,6 +14,7 @@ import torch
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from train.adapter import Adapter, Shape, read_adapter
+from train.algorithms.rules import convolutions_of
 from train.base import BaseModel, load_base
 from train.batches import window
 from train.dataset import Example, tag_frequency
@@ -26,7 +27,7 @@ from train.metadata import adapter_metadata
 from train.milestones import Place
 from train.optimizers import described
 from train.processes import in_processes, process_device, shared_device
-from train.prompts import asked_prompts, settled
+from train.prompts import settled
 from train.recipe import Recipe, recipe_of
 from train.runfolder import close_folder, open_folder
 from train.showing import Showing
@@ -54,10 +55,24 @@ def adapter_shape(recipe: Recipe) -> Shape:
         algorithm=recipe.algorithm,
         rank=recipe.rank,
         alpha=recipe.alpha,
-        convolutions=recipe.algorithm != "lora",
+        convolutions=convolutions_of(recipe),
         conv_rank=recipe.conv_rank,
         conv_alpha=recipe.conv_alpha,
         text_encoder=recipe.train_text_encoder,
+        train_norm=recipe.train_norm,
+        factor=recipe.factor,
+        decompose_both=recipe.decompose_both,
+        full_matrix=recipe.full_matrix,
+        dora=recipe.dora,
+        rank_stabilized=recipe.rank_stabilized,
+        tucker=recipe.tucker,
+        unit=recipe.rank_unit,
+        rank_dropout=recipe.rank_dropout,
+        module_dropout=recipe.module_dropout,
+        neuron_dropout=recipe.neuron_dropout,
+        blocks=recipe.blocks,
+        block_ranks=recipe.block_ranks,
+        block_alphas=recipe.block_alphas,
     )
 
 
@@ -105,10 +120,15 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
         started, place = trainer.run(job.training, watch, progress)
     finally:
         adapter.take_off()
-    if team.leads:
-        close_folder(job, watch, place, time.monotonic() - begun)
+    compared = close_folder(job, watch, place, time.monotonic() - begun) if team.leads else ()
     captions = {example.entry.key: example.caption for example in job.training}
-    notes = (*opened.notes, *watch.remarks, *latents.remarks(), *token_warnings(base, captions, recipe.max_tokens))
+    notes = (
+        *opened.notes,
+        *compared,
+        *watch.remarks,
+        *latents.remarks(),
+        *token_warnings(base, captions, recipe.max_tokens),
+    )
     return Trained(adapter_file(job.root, recipe.name), place.step, started, notes)
 
 
@@ -132,9 +152,7 @@ def watching(
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
     recipe = job.recipe
-    requests, remarks = settled(
-        asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts"), commonest_size(job.training)
-    )
+    requests, remarks = settled(job.prompts, commonest_size(job.training))
     looks = bool(job.held or job.watched)
     return Watch(
         recipe=recipe,
@@ -184,7 +202,7 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
     for that and put back as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.seed))
-        return Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
+        return Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
 
 
 def token_warnings(base: BaseModel, captions: Mapping[str, str], max_tokens: int) -> tuple[str, ...]:
@@ -214,7 +232,7 @@ def hang_adapter(base: BaseModel, file: Path) -> Adapter:
             f"{recipe_file} is not there, so the adapter's shape is unknown", "train again with: prep train SET --force"
         )
     recipe = recipe_of(json.loads(recipe_file.read_text(encoding="utf-8")))
-    adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder).to(base.device)
+    adapter = Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
     adapter.load({key: value.to(torch.float32) for key, value in tensors.items()})
     adapter.hang()
     return adapter

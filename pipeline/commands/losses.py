@@ -1,4 +1,4 @@
-"""Show which pictures are hardest and easiest for the model, and what calls for a look at them."""
+"""Show which pictures are hardest and easiest, before training and after."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ SHEET = "losses.png"
 KINDS = ("hardest", "easiest")
 
 
-@click.command(
-    short_help="Show which pictures are hardest and easiest for the model, and what calls for a look at them."
-)
+@click.command(short_help="Show which pictures are hardest and easiest, before training and after.")
 @click.argument("root", metavar="SET", type=click.Path(path_type=Path))
 @click.option("--name", metavar="RUN", help="Run whose adapter is used; the one that prep.toml names if not given.")
 @click.option(
@@ -48,7 +46,7 @@ KINDS = ("hardest", "easiest")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document, with every picture, to stdout.")
 def command(root: Path, name: str | None, count: int, times: int, noises: int, device: str, as_json: bool) -> None:
-    """Show which pictures are hardest and easiest for the model, and what calls for a look at them.
+    """Show which pictures are hardest and easiest, before training and after.
 
     Every kept picture's loss is measured with the base model and with a run's adapter, or, before there is one, with the
     base model alone, at the same noises. A picture that stays hard may be tagged wrongly, damaged or unlike the others;
@@ -232,12 +230,14 @@ def _show(run: _Run, document: Mapping[str, Any], pictures: int) -> None:
         console.say(f"run {run.name} on {run.recipe.base}, {pictures} pictures")
         console.say(f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with it ({change:+.1%})")
     console.print_table(
-        [
-            _line(f"{kind} {place}", row)
-            for kind in ("hardest", "easiest")
-            for place, row in enumerate(document[kind], 1)
-        ]
+        [_line(f"{kind} {place}", row) for kind in KINDS for place, row in enumerate(document[kind], 1)]
     )
+    listed = {row["path"] for kind in KINDS for row in document[kind]}
+    others = [row for row in document["pictures"] if row["reasons"] and row["path"] not in listed]
+    if others:
+        count = f"{len(others)} more picture{'s' if len(others) > 1 else ''}"
+        first = f"{others[0]['path']} ({others[0]['reasons'][0]})"
+        console.say(f"worth a look: {count}, such as {first}; --json lists all")
 
 
 def _line(rank: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.basemodel import base_identity
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
-from pipeline.stage import Progress
+from pipeline.stage import Made, Progress
 from pipeline.trainplan.cut import caption_notes, cut_tags
 from pipeline.trainplan.figures import (
     counts,
@@ -120,10 +119,11 @@ def missing(manifest: Manifest, options: Options) -> str:
     return "" if file.is_file() else f"{file} is not there"
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
     from train.session import train_adapter
 
     run = manifest.last_run(NAME)
     assert run is not None and not run.finished, "the run is open while its work is done"
     trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
-    return {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
+    counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
+    return Made(counts, trained.notes)

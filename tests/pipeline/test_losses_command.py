@@ -118,7 +118,7 @@ def test_without_a_run_the_base_model_of_the_settings_is_looked_at_and_that_is_s
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["hardest", "hardest", "easiest", "easiest"]
     assert lines[0].split() == ["picture", "base", "reasons", "to", "look"]
-    assert "more pictures have something to look at" in result.stderr
+    assert "such as images/Lumi/" in result.stderr and "--json lists all" in result.stderr
     assert (root / "reports" / "losses.png").is_file() and not (root / "runs").exists()
 
 

@@ -40,7 +40,7 @@ def made(
     base, found = miniature(), {}
     for name in names:
         weight = weight_at(base, name)
-        fits = option != "tucker" or weight.dim() == 4 and weight.shape[-1] > 1
+        fits = option != "tucker" or (weight.dim() == 4 and weight.shape[-1] > 1)
         layer, delta = layer_and_difference(algorithm, weight, option if fits else "")
         found[name] = Layer(name, layer.algorithm, layer.tensors), delta
     return found

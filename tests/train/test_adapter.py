@@ -9,7 +9,6 @@ from train.adapter import Adapter, Shape, read_adapter
 from train.targets import TRANSFORMER, targets
 
 
-
 def small_unet() -> UNet2DConditionModel:
     torch.manual_seed(0)
     return UNet2DConditionModel(

@@ -98,6 +98,17 @@ def test_unet_text_encoder_and_blocks_have_weights_of_their_own(tmp_path):
     assert not {LINEAR, CONV} & open_adapter(tmp_path / "m.safetensors").outlines.keys()
 
 
+def test_a_section_gives_its_blocks_a_weight_and_a_block_its_own():
+    weights = Weights(blocks={"OUT": 0.5, "OUT03": 2.0, "BASE": 4.0, "MID": 8.0})
+
+    def at(name: str) -> float:
+        return weights.at(place_of(name), 1)
+
+    assert (at(POINT), at(SQUARE), at(TEXT), at(LINEAR)) == (2.0, 8.0, 4.0, 1.0)
+    assert at(POINT.replace("attentions_1", "attentions_0")) == 0.5
+    assert at("lora_unet_conv_out") == 1.0
+
+
 def test_a_block_that_does_not_exist_is_refused():
     with pytest.raises(PrepError, match="IN12"):
         Weights(blocks={"IN12": 1.0})

@@ -13,7 +13,7 @@ from random_sets import SIZES, planned, sets, showings_of
 
 from train.batches import planned_batches, total_steps
 from train.recipe import Recipe
-from train.sampler import Entry, epoch_batches
+from train.sampler import Entry, epoch_batches, epoch_length
 
 
 @settings(max_examples=50, deadline=None)
@@ -63,6 +63,7 @@ def test_a_longer_run_begins_as_the_shorter_one(entries, size, seed):
     assert longer[: len(short)] == short
     examples = [SimpleNamespace(entry=entry) for entry in entries]
     assert total_steps(Recipe(batch_size=size, seed=seed, epochs=2), examples) == len(short)
+    assert len(short) == sum(epoch_length(entries, size, seed, epoch) for epoch in range(2))
 
 
 @settings(max_examples=60, deadline=None)

@@ -95,7 +95,7 @@ def _layers(
                 "part": {"unet": "UNet", "te": "text encoder", "te2": "text encoder 2"}[place.part]
                 if place
                 else "unknown",
-                "block": block_of(place, base.layers if base else LAYERS) if place else "unknown",
+                "block": (place and block_of(place, base.layers if base else LAYERS)) or "other",
                 "norm": norm,
             }
         )

@@ -33,6 +33,8 @@ def named(key: str) -> KeyName | None:
     found = DOTTED.fullmatch(key)
     if found is None:
         return None
+    if "." not in found["head"] and found["head"].startswith(tuple(prefix for prefix, _ in PREFIXES)):
+        return KeyName(found["head"], _suffix(found["tail"]), dotted=True)
     part, _, path = found["head"].removeprefix("base_model.model.").partition(".")
     if part not in PARTS:
         text = part in ("text_model", "encoder")

@@ -63,7 +63,7 @@ def _resized(layer: Layer, family: str, cut: Cut, residual: Residual) -> Layer |
         return None
     found, lost = (spectrum := spectrum_of_factors(factors)).cut(cut)
     place = place_of(layer.name)
-    residual.add(block_of(place) if place else "unknown", lost, float(spectrum.values.square().sum()))
+    residual.add((place and block_of(place)) or "other", lost, float(spectrum.values.square().sum()))
     down = layer.get("lora_mid.weight") if layer.tucker else layer.get("lora_down.weight")
     kernel = tuple(down.shape[2:]) if down is not None else kernel_of(place, family) if place else ()
     return lora_layer(layer.name, found, kernel, layer.scale)

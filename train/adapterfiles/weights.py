@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pipeline.errors import PrepError
 from train.clients.places import Place, block_of
 
-BLOCK = re.compile(r"BASE|M00|(?:IN|OUT)(?:0\d|1[01])")
+BLOCK = re.compile(r"BASE|M00|IN|MID|OUT|(?:IN|OUT)(?:0\d|1[01])")
+SECTIONS = {"IN": "IN", "M": "MID", "OUT": "OUT"}
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """`overall` times `unet` or `text_encoder` times the block's own, 1 for a block not named."""
+    """`overall` times `unet` or `text_encoder` times the block's own, or its section's (IN, MID, OUT), or 1."""
 
     overall: float = 1.0
     unet: float = 1.0
@@ -25,9 +26,12 @@ class Weights:
         strange = [block for block in self.blocks if not BLOCK.fullmatch(block)]
         if strange:
             raise PrepError(
-                f"{strange[0]!r} is no block of a UNet", "blocks are IN00 to IN11, M00, OUT00 to OUT11, and BASE"
+                f"{strange[0]!r} is no block of a UNet",
+                "blocks are IN00 to IN11, M00, OUT00 to OUT11, IN, MID, OUT, and BASE",
             )
 
     def at(self, place: Place, layers: int) -> float:
         part = self.unet if place.part == "unet" else self.text_encoder
-        return self.overall * part * self.blocks.get(block_of(place, layers), 1.0)
+        block = block_of(place, layers)
+        section = SECTIONS.get(block.rstrip("0123456789"), "")
+        return self.overall * part * self.blocks.get(block, self.blocks.get(section, 1.0))

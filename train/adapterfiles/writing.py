@@ -20,21 +20,33 @@ from pipeline.files import replacing
 from train.adapterfiles.layer import Layer
 
 NAMES = {
+    torch.int64: "I64",
     torch.float64: "F64",
     torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
     torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
     torch.int16: "I16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
     torch.int8: "I8",
     torch.uint8: "U8",
     torch.bool: "BOOL",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e5m2: "F8_E5M2",
 }
+"""In the order in which the safetensors library lays tensors out, so that both give one file's weights the same hash."""
+ORDER = {name: place for place, name in enumerate(NAMES.values())}
 LEGACY_START, LEGACY_LENGTH = 0x100000, 0x10000
 CHUNK = 2**22
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tensor's dtype and shape, and where its bytes stand in the spool."""
+
+    dtype: str
+    shape: list[int]
+    start: int
+    length: int
 
 
 @dataclass(slots=True)
@@ -42,7 +54,7 @@ class Writing:
     """Tensors written so far: their bytes in `spool`, their places in `entries`."""
 
     spool: IO[bytes]
-    entries: dict[str, tuple[str, list[int], int, int, int]] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 
     def add(self, key: str, tensor: Tensor) -> None:
@@ -52,7 +64,7 @@ class Writing:
         raw = tensor.flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
         start = self.spool.tell()
         self.spool.write(raw)
-        self.entries[key] = (NAMES[tensor.dtype], list(tensor.shape), tensor.element_size(), start, len(raw))
+        self.entries[key] = Entry(NAMES[tensor.dtype], list(tensor.shape), start, len(raw))
 
     def add_layer(self, layer: Layer, dtype: torch.dtype) -> None:
         """Write a layer's weights in `dtype`.
@@ -82,7 +94,7 @@ def writing(target: Path, hashed: bool = True) -> Iterator[Writing]:
 
 
 def _assemble(found: Writing, target: Path, hashed: bool) -> None:
-    order = sorted(found.entries, key=lambda key: (-found.entries[key][2], key))
+    order = sorted(found.entries, key=lambda key: (ORDER[found.entries[key].dtype], key))
     metadata = dict(found.metadata)
     if hashed:
         metadata |= _hashes(found, order, metadata)
@@ -92,16 +104,15 @@ def _assemble(found: Writing, target: Path, hashed: bool) -> None:
             out.write(chunk)
 
 
-def header(
-    entries: Mapping[str, tuple[str, list[int], int, int, int]], order: list[str], metadata: Mapping[str, str]
-) -> bytes:
+def header(entries: Mapping[str, Entry], order: list[str], metadata: Mapping[str, str]) -> bytes:
     """The length and JSON that stand before the weights, padded to whole eights, as safetensors writes them."""
     content: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     place = 0
     for key in order:
-        dtype, shape, _, _, length = entries[key]
-        content[key] = {"dtype": dtype, "shape": shape, "data_offsets": [place, place + length]}
-        place += length
+        entry = entries[key]
+        offsets = [place, place + entry.length]
+        content[key] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": offsets}
+        place += entry.length
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
@@ -109,8 +120,8 @@ def header(
 
 def _payload(found: Writing, order: list[str]) -> Iterator[bytes]:
     for key in order:
-        _, _, _, start, left = found.entries[key]
-        found.spool.seek(start)
+        left = found.entries[key].length
+        found.spool.seek(found.entries[key].start)
         while left:
             chunk = found.spool.read(min(CHUNK, left))
             left -= len(chunk)

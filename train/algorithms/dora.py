@@ -38,7 +38,9 @@ def decomposed(whole: Tensor, delta: Tensor, magnitude: Tensor) -> Tensor:
     return changed * (magnitude.flatten() / (norm + EPSILON)).view(magnitude.shape) - whole
 
 
-def decomposed_output(site: Site, x: Tensor, gain: Tensor, added: Callable[[Tensor], Tensor], strength: float) -> Tensor:
+def decomposed_output(
+    site: Site, x: Tensor, gain: Tensor, added: Callable[[Tensor], Tensor], strength: float
+) -> Tensor:
     """The layer's output on inputs with their gain, where `added(x)` is ΔW·x; in half precision only what changes is
     scaled, as a gain near 1 would be rounded to it."""
     scaled = x * site.channels(gain, x)

@@ -23,7 +23,9 @@ class Figures:
 
     def __str__(self) -> str:
         scales = ", ".join(f"{alpha:g}/{rank} = {alpha / rank:g} ({count})" for alpha, rank, count in self.scales)
-        return f"{self.part}: {self.modules} modules, {self.numbers:,} numbers" + (f", scale {scales}" if scales else "")
+        return f"{self.part}: {self.modules} modules, {self.numbers:,} numbers" + (
+            f", scale {scales}" if scales else ""
+        )
 
 
 def figures_of(layers: Mapping[str, nn.Module] | nn.ModuleDict) -> tuple[Figures, ...]:

@@ -46,7 +46,9 @@ class Glora(nn.Module):
 
     def delta(self, site: Site) -> tuple[Tensor, Tensor | None]:
         with in_full(self.a1.weight):
-            turned = torch.einsum("oi...,ij->oj...", site.whole(), self.a1.weight.flatten(1) @ self.a2.weight.flatten(1))
+            turned = torch.einsum(
+                "oi...,ij->oj...", site.whole(), self.a1.weight.flatten(1) @ self.a2.weight.flatten(1)
+            )
             added = (self.b1.weight.flatten(1) @ self.b2.weight.flatten(1)).view_as(turned)
         return self.scale * (turned + added), None
 

@@ -186,7 +186,7 @@ def kohya_name(place: Place, family: str, layers: int = LAYERS) -> str:
 
 
 def block_of(place: Place, layers: int = LAYERS) -> str:
-    """IN00 to IN11, M00, OUT00 to OUT11, and BASE for the text encoders and what stands outside the UNet's blocks."""
+    """IN00 to IN11, M00, OUT00 to OUT11, BASE for the text encoders, "" for what stands outside the UNet's blocks."""
     if place.part != "unet":
         return "BASE"
     if place.path == "conv_in":
@@ -194,7 +194,7 @@ def block_of(place: Place, layers: int = LAYERS) -> str:
     if place.path.startswith("mid_block"):
         return "M00"
     if not place.path.startswith(("down_blocks", "up_blocks")):
-        return "BASE"
+        return ""
     side, number, *_ = ldm_path(place.path, layers).split(".")
     return f"{'IN' if side == 'input_blocks' else 'OUT'}{int(number):02}"
 

@@ -1,0 +1,103 @@
+"""What each algorithm's step costs: python -m tests.benchmarks.algorithms [--rounds 5] [--device cpu].
+
+Forward and backward of a few layers as a Stable Diffusion UNet has them (linear layers of 320 to 1280 channels, 3 × 3
+convolutions), measured in turns for the frozen layers, prep's algorithms and lycoris-lora's own forward passes, so that all
+see the same load of the machine. Prints the ratio of each to the frozen layers, the medians of all rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from train.algorithms.drops import Drops
+from train.algorithms.kinds import KINDS
+from train.algorithms.library import Start, _module, _quiet, first_tensors
+from train.algorithms.site import Site
+
+CASES = {
+    "lora 16": ("lora", Start(rank=16, alpha=8.0)),
+    "lora 16 dora": ("lora", Start(rank=16, alpha=8.0, dora=True)),
+    "loha 4": ("loha", Start(rank=4, alpha=1.0)),
+    "loha 8": ("loha", Start(rank=8, alpha=1.0)),
+    "loha 32": ("loha", Start(rank=32, alpha=1.0)),
+    "lokr 8, factor 8": ("lokr", Start(rank=8, alpha=1.0, factor=8)),
+    "lokr full, factor 4": ("lokr", Start(rank=8, alpha=1.0, factor=4, full_matrix=True)),
+    "glora 8": ("glora", Start(rank=8, alpha=1.0)),
+    "full": ("full", Start()),
+    "oft 16": ("oft", Start(rank=16)),
+    "ia3": ("ia3", Start()),
+    "dylora 16": ("dylora", Start(rank=16, alpha=8.0)),
+    "boft 10": ("boft", Start(rank=10)),
+}
+WITHOUT = ("full", "dylora")
+"""The library's passes that are left out: full takes the layer's weight away, DyLoRA draws from a global generator."""
+
+
+def layers(device: torch.device) -> list[tuple[nn.Module, Tensor]]:
+    """(layer, input) of a low, a middle and a deep level at 256 px, and a feed-forward network's first layer."""
+    made: list[tuple[nn.Module, Tensor]] = []
+    for out, inner, tokens in ((320, 320, 1024), (640, 640, 256), (1280, 1280, 64), (2560, 320, 1024)):
+        made.append((nn.Linear(inner, out), torch.randn(1, tokens, inner)))
+    for out, inner, side in ((320, 320, 32), (640, 640, 16), (1280, 1280, 8)):
+        made.append((nn.Conv2d(inner, out, 3, padding=1), torch.randn(1, inner, side, side)))
+    return [(layer.requires_grad_(False).to(device), x.to(device).requires_grad_()) for layer, x in made]
+
+
+def steps(algorithm: str, start: Start, place: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable | None]:
+    """prep's forward pass and the library's, None where that has none to compare with."""
+    module = KINDS[algorithm](first_tensors(algorithm, "layer", place, start)).to(place.weight.device)
+    site = Site.of(place)
+    drops = Drops("layer")
+    if algorithm in WITHOUT:
+        return lambda x: module.output(site, x, 1.0, drops), None
+    with _quiet():
+        theirs = _module(algorithm, "layer", place, start).to(place.weight.device)
+    return lambda x: module.output(site, x, 1.0, drops), theirs
+
+
+def seconds(pairs: list[tuple[Callable[[Tensor], Tensor], Tensor]], device: torch.device) -> float:
+    """One forward and backward pass through all of them."""
+    begun = clock(device)
+    for forward, x in pairs:
+        forward(x).sum().backward()
+        x.grad = None
+    return clock(device) - begun
+
+
+def clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    asked = parser.parse_args()
+    device = torch.device(asked.device)
+    made = layers(device)
+    frozen = [(layer.forward, x) for layer, x in made]
+    print(f"{'algorithm':<22} {'prep':>6} {'library':>8}   (forward and backward, frozen layers = 1)")
+    for name, (algorithm, start) in CASES.items():
+        both = [(steps(algorithm, start, layer), x) for layer, x in made]
+        ours = [(pair[0], x) for pair, x in both]
+        theirs = [(pair[1], x) for pair, x in both if pair[1] is not None]
+        seconds(ours, device), seconds(theirs, device)
+        ratios: list[list[float]] = [[], []]
+        for _ in range(asked.rounds):
+            base = seconds(frozen, device)
+            ratios[0].append(seconds(ours, device) / base)
+            ratios[1].append(seconds(theirs, device) / base)
+        shown = f"{statistics.median(ratios[1]):8.2f}" if theirs else f"{'':>8}"
+        print(f"{name:<22} {statistics.median(ratios[0]):6.2f} {shown}")
+
+
+if __name__ == "__main__":
+    main()

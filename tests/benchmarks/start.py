@@ -1,0 +1,121 @@
+"""How long a run takes to its first batch when all is cached, and how plan and start grow with the set.
+
+python -m tests.benchmarks.start [--pictures 1000 10000 100000]: for sets of so many made-up pictures with a twin each, whose
+latents all lie in the cache, prints seconds of `prep train --dry-run`'s plan, of reading the record, of judging the cache,
+and of the first batch. The files of latents are sparse, right in name and length, as a start looks at no more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.cli import COLLECT_AFTER
+from pipeline.manifest import Manifest
+from pipeline.records import Decision, Image
+from pipeline.stages import train
+from train.base import BaseModel, load_base
+from train.batches import planned_batches
+from train.dataset import Example, examples
+from train.latentfiles import file_bytes, latent_file
+from train.latents import LatentCache
+from train.recipe import Recipe
+
+SIZES = [(64, 64), (56, 72), (72, 56), (48, 80), (80, 48), (40, 96), (96, 40), (64, 56)]
+TAGS = [f"tag number {number}" for number in range(400)]
+
+
+def made_up(manifest: Manifest, count: int) -> None:
+    """Pictures in 400 concepts with 20 tags each, and a twin for each that was hashed before."""
+    draw, images, rows, files = np.random.default_rng(0), [], [], []
+    chosen = draw.integers(0, len(TAGS), (count, 20))
+    (manifest.root / "regularization" / "x").mkdir(parents=True)
+    for number in range(count):
+        concept = f"c{number % 400}"
+        path, twin = f"images/{concept}/{number:06}.png", f"regularization/x/{number:06}.png"
+        content = hashlib.sha256(path.encode()).hexdigest()
+        images.append(Image(path, concept, path, content, 1, "copy"))
+        width, height = SIZES[number % len(SIZES)]
+        tags = [TAGS[place] for place in chosen[number]]
+        bucket = {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
+        with_caption = {"path": twin, "caption": ", ".join(tags), "size": [width, height], "seed": 420}
+        rows += [
+            Decision(path, "bucket", bucket, "nearest"),
+            Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
+            Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
+            Decision(path, "multiplier", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
+            Decision(path, "twin", with_caption, "same caption"),
+        ]
+        (manifest.root / twin).write_bytes(b"")
+        files.append((twin, 0, (manifest.root / twin).stat().st_mtime_ns, hashlib.sha256(twin.encode()).hexdigest()))
+    with manifest.transaction():
+        run = manifest.begin_run("made up", {})
+        manifest.put_images(images)
+        manifest.put_files(files)
+        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "twin"), rows)
+        manifest.finish_run(run, {})
+
+
+def filled(cache: LatentCache, folder: Path, found: tuple[Example, ...]) -> None:
+    """Lay an empty file of the right name and length in the cache for every picture."""
+    pictures = [picture for example in found for picture in example.pictures()]
+    for number in range(256):
+        (folder / f"{number:02x}").mkdir(parents=True)
+    for picture in pictures:
+        file = latent_file(folder, cache.name(picture))
+        descriptor = os.open(file, os.O_CREAT | os.O_WRONLY)
+        os.truncate(descriptor, file_bytes(cache.shape(picture)))
+        os.close(descriptor)
+
+
+def seconds(action: Callable[[], Any]) -> tuple[Any, float, float]:
+    """(result, seconds on the clock, of the processor)"""
+    start, busy = time.perf_counter(), time.process_time()
+    result = action()
+    return result, time.perf_counter() - start, time.process_time() - busy
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    assert total == 0, "something was not cached"
+
+
+def measure(count: int, base: BaseModel, recipe: Recipe) -> None:
+    with tempfile.TemporaryDirectory() as scratch, Manifest.open(Path(scratch) / "set", create=True) as manifest:
+        made_up(manifest, count)
+        folder = manifest.root / "cache" / "latents"
+        filled(LatentCache(folder, base), folder, examples(manifest, recipe))
+        gc.collect()
+        _, plan, plan_busy = seconds(lambda: train.plan(manifest, recipe))
+        found, read, read_busy = seconds(lambda: examples(manifest, recipe))
+        cache = LatentCache(folder, base)
+        pictures = [picture for example in found for picture in example.pictures()]
+        _, judged, judged_busy = seconds(lambda: cache.fill(pictures, quiet))
+        _, first, first_busy = seconds(lambda: next(planned_batches(recipe, found, 0)))
+        clock, busy = read + judged + first, read_busy + judged_busy + first_busy
+    columns = (plan, read, judged, first, clock, plan_busy, busy)
+    print(f"{count:>9} " + " ".join(f"{each:>12.2f}" for each in columns), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pictures", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    asked = parser.parse_args()
+    gc.set_threshold(*COLLECT_AFTER)  # as prep does
+    base = load_base("miniature", device="cpu")
+    names = ("plan s", "record s", "cache s", "batch s", "start s", "plan proc.", "start proc.")
+    print(f"{'pictures':>9} " + " ".join(f"{name:>12}" for name in names))
+    for count in asked.pictures:
+        measure(count, base, Recipe(base="miniature", epochs=10, device="cpu"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""What a run leaves in its folder, and what it does with what it finds there."""
+
+import json
+import os
+import signal
+
+import pytest
+from safetensors.torch import load_file
+
+from pipeline.errors import PrepError
+from pipeline.settings import Settings, resolved
+from train.looks import read_looks
+from train.recipe import Recipe
+from train.session import train_adapter
+
+OPTIONS = {
+    "base": "miniature",
+    "rank": 2,
+    "alpha": 2.0,
+    "batch_size": 2,
+    "epochs": 3,
+    "learning_rate": 1e-3,
+    "save_precision": "fp32",
+    "save_every_epochs": 1,
+    "validation_pictures": 3,
+    "validation_times": 2,
+    "device": "cpu",
+}
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+def folder_of(manifest, name="adapter"):
+    return manifest.root / "runs" / name
+
+
+def run_of(manifest, name="adapter"):
+    return json.loads((folder_of(manifest, name) / "run.json").read_text(encoding="utf-8"))
+
+
+def adapters(manifest, name="adapter"):
+    return sorted(file.name for file in folder_of(manifest, name).glob("*.safetensors") if file.stem != "state")
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_at(step: int):
+    def die(what: str, done: int, total: int) -> None:
+        if what.startswith("training") and done == step:
+            raise Killed
+
+    return die
+
+
+def test_a_folder_answers_what_was_trained_on_what_and_which_snapshot_to_take(prepared):
+    origins = {"rank": "flag", "batch_size": "prep.toml"}
+    train_adapter(prepared, Recipe(**OPTIONS), quiet, origins=origins, versions={"torch": "9"})
+    run = run_of(prepared)
+    assert run["settings"]["rank"] == {"value": 2, "origin": "flag"}
+    assert run["settings"]["batch_size"] == {"value": 2, "origin": "prep.toml"}
+    assert run["settings"]["alpha"]["origin"] == "default"
+    assert run["versions"] == {"torch": "9"} and run["seeds"] == {"seed": 420}
+    assert run["base"]["name"] == "miniature" and len(run["base"]["digest"]) == 64
+    assert run["set"]["pictures"] == 6 and run["set"]["concepts"] == {"Lumi": 6} and len(run["set"]["digest"]) == 64
+    assert [row["file"] for row in run["snapshots"]] == [
+        "adapter-000001.safetensors",
+        "adapter-000002.safetensors",
+        "adapter.safetensors",
+    ]
+    losses = {look.step: look.loss for look in read_looks(folder_of(prepared) / "validation.jsonl")}
+    assert [row["validation"] for row in run["snapshots"]] == [losses[row["step"]] for row in run["snapshots"]]
+    assert [row["best"] for row in run["snapshots"]].count(True) == 1
+    assert run["result"]["best"] in {row["file"] for row in run["snapshots"]}
+    pictures = json.loads((folder_of(prepared) / "set.json").read_text(encoding="utf-8"))
+    assert pictures["images/Lumi/0 ✨ [x].png"]["caption"].startswith("Lumi, ")
+    shown = (folder_of(prepared) / "pictures.csv").read_text(encoding="utf-8").splitlines()
+    assert len(shown) == 7
+
+
+def test_snapshots_hold_the_weights_of_their_step_and_the_final_one_those_of_the_end(prepared):
+    train_adapter(prepared, Recipe(**OPTIONS), quiet)
+    train_adapter(prepared, Recipe(**OPTIONS | {"scheduler": "constant", "name": "long"}), quiet)
+    train_adapter(prepared, Recipe(**OPTIONS | {"scheduler": "constant", "epochs": 2, "name": "short"}), quiet)
+    second = load_file(folder_of(prepared, "long") / "long-000002.safetensors")
+    whole = load_file(folder_of(prepared, "short") / "short.safetensors")
+    assert all(bool((second[key] == whole[key]).all()) for key in whole)
+    last = load_file(folder_of(prepared, "long") / "long.safetensors")
+    assert any(bool((second[key] != last[key]).any()) for key in last)
+
+
+def test_only_the_last_snapshots_and_the_best_stay(prepared):
+    train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 5, "keep_last": 1}), quiet)
+    rows = run_of(prepared)["snapshots"]
+    assert adapters(prepared) == sorted(row["file"] for row in rows)
+    kept = {row["file"] for row in rows}
+    assert {"adapter.safetensors", "adapter-000004.safetensors"} <= kept and len(kept) <= 3
+
+
+def test_what_a_person_put_there_is_not_written_over(prepared):
+    train_adapter(prepared, Recipe(**OPTIONS), quiet)
+    mine = folder_of(prepared) / "adapter-000001.safetensors"
+    mine.write_bytes(b"merged by hand")
+    with pytest.raises(PrepError, match="training would write over what it has not written itself"):
+        train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 1}), quiet)
+    assert mine.read_bytes() == b"merged by hand"
+
+
+def test_another_run_of_the_same_name_leaves_no_old_snapshot_beside_its_own(prepared):
+    train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 4}), quiet)
+    assert "adapter-000003.safetensors" in adapters(prepared)
+    train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 2}), quiet)
+    assert adapters(prepared) == ["adapter-000001.safetensors", "adapter.safetensors"]
+    assert [look.step for look in read_looks(folder_of(prepared) / "validation.jsonl")][0] == 0
+
+
+def test_a_killed_run_ends_with_the_same_looks_and_snapshots_as_an_undisturbed_one(prepared):
+    for name in ("undisturbed", "killed"):
+        recipe = Recipe(**OPTIONS | {"name": name, "state_every": 4, "optimizer": "ScheduleFreeAdamW"})
+        if name == "killed":
+            for step in (7, 11):
+                with pytest.raises(Killed):
+                    train_adapter(prepared, recipe, killed_at(step))
+        train_adapter(prepared, recipe, quiet)
+    one, other = (folder_of(prepared, name) for name in ("undisturbed", "killed"))
+    assert (one / "validation.jsonl").read_bytes() == (other / "validation.jsonl").read_bytes()
+    assert (one / "pictures.csv").read_bytes() == (other / "pictures.csv").read_bytes()
+    for file in adapters(prepared, "undisturbed"):
+        first, second = load_file(one / file), load_file(other / file.replace("undisturbed", "killed"))
+        assert all(bool((first[key] == second[key]).all()) for key in first), file
+
+
+def test_looking_painting_and_saving_change_nothing_of_what_is_learned(prepared):
+    plain = {"save_every_epochs": 0, "validation": "none", "optimizer": "ScheduleFreeAdamW"}
+    first = train_adapter(prepared, Recipe(**OPTIONS | plain | {"name": "plain"}), quiet)
+    busy = {"sample_prompts": ("1girl --s 2 --d 1",), "sample_every_steps": 2, "optimizer": "ScheduleFreeAdamW"}
+    second = train_adapter(prepared, Recipe(**OPTIONS | busy | {"name": "busy", "validation_every": 1}), quiet)
+    one, other = load_file(first.file), load_file(second.file)
+    assert all(bool((one[key] == other[key]).all()) for key in one)
+    assert (folder_of(prepared, "busy") / "progress" / "grid.png").is_file()
+
+
+def test_patience_ends_a_run_that_gets_no_better(prepared):
+    stalled = {"learning_rate": 1e-12, "epochs": 50, "patience": 2, "validation_every": 1, "save_every_epochs": 0}
+    trained = train_adapter(prepared, Recipe(**OPTIONS | stalled), quiet)
+    assert trained.steps < 60
+    run = run_of(prepared)
+    assert run["result"]["ended"] == "no better look for so long" and run["result"]["steps"] == trained.steps
+    assert (folder_of(prepared) / "adapter.safetensors").is_file()
+    again = train_adapter(prepared, Recipe(**OPTIONS | stalled), quiet)
+    assert again.steps == trained.steps, "a run that has ended does not go on"
+
+
+def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
+    recipe = Recipe(**OPTIONS | {"state_every": 1000})
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        if what.startswith("training") and done == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(prepared, recipe, interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    trained = train_adapter(prepared, recipe, quiet)
+    assert trained.resumed_from == 6
+    undisturbed = train_adapter(prepared, Recipe(**OPTIONS | {"name": "undisturbed"}), quiet)
+    one, other = load_file(trained.file), load_file(undisturbed.file)
+    assert all(bool((one[key] == other[key]).all()) for key in one)
+
+
+def test_looks_on_another_grid_are_put_away_when_a_run_goes_on(prepared):
+    with pytest.raises(Killed):
+        train_adapter(prepared, Recipe(**OPTIONS | {"state_every": 1}), killed_at(7))
+    trained = train_adapter(prepared, Recipe(**OPTIONS | {"validation_times": 3}), quiet)
+    assert trained.resumed_from == 7
+    assert "validation_times changed, so earlier looks" in trained.notes[0]
+    assert (folder_of(prepared) / "validation before.jsonl").is_file()
+    assert all(look.step > 7 for look in read_looks(folder_of(prepared) / "validation.jsonl"))
+
+
+def test_a_run_done_again_says_what_differs_and_that_its_weights_are_the_same(prepared):
+    recipe = Recipe(**OPTIONS | {"rank": 4})
+    train_adapter(prepared, recipe, quiet)
+    file = folder_of(prepared) / "run.json"
+    again = resolved("train", Recipe, Settings(stages={"train": {"rank": 8, "epochs": 1}}), {"replay": file})
+    assert again.options.rank == 4 and again.options.epochs == 3 and again.options.name == "adapter-again"
+    assert again.origins["rank"] == "replay" and again.origins["replay"] == "flag"
+    trained = train_adapter(prepared, again.options, quiet, origins=again.origins)
+    assert trained.notes == (f"the weights are the same to the bit as those of {file.parent / 'adapter.safetensors'}",)
+    other = resolved("train", Recipe, Settings(), {"replay": file, "rank": 2, "name": "third"})
+    trained = train_adapter(prepared, other.options, quiet)
+    assert f"other than in {file}: rank was 4, now 2" in trained.notes
+    assert any(note.startswith("the weights are others than those of") for note in trained.notes)
+
+
+def test_a_replay_names_the_pictures_that_are_not_as_they_were(prepared):
+    train_adapter(prepared, Recipe(**OPTIONS), quiet)
+    file = folder_of(prepared) / "run.json"
+    path = prepared.kept()[0].path
+    from pipeline.records import Decision
+
+    with prepared.transaction():
+        prepared.put_rows(prepared.begin_run("test", {}), [Decision(path, "caption", "Lumi, other", "test")])
+    again = resolved("train", Recipe, Settings(), {"replay": file})
+    notes = train_adapter(prepared, again.options, quiet).notes
+    assert f"other than in {file}: 1 pictures differ: {path} (caption)" in notes
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": 3}'])
+def test_what_is_no_run_json_is_refused(tmp_path, text):
+    file = tmp_path / "run.json"
+    with pytest.raises(PrepError, match="there is no"):
+        resolved("train", Recipe, Settings(), {"replay": file})
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(PrepError, match=r"is not a run\.json"):
+        resolved("train", Recipe, Settings(), {"replay": file})
