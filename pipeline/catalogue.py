@@ -69,12 +69,24 @@ COMMANDS = (
     Entry("diff", "pipeline.commands.diff", "Show what a run changed, captions word by word."),
     Entry("undo", "pipeline.commands.undo", "Take back what a run did, files included."),
     Entry(
-        "export", "pipeline.commands.export", "Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset."
+        "export",
+        "pipeline.commands.export",
+        "Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.",
     ),
     Entry("report", "pipeline.commands.report", "Write one HTML page that shows what was found, decided and learned."),
-    Entry("losses", "pipeline.commands.losses", "Show which pictures are hardest and easiest, before training and after."),
-    Entry("adapter", "pipeline.commands.adapter", "Look into adapter files, convert, merge, extract and resize them."),
-    Entry("cache", "pipeline.commands.cache", "Show what a set's cache holds, verify it, and take out what is not used."),
+    Entry(
+        "losses", "pipeline.commands.losses", "Show which pictures are hardest and easiest, before training and after."
+    ),
+    Entry(
+        "adapter",
+        "pipeline.commands.adapter",
+        "Look at adapter files, convert them for other programs, merge, extract and resize them.",
+    ),
+    Entry(
+        "cache",
+        "pipeline.commands.cache",
+        "Show what lies in the set's cache, what of it no picture uses any more, and what is damaged.",
+    ),
     Entry("demo", "pipeline.commands.demo", "Run everything on a miniature world, offline, in minutes."),
 )
 

@@ -465,7 +465,9 @@ def _connect(file: Path | str) -> sqlite3.Connection:
         connection.executescript(SCHEMA.format(measurements=_declared(Measurement), images=_columns(Image)))
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
-            hint = "update prep" if version > VERSION else "an older prep made it: flatten the same folders into a new set"
+            hint = (
+                "update prep" if version > VERSION else "an older prep made it: flatten the same folders into a new set"
+            )
             raise PrepError(f"{file} has format {version}, this prep reads {VERSION}", hint)
         connection.execute(f"PRAGMA user_version={VERSION}")
     except (sqlite3.OperationalError, PrepError):

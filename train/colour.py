@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,6 @@ class Colour:
     contrast: float = 1.0
     saturation: float = 1.0
     hue_degrees: float = 0.0
-
-    @property
-    def values(self) -> dict[str, float]:
-        return asdict(self)
 
 
 def drawn_colour(jitter: float, *key: int | str) -> Colour:

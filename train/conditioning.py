@@ -67,7 +67,10 @@ def whole_picture(size: tuple[int, int]) -> Sizes:
 
 
 def with_sizes(conditioning: Conditioning, sizes: Sequence[Sizes]) -> Conditioning:
-    """The same with each sample's sizes; families that are told none do not read them."""
+    """The same with each sample's sizes, or as it was for a family that is told none. A GPU is not waited for."""
+    if conditioning.pooled is None:
+        return conditioning
     assert len(sizes) == len(conditioning.states)
-    told = torch.tensor(sizes, dtype=torch.float32, device=conditioning.states.device)
-    return replace(conditioning, sizes=told)
+    told, device = torch.tensor(sizes, dtype=torch.float32).reshape(-1, 6), conditioning.states.device
+    told = told.pin_memory() if device.type == "cuda" else told
+    return replace(conditioning, sizes=told.to(device, non_blocking=True))

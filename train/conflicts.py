@@ -21,6 +21,11 @@ NEEDS = (
     ("cycles", "schedule", ("cosine_with_restarts",)),
     ("power", "schedule", ("polynomial",)),
     ("least_rate", "schedule", DECAYING),
+    ("validation_share", "validation", ("auto", "held-out")),
+    *(
+        (f"validation_{name}", "validation", ("auto", "held-out", "training"))
+        for name in ("pictures", "times", "noises", "every")
+    ),
 )
 """(option, option it belongs to, values of that one with which it does anything)."""
 
@@ -30,6 +35,7 @@ def conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from _idle(recipe)
     yield from _of_noise(recipe)
     yield from _of_rates(recipe)
+    yield from _of_looks(recipe)
     yield from algorithm_conflicts(recipe)
 
 
@@ -47,6 +53,26 @@ def _idle(recipe: Recipe) -> Iterator[tuple[str, str]]:
             f"text_learning_rate is {recipe.text_learning_rate}, but the text encoder is not trained",
             "leave text_learning_rate out, or use train_text_encoder = true",
         )
+
+
+def _of_looks(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    looking = recipe.validation_every or recipe.save_every_steps or recipe.save_every_epochs
+    if recipe.patience and recipe.validation == "none":
+        yield (
+            f"patience is {recipe.patience}, but validation is 'none': no loss is looked at that could stop falling",
+            'leave patience out, or use validation = "auto"',
+        )
+    elif recipe.patience and not looking:
+        yield (
+            f"patience is {recipe.patience}, but the loss is looked at at start and end only",
+            "set validation_every = 100, or save_every_epochs = 1",
+        )
+    if recipe.keep_last and not (recipe.save_every_steps or recipe.save_every_epochs):
+        yield f"keep_last is {recipe.keep_last}, but no snapshots are saved", "set save_every_epochs = 1"
+    often = recipe.sample_every_steps or recipe.sample_every_epochs
+    if often and not (recipe.sample_prompts or recipe.sample_file):
+        name = "sample_every_steps" if recipe.sample_every_steps else "sample_every_epochs"
+        yield f"{name} is {often}, but there is nothing to paint", "give sample_prompts or sample_file"
 
 
 def _of_noise(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -142,7 +142,10 @@ def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
 
 
 def seen_pictures(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
-    """What views are decided from, for every kept picture with a bucket and a caption, as a plan tells of it."""
+    """What views are decided from, for every kept picture with a bucket and a caption, as a plan tells of it; nothing
+    where the recipe leaves nothing to tell."""
+    if not (recipe.flip or recipe.random_crop or recipe.face_crop):
+        return ()
     buckets, captions = manifest.decisions("bucket"), manifest.decisions("caption")
     subjects = _subjects(manifest, recipe)
     return tuple(

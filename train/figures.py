@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -75,7 +75,7 @@ class Figures:
 SCALARS = ("loss", "learning_rate", "text_learning_rate", "gradient_norm", "weights_norm", "pictures_per_second")
 
 
-def lines(file: Path) -> Iterator[dict[str, Any]]:
+def lines(file: Path) -> Generator[dict[str, Any], None, None]:
     """The lines of a log one after the other; a last one that a kill cut off is left out, and no file has none.
 
     Raises:

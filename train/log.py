@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from statistics import fmean
+from time import perf_counter
 from typing import Any, NoReturn, TextIO
 
 import torch
@@ -49,7 +50,7 @@ class Entry:
     `loss` is this process's part of the objective (the parts of a team add up to it) and `losses` (S,) the samples' own
     without any weight, both still on the device; `times` (S,) is on the CPU, `keys` and `concepts` have a name for each
     sample. `rates` are the groups' learning rates as they act, `gradient_norm` is that of the whole team's gradient where
-    this step updated the weights, `seconds` what it took since the step before.
+    this step updated the weights, `seconds` what the step took this process, without waiting for the device.
     """
 
     step: int
@@ -149,7 +150,10 @@ class RunLog:
         """
         if not self._waiting:
             return
-        steps = _together(self._team.gathered([_fetched(self._waiting)]))
+        begun = perf_counter()
+        own = _fetched(self._waiting)
+        waited = perf_counter() - begun
+        steps = _together(self._team.gathered([own]))
         device = self._waiting[-1].loss.device
         self._waiting = []
         good = list(takewhile(lambda step: step.finite, steps))
@@ -157,7 +161,7 @@ class RunLog:
         self._losses.extend(step.loss for step in good)
         self._rate = steps[-1].rates[0]
         if self._team.leads:
-            self._write_lines(good, device)
+            self._write_lines(good, waited, device)
         self._norms.clear()
         if len(good) < len(steps):
             bad = steps[len(good)]
@@ -168,8 +172,9 @@ class RunLog:
         self.write()
         raise self._refusal("the adapter's weights are not finite any more; the last batches held", self._recent)
 
-    def _write_lines(self, steps: Sequence[_Step], device: torch.device) -> None:
-        shown, seconds = sum(len(step.samples) for step in steps), sum(step.seconds for step in steps)
+    def _write_lines(self, steps: Sequence[_Step], waited: float, device: torch.device) -> None:
+        """`waited` are the seconds that the device still needed for these steps when they were fetched."""
+        shown, seconds = sum(len(step.samples) for step in steps), waited + sum(step.seconds for step in steps)
         common = {
             "pictures_per_second": shown / seconds if seconds > 0 else None,
             "memory_bytes": _memory_bytes(device),

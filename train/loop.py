@@ -53,14 +53,14 @@ class Trainer:
         base: BaseModel,
         adapter: Adapter,
         latents: LatentCache,
-        folder: Path,
+        state_file: Path,
         digest: str,
         arguments: Mapping[str, Any],
+        log: RunLog,
         team: Team = ALONE,
     ) -> None:
-        self.recipe, self.base, self.adapter, self.latents, self.team = recipe, base, adapter, latents, team
-        self.state_file, self.digest = folder / "state.safetensors", digest
-        self.log = RunLog(folder / "log.jsonl", self.state_file, team)
+        self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
+        self.state_file, self.digest, self.log, self.team = state_file, digest, log, team
         self.levels = alpha_bars(base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr)
         self.weights = timestep_weights(self.levels, recipe.weighting, recipe.min_snr_gamma, base.prediction)
         self.widths = huber_widths(self.levels, recipe.huber_schedule, recipe.huber_width)
@@ -101,12 +101,13 @@ class Trainer:
                 norm = self._update((done - 1) // gathered, updates_of(total, gathered)) if whole else None
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
                 place = Place(done, batch.epoch + 1, ends_epoch, done == total)
-                if watch.wants(place):
-                    self._refuse_unsound()
+                stopping = whole and self._asked_to_stop(stop.asked, done)
+                saving = done == total or stopping or (whole and done - saved >= self.recipe.state_every)
+                if saving or watch.wants(place):
+                    self._refuse_unsound(done)
                 with settled(self.optimizer, self.trained):
                     watch.at(place)
-                stopping = whole and self._asked_to_stop(stop.asked, done)
-                if done == total or stopping or (whole and done - saved >= self.recipe.state_every):
+                if saving:
                     self._save(done)
                     saved = done
                 progress(f"training: {self.log.smoothed()}", done, total)
@@ -233,15 +234,15 @@ class Trainer:
         self.scaler.load_state_dict(state.parts["scaler"])
         return state.step
 
-    def _refuse_unsound(self) -> None:
-        """See that every loss up to now, and every weight, is finite."""
+    def _refuse_unsound(self, step: int) -> None:
+        """See that every loss up to this step, and every weight, is finite."""
+        self.log.weights(step, get_total_norm(self.trained))
         self.log.write()
         if not finite(self.trained):
             self.log.refuse_weights()
 
     def _save(self, step: int) -> None:
-        """Write the state after `step`, unless a loss or a weight is not finite."""
-        self._refuse_unsound()
+        """Write the state after `step`; the leader does."""
         if self.team.leads:
             parts = {
                 "adapter": self.trained,

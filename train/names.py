@@ -8,6 +8,7 @@ SDXL's two.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from torch import nn
 
@@ -53,7 +54,8 @@ def ldm_path(path: str, unet: nn.Module) -> str:
     found = IN_BLOCK.fullmatch(path)
     assert found, f"{path} is no layer of a block"
     way, block, kind, number, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
-    layers = int(unet.config.layers_per_block)
+    config: Any = unet.config
+    layers = int(config.layers_per_block)
     if way == "down_blocks":
         start = 1 + block * (layers + 1)
         if kind == "downsamplers":
@@ -61,7 +63,7 @@ def ldm_path(path: str, unet: nn.Module) -> str:
         return f"input_blocks.{start + number}.{int(kind == 'attentions')}.{_inner(kind, rest)}"
     start = block * (layers + 1)
     if kind == "upsamplers":
-        attends = "CrossAttn" in unet.config.up_block_types[block]
+        attends = "CrossAttn" in config.up_block_types[block]
         return f"output_blocks.{start + layers}.{2 if attends else 1}.{rest}"
     return f"output_blocks.{start + number}.{int(kind == 'attentions')}.{_inner(kind, rest)}"
 

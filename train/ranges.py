@@ -16,7 +16,7 @@ def out_of_range(recipe: Recipe) -> Iterator[tuple[str, str]]:
         ("conv_rank", recipe.conv_rank >= 1, "at least 1"),
         ("alpha", recipe.alpha > 0, "above 0"),
         ("conv_alpha", recipe.conv_alpha > 0, "above 0"),
-        ("factor", recipe.factor == -1 or recipe.factor >= 1, "-1 or at least 1"),
+        ("factor", recipe.factor >= -1, "-1 or more"),
         ("rank_unit", recipe.rank_unit >= 1, "at least 1"),
         ("rank_dropout", 0 <= recipe.rank_dropout < 1, "0 or more and below 1"),
         ("module_dropout", 0 <= recipe.module_dropout < 1, "0 or more and below 1"),

@@ -52,7 +52,8 @@ class Recipe:
     train_norm: bool = False
     """Train the UNet's normalization layers too."""
     factor: int = -1
-    """LoKr: the smaller side of the Kronecker product; 2 and 4 make large adapters, -1 the smallest."""
+    """LoKr: the smaller side of the Kronecker product; 2 and 4 make large adapters, -1 the smallest. 0
+    or 1 leaves nothing but the large side, as a LoRA does."""
     decompose_both: bool = False
     """LoKr: give the small factor a low rank too, where that is smaller."""
     full_matrix: bool = False

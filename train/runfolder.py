@@ -17,19 +17,21 @@ from train.milestones import Place
 from train.recipe import recipe_values
 from train.runfile import RUN, differences, finish_run, note_snapshots, pictures_of, read_run, write_run
 from train.snapshots import Snapshot, from_rows, refuse_foreign
-from train.state import load_state
+from train.state import saved_step
 from train.team import Team
 from train.watch import Watch
 
+STATE = "state.safetensors"
 GRID = ("validation_pictures", "validation_times", "validation_noises", "seed")
 """Options that decide what is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`snapshots` of the run that is taken up, none of one that begins anew; `notes` say how it differs from the run it
+    """`start` is the step that the run goes on from, `snapshots` are those of the run that is taken up, none of one that begins anew; `notes` say how it differs from the run it
     does again."""
 
+    start: int
     snapshots: list[Snapshot]
     notes: tuple[str, ...]
 
@@ -41,7 +43,8 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
         PrepError: files are in the way that no run has written, or that were changed since.
     """
     snapshots = _snapshots(job.folder)
-    resuming = load_state(job.folder / "state.safetensors", digest) is not None
+    start = saved_step(job.folder / STATE, digest)
+    resuming = start is not None
     team.wait()  # until every process has looked
     pictures = pictures_of((*job.training, *job.held))
     notes = _forget_other_looks(job) if resuming and team.leads else []
@@ -72,7 +75,7 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
         found = differences(replayed, read_run(job.folder / RUN), pictures)
         notes += [f"other than in {replayed}: {note}" for note in found]
     team.wait()  # until the leader has put away what the others would read
-    return Opened(snapshots if resuming else [], tuple(notes))
+    return Opened(start or 0, snapshots if resuming else [], tuple(notes))
 
 
 def _forget_other_looks(job: Job) -> list[str]:
@@ -119,9 +122,7 @@ def close_folder(job: Job, watch: Watch, place: Place, seconds: float) -> tuple[
         best=best.file if best else None,
         seconds=round(seconds, 1),
     )
-    write_text(
-        job.folder / "recipe.json", json.dumps(recipe_values(job.recipe), indent=2, ensure_ascii=False) + "\n"
-    )
+    write_text(job.folder / "recipe.json", json.dumps(recipe_values(job.recipe), indent=2, ensure_ascii=False) + "\n")
     return _compared(job, last.file)
 
 

@@ -21,6 +21,7 @@ from train.dataset import Example, tag_frequency
 from train.draws import key_seed
 from train.job import Job, adapter_file, planned_job
 from train.latents import LatentCache
+from train.log import RunLog
 from train.looks import History
 from train.loop import Trainer
 from train.metadata import adapter_metadata
@@ -29,10 +30,11 @@ from train.optimizers import described
 from train.processes import in_processes, process_device, shared_device
 from train.prompts import settled
 from train.recipe import Recipe, recipe_of
-from train.runfolder import close_folder, open_folder
+from train.runfolder import STATE, close_folder, open_folder
 from train.showing import Showing
 from train.snapshots import Snapshot
 from train.team import ALONE, Team
+from train.tensorboard import TensorBoard
 from train.text import cut_tokens
 from train.validation import Validation
 from train.watch import Watch
@@ -114,9 +116,12 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     adapter = new_adapter(recipe, base)
     adapter.hang()
     try:
-        trainer = Trainer(recipe, base, adapter, latents, job.folder, digest, job.arguments, team)
+        board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
+        state_file = job.folder / STATE
+        log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
+        trainer = Trainer(recipe, base, adapter, latents, state_file, digest, job.arguments, log, team)
         cache_latents(job, latents, team, progress)
-        watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress)
+        watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress, board)
         started, place = trainer.run(job.training, watch, progress)
     finally:
         adapter.take_off()
@@ -149,6 +154,7 @@ def watching(
     team: Team,
     snapshots: list[Snapshot],
     progress: Progress,
+    board: TensorBoard | None,
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
     recipe = job.recipe
@@ -167,6 +173,7 @@ def watching(
         history=History(job.folder / "validation.jsonl", team),
         showing=Showing(requests, base, adapter, job.folder, recipe, team) if requests else None,
         snapshots=snapshots,
+        board=board,
         remarks=remarks,
     )
 

@@ -33,6 +33,22 @@ def save_state(file: Path, state: State, digest: str) -> None:
         save_file(tensors, temporary, {"step": str(state.step), "digest": digest, "tree": json.dumps(tree)})
 
 
+def saved_step(file: Path, digest: str) -> int | None:
+    """The step of the saved state without its tensors; None where there is none, or where it is of another run.
+
+    Raises:
+        PrepError: the file is damaged.
+    """
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            meta = stored.metadata() or {}
+        return int(meta["step"]) if meta.get("digest") == digest else None
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise _damaged(file, error) from error
+
+
 def load_state(file: Path, digest: str) -> State | None:
     """The saved state, its tensors on the CPU; None where there is none, or where it is of another run.
 
@@ -49,9 +65,13 @@ def load_state(file: Path, digest: str) -> State | None:
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
         return State(int(meta["step"]), _unpacked(json.loads(meta["tree"]), tensors))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise PrepError(
-            f"the state of the run cannot be read from {file}: {error}", f"delete {file} to train from the start"
-        ) from error
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> PrepError:
+    return PrepError(
+        f"the state of the run cannot be read from {file}: {error}", f"delete {file} to train from the start"
+    )
 
 
 def _packed(part: Any, tensors: dict[str, Tensor], seen: dict[tuple[Any, ...], str]) -> Any:

@@ -76,7 +76,7 @@ def numbered(text_encoders: tuple[nn.Module, ...]) -> list[tuple[int, nn.Module]
 def every_layer(unet: nn.Module, text_encoders: tuple[nn.Module, ...]) -> dict[str, tuple[nn.Module, str]]:
     """Name in files → layer and block, of all that a file might change."""
     kinds = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.GroupNorm)
-    found = {
+    found: dict[str, tuple[nn.Module, str]] = {
         unet_name(path, unet): (layer, block_of(path, unet))
         for path, layer in unet.named_modules()
         if isinstance(layer, kinds)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import PrepError
+from train.looks import Look
 
 PLACES = {
     "loss": "loss/mean",
@@ -45,10 +47,9 @@ class TensorBoard:
         """A line of log.jsonl."""
         self._write(line["step"], _scalars(line))
 
-    def add_validation(self, line: Mapping[str, Any]) -> None:
-        """A line of validation.jsonl: step, held, watched, and where they are there means by concept and by band, of
-        both sides or as {"held": …, "watched": …}."""
-        self._write(line["step"], _validation_scalars(line))
+    def add_validation(self, look: Look) -> None:
+        """A look, as it stands in validation.jsonl."""
+        self._write(look.step, _validation_scalars(asdict(look)))
 
     def add_picture(self, name: str, step: int, file: Path) -> None:
         """A picture such as the grid of samples, made smaller where it is large."""

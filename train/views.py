@@ -11,7 +11,6 @@ mirrored with it, but whole, as it was made for the bucket.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,12 +55,14 @@ class Picture:
     @property
     def key(self) -> str:
         """Everything that its latent depends on beside the VAE; what a view does not have is not named."""
-        shown = {name: self.bucket[name] for name in ("size", "scaled", "crop", "background") if name in self.bucket}
+        parts = [self.content, *(",".join(map(str, self.bucket[name])) for name in ("size", "scaled", "crop"))]
+        if "background" in self.bucket:
+            parts.append(self.bucket["background"])
         if self.flip:
-            shown["flip"] = True
+            parts.append("mirrored")
         if self.colour:
-            shown["colour"] = self.colour.values
-        return f"{self.content}\0{json.dumps(shown, sort_keys=True)}"
+            parts.append(repr(self.colour))
+        return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from train.metadata import DTYPES, write_adapter
 from train.milestones import START, Place, due
 from train.recipe import Recipe
 from train.runfile import note_snapshots
-from train.showing import Showing
+from train.showing import GRID, Showing
 from train.snapshots import Snapshot, snapshot_name, thinned, with_best
 from train.team import Team
 from train.tensorboard import TensorBoard
@@ -52,8 +52,6 @@ class Watch:
         if self.showing:
             self.remarks += self.showing.trim(max(0, place.step))
         self._keep([snapshot for snapshot in self.snapshots if snapshot.step <= step])
-        if self.recipe.tensorboard and self.team.leads:
-            self.board = TensorBoard(self.folder / "tensorboard", place.step)
         if place.step == 0:
             self.at(START)
 
@@ -71,6 +69,10 @@ class Watch:
         if wanted.paint and self.showing and self.painted != place.step:
             self.showing.paint(place.step, place.epoch, self.progress)
             self.painted = place.step
+            if self.board:
+                self.board.add_picture("samples", place.step, self.showing.folder / GRID)
+        if self.board:
+            self.board.flush()
 
     def finish(self, place: Place) -> None:
         """Save the adapter as the run ended, whether it came to its end or stopped before; look at it and paint with it
@@ -96,9 +98,7 @@ class Watch:
         tensors = self.adapter.tensors(DTYPES[self.recipe.save_precision])
         write_adapter(self.folder / name, tensors, dict(self.describe(place)))
         losses = {look.step: look.loss for look in self.history.looks}
-        made = Snapshot(
-            name, place.step, place.epoch, file_digest(self.folder / name), losses.get(place.step)
-        )
+        made = Snapshot(name, place.step, place.epoch, file_digest(self.folder / name), losses.get(place.step))
         others = [snapshot for snapshot in self.snapshots if snapshot.file != name]
         self._keep(with_best([*others, made]))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import console
+from pipeline.adaptertable import client_rows, facts, number
 from pipeline.errors import PrepError
 from pipeline.flags import Number, Pair
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 DTYPES = click.Choice(["fp16", "bf16", "fp32"])
 TARGETS = ("universal", "a1111", "forge", "comfyui", "diffusers")
-BASE_HELP = "The base model: a folder in diffusers format, a single .safetensors file, or miniature."
+MODEL_HELP = "A folder in diffusers format, a single .safetensors file, or miniature."
+BASE_HELP = f"The base model. {MODEL_HELP}"
 
 as_json = click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what --output names.")
@@ -94,7 +96,7 @@ def convert(
 @command.command()
 @click.argument("files", metavar="FILE...", type=PATH, nargs=-1, required=True)
 @output
-@click.option("--into", help="Add to this checkpoint and write one: " + BASE_HELP[0].lower() + BASE_HELP[1:])
+@click.option("--into", help="Write a checkpoint: this one with the adapters added. " + MODEL_HELP)
 @click.option("--base", help=BASE_HELP + " Needed to merge GLoRA, OFT, (IA)³ and DoRA into one adapter.")
 @click.option("--weight", "overall", type=Number(), multiple=True, help="Weight; one for all, or one for each FILE.")
 @click.option("--unet", type=Number(), multiple=True, help="More weight of the U-Net; one for all or for each FILE.")
@@ -131,7 +133,8 @@ def merge(
     What is added is what the files do to the weights, never their factors. One adapter holds the ranks of all side by
     side; with --rank or --energy it is the best LoRA of that size, and what is lost is told.
     """
-    from train.adapterfiles.merge import merge_adapters, merge_into
+    from train.adapterfiles.merge import merge_adapters
+    from train.adapterfiles.mergedmodel import merge_into
     from train.adapterfiles.reading import open_adapter
 
     if into and (base or rank or energy or dtype):
@@ -146,7 +149,12 @@ def merge(
         done = merge_adapters(sources, output, base_model, cut, _dtype(dtype), overwrite)
     result = {"file": str(done.file), "layers": done.layers, "forms": dict(done.forms), "residual": done.residual}
     lost = f"; {done.residual:.2%} of the norm is left out" if done.residual else ""
-    _finish(result, as_json, f"wrote {done.file}: {done.layers} layers of {len(files)} adapters{lost}", [])
+    _finish(
+        result,
+        as_json,
+        f"wrote {done.file}: {number(done.layers, 'layer')} of {number(len(files), 'adapter')}{lost}",
+        [],
+    )
 
 
 @command.command()
@@ -196,9 +204,7 @@ def extract(
         "blocks": done.residual.rows(),
     }
     layers = sum(done.ranks.values())
-    words = (
-        f"wrote {done.file}: {layers} layers, {done.equal} that do not differ; {done.residual.total:.2%} is left out"
-    )
+    words = f"wrote {done.file}: {number(layers, 'layer')}, {done.equal} do not differ; {done.residual.total:.2%} is left out"
     _finish(result, as_json, words, done.residual.rows())
 
 
@@ -244,8 +250,8 @@ def resize(
         "blocks": done.residual.rows(),
     }
     for kind, count in done.kept.items():
-        console.warn(f"{count} layers of {kind} have no factors without the base model and stay as they are")
-    ranks = ", ".join(f"rank {rank}: {count} layers" for rank, count in sorted(done.ranks.items()))
+        console.warn(f"{number(count, 'layer')} of {kind} without low-rank factors: left as in the source")
+    ranks = ", ".join(f"rank {rank}: {number(count, 'layer')}" for rank, count in sorted(done.ranks.items()))
     _finish(result, as_json, f"wrote {done.file}: {ranks}; {done.residual.total:.2%} is left out", done.residual.rows())
 
 
@@ -315,50 +321,15 @@ def _finish(result: dict[str, Any], as_json: bool, words: str, rows: list[dict[s
 
 
 def _show_info(found: dict[str, Any]) -> None:
-    facts = _facts(found)
-    width = max(map(len, facts))
-    for name, value in facts.items():
+    told = facts(found)
+    width = max(map(len, told))
+    for name, value in told.items():
         click.echo(f"{name:<{width}}  {console.printable(value)}")
     click.echo("")
     console.print_table(found["blocks"])
     click.echo("")
-    console.print_table(_client_rows(found["clients"]))
+    console.print_table(client_rows(found["clients"]))
     for problem in found["problems"]:
         console.warn(problem)
     for key in found["unknown"]:
         console.warn(f"{key}: not a key of any known adapter")
-
-
-def _facts(found: dict[str, Any]) -> dict[str, str]:
-    """What stands above the tables, line by line."""
-    tags, hashes = found["metadata"].get("tags", {}), found["hashes"]
-    state = {True: "", False: "; the file says another, so its weights were changed", None: "; the file says none"}
-    return {
-        "file": found["file"],
-        "size": f"{found['bytes'] / 2**20:.1f} MiB",
-        "base": found["base"] or "not told by the file",
-        "algorithm": _counted(found["algorithms"]),
-        "layers": _counted(found["parts"]),
-        "rank": _counted(found["ranks"]) or "none",
-        "alpha": _counted(found["alphas"]) or "none",
-        "alpha / rank": _counted(found["scales"]) or "none",
-        "precision": _counted(found["dtypes"]),
-        "norm": "depends on the base model; give --base" if found["norm"] is None else f"{found['norm']:.4g}",
-        **{name: value for name, value in found["metadata"].items() if name != "tags"},
-        **({"tags": ", ".join(f"{tag} {count}" for tag, count in tags.items())} if tags else {}),
-        "AutoV3 hash": hashes["autov3"] + state[hashes["matches"]],
-    }
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in counts.items())
-
-
-def _client_rows(clients: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for client, state in clients.items():
-        wrong = [f"{count} layers: {why}" for why, count in state["layers_wrong"].items()]
-        ignored = [f"{count} keys: {why}" for why, count in state["keys_ignored"].items()]
-        why = "; ".join([*ignored, *wrong])
-        rows.append({"client": client, "renders it": "yes" if state["renders"] else "no", "why not": why})
-    return rows

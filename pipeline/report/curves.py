@@ -72,7 +72,7 @@ def drawn(chart: Chart) -> Html:
         element("h3", chart.title),
         element("p", chart.note, class_="quiet"),
         picture,
-        element("p", *keys, class_="key") if len(keys) > 1 else "",
+        element("p", *keys, class_="key"),
         class_="card chart",
     )
 

@@ -21,7 +21,7 @@ def curves(facts: RunFacts) -> Html:
     """Every chart there is something for."""
     figures = facts.figures
     charts = (
-        _loss(facts),
+        _swinging("Loss in training", "The objective with all its weights", "loss", facts),
         _looks(facts),
         _group("Loss by concept", "Moving means over the pictures of a concept.", figures.concepts, facts),
         _group(
@@ -32,7 +32,7 @@ def curves(facts: RunFacts) -> Html:
         _named(
             "Learning rate", "As it acts: with adaptive optimizers, their own estimate times the rate.", facts, RATES
         ),
-        _named("Gradient", "Norm of the gradient before it is clipped.", facts, {"gradient_norm": "gradient norm"}),
+        _swinging("Gradient", "Its norm before it is clipped", "gradient_norm", facts),
         _named("Weights", "Norm of the adapter's weights.", facts, {"weights_norm": "norm of the weights"}),
     )
     shown = [drawn(chart) for chart in charts if chart is not None]
@@ -51,16 +51,15 @@ def _speed(facts: RunFacts) -> Html | str:
     return element("p", " ".join(words), class_="lead") if words else ""
 
 
-def _loss(facts: RunFacts) -> Chart | None:
+def _swinging(title: str, what: str, key: str, facts: RunFacts) -> Chart | None:
+    """A figure of which every step says little: its moving mean over the steps themselves."""
     from train.figures import smooth
 
-    found = facts.figures.curves.get("loss")
+    found = facts.figures.curves.get(key)
     if found is None:
         return None
-    note = "The objective with all its weights: every step faint, the moving mean over it."
-    return Chart(
-        "Loss in training", note, (_line("every step", found, FAINT), _line("moving mean", smooth(found), "c0"))
-    )
+    lines = (_line("every step", found, FAINT), _line("moving mean", smooth(found), "c0"))
+    return Chart(title, f"{what}: every step faint, the moving mean over it.", lines)
 
 
 def _looks(facts: RunFacts) -> Chart | None:

@@ -13,9 +13,9 @@ from pipeline.report.markup import Html, counted, element, grouped, join, meter,
 from pipeline.report.runfacts import RunFacts, Saved, part
 
 if TYPE_CHECKING:
-    from train.figures import Row
+    from train.figures import Row, Tally
 
-THUMBNAILS = 5
+THUMBNAILS = 4
 MOST_ROWS = 5000
 """Pictures that the table has at most; more would make a page that no browser likes."""
 
@@ -69,7 +69,7 @@ def _snapshot(each: Saved, best: bool) -> Html:
 
 
 def concepts(facts: RunFacts, album: Album) -> Html:
-    """A card with a few pictures for each concept, and the shares they were promised and got."""
+    """A card with a few pictures for each concept, and the shares they were promised and got; without those held out."""
     from train.figures import by_concept
 
     found: dict[str, list[Row]] = defaultdict(list)
@@ -79,29 +79,30 @@ def concepts(facts: RunFacts, album: Album) -> Html:
         {each.path: each.tally for each in facts.rows}, {each.path: each.concept for each in facts.rows}
     )
     cards = [_concept(name, rows, facts, album) for name, rows in sorted(found.items())]
-    promised = sum(each.multiplier or 0.0 for each in facts.rows)
+    trained = {name: [each for each in rows if each.path not in facts.held_out] for name, rows in found.items()}
+    promised = sum(each.multiplier or 0.0 for rows in trained.values() for each in rows)
     shown = sum(tally.showings for tally in tallies.values())
-    rows = []
-    for name, tally in tallies.items():
-        multipliers = sum(each.multiplier or 0.0 for each in found[name])
-        got = tally.showings / shown if shown else 0.0
-        rows.append(
-            row(
-                name or "not known",
-                meter(got, "after"),
-                grouped(len(found[name])),
-                percent(multipliers / promised) if promised else "",
-                percent(got),
-                grouped(tally.showings),
-                f"{tally.showings / len(found[name]):.1f}×",
-                "" if tally.loss is None else f"{tally.loss:.4f}",
-                grouped(tally.twins),
-                numbers=tuple(range(2, 9)),
-            )
-        )
-    heads = ("concept", "", "pictures", "promised", "got", "showings", "each", "mean loss", "twins")
-    shares = element("div", table(heads, rows, tuple(range(2, 9)), "sortable"), class_="shares")
-    return join(element("div", *cards, class_="columns"), shares)
+    shares = [_share(name, tally, trained[name], promised, shown) for name, tally in tallies.items()]
+    heads = ("concept", "", "trained on", "promised", "got", "showings", "each", "mean loss", "twins")
+    listed = element("div", table(heads, shares, tuple(range(2, 9)), "sortable"), class_="shares")
+    return join(element("div", *cards, class_="columns"), listed)
+
+
+def _share(name: str, tally: Tally, trained: Sequence[Row], promised: float, shown: int) -> Html:
+    """A concept's row: its part of all multipliers and of all showings, without pictures that are held out."""
+    got = tally.showings / shown if shown else 0.0
+    return row(
+        name or "not known",
+        meter(got, "after"),
+        grouped(len(trained)),
+        percent(sum(each.multiplier or 0.0 for each in trained) / promised) if promised else "",
+        percent(got),
+        grouped(tally.showings),
+        f"{tally.showings / len(trained):.1f}×" if trained else "",
+        "" if tally.loss is None else f"{tally.loss:.4f}",
+        grouped(tally.twins),
+        numbers=tuple(range(2, 9)),
+    )
 
 
 def _concept(name: str, rows: Sequence[Row], facts: RunFacts, album: Album) -> Html:

@@ -120,10 +120,12 @@ def missing(manifest: Manifest, options: Options) -> str:
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
+    from pipeline.report.runpage import write_run_page
     from train.session import train_adapter
 
     run = manifest.last_run(NAME)
     assert run is not None and not run.finished, "the run is open while its work is done"
     trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
+    write_run_page(trained.file.parent)
     counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
     return Made(counts, trained.notes)

@@ -231,3 +231,49 @@ def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
         for name in one.layers:
             one.hooks[name].site.weight.add_(one.delta_weight(name) + other.delta_weight(name))
     assert torch.allclose(unet(*INPUTS).sample, both, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"dora": True}], ids=["plain", "dora"])
+@pytest.mark.parametrize("algorithm", ["lora", "ia3", *CONVOLUTIONAL_ONES])
+def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm, options):
+    if options and algorithm not in ("lora", "locon", "loha", "lokr"):
+        pytest.skip("has no magnitude")
+    torch.manual_seed(0)
+    unet = small_unet().requires_grad_(False)
+    convolutions = algorithm in CONVOLUTIONAL_ONES
+    shape = Shape(algorithm=algorithm, rank=4, alpha=4.0, convolutions=convolutions, train_norm=True, **options)
+    adapter = moved(Adapter(shape, unet, small_text()))
+    adapter.hang()
+    exact = unet(*INPUTS).sample
+    for part in unet.children():
+        part.to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = unet(*INPUTS).sample
+    half.float().square().mean().backward()
+    assert (half - exact).norm() / exact.norm() < 0.1
+    for name, weight in adapter.named_parameters():
+        assert weight.dtype is torch.float32 and weight.grad is not None and weight.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "oft", "dylora"])
+def test_gradients_are_the_same_with_checkpointing_dropouts_included(algorithm):
+    unet = small_unet().requires_grad_(False)
+    drops = {"module_dropout": 0.2, "neuron_dropout": 0.2} | (
+        {} if algorithm in ("oft", "dylora") else {"rank_dropout": 0.2}
+    )
+    adapter = moved(Adapter(Shape(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **drops), unet, small_text()))
+    adapter.hang()
+    found = []
+    for checkpointing in (False, True):
+        if checkpointing:
+            unet.enable_gradient_checkpointing()
+        unet.train()
+        with adapter.dropping((7,), [("a",)]):
+            unet(*INPUTS).sample.square().mean().backward()
+        found.append([None if weight.grad is None else weight.grad.clone() for weight in adapter.parameters()])
+        adapter.zero_grad()
+    assert all(
+        torch.allclose(one, other, atol=1e-6) if one is not None else other is None
+        for one, other in zip(*found, strict=True)
+    )
+    assert any(grad is None for grad in found[0]), "a module was left out"

@@ -28,7 +28,8 @@ from train.adapterfiles.checkpoints import open_checkpoint
 from train.adapterfiles.difference import difference
 from train.adapterfiles.factors import Cut
 from train.adapterfiles.layer import Layer
-from train.adapterfiles.merge import merge_adapters, merge_into
+from train.adapterfiles.merge import merge_adapters
+from train.adapterfiles.mergedmodel import merge_into
 from train.adapterfiles.reading import open_adapter
 from train.adapterfiles.weights import Weights
 from train.clients.places import place_of

@@ -19,7 +19,7 @@ from train.adapterfiles.factors import (
     spectrum_of_factors,
 )
 from train.adapterfiles.layer import Layer
-from train.adapterfiles.merge import merge_into
+from train.adapterfiles.mergedmodel import merge_into
 from train.adapterfiles.reading import open_adapter
 from train.adapterfiles.resize import resize_file
 from train.adapterfiles.weights import Weights

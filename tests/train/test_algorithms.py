@@ -1,16 +1,12 @@
 """Every algorithm's forward pass and gradients against lycoris-lora's own fp32 mathematics, and against its own delta."""
 
-import math
-import os
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
 
-os.environ.setdefault("LYCORIS_KERNEL_BACKEND", "torch")
+from pipeline.errors import PrepError
 from train.algorithms.drops import Drops
-from train.algorithms.kinds import KINDS, kind_of
+from train.algorithms.kinds import KINDS
 from train.algorithms.library import Start, _module, first_tensors
 from train.algorithms.site import Site
 
@@ -103,3 +99,100 @@ def test_the_forward_pass_is_the_delta_added_to_the_weight_at_any_strength(case,
     assert delta.shape == layer.weight.shape and delta.dtype is torch.float32
     wanted = layer(x) + strength * site.apply(x, delta)
     assert torch.allclose(ours.output(site, x, strength, Drops("")), wanted, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("place", ["linear", "3x3"])
+@pytest.mark.parametrize("case", ["loha", "loha dora", "lokr factor", "lokr both", "lokr full", "lokr tucker"])
+def test_both_ways_to_the_output_give_the_same(case, place, monkeypatch):
+    """Along the chain of factors or with the weight built: which one is taken is a matter of speed only."""
+    torch.manual_seed(5)
+    layer = LAYERS[place]().requires_grad_(False)
+    algorithm, start = CASES[case]
+    ours, site, x = KINDS[algorithm](settled(algorithm, layer, start)), Site.of(layer), inputs(layer)
+    outputs = []
+    for chained in (False, True):
+        if case == "lokr tucker" and place == "linear":
+            pytest.skip("a linear layer has no core")
+        monkeypatch.setattr(type(ours), "_chained", lambda self, site, x, chained=chained: chained)
+        outputs.append(ours.output(site, x, 0.7, Drops("")))
+    assert torch.allclose(*outputs, rtol=1e-5, atol=2e-5)
+
+
+def test_long_inputs_go_through_a_built_weight_and_short_ones_along_the_chain():
+    layer = nn.Linear(640, 640)
+    lokr = KINDS["lokr"](first_tensors("lokr", "l", layer, Start(rank=4, factor=2)))
+    loha = KINDS["loha"](first_tensors("loha", "l", layer, Start(rank=16)))
+    for module in (lokr, loha):
+        assert module._chained(Site.of(layer), torch.zeros(8, 640))
+        assert not module._chained(Site.of(layer), torch.zeros(4096, 640))
+
+
+def test_a_linear_change_by_hand():
+    """up (1, 2)ᵀ, down (3, 4), alpha 1, rank 1, x = (1, 1): W·x + (1, 2)·7."""
+    layer = nn.Linear(2, 2, bias=False)
+    lora = KINDS["lora"](
+        {
+            "lora_up.weight": torch.tensor([[1.0], [2.0]]),
+            "lora_down.weight": torch.tensor([[3.0, 4.0]]),
+            "alpha": torch.tensor(1.0),
+        }
+    )
+    x = torch.ones(1, 2)
+    assert torch.allclose(lora.output(Site.of(layer), x, 1.0, Drops("")) - layer(x), torch.tensor([[7.0, 14.0]]))
+
+
+def test_magnitudes_by_hand():
+    """W = I, ΔW = (0 0; 1 0): the first column becomes (1, 1) with norm √2; its magnitude 1 makes it (1, 1) / √2."""
+    layer = nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(2))
+    lora = KINDS["lora"](
+        {
+            "lora_up.weight": torch.tensor([[0.0], [1.0]]),
+            "lora_down.weight": torch.tensor([[1.0, 0.0]]),
+            "alpha": torch.tensor(1.0),
+            "dora_scale": torch.ones(1, 2),
+        }
+    )
+    delta, _ = lora.delta(Site.of(layer))
+    assert torch.allclose(delta, torch.tensor([[2**-0.5 - 1, 0.0], [2**-0.5, 0.0]]), atol=1e-6)
+
+
+def test_a_quarter_turn_by_hand():
+    """Q = (0 -1; 1 0) turns by a right angle under Cayley's transform: R = (0 -1; 1 0), and W' = Rᵀ·W."""
+    layer = nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(2))
+    oft = KINDS["oft"]({"oft_blocks": torch.tensor([[[0.0, 0.0], [1.0, 0.0]]]), "alpha": torch.tensor(0.0)})
+    delta, _ = oft.delta(Site.of(layer))
+    assert torch.allclose(layer.weight + delta, torch.tensor([[0.0, 1.0], [-1.0, 0.0]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [nn.LayerNorm(12), nn.GroupNorm(3, 12)])
+def test_trained_norms_are_those_of_the_library(layer):
+    from lycoris.modules.norms import NormModule
+
+    torch.manual_seed(0)
+    tensors = {"w_norm": torch.randn(12), "b_norm": torch.randn(12)}
+    theirs = NormModule("layer", layer)
+    with torch.no_grad():
+        for name, weight in theirs.named_parameters():
+            weight.copy_(tensors[name])
+    x = torch.randn(2, 5, 12) if isinstance(layer, nn.LayerNorm) else torch.randn(2, 12, 4, 4)
+    assert torch.allclose(KINDS["norm"](tensors).output(Site.of(layer), x, 1.0, Drops("")), theirs(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("place", LAYERS)
+def test_a_whole_difference_and_its_bias_are_the_changed_layer(place):
+    torch.manual_seed(0)
+    layer = LAYERS[place]().requires_grad_(False)
+    tensors = {key: torch.randn(value.shape) for key, value in first_tensors("full", "l", layer, Start()).items()}
+    full, x = KINDS["full"](tensors), inputs(layer)
+    bias = None if layer.bias is None else layer.bias + tensors["diff_b"]
+    wanted = Site.of(layer).apply(x, layer.weight + tensors["diff"], bias)
+    assert torch.allclose(full.output(Site.of(layer), x, 1.0, Drops("")), wanted, atol=1e-5)
+
+
+def test_outputs_that_butterflies_cannot_pair_are_refused_with_the_layer():
+    with pytest.raises(PrepError, match=r"boft cannot hang on lora_unet_x.*40 with factor 4"):
+        first_tensors("boft", "lora_unet_x", nn.Linear(8, 40), Start(rank=4))

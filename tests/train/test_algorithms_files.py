@@ -18,6 +18,7 @@ from train.algorithms.library import Start, first_tensors
 from train.algorithms.lora import Lora
 from train.algorithms.reading import check_same, read_shape
 from train.algorithms.site import Site
+from train.algorithms.sizes import butterfly, trained_numbers
 from train.norms import core_norm, product_norm, scale_weight_norms
 from train.recipe import Recipe
 
@@ -284,3 +285,41 @@ def test_a_rank_stabilized_file_says_the_alpha_that_its_readers_divide_by_the_ra
 def test_what_an_algorithm_cannot_use_is_refused_with_the_reason(options, words):
     with pytest.raises(PrepError, match=words):
         Recipe(**options)
+
+
+# --- sizes
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(320, 640, bias=False), nn.Conv2d(96, 360, 1, bias=False), nn.Conv2d(48, 64, 3, bias=False)]
+)
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("lora", {}),
+        ("locon", {"tucker": True, "dora": True}),
+        ("loha", {"tucker": True}),
+        ("loha", {"dora": True}),
+        ("glora", {}),
+        ("full", {}),
+        ("oft", {}),
+        ("ia3", {}),
+        ("lokr", {}),
+        ("lokr", {"factor": 0}),
+        ("lokr", {"factor": 4, "decompose_both": True}),
+        ("lokr", {"factor": 7, "full_matrix": True}),
+        ("lokr", {"factor": 2, "tucker": True, "dora": True}),
+    ],
+)
+@pytest.mark.parametrize("rank", [1, 4, 16])
+def test_the_numbers_counted_are_those_that_are_trained(algorithm, options, layer, rank):
+    tensors = first_tensors(algorithm, "l", layer, Start(rank=rank, **options))
+    held = sum(value.numel() for key, value in tensors.items() if key not in ("alpha", "on_input"))
+    assert trained_numbers(algorithm, tuple(layer.weight.shape), rank, **options) == held
+
+
+def test_butterflies_are_counted_as_they_are_trained():
+    for out, most in ((64, 8), (40, 10), (320, 16), (1280, 10)):
+        tensors = first_tensors("boft", "l", nn.Linear(8, out, bias=False), Start(rank=most))
+        assert trained_numbers("boft", (out, 8), most) == tensors["oft_blocks"].numel()
+    assert butterfly(320, 8) == (0, 0)

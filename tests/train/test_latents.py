@@ -12,7 +12,7 @@ from pipeline.errors import PrepError
 from train import latents as latents_module
 from train.base import load_base
 from train.colour import Colour
-from train.latentfiles import file_bytes, latent_file, lying, read_latent, trim, verify, write_latent
+from train.latentfiles import file_bytes, latent_file, latent_name, lying, read_latent, trim, verify, write_latent
 from train.latents import LatentCache, Picture, pixels_of
 
 
@@ -80,6 +80,12 @@ def test_everything_that_is_shown_of_a_picture_is_in_its_name(base, tmp_path):
     ]
     assert len({cache.name(each) for each in (plain, *others)}) == 7
     assert cache.name(replace(plain, bucket={**bucket, "loss": 0.3})) == cache.name(plain)
+
+
+def test_another_vae_finds_no_latent_of_the_first():
+    """kohya-ss/sd-scripts trains on what another VAE made, as its caches do not say which."""
+    picture = Picture("a", Path("x.png"), {"size": [32, 32], "scaled": [32, 32], "crop": [0, 0, 32, 32]})
+    assert latent_name(picture, "one") != latent_name(picture, "other")
 
 
 def test_a_view_is_made_of_mirrored_pixels_in_its_colours(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipeline.errors import PrepError
+from train.figures import read_figures
 from train.log import TOGETHER, Entry, RunLog
 from train.team import Team
 
@@ -62,7 +63,7 @@ def test_a_line_tells_of_every_picture_and_of_the_concepts_and_bands_without_the
         "bands": {"0-250": 0.1, "250-500": 0.3},
         "pictures": [["a.png", 249, 0.1], ["b.png", 250, 0.3]],
         "twins": [["a.png", 999, 0.7]],
-        "pictures_per_second": 6.0,
+        "pictures_per_second": pytest.approx(6.0, rel=0.05),
         "weights_norm": 12.5,
     }
 
@@ -159,6 +160,21 @@ def test_a_run_taken_up_keeps_the_lines_up_to_its_state_and_goes_on_counting(log
     assert file.read_text(encoding="utf-8") == ""
 
 
+def test_every_showing_is_counted_once_after_a_run_was_killed_and_taken_up_twice(tmp_path):
+    file, state = tmp_path / "log.jsonl", tmp_path / "state.safetensors"
+    for start, killed in ((0, 27), (20, 45), (40, 50)):
+        log = RunLog(file, state)
+        log.trim(start)
+        for step in range(start + 1, killed + 1):
+            log.add(entry(step))
+        if killed == 50:
+            log.write()
+    figures = read_figures(file)
+    assert figures.pictures["a.png"].showings == figures.pictures["b.png"].showings == 50
+    assert figures.pictures["a.png"].twins == 50
+    assert (figures.steps, figures.last, figures.missing) == (50, 50, ())
+
+
 def test_every_line_is_handed_on_as_it_is_written(tmp_path):
     seen = []
     log = RunLog(tmp_path / "log.jsonl", tmp_path / "state.safetensors", each=seen.append)
@@ -231,7 +247,7 @@ def test_a_team_writes_one_line_a_step_with_the_pictures_of_all_and_the_sum_of_t
     assert lines[0]["pictures"] == [["0.png", 100, 0.2], ["1.png", 100, 1.2]]
     assert lines[0]["twins"] == [["0.png", 100, 0.9], ["1.png", 100, 0.9]]
     assert lines[2]["pictures"] == [["0.png", 100, 0.2]]
-    assert lines[0]["pictures_per_second"] == pytest.approx(10 / 1.5, rel=1e-5)
+    assert lines[0]["pictures_per_second"] == pytest.approx(10 / 1.5, rel=0.05)
 
 
 def test_a_loss_that_is_not_finite_in_one_process_stops_all_of_them(tmp_path):

@@ -13,7 +13,9 @@ from train.names import block_of, ldm_path, text_prefix, unet_name
 from train.targets import targets_of
 
 KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-keys.json").read_text())
-LORA_BLOCKS = "IN01 IN02 IN04 IN05 IN07 IN08 M00 OUT03 OUT04 OUT05 OUT06 OUT07 OUT08 OUT09 OUT10 OUT11".split()
+LORA_BLOCKS = (
+    [f"IN0{number}" for number in (1, 2, 4, 5, 7, 8)] + ["M00"] + [f"OUT{number:02}" for number in range(3, 12)]
+)
 
 
 def text_model(kind, width, layers, heads):
@@ -73,7 +75,7 @@ def same_shape(ours, theirs, family):
 
 
 def test_every_layer_has_the_name_and_shape_that_kohya_gives_it(family):
-    name, unet, encoders = family
+    name, _, _ = family
     keys = KOHYA[name]
     found = wanted(*family, convolutions=True)
     expected = {key: shape for key, (shape, _) in keys["unet"].items()} | keys["text"]
@@ -99,7 +101,7 @@ def test_an_sdxl_lora_of_rank_32_in_fp16_is_as_large_as_seen_in_the_wild():
 
 
 def test_text_encoders_are_named_alike_whatever_transformers_calls_their_modules():
-    _, (first, second) = weightless("sdxl")
+    _, (first, _) = weightless("sdxl")
     assert text_prefix(first, 1) in ("lora_te1", "lora_te1_text_model")
     names = wanted("sdxl", *weightless("sdxl"), convolutions=False)
     assert "lora_te1_text_model_encoder_layers_0_self_attn_q_proj" in names

@@ -117,7 +117,7 @@ def test_a_process_that_ends_by_itself_is_told(tmp_path):
 
 
 def test_a_wish_to_stop_reaches_all_and_the_state_is_kept(prepared):
-    recipe = Recipe(**OPTIONS | {"steps": 200, "state_every": 1000, "validation": "none"}, name="long", processes=2)
+    recipe = Recipe(**OPTIONS | {"steps": 200, "state_every": 1000}, name="long", processes=2)
     begun = threading.Event()
     pids = []
 

@@ -134,8 +134,9 @@ def test_a_killed_run_ends_with_the_same_looks_and_snapshots_as_an_undisturbed_o
 
 
 def test_looking_painting_and_saving_change_nothing_of_what_is_learned(prepared):
-    plain = {"save_every_epochs": 0, "validation": "none", "optimizer": "ScheduleFreeAdamW"}
-    first = train_adapter(prepared, Recipe(**OPTIONS | plain | {"name": "plain"}), quiet)
+    plain = {key: value for key, value in OPTIONS.items() if not key.startswith(("validation", "save_every"))}
+    plain |= {"validation": "none", "optimizer": "ScheduleFreeAdamW", "name": "plain"}
+    first = train_adapter(prepared, Recipe(**plain), quiet)
     busy = {"sample_prompts": ("1girl --s 2 --d 1",), "sample_every_steps": 2, "optimizer": "ScheduleFreeAdamW"}
     second = train_adapter(prepared, Recipe(**OPTIONS | busy | {"name": "busy", "validation_every": 1}), quiet)
     one, other = load_file(first.file), load_file(second.file)

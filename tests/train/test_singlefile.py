@@ -300,16 +300,16 @@ def test_what_is_no_file_of_weights_is_refused(content, ending, tmp_path):
 
 
 def test_weights_that_are_missing_too_many_or_of_another_shape_are_named(tensors, tiny, tmp_path):
-    whole, file = tensors["sd1"], tmp_path / "model.safetensors"
+    whole, (one, two, three) = tensors["sd1"], (tmp_path / f"{name}.safetensors" for name in "abc")
     key = "model.diffusion_model.out.2.weight"
     with pytest.raises(
         PrepError, match=r"lacks model\.diffusion_model\.out\.2\.weight of Stable Diffusion 1\.x's UNet"
     ):
-        load(write_single(file, {name: value for name, value in whole.items() if name != key}))
+        load(write_single(one, {name: value for name, value in whole.items() if name != key}))
     with pytest.raises(PrepError, match=r"out\.2\.weight \(\(4, 8, 3, 3\), not \(4, 16, 3, 3\)\)"):
-        load(write_single(file, whole | {key: torch.zeros(4, 8, 3, 3)}))
+        load(write_single(two, whole | {key: torch.zeros(4, 8, 3, 3)}))
     with pytest.raises(PrepError, match="has layers that Stable Diffusion 1"):
-        load(write_single(file, whole | {"model.diffusion_model.input_blocks.99.0.weight": torch.zeros(1)}))
+        load(write_single(three, whole | {"model.diffusion_model.input_blocks.99.0.weight": torch.zeros(1)}))
 
 
 def test_the_full_architecture_is_asked_of_a_file_where_none_is_given(tensors, tmp_path):

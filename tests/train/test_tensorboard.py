@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import PrepError
+from train.looks import Look
 from train.tensorboard import LARGEST_SIDE, TensorBoard
 
 LINE = {
@@ -53,7 +54,7 @@ def test_scalars_are_those_of_the_lines(tmp_path):
     pytest.importorskip("tensorboard")
     board = TensorBoard(tmp_path)
     board.add(LINE)
-    board.add_validation(LOOK)
+    board.add_validation(Look(**LOOK))
     board.close()
     assert scalars(tmp_path) == {
         "loss/mean": [(1, 0.5)],

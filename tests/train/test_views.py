@@ -1,5 +1,7 @@
 """Which views of a picture are shown: decided by content, caption and recipe alone."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -193,3 +195,8 @@ def test_drawn_colours_lie_within_the_jitter_and_use_it():
         assert 0.8 <= min(values) < 0.82 and 1.18 < max(values) <= 1.2
     turns = [colour.hue_degrees for colour in drawn]
     assert -12 <= min(turns) < -11 and 11 < max(turns) <= 12
+
+
+def test_a_plan_can_tell_of_views_without_torch():
+    program = "import sys, train.views, train.dataset, train.latentfiles, train.subject; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -90,7 +90,7 @@ def _layers(
             {
                 "algorithm": _algorithm(layer),
                 "rank": layer.rank,
-                "alpha": layer.alpha,
+                "alpha": layer.alpha if layer.rank else None,
                 "scale": layer.scale if layer.rank else None,
                 "part": {"unet": "UNet", "te": "text encoder", "te2": "text encoder 2"}[place.part]
                 if place

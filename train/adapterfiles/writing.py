@@ -58,8 +58,14 @@ class Writing:
     metadata: dict[str, str] = field(default_factory=dict)
 
     def add(self, key: str, tensor: Tensor) -> None:
-        """Write a tensor as it is; a key may come once."""
+        """Write a tensor as it is; a key may come once.
+
+        Raises:
+            PrepError: its number format is not one that can be written here.
+        """
         assert key not in self.entries, key
+        if tensor.dtype not in NAMES:
+            raise PrepError(f"{key} is in {tensor.dtype}, which cannot be written", "convert the model to fp16 first")
         tensor = tensor.detach().cpu().contiguous()
         raw = tensor.flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
         start = self.spool.tell()

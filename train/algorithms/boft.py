@@ -16,6 +16,8 @@ from train.algorithms.site import Site, in_full
 class Boft(nn.Module):
     """oft_blocks (stages, blocks, n, n); `alpha` and `rescale` as diagonal OFT has them."""
 
+    alpha: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.oft_blocks = nn.Parameter(tensors["oft_blocks"])

@@ -21,6 +21,8 @@ from train.norms import product_norm
 class Dylora(nn.Module):
     """up (out, r, 1, 1) and down (r, in, k, k), saved as a LoRA's."""
 
+    alpha: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.lora_up, self.lora_down = Factor(tensors["lora_up.weight"]), Factor(tensors["lora_down.weight"])
@@ -29,7 +31,9 @@ class Dylora(nn.Module):
         self.whole_alpha = float(self.alpha)
 
     def output(self, site: Site, x: Tensor, strength: float, drops: Drops) -> Tensor:
-        up, down, used = self.lora_up.weight.flatten(1), self.lora_down.weight, self.rank
+        up: Tensor = self.lora_up.weight.flatten(1)
+        down: Tensor = self.lora_down.weight
+        used = self.rank
         block = drops.block(self.rank)
         if block is not None:
             start, used = block

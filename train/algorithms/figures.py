@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -33,12 +34,13 @@ def figures_of(layers: Mapping[str, nn.Module] | nn.ModuleDict) -> tuple[Figures
     found = []
     for part in PARTS:
         modules = [module for name, module in layers.items() if name.startswith(f"lora_{part}_")]
-        scales = Counter(
-            (float(module.alpha), module.rank)  # type: ignore[arg-type]
-            for module in modules
-            if getattr(module, "rank", 0)
-        )
+        scales = Counter(found_scale for module in modules if (found_scale := scale_of(module)))
         if modules:
             numbers = sum(weight.numel() for module in modules for weight in module.parameters())
             found.append(Figures(part, len(modules), numbers, tuple((*key, count) for key, count in scales.items())))
     return tuple(found)
+
+
+def scale_of(module: Any) -> tuple[float, int] | None:
+    """(alpha, rank) of a module that has them."""
+    return (float(module.alpha), module.rank) if getattr(module, "rank", 0) else None

@@ -16,6 +16,8 @@ from train.norms import product_norm
 class Glora(nn.Module):
     """a1 (in, r), a2 (r, in), b1 (out, r) and b2 (r, in, k, k); all but the kernel of b2 with sides of 1."""
 
+    alpha: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.a1, self.a2 = Factor(tensors["a1.weight"]), Factor(tensors["a2.weight"])

@@ -26,6 +26,8 @@ BUILDING = 300
 class Loha(nn.Module):
     """w1_a, w2_a (out, r) and w1_b, w2_b (r, in·k·k); Tucker-decomposed (r, out), (r, in) and cores t1, t2 (r, r, k, k)."""
 
+    alpha: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.hada_w1_a, self.hada_w1_b = nn.Parameter(tensors["hada_w1_a"]), nn.Parameter(tensors["hada_w1_b"])

@@ -3,7 +3,9 @@ al. 2022, arXiv:2212.10650; LyCORIS, Yeh et al. 2023, arXiv:2309.14859)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +16,25 @@ from train.algorithms.drops import Drops
 from train.algorithms.site import Site, core, in_full
 from train.norms import core_norm, product_norm
 
+BUILDING, MOVING = 300, 250
+"""What building one number of ΔW and its gradients costs, and moving one of the parts, in multiplications of a matrix
+product; measured on a CPU."""
 NAMES = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
 
 
 class Lokr(nn.Module):
     """w1 (a, c) and w2 (b, d, k, k) for a weight (a·b, c·d, k, k), or w1_a (a, r), w1_b (r, c) and w2_a (b, r),
-    w2_b (r, d·k·k); Tucker-decomposed w2_a (r, b), w2_b (r, d) and the core t2 (r, r, k, k)."""
+    w2_b (r, d·k·k); Tucker-decomposed w2_a (r, b), w2_b (r, d) and the core t2 (r, r, k, k). Either a
+    factor or its pair is there, the other None."""
+
+    alpha: Tensor
+    lokr_w1: nn.Parameter | None
+    lokr_w1_a: Any
+    lokr_w1_b: Any
+    lokr_w2: nn.Parameter | None
+    lokr_w2_a: Any
+    lokr_w2_b: Any
+    lokr_t2: nn.Parameter | None
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -32,10 +47,22 @@ class Lokr(nn.Module):
         self.scale = float(self.alpha) / self.rank if self.rank else 1.0
 
     def output(self, site: Site, x: Tensor, strength: float, drops: Drops) -> Tensor:
-        if self.dora_scale is not None or site.exact(x):
+        if self.dora_scale is not None or not self._chained(site, x):
             return dense_output(site, x, self._delta(site, drops), strength, drops)
         small, large = self._small(self.scale * strength, drops), self._large(site, drops)
         return site.plain(x) + drops.neurons(self._chain(site, x, small, large))
+
+    def _chained(self, site: Site, x: Tensor) -> bool:
+        """Whether products with the two factors, and moving the parts about, are less than building ΔW and the one more
+        product with it, or three in half precision."""
+        out, inner = site.weight.shape[0], math.prod(site.weight.shape[1:])
+        first = self.lokr_w1 if self.lokr_w1 is not None else self.lokr_w1_b
+        count, places = first.shape[1], x.numel() // site.weight.shape[1]
+        rows = first.shape[0] if self.lokr_w1 is not None else self.lokr_w1_a.shape[0]
+        parts = count * out // rows
+        chain = 3 * (inner * out // rows + parts * rows) + MOVING * (parts + out)
+        dense = places * (1 if site.exact(x) else 3) + BUILDING
+        return places * chain < dense * out * inner
 
     def _chain(self, site: Site, x: Tensor, small: Tensor, large: Tensor) -> Tensor:
         """w2 on each of the c parts of the input, then w1 across them; ΔW is never built."""

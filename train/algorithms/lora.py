@@ -25,6 +25,8 @@ class Factor(nn.Module):
 class Lora(nn.Module):
     """up (out, r, 1, 1), mid (r, r, k, k) if any, down (r, in, k, k), the kernel's sides only on convolutions."""
 
+    alpha: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.lora_up, self.lora_down = Factor(tensors["lora_up.weight"]), Factor(tensors["lora_down.weight"])

@@ -29,6 +29,8 @@ def turning(blocks: Tensor, limit: Tensor) -> Tensor:
 class Oft(nn.Module):
     """oft_blocks (blocks, n, n); `alpha` is the limit on Q for each output, `rescale` (out, 1, …) a factor for each."""
 
+    alpha: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.oft_blocks = nn.Parameter(tensors["oft_blocks"])

@@ -15,24 +15,17 @@ RESNET = {
     "out_layers_3": "conv2",
     "skip_connection": "conv_shortcut",
 }
-OUTSIDE = {
-    "conv_in": "conv_in",
-    "conv_out": "conv_out",
-    "conv_norm_out": "conv_norm_out",
-    "time_embedding_linear_1": "time_embedding.linear_1",
-    "time_embedding_linear_2": "time_embedding.linear_2",
-    "add_embedding_linear_1": "add_embedding.linear_1",
-    "add_embedding_linear_2": "add_embedding.linear_2",
+LDM_OUTSIDE = {
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
 }
-OUTSIDE_LDM = {
-    "input_blocks_0_0": "conv_in",
-    "out_0": "conv_norm_out",
-    "out_2": "conv_out",
-    "time_embed_0": "time_embedding.linear_1",
-    "time_embed_2": "time_embedding.linear_2",
-    "label_emb_0_0": "add_embedding.linear_1",
-    "label_emb_0_2": "add_embedding.linear_2",
-}
+OUTSIDE = {path.replace(".", "_"): path for path in LDM_OUTSIDE}
+OUTSIDE_LDM = {ldm.replace(".", "_"): path for path, ldm in LDM_OUTSIDE.items()}
 IN_TRANSFORMER = re.compile(
     r"(transformer_blocks)_(\d+)_(?:(attn[12])_(to_[qkv]|to_out_0)|ff_(net_0_proj|net_2)|(norm[123]))"
 )
@@ -143,18 +136,12 @@ def ldm_path(path: str, layers: int = LAYERS, up_attention: bool = True) -> str:
     Raises:
         ValueError: it is no path within a Stable Diffusion UNet.
     """
-    for ldm, diffusers in OUTSIDE_LDM.items():
-        if diffusers == path:
-            return (
-                ldm.replace("_", ".")
-                .replace("input.blocks", "input_blocks")
-                .replace("time.embed", "time_embed")
-                .replace("label.emb", "label_emb")
-            )
+    if path in LDM_OUTSIDE:
+        return LDM_OUTSIDE[path]
     head, *rest = path.split(".")
     if head == "mid_block" and len(rest) > 2:
-        number = "1" if rest[0] == "attentions" else str(2 * int(rest[1]))
-        return ".".join(["middle_block", number, _ldm_inner(rest[0], rest[2:])])
+        middle = 1 if rest[0] == "attentions" else 2 * int(rest[1])
+        return f"middle_block.{middle}.{_ldm_inner(rest[0], rest[2:])}"
     if head in ("down_blocks", "up_blocks") and len(rest) > 3:
         block, kind, index = int(rest[0]), rest[1], int(rest[2])
         first, side = (1, "input_blocks") if head == "down_blocks" else (0, "output_blocks")

@@ -1,0 +1,89 @@
+"""What training does to a weight is what every client makes of the file that is exported for it."""
+
+import pytest
+import torch
+from adapter_files import miniature, weight_at
+
+from pipeline.errors import PrepError
+from train.adapter import Adapter
+from train.adapterfiles.convert import TARGETS, convert_file
+from train.adapterfiles.difference import difference
+from train.adapterfiles.reading import open_adapter
+from train.algorithms.shape import Shape
+from train.base import load_base
+from train.clients.keys import used_keys
+from train.clients.places import place_of
+from train.clients.weights import weight_delta
+from train.metadata import write_adapter
+
+SHAPES = {
+    "lora": {"algorithm": "lora"},
+    "locon tucker": {"algorithm": "locon", "tucker": True},
+    "locon rank-stabilized": {"algorithm": "locon", "rank_stabilized": True},
+    "locon dora": {"algorithm": "locon", "dora": True},
+    "loha": {"algorithm": "loha"},
+    "loha dora": {"algorithm": "loha", "dora": True},
+    "lokr": {"algorithm": "lokr", "factor": 4},
+    "lokr whole": {"algorithm": "lokr", "factor": 4, "full_matrix": True},
+    "lokr tucker": {"algorithm": "lokr", "factor": 4, "tucker": True},
+    "glora": {"algorithm": "glora"},
+    "full": {"algorithm": "full"},
+    "oft": {"algorithm": "oft", "rank": 8},
+    "boft": {"algorithm": "boft", "rank": 8},
+    "ia3": {"algorithm": "ia3"},
+    "dylora": {"algorithm": "dylora", "unit": 2},
+}
+CHECKED = 24
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_base("miniature")
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def trained(request, base, tmp_path_factory):
+    """An adapter with random weights, its file, and what it adds to some of the layers of every kind."""
+    asked = {"rank": 4, "alpha": 2.0, "conv_rank": 4, "conv_alpha": 2.0, "text_encoder": True} | SHAPES[request.param]
+    shape = Shape(**asked, convolutions=asked["algorithm"] != "lora")
+    torch.manual_seed(5)
+    adapter = Adapter(shape, base.unet, base.text_encoder)
+    with torch.no_grad():
+        for weight in adapter.parameters():
+            weight.add_(torch.randn_like(weight) * 0.05)
+        names = list(adapter.layers)[:: max(1, len(adapter.layers) // CHECKED)]
+        deltas = {name: adapter.delta_weight(name) for name in names}
+    file = tmp_path_factory.mktemp("adapters") / "a.safetensors"
+    write_adapter(file, adapter.tensors(), {})
+    return open_adapter(file).sound(), deltas
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return float((found - expected.reshape(found.shape)).norm()) <= 1e-4 * float(expected.norm()) + 1e-6
+
+
+def test_the_file_holds_what_was_trained(trained):
+    file, deltas = trained
+    model = miniature()
+    assert deltas
+    for name, delta in deltas.items():
+        assert close(difference(file.layer(name), weight_at(model, name)), delta), name
+
+
+@pytest.mark.parametrize("target", ["universal", "diffusers"])
+def test_every_client_renders_what_was_trained(trained, target, tmp_path):
+    file, deltas = trained
+    model = miniature()
+    if target == "diffusers" and any(key.endswith(".diff_b") for key in file.keys):
+        with pytest.raises(PrepError, match="no form for a change of a bias"):
+            convert_file(file, tmp_path / "b.safetensors", target, model)
+        return
+    convert_file(file, tmp_path / "b.safetensors", target, model, torch.float32)
+    again = open_adapter(tmp_path / "b.safetensors").sound()
+    assert {place_of(name) for name in again.outlines} == {place_of(name) for name in file.outlines}
+    for client in TARGETS[target]:
+        assert not used_keys(client, again.keys, "sd1").ignored
+        for name, delta in deltas.items():
+            for strength in (1.0, 0.4):
+                found = weight_delta(client, again.layer(name), weight_at(model, name), strength)
+                assert close(found, delta * strength), (name, strength)
