@@ -9,12 +9,13 @@ from pipeline.files import file_digest
 from pipeline.manifest import Manifest
 
 
-def base_identity(manifest: Manifest, name: str, revision: str | None) -> str:
-    """A digest of the base model's files, or a word for one that is not on this machine yet."""
-    from train.folder import find_folder, folder_digest
+def base_identity(manifest: Manifest, name: str, revision: str | None, vae: str | None = None) -> str:
+    """A digest of the base model's files and of another VAE's, or a word for what is not on this machine yet."""
+    from train.folder import find_folder, find_vae, folder_digest
 
     try:
-        folder = find_folder(name, revision, download=False)
+        folders = [find_folder(name, revision, download=False)]
+        folders += [find_vae(vae, download=False)] if vae else []
     except PrepError:
         return "not downloaded"
     known, new = manifest.known_files(), []
@@ -27,7 +28,7 @@ def base_identity(manifest: Manifest, name: str, revision: str | None) -> str:
             new.append((key, stat.st_size, stat.st_mtime_ns, content))
         return content
 
-    identity = folder_digest(folder, digest)
+    identity = " ".join(folder_digest(folder, digest) for folder in folders)
     if new:
         with manifest.transaction():
             manifest.put_files(new)

@@ -84,6 +84,10 @@ def adapter_file(root: Path, name: str) -> Path:
 
 def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]) -> Job:
     """Read the set, hold pictures out, and check the optimizer's arguments."""
+    if recipe.tensorboard:
+        from train.tensorboard import writer_class
+
+        writer_class()
     arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
     found = examples(manifest, recipe)
     concepts = {example.entry.key: example.concept for example in found}

@@ -63,8 +63,8 @@ class History:
         if self._leads and self._file.exists():
             write_text(self._file, "".join(map(_line, self._looks)))
 
-    def add(self, step: int, epoch: int, scores: Scores) -> dict[str, Any]:
-        """Note a look, in the file too, and give its line; it stands for one that was taken at the same step before, and
+    def add(self, step: int, epoch: int, scores: Scores) -> Look:
+        """Note a look, in the file too, and give it back; it stands for one that was taken at the same step before, and
         for later ones."""
         look = _look(step, epoch, scores)
         earlier = [each for each in self._looks if each.step < step]
@@ -76,7 +76,7 @@ class History:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a", encoding="utf-8", newline="\n") as stream:
                 stream.write(_line(look))
-        return asdict(look)
+        return look
 
     @property
     def best(self) -> int | None:

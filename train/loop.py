@@ -15,7 +15,7 @@ from train.adapter import Adapter
 from train.base import BaseModel
 from train.batches import Batch, place_after, planned_batches, total_steps, window
 from train.captions import Moment, shown_caption, shown_twin
-from train.conditioning import Conditioning
+from train.conditioning import Conditioning, size_ids, with_sizes
 from train.dataset import Example
 from train.inputs import Inputs, Sample, draw_inputs
 from train.latents import LatentCache
@@ -39,6 +39,7 @@ from train.state import State, finite, load_state, save_state
 from train.stopping import stoppable
 from train.team import ALONE, Team
 from train.text import TextStates, text_conditioning
+from train.views import Picture
 from train.watch import Watch
 
 Progress = Callable[[str, int, int], None]
@@ -67,7 +68,8 @@ class Trainer:
         self.dtype = DTYPES[recipe.mixed_precision]
         lower(base.unet, self.dtype)
         if recipe.train_text_encoder:
-            lower(base.text_encoder, self.dtype)
+            for encoder in base.text_encoders:
+                lower(encoder, self.dtype)
         if recipe.gradient_checkpointing:
             base.unet.enable_gradient_checkpointing()
             base.unet.train()
@@ -154,6 +156,7 @@ class Trainer:
         level = self.levels[times]
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
             conditioning = self._conditioning(self._captions(batch, shown.samples))
+            conditioning = with_sizes(conditioning, [sizes_of(sample.picture) for sample in shown.samples])
             predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
         wanted = target(clean, noise, level, self.base.prediction)
         return element_losses(predicted, wanted, recipe.loss, self.widths[times]).mean((1, 2, 3))
@@ -261,6 +264,11 @@ def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
         held = following
     if held is not None:
         yield held, True
+
+
+def sizes_of(picture: Picture) -> tuple[int, ...]:
+    """What SDXL is told of a picture's size and crop."""
+    return size_ids(picture.bucket, picture.original, picture.flip)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:

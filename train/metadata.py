@@ -100,7 +100,7 @@ def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mappin
 
     A version of the base model that is missing is written for a `family` that is known.
     """
-    gone = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256", "format")
+    gone = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256", "format", "lora_adapter_metadata")
     kept = {key: value for key, value in metadata.items() if key not in gone}
     v_prediction = metadata.get("modelspec.prediction_type") == "v"
     model = model_facts(family, v_prediction) if family and "ss_base_model_version" not in metadata else {}

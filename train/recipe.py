@@ -254,6 +254,21 @@ class Recipe:
     """Write the run's figures for TensorBoard too."""
     state_every: int = 200
     """Batches between saved states, or a few more, up to the next update; a killed run goes on from the last one."""
+    preset: str | None = None
+    """Settings from published notes, below those of prep.toml and the flags; what belongs to another optimizer or algorithm
+    than the one given goes with it. alea-lora, alea-locon, alea-loha, alea-loha-fast, alea-loha-cosine,
+    alea-loha-half-text, alea-loha-clip2, alea-loha-dadapt, alea-loha-32, alea-loha-32-fast, alea-loha-32-half;
+    roukin8-loha, roukin8-locon, roukin8-checkpoint; comparison-lora, comparison-lora-text, comparison-lora-32,
+    comparison-lora-32-text, comparison-locon, comparison-locon-32, comparison-loha, comparison-loha-6,
+    comparison-lokr-0, comparison-lokr-2, comparison-lokr-4, comparison-glora, comparison-oft; tutorial-locon;
+    easy-dadaptadam, easy-prodigy; notes-character, notes-character-few, notes-character-adaptive, notes-style,
+    notes-style-out, notes-concept, notes-concept-in, notes-skin, notes-lokr, notes-ia3, notes-sdxl-character."""
+    suggest: Literal["A", "B", "C", "D", "E", "F", "G", "H", "I"] | None = None
+    """Take the rank by how difficult a character is, over a preset's and below prep.toml's, and half of it as alpha where
+    nothing else gives one: 8 for A, simple and realistic women; 16 for B, unusual faces, hair or clothes; 32 for C, very
+    elaborate details, wings, tails; 64 for D, humanoids, furry characters, real people, and E, chibi bodies with two arms
+    and legs; 128 for F, animals, humanoid robots, ornate armour, and G, mechs, aliens, many limbs; 192 for H, robots of
+    other shapes, monsters, insects; 256 for I, eldritch ones. For SD 1.x; a quarter does on SDXL."""
     replay: Path | None = None
     """run.json of an earlier run to be done again under another name, with its settings but for those given as flags; what
     differs from it is said."""
@@ -271,13 +286,18 @@ class Recipe:
 
     @staticmethod
     def layers(values: Mapping[str, Any]) -> tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]:
-        """Settings that lie below prep.toml and above it: none, and those of the run that is done again."""
-        replayed = values.get("replay")
-        if not replayed:
-            return ("", {}), ("", {})
-        from train.runfile import settings_again
+        """Settings that lie below prep.toml and above it: the preset's and the rank suggested, and those of the run that is
+        done again."""
+        below = above = ("", dict[str, Any]())
+        if values.get("preset") is not None or values.get("suggest") is not None:
+            from train.presets import chosen_layer
 
-        return ("", {}), ("replay", settings_again(Path(replayed)))
+            below = chosen_layer(values)
+        if values.get("replay"):
+            from train.runfile import settings_again
+
+            above = ("replay", settings_again(Path(values["replay"])))
+        return below, above
 
     @property
     def schedule(self) -> str:

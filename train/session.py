@@ -35,7 +35,6 @@ from train.showing import Showing
 from train.snapshots import Snapshot
 from train.team import ALONE, Team
 from train.tensorboard import TensorBoard
-from train.text import cut_tokens
 from train.validation import Validation
 from train.watch import Watch
 
@@ -114,9 +113,9 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     opened = open_folder(job, base, digest, team)
     latents = LatentCache(job.root / "cache" / "latents", base, writes=team.leads)
     adapter = new_adapter(recipe, base)
+    board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
     adapter.hang()
     try:
-        board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
         state_file = job.folder / STATE
         log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
         trainer = Trainer(recipe, base, adapter, latents, state_file, digest, job.arguments, log, team)
@@ -125,15 +124,10 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
         started, place = trainer.run(job.training, watch, progress)
     finally:
         adapter.take_off()
+        if board:
+            board.close()
     compared = close_folder(job, watch, place, time.monotonic() - begun) if team.leads else ()
-    captions = {example.entry.key: example.caption for example in job.training}
-    notes = (
-        *opened.notes,
-        *compared,
-        *watch.remarks,
-        *latents.remarks(),
-        *token_warnings(base, captions, recipe.max_tokens),
-    )
+    notes = (*base.notes, *opened.notes, *compared, *watch.remarks, *latents.remarks())
     return Trained(adapter_file(job.root, recipe.name), place.step, started, notes)
 
 
@@ -189,8 +183,9 @@ def metadata_at(job: Job, base: BaseModel, place: Place) -> dict[str, str]:
     recipe, found = job.recipe, job.training
     return adapter_metadata(
         recipe,
-        v2=base.text_encoder.config.hidden_size == 1024,
+        v2=base.family == "sd2",
         v_prediction=base.prediction == "v_prediction",
+        family=base.family,
         steps=place.step,
         epochs=place.epoch,
         images=len(found),
@@ -200,6 +195,7 @@ def metadata_at(job: Job, base: BaseModel, place: Place) -> dict[str, str]:
         base_digest=base.digest,
         optimizer=described(recipe.optimizer, job.arguments),
         accumulate=window(recipe, found),
+        held_out=len(job.held),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
     )
 
@@ -210,18 +206,6 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.seed))
         return Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
-
-
-def token_warnings(base: BaseModel, captions: Mapping[str, str], max_tokens: int) -> tuple[str, ...]:
-    """A note when captions are longer than the text encoder sees."""
-    cut = {key: count for key, caption in captions.items() if (count := cut_tokens(base, caption, max_tokens))}
-    if not cut:
-        return ()
-    worst = max(cut, key=lambda key: cut[key])
-    return (
-        f"{len(cut)} captions are longer than the {max_tokens} tokens the text encoder sees; the worst, {worst}, loses "
-        f"{cut[worst]}",
-    )
 
 
 def hang_adapter(base: BaseModel, file: Path) -> Adapter:

@@ -25,6 +25,22 @@ LARGEST_SIDE = 2048
 """Pixels of the longer side that a picture is reduced to."""
 
 
+def writer_class() -> Any:
+    """What writes events.
+
+    Raises:
+        PrepError: the package tensorboard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise PrepError(
+            f"train: tensorboard is true, but it cannot be loaded: {error}",
+            'pip install "lora-prep[tensorboard]", or leave tensorboard out',
+        ) from error
+    return SummaryWriter
+
+
 class TensorBoard:
     """Writes events into a folder. `start` is how many steps are done already: what an earlier process wrote about later
     ones is void from then on, so that no curve doubles.
@@ -34,14 +50,7 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, start: int = 0) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise PrepError(
-                f"train: tensorboard is true, but it cannot be loaded: {error}",
-                'pip install "lora-prep[tensorboard]", or leave tensorboard out',
-            ) from error
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1 if start else 0, flush_secs=30)
+        self._writer = writer_class()(str(folder), purge_step=start + 1 if start else 0, flush_secs=30)
 
     def add(self, line: Mapping[str, Any]) -> None:
         """A line of log.jsonl."""

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 from pipeline.errors import PrepError
 from train.conditioning import Conditioning, joined
-from train.tokens import CHUNK, COMMA, Special, chunks, framed, seen
+from train.tokens import CHUNK, COMMA, Special, chunks, framed
 
 if TYPE_CHECKING:
     from train.base import BaseModel
@@ -156,12 +156,6 @@ class TextStates:
 def _copied(row: Conditioning) -> Conditioning:
     """A copy, or it would hold on to all it was read with."""
     return Conditioning(row.states.clone(), None if row.pooled is None else row.pooled.clone())
-
-
-def cut_tokens(base: BaseModel, caption: str, max_tokens: int = CHUNK) -> int:
-    """How many tokens of a caption lie beyond the limit and are not read at all."""
-    tokens = _ids(base, caption)
-    return len(tokens) - seen(tokens, special_tokens(base.tokenizer).comma, max_tokens, _chunk_size(base))
 
 
 def _chunk_size(base: BaseModel) -> int:

@@ -79,7 +79,7 @@ def plain_caption(example: Example, recipe: Recipe) -> str:
 def told_sizes(example: Example) -> Sizes:
     """What SDXL is told of a picture's sizes."""
     picture = example.picture
-    return size_ids(picture.bucket, picture.original)
+    return size_ids(picture.bucket, picture.original, picture.flip)
 
 
 @contextlib.contextmanager

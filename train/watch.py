@@ -71,7 +71,7 @@ class Watch:
             self.painted = place.step
             if self.board:
                 self.board.add_picture("samples", place.step, self.showing.folder / GRID)
-        if self.board:
+        if self.board and wanted.any:
             self.board.flush()
 
     def finish(self, place: Place) -> None:
@@ -87,9 +87,9 @@ class Watch:
 
     def _look(self, place: Place) -> None:
         assert self.validation is not None
-        line = self.history.add(place.step, place.epoch, self.validation())
+        look = self.history.add(place.step, place.epoch, self.validation())
         if self.board:
-            self.board.add_validation(line)
+            self.board.add_validation(look)
 
     def _save(self, place: Place, name: str) -> None:
         """Write the adapter, note it, and take away the snapshots that are not to be kept."""

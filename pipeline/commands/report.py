@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline import console
+from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 
 
@@ -18,18 +19,35 @@ from pipeline.manifest import Manifest
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write it; SET/reports/report.html if not given.",
 )
+@click.option(
+    "run",
+    "--run",
+    metavar="NAME",
+    help="Write the page of a training run instead, SET/runs/NAME/report.html; for one that was stopped or is at work too.",
+)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
-def command(root: Path, output: Path | None, as_json: bool) -> None:
+def command(root: Path, output: Path | None, run: str | None, as_json: bool) -> None:
     """Write one HTML page that shows what was found, decided and learned.
 
     The page is one file with every picture in it: it opens in any browser, loads nothing from the network, and can be
     sent to somebody. Stages that have not run yet are named with what to type.
     """
     from pipeline.report.page import write_report
+    from pipeline.report.runpage import write_run_page
 
     with Manifest.open(root) as manifest:
-        file = write_report(manifest, output or root / "reports" / "report.html")
+        if run is None:
+            file = write_report(manifest, output or root / "reports" / "report.html")
+        else:
+            file = write_run_page(root / "runs" / plain_name(run), output)
     if as_json:
         console.print_json({"set": str(root), "report": str(file), "bytes": file.stat().st_size})
     else:
         click.echo(console.printable(file))
+
+
+def plain_name(name: str) -> str:
+    """A run's name, if it is one folder's."""
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise PrepError(f"{name!r} is no name of a run", "give the name of a folder in SET/runs")
+    return name

@@ -36,7 +36,7 @@ USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 def observe(manifest: Manifest, options: Options) -> str:
     regularized = manifest.last_run("regularize")
-    return f"{base_identity(manifest, options.base, options.revision)} {regularized.digest if regularized else ''}"
+    return f"{base_identity(manifest, options.base, options.revision, options.vae)} {regularized.digest if regularized else ''}"
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
@@ -125,7 +125,11 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
 
     run = manifest.last_run(NAME)
     assert run is not None and not run.finished, "the run is open while its work is done"
-    trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
-    write_run_page(trained.file.parent)
+    folder = manifest.root / "runs" / options.name
+    try:
+        trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
+    finally:
+        if folder.is_dir():
+            write_run_page(folder)
     counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
     return Made(counts, trained.notes)

@@ -18,11 +18,13 @@ def cut_tags(found: Pictures, options: Recipe) -> tuple[tuple[Decision, ...], tu
     from pipeline.tags.tokens import load_tokens
     from train.captions import longest, tags_of
     from train.folder import find_folder
+    from train.models.vocabulary import vocabulary_folder
     from train.tokens import Limit
 
     try:
         folder = find_folder(options.base, options.revision, download=False)
-        limit = Limit(load_tokens(folder / "tokenizer").of_text, options.max_tokens)
+        vocabulary = vocabulary_folder(folder, options.tokenizer, download=False)
+        limit = Limit(load_tokens(vocabulary).of_text, options.max_tokens)
     except PrepError as error:
         return (), (f"which tags the limit of {options.max_tokens} tokens cuts cannot be told: {error.message}",)
     rows = []

@@ -8,6 +8,7 @@ from safetensors import safe_open
 
 from pipeline.errors import PrepError
 from train.adapterfiles.convert import TARGETS, convert_file
+from train.adapterfiles.difference import difference
 from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import open_adapter
 from train.clients.keys import used_keys
@@ -138,3 +139,18 @@ def test_metadata_stays_and_says_what_changed(tmp_path):
     assert found["ss_tag_frequency"] == "{}"
     assert found["sshs_model_hash"] != "old"
     assert MINIATURE.is_dir()
+
+
+def test_what_lacks_of_an_openclip_attention_is_added_doing_nothing(tmp_path):
+    name = "lora_te2_text_model_encoder_layers_3_self_attn_q_proj"
+    layer = {"lora_up.weight": torch.ones(1280, 2), "lora_down.weight": torch.ones(2, 1280), "alpha": torch.tensor(2.0)}
+    file = open_adapter(write(tmp_path / "a.safetensors", [Layer(name, "lora", layer)]))
+    assert used_keys("a1111", file.keys, "sdxl").ignored
+    done = convert_file(file, tmp_path / "b.safetensors", "universal")
+    again = open_adapter(tmp_path / "b.safetensors").sound()
+    assert not used_keys("a1111", again.keys, "sdxl").ignored
+    assert sum(done.layers.values()) == len(again.outlines) == 4
+    assert not difference(again.layer(name.replace("q_proj", "out_proj"))).any()
+    assert difference(again.layer(name)).unique().tolist() == [2.0]
+    convert_file(file, tmp_path / "c.safetensors", "comfyui")
+    assert set(open_adapter(tmp_path / "c.safetensors").outlines) == {name}

@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
+from train.adapterfiles.layer import Layer
 from train.adapterfiles.writing import writing
 from train.metadata import adapter_metadata, renewed, write_adapter
 from train.recipe import Recipe
@@ -134,6 +135,15 @@ def test_the_same_tensors_in_any_order_give_the_same_bytes(tmp_path):
     for name, order in (("a", 1), ("b", -1)):
         write_adapter(tmp_path / name, dict(list(tensors().items())[::order]), {"x": "y"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_alpha_stays_exact_where_the_precision_would_round_it(tmp_path):
+    layer = Layer("lora_unet_conv_in", "lora", {"alpha": torch.tensor(289.0), "lora_up.weight": torch.ones(2, 289)})
+    with writing(tmp_path / "a.safetensors") as out:
+        out.add_layer(layer, torch.bfloat16)
+    found = load_file(tmp_path / "a.safetensors")
+    assert float(found["lora_unet_conv_in.alpha"]) == 289.0
+    assert found["lora_unet_conv_in.lora_up.weight"].dtype == torch.bfloat16
 
 
 def test_a_writing_that_fails_leaves_nothing_and_what_was_there(tmp_path):

@@ -1,5 +1,6 @@
 """Adapter files of every style and in every state are opened, or refused in words."""
 
+import json
 import math
 
 import pytest
@@ -44,6 +45,34 @@ def test_a_file_of_dotted_keys_holds_the_same_layers(tmp_path):
     assert difference(layer).unique().tolist() == [2.0]
 
 
+def test_alphas_that_diffusers_wrote_into_the_metadata_are_taken_and_become_tensors(tmp_path):
+    start = "unet.down_blocks.0.attentions.0.transformer_blocks.0"
+    tensors = {}
+    for inner in ("ff.net.0.proj", "ff.net.2"):
+        tensors |= {
+            f"{start}.{inner}.lora_B.weight": torch.ones(8, 4),
+            f"{start}.{inner}.lora_A.weight": torch.ones(4, 8),
+        }
+    second = LINEAR.replace("net_0_proj", "net_2")
+
+    def scales(**told) -> list[float]:
+        table = json.dumps({f"unet.{key}": value for key, value in told.items()})
+        file = written(tmp_path, tensors, lora_adapter_metadata=table)
+        return [file.layer(LINEAR).scale, file.layer(second).scale]
+
+    assert scales(r=4, lora_alpha=8) == [2.0, 2.0]
+    assert scales(lora_alpha=8, alpha_pattern={"ff.net.2": 2}) == [2.0, 0.5]
+    assert scales(lora_alpha=8, use_rslora=True) == [4.0, 4.0]
+    assert scales(r=4) == [1.0, 1.0]
+    with pytest.raises(PrepError, match="alpha 'many', which is no number"):
+        scales(lora_alpha="many")
+    scales(lora_alpha=8)
+    convert_file(open_adapter(tmp_path / "a.safetensors"), tmp_path / "b.safetensors", "universal")
+    again = open_adapter(tmp_path / "b.safetensors")
+    assert again.layer(LINEAR).scale == 2.0
+    assert "lora_adapter_metadata" not in again.metadata
+
+
 def test_what_is_odd_is_said_by_name(tmp_path):
     assert "lora_up.weight is missing" in problem(tmp_path, {DOWN: torch.ones(2, 64)})
     assert "does not fit" in problem(tmp_path, pair() | {UP: torch.ones(512, 3)})
@@ -53,6 +82,8 @@ def test_what_is_odd_is_said_by_name(tmp_path):
     message = problem(tmp_path, pair() | other | {f"{LINEAR}.alpha": torch.tensor(1.0)})
     assert f"{SQUARE}: alpha is missing, though other layers have one" in message
     assert "and 3 more" in problem(tmp_path, pair() | {f"key{number}": torch.ones(1) for number in range(8)})
+    small = pair() | {UP: torch.ones(512, 2).to(torch.float8_e4m3fn)}
+    assert "lora_up.weight is in F8_E4M3" in problem(tmp_path, small)
     both = pair() | {f"{LINEAR}.lora_A.weight": torch.ones(2, 64)}
     assert "lora_A" in problem(tmp_path, both)
 

@@ -54,6 +54,15 @@ def test_the_shape_of_an_adapter_is_read_from_its_file(options, tmp_path):
         assert found.conv_rank == shape.conv_rank
 
 
+def test_a_dylora_is_told_from_a_lora_by_its_metadata(tmp_path):
+    shape = Shape(algorithm="dylora", rank=4, alpha=2.0, unit=2)
+    tensors = Adapter(shape, small_unet(), small_text()).tensors()
+    for arguments, found in (('{"algo": "dylora", "block_size": 2}', ("dylora", 2)), ("{}", ("lora", 4))):
+        save_file(tensors, tmp_path / "a.safetensors", {"ss_network_args": arguments})
+        held = read_shape(tmp_path / "a.safetensors")
+        assert (held.algorithm, held.unit) == found
+
+
 def test_an_adapter_of_another_rank_or_algorithm_than_asked_for_is_refused_with_both(tmp_path):
     held = Shape(algorithm="loha", rank=4, alpha=2.0)
     save_file(Adapter(held, small_unet(), small_text()).tensors(), tmp_path / "a.safetensors")
@@ -276,6 +285,7 @@ def test_a_rank_stabilized_file_says_the_alpha_that_its_readers_divide_by_the_ra
         ({"dora": True, "neuron_dropout": 0.1}, "one with its change"),
         ({"blocks": {"IN12": 1.0}}, "blocks names 'IN12', which is no block"),
         ({"blocks": {"BASE": 1.0}}, "the text encoder is not trained"),
+        ({"blocks": {"IN": 0.5}, "optimizer": "Prodigy"}, "Prodigy finds one rate for all weights"),
         ({"blocks": {"IN": -1.0}}, "blocks gives IN -1.0"),
         ({"blocks": {"IN": 0.0, "MID": 0.0, "OUT": 0.0}}, "leaves every block of the UNet out"),
         ({"module_dropout": 1.0}, "module_dropout is 1.0, it must be"),

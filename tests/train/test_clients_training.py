@@ -1,14 +1,19 @@
 """What training does to a weight is what every client makes of the file that is exported for it."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from adapter_files import miniature, weight_at
+from safetensors import safe_open
 
 from pipeline.errors import PrepError
 from train.adapter import Adapter
 from train.adapterfiles.convert import TARGETS, convert_file
 from train.adapterfiles.difference import difference
-from train.adapterfiles.reading import open_adapter
+from train.adapterfiles.mergedmodel import merge_into
+from train.adapterfiles.reading import AdapterFile, open_adapter
+from train.adapterfiles.weights import Weights
 from train.algorithms.shape import Shape
 from train.base import load_base
 from train.clients.keys import used_keys
@@ -36,6 +41,13 @@ SHAPES = {
 CHECKED = 24
 
 
+@dataclass(frozen=True)
+class Trained:
+    file: AdapterFile
+    deltas: dict[str, torch.Tensor]
+    shape: Shape
+
+
 @pytest.fixture(scope="module")
 def base():
     return load_base("miniature")
@@ -55,7 +67,7 @@ def trained(request, base, tmp_path_factory):
         deltas = {name: adapter.delta_weight(name) for name in names}
     file = tmp_path_factory.mktemp("adapters") / "a.safetensors"
     write_adapter(file, adapter.tensors(), {})
-    return open_adapter(file).sound(), deltas
+    return Trained(open_adapter(file).sound(), deltas, shape)
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -63,7 +75,7 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
 
 
 def test_the_file_holds_what_was_trained(trained):
-    file, deltas = trained
+    file, deltas = trained.file, trained.deltas
     model = miniature()
     assert deltas
     for name, delta in deltas.items():
@@ -72,7 +84,7 @@ def test_the_file_holds_what_was_trained(trained):
 
 @pytest.mark.parametrize("target", ["universal", "diffusers"])
 def test_every_client_renders_what_was_trained(trained, target, tmp_path):
-    file, deltas = trained
+    file, deltas = trained.file, trained.deltas
     model = miniature()
     if target == "diffusers" and any(key.endswith(".diff_b") for key in file.keys):
         with pytest.raises(PrepError, match="no form for a change of a bias"):
@@ -87,3 +99,27 @@ def test_every_client_renders_what_was_trained(trained, target, tmp_path):
             for strength in (1.0, 0.4):
                 found = weight_delta(client, again.layer(name), weight_at(model, name), strength)
                 assert close(found, delta * strength), (name, strength)
+
+
+@torch.no_grad()
+def test_a_model_with_the_file_merged_in_paints_as_the_trained_adapter_does(trained, base, tmp_path):
+    file = trained.file
+    merge_into(miniature(), [(file, Weights())], tmp_path / "model")
+    merged = load_base(str(tmp_path / "model"))
+    with safe_open(file.path, framework="pt") as opened:
+        tensors = {key: opened.get_tensor(key) for key in file.keys}
+    adapter = Adapter(trained.shape, base.unet, base.text_encoder)
+    adapter.load(tensors)
+    inputs = torch.randn(1, 4, 16, 16), torch.tensor([400]), torch.randn(1, 5, 128)
+    tokens = torch.arange(1, 78)[None]
+    plain = base.unet(*inputs).sample
+    adapter.hang()
+    try:
+        hung, states = base.unet(*inputs).sample, base.text_encoder(tokens).last_hidden_state
+    finally:
+        adapter.take_off()
+    change = float((hung - plain).norm())
+    assert (
+        float((merged.unet(*inputs).sample - hung).norm()) < 0.02 * change
+    )  # the miniature is stored in half precision
+    assert torch.allclose(merged.text_encoder(tokens).last_hidden_state, states, atol=2e-2)

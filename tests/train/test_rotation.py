@@ -29,7 +29,9 @@ def test_every_twin_is_sampled_and_every_view_is_cached_once(prepared):
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}), plan.fields, plan.decisions)
     assert regularize.work(prepared, options, quiet) == {"pictures made": 12, "pictures already there": 0}
-    captions = [Path(prepared.root / f"regularization/Lumi/0 ✨ [x]{end}.txt").read_text(encoding="utf-8") for end in ("", "-2")]
+    captions = [
+        Path(prepared.root / f"regularization/Lumi/0 ✨ [x]{end}.txt").read_text(encoding="utf-8") for end in ("", "-2")
+    ]
     assert captions[0] == captions[1] != ""
     recipe = Recipe(**QUICK, **VARIED)
     found = examples(prepared, recipe)
@@ -38,9 +40,11 @@ def test_every_twin_is_sampled_and_every_view_is_cached_once(prepared):
     assert one.picture.content != two.picture.content and one.matched
     first = trained(prepared, name="one", **VARIED)
     keys = {picture.key for each in found for picture in each.pictures()}
-    assert len(lying(prepared.root / "cache" / "latents")) == len(keys) == 6 * (1 + 4) + len(
-        {twin.picture.key for each in found for twin in each.twins}
-    ) * 5
+    assert (
+        len(lying(prepared.root / "cache" / "latents"))
+        == len(keys)
+        == 6 * (1 + 4) + len({twin.picture.key for each in found for twin in each.twins}) * 5
+    )
     again = trained(prepared, name="two", **VARIED)
     assert all(torch.equal(first[key], again[key]) for key in first)
     plain = trained(prepared, name="three")

@@ -198,5 +198,7 @@ def test_drawn_colours_lie_within_the_jitter_and_use_it():
 
 
 def test_a_plan_can_tell_of_views_without_torch():
-    program = "import sys, train.views, train.dataset, train.latentfiles, train.subject; sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys, train.views, train.dataset, train.latentfiles, train.subject; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

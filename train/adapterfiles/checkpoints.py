@@ -23,9 +23,10 @@ SINGLE_TEXT = (
     ("conditioner.embedders.0.transformer.", "te"),
 )
 OPEN_CLIP = (
-    ("cond_stage_model.model.transformer.resblocks.", "te"),
-    ("conditioner.embedders.1.model.transformer.resblocks.", "te2"),
+    ("cond_stage_model.model.transformer.resblocks.", "te", 23),
+    ("conditioner.embedders.1.model.transformer.resblocks.", "te2", 32),
 )
+"""Where OpenCLIP's layers stand, and how many are used: SD 2.x leaves the last of its 24 out, as its folders do."""
 OPEN_CLIP_LAYERS = {
     "attn.out_proj": "self_attn.out_proj",
     "mlp.c_fc": "mlp.fc1",
@@ -169,9 +170,9 @@ def _single_slots(
         place = text_place(part, stem.removeprefix(prefix)) if stem.startswith(prefix) else None
         if place and what in ("weight", "bias"):
             yield (part, place.path, what), Slot(path, key, shape)
-    for prefix, part in OPEN_CLIP:
-        if key.startswith(prefix):
-            number, _, inner = key.removeprefix(prefix).partition(".")
+    for prefix, part, used in OPEN_CLIP:
+        number, _, inner = key.removeprefix(prefix).partition(".")
+        if key.startswith(prefix) and number.isdecimal() and int(number) < used:
             yield from _open_clip(path, key, shape, part, f"text_model.encoder.layers.{number}", inner)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,13 @@ DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "s
 """Metadata of a file whose layers differ in rank and algorithm."""
 
 
+OPEN_CLIP_ATTENTION = {
+    "sd2": re.compile(r"(lora_te_text_model_encoder_layers_\d+_self_attn)_"),
+    "sdxl": re.compile(r"(lora_te2_text_model_encoder_layers_\d+_self_attn)_"),
+}
+OPEN_CLIP_WIDTH = {"sd2": 1024, "sdxl": 1280}
+
+
 @dataclass(frozen=True, slots=True)
 class Converted:
     """How many layers became what (`kept`, `lora`, `lokr`, `full` …), and the largest rank of those made LoRA."""
@@ -60,17 +68,34 @@ def convert_file(
     file.sound()
     family = file.family or (base.family if base else "")
     counts: Counter[str] = Counter()
-    rank = 0
+    rank, names = 0, list[str]()
     with writing(output) as out:
         for layer in file.layers():
             found = renamed(for_clients(layer, TARGETS[target], base, family), family, base.layers if base else LAYERS)
             rewritten = found.tensors.keys() != layer.tensors.keys() or found.algorithm != layer.algorithm
             counts[f"{layer.algorithm} → {found.algorithm}" if rewritten else "kept"] += 1
             rank = max(rank, found.rank or 0) if rewritten else rank
+            names.append(found.name)
             out.add_layer(found, dtype or file.dtype)
+        for layer in (
+            missing_projections(names, family) if "a1111" in TARGETS[target] and family in OPEN_CLIP_WIDTH else ()
+        ):
+            counts["added, doing nothing, as A1111 needs it"] += 1
+            out.add_layer(layer, dtype or file.dtype)
         shape = DYNAMIC if counts.keys() - {"kept"} else {}
         out.metadata |= renewed(file.metadata, output.stem, family, shape)
     return Converted(output, dict(counts), rank)
+
+
+def missing_projections(names: Sequence[str], family: str) -> Iterator[Layer]:
+    """LoRA that does nothing for what lacks of an OpenCLIP attention: A1111 applies q, k, v and out only together."""
+    held = set(names)
+    for start in sorted({found[1] for name in names if (found := OPEN_CLIP_ATTENTION[family].match(name))}):
+        for name in (f"{start}_{letter}_proj" for letter in ("q", "k", "v", "out")):
+            if name not in held:
+                width = OPEN_CLIP_WIDTH[family]
+                zeros = {"lora_up.weight": torch.zeros(width, 1), "lora_down.weight": torch.zeros(1, width)}
+                yield Layer(name, "lora", zeros | {"alpha": torch.tensor(1.0)})
 
 
 def for_clients(layer: Layer, clients: tuple[str, ...], base: Checkpoint | None, family: str) -> Layer:

@@ -16,9 +16,11 @@ from safetensors import SafetensorError, safe_open
 from pipeline.errors import PrepError
 from train.adapterfiles.keynames import named
 from train.adapterfiles.layer import Layer, algorithm_of, checked, faults, rank_of
+from train.adapterfiles.peftalphas import peft_alpha
 from train.clients.places import Place, place_of
 
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+WHOLE = ("I64", "I32", "I8", "U8", "BOOL")
 LARGEST_HEADER = 100_000_000
 SHOWN = 5
 
@@ -86,6 +88,9 @@ class AdapterFile:
             raise PrepError(
                 f"{self.path}: {name} cannot be read: {error}", "the file is damaged: copy it anew"
             ) from error
+        if "alpha" not in tensors and outline.rank and (place := outline.place) is not None:
+            alpha = peft_alpha(self.metadata, place.part, place.path, outline.rank)
+            tensors |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
         return checked(Layer(name, outline.algorithm, tensors))
 
     def layers(self) -> Iterator[Layer]:
@@ -120,8 +125,10 @@ def open_adapter(path: Path) -> AdapterFile:
     problems: list[str] = []
     for key in sorted(shapes):
         name = named(key)
-        if name is None or dtypes[key] not in (*FLOATS, "I64", "I32", "I8", "U8", "BOOL"):
+        if name is None:
             unknown.append(key)
+        elif dtypes[key] not in (*FLOATS, *WHOLE):
+            problems.append(f"{name.layer}: {name.suffix} is in {dtypes[key]}, which cannot be computed with")
         elif name.suffix in grouped.setdefault(name.layer, {}):
             problems.append(f"{key} says again what {grouped[name.layer][name.suffix]} says")
         else:

@@ -73,13 +73,15 @@ class Writing:
         self.entries[key] = Entry(NAMES[tensor.dtype], list(tensor.shape), start, len(raw))
 
     def add_layer(self, layer: Layer, dtype: torch.dtype) -> None:
-        """Write a layer's weights in `dtype`.
+        """Write a layer's weights in `dtype`, but alpha in float32 where `dtype` would change it and so the strength.
 
         Raises:
             PrepError: a weight is too large for it.
         """
         for suffix, tensor in layer.tensors.items():
             kept = tensor.to(torch.int64) if suffix == "on_input" else tensor.to(dtype)
+            if suffix == "alpha" and float(kept) != float(tensor):
+                kept = tensor.float()
             if kept.is_floating_point() and not bool(torch.isfinite(kept).all()):
                 raise PrepError(
                     f"{layer.name}.{suffix} holds values too large for {str(dtype).removeprefix('torch.')}",

@@ -135,8 +135,10 @@ def _factor(layers: Iterable[Keys]) -> int:
 
 
 def _unit(metadata: Mapping[str, str]) -> int:
+    """DyLoRA's unit as LyCORIS (`block_size`) and kohya-ss/sd-scripts (`unit`) note it; 4 where neither does."""
     try:
-        return int(json.loads(metadata.get("ss_network_args", "{}")).get("unit", 4))
+        arguments = json.loads(metadata.get("ss_network_args", "{}"))
+        return int(arguments.get("block_size") or arguments.get("unit") or 4)
     except (ValueError, TypeError, AttributeError):
         return 4
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from train.algorithms.blocks import BASE, NAMES
+from train.optimizers import KINDS
 
 if TYPE_CHECKING:
     from train.recipe import Recipe
@@ -129,6 +130,11 @@ def _blocks(recipe: Recipe) -> Iterator[tuple[str, str]]:
         for name, value in chosen.items():
             if value < least:
                 yield f"{option} gives {name} {value!r}", f"give {'0' if option == 'blocks' else 'something above 0'}"
+    if KINDS[recipe.optimizer].adaptive and set(recipe.blocks.values()) - {0.0, 1.0}:
+        yield (
+            f"blocks gives shares of the learning rate, but {recipe.optimizer} finds one rate for all weights",
+            "give 0 or 1 only, or use another optimizer",
+        )
     if recipe.blocks and not any(recipe.blocks.values()) and {"IN", "MID", "OUT"} <= recipe.blocks.keys():
         yield "blocks leaves every block of the UNet out", "give at least one of them a share above 0"
     if recipe.algorithm == "dylora" and recipe.block_ranks and recipe.rank_unit >= 1:
