@@ -1,6 +1,7 @@
 """Everything in examples/ is read strictly, and the one that needs no download is run as shipped."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.manifest import Manifest
 from pipeline.settings import load_settings, options_for
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, Scene
+from train.presets import load_preset, preset_names
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -25,6 +27,20 @@ def test_every_example_is_understood_by_every_stage(file):
         options = options_for(entry.name, stage.Options, settings, {})
         for key, value in settings.stages.get(entry.name, {}).items():
             assert getattr(options, key) == value
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
+def test_no_example_repeats_what_its_preset_says(file):
+    given = load_settings(file).stages["train"]
+    preset = load_preset(given["preset"]).values if "preset" in given else {}
+    assert not [key for key, value in given.items() if key in preset and preset[key] == value]
+
+
+def test_the_examples_that_other_presets_are_named_in_name_real_ones():
+    for file in EXAMPLES.glob("*.toml"):
+        text = file.read_text(encoding="utf-8")
+        named = re.findall(r"--preset ([a-z0-9-]+)", text) + re.findall(r"\"((?:alea|comparison)-[a-z0-9-]+)\"", text)
+        assert set(named) - {"comparison-set"} <= set(preset_names()), file.name
 
 
 def test_the_miniature_example_runs_from_pictures_to_samples_and_is_fresh_afterwards(tmp_path):

@@ -36,6 +36,7 @@ def conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from _of_noise(recipe)
     yield from _of_rates(recipe)
     yield from _of_looks(recipe)
+    yield from _of_views(recipe)
     yield from algorithm_conflicts(recipe)
 
 
@@ -73,6 +74,29 @@ def _of_looks(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if often and not (recipe.sample_prompts or recipe.sample_file):
         name = "sample_every_steps" if recipe.sample_every_steps else "sample_every_epochs"
         yield f"{name} is {often}, but there is nothing to paint", "give sample_prompts or sample_file"
+
+
+def _of_views(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if recipe.random_crop and recipe.face_crop:
+        yield (
+            "random_crop and face_crop both place the crop: one anywhere, the other about the subject",
+            "leave one of them out",
+        )
+    if recipe.variants != 4 and not (recipe.color_jitter or recipe.random_crop or recipe.face_crop):
+        yield (
+            f"variants is {recipe.variants}, but nothing varies the pictures",
+            "leave variants out, or use color_jitter, random_crop or face_crop",
+        )
+    if recipe.flip_guard != ("left", "right") and not recipe.flip:
+        yield (
+            f"flip_guard is {list(recipe.flip_guard)}, but nothing is mirrored",
+            "leave flip_guard out, or use flip = true",
+        )
+    if recipe.flip and any(not any(map(str.isalnum, word)) for word in recipe.flip_guard):
+        yield (
+            f"flip_guard is {list(recipe.flip_guard)}, but holds a word without letters",
+            "give words, or [] to mirror all",
+        )
 
 
 def _of_noise(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -51,13 +51,14 @@ def layers(device: torch.device) -> list[tuple[nn.Module, Tensor]]:
 
 def steps(algorithm: str, start: Start, place: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable | None]:
     """prep's forward pass and the library's, None where that has none to compare with."""
-    module = KINDS[algorithm](first_tensors(algorithm, "layer", place, start)).to(place.weight.device)
     site = Site.of(place)
+    tensors = first_tensors(algorithm, "layer", place, start)
+    module = KINDS[algorithm]({key: value.to(site.weight.device) for key, value in tensors.items()})
     drops = Drops("layer")
     if algorithm in WITHOUT:
         return lambda x: module.output(site, x, 1.0, drops), None
     with _quiet():
-        theirs = _module(algorithm, "layer", place, start).to(place.weight.device)
+        theirs = _module(algorithm, "layer", place, start).to(site.weight.device)
     return lambda x: module.output(site, x, 1.0, drops), theirs
 
 

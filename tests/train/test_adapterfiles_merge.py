@@ -186,6 +186,15 @@ def test_openclip_attention_is_changed_in_its_third_of_the_joint_weight(tmp_path
     assert after[f"{start}.mlp.c_fc.weight"].unique().tolist() == [2.0]
 
 
+def test_the_layer_of_openclip_that_sd_2_leaves_out_is_no_layer_of_the_model(tmp_path):
+    unet = {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 4, 3, 3)}
+    start = "cond_stage_model.model.transformer.resblocks"
+    last = {f"{start}.{number}.mlp.c_fc.weight": torch.zeros(32, 8) for number in (22, 23)}
+    save_file(unet | last, tmp_path / "c.safetensors")
+    paths = [place.path for place in open_checkpoint(tmp_path / "c.safetensors").places() if place.part == "te"]
+    assert paths == ["text_model.encoder.layers.22.mlp.fc1"]
+
+
 def test_models_that_do_not_match_are_refused_by_name(tmp_path):
     wide = Layer(LINEAR, "lora", {"lora_up.weight": torch.ones(512, 2), "lora_down.weight": torch.ones(2, 65)})
     beyond = Layer(LINEAR.replace("_0_att", "_3_att"), "lora", made("lora")[LINEAR][0].tensors)

@@ -77,9 +77,7 @@ def convert_file(
             rank = max(rank, found.rank or 0) if rewritten else rank
             names.append(found.name)
             out.add_layer(found, dtype or file.dtype)
-        for layer in (
-            missing_projections(names, family) if "a1111" in TARGETS[target] and family in OPEN_CLIP_WIDTH else ()
-        ):
+        for layer in missing_projections(names, family) if "a1111" in TARGETS[target] else ():
             counts["added, doing nothing, as A1111 needs it"] += 1
             out.add_layer(layer, dtype or file.dtype)
         shape = DYNAMIC if counts.keys() - {"kept"} else {}
@@ -89,6 +87,8 @@ def convert_file(
 
 def missing_projections(names: Sequence[str], family: str) -> Iterator[Layer]:
     """LoRA that does nothing for what lacks of an OpenCLIP attention: A1111 applies q, k, v and out only together."""
+    if family not in OPEN_CLIP_WIDTH:
+        return
     held = set(names)
     for start in sorted({found[1] for name in names if (found := OPEN_CLIP_ATTENTION[family].match(name))}):
         for name in (f"{start}_{letter}_proj" for letter in ("q", "k", "v", "out")):

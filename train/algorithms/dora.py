@@ -41,10 +41,10 @@ def decomposed(whole: Tensor, delta: Tensor, magnitude: Tensor) -> Tensor:
 def decomposed_output(
     site: Site, x: Tensor, gain: Tensor, added: Callable[[Tensor], Tensor], strength: float
 ) -> Tensor:
-    """The layer's output on inputs with their gain, where `added(x)` is ΔW·x; in half precision only what changes is
-    scaled, as a gain near 1 would be rounded to it."""
+    """The layer's output on inputs with their gain, where `added(x)` is ΔW·x; where the input is in half
+    precision only what changes is scaled, as a gain near 1 would be rounded to it."""
     scaled = x * site.channels(gain, x)
-    if site.exact(x) and strength == 1:
+    if site.takes(x) and strength == 1:
         return site.plain(scaled) + added(scaled)
     changed = site.apply(x * site.channels(gain - 1, x), site.weight) + added(scaled)
     return site.plain(x) + strength * changed

@@ -31,7 +31,7 @@ class Glora(nn.Module):
         after it."""
         turned = self._side(site, site.pointwise(x, self.a2.weight.flatten(1)), self.a1, strength, drops, "a")
         added = self._side(site, site.apply(x, self.b2.weight), self.b1, strength, drops, "b")
-        if site.exact(x):
+        if site.takes(x):
             return site.plain(x + turned) + added
         return site.plain(x) + (site.apply(turned, site.weight) + added)
 

@@ -27,7 +27,7 @@ class Ia3(nn.Module):
             y = site.plain(x)
             return y + drops.neurons(site.unbiased(x, y) * site.channels(strength * self.weight, y))
         changed = x * site.channels(strength * self.weight, x)
-        if site.exact(x) and not drops.dropping_neurons:
+        if site.takes(x) and not drops.dropping_neurons:
             return site.plain(x + changed)
         return site.plain(x) + drops.neurons(site.apply(changed, site.weight))
 

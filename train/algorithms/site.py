@@ -51,6 +51,10 @@ class Site:
         full = x.dtype in FULL and self.weight.dtype is x.dtype and not torch.is_autocast_enabled(x.device.type)
         return full and not self.stacked
 
+    def takes(self, x: Tensor) -> bool:
+        """Whether a small change may be made to the input: in float32, which autocast rounds once and only after it."""
+        return x.dtype in FULL and not self.stacked
+
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The layer's operation with another weight of any number of outputs: (out, in) or (out, in, k, k)."""
         weight = matched(weight, x)
