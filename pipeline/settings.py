@@ -249,8 +249,8 @@ def resolved(name: str, options: type, settings: Settings, flags: Mapping[str, A
     for setting in declared(options):
         if setting.section == "set":
             given[setting.name] = getattr(settings, setting.name)
-        elif setting.section != "stage" and setting.name in settings.stages.get(setting.section, {}):
-            given[setting.name] = settings.stages[setting.section][setting.name]
+        elif setting.section != "stage" and setting.name in (found := _of_section(setting.section, settings)):
+            given[setting.name] = found[setting.name]
     return layered(options, given, flags)
 
 
@@ -258,17 +258,38 @@ def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -
     """Lay settings over each other: a flag goes before a run that is done again, that before prep.toml, prep.toml before
     a preset, and a preset before the default.
 
-    Options that can be taken from a preset or an earlier run have `layers(values) -> (below, above)`: each a name and the
-    values it stands for, chosen by the values given.
+    Options that can be taken from presets or an earlier run have `layers(values)`: any number of layers below prep.toml,
+    then one above it, chosen by the values given.
     """
     chosen = {**given, **flags}
-    none = ("", dict[str, Any]())
-    below, above = getattr(options, "layers", lambda values: (none, none))(chosen)
+    *below, above = _layers(options, chosen)
     values, origins = dict[str, Any](), {setting.name: "default" for setting in declared(options)}
-    for origin, layer in (below, (FILE, given), above, ("flag", flags)):
+    for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
         values |= layer
         origins |= dict.fromkeys(layer, origin)
     return Resolved(options(**values), origins)
+
+
+Layer = tuple[str, Mapping[str, Any]]
+"""An origin, and the values it stands for."""
+
+
+def _layers(options: type, chosen: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """The layers below prep.toml and, last, the one above it that the values given choose."""
+    found: tuple[Layer, ...] = getattr(options, "layers", lambda values: (("", {}),))(chosen)
+    return found
+
+
+def _of_section(section: str, settings: Settings) -> dict[str, Any]:
+    """What a stage's section of prep.toml gives, over the presets it names."""
+    given = settings.stages.get(section, {})
+    entry = catalogue.stage(section)
+    assert entry is not None
+    *below, _ = _layers(entry.load().Options, given)
+    values: dict[str, Any] = {}
+    for _, layer in below:
+        values |= layer
+    return values | given
 
 
 # --- writing a prep.toml

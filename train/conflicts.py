@@ -49,11 +49,12 @@ def _idle(recipe: Recipe) -> Iterator[tuple[str, str]]:
                 f"{field} is {value!r}, but does nothing with {name} = {getattr(recipe, owner)!r}",
                 f"leave {field} out, or use {name} = " + " or ".join(f'"{use}"' for use in uses),
             )
-    if recipe.text_learning_rate is not None and not recipe.train_text_encoder:
-        yield (
-            f"text_learning_rate is {recipe.text_learning_rate}, but the text encoder is not trained",
-            "leave text_learning_rate out, or use train_text_encoder = true",
-        )
+    for field in ("text_learning_rate", "second_text_learning_rate"):
+        if getattr(recipe, field) is not None and not recipe.train_text_encoder:
+            yield (
+                f"{field} is {getattr(recipe, field)}, but the text encoder is not trained",
+                f"leave {field} out, or use train_text_encoder = true",
+            )
 
 
 def _of_looks(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -161,8 +162,9 @@ def _of_adaptive(recipe: Recipe) -> Iterator[tuple[str, str]]:
             "with this one",
             "leave learning_rate out, which is 1, or give 0.1 to 2",
         )
-    if recipe.text_learning_rate is not None and recipe.text_learning_rate != (recipe.learning_rate or 1.0):
-        yield (
-            f"text_learning_rate is {recipe.text_learning_rate}, but {recipe.optimizer} finds one rate for all weights",
-            "leave text_learning_rate out, or use another optimizer",
-        )
+    for field in ("text_learning_rate", "second_text_learning_rate"):
+        if getattr(recipe, field) not in (None, recipe.learning_rate or 1.0):
+            yield (
+                f"{field} is {getattr(recipe, field)}, but {recipe.optimizer} finds one rate for all weights",
+                f"leave {field} out, or use another optimizer",
+            )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import file_digest
 from pipeline.groups import near_groups
 from pipeline.manifest import Manifest
 from train.dataset import Example, dataset_digest, examples
@@ -36,8 +37,11 @@ BESIDE = frozenset(
         "sample_every_epochs",
         "sample_every_steps",
         "tensorboard",
+        "export_for",
+        "save_checkpoint",
         "device",
         "preset",
+        "suggest",
         "replay",
     }
 )
@@ -49,7 +53,8 @@ class Job:
     """`training` is what is trained on, `held` what is held out, `watched` the part of the first that is looked at too.
 
     `prompts` are painted while it trains; `arguments` are the optimizer's, `origins` say where each option came from,
-    `versions` which programs take part; `digest` stands for all the pictures.
+    `versions` which programs take part; `digest` stands for all the pictures, `start` for the
+    adapter that is gone on from.
     """
 
     root: Path
@@ -63,6 +68,7 @@ class Job:
     origins: Mapping[str, str]
     versions: Mapping[str, str]
     digest: str
+    start: str = ""
 
     @property
     def folder(self) -> Path:
@@ -71,7 +77,7 @@ class Job:
     def state_digest(self, base: str) -> str:
         """What a saved state must agree in to be taken up: all that decides what is learned."""
         values = {key: value for key, value in recipe_values(self.recipe).items() if key not in BESIDE}
-        return hashlib.sha256(json.dumps([values, self.digest, base], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([values, self.digest, self.start, base], sort_keys=True).encode()).hexdigest()
 
 
 def run_folder(root: Path, name: str) -> Path:
@@ -105,6 +111,7 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
         origins=origins,
         versions=versions,
         digest=hashlib.sha256("".join(map(dataset_digest, (training, _held(found, parts)))).encode()).hexdigest(),
+        start=file_digest(recipe.start_from) if recipe.start_from else "",
     )
 
 

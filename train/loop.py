@@ -75,10 +75,12 @@ class Trainer:
             base.unet.train()
         self.frozen_states = TextStates(base, recipe.clip_skip, recipe.max_tokens)
         self.trained = list(adapter.parameters())
-        parts = ("unet", "te") if recipe.train_text_encoder else ("unet",)
         groups = [
-            {"params": adapter.parameters_of(part), "lr": rate} for part, rate in zip(parts, recipe.rates, strict=False)
+            {"params": weights, "lr": rate * share}
+            for part, rate in part_rates(recipe, len(base.text_encoders)).items()
+            for share, weights in adapter.groups(part)
         ]
+        self.rates = [float(group["lr"]) for group in groups]
         self.optimizer = make_optimizer(recipe.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
@@ -126,10 +128,12 @@ class Trainer:
         shown = draw_inputs(batch, self.recipe, self.latents, len(self.levels), own)
         loss = losses = torch.zeros(0, device=self.base.device)
         if shown.samples:
-            losses = self._losses(batch, shown)
-            weighted = losses * self.weights[shown.times.to(losses.device)]
-            loss = batch_loss(weighted, shown.twins, self.recipe.prior_loss_weight, self.recipe.batch_size)
-            self.scaler.scale(loss / gathered).backward()
+            keys = [sample.key for sample in shown.samples]
+            with self.adapter.dropping((self.recipe.seed, batch.step), keys):
+                losses = self._losses(batch, shown)
+                weighted = losses * self.weights[shown.times.to(losses.device)]
+                loss = batch_loss(weighted, shown.twins, self.recipe.prior_loss_weight, self.recipe.batch_size)
+                self.scaler.scale(loss / gathered).backward()
 
         def entry(rates: list[float], norm: Tensor | None, seconds: float) -> Entry:
             return Entry(
@@ -191,7 +195,7 @@ class Trainer:
             power=recipe.power,
             least=recipe.least_rate,
         )
-        for group, rate in zip(self.optimizer.param_groups, recipe.rates, strict=False):
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self._add_up_gradients()
         self.scaler.unscale_(self.optimizer)
@@ -203,7 +207,7 @@ class Trainer:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.scale_weight_norms:
-            scale_weight_norms(self.adapter.layers.values(), recipe.scale_weight_norms)
+            scale_weight_norms(self.adapter.hooks.values(), recipe.scale_weight_norms)
         return norm
 
     def _add_up_gradients(self) -> None:
@@ -264,6 +268,16 @@ def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
         held = following
     if held is not None:
         yield held, True
+
+
+def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
+    """The learning rate of each part of the model that is adapted, by the names that `Adapter.groups` takes."""
+    unet, text = recipe.rates
+    if not recipe.train_text_encoder:
+        return {"unet": unet}
+    if encoders == 1:
+        return {"unet": unet, "te": text}
+    return {"unet": unet, "te1": text, "te2": recipe.second_text_learning_rate or text}
 
 
 def sizes_of(picture: Picture) -> tuple[int, ...]:

@@ -23,6 +23,11 @@ def out_of_range(recipe: Recipe) -> Iterator[tuple[str, str]]:
         ("neuron_dropout", 0 <= recipe.neuron_dropout < 1, "0 or more and below 1"),
         ("learning_rate", recipe.learning_rate is None or recipe.learning_rate > 0, "above 0"),
         ("text_learning_rate", recipe.text_learning_rate is None or recipe.text_learning_rate > 0, "above 0"),
+        (
+            "second_text_learning_rate",
+            recipe.second_text_learning_rate is None or recipe.second_text_learning_rate > 0,
+            "above 0",
+        ),
         ("batch_size", recipe.batch_size >= 1, "at least 1"),
         ("epochs", recipe.epochs >= 1, "at least 1"),
         ("steps", recipe.steps is None or recipe.steps >= 1, "at least 1"),

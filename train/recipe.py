@@ -80,8 +80,10 @@ class Recipe:
     """Another rank for all layers of the blocks named."""
     block_alphas: Mapping[str, float] = field(default_factory=dict)
     """Another alpha for all layers of the blocks named."""
+    start_from: Path | None = None
+    """An adapter to go on training from, of the same algorithm, ranks and kind of base model."""
     train_text_encoder: bool = False
-    """Adapt the text encoder as well."""
+    """Adapt the text encoder as well, with SDXL both."""
     optimizer: Literal[
         "AdamW",
         "AdamW8bit",
@@ -104,6 +106,8 @@ class Recipe:
     text_learning_rate: float | None = None
     """Learning rate of the text encoder's adapter; a fifth of the UNet's if not given, the same with an adaptive
     optimizer."""
+    second_text_learning_rate: float | None = None
+    """Learning rate of the adapter of SDXL's second text encoder; the first one's if not given."""
     scheduler: (
         Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"] | None
     ) = None
@@ -200,6 +204,11 @@ class Recipe:
     """Precision of the base model's weights and arithmetic; the adapter itself stays in float32."""
     gradient_checkpointing: bool = False
     """Save memory by computing activations twice."""
+    export_for: Literal["universal", "a1111", "forge", "comfyui", "diffusers", "as-trained"] = "universal"
+    """Programs that are to show the adapter as it was trained: layers they could not show are rewritten exactly. universal
+    is A1111, Forge and ComfyUI."""
+    save_checkpoint: bool = False
+    """Write the base model with the adapter merged in too, NAME-merged, in the layout of the base model."""
     save_precision: Literal["fp32", "fp16", "bf16"] = "fp16"
     """Precision of the saved adapter."""
     processes: int = 1

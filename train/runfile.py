@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUN, SET = "run.json", "set.json"
 MOST_NAMED = 5
 """How many differing pictures are named one by one."""
-OWN = ("name", "replay", "preset")
+OWN = ("name", "replay", "preset", "suggest")
 """Options that say which run it is, not how it goes."""
 
 

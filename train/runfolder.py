@@ -28,8 +28,8 @@ GRID = ("validation_pictures", "validation_times", "validation_noises", "seed")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`start` is the step that the run goes on from, `snapshots` are those of the run that is taken up, none of one that begins anew; `notes` say how it differs from the run it
-    does again."""
+    """`start` is the step that the run goes on from, `snapshots` are those it has already, none of one that begins anew;
+    `notes` say how it differs from the run it does again."""
 
     start: int
     snapshots: list[Snapshot]

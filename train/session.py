@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import torch
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from train.adapter import Adapter, Shape, read_adapter
+from train.algorithms.reading import check_same
 from train.algorithms.rules import convolutions_of
 from train.base import BaseModel, load_base
 from train.batches import window
@@ -29,7 +29,7 @@ from train.milestones import Place
 from train.optimizers import described
 from train.processes import in_processes, process_device, shared_device
 from train.prompts import settled
-from train.recipe import Recipe, recipe_of
+from train.recipe import Recipe
 from train.runfolder import STATE, close_folder, open_folder
 from train.showing import Showing
 from train.snapshots import Snapshot
@@ -157,6 +157,7 @@ def watching(
     return Watch(
         recipe=recipe,
         adapter=adapter,
+        base=base.folder,
         folder=job.folder,
         team=team,
         describe=lambda place: metadata_at(job, base, place),
@@ -201,8 +202,17 @@ def metadata_at(job: Job, base: BaseModel, place: Place) -> dict[str, str]:
 
 
 def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
-    """An adapter as it is before the first step. lycoris draws its weights from torch's global generator, which is seeded
-    for that and put back as it was."""
+    """An adapter as it is before the first step: anew, or as the file holds it that training starts from. lycoris draws its
+    weights from torch's global generator, which is seeded for that and put back as it was.
+
+    Raises:
+        PrepError: the file is of another shape than was asked for.
+    """
+    if recipe.start_from is not None:
+        check_same(adapter_shape(recipe), recipe.start_from)
+        tensors, _ = read_adapter(recipe.start_from)
+        held = {key: value.to(torch.float32) for key, value in tensors.items()}
+        return Adapter.of_tensors(held, adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.seed))
         return Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
@@ -217,13 +227,8 @@ def hang_adapter(base: BaseModel, file: Path) -> Adapter:
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
-    recipe_file = file.parent / "recipe.json"
-    if not recipe_file.is_file():
-        raise PrepError(
-            f"{recipe_file} is not there, so the adapter's shape is unknown", "train again with: prep train SET --force"
-        )
-    recipe = recipe_of(json.loads(recipe_file.read_text(encoding="utf-8")))
-    adapter = Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
-    adapter.load({key: value.to(torch.float32) for key, value in tensors.items()})
+    shape = Shape(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
+    held = {key: value.to(torch.float32) for key, value in tensors.items()}
+    adapter = Adapter.of_tensors(held, shape, base.unet, *base.text_encoders).to(base.device)
     adapter.hang()
     return adapter

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pipeline.files import file_digest
 from train.adapter import Adapter
+from train.exporting import export_adapter
 from train.looks import History
-from train.metadata import DTYPES, write_adapter
+from train.metadata import DTYPES
 from train.milestones import START, Place, due
 from train.recipe import Recipe
 from train.runfile import note_snapshots
@@ -29,10 +30,12 @@ Describe = Callable[[Place], Mapping[str, str]]
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """`validation` and `showing` are None where nothing is to be looked at or painted."""
+    """`base` is where the base model's files lie; `validation` and `showing` are None where nothing is to be looked at or
+    painted."""
 
     recipe: Recipe
     adapter: Adapter
+    base: Path
     folder: Path
     team: Team
     describe: Describe
@@ -95,8 +98,11 @@ class Watch:
         """Write the adapter, note it, and take away the snapshots that are not to be kept."""
         if not self.team.leads:
             return
-        tensors = self.adapter.tensors(DTYPES[self.recipe.save_precision])
-        write_adapter(self.folder / name, tensors, dict(self.describe(place)))
+        recipe = self.recipe
+        precision = DTYPES[recipe.save_precision]
+        export_adapter(
+            self.folder / name, self.adapter.tensors(), self.describe(place), recipe.export_for, precision, self.base
+        )
         losses = {look.step: look.loss for look in self.history.looks}
         made = Snapshot(name, place.step, place.epoch, file_digest(self.folder / name), losses.get(place.step))
         others = [snapshot for snapshot in self.snapshots if snapshot.file != name]

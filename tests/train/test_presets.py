@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def test_every_preset_trains_and_its_run_says_so(name, prepared, base):
 def test_the_training_of_every_example_is_run(file, prepared, base):
     settings = load_settings(file)
     optimizer = resolved("train", Recipe, settings, {}).options.optimizer
-    small = SMALL | {"revision": None} | kin_of(optimizer)
-    found = resolved("train", Recipe, settings, small)
+    small = {**SMALL, "revision": None, "validation": settings.stages["train"].get("validation", "none")}
+    found = resolved("train", Recipe, settings, small | kin_of(optimizer))
     done = train_adapter(prepared, found.options, lambda *_: None, base, found.origins)
     assert done.steps == 2 and done.file.name == f"{found.options.name}.safetensors"
 
@@ -242,10 +243,14 @@ def test_an_option_given_takes_along_what_does_nothing_without_the_presets_own(n
 def test_presets_go_with_every_algorithm_and_optimizer():
     algorithms = [*LOW_RANK, "full", "norm", "oft", "ia3", "boft"]
     for name, algorithm, optimizer in product(NAMES, algorithms, ("AdamW", "Prodigy", "ScheduleFreeAdamW")):
-        if (name, algorithm) != ("comparison-loha-6", "dylora"):
+        if (name, algorithm) == ("comparison-loha-6", "dylora"):
+            problem = "rank is 6, no multiple of rank_unit"
+        elif name in ("notes-style-out", "notes-concept-in") and optimizer == "Prodigy":
+            problem = "blocks gives shares of the learning rate, but Prodigy finds one rate"
+        else:
+            problem = ""
+        with pytest.raises(PrepError, match=problem) if problem else nullcontext():
             with_flags(preset=name, algorithm=algorithm, optimizer=optimizer)
-    with pytest.raises(PrepError, match="rank is 6, no multiple of rank_unit"):
-        with_flags(preset="comparison-loha-6", algorithm="dylora")
 
 
 # --- suggested ranks
