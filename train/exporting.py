@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipeline.errors import PrepError
 from train.adapter import by_layer
 from train.adapterfiles.checkpoints import open_checkpoint
 from train.adapterfiles.convert import TARGETS, convert_file
@@ -65,6 +66,34 @@ def rendered(tensors: Mapping[str, Tensor], target: str) -> bool:
     return True
 
 
-def write_checkpoint(base: Path, adapter: Path, output: Path) -> None:
-    """Write the base model with an adapter merged in: a folder from a folder, a file from a file."""
+def merged_path(adapter: Path, base: Path) -> Path:
+    """Where the base model with an adapter merged in goes: a folder from a folder, a file from a file."""
+    return adapter.with_name(f"merged-{adapter.stem}{'' if base.is_dir() else '.safetensors'}")
+
+
+def stamps(merged: Path) -> dict[str, str]:
+    """Size and modification time of every file of a merged model, by its path in it; of none, none."""
+    files = [merged] if merged.is_file() else sorted(path for path in merged.rglob("*") if path.is_file())
+    return {
+        file.relative_to(merged.parent).as_posix(): f"{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files
+    }
+
+
+def refuse_foreign_model(merged: Path, known: Mapping[str, str]) -> None:
+    """See that nothing is written over but the merged model that an earlier run wrote, as it left it.
+
+    Raises:
+        PrepError: something else lies there.
+    """
+    if merged.exists() and stamps(merged) != known:
+        raise PrepError(
+            f"save_checkpoint would write over {merged}, which no run has written or which was changed since",
+            "move it away, or give the run another name",
+        )
+
+
+def write_merged(base: Path, adapter: Path) -> Path:
+    """Write the base model with an adapter merged in, beside the adapter, in the precision and layout that the base has."""
+    output = merged_path(adapter, base)
     merge_into(open_checkpoint(base), [(open_adapter(adapter), Weights())], output, overwrite=True)
+    return output

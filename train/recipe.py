@@ -208,7 +208,7 @@ class Recipe:
     """Programs that are to show the adapter as it was trained: layers they could not show are rewritten exactly. universal
     is A1111, Forge and ComfyUI."""
     save_checkpoint: bool = False
-    """Write the base model with the adapter merged in too, NAME-merged, in the layout of the base model."""
+    """Write the base model with the adapter merged in too, merged-NAME, in the layout of the base model."""
     save_precision: Literal["fp32", "fp16", "bf16"] = "fp16"
     """Precision of the saved adapter."""
     processes: int = 1

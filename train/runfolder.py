@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.files import write_text
 from train.base import BaseModel
 from train.batches import total_steps
+from train.exporting import merged_path, refuse_foreign_model, stamps
 from train.figures import pictures_csv, read_figures
 from train.job import Job
 from train.looks import FILE as LOOKS
@@ -53,6 +54,9 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
     if team.leads:
         job.folder.mkdir(parents=True, exist_ok=True)
         if not resuming:
+            if job.recipe.save_checkpoint:
+                merged = merged_path(job.folder / f"{job.recipe.name}.safetensors", base.folder)
+                refuse_foreign_model(merged, _result(job.folder).get("merged", {}))
             refuse_foreign(job.folder, job.recipe.name, {snapshot.file: snapshot.sha256 for snapshot in snapshots})
             for snapshot in snapshots:
                 (job.folder / snapshot.file).unlink(missing_ok=True)
@@ -92,6 +96,10 @@ def _forget_other_looks(job: Job) -> list[str]:
     return [f"{', '.join(other)} changed, so earlier looks at the validation loss do not count; they are in {kept}"]
 
 
+def _result(folder: Path) -> dict[str, Any]:
+    return dict(read_run(folder / RUN)["result"]) if (folder / RUN).is_file() else {}
+
+
 def _snapshots(folder: Path) -> list[Snapshot]:
     return from_rows(read_run(folder / RUN)["snapshots"]) if (folder / RUN).is_file() else []
 
@@ -103,7 +111,7 @@ def described_device(device: Any) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def close_folder(job: Job, watch: Watch, place: Place, seconds: float) -> tuple[str, ...]:
+def close_folder(job: Job, watch: Watch, place: Place, seconds: float, merged: Path | None) -> tuple[str, ...]:
     """Write down what came of the run; returns how its weights compare with those of the run that it does again."""
     pictures = {example.entry.key: example for example in job.training}
     rows = {
@@ -120,6 +128,7 @@ def close_folder(job: Job, watch: Watch, place: Place, seconds: float) -> tuple[
         sha256=last.sha256,
         weights=weights_hash(job.folder / last.file),
         best=best.file if best else None,
+        merged=stamps(merged) if merged else {},
         seconds=round(seconds, 1),
     )
     write_text(job.folder / "recipe.json", json.dumps(recipe_values(job.recipe), indent=2, ensure_ascii=False) + "\n")

@@ -19,6 +19,7 @@ from train.base import BaseModel, load_base
 from train.batches import window
 from train.dataset import Example, tag_frequency
 from train.draws import key_seed
+from train.exporting import write_merged
 from train.job import Job, adapter_file, planned_job
 from train.latents import LatentCache
 from train.log import RunLog
@@ -126,9 +127,13 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
         adapter.take_off()
         if board:
             board.close()
-    compared = close_folder(job, watch, place, time.monotonic() - begun) if team.leads else ()
+    file = adapter_file(job.root, recipe.name)
+    compared: tuple[str, ...] = ()
+    if team.leads:
+        merged = write_merged(base.folder, file) if recipe.save_checkpoint else None
+        compared = close_folder(job, watch, place, time.monotonic() - begun, merged)
     notes = (*base.notes, *opened.notes, *compared, *watch.remarks, *latents.remarks())
-    return Trained(adapter_file(job.root, recipe.name), place.step, started, notes)
+    return Trained(file, place.step, started, notes)
 
 
 def cache_latents(job: Job, latents: LatentCache, team: Team, progress: Progress) -> None:

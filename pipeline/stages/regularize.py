@@ -3,13 +3,19 @@
 Each twin has its picture's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
 recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where a picture
 has several twins, they take turns.
+
+Or use pictures of the class that you have: --pictures given --given FOLDER. Those in a folder named like a concept are for
+that concept, those that lie flat for every concept without a folder of its own. Each has its caption beside it, NAME.txt,
+or that of --given-caption. They are brought into the set as flatten does it, cropped to the sizes of the pictures they go
+beside, and dealt so that all of them are used equally often; noise and timestep are their own.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image, PngImagePlugin
@@ -17,15 +23,17 @@ from PIL import Image, PngImagePlugin
 from pipeline.basemodel import base_identity
 from pipeline.errors import PrepError
 from pipeline.files import replacing, write_text
+from pipeline.journal import stamp
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
+from pipeline.sources.linking import How
 from pipeline.stage import Progress
 from pipeline.twins import FOLDER, every_twin, twin_paths
 
 NAME = "regularize"
 READS = ("images", "keep", "bucket", "caption")
 MARK = "prep-twin"
-OBSERVES = "base model"
+OBSERVES = "base model, given pictures or balance"
 USES = ("torch", "diffusers", "transformers")
 
 
@@ -33,8 +41,13 @@ USES = ("torch", "diffusers", "transformers")
 class Options:
     """Options of `prep regularize`."""
 
-    pictures: Literal["matched", "none"] = "matched"
-    """matched makes one twin for every kept picture, none makes and uses no regularization pictures."""
+    pictures: Literal["matched", "given", "none"] = "matched"
+    """matched makes one twin for every kept picture, given uses the pictures of a folder, none makes and uses no
+    regularization pictures."""
+    given: Path | None = None
+    """Folder of your own regularization pictures."""
+    given_caption: str | None = None
+    """Caption of given pictures that have none beside them."""
     count: int = 1
     """Twins of every picture, each from a seed of its own: seed, seed + 1 and so on; training uses all of them in turn."""
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -60,9 +73,14 @@ class Options:
     """Pictures sampled at once."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    link: How = field(default="auto", metadata={"section": "flatten"})
+    """How given pictures come into the set."""
+    min_side: int = field(default=64, metadata={"section": "check"})
+    """Shorter side in pixels below which a given picture is too small."""
 
     def __post_init__(self) -> None:
-        for field, holds in (
+        self._check_given()
+        for name, holds in (
             ("count", 1 <= self.count <= 1000),
             ("steps", 1 <= self.steps <= 1000),
             ("batch_size", self.batch_size >= 1),
@@ -72,29 +90,78 @@ class Options:
         ):
             if not holds:
                 raise PrepError(
-                    f"regularize: {field} is {getattr(self, field)!r}, which is out of range",
-                    f"set {field} in [regularize]",
+                    f"regularize: {name} is {getattr(self, name)!r}, which is out of range",
+                    f"set {name} in [regularize]",
                 )
+
+    def _check_given(self) -> None:
+        """Refuse what does nothing beside the other options."""
+        if self.pictures == "given":
+            if self.given is None:
+                raise PrepError("regularize: given pictures are asked for, but no folder of them", "--given FOLDER")
+            if self.count != 1:
+                raise PrepError(
+                    f"regularize: count is {self.count}, but given pictures are all used, however many there are",
+                    "leave count out",
+                )
+        elif self.given is not None or self.given_caption is not None:
+            name = "given" if self.given is not None else "given_caption"
+            raise PrepError(
+                f"regularize: {name} does nothing while pictures is {self.pictures!r}",
+                f"give --pictures given, or leave {name} out",
+            )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
+    if options.pictures == "given":
+        from pipeline.given import listing_digest
+
+        assert options.given is not None
+        return listing_digest(manifest, options.given) + manifest.digest("multiplier")
     return base_identity(manifest, options.base, options.revision) if options.pictures == "matched" else ""
 
 
+def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
+    """Hash and measure given pictures that are new or changed."""
+    if options.pictures == "given":
+        from pipeline.given import measure_given
+
+        assert options.given is not None
+        measure_given(manifest, options.given, progress)
+
+
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """The twins of every kept picture that has a bucket and a caption."""
+    """The twins of every kept picture that has a bucket, and for matched ones a caption."""
     if options.pictures == "none":
         return Plan(NAME, ("twin",), notes=("no regularization pictures, as asked",))
+    return _plan_given(manifest, options) if options.pictures == "given" else _plan_matched(manifest, options)
+
+
+def _plan_given(manifest: Manifest, options: Options) -> Plan:
+    from pipeline.given import find_given
+    from pipeline.givenplan import plan_given
+
+    assert options.given is not None
+    buckets = manifest.decisions("bucket")
+    for image in manifest.kept():
+        _must_have(manifest, image.path, "bucket", buckets)
+    pools = find_given(manifest, options.given, options.given_caption, options.min_side)
+    return plan_given(manifest, pools, buckets, options.link, options.seed)
+
+
+def _must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, Decision]) -> None:
+    if path not in rows:
+        stage = {"bucket": "bucket", "caption": "curate"}[field]
+        raise PrepError(f"{path} has no {field} yet", f"run: prep {stage} {manifest.root}")
+
+
+def _plan_matched(manifest: Manifest, options: Options) -> Plan:
     buckets, captions, tags = (manifest.decisions(field) for field in ("bucket", "caption", "tags"))
     kept, decisions = manifest.kept(), []
     paths = twin_paths([image.path for image in kept], options.count)
     for place, image in enumerate(kept):
-        if image.path not in buckets or image.path not in captions:
-            stage = "bucket" if image.path not in buckets else "curate"
-            raise PrepError(
-                f"{image.path} has no {'bucket' if stage == 'bucket' else 'caption'} yet",
-                f"run: prep {stage} {manifest.root}",
-            )
+        _must_have(manifest, image.path, "bucket", buckets)
+        _must_have(manifest, image.path, "caption", captions)
         row = tags.get(image.path)
         caption = twin_caption(captions[image.path].value, row.value if row else [], options.trigger)
         seeds = _seeds(options, place, len(kept))
@@ -138,16 +205,24 @@ def files(options: Options) -> tuple[str, ...]:
 
 def missing(manifest: Manifest, options: Options) -> str:
     """Twins that are gone."""
-    gone = [twin["path"] for twin in _all_twins(manifest) if not (manifest.root / twin["path"]).is_file()]
+    paths = dict.fromkeys(twin["path"] for twin in _all_twins(manifest))
+    gone = [path for path in paths if not (manifest.root / path).is_file()]
     return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
-    """Sample the twins that are not there yet or were made otherwise; every one is kept as soon as it is made."""
+    """Write the twins' captions, and sample matched ones that are not there yet or were made otherwise; every one is kept
+    as soon as it is made."""
     rows = _all_twins(manifest)
     _remove_strays(manifest, {row["path"] for row in rows})
-    if not rows:
-        return {}
+    captions = {row["path"]: row["caption"] for row in rows}
+    counts = _sample(manifest, options, rows, progress) if rows and options.pictures == "matched" else {}
+    for path, caption in captions.items():
+        write_text((manifest.root / path).with_suffix(".txt"), caption + "\n")
+    return counts if options.pictures == "matched" else {"given pictures in use": len(captions)} if captions else {}
+
+
+def _sample(manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: Progress) -> Mapping[str, int]:
     from train.base import load_base
     from train.ddim import Request, generate
 
@@ -167,8 +242,6 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
         for index in todo
     ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
-    for row in rows:
-        write_text((manifest.root / row["path"]).with_suffix(".txt"), row["caption"] + "\n")
     return {"pictures made": len(todo), "pictures already there": len(rows) - len(todo)}
 
 
@@ -207,8 +280,23 @@ def _save(manifest: Manifest, row: Mapping[str, Any], mark: str, picture: Image.
 
 
 def _remove_strays(manifest: Manifest, wanted: set[str]) -> None:
-    """Take away twins prep made for pictures that are no longer kept; a file without prep's mark is left alone."""
-    for file in sorted((manifest.root / FOLDER).glob("*/*.png")):
-        if file.relative_to(manifest.root).as_posix() not in wanted and _read_mark(file) is not None:
+    """Take away twins prep made for pictures that are no longer kept, and given pictures it brought that are used no more;
+    a file that is neither is left alone."""
+    brought = _brought(manifest)
+    for file in sorted((manifest.root / FOLDER).glob("*/*")):
+        path = file.relative_to(manifest.root).as_posix()
+        if path in wanted or file.suffix == ".txt":
+            continue
+        if path in brought or (file.suffix == ".png" and _read_mark(file) is not None):
             file.unlink()
             file.with_suffix(".txt").unlink(missing_ok=True)
+
+
+def _brought(manifest: Manifest) -> set[str]:
+    """Files that earlier runs of this stage made and nobody changed since."""
+    rows = manifest.db.execute(
+        "SELECT f.path, f.after FROM file_history f JOIN runs r ON r.id=f.run "
+        "WHERE r.stage=? AND f.after IS NOT NULL AND f.after<>''",
+        (NAME,),
+    )
+    return {path for path, after in rows if stamp(manifest.root / path) == after}

@@ -109,6 +109,8 @@ def files(options: Options) -> tuple[str, ...]:
     folder = f"runs/{glob.escape(options.name)}"
     return (
         f"{folder}/{glob.escape(options.name)}*.safetensors",
+        f"{folder}/merged-{glob.escape(options.name)}*",
+        f"{folder}/merged-{glob.escape(options.name)}/**/*",
         *(f"{folder}/{name}" for name in ("recipe.json", "run.json", "set.json", "pictures.csv", "report.html")),
     )
 

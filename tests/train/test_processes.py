@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from pipeline.errors import PrepError
-from train.job import planned_job
 from train.processes import in_processes, shared_device
 from train.recipe import Recipe
-from train.session import carry_out, train_adapter
+from train.session import train_adapter
 from train.team import ALONE, Team
 
 OPTIONS = {

@@ -114,7 +114,7 @@ def test_another_run_of_the_same_name_leaves_no_old_snapshot_beside_its_own(prep
     assert "adapter-000003.safetensors" in adapters(prepared)
     train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 2}), quiet)
     assert adapters(prepared) == ["adapter-000001.safetensors", "adapter.safetensors"]
-    assert [look.step for look in read_looks(folder_of(prepared) / "validation.jsonl")][0] == 0
+    assert next(read_looks(folder_of(prepared) / "validation.jsonl")).step == 0
 
 
 def test_a_killed_run_ends_with_the_same_looks_and_snapshots_as_an_undisturbed_one(prepared):
@@ -218,3 +218,30 @@ def test_what_is_no_run_json_is_refused(tmp_path, text):
     file.write_text(text, encoding="utf-8")
     with pytest.raises(PrepError, match=r"is not a run\.json"):
         resolved("train", Recipe, Settings(), {"replay": file})
+
+
+def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_adapter_does(prepared):
+    import torch
+
+    from train.base import load_base
+    from train.conditioning import Conditioning
+    from train.session import hang_adapter
+
+    options = {key: value for key, value in OPTIONS.items() if key not in ("rank", "alpha")}
+    options |= {"algorithm": "full", "train_norm": True, "epochs": 2, "save_checkpoint": True}
+    trained = train_adapter(prepared, Recipe(**options), quiet)
+    base, merged = (
+        load_base("miniature", device="cpu"),
+        load_base(str(folder_of(prepared) / "merged-adapter"), device="cpu"),
+    )
+    noisy, states = torch.randn(1, 4, 16, 16), torch.randn(1, 77, base.unet.config.cross_attention_dim)
+    with torch.no_grad():
+        plain = base.predict(noisy, torch.tensor([500]), Conditioning(states))
+        hang_adapter(base, trained.file)
+        hung = base.predict(noisy, torch.tensor([500]), Conditioning(states))
+        assert torch.allclose(merged.predict(noisy, torch.tensor([500]), Conditioning(states)), hung, atol=2e-3)
+        assert not torch.allclose(plain, hung, atol=2e-3)
+    train_adapter(prepared, Recipe(**options | {"epochs": 1}), quiet)
+    (folder_of(prepared) / "merged-adapter" / "unet" / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(PrepError, match="save_checkpoint would write over"):
+        train_adapter(prepared, Recipe(**options), quiet)
