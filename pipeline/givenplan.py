@@ -101,7 +101,9 @@ def _row(
     hand: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], dict[str, Any]]
 ) -> tuple[dict[str, Any], str, str]:
     """(value, reason, evidence) of a picture's decision; the later ones say only what they have instead."""
-    each = [{"path": given.path, "caption": given.caption, "bucket": crops[given.path, size]} for given in hand]
+    each: list[dict[str, Any]] = [
+        {"path": given.path, "caption": given.caption, "bucket": crops[given.path, size]} for given in hand
+    ]
     first = {**each[0], "size": list(size), "matched": False}
     more = [{key: value for key, value in other.items() if first[key] != value} for other in each[1:]]
     losses = [one["bucket"]["loss"] for one in each]

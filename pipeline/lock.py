@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from datetime import datetime
@@ -84,8 +85,11 @@ def sweep(root: Path) -> None:
     """Take away the half-written files of a process that was killed: nobody else can be writing now."""
     for folder in ("", "images", "regularization", "reports", "runs", "cache"):
         files = (root / folder).rglob(HALF_WRITTEN) if folder else root.glob(HALF_WRITTEN)
-        for file in files:
-            file.unlink(missing_ok=True)
+        for file in list(files):
+            if file.is_dir() and not file.is_symlink():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
 
 
 def _myself(command: str) -> dict[str, object]:

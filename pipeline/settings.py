@@ -289,7 +289,7 @@ def _of_section(section: str, settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for _, layer in below:
         values |= layer
-    return values | given
+    return {**values, **given}
 
 
 # --- writing a prep.toml

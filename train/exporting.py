@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import PrepError
+from pipeline.files import beside
 from train.adapter import by_layer
 from train.adapterfiles.checkpoints import open_checkpoint
 from train.adapterfiles.convert import TARGETS, convert_file
@@ -44,15 +44,11 @@ def export_adapter(
     if target == AS_TRAINED or rendered(tensors, target):
         write_adapter(file, {key: value.to(dtype) for key, value in tensors.items()}, dict(metadata))
         return
-    part = f".prep-{secrets.token_hex(8)}.tmp"
-    native, made = file.with_name(f"{part}.native"), file.with_name(part)
-    try:
+    with beside(file) as room:
+        native, made = room / "as-trained.safetensors", room / file.name
         write_adapter(native, dict(tensors), dict(metadata))
         convert_file(open_adapter(native), made, target, open_checkpoint(base), dtype)
         made.replace(file)
-    finally:
-        native.unlink(missing_ok=True)
-        made.unlink(missing_ok=True)
 
 
 def rendered(tensors: Mapping[str, Tensor], target: str) -> bool:

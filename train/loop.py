@@ -15,7 +15,7 @@ from train.adapter import Adapter
 from train.base import BaseModel
 from train.batches import Batch, place_after, planned_batches, total_steps, window
 from train.captions import Moment, shown_caption, shown_twin
-from train.conditioning import Conditioning, size_ids, with_sizes
+from train.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.dataset import Example
 from train.inputs import Inputs, Sample, draw_inputs
 from train.latents import LatentCache
@@ -80,7 +80,7 @@ class Trainer:
             for part, rate in part_rates(recipe, len(base.text_encoders)).items()
             for share, weights in adapter.groups(part)
         ]
-        self.rates = [float(group["lr"]) for group in groups]
+        self.rates = [float(str(group["lr"])) for group in groups]
         self.optimizer = make_optimizer(recipe.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
@@ -280,7 +280,7 @@ def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
     return {"unet": unet, "te1": text, "te2": recipe.second_text_learning_rate or text}
 
 
-def sizes_of(picture: Picture) -> tuple[int, ...]:
+def sizes_of(picture: Picture) -> Sizes:
     """What SDXL is told of a picture's size and crop."""
     return size_ids(picture.bucket, picture.original, picture.flip)
 

@@ -240,7 +240,7 @@ def settled(optimizer: Optimizer, weights: Sequence[Tensor]) -> Iterator[None]:
     try:
         yield
     finally:
-        optimizer.train()
+        optimizer.train()  # type: ignore[attr-defined]
         for weight, held in zip(weights, before, strict=True):
             weight.data.copy_(held)
 

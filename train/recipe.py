@@ -305,7 +305,7 @@ class Recipe:
         if values.get("replay"):
             from train.runfile import settings_again
 
-            above = ("replay", settings_again(Path(values["replay"])))
+            above = ("replay", typed(settings_again(Path(values["replay"]))))
         return below, above
 
     @property
@@ -336,6 +336,15 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     Raises:
         PrepError: a value is unknown, of a wrong type or out of range; all that are unknown or of a wrong type at once.
     """
+    return Recipe(**typed(values))
+
+
+def typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a recipe with values as JSON or TOML hold them, each as the type that it is declared with.
+
+    Raises:
+        PrepError: some are unknown or of a wrong type; all of them are named.
+    """
     known = {setting.name: setting for setting in declared(Recipe)}
     problems, taken = [], dict[str, Any]()
     for key, value in values.items():
@@ -350,4 +359,4 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
                 problems.append(f"{key} is {value!r}: {error}")
     if problems:
         raise PrepError("\n".join(problems), "it may be of another version of prep")
-    return Recipe(**taken)
+    return taken

@@ -123,7 +123,10 @@ def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
     except PrepError as error:
         return None, f"of a base model that is not on this machine: {error.message}"
     shapes = base_shapes(folder)
-    return shapes, "" if shapes else f"{folder} is no model in diffusers format and no .safetensors file that can be read"
+    return (
+        shapes,
+        "" if shapes else f"{folder} is no model in diffusers format and no .safetensors file that can be read",
+    )
 
 
 def footprint(found: Pictures, options: Recipe, base: BaseShapes | None, unknown: str) -> tuple[str, ...]:

@@ -1,9 +1,5 @@
 import io
-import sys
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -23,7 +19,7 @@ from pipeline.copies import (
     sketch,
 )
 from pipeline.measurement import figures, halved
-from pipeline.records import Decision, Image, Measurement
+from pipeline.records import Image, Measurement
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, EXPRESSIONS, GARMENT_COLOURS, random_scene
 
@@ -164,21 +160,3 @@ def test_thousands_of_others_are_compared_a_few_at_a_time():
     written = sketch(grey, np.dstack([grey] * 3), (30, 30))
     alike = Alike(np.ones(9000), (written,) * 9000, 5.0)
     assert alike(0, np.arange(1, 9000)).all()
-
-
-def test_a_twin_that_check_found_to_be_a_copy_is_not_used(monkeypatch):
-    """`train/dataset.py` is read by itself; what needs torch is stood in for."""
-    for name, needed in (("latents", "Picture"), ("sampler", "Entry")):
-        stand_in = ModuleType(f"train.{name}")
-        setattr(stand_in, needed, object)
-        monkeypatch.setitem(sys.modules, f"train.{name}", stand_in)
-    file = Path(__file__).parents[2] / "train" / "dataset.py"
-    spec = spec_from_file_location("dataset_alone", file)
-    dataset = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "dataset_alone", dataset)
-    spec.loader.exec_module(dataset)
-    twin = Decision("images/a/x.png", "twin", {"path": "regularization/a/x.png"}, "same caption")
-    copy = Decision("regularization/a/x.png", "keep", False, "duplicate of a training picture")
-    assert dataset._used(twin, {}) == twin and dataset._used(None, {}) is None
-    assert dataset._used(twin, {copy.path: copy}) is None
-    assert dataset._used(twin, {copy.path: replace(copy, value=True)}) == twin

@@ -162,7 +162,9 @@ def test_where_trigger_words_differ_in_a_folder_the_fewest_are_kept_and_it_is_sa
 def test_shuffling_follows_what_prep_toml_says_of_training(tmp_path):
     shop = Workshop(tmp_path / "set")
     shop.add("x", "a.png", "lumi, smile", tags=TRIGGER)
-    (tmp_path / "set/prep.toml").write_text("[train]\nshuffle_tags = false\ntag_dropout = 0.1\nkeep_tags = 3\n", encoding="utf-8")
+    (tmp_path / "set/prep.toml").write_text(
+        "[train]\nshuffle_tags = false\ntag_dropout = 0.1\nkeep_tags = 3\n", encoding="utf-8"
+    )
     export(shop.done(), tmp_path / "out")
     (subset,) = config(tmp_path / "out")["datasets"][0]["subsets"]
     assert (subset["shuffle_caption"], subset["keep_tokens"]) == (False, 3)

@@ -32,9 +32,11 @@ def candidates(draw) -> list[Candidate]:
 
 @st.composite
 def recipes(draw) -> Recipe:
+    validation = draw(st.sampled_from(["auto", "training", "held-out"]))
+    share = {} if validation == "training" else {"validation_share": draw(st.sampled_from([0.05, 0.2, 0.5]))}
     return Recipe(
-        validation=draw(st.sampled_from(["auto", "training", "held-out"])),
-        validation_share=draw(st.sampled_from([0.05, 0.2, 0.5])),
+        validation=validation,
+        **share,
         validation_pictures=draw(st.integers(1, 40)),
         seed=draw(st.integers(0, 3)),
     )

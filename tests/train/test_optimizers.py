@@ -3,7 +3,7 @@ import torch
 
 from pipeline.errors import PrepError
 from train import optimizers
-from train.norms import product_norm, scale_weight_norms
+from train.norms import product_norm
 from train.optimizers import KINDS, Kind, described, effective_rates, make_optimizer, read_arguments, read_value
 
 ROUKIN_PRODIGY = {
@@ -120,25 +120,8 @@ def test_the_rate_of_an_adaptive_optimizer_is_its_estimate_times_the_one_given()
     assert effective_rates(optimizer) == pytest.approx([1e-3])
 
 
-class Layer(torch.nn.Module):
-    def __init__(self, up: torch.Tensor, down: torch.Tensor, scale: float) -> None:
-        super().__init__()
-        self.lora_up, self.lora_down = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
-        self.lora_up.weight, self.lora_down.weight = torch.nn.Parameter(up), torch.nn.Parameter(down)
-        self.scale = scale
-
-
 def test_the_norm_of_a_product_by_hand_and_of_a_convolution():
     assert product_norm(torch.tensor([[3.0], [0.0]]), torch.tensor([[0.0, 4.0]])).item() == pytest.approx(12.0)
     up, down = torch.randn(5, 2, 1, 1), torch.randn(2, 3, 3, 3)
     whole = torch.einsum("orxy,rikl->oikl", up, down)
     assert product_norm(up, down).item() == pytest.approx(whole.norm().item(), rel=1e-5)
-
-
-def test_a_layer_above_the_norm_is_scaled_down_to_it_and_one_below_is_left():
-    large = Layer(torch.tensor([[3.0], [0.0]]), torch.tensor([[0.0, 4.0]]), scale=0.5)  # norm 6
-    small = Layer(torch.tensor([[1.0]]), torch.tensor([[1.0]]), scale=0.5)
-    scale_weight_norms([large, small], 1.5)
-    assert large.lora_up.weight[0, 0].item() == pytest.approx(3.0 / 2)
-    assert large.lora_down.weight[0, 1].item() == pytest.approx(4.0 / 2)
-    assert small.lora_up.weight.item() == small.lora_down.weight.item() == 1.0

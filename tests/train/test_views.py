@@ -59,7 +59,6 @@ def test_a_person_names_words_of_their_own_and_what_stands_around_all_captions_c
     assert forbidding("Hair_over_one_eye, smile", recipe) == "hair over one eye"
     assert forbidding("looking left", recipe) == ""
     assert forbidding("1girl", Recipe(flip=True, caption_suffix="seen from the left")) == "left"
-    assert forbidding("anything", Recipe(flip=True, flip_guard=("",))) == ""
 
 
 def test_random_crop_moves_the_crop_within_what_the_bucket_leaves():
