@@ -14,7 +14,7 @@ from train.dataset import Example
 from train.latents import LatentCache
 from train.objective import alpha_bars
 from train.oddness import PictureLoss
-from train.precision import DTYPES, lower
+from train.precision import DTYPES, lower, vae_dtype
 from train.recipe import Recipe
 from train.session import hang_adapter
 from train.validation import Looker, at_rest, conditioner, even_grid, plain_caption
@@ -47,7 +47,7 @@ def losses_of_set(
         prediction=recipe.prediction,
     )
     adapter = None if adapter_file is None else hang_adapter(base, adapter_file)
-    latents = LatentCache(root / "cache" / "latents", base)
+    latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe, base.device))
     latents.fill([example.picture for example in examples], progress)
     levels = alpha_bars(base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr)
     try:

@@ -43,7 +43,7 @@ class Removed:
 
 
 def latent_name(picture: Picture, vae: str) -> str:
-    """64 hexadecimal digits for a view of a picture and the VAE, given by its digest, that encodes it."""
+    """64 hexadecimal digits for a view of a picture and the VAE, given by its digest and precision, that encodes it."""
     return hashlib.sha256(f"{VERSION}\0{picture.key}\0{vae}".encode()).hexdigest()
 
 

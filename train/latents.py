@@ -53,17 +53,28 @@ class Latent:
 
 class LatentCache:
     """SET/cache/latents: one file for each (view of a picture, VAE). What is damaged is encoded again and noted in
-    `mended`, as (the picture's file, why); a cache that does not write keeps what it mended in memory."""
+    `mended`, as (the picture's file, why); a cache that does not write keeps what it mended in memory.
+
+    The VAE computes in `dtype`. In half precision some VAEs overflow, SDXL's own among them: such pictures are encoded
+    again in float32 and noted in `overflowed`. Latents of different precisions are different files.
+    """
 
     def __init__(
-        self, folder: Path, base: BaseModel, writes: bool = True, pixels_at_once: int = PIXELS_AT_ONCE
+        self,
+        folder: Path,
+        base: BaseModel,
+        dtype: torch.dtype = torch.float32,
+        writes: bool = True,
+        pixels_at_once: int = PIXELS_AT_ONCE,
     ) -> None:
         self._folder, self._base, self._writes, self._pixels_at_once = folder, base, writes, pixels_at_once
-        self._vae = base.vae_digest
+        self._dtype = dtype
+        self._vae = base.vae_digest + ("" if dtype is torch.float32 else f" in {str(dtype).removeprefix('torch.')}")
         self._held: dict[str, Latent] = {}
         self._held_bytes = 0
         self._checked: set[str] = set()
         self.mended: list[tuple[Path, str]] = []
+        self.overflowed = 0
 
     def name(self, picture: Picture) -> str:
         return latent_name(picture, self._vae)
@@ -123,9 +134,25 @@ class LatentCache:
         batch = torch.from_numpy(np.stack(pixels if len(pixels) > 1 else [*pixels, *pixels])).permute(0, 3, 1, 2)
         device = self._base.device
         batch = batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.contiguous()
-        posterior = self._base.vae.encode(batch).latent_dist
-        scale, count = self._base.vae.config.scaling_factor, len(pixels)
-        return posterior.mean[:count] * scale, posterior.std[:count] * scale
+        mean, spread = self._coded(batch, self._dtype)
+        if self._dtype is not torch.float32:
+            overflowed = ~(torch.isfinite(mean) & torch.isfinite(spread)).flatten(1).all(1)
+            if overflowed.any():
+                mean[overflowed], spread[overflowed] = self._again(batch, overflowed)
+                self.overflowed += int(overflowed[: len(pixels)].sum())
+        return mean[: len(pixels)], spread[: len(pixels)]
+
+    def _again(self, batch: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """In float32, for the rows marked; a lone one beside itself."""
+        found = batch[rows]
+        mean, spread = self._coded(found if len(found) > 1 else found.repeat(2, 1, 1, 1), torch.float32)
+        return mean[: len(found)], spread[: len(found)]
+
+    def _coded(self, batch: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        with torch.autocast(batch.device.type, dtype, enabled=dtype is not torch.float32):
+            posterior = self._base.vae.encode(batch).latent_dist
+        scale = self._base.vae.config.scaling_factor
+        return posterior.mean.float() * scale, posterior.std.float() * scale
 
     def _keep(self, pictures: Sequence[Picture], means: Tensor, spreads: Tensor) -> None:
         """Write latents, the finite ones first."""
@@ -173,11 +200,19 @@ class LatentCache:
         return latent
 
     def remarks(self) -> tuple[str, ...]:
-        """What was damaged and is made again, in words."""
-        if not self.mended:
-            return ()
-        file, why = self.mended[0]
-        return (f"cached latents that were damaged and made again: {len(self.mended)}, such as that of {file}: {why}",)
+        """What was damaged or overflowed and was made again, in words."""
+        found = []
+        if self.mended:
+            file, why = self.mended[0]
+            found.append(
+                f"cached latents that were damaged and made again: {len(self.mended)}, such as that of {file}: {why}"
+            )
+        if self.overflowed:
+            found.append(
+                f"pictures for which the VAE overflowed in {str(self._dtype).removeprefix('torch.')} and that were encoded "
+                f'again in fp32: {self.overflowed}; with vae_precision = "fp32" they are encoded once'
+            )
+        return tuple(found)
 
 
 def pixels_of(picture: Picture) -> Array:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""By the recipe's `mixed_precision`."""
+from train.recipe import Recipe
+
+DTYPES = {"no": torch.float32, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""By the recipe's `mixed_precision` and `vae_precision`."""
+
+
+def vae_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """What the VAE computes in when it encodes pictures for the cache; its weights stay in float32."""
+    if recipe.vae_precision != "auto":
+        return DTYPES[recipe.vae_precision]
+    return torch.float16 if device.type == "cuda" and recipe.mixed_precision != "no" else torch.float32
 
 
 def lower(model: nn.Module, dtype: torch.dtype) -> None:

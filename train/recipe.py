@@ -202,6 +202,9 @@ class Recipe:
     """Largest norm of what a layer's adapter adds to its weights; 1 is usual, 0 leaves them."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     """Precision of the base model's weights and arithmetic; the adapter itself stays in float32."""
+    vae_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    """Precision of the VAE's arithmetic when latents are cached: auto is fp16 on a GPU with mixed_precision, else fp32.
+    Pictures that overflow in it are encoded again in fp32."""
     gradient_checkpointing: bool = False
     """Save memory by computing activations twice."""
     export_for: Literal["universal", "a1111", "forge", "comfyui", "diffusers", "as-trained"] = "universal"

@@ -28,6 +28,7 @@ from train.loop import Trainer
 from train.metadata import adapter_metadata
 from train.milestones import Place
 from train.optimizers import described
+from train.precision import vae_dtype
 from train.processes import in_processes, process_device, shared_device
 from train.prompts import settled
 from train.recipe import Recipe
@@ -112,7 +113,7 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     )
     digest = job.state_digest(base.digest)
     opened = open_folder(job, base, digest, team)
-    latents = LatentCache(job.root / "cache" / "latents", base, writes=team.leads)
+    latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)
     adapter = new_adapter(recipe, base)
     board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
     adapter.hang()

@@ -14,6 +14,8 @@ from train.base import load_base
 from train.colour import Colour
 from train.latentfiles import file_bytes, latent_file, latent_name, lying, read_latent, trim, verify, write_latent
 from train.latents import LatentCache, Picture, pixels_of
+from train.precision import vae_dtype
+from train.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,41 @@ def test_a_latent_does_not_depend_on_what_else_is_missing(base, tmp_path):
     for picture in pictures:
         assert torch.equal(whole.read(picture).mean, single.read(picture).mean)
         assert torch.equal(whole.read(picture).spread, single.read(picture).spread)
+
+
+def test_pictures_for_which_the_vae_overflows_in_half_precision_are_encoded_again(tmp_path):
+    """Weights 1e5 times as large: what float16 holds of a loud picture is infinite, of an even grey one it is not."""
+    loud = load_base("miniature", device="cpu")
+    with torch.no_grad():
+        loud.vae.encoder.conv_in.weight.mul_(1e5)
+    pictures = drawn(tmp_path, 2)
+    Image.new("RGB", (32, 32), (128, 128, 128)).save(pictures[1].file)
+    half, whole = LatentCache(tmp_path / "half", loud, torch.float16), LatentCache(tmp_path / "whole", loud)
+    half.fill(pictures, quiet)
+    whole.fill(pictures, quiet)
+    assert half.overflowed == 1 and whole.overflowed == 0 and whole.remarks() == ()
+    assert torch.equal(half.read(pictures[0]).mean, whole.read(pictures[0]).mean)
+    assert not torch.equal(half.read(pictures[1]).mean, whole.read(pictures[1]).mean)
+    (remark,) = half.remarks()
+    assert "overflowed in float16" in remark and 'vae_precision = "fp32"' in remark
+
+
+def test_latents_in_half_precision_are_close_and_are_other_files(base, tmp_path):
+    half, whole = LatentCache(tmp_path, base, torch.bfloat16), LatentCache(tmp_path, base)
+    (picture,) = drawn(tmp_path, 1)
+    half.fill([picture], quiet)
+    whole.fill([picture], quiet)
+    assert half.file(picture) != whole.file(picture)
+    assert torch.allclose(half.read(picture).mean, whole.read(picture).mean, atol=0.1)
+
+
+def test_the_vae_computes_in_half_precision_only_on_a_gpu_unless_told():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    half = Recipe(mixed_precision="bf16")
+    assert (vae_dtype(half, cpu), vae_dtype(half, gpu)) == (torch.float32, torch.float16)
+    assert vae_dtype(Recipe(), gpu) == torch.float32
+    assert vae_dtype(Recipe(mixed_precision="fp16", vae_precision="fp32"), gpu) == torch.float32
+    assert vae_dtype(Recipe(vae_precision="bf16"), cpu) == torch.bfloat16
 
 
 def test_a_file_that_was_cut_short_is_made_again_when_the_cache_is_filled(base, tmp_path, monkeypatch):
