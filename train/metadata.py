@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -64,13 +63,12 @@ def adapter_metadata(
     family: str = "",
     held_out: int = 0,
     network_args: Mapping[str, Any] | None = None,
-    started: float | None = None,
-    finished: float | None = None,
 ) -> dict[str, str]:
     """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings.
 
     `family` is sd1, sd2 or sdxl, told by `v2` if not given; `network_args` what the algorithm was asked beside rank and
-    alpha; `held_out` the pictures kept for validation; `started` and `finished` seconds since 1970.
+    alpha; `held_out` the pictures kept for validation. Nothing tells when it was made, so that a run done again gives the
+    same bytes; run.json does.
     """
     family = family or ("sd2" if v2 else "sd1")
     facts: dict[str, Any] = {
@@ -78,12 +76,12 @@ def adapter_metadata(
         **model_facts(family, v_prediction),
         "ss_sd_model_name": recipe.base,
         **({"ss_new_sd_model_hash": base_digest} if Path(recipe.base).suffix in SINGLE else {}),
-        **_run(recipe, steps, epochs, accumulate, started, finished),
+        **_run(recipe, steps, epochs, accumulate),
         **_optimization(recipe, optimizer, steps, accumulate),
         **_noise_and_loss(recipe),
         **_captions(recipe),
         **_data(recipe, images, twins, held_out, buckets, frequency),
-        **_spec(recipe, KINDS[family, v_prediction], buckets, triggers, v_prediction, finished),
+        **_spec(recipe, KINDS[family, v_prediction], buckets, triggers, v_prediction),
         "prep_version": _version(),
         "prep_base_digest": base_digest,
     }
@@ -152,9 +150,7 @@ def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _run(
-    recipe: Recipe, steps: int, epochs: int, accumulate: int, started: float | None, finished: float | None
-) -> dict[str, Any]:
+def _run(recipe: Recipe, steps: int, epochs: int, accumulate: int) -> dict[str, Any]:
     return {
         "ss_output_name": recipe.name,
         "ss_epoch": epochs,
@@ -162,8 +158,6 @@ def _run(
         "ss_max_train_steps": updates_of(steps, accumulate),
         "ss_num_batches_per_epoch": steps // max(1, epochs),
         "ss_seed": recipe.seed,
-        "ss_training_started_at": started,
-        "ss_training_finished_at": finished,
     }
 
 
@@ -215,11 +209,10 @@ def _spec(
     buckets: Mapping[tuple[int, int], int],
     triggers: list[str],
     v_prediction: bool,
-    finished: float | None,
 ) -> dict[str, Any]:
     """Stability AI's model metadata standard, which says about a file what it is for and by whom it was made."""
     common = max(buckets, key=lambda size: (buckets[size], size)) if buckets else (kind.resolution, kind.resolution)
-    facts: dict[str, Any] = {
+    return {
         "modelspec.sai_model_spec": SPEC,
         "modelspec.architecture": f"{kind.architecture}/lora",
         "modelspec.implementation": kind.implementation,
@@ -231,9 +224,6 @@ def _spec(
         "modelspec.timestep_range": "0,1000",
         "modelspec.encoder_layer": recipe.clip_skip,
     }
-    if finished is not None:
-        facts["modelspec.date"] = datetime.fromtimestamp(finished, UTC).isoformat(timespec="seconds")
-    return facts
 
 
 def _optimization(recipe: Recipe, optimizer: str, steps: int, accumulate: int) -> dict[str, Any]:

@@ -76,9 +76,7 @@ def test_the_network_is_told_as_kohya_and_lycoris_name_it():
     assert json.loads(told(Recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
 
 
-def test_times_and_files_of_one_piece_are_told_where_they_are_known():
-    assert "modelspec.date" not in told()
-    assert told(finished=0.0)["modelspec.date"] == "1970-01-01T00:00:00+00:00"
+def test_the_hash_of_a_base_model_of_one_file_is_told():
     assert "ss_new_sd_model_hash" not in told()
     assert told(Recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
 
