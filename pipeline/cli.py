@@ -130,7 +130,9 @@ def stage_command(entry: Entry) -> click.Command:
     parameters.append(click.Argument(["root"], metavar="SET", type=click.Path(path_type=Path)))
     parameters += options_from(stage.Options)
     parameters += [
-        click.Option(["--dry-run"], is_flag=True, help="Show what would be decided; write nothing but measurements."),
+        click.Option(
+            ["--dry-run", "--plan"], is_flag=True, help="Show what would be decided; write nothing but measurements."
+        ),
         click.Option(["--force"], is_flag=True, help="Run even when nothing changed since the last run."),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]

@@ -52,6 +52,7 @@ def adapter_metadata(
     v_prediction: bool,
     steps: int,
     epochs: int,
+    planned: tuple[int, int],
     images: int,
     twins: int,
     buckets: dict[tuple[int, int], int],
@@ -67,8 +68,8 @@ def adapter_metadata(
     """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings.
 
     `family` is sd1, sd2 or sdxl, told by `v2` if not given; `network_args` what the algorithm was asked beside rank and
-    alpha; `held_out` the pictures kept for validation. Nothing tells when it was made, so that a run done again gives the
-    same bytes; run.json does.
+    alpha; `planned` the batches and epochs of the whole run; `held_out` the pictures kept for validation. Nothing tells when
+    it was made, so that a run done again gives the same bytes; run.json does.
     """
     family = family or ("sd2" if v2 else "sd1")
     facts: dict[str, Any] = {
@@ -76,8 +77,8 @@ def adapter_metadata(
         **model_facts(family, v_prediction),
         "ss_sd_model_name": recipe.base,
         **({"ss_new_sd_model_hash": base_digest} if Path(recipe.base).suffix in SINGLE else {}),
-        **_run(recipe, steps, epochs, accumulate),
-        **_optimization(recipe, optimizer, steps, accumulate),
+        **_run(recipe, epochs, planned, accumulate),
+        **_optimization(recipe, optimizer, steps, planned[0], accumulate),
         **_noise_and_loss(recipe),
         **_captions(recipe),
         **_data(recipe, images, twins, held_out, buckets, frequency),
@@ -150,13 +151,14 @@ def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _run(recipe: Recipe, steps: int, epochs: int, accumulate: int) -> dict[str, Any]:
+def _run(recipe: Recipe, epoch: int, planned: tuple[int, int], accumulate: int) -> dict[str, Any]:
+    batches, epochs = planned
     return {
         "ss_output_name": recipe.name,
-        "ss_epoch": epochs,
+        "ss_epoch": epoch,
         "ss_num_epochs": epochs,
-        "ss_max_train_steps": updates_of(steps, accumulate),
-        "ss_num_batches_per_epoch": steps // max(1, epochs),
+        "ss_max_train_steps": updates_of(batches, accumulate),
+        "ss_num_batches_per_epoch": batches // max(1, epochs),
         "ss_seed": recipe.seed,
     }
 
@@ -226,17 +228,17 @@ def _spec(
     }
 
 
-def _optimization(recipe: Recipe, optimizer: str, steps: int, accumulate: int) -> dict[str, Any]:
+def _optimization(recipe: Recipe, optimizer: str, steps: int, planned: int, accumulate: int) -> dict[str, Any]:
     unet, text = recipe.rates
-    updates = updates_of(steps, accumulate)
+    warmup = warmup_updates(recipe.warmup_steps, recipe.warmup_share, updates_of(planned, accumulate))
     return {
-        "ss_steps": updates,
+        "ss_steps": updates_of(steps, accumulate),
         "ss_learning_rate": unet,
         "ss_unet_lr": unet,
         "ss_text_encoder_lr": text if recipe.train_text_encoder else None,
         "ss_optimizer": optimizer,
         "ss_lr_scheduler": recipe.schedule,
-        "ss_lr_warmup_steps": warmup_updates(recipe.warmup_steps, recipe.warmup_share, updates),
+        "ss_lr_warmup_steps": warmup,
         "ss_gradient_accumulation_steps": accumulate,
         "ss_gradient_checkpointing": recipe.gradient_checkpointing,
         "ss_max_grad_norm": recipe.max_grad_norm,

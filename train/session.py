@@ -14,9 +14,9 @@ from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from train.adapter import Adapter, Shape, read_adapter
 from train.algorithms.reading import check_same
-from train.algorithms.rules import convolutions_of
+from train.algorithms.rules import adapter_shape
 from train.base import BaseModel, load_base
-from train.batches import window
+from train.batches import place_after, total_steps, window
 from train.dataset import Example, tag_frequency
 from train.draws import key_seed
 from train.exporting import write_merged
@@ -32,6 +32,7 @@ from train.precision import vae_dtype
 from train.processes import in_processes, process_device, shared_device
 from train.prompts import settled
 from train.recipe import Recipe
+from train.runfile import note_adapter
 from train.runfolder import STATE, close_folder, open_folder
 from train.showing import Showing
 from train.snapshots import Snapshot
@@ -51,32 +52,6 @@ class Trained:
     steps: int
     resumed_from: int
     notes: tuple[str, ...]
-
-
-def adapter_shape(recipe: Recipe) -> Shape:
-    return Shape(
-        algorithm=recipe.algorithm,
-        rank=recipe.rank,
-        alpha=recipe.alpha,
-        convolutions=convolutions_of(recipe),
-        conv_rank=recipe.conv_rank,
-        conv_alpha=recipe.conv_alpha,
-        text_encoder=recipe.train_text_encoder,
-        train_norm=recipe.train_norm,
-        factor=recipe.factor,
-        decompose_both=recipe.decompose_both,
-        full_matrix=recipe.full_matrix,
-        dora=recipe.dora,
-        rank_stabilized=recipe.rank_stabilized,
-        tucker=recipe.tucker,
-        unit=recipe.rank_unit,
-        rank_dropout=recipe.rank_dropout,
-        module_dropout=recipe.module_dropout,
-        neuron_dropout=recipe.neuron_dropout,
-        blocks=recipe.blocks,
-        block_ranks=recipe.block_ranks,
-        block_alphas=recipe.block_alphas,
-    )
 
 
 def train_adapter(
@@ -115,6 +90,8 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     opened = open_folder(job, base, digest, team)
     latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)
     adapter = new_adapter(recipe, base)
+    if team.leads:
+        note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
     board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
     adapter.hang()
     try:
@@ -160,13 +137,14 @@ def watching(
     recipe = job.recipe
     requests, remarks = settled(job.prompts, commonest_size(job.training))
     looks = bool(job.held or job.watched)
+    planned = place_after(recipe, job.training, total_steps(recipe, job.training), last=True)
     return Watch(
         recipe=recipe,
         adapter=adapter,
         base=base.folder,
         folder=job.folder,
         team=team,
-        describe=lambda place: metadata_at(job, base, place),
+        describe=lambda place: metadata_at(job, base, place, planned),
         progress=progress,
         validation=Validation(recipe, base, adapter, latents, trainer.levels, job.held, job.watched, team)
         if looks
@@ -185,8 +163,8 @@ def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
     return max(counts, key=lambda size: (counts[size], size))
 
 
-def metadata_at(job: Job, base: BaseModel, place: Place) -> dict[str, str]:
-    """What an adapter saved at a point of the run says about itself."""
+def metadata_at(job: Job, base: BaseModel, place: Place, planned: Place) -> dict[str, str]:
+    """What an adapter saved at a point of the run says about itself; `planned` is the end the run was begun for."""
     recipe, found = job.recipe, job.training
     return adapter_metadata(
         recipe,
@@ -195,6 +173,7 @@ def metadata_at(job: Job, base: BaseModel, place: Place) -> dict[str, str]:
         family=base.family,
         steps=place.step,
         epochs=place.epoch,
+        planned=(planned.step, planned.epoch),
         images=len(found),
         twins=sum(len(example.twins) for example in found),
         buckets=dict(Counter(example.entry.bucket for example in found)),

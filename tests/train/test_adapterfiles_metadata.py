@@ -18,6 +18,7 @@ FACTS = {
     "v_prediction": False,
     "steps": 120,
     "epochs": 10,
+    "planned": (240, 20),
     "images": 40,
     "twins": 3,
     "buckets": {(64, 96): 4, (96, 64): 9},
@@ -38,7 +39,8 @@ def test_all_values_are_texts_and_tables_are_json():
     assert all(isinstance(value, str) for value in found.values())
     assert json.loads(found["ss_tag_frequency"]) == {"Lumi": {"red hat": 4}}
     assert json.loads(found["ss_bucket_info"])["buckets"]["1"] == {"resolution": [96, 64], "count": 9}
-    assert found["ss_max_train_steps"] == found["ss_steps"] == "30"
+    assert (found["ss_steps"], found["ss_max_train_steps"]) == ("30", "60")
+    assert (found["ss_epoch"], found["ss_num_epochs"]) == ("10", "20")
     assert found["ss_num_batches_per_epoch"] == "12"
     assert found["modelspec.trigger_phrase"] == "Lumi, Nox"
     assert found["modelspec.resolution"] == "96x64"
