@@ -23,6 +23,7 @@ from train.models.modelfolder import load_folder
 from train.models.othervae import load_vae, weights_digest
 from train.models.probe import TIMES, noise_shares, told_apart
 from train.models.singlefile import load_file
+from train.recipe import Recipe
 from train.text import text_conditioning
 
 
@@ -111,6 +112,22 @@ def pick_device(asked: str) -> torch.device:
             "check the driver with nvidia-smi, or use --device cpu",
         )
     return device
+
+
+def base_of(recipe: Recipe, device: str | None = None) -> BaseModel:
+    """The base model that a recipe names, on its device or another.
+
+    Raises:
+        PrepError: see `load_base`.
+    """
+    return load_base(
+        recipe.base,
+        recipe.revision,
+        device or recipe.device,
+        vae=recipe.vae,
+        tokenizer=recipe.tokenizer,
+        prediction=recipe.prediction,
+    )
 
 
 def load_base(

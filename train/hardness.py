@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from train.adapter import Adapter
-from train.base import BaseModel, load_base
+from train.base import BaseModel, base_of
 from train.dataset import Example
 from train.latents import LatentCache
 from train.objective import alpha_bars
@@ -38,14 +38,7 @@ def losses_of_set(
     Raises:
         PrepError: the base model or the adapter cannot be had, a picture cannot be read, or a loss is not finite.
     """
-    base = load_base(
-        recipe.base,
-        recipe.revision,
-        device,
-        vae=recipe.vae,
-        tokenizer=recipe.tokenizer,
-        prediction=recipe.prediction,
-    )
+    base = base_of(recipe, device)
     adapter = None if adapter_file is None else hang_adapter(base, adapter_file)
     latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe, base.device))
     latents.fill([example.picture for example in examples], progress)

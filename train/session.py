@@ -15,7 +15,7 @@ from pipeline.manifest import Manifest
 from train.adapter import Adapter, Shape, read_adapter
 from train.algorithms.reading import check_same
 from train.algorithms.rules import adapter_shape
-from train.base import BaseModel, load_base
+from train.base import BaseModel, base_of
 from train.batches import place_after, total_steps, window
 from train.dataset import Example, tag_frequency
 from train.draws import key_seed
@@ -78,14 +78,7 @@ def train_adapter(
 def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or load_base(
-        recipe.base,
-        recipe.revision,
-        process_device(recipe.device, team),
-        vae=recipe.vae,
-        tokenizer=recipe.tokenizer,
-        prediction=recipe.prediction,
-    )
+    base = base or base_of(recipe, process_device(recipe.device, team))
     digest = job.state_digest(base.digest)
     opened = open_folder(job, base, digest, team)
     latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)

@@ -1,4 +1,4 @@
-"""The frame of a page: one HTML file with its styles and scripts in it, which can load nothing and run nothing else."""
+"""The frame of a page: one HTML file with its styles and script in it, which can load nothing and run nothing else."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Section:
     body: Callable[[], Html]
 
 
-def document(title: str, top: Sequence[str], parts: Sequence[Section], styles: Sequence[str], script: str) -> str:
-    """A page as one text: `top`, links to the parts, and the parts; styles and script are files of this package."""
-    code = _packaged(script)
+def document(title: str, top: Sequence[str], parts: Sequence[Section], styles: Sequence[str], script: str = "") -> str:
+    """A page as one text: `top`, links to the parts, and the parts; styles and the script, if any, are files of this
+    package."""
+    code = _packaged(script) if script else Html()
     allowed = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    policy += f"; script-src 'sha256-{allowed}'" if script else ""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -38,7 +40,8 @@ def document(title: str, top: Sequence[str], parts: Sequence[Section], styles: S
     contents = element("nav", *links, aria_label="Contents")
     footer = element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")
     main = element("main", *top, contents, *(_section(part) for part in parts), footer)
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", main, element("script", code)), lang="en") + "\n"
+    body = element("body", main, *([element("script", code)] if script else []))
+    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
 
 def _packaged(name: str) -> Html:

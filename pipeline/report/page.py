@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from pipeline.files import write_text
@@ -15,6 +13,7 @@ from pipeline.report import sections, tables
 from pipeline.report.album import Album
 from pipeline.report.balance import balance
 from pipeline.report.facts import Facts, collect
+from pipeline.report.frame import Section, document
 from pipeline.report.markup import Html, counted, element, grouped, meter, percent
 from pipeline.report.samples import Learned, read_samples
 from pipeline.report.sizes import sizes
@@ -46,32 +45,10 @@ def write_report(manifest: Manifest, output: Path, learned: Learned | None = Non
     return output
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page. `missing` says what to type when there is nothing to show, "" when there is."""
-
-    id: str
-    title: str
-    missing: str
-    body: Callable[[], Html]
-
-
 def render(report: Report) -> str:
     """The page as one text; all pictures are inside it."""
-    parts = _sections(report, Album())
-    style = Html(resources.files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8"))
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{report.title} · prep"),
-        element("style", style),
-    )
-    links = [element("a", part.title, href=f"#{part.id}", class_="empty" if part.missing else None) for part in parts]
-    footer = element("footer", "Made by prep. This page is one file and loads nothing from anywhere.")
-    contents = element("nav", *links, aria_label="Contents")
-    main = element("main", _heading(report), _headline(report), contents, *(_section(part) for part in parts), footer)
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", main), lang="en") + "\n"
+    top = (_heading(report), _headline(report))
+    return document(f"{report.title} · prep", top, _sections(report, Album()), ("page.css",))
 
 
 def _sections(report: Report, album: Album) -> tuple[Section, ...]:
@@ -131,11 +108,6 @@ def _sections(report: Report, album: Album) -> tuple[Section, ...]:
         ),
         Section("runs", "Runs", unless(facts.runs, "flatten", "Nothing was run yet."), lambda: tables.runs(facts)),
     )
-
-
-def _section(part: Section) -> Html:
-    inside = element("p", part.missing, class_="missing") if part.missing else part.body()
-    return element("section", element("h2", part.title), inside, id=part.id)
 
 
 def _heading(report: Report) -> Html:

@@ -164,7 +164,7 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
     """Paint every prompt and seed twice; the listing says which file is what."""
-    from train.base import load_base
+    from train.base import base_of
     from train.ddim import generate
     from train.infotext import infotext, save_png
     from train.recipe import recipe_of
@@ -175,14 +175,7 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
     recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
-    base = load_base(
-        recipe.base,
-        recipe.revision,
-        options.device,
-        vae=recipe.vae,
-        tokenizer=recipe.tokenizer,
-        prediction=recipe.prediction,
-    )
+    base = base_of(recipe, options.device)
     adapter = hang_adapter(base, file)
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
