@@ -49,7 +49,7 @@ def find_folder(name: str, revision: str | None, download: bool = True) -> Path:
 
 def find_vae(name: str, download: bool = True) -> Path:
     """The folder with the config of a VAE, or its single file, by a folder (its own or a whole model's), a file, or a hub
-    repository.
+    repository, pinned as OWNER/NAME@REVISION.
 
     Raises:
         PrepError: as `find_folder`.
@@ -60,12 +60,13 @@ def find_vae(name: str, download: bool = True) -> Path:
             return place
         raise PrepError(f"there is no VAE {name}", "check the path")
     if not place.is_dir():
-        if not _is_repository(name):
+        repository, _, revision = name.partition("@")
+        if not _is_repository(repository):
             raise PrepError(
                 f"vae {name!r} is neither a folder, nor a single file, nor a hub repository",
-                "give a folder that holds config.json, a .safetensors file, or OWNER/NAME",
+                "give a folder that holds config.json, a .safetensors file, or OWNER/NAME@REVISION",
             )
-        place = _downloaded(name, None, VAE_WANTED, "VAE", download)
+        place = _downloaded(repository, revision or None, VAE_WANTED, "VAE", download)
     for folder in (place / "vae", place):
         if (folder / "config.json").is_file():
             return folder

@@ -25,7 +25,8 @@ class Recipe:
     revision: str | None = None
     """Revision of the hub repository to pin; the newest when empty."""
     vae: str | None = None
-    """Another VAE instead of the base model's own: a folder, a hub repository, or a single file."""
+    """Another VAE instead of the base model's own: a folder, a hub repository (OWNER/NAME@REVISION pins it), or a single
+    file."""
     tokenizer: Path | None = None
     """Folder of CLIP's vocabulary (vocab.json and merges.txt), which a single file lacks; the hub's if not given."""
     prediction: Literal["auto", "epsilon", "v_prediction"] = "auto"

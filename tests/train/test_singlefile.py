@@ -13,11 +13,11 @@ from tiny_models import SCHEDULER, VOCABULARY, single_tensors, tiny_family, tiny
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
 from train.base import load_base
-from train.folder import folder_digest
+from train.folder import find_vae, folder_digest
 from train.models import hashes
 from train.models.detect import declared, family_of, settled
 from train.models.hashes import remembered_digest
-from train.models.vocabulary import vocabulary_folder
+from train.models.vocabulary import PINNED, vocabulary_folder
 from train.text import text_conditioning
 
 NAMES = ["sd1", "sd2", "sdxl"]
@@ -343,6 +343,34 @@ def test_a_missing_tokenizer_is_said_so_with_the_option_to_give(tensors, tiny, t
         vocabulary_folder(file, None, download=False)
     with pytest.raises(PrepError, match=r"holds no vocab\.json and merges\.txt"):
         load(file, tokenizer=tmp_path)
+
+
+def test_what_is_fetched_is_pinned_and_found_again_without_the_hub(tmp_path, monkeypatch):
+    snapshot = tmp_path / "hub" / "models--openai--clip-vit-large-patch14" / "snapshots" / PINNED
+    asked = []
+
+    def fetched(repository: str, name: str, revision: str | None) -> str:
+        asked.append((repository, name, revision))
+        snapshot.mkdir(parents=True, exist_ok=True)
+        (snapshot / name).write_bytes((VOCABULARY / name).read_bytes())
+        return str(snapshot / name)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetched)
+    file = tmp_path / "model.safetensors"
+    assert vocabulary_folder(file) == vocabulary_folder(file, download=False) == snapshot
+    assert asked == [("openai/clip-vit-large-patch14", name, PINNED) for name in ("vocab.json", "merges.txt")]
+
+
+def test_a_vae_of_the_hub_can_be_pinned(tmp_path, monkeypatch):
+    asked = []
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download",
+        lambda name, revision, **_: asked.append((name, revision)) or str(tmp_path),
+    )
+    assert find_vae("madebyollin/sdxl-vae-fp16-fix@207b116") == find_vae("stabilityai/sd-vae-ft-mse") == tmp_path
+    assert asked == [("madebyollin/sdxl-vae-fp16-fix", "207b116"), ("stabilityai/sd-vae-ft-mse", None)]
 
 
 def test_a_tokenizer_beside_the_file_or_in_the_hubs_cache_is_found(tmp_path, monkeypatch):

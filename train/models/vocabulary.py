@@ -7,8 +7,11 @@ from pathlib import Path
 from pipeline.errors import PrepError
 
 FILES = ("vocab.json", "merges.txt")
+FIRST = "openai/clip-vit-large-patch14"
+PINNED = "32bd64288804d66eefd0ccbe215aa642df71cc41"
+"""The repository that is asked where no vocabulary is on this machine, and its revision."""
 SOURCES = (
-    ("openai/clip-vit-large-patch14", ""),
+    (FIRST, ""),
     ("stable-diffusion-v1-5/stable-diffusion-v1-5", "tokenizer/"),
     ("stabilityai/stable-diffusion-xl-base-1.0", "tokenizer/"),
     ("stabilityai/stable-diffusion-2-1", "tokenizer/"),
@@ -16,8 +19,7 @@ SOURCES = (
     ("runwayml/stable-diffusion-v1-5", "tokenizer/"),
     ("CompVis/stable-diffusion-v1-4", "tokenizer/"),
 )
-"""Hub repositories that hold the one vocabulary of all of SD's text encoders, and the folder there; the first is asked
-where none is on this machine."""
+"""Hub repositories that hold the one vocabulary of all of SD's text encoders, and the folder there."""
 HINT = "give a folder that holds vocab.json and merges.txt, such as the tokenizer folder of any SD model: tokenizer = FOLDER"
 
 
@@ -50,8 +52,8 @@ def _holds(folder: Path) -> bool:
 def _cached() -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    for repository, folder in SOURCES:
-        found = [try_to_load_from_cache(repository, f"{folder}{name}") for name in FILES]
+    for repository, folder, revision in ((FIRST, "", PINNED), *((*source, None) for source in SOURCES)):
+        found = [try_to_load_from_cache(repository, f"{folder}{name}", revision=revision) for name in FILES]
         if all(isinstance(path, str) for path in found) and len({Path(str(path)).parent for path in found}) == 1:
             return Path(str(found[0])).parent
     return None
@@ -64,9 +66,8 @@ def _downloaded(place: Path, download: bool) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    repository, folder = SOURCES[0]
     try:
-        files = [Path(hf_hub_download(repository, f"{folder}{name}")) for name in FILES]
+        files = [Path(hf_hub_download(FIRST, name, revision=PINNED)) for name in FILES]
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        raise PrepError(f"{missing}; {repository} cannot be downloaded: {str(error).splitlines()[0]}", HINT) from error
+        raise PrepError(f"{missing}; {FIRST} cannot be downloaded: {str(error).splitlines()[0]}", HINT) from error
     return files[0].parent
