@@ -74,7 +74,9 @@ COMMANDS = (
         "Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.",
     ),
     Entry("report", "pipeline.commands.report", "Write one HTML page that shows what was found, decided and learned."),
-    Entry("presets", "pipeline.commands.presets", "Show the settings of published training notes, ready to train with."),
+    Entry(
+        "presets", "pipeline.commands.presets", "Show the settings of published training notes, ready to train with."
+    ),
     Entry(
         "losses", "pipeline.commands.losses", "Show which pictures are hardest and easiest, before training and after."
     ),

@@ -86,8 +86,10 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return error.exit_code
     except PrepError as error:
         console.fail(error)
-    except (KeyboardInterrupt, click.Abort):
-        console.say("\nstopped; what is done is kept, and the same command goes on from there")
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(err=True)
+        where = f" {stop}" if str(stop) else ""
+        console.say(f"stopped{where}; what is done is kept, and the same command goes on from there")
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
@@ -199,8 +201,9 @@ def run_command(
                 console.show_preview(manifest, plan)
             return
         remember(root, given, settings)
-        with console.progress_bars() as progress:
-            outcome = run_stage(manifest, stage, options, progress, force, found.origins)
+        with console.progress_bars() as bars:
+            announce = None if as_json else functools.partial(console.announce, bars)
+            outcome = run_stage(manifest, stage, options, bars, force, found.origins, announce)
         console.print_json(console.outcome_json(outcome)) if as_json else console.show_outcome(outcome)
     stated = settings.stages.get(entry.name, {})
     if any(key not in stated or stated[key] != value for key, value in flags.items()):

@@ -14,7 +14,7 @@ import click
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
-from pipeline.stage import Outcome, Progress, reasons
+from pipeline.stage import Outcome, reasons
 from pipeline.wording import pieces
 
 SHOWN_CHANGES = 20
@@ -87,17 +87,35 @@ def print_counts(counts: Mapping[str, int]) -> None:
 
 
 def show_outcome(outcome: Outcome) -> None:
-    """A stage that ran: how often each reason was given, its table, and its warnings."""
+    """A stage that ran: how often each reason was given, its table, what it made, and its warnings."""
     if outcome.fresh:
         say(f"{outcome.stage}: up to date, nothing to do")
         print_counts(outcome.counts)
         return
     assert outcome.plan is not None
-    say(f"{outcome.stage}: {_rows(outcome.changed)} changed")
-    print_counts(outcome.counts)
-    _show_extras(outcome.plan)
+    rows = f"{_rows(outcome.changed)} changed" if outcome.changed or not outcome.announced else ""
+    say(f"{outcome.stage}: " + ", ".join(filter(None, ("done" if outcome.announced else "", rows))))
+    planned = {**reasons(outcome.plan.decisions), **outcome.plan.counts} if outcome.announced else {}
+    print_counts({reason: number for reason, number in outcome.counts.items() if reason not in planned})
+    if not outcome.announced:
+        _show_extras(outcome.plan)
+    for result in outcome.results:
+        say(result)
     for note in outcome.notes:
         warn(note)
+
+
+def show_plan(plan: Plan) -> None:
+    """What a stage is about to do that takes its time."""
+    say(f"{plan.stage}: planned")
+    print_counts({**reasons(plan.decisions), **plan.counts})
+    _show_extras(plan)
+
+
+def announce(bars: Bars, plan: Plan) -> None:
+    """Show a plan between bars that may have begun."""
+    with bars.paused():
+        show_plan(plan)
 
 
 def show_preview(manifest: Manifest, plan: Plan) -> None:
@@ -154,7 +172,8 @@ def _rows(number: int) -> str:
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     found = {"stage": outcome.stage, "fresh": outcome.fresh, "changed": outcome.changed, "counts": dict(outcome.counts)}
     document = {**found, **(plan_json(outcome.plan) if outcome.plan else {})}
-    return document | {"notes": [*document.get("notes", ()), *outcome.notes]}
+    notes = [*document.get("notes", ()), *outcome.notes]
+    return document | {"notes": notes, "results": list(outcome.results)}
 
 
 def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
@@ -177,14 +196,42 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
+class Bars:
+    """Bars of rich's that appear with the first work they hear of; what is printed while they are `paused` stays whole."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars, self._tasks = bars, dict[str, Any]()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        work, _, said = (printable(part) for part in what.partition(": "))
+        if work not in self._tasks:
+            if not self._tasks:
+                self._bars.start()
+            self._tasks[work] = self._bars.add_task(work, total=total, said=said)
+        self._bars.update(self._tasks[work], completed=done, total=total, said=said)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        if not self._tasks:
+            yield
+            return
+        self._bars.stop()
+        yield
+        self._bars.start()
+
+    def stop(self) -> None:
+        if self._tasks:
+            self._bars.stop()
+
+
 @contextlib.contextmanager
-def progress_bars() -> Iterator[Progress]:
+def progress_bars() -> Iterator[Bars]:
     """A callback that draws a bar with rate and time left for every kind of work it hears of.
 
     What stands behind the first ": " in the name of the work may be another one each time: it is shown on the same bar.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
     class Rate(TextColumn):
@@ -193,7 +240,7 @@ def progress_bars() -> Iterator[Progress]:
             return Text(f"{speed:.1f}/s" if speed else "")
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    bars = Progress(
+    shown = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -202,21 +249,11 @@ def progress_bars() -> Iterator[Progress]:
         TextColumn("{task.fields[said]}", markup=False),
         console=console,
     )
-    tasks: dict[str, TaskID] = {}
-
-    def progress(what: str, done: int, total: int) -> None:
-        work, _, said = (printable(part) for part in what.partition(": "))
-        if work not in tasks:
-            if not tasks:
-                bars.start()
-            tasks[work] = bars.add_task(work, total=total, said=said)
-        bars.update(tasks[work], completed=done, total=total, said=said)
-
+    bars = Bars(shown)
     try:
-        yield progress
+        yield bars
     finally:
-        if tasks:
-            bars.stop()
+        bars.stop()
 
 
 def selected(rows: Iterable[Any], limit: int) -> tuple[list[Any], int]:

@@ -44,8 +44,11 @@ def save(root: Path, run: int, path: str) -> None:
         os.link(there, kept, follow_symlinks=False)
     except OSError:
         part = kept.with_name(kept.name + ".part")
-        shutil.copy2(there, part)
-        part.replace(kept)
+        try:
+            shutil.copy2(there, part)
+            part.replace(kept)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def announce(manifest: Manifest, run: int, paths: Iterable[str]) -> None:
@@ -79,14 +82,21 @@ def watching(manifest: Manifest, run: int, patterns: tuple[str, ...]) -> Iterato
         save(manifest.root, run, path)
     with manifest.transaction():
         announce(manifest, run, before)
-    yield
-    close(manifest, run, patterns)
+    try:
+        yield
+    finally:
+        close(manifest, run)
 
 
-def close(manifest: Manifest, run: int, patterns: tuple[str, ...]) -> None:
-    """Note what a run made and replaced, of the files announced and of those that fit these patterns now."""
+def close(manifest: Manifest, run: int) -> None:
+    """Note what a run made and replaced, of the files announced and of those that fit its patterns now; of a run for which
+    that is noted already, nothing."""
+    patterns = manifest.patterns(run)
+    if patterns is None:
+        return
     after = _fitting(manifest.root, patterns)
     with manifest.transaction():
+        manifest.forget_patterns(run)
         manifest.db.executemany(
             "INSERT OR IGNORE INTO file_history VALUES (?,?,?,NULL)", ((run, path, ABSENT) for path in after)
         )

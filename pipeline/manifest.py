@@ -18,7 +18,8 @@ Fields of decisions and their values (JSON):
 | contradictions | curate | [{"slot", "dominant", "rival", "score", "dominant_score", "share", "fix", "mended"}, …] |
 | cut        | train      | [tag, …]: tags of the caption that the text encoder does not see                      |
 | multiplier | balance    | {"exact": 1.25, "repeat": 1}                                                          |
-| twin       | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched picture            |
+| twin       | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched picture; "more":   |
+|            |            | […], what further ones have otherwise; given ones have "matched": false and a "bucket" |
 """
 
 from __future__ import annotations
@@ -339,7 +340,7 @@ class Manifest:
         files: Iterable[str] = (),
         origins: Mapping[str, str] | None = None,
     ) -> int:
-        """Open a run: it is unfinished until `finish_run`."""
+        """Open a run: it is unfinished until `finish_run`. `files` are patterns of the files in the set that it makes."""
         cursor = self.db.execute(
             "INSERT INTO runs (stage, options, inputs, versions, files, origins, counts, started, finished) "
             "VALUES (?,?,?,?,?,?,'{}',?,'')",
@@ -358,6 +359,23 @@ class Manifest:
 
     def finish_run(self, run: int, counts: Mapping[str, int]) -> None:
         self.db.execute("UPDATE runs SET counts=?, finished=? WHERE id=?", (_dump(dict(counts)), _now(), run))
+
+    def did_something(self, run: int) -> bool:
+        """Whether a run changed rows, pictures or files."""
+        tables = ("history", "image_history", "file_history")
+        return any(self.db.execute(f"SELECT 1 FROM {table} WHERE run=? LIMIT 1", (run,)).fetchone() for table in tables)
+
+    def drop_run(self, run: int) -> None:
+        """Take out a run that did nothing."""
+        self.db.execute("DELETE FROM runs WHERE id=?", (run,))
+
+    def patterns(self, run: int) -> tuple[str, ...] | None:
+        """Patterns of the files that a run makes, None when what it made has been noted."""
+        (text,) = self.db.execute("SELECT files FROM runs WHERE id=?", (run,)).fetchone()
+        return None if text is None else tuple(json.loads(text))
+
+    def forget_patterns(self, run: int) -> None:
+        self.db.execute("UPDATE runs SET files=NULL WHERE id=?", (run,))
 
     def runs(self) -> tuple[Run, ...]:
         """Every run, undone ones too, the oldest first."""
@@ -433,7 +451,7 @@ def _if_any(path: str, field: str, value: str | None, reason: str, evidence: str
 
 def _run(number: int, stage: str, *rest: Any) -> Run:
     options, inputs, versions, counts = (json.loads(text) for text in rest[:4])
-    started, finished, files, undone, origins = rest[4:]
+    started, finished, undone, origins = rest[4:]
     return Run(
         number,
         stage,
@@ -443,7 +461,6 @@ def _run(number: int, stage: str, *rest: Any) -> Run:
         counts,
         started,
         finished,
-        tuple(json.loads(files)),
         undone,
         json.loads(origins),
     )

@@ -116,8 +116,8 @@ class Plan:
 class Run:
     """One application of a stage. `finished` is "" while it runs or when it was killed; `undone` the run that undid it.
 
-    `inputs` names what the stage read with a hash of each; `versions` the programs that took part; `files` holds
-    patterns of the files in the set that it makes; `origins` says where each option came from (default, prep.toml, flag …).
+    `inputs` names what the stage read with a hash of each; `versions` the programs that took part; `origins` says where
+    each option came from (default, prep.toml, flag …).
     """
 
     id: int
@@ -128,7 +128,6 @@ class Run:
     counts: Mapping[str, int]
     started: str
     finished: str
-    files: tuple[str, ...] = ()
     undone: int | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
 - `work(manifest, options, progress) -> counts`, or `Made`: what is made after the plan is recorded (scores, pictures, adapters):
   slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes, and
   `files(options)` gives patterns of the files in the set that it makes or replaces, so that a run can be undone;
+- `SLOW = True` where that work takes minutes or hours, so that the plan is shown before it;
 - `USES`: distributions whose versions are recorded with a run.
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 
 from pipeline import journal
 from pipeline.captions import CAME, WRITTEN, plain, take_in, write_captions
+from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import THE_SET, Decision, Plan
 from pipeline.sources.linking import link_file
@@ -42,8 +44,8 @@ OBSERVED = "observed"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many rows changed; `notes`
-    are what its work found worth a warning."""
+    """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many rows changed; `results`
+    tell what its work made, `notes` are what it found worth a warning. `announced` says that the plan was shown before."""
 
     stage: str
     fresh: bool
@@ -51,14 +53,17 @@ class Outcome:
     changed: int
     counts: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the work of a stage came to."""
+    """What the work of a stage came to: counts, what is worth a warning, and in words what there is now and where."""
 
     counts: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
 
 
 def inputs(manifest: Manifest, stage: ModuleType, options: Any) -> dict[str, str]:
@@ -96,9 +101,14 @@ def run_stage(
     progress: Progress,
     force: bool = False,
     origins: Mapping[str, str] | None = None,
+    announce: Callable[[Plan], None] | None = None,
 ) -> Outcome:
-    """Take in captions edited by hand, observe, skip if fresh, measure, plan, apply; `origins` says where each option
-    comes from, for the record."""
+    """Take in captions edited by hand, observe, skip if fresh, measure, plan, apply.
+
+    Args:
+        origins: where each option comes from, for the record.
+        announce: is given the plan before the work of a slow stage begins.
+    """
     take_in(manifest)
     read = inputs(manifest, stage, options)
     if not force and is_fresh(manifest, stage, options, read):
@@ -108,6 +118,9 @@ def run_stage(
     if hasattr(stage, "measure"):
         stage.measure(manifest, options, progress)
     plan = stage.plan(manifest, options)
+    announced = announce is not None and getattr(stage, "SLOW", False)
+    if announce is not None and announced:
+        announce(plan)
     work = functools.partial(stage.work, manifest, options, progress) if hasattr(stage, "work") else dict
     patterns = tuple(stage.files(options)) if hasattr(stage, "files") else ()
     _close_unfinished(manifest, stage.NAME)
@@ -121,7 +134,7 @@ def run_stage(
             origins,
         )
         journal.announce(manifest, run_id, (link.path for link in plan.links))
-    return apply(manifest, plan, run_id, progress, work, patterns)
+    return replace(apply(manifest, plan, run_id, progress, work, patterns), announced=announced)
 
 
 def preview_stage(manifest: Manifest, stage: ModuleType, options: Any, progress: Progress) -> Plan:
@@ -148,7 +161,7 @@ def _close_unfinished(manifest: Manifest, stage: str) -> None:
     """Note which files a run that was killed made, before another one of its stage goes on."""
     run = manifest.last_run(stage)
     if run is not None and not run.finished:
-        journal.close(manifest, run.id, run.files)
+        journal.close(manifest, run.id)
 
 
 def apply(
@@ -162,7 +175,8 @@ def apply(
     """Carry out a plan: files in first, then every row in one transaction, then captions out, then the work.
 
     Killed anywhere, the run stays unfinished and the next one does the same again: linking and writing are
-    idempotent, and a caption is decided before it is written, so it is never taken for a person's.
+    idempotent, and a caption is decided before it is written, so it is never taken for a person's. A run that was refused
+    before it changed anything leaves no trace.
     """
     made: dict[str, str] = {}
     cannot: dict[str, set[str]] = {}
@@ -180,13 +194,19 @@ def apply(
         changed = manifest.put_decisions(run, plan.fields, plan.decisions)
         changed += manifest.put_rows(run, _came_along(plan.captions))
     write_captions(manifest, run)
-    with journal.watching(manifest, run, patterns):
-        found = work()
+    try:
+        with journal.watching(manifest, run, patterns):
+            found = work()
+    except PrepError:
+        if not manifest.did_something(run):
+            with manifest.transaction():
+                manifest.drop_run(run)
+        raise
     made_by_work = found if isinstance(found, Made) else Made(found)
     counts |= made_by_work.counts
     with manifest.transaction():
         manifest.finish_run(run, counts)
-    return Outcome(plan.stage, False, plan, changed, counts, made_by_work.notes)
+    return Outcome(plan.stage, False, plan, changed, counts, made_by_work.notes, made_by_work.results)
 
 
 def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:

@@ -16,6 +16,15 @@ def every_twin(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [first, *({**first, **other} for other in value.get("more", ()))]
 
 
+def twin_bucket(value: Mapping[str, Any]) -> dict[str, Any]:
+    """How a twin is scaled and cropped, of a value that `every_twin` gave: a given one has a decision of its own, one that
+    was painted has its picture's size as it is."""
+    if "bucket" in value:
+        return dict(value["bucket"])
+    width, height = value["size"]
+    return {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
+
+
 def twin_path(path: str, number: int = 1) -> str:
     """images/<concept>/<name>.jpg → regularization/<concept>/<name>.png; the second is <name>-2.png."""
     _, concept, name = PurePosixPath(path).parts

@@ -36,7 +36,7 @@ def newest(manifest: Manifest) -> Run:
         PrepError: there is none.
     """
     for run in reversed(manifest.runs()):
-        if run.stage != NAME and run.undone is None and _did_something(manifest, run):
+        if run.stage != NAME and run.undone is None and manifest.did_something(run.id):
             return run
     raise PrepError("there is nothing to undo", f"see what ran with: prep log {manifest.root}")
 
@@ -79,7 +79,7 @@ def undo(manifest: Manifest, run: Run) -> Undone:
         PrepError: a later run changed the same, or the files kept for it are gone.
     """
     if not run.finished and run.stage != NAME:
-        journal.close(manifest, run.id, run.files)
+        journal.close(manifest, run.id)
     left = _refuse_conflicts(manifest, run)
     texts = _texts(manifest, run, left)
     by = _begin(manifest, run)
@@ -94,13 +94,6 @@ def undo(manifest: Manifest, run: Run) -> Undone:
         counts = {"rows": rows, "pictures": pictures, "caption files": len(texts), "other files": files}
         manifest.finish_run(by, {key: number for key, number in counts.items() if number})
     return Undone(run, by, rows, pictures, len(texts), files, tuple(sorted(left)))
-
-
-def _did_something(manifest: Manifest, run: Run) -> bool:
-    tables = ("history", "image_history", "file_history")
-    return any(
-        manifest.db.execute(f"SELECT 1 FROM {table} WHERE run=? LIMIT 1", (run.id,)).fetchone() for table in tables
-    )
 
 
 _ROWS_SINCE = f"""SELECT h.path, h.field, l.run FROM history h

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 from pipeline.errors import PrepError
 from train.algorithms.blocks import by_block
 from train.algorithms.drops import Clock, Drops, Key, Moment
-from train.algorithms.figures import Figures, figures_of
+from train.algorithms.figures import Figures, Module, acting, figures_of
 from train.algorithms.hook import Hook
 from train.algorithms.kinds import KINDS, kind_of
 from train.algorithms.library import Start, first_tensors
+from train.algorithms.planned import nothing_to_train
 from train.algorithms.shape import Shape
+from train.names import by_layer
 from train.targets import Target, every_layer, targets_of
 
 __all__ = ["Adapter", "Shape", "read_adapter"]
@@ -44,10 +47,6 @@ class Adapter(nn.Module):
         self.layers = nn.ModuleDict()
         self.hooks: dict[str, Hook] = {}
         wanted = list(targets_of(shape, unet, text_encoders))
-        if not wanted:
-            raise PrepError(
-                "the base model has no layer this adapter could hang on", "use a Stable Diffusion 1.x, 2.x or XL model"
-            )
         present = {target.block for target in wanted}
         self.rates = by_block(shape.blocks, present, "blocks")
         ranks = by_block(shape.block_ranks, present, "block_ranks")
@@ -57,6 +56,8 @@ class Adapter(nn.Module):
                 start = start_of(shape, target, ranks.get(target.block), alphas.get(target.block))
                 tensors = first_tensors(target.algorithm, target.name, target.layer, start)
                 self._add(target.name, target.layer, target.block, target.algorithm, tensors)
+        if not self.hooks:
+            raise nothing_to_train()
 
     @classmethod
     def of_tensors(
@@ -169,7 +170,7 @@ class Adapter(nn.Module):
 
     def describe(self) -> tuple[Figures, ...]:
         """Modules, scales and trained numbers of each part."""
-        return figures_of(self.layers)
+        return figures_of(module_of(name, self.layers[name], hook.site.weight) for name, hook in self.hooks.items())
 
     def tensors(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """`<layer>.<weight>` → contiguous CPU tensor, as the file holds them; alpha is a float scalar."""
@@ -206,6 +207,13 @@ class Adapter(nn.Module):
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
 
 
+def module_of(name: str, module: Any, weight: Tensor) -> Module:
+    """A layer's module in figures, by its name in files and the weight it changes."""
+    numbers = sum(held.numel() for held in module.parameters())
+    scale = acting(float(module.alpha), module.rank) if getattr(module, "rank", 0) else None
+    return Module(name.split("_")[1], weight.dim() == 4 and weight[0, 0].numel() > 1, numbers, scale)
+
+
 def agree(one: Tensor, other: Tensor) -> bool:
     """Whether two scalars are the same up to what half precision keeps of them."""
     return torch.allclose(one.float().cpu(), other.float().cpu(), rtol=1e-2, atol=1e-6)
@@ -214,15 +222,6 @@ def agree(one: Tensor, other: Tensor) -> bool:
 def as_float(value: Tensor) -> Tensor:
     """A copy, in float32 where it is a number with a fraction."""
     return value.detach().to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
-
-
-def by_layer(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """`layer.key` → tensor, as layer → key → tensor."""
-    found: dict[str, dict[str, Tensor]] = {}
-    for full, value in tensors.items():
-        name, _, key = full.partition(".")
-        found.setdefault(name, {})[key] = value
-    return found
 
 
 def start_of(shape: Shape, target: Target, rank: int | None, alpha: float | None) -> Start:

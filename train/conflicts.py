@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from train.algorithms.rules import algorithm_conflicts
-from train.optimizers import KINDS, suited_rate
+from train.optimizers import KINDS, no_rate
 from train.schedules import DECAYING
 
 if TYPE_CHECKING:
@@ -136,11 +136,9 @@ def _of_rates(recipe: Recipe) -> Iterator[tuple[str, str]]:
             f"{field} is {getattr(recipe, field)}, but the constant scheduler has no warm-up",
             'use scheduler = "constant_with_warmup"',
         )
-    if recipe.learning_rate is None and suited_rate(recipe.optimizer, recipe.algorithm) is None:
-        yield (
-            f"optimizer {recipe.optimizer} has no learning rate that suits in general",
-            "give learning_rate; it is far higher than AdamW's",
-        )
+    missing = no_rate(recipe.optimizer, recipe.algorithm)
+    if recipe.learning_rate is None and missing:
+        yield missing
     if kind.averaging and recipe.schedule in DECAYING:
         yield (
             f"scheduler is {recipe.schedule!r}, but {recipe.optimizer} averages its weights, which stands for the decay",

@@ -16,7 +16,7 @@ from pipeline.decided import all_decided
 from pipeline.errors import PrepError
 from pipeline.files import file_digest
 from pipeline.manifest import Manifest
-from pipeline.twins import every_twin
+from pipeline.twins import every_twin, twin_bucket
 from train.captions import spoken, tags_of
 from train.sampler import Entry
 from train.subject import subject_of
@@ -176,7 +176,7 @@ def _twins(manifest: Manifest) -> dict[str, tuple[Twin, ...]]:
     return {
         path: tuple(
             Twin(
-                Picture(contents[value["path"]], manifest.root / value["path"], value.get("bucket") or _whole(value)),
+                Picture(contents[value["path"]], manifest.root / value["path"], twin_bucket(value)),
                 value["caption"],
                 value.get("matched", True),
             )
@@ -184,12 +184,6 @@ def _twins(manifest: Manifest) -> dict[str, tuple[Twin, ...]]:
         )
         for path, values in used.items()
     }
-
-
-def _whole(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The bucket of a twin that was made in its bucket's size."""
-    width, height = value["size"]
-    return {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
 
 
 def _contents(manifest: Manifest, paths: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pipeline.errors import PrepError
 from pipeline.files import beside
-from train.adapter import by_layer
 from train.adapterfiles.checkpoints import open_checkpoint
 from train.adapterfiles.convert import TARGETS, convert_file
 from train.adapterfiles.layer import Layer, algorithm_of
@@ -19,6 +18,7 @@ from train.adapterfiles.reading import open_adapter
 from train.adapterfiles.weights import Weights
 from train.clients.table import objection
 from train.metadata import write_adapter
+from train.names import by_layer
 
 AS_TRAINED = "as-trained"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PrepError
 from train.models.detect import family_of
@@ -17,11 +16,11 @@ from train.models.family import Family
 from train.models.header import read_header
 from train.models.names import UNET, VAE, blocks_of, text_shapes, unet_from_ldm
 
+if TYPE_CHECKING:
+    from train.recipe import Recipe
+
 Shapes = Mapping[str, tuple[int, ...]]
 """Weight → its shape."""
-TRANSFORMER = re.compile(r"(^|\.)attentions\.\d+\.")
-CONVOLUTIONAL = re.compile(r"(^|\.)(resnets|downsamplers|upsamplers)\.\d+\.")
-TEXT = re.compile(r"\.(self_attn|mlp)\.")
 SAVED = {"sd1": (450_000, 120_000), "sd2": (450_000, 120_000), "sdxl": (770_000, 160_000)}
 """Bytes that the UNet of a family keeps for the way back, per latent pixel of a picture in float32, and what is left of
 them with gradient checkpointing. SD 1.x's were counted; SDXL's come from the peaks that SimpleTuner publishes for it at
@@ -131,30 +130,6 @@ def numbers(shapes: Shapes) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
-def adapted(base: BaseShapes, convolutions: bool, text_encoder: bool) -> tuple[tuple[int, ...], ...]:
-    """The shapes of all weights that an adapter hangs on: those of linear layers and convolutions."""
-    rules = [(base.unet, TRANSFORMER)]
-    rules += [(base.unet, CONVOLUTIONAL)] if convolutions else []
-    rules += [(base.text, TEXT)] if text_encoder else []
-    return tuple(
-        shape
-        for shapes, rule in rules
-        for name, shape in shapes.items()
-        if rule.search(name) and name.endswith(".weight") and len(shape) in (2, 4)
-    )
-
-
-def adapter_numbers(shapes: Iterable[tuple[int, ...]], algorithm: str, rank: int, conv_rank: int) -> int:
-    """How many numbers an adapter trains: for a layer from I to O and a k × k kernel, rank · (I · k² + O); a Hadamard
-    product (loha) takes two such pairs."""
-    pairs = 2 if algorithm == "loha" else 1
-    total = 0
-    for out, *inner in shapes:
-        large = len(inner) == 3 and inner[1:] != [1, 1]
-        total += pairs * (conv_rank if large else rank) * (math.prod(inner) + out)
-    return total
-
-
 def latent_bytes(sizes: Iterable[tuple[int, int]], factor: int = 8, channels: int = 4) -> int:
     """Bytes of cached latents of pictures of these (width, height): mean and spread in float32."""
     return sum(2 * 4 * channels * (width // factor) * (height // factor) for width, height in sizes)
@@ -181,6 +156,20 @@ def memory_bytes(
     pixels = (size[0] // base.factor) * (size[1] // base.factor)
     saved = SAVED[base.family][checkpointing] * (HALVED if half else 1) * base.channels / FIRST_CHANNELS
     return round(weights + KEPT * trained + pictures * pixels * saved)
+
+
+def grows(options: Recipe) -> str:
+    """What is to be said of the file's size where the programs it is for need layers rewritten, which makes it larger."""
+    plain = options.algorithm in ("lora", "locon", "dylora") and not (options.dora or options.tucker)
+    rewritten = {
+        "as-trained": False,
+        "a1111": options.algorithm == "glora",
+        "diffusers": not plain,
+    }.get(
+        options.export_for,
+        options.algorithm in ("glora", "oft", "boft", "ia3") or (options.algorithm == "lokr" and options.tucker),
+    )
+    return f' as trained; rewritten for export_for = "{options.export_for}" it is larger' if rewritten else ""
 
 
 def in_words(number: float) -> str:

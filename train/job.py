@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.manifest import Manifest
 from train.dataset import Example, dataset_digest, examples
 from train.holdout import Candidate, Parts, hold_out
 from train.optimizers import read_arguments
-from train.prompts import Prompt, asked_prompts
+from train.prompts import Request, asked_prompts, settled
 from train.recipe import Recipe, recipe_values
 
 BESIDE = frozenset(
@@ -52,8 +53,8 @@ BESIDE = frozenset(
 class Job:
     """`training` is what is trained on, `held` what is held out, `watched` the part of the first that is looked at too.
 
-    `prompts` are painted while it trains; `arguments` are the optimizer's, `origins` say where each option came from,
-    `versions` which programs take part; `digest` stands for all the pictures, `start` for the
+    `requests` are painted while it trains, of which `prompt_remarks` tell; `arguments` are the optimizer's, `origins` say
+    where each option came from, `versions` which programs take part; `digest` stands for all the pictures, `start` for the
     adapter that is gone on from.
     """
 
@@ -63,7 +64,8 @@ class Job:
     held: tuple[Example, ...]
     watched: tuple[Example, ...]
     remarks: tuple[str, ...]
-    prompts: tuple[Prompt, ...]
+    requests: tuple[Request, ...]
+    prompt_remarks: tuple[str, ...]
     arguments: Mapping[str, Any]
     origins: Mapping[str, str]
     versions: Mapping[str, str]
@@ -99,6 +101,8 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
     concepts = {example.entry.key: example.concept for example in found}
     parts = parted(manifest, concepts, {example.entry.key: example.entry.multiplier for example in found}, recipe)
     training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.multipliers)
+    prompts = asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts")
+    requests, prompt_remarks = settled(prompts, commonest_size(training))
     return Job(
         root=manifest.root,
         recipe=recipe,
@@ -106,13 +110,20 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
         held=_held(found, parts),
         watched=tuple(example for example in training if example.entry.key in parts.watched),
         remarks=parts.remarks,
-        prompts=asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts"),
+        requests=requests,
+        prompt_remarks=prompt_remarks,
         arguments=arguments,
         origins=origins,
         versions=versions,
         digest=hashlib.sha256("".join(map(dataset_digest, (training, _held(found, parts)))).encode()).hexdigest(),
         start=file_digest(recipe.start_from) if recipe.start_from else "",
     )
+
+
+def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
+    """(width, height) of the bucket with the most pictures, the largest of equals."""
+    counts = Counter(example.entry.bucket for example in examples)
+    return max(counts, key=lambda size: (counts[size], size))
 
 
 def parted(manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe) -> Parts:

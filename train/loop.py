@@ -75,12 +75,13 @@ class Trainer:
             base.unet.train()
         self.frozen_states = TextStates(base, recipe.clip_skip, recipe.max_tokens)
         self.trained = list(adapter.parameters())
-        groups = [
-            {"params": weights, "lr": rate * share}
+        rated = [
+            (rate * share, weights)
             for part, rate in part_rates(recipe, len(base.text_encoders)).items()
             for share, weights in adapter.groups(part)
         ]
-        self.rates = [float(str(group["lr"])) for group in groups]
+        self.rates = [rate for rate, _ in rated]
+        groups = [{"params": weights, "lr": rate} for rate, weights in rated]
         self.optimizer = make_optimizer(recipe.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
@@ -107,16 +108,18 @@ class Trainer:
                 place = Place(done, batch.epoch + 1, ends_epoch, done == total)
                 stopping = whole and self._asked_to_stop(stop.asked, done)
                 saving = done == total or stopping or (whole and done - saved >= self.recipe.state_every)
-                if saving or watch.wants(place):
+                wanted = watch.wants(place)
+                if saving or wanted:
                     self._refuse_unsound(done)
-                with settled(self.optimizer, self.trained):
-                    watch.at(place)
+                if wanted:
+                    with settled(self.optimizer, self.trained):
+                        watch.at(place)
                 if saving:
                     self._save(done)
                     saved = done
                 progress(f"training: {self.log.smoothed()}", done, total)
                 if stopping and done < total:
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(f"after step {done} of {total}")
         self.log.write()
         settle(self.optimizer)
         watch.finish(place)

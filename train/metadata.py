@@ -9,15 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from train.adapterfiles.peftalphas import PEFT
 from train.adapterfiles.writing import writing
 from train.recipe import Recipe
 from train.schedules import updates_of, warmup_updates
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 SPEC = "1.0.1"
+HASHES = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
+"""Keys that hold hashes of a file's weights."""
 SINGLE = (".safetensors", ".ckpt")
 LYCORIS_NAMES = {"oft": "diag-oft"}
 PLAIN = ("algo", "conv_dim", "conv_alpha")
@@ -99,7 +100,7 @@ def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mappin
 
     A version of the base model that is missing is written for a `family` that is known.
     """
-    gone = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256", "format", "lora_adapter_metadata")
+    gone = (*HASHES, "format", PEFT)
     kept = {key: value for key, value in metadata.items() if key not in gone}
     v_prediction = metadata.get("modelspec.prediction_type") == "v"
     model = model_facts(family, v_prediction) if family and "ss_base_model_version" not in metadata else {}

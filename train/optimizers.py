@@ -84,9 +84,23 @@ KINDS: Mapping[str, Kind] = {
         arguments=DECAY,
     ),
 }
-ADAMW_RATE = 5e-4
-SLOWER = {"loha": 2e-4}
-"""AdamW's learning rate where another suits the algorithm: LoHa as in alea31415's LyCORIS experiments."""
+RATES: Mapping[str, float] = {
+    "lora": 5e-4,
+    "locon": 2e-4,
+    "loha": 2e-4,
+    "lokr": 2e-4,
+    "oft": 3e-5,
+    "boft": 3e-5,
+    "ia3": 5e-3,
+    "full": 2.5e-6,
+}
+"""AdamW's learning rate for each algorithm that a published one is known of.
+
+lora: the default of diffusers' DreamBooth script for LoRA. locon, loha: alea31415's LyCORIS experiments (Hugging Face)
+and Roukin8-character LoHa/LoCon/FullCkpt (CivArchive), which full is from, too. lokr: as loha; the LyCORIS guidelines
+compare the two under the same settings. oft, boft: PEFT's DreamBooth example. ia3: the lower end of what LyCORIS' list of
+algorithms asks for.
+"""
 TEXT_SHARE = 0.2
 """A text encoder learns at a fifth of the UNet's rate if no other is given."""
 RESERVED = {
@@ -106,11 +120,27 @@ INTERNAL = {
 
 
 def suited_rate(optimizer: str, algorithm: str) -> float | None:
-    """The UNet's learning rate where none is given: 1 for an adaptive optimizer, None where none suits in general."""
+    """The UNet's learning rate where none is given: 1 for an adaptive optimizer, None where none is known to suit."""
     kind = KINDS[optimizer]
     if kind.adaptive:
         return 1.0
-    return None if kind.rate is None else SLOWER.get(algorithm, ADAMW_RATE) * kind.rate
+    rate = RATES.get(algorithm)
+    return None if rate is None or kind.rate is None else rate * kind.rate
+
+
+def no_rate(optimizer: str, algorithm: str) -> tuple[str, str] | None:
+    """(why no learning rate is known to suit, what to type); None where one is."""
+    if suited_rate(optimizer, algorithm) is not None:
+        return None
+    if KINDS[optimizer].rate is None:
+        return (
+            f"optimizer {optimizer} has no learning rate that suits in general",
+            "give learning_rate; it is far higher than AdamW's",
+        )
+    return (
+        f"algorithm {algorithm} has no learning rate with {optimizer} that a published training is known to have used",
+        'give learning_rate, or use an optimizer that finds it, such as optimizer = "Prodigy"',
+    )
 
 
 def load_class(optimizer: str) -> type[Optimizer]:

@@ -8,7 +8,7 @@ from torch import nn
 from train.recipe import Recipe
 
 DTYPES = {"no": torch.float32, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""By the recipe's `mixed_precision` and `vae_precision`."""
+"""By the recipe's `mixed_precision`, `save_precision` and `vae_precision`."""
 
 
 def vae_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

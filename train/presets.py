@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.errors import PrepError
 from pipeline.settings import suggest
 from train.algorithms.rules import LOW_RANK, TAKES
+from train.optimizers import KINDS
 from train.recipe import Recipe, recipe_of
 
 FOLDER = Path(__file__).with_name("presets")
@@ -136,6 +137,9 @@ def _left_out(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[s
         yield from ("optimizer_args", "learning_rate", "text_learning_rate", "scheduler", "cycles")
     if _first("scheduler", given, values) != values.get("scheduler"):
         yield "cycles"
+    adaptive = KINDS[optimizer].adaptive
+    if _first("algorithm", given, values) != _first("algorithm", values) and not adaptive:
+        yield from ("learning_rate", "text_learning_rate")
     if "algorithm" in given:
         yield from (option for option, algorithms in TAKES.items() if given["algorithm"] not in algorithms)
     if given.get("algorithm") == "norm":

@@ -50,8 +50,8 @@ def in_processes(work: Work, job: Any, count: int, device: str, progress: Progre
 
 def _listen(processes: list[Any], queue: Any, progress: Progress) -> Any:
     """Pass on progress until every process is done, or one fails."""
-    results, stopped = dict[int, Any](), 0
-    while len(results) + stopped < len(processes):
+    results, stopped = dict[int, Any](), list[str]()
+    while len(results) + len(stopped) < len(processes):
         try:
             kind, rank, rest = queue.get(timeout=POLL_S)
         except Empty:
@@ -62,11 +62,11 @@ def _listen(processes: list[Any], queue: Any, progress: Progress) -> Any:
         elif kind == FAILED:
             raise PrepError(*rest)
         elif kind == STOPPED:
-            stopped += 1
+            stopped.append(rest)
         else:
             results[rank] = rest
     if stopped:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(stopped[0])
     return results[0]
 
 
@@ -97,8 +97,8 @@ def _begin(rank: int, work: Work, job: Any, count: int, device: str, address: di
         queue.put((DONE, rank, result if rank == 0 else None))
     except PrepError as error:
         queue.put((FAILED, rank, (error.message, error.hint)))
-    except KeyboardInterrupt:
-        queue.put((STOPPED, rank, None))
+    except KeyboardInterrupt as stop:
+        queue.put((STOPPED, rank, str(stop)))
     finally:
         queue.close()
         queue.join_thread()

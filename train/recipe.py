@@ -102,8 +102,9 @@ class Recipe:
     optimizer_args: Mapping[str, str] = field(default_factory=dict)
     """More arguments of the optimizer, such as d_coef = "0.5" for Prodigy or betas = "0.9,0.99"."""
     learning_rate: float | None = None
-    """Learning rate of the UNet's adapter; what suits the optimizer and the algorithm if not given: with AdamW 5e-4, for
-    LoHa 2e-4, with Lion a fifth of these, with an adaptive optimizer 1, which is multiplied with the rate it finds."""
+    """Learning rate of the UNet's adapter; what suits the optimizer and the algorithm if not given: with AdamW 5e-4 for
+    lora, 2e-4 for locon, loha and lokr, 3e-5 for oft and boft, 5e-3 for ia3, 2.5e-6 for full; with Lion a fifth of these,
+    with an adaptive optimizer 1, which is multiplied with the rate it finds."""
     text_learning_rate: float | None = None
     """Learning rate of the text encoder's adapter; a fifth of the UNet's if not given, the same with an adaptive
     optimizer."""

@@ -78,6 +78,13 @@ def pictures_of(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
     }
 
 
+def note_adapter(folder: Path, figures: Sequence[str]) -> None:
+    """Put into run.json what the adapter is that trains, a text for each part of the model."""
+    document = read_run(folder / RUN)
+    document["adapter"] = list(figures)
+    _write(folder / RUN, document)
+
+
 def note_snapshots(folder: Path, snapshots: Sequence[Snapshot]) -> None:
     """Put the list of snapshots as it is now into run.json."""
     document = read_run(folder / RUN)

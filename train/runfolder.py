@@ -37,12 +37,23 @@ class Opened:
     notes: tuple[str, ...]
 
 
-def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
-    """Take up what is there of this very run, or clear what an earlier one of the same name left, and write run.json.
+def refuse_lost(job: Job, base: BaseModel, digest: str) -> None:
+    """See that a run that begins anew writes over nothing but what an earlier run of its name wrote, as it left it.
 
     Raises:
         PrepError: files are in the way that no run has written, or that were changed since.
     """
+    if saved_step(job.folder / STATE, digest) is not None:
+        return
+    if job.recipe.save_checkpoint:
+        merged = merged_path(job.folder / f"{job.recipe.name}.safetensors", base.folder)
+        refuse_foreign_model(merged, _result(job.folder).get("merged", {}))
+    known = {snapshot.file: snapshot.sha256 for snapshot in _snapshots(job.folder)}
+    refuse_foreign(job.folder, job.recipe.name, known)
+
+
+def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
+    """Take up what is there of this very run, or clear what an earlier one of the same name left, and write run.json."""
     snapshots = _snapshots(job.folder)
     start = saved_step(job.folder / STATE, digest)
     resuming = start is not None
@@ -54,10 +65,6 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
     if team.leads:
         job.folder.mkdir(parents=True, exist_ok=True)
         if not resuming:
-            if job.recipe.save_checkpoint:
-                merged = merged_path(job.folder / f"{job.recipe.name}.safetensors", base.folder)
-                refuse_foreign_model(merged, _result(job.folder).get("merged", {}))
-            refuse_foreign(job.folder, job.recipe.name, {snapshot.file: snapshot.sha256 for snapshot in snapshots})
             for snapshot in snapshots:
                 (job.folder / snapshot.file).unlink(missing_ok=True)
         write_run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from train.algorithms.reading import check_same
 from train.algorithms.rules import adapter_shape
 from train.base import BaseModel, base_of
 from train.batches import place_after, total_steps, window
-from train.dataset import Example, tag_frequency
+from train.dataset import tag_frequency
 from train.draws import key_seed
 from train.exporting import write_merged
 from train.job import Job, adapter_file, planned_job
@@ -30,14 +30,14 @@ from train.milestones import Place
 from train.optimizers import described
 from train.precision import vae_dtype
 from train.processes import in_processes, process_device, shared_device
-from train.prompts import settled
 from train.recipe import Recipe
 from train.runfile import note_adapter
-from train.runfolder import STATE, close_folder, open_folder
+from train.runfolder import STATE, close_folder, open_folder, refuse_lost
 from train.showing import Showing
 from train.snapshots import Snapshot
 from train.team import ALONE, Team
 from train.tensorboard import TensorBoard
+from train.text import text_conditioning
 from train.validation import Validation
 from train.watch import Watch
 
@@ -78,11 +78,14 @@ def train_adapter(
 def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or base_of(recipe, process_device(recipe.device, team))
+    base = base or base_of(recipe, process_device(shared_device(recipe.device, team.count), team))
     digest = job.state_digest(base.digest)
-    opened = open_folder(job, base, digest, team)
     latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)
     adapter = new_adapter(recipe, base)
+    refuse_unreadable(recipe, base)
+    refuse_lost(job, base, digest)
+    cache_latents(job, latents, team, progress)
+    opened = open_folder(job, base, digest, team)
     if team.leads:
         note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
     board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
@@ -91,7 +94,6 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
         state_file = job.folder / STATE
         log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
         trainer = Trainer(recipe, base, adapter, latents, state_file, digest, job.arguments, log, team)
-        cache_latents(job, latents, team, progress)
         watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress, board)
         started, place = trainer.run(job.training, watch, progress)
     finally:
@@ -105,6 +107,16 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
         compared = close_folder(job, watch, place, time.monotonic() - begun, merged)
     notes = (*base.notes, *opened.notes, *compared, *watch.remarks, *latents.remarks())
     return Trained(file, place.step, started, notes)
+
+
+def refuse_unreadable(recipe: Recipe, base: BaseModel) -> None:
+    """See, before anything is written, that the text encoder can be read as the recipe asks.
+
+    Raises:
+        PrepError: it has fewer layers than are to be skipped.
+    """
+    with torch.no_grad():
+        text_conditioning(base, [""], recipe.clip_skip, recipe.max_tokens)
 
 
 def cache_latents(job: Job, latents: LatentCache, team: Team, progress: Progress) -> None:
@@ -128,7 +140,6 @@ def watching(
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
     recipe = job.recipe
-    requests, remarks = settled(job.prompts, commonest_size(job.training))
     looks = bool(job.held or job.watched)
     planned = place_after(recipe, job.training, total_steps(recipe, job.training), last=True)
     return Watch(
@@ -143,17 +154,11 @@ def watching(
         if looks
         else None,
         history=History(job.folder / "validation.jsonl", team),
-        showing=Showing(requests, base, adapter, job.folder, recipe, team) if requests else None,
+        showing=Showing(job.requests, base, adapter, job.folder, recipe, team) if job.requests else None,
         snapshots=snapshots,
         board=board,
-        remarks=remarks,
+        remarks=job.prompt_remarks,
     )
-
-
-def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
-    """(width, height) of the bucket with the most pictures, the largest of equals."""
-    counts = Counter(example.entry.bucket for example in examples)
-    return max(counts, key=lambda size: (counts[size], size))
 
 
 def metadata_at(job: Job, base: BaseModel, place: Place, planned: Place) -> dict[str, str]:

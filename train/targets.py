@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from train.algorithms.blocks import BASE
+from train.algorithms.planned import SCALED_INPUTS, SCALED_OUTPUTS
 from train.algorithms.shape import Shape
-from train.names import block_of, text_name, unet_name
+from train.models.families import family_of_config
+from train.models.names import blocks_of
+from train.names import Place, block_of, text_name, unet_name
 
 TRANSFORMER = ("Transformer2DModel",)
 CONVOLUTIONAL = ("ResnetBlock2D", "Downsample2D", "Upsample2D")
 TEXT = ("CLIPAttention", "CLIPMLP")
-IA3_OUTPUTS = (".to_k", ".to_v", ".k_proj", ".v_proj")
-IA3_INPUTS = (".ff.net.2", ".mlp.fc2")
-"""(IA)³ scales keys, values, and what goes into the second layer of each feed-forward network (Liu et al. 2022)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,30 @@ def targets_of(shape: Shape, unet: nn.Module, text_encoders: tuple[nn.Module, ..
     classes = TRANSFORMER + (CONVOLUTIONAL if shape.convolutions else ())
     if shape.algorithm != "norm":
         for path, layer in targets(unet, classes):
-            yield from _wanted(shape, unet_name(path, unet), path, layer, block_of(path, unet))
+            name, block = name_and_block(path, unet)
+            yield from _wanted(shape, name, path, layer, block)
     if shape.train_norm or shape.algorithm == "norm":
         for path, layer in targets(unet, classes, norms=True):
-            yield Target(unet_name(path, unet), layer, block_of(path, unet), "norm")
+            name, block = name_and_block(path, unet)
+            yield Target(name, layer, block, "norm")
     if shape.text_encoder and shape.algorithm != "norm":
         for number, encoder in numbered(text_encoders):
             for path, layer in targets(encoder, TEXT):
-                yield from _wanted(shape, text_name(path, encoder, number), path, layer, BASE)
+                yield from _wanted(shape, text_name(path, number), path, layer, BASE)
 
 
 def _wanted(shape: Shape, name: str, path: str, layer: nn.Module, block: str) -> Iterator[Target]:
-    of_input = path.endswith(IA3_INPUTS)
-    if shape.algorithm != "ia3" or of_input or path.endswith(IA3_OUTPUTS):
+    of_input = path.endswith(SCALED_INPUTS)
+    if shape.algorithm != "ia3" or of_input or path.endswith(SCALED_OUTPUTS):
         yield Target(name, layer, block, shape.algorithm, shape.algorithm == "ia3" and of_input)
+
+
+def name_and_block(path: str, unet: nn.Module) -> tuple[str, str]:
+    """What files call the UNet's layer at a path, and the block it is in."""
+    config: Any = unet.config
+    blocks = blocks_of(config)
+    name = unet_name(path, ldm=family_of_config(config).name == "sdxl", blocks=blocks)
+    return name, block_of(Place("unet", path, "diffusers"), blocks)
 
 
 def numbered(text_encoders: tuple[nn.Module, ...]) -> list[tuple[int, nn.Module]]:
@@ -76,14 +87,14 @@ def numbered(text_encoders: tuple[nn.Module, ...]) -> list[tuple[int, nn.Module]
 def every_layer(unet: nn.Module, text_encoders: tuple[nn.Module, ...]) -> dict[str, tuple[nn.Module, str]]:
     """Name in files → layer and block, of all that a file might change."""
     kinds = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.GroupNorm)
-    found: dict[str, tuple[nn.Module, str]] = {
-        unet_name(path, unet): (layer, block_of(path, unet))
-        for path, layer in unet.named_modules()
-        if isinstance(layer, kinds)
-    }
+    found: dict[str, tuple[nn.Module, str]] = {}
+    for path, layer in unet.named_modules():
+        if isinstance(layer, kinds):
+            name, block = name_and_block(path, unet)
+            found[name] = layer, block
     for number, encoder in numbered(text_encoders):
         found |= {
-            text_name(path, encoder, number): (layer, BASE)
+            text_name(path, number): (layer, BASE)
             for path, layer in encoder.named_modules()
             if isinstance(layer, kinds)
         }

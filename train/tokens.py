@@ -93,4 +93,9 @@ class Limit:
 
 def _width(tokens: Sequence[str]) -> int:
     """How many bytes of text tokens spell, spaces not counted."""
-    return sum(len(token.removesuffix(END)) for token in tokens)
+    return sum(map(_spelt, tokens))
+
+
+@functools.lru_cache(65536)
+def _spelt(token: str) -> int:
+    return len(token.removesuffix(END))

@@ -11,8 +11,8 @@ from pipeline.files import file_digest
 from train.adapter import Adapter
 from train.exporting import export_adapter
 from train.looks import History
-from train.metadata import DTYPES
 from train.milestones import START, Place, due
+from train.precision import DTYPES
 from train.recipe import Recipe
 from train.runfile import note_snapshots
 from train.showing import GRID, Showing

@@ -266,7 +266,7 @@ def _checkpoint(name: str) -> Checkpoint:
 
 
 def _dtype(name: str | None) -> torch.dtype | None:
-    from train.metadata import DTYPES
+    from train.precision import DTYPES
 
     return None if name is None else DTYPES[name]
 

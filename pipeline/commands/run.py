@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -80,10 +81,10 @@ def _runs(
 ) -> list[dict[str, Any]]:
     done = []
     for entry, stage in plans:
-        with console.progress_bars() as progress:
-            outcome = run_stage(
-                manifest, stage, options[entry.name].options, progress, origins=options[entry.name].origins
-            )
+        wanted = options[entry.name]
+        with console.progress_bars() as bars:
+            announce = None if as_json else functools.partial(console.announce, bars)
+            outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, announce=announce)
         if not as_json:
             console.show_outcome(outcome)
         done.append(console.outcome_json(outcome))

@@ -14,6 +14,7 @@ from pipeline.export.wanted import STAMP, Crop, Picture, Request
 from pipeline.journal import ABSENT, stamp
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image
+from pipeline.twins import every_twin
 
 TRIGGER = ("added", "trigger word")
 """The action and the reason of a tag that curation put in front as a trigger word."""
@@ -21,11 +22,17 @@ TRIGGER = ("added", "trigger word")
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """The regularization picture matched to one: where it lies in the set, its caption, and a stamp of its file."""
+    """A regularization picture shown beside one: where it lies in the set, its caption, and a stamp of its file.
+
+    `bucket` says how it is cropped, None where it was made in its picture's size; `triggers` counts the trigger words of
+    its picture that its caption begins with.
+    """
 
     path: str
     caption: str
     stamp: str
+    bucket: Mapping[str, Any] | None
+    triggers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,8 @@ class Sample:
     """A kept picture. `caption` is None where there is none, `bucket` the decision's value or None.
 
     `exact` is how often it is to be shown per epoch, `repeat` the same as a whole number; `triggers` counts the trigger
-    words that its caption begins with; `size` is (width, height) as measured, None if it was not.
+    words that its caption begins with; `size` is (width, height) as measured, None if it was not. `twins` are shown
+    beside it in turn; one may come several times.
     """
 
     image: Image
@@ -45,7 +53,7 @@ class Sample:
     size: tuple[int, int] | None
     transparent: bool
     rotated: bool
-    twin: Twin | None
+    twins: tuple[Twin, ...]
 
     def extension_in(self, request: Request) -> str:
         """The extension of its file in an export, with the dot."""
@@ -91,7 +99,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
     rows = {field: manifest.decisions(field) for field in ("bucket", "multiplier", "given")}
     triggers = _triggers(manifest)
     texts, measured = captions(manifest), manifest.measurements()
-    twins, waiting = _twins(manifest, {image.path for image in kept})
+    twins, waiting = _twins(manifest, {image.path for image in kept}, triggers)
     _must_have_buckets(manifest, kept, rows["bucket"], crops)
     samples = []
     for image in kept:
@@ -109,7 +117,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
                 (found.width, found.height) if found and found.width else None,
                 bool(found and found.transparent),
                 bool(found and found.orientation in range(2, 9)),
-                twins.get(image.path),
+                twins.get(image.path, ()),
             )
         )
     notes = _notes(manifest, samples, rows["multiplier"], rows["given"], waiting)
@@ -169,20 +177,26 @@ def _leading(caption: str, words: frozenset[str]) -> int:
     return count
 
 
-def _twins(manifest: Manifest, kept: set[str]) -> tuple[dict[str, Twin], int]:
-    """Picture → its twin, as far as it was painted and kept, and how many are not painted yet."""
-    verdicts = manifest.decisions("keep")
-    found, waiting = {}, 0
+def _twins(
+    manifest: Manifest, kept: set[str], triggers: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, tuple[Twin, ...]], int]:
+    """Picture → its twins, as far as they were painted and kept, and how many are not there yet."""
+    out = {path for path, row in manifest.decisions("keep").items() if not row.value}
+    stamps: dict[str, str] = {}
+    found: dict[str, list[Twin]] = {}
     for path, row in manifest.decisions("twin").items():
-        twin = row.value["path"]
-        if path not in kept or (twin in verdicts and not verdicts[twin].value):
-            continue
-        stamped = stamp(manifest.root / twin)
-        if stamped == ABSENT:
-            waiting += 1
-        else:
-            found[path] = Twin(twin, row.value["caption"], STAMP + stamped)
-    return found, waiting
+        words = triggers.get(path, frozenset())
+        for value in every_twin(row.value) if path in kept else ():
+            twin, caption = value["path"], value["caption"]
+            if twin in out:
+                continue
+            if twin not in stamps:
+                stamps[twin] = stamp(manifest.root / twin)
+            if stamps[twin] != ABSENT:
+                one = Twin(twin, caption, STAMP + stamps[twin], value.get("bucket"), _leading(caption, words))
+                found.setdefault(path, []).append(one)
+    waiting = sum(stamped == ABSENT for stamped in stamps.values())
+    return {path: tuple(twins) for path, twins in found.items()}, waiting
 
 
 def _notes(
@@ -206,7 +220,5 @@ def _notes(
     if once:
         notes.append(f"pictures without a multiplier, shown once: {len(once)}; run: prep balance {manifest.root}")
     if waiting:
-        notes.append(
-            f"regularization pictures that are not painted yet: {waiting}; run: prep regularize {manifest.root}"
-        )
+        notes.append(f"regularization pictures that are not there yet: {waiting}; run: prep regularize {manifest.root}")
     return notes

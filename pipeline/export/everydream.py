@@ -68,7 +68,7 @@ def _notes(contents: Contents, request: Request, groups: list[tuple[str, float, 
         )
     if any(sample.caption is None for sample in contents.samples):
         yield "EveryDream2 takes a file's name up to the first _ where there is no caption"
-    if any(sample.twin for sample in contents.samples):
+    if any(sample.twins for sample in contents.samples):
         yield "EveryDream2 knows no regularization pictures; they are not written"
     if request.crops:
         yield "EveryDream2 has sizes of its own and crops again to them"

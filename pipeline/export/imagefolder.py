@@ -71,7 +71,7 @@ def concept_table(samples: Iterable[Sample]) -> tuple[dict[str, Any], ...]:
 def left_out(samples: Iterable[Sample]) -> tuple[str, ...]:
     """A sentence on regularization pictures, which layouts without trainers of their own do not hold."""
     return (
-        ("regularization pictures are written by the kohya layout alone",) if any(one.twin for one in samples) else ()
+        ("regularization pictures are written by the kohya layout alone",) if any(one.twins for one in samples) else ()
     )
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from pipeline.crops.ladder import choose, fit, fit_without_enlarging, ladder, sides
 from pipeline.export.contents import Contents, Sample
 from pipeline.export.kohya_config import Subset, dataset_toml
+from pipeline.export.kohya_twins import lay_out_twins
 from pipeline.export.naming import CAPTION, Names
-from pipeline.export.wanted import Layout, Picture, Request, Text, Wanted
+from pipeline.export.wanted import Layout, Request, Text, Wanted
 from pipeline.names import flat
 
-TRAIN, REGULARIZATION = "train", "regularization"
+TRAIN = "train"
 READ = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp"))
 """Extensions that sd-scripts reads without more to install."""
 
@@ -41,15 +42,18 @@ def lay_out(
     for (concept, repeat, samples), folder in zip(groups, folders, strict=True):
         subset = Subset(folder, repeat, _kept_tokens(samples, keep), _class_tokens(concept, samples))
         subsets.append(subset)
-        twins = _write_group(files, names, request, folder, samples)
-        if twins:
-            beside = REGULARIZATION + folder.removeprefix(TRAIN)
-            subsets.append(Subset(beside, repeat, subset.keep_tokens, None, is_regularization=True))
+        _write_group(files, names, request, folder, samples)
         table.append({"folder": folder, "pictures": len(samples), "repeat": repeat, "keep_tokens": subset.keep_tokens})
-    ordered = sorted(subsets, key=lambda subset: subset.is_regularization)
-    config = dataset_toml(request.folder, bucket, shuffle, ordered)
+    beside = lay_out_twins(contents.samples, request, names, keep)
+    files += beside.files
+    config = dataset_toml(request.folder, bucket, shuffle, [*subsets, *beside.subsets])
     files.append(Text("dataset.toml", config.encode()))
-    notes = [*names.notes(), *_notes(contents, request, groups, keep), *_notes_on_sizes(contents, request, bucket)]
+    notes = [
+        *names.notes(),
+        *_notes(contents, request, groups, keep),
+        *beside.notes,
+        *_notes_on_sizes(contents, request, bucket),
+    ]
     return Layout(tuple(sorted(files, key=lambda file: file.path)), tuple(notes), tuple(table))
 
 
@@ -62,22 +66,13 @@ def _groups(samples: Iterable[Sample]) -> Iterator[tuple[str, int, list[Sample]]
         yield concept, repeat, found[concept, repeat]
 
 
-def _write_group(files: list[Wanted], names: Names, request: Request, folder: str, samples: list[Sample]) -> int:
-    """Add the files of one folder and of the twins beside it; returns how many twins there are."""
-    twins = 0
+def _write_group(files: list[Wanted], names: Names, request: Request, folder: str, samples: list[Sample]) -> None:
+    """Add the files of one folder."""
     for sample in samples:
         path = names.file(folder, sample.stem, sample.extension_in(request), CAPTION)
         files.append(sample.picture(path, request))
         if sample.caption:
             files.append(Text(path + CAPTION, f"{sample.caption}\n".encode()))
-        if sample.twin:
-            twins += 1
-            beside = REGULARIZATION + path.removeprefix(TRAIN)
-            end = "." + sample.twin.path.rpartition(".")[2]
-            files.append(Picture(beside + end, request.source(sample.twin.path), sample.twin.stamp))
-            if sample.twin.caption:
-                files.append(Text(beside + CAPTION, f"{sample.twin.caption}\n".encode()))
-    return twins
 
 
 def _kept_tokens(samples: list[Sample], keep: int | None) -> int:
@@ -115,12 +110,6 @@ def _notes(
     parted = [concept for concept, folders in split.items() if folders > 1]
     if parted:
         yield f"concepts whose pictures have different repeats, a folder for each: {len(parted)}, such as {parted[0]}"
-    twins = sum(sample.twin is not None for sample in contents.samples)
-    if 0 < twins < len(contents.samples):
-        yield (
-            f"{twins} of {len(contents.samples)} pictures have a regularization picture; sd-scripts shows those more "
-            "often, until there are as many of both"
-        )
     if not request.crops:
         yield from _notes_on_files(contents)
 

@@ -41,7 +41,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A picture's crop as a PNG. `content` is the SHA-256 of `source`, `bucket` says how it is scaled and cut."""
+    """A picture's crop as a PNG. `content` tells `source`: the SHA-256 of its bytes, or a stamp; `bucket` says how it is
+    scaled and cut."""
 
     path: str
     source: str

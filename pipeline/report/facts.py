@@ -15,6 +15,7 @@ from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image, Run
 from pipeline.report.balance import Balance, balance_of
 from pipeline.report.sizes import Sizes, sizes_of
+from pipeline.twins import every_twin
 
 ORDINARY = ("good", "placed")
 BELOW = "below its threshold"
@@ -88,12 +89,14 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A picture and its regularization twin, which may not be made yet."""
+    """A picture and its regularization twins, which may not be made yet, each once in the order they come in; `caption` is
+    the first one's, `matched` whether they were painted for this picture."""
 
     name: str
     file: Path
-    twin: Path
+    twins: tuple[Path, ...]
     caption: str
+    matched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Facts:
     sizes: Sizes | None
     pairs: tuple[Pair, ...]
     pair_count: int
+    twin_count: int
     runs: tuple[StageRun, ...]
     stages: frozenset[str]
 
@@ -168,6 +172,7 @@ def collect(manifest: Manifest) -> Facts:
         sizes=sizes_of(decided.kept, fields["bucket"], fields["multiplier"], manifest.measurements(), batch_size),
         pairs=pairs[:8],
         pair_count=len(pairs),
+        twin_count=len({twin for pair in pairs for twin in pair.twins}),
         runs=runs,
         stages=frozenset(run.stage for run in runs),
     )
@@ -297,8 +302,9 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
             continue
         value = row.value if isinstance(row.value, dict) else {"path": row.value}
         text = str(value.get("caption") or (caption.value if caption else ""))
-        twin = decided.root / str(value["path"])
-        found[image.concept].append(Pair(Path(image.path).name, decided.root / image.path, twin, text))
+        twins = tuple(decided.root / path for path in dict.fromkeys(str(twin["path"]) for twin in every_twin(value)))
+        pair = Pair(Path(image.path).name, decided.root / image.path, twins, text, value.get("matched", True))
+        found[image.concept].append(pair)
     longest = max(map(len, found.values()), default=0)
     return tuple(
         found[concept][place] for place in range(longest) for concept in sorted(found) if place < len(found[concept])

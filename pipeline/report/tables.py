@@ -10,26 +10,46 @@ from pipeline.report.album import Album
 from pipeline.report.facts import Facts, Pair, StageRun
 from pipeline.report.markup import Html, counted, element, join, row, table
 
+TWINS_SHOWN = 2
+"""How many twins stand beside their picture; how many more there are is said."""
+
 
 def twins(facts: Facts, album: Album) -> Html:
-    """Pictures beside the base model's own answer to the same caption."""
+    """Pictures beside the base model's own answers to the same caption, or beside those that were given."""
+    cards = element("div", *(_pair(pair, album) for pair in facts.pairs), class_="columns narrow")
+    return join(element("p", _twin_words(facts), class_="lead"), cards)
+
+
+def _twin_words(facts: Facts) -> str:
+    if not all(pair.matched for pair in facts.pairs):
+        return (
+            f"{counted(facts.pair_count, 'picture is', 'pictures are')} shown beside "
+            f"{counted(facts.twin_count, 'picture')} of the class that you gave, which take turns, with noise and timestep "
+            "of their own: what is new is learned from yours, what was known is kept by these."
+        )
     count = counted(facts.pair_count, "picture has", "pictures have")
-    intro = element(
-        "p",
-        f"{count} a twin: what the base model paints for the same caption, in the same size. Shown "
-        "together, the pair teaches what is new and keeps what was known.",
-        class_="lead",
+    several = facts.twin_count > facts.pair_count
+    have = f"{facts.twin_count} twins, which take turns" if several else "a twin"
+    return (
+        f"{count} {have}: what the base model paints for the same caption, in the same size. Shown "
+        "together, the pair teaches what is new and keeps what was known."
     )
-    return join(intro, element("div", *(_pair(pair, album) for pair in facts.pairs), class_="columns narrow"))
 
 
 def _pair(pair: Pair, album: Album) -> Html:
-    both = ((pair.file, pair.name, "your picture"), (pair.twin, f"twin of {pair.name}", "its twin"))
-    sides = [element("figure", album.thumbnail(file, name), element("figcaption", label)) for file, name, label in both]
+    alone, counted_as = ("its twin", "twin") if pair.matched else ("given", "given")
+    shown = pair.twins[:TWINS_SHOWN]
+    sides = [(pair.file, pair.name, "your picture")]
+    for number, twin in enumerate(shown, 1):
+        sides.append((twin, f"twin of {pair.name}", alone if len(pair.twins) == 1 else f"{counted_as} {number}"))
+    figures = [
+        element("figure", album.thumbnail(file, name), element("figcaption", words)) for file, name, words in sides
+    ]
+    more = len(pair.twins) - len(shown)
     return element(
         "article",
-        element("div", *sides, class_="two"),
-        element("p", element("code", pair.caption), class_="caption"),
+        element("div", *figures, class_="two"),
+        element("p", element("code", pair.caption), f" and {more} more in turn" if more else "", class_="caption"),
         class_="card twin",
     )
 

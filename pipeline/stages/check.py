@@ -21,6 +21,7 @@ from pipeline.errors import PrepError
 from pipeline.files import digest_if_readable
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image, Measurement, Plan
+from pipeline.sources.found import EXTENSIONS
 from pipeline.stage import Progress
 
 NAME = "check"
@@ -159,7 +160,9 @@ def _know_regularization(manifest: Manifest, threads: ThreadPoolExecutor, progre
 
 def _twin_files(root: Path) -> list[tuple[str, tuple[int, int]]]:
     """(path in the set, (bytes, modification time in ns)) of the regularization pictures, in order of path."""
-    files = [file for file in (root / REGULARIZATION).rglob("*.png") if file.is_file()]
+    files = [
+        file for file in (root / REGULARIZATION).rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()
+    ]
     stamps = [(file.relative_to(root).as_posix(), file.stat()) for file in files]
     return sorted((path, (stamp.st_size, stamp.st_mtime_ns)) for path, stamp in stamps)
 

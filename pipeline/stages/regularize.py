@@ -16,23 +16,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from PIL import Image, PngImagePlugin
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.basemodel import base_identity
 from pipeline.errors import PrepError
-from pipeline.files import replacing, write_text
-from pipeline.journal import stamp
+from pipeline.files import file_digest
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
 from pipeline.sources.linking import How
-from pipeline.stage import Progress
+from pipeline.stage import Made, Progress
+from pipeline.twinfiles import read_mark, remove_strays, save_caption, save_painted
 from pipeline.twins import FOLDER, every_twin, twin_paths
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from train.base import BaseModel
+
 NAME = "regularize"
+SLOW = True
 READS = ("images", "keep", "bucket", "caption")
-MARK = "prep-twin"
 OBSERVES = "base model, given pictures or balance"
 USES = ("torch", "diffusers", "transformers")
 
@@ -45,15 +48,23 @@ class Options:
     """matched makes one twin for every kept picture, given uses the pictures of a folder, none makes and uses no
     regularization pictures."""
     given: Path | None = None
-    """Folder of your own regularization pictures."""
+    """Folder of your own regularization pictures. Equal files are used once, nearly equal ones each by itself; those that
+    are also to be trained on are left out."""
     given_caption: str | None = None
     """Caption of given pictures that have none beside them."""
     count: int = 1
     """Twins of every picture, each from a seed of its own: seed, seed + 1 and so on; training uses all of them in turn."""
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    """Base model that will be trained on: a diffusers folder, a hub repository, or `miniature`."""
+    """Base model that will be trained on: a single .safetensors or .ckpt file, a folder in diffusers format, a hub
+    repository, or `miniature`."""
     revision: str | None = None
     """Revision of the hub repository to pin; the newest when empty."""
+    vae: str | None = None
+    """Another VAE instead of the base model's own: a folder, a hub repository, or a single file; as in training."""
+    tokenizer: Path | None = None
+    """Folder of CLIP's vocabulary (vocab.json and merges.txt), which a single file lacks; the hub's if not given."""
+    prediction: Literal["auto", "epsilon", "v_prediction"] = "auto"
+    """What the UNet predicts, the noise or the velocity; auto reads it from the base model's files; as in training."""
     trigger: Literal["keep", "remove"] = "keep"
     """keep uses the very same caption; remove leaves out the trigger words, which are learned much faster then, as no
     twin shows them with the old look."""
@@ -118,7 +129,9 @@ def observe(manifest: Manifest, options: Options) -> str:
 
         assert options.given is not None
         return listing_digest(manifest, options.given) + manifest.digest("multiplier")
-    return base_identity(manifest, options.base, options.revision) if options.pictures == "matched" else ""
+    if options.pictures == "matched":
+        return base_identity(manifest, options.base, options.revision, options.vae)
+    return ""
 
 
 def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
@@ -210,30 +223,43 @@ def missing(manifest: Manifest, options: Options) -> str:
     return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int] | Made:
     """Write the twins' captions, and sample matched ones that are not there yet or were made otherwise; every one is kept
     as soon as it is made."""
     rows = _all_twins(manifest)
-    _remove_strays(manifest, {row["path"] for row in rows})
+    remove_strays(manifest, {row["path"] for row in rows}, NAME)
     captions = {row["path"]: row["caption"] for row in rows}
-    counts = _sample(manifest, options, rows, progress) if rows and options.pictures == "matched" else {}
+    counts: Mapping[str, int] | Made = {}
+    if rows and options.pictures == "matched":
+        counts = _paint(manifest, options, rows, progress)
+    elif rows:
+        counts = {"given pictures in use": len(captions)}
     for path, caption in captions.items():
-        write_text((manifest.root / path).with_suffix(".txt"), caption + "\n")
-    return counts if options.pictures == "matched" else {"given pictures in use": len(captions)} if captions else {}
+        save_caption(manifest.root / path, caption)
+    return counts
 
 
-def _sample(manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: Progress) -> Mapping[str, int]:
+def _paint(
+    manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: Progress
+) -> Mapping[str, int] | Made:
     from train.base import load_base
     from train.ddim import Request, generate
 
-    base = load_base(options.base, options.revision, options.device)
-    marks = [_mark(options, row, base.digest) for row in rows]
-    todo = [index for index, row in enumerate(rows) if _read_mark(manifest.root / row["path"]) != marks[index]]
+    base = load_base(
+        options.base,
+        options.revision,
+        options.device,
+        vae=options.vae,
+        tokenizer=options.tokenizer,
+        prediction=options.prediction,
+    )
+    marks = _marks(options, rows, base)
+    todo = [index for index, row in enumerate(rows) if read_mark(manifest.root / row["path"]) != marks[index]]
     done = 0
 
-    def keep(index: int, picture: Image.Image) -> None:
+    def keep(index: int, picture: Image) -> None:
         nonlocal done
-        _save(manifest, rows[todo[index]], marks[todo[index]], picture)
+        save_painted(manifest.root / rows[todo[index]]["path"], picture, marks[todo[index]])
         done += 1
         progress("sampling regularization pictures", done, len(todo))
 
@@ -242,61 +268,33 @@ def _sample(manifest: Manifest, options: Options, rows: list[dict[str, Any]], pr
         for index in todo
     ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
-    return {"pictures made": len(todo), "pictures already there": len(rows) - len(todo)}
+    counts = {"pictures made": len(todo), "pictures already there": len(rows) - len(todo)}
+    return Made(counts, base.notes) if base.notes else counts
 
 
-def _mark(options: Options, row: Mapping[str, Any], base: str) -> str:
-    """Everything a twin depends on, written into the PNG, so that a stale one is recognised."""
-    return json.dumps(
-        {
-            "prompt": row["caption"],
-            "negative": options.negative,
-            "seed": row["seed"],
-            "size": list(row["size"]),
-            "sampler": "DDIM",
-            "steps": options.steps,
-            "guidance": options.guidance,
-            "clip_skip": options.clip_skip,
-            "base": base,
-        },
-        sort_keys=True,
-        ensure_ascii=True,
-    )
+def _marks(options: Options, rows: list[dict[str, Any]], base: BaseModel) -> list[str]:
+    """Everything each twin depends on, written into its PNG, so that a stale one is recognised; what is left to the base
+    model is told by its files."""
+    from train.models.vocabulary import FILES, vocabulary_folder
 
-
-def _read_mark(file: Any) -> str | None:
-    try:
-        with Image.open(file) as picture:
-            return picture.info.get(MARK)
-    except OSError:
-        return None
-
-
-def _save(manifest: Manifest, row: Mapping[str, Any], mark: str, picture: Image.Image) -> None:
-    info = PngImagePlugin.PngInfo()
-    info.add_text(MARK, mark)
-    with replacing(manifest.root / row["path"]) as temporary:
-        picture.save(temporary, "PNG", pnginfo=info)
-
-
-def _remove_strays(manifest: Manifest, wanted: set[str]) -> None:
-    """Take away twins prep made for pictures that are no longer kept, and given pictures it brought that are used no more;
-    a file that is neither is left alone."""
-    brought = _brought(manifest)
-    for file in sorted((manifest.root / FOLDER).glob("*/*")):
-        path = file.relative_to(manifest.root).as_posix()
-        if path in wanted or file.suffix == ".txt":
-            continue
-        if path in brought or (file.suffix == ".png" and _read_mark(file) is not None):
-            file.unlink()
-            file.with_suffix(".txt").unlink(missing_ok=True)
-
-
-def _brought(manifest: Manifest) -> set[str]:
-    """Files that earlier runs of this stage made and nobody changed since."""
-    rows = manifest.db.execute(
-        "SELECT f.path, f.after FROM file_history f JOIN runs r ON r.id=f.run "
-        "WHERE r.stage=? AND f.after IS NOT NULL AND f.after<>''",
-        (NAME,),
-    )
-    return {path for path, after in rows if stamp(manifest.root / path) == after}
+    common: dict[str, Any] = {
+        "negative": options.negative,
+        "sampler": "DDIM",
+        "steps": options.steps,
+        "guidance": options.guidance,
+        "clip_skip": options.clip_skip,
+        "base": base.digest,
+    }
+    if options.prediction != "auto":
+        common["prediction"] = options.prediction
+    if options.tokenizer is not None:
+        vocabulary = vocabulary_folder(base.folder, options.tokenizer)
+        common["tokenizer"] = [file_digest(vocabulary / name) for name in FILES]
+    return [
+        json.dumps(
+            common | {"prompt": row["caption"], "seed": row["seed"], "size": list(row["size"])},
+            sort_keys=True,
+            ensure_ascii=True,
+        )
+        for row in rows
+    ]

@@ -6,7 +6,6 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,13 @@ from pipeline.errors import PrepError
 from pipeline.files import digest_if_readable, write_text
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
-from pipeline.stage import Progress
+from pipeline.stage import Made, Progress
 
 if TYPE_CHECKING:
     from train.prompts import Request
 
 NAME = "sample"
+SLOW = True
 READS = ("bucket", "caption", "tags")
 LISTING = "samples.json"
 OBSERVES = "adapter"
@@ -162,7 +162,7 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
     return manifest.root / "runs" / name / "samples"
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
     """Paint every prompt and seed twice; the listing says which file is what."""
     from train.base import base_of
     from train.ddim import generate
@@ -206,7 +206,11 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
             entry[which] = target.relative_to(manifest.root).as_posix()
     adapter.take_off()
     write_text(folder / LISTING, json.dumps(listing, indent=2, ensure_ascii=False) + "\n")
-    return {"pictures painted": 2 * len(requests)}
+    results = (
+        f"pictures, each without the adapter and with it: {folder}",
+        f"side by side: prep report {manifest.root}",
+    )
+    return Made({"pictures painted": 2 * len(requests)}, results=results)
 
 
 def _row(request: Request) -> dict[str, object]:

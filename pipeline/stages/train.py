@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.basemodel import base_identity
 from pipeline.errors import PrepError
+from pipeline.journal import stamp
 from pipeline.manifest import Manifest
 from pipeline.records import Plan
 from pipeline.stage import Made, Progress
@@ -27,8 +30,9 @@ from train.recipe import Recipe as Options
 if TYPE_CHECKING:
     from train.plan import Course
 
-__all__ = ["NAME", "OBSERVES", "READS", "USES", "Options", "files", "missing", "observe", "plan", "work"]
+__all__ = ["NAME", "OBSERVES", "READS", "SLOW", "USES", "Options", "files", "missing", "observe", "plan", "work"]
 NAME = "train"
+SLOW = True
 READS = ("images", "keep", "bucket", "caption", "multiplier", "twin")
 OBSERVES = "base model or regularization pictures"
 USES = ("torch", "diffusers", "transformers", "lycoris-lora")
@@ -123,15 +127,38 @@ def missing(manifest: Manifest, options: Options) -> str:
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
     from pipeline.report.runpage import write_run_page
+    from train.runfile import RUN
     from train.session import train_adapter
 
     run = manifest.last_run(NAME)
     assert run is not None and not run.finished, "the run is open while its work is done"
     folder = manifest.root / "runs" / options.name
+    before = stamp(folder / RUN)
     try:
         trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
     finally:
-        if folder.is_dir():
+        if stamp(folder / RUN) != before:
             write_run_page(folder)
     counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
-    return Made(counts, trained.notes)
+    return Made(counts, trained.notes, tuple(_results(folder, options.name, trained.resumed_from)))
+
+
+def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:
+    """What a person asks when a run has ended: where the adapter is, how good it is, and where to read on."""
+    from pipeline.report.markup import counted
+    from pipeline.report.tables import duration
+    from train.looks import FILE, read_looks
+    from train.runfile import RUN, read_run
+
+    result = read_run(folder / RUN)["result"]
+    begun = f" from step {resumed_from} on" if resumed_from else ""
+    ended = "" if result["ended"] == "as planned" else f", ended early: {result['ended']}"
+    yield f"trained {counted(result['steps'], 'step')}{begun} in {duration(result['seconds'])}{ended}"
+    yield f"adapter: {folder / f'{name}.safetensors'}"
+    looks = list(read_looks(folder / FILE))
+    if looks:
+        best = min(looks, key=lambda look: look.loss)
+        words = f"validation loss: {looks[0].loss:.4g} at step {looks[0].step}, {looks[-1].loss:.4g} at the end"
+        words += f", lowest {best.loss:.4g} at step {best.step}"
+        yield words + (f": take {result['best']}" if result["best"] else "")
+    yield f"all about it: {folder / 'report.html'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from pipeline.errors import PrepError
 
 FILE = "tokenizer.json"
 _END = "</w>"
+SEPARATOR = ", "
+BATCH = 4096
+"""Texts that the tokenizer is given at once."""
 SHORTEST = 3
 """Letters of a token below which two words may share it without blending."""
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -20,11 +23,55 @@ _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 class Tokens:
     """A base model's tokenizer."""
 
-    def __init__(self, encode: Callable[[str], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        encode: Callable[[str], tuple[str, ...]],
+        encode_many: Callable[[list[str]], list[tuple[str, ...]]] | None = None,
+    ) -> None:
         self.of_text = encode
         """A text's tokens, without those of its start and end."""
         self.of_word = functools.cache(encode)
         """The same for a text that comes again and again, such as a tag."""
+        self._many = encode_many or (lambda texts: [encode(text) for text in texts])
+
+    def of_many(self, texts: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each text and its tokens, read many at once on all cores."""
+        for start in range(0, len(texts), BATCH):
+            some = list(texts[start : start + BATCH])
+            yield from zip(some, self._many(some), strict=True)
+
+
+class TagTokens:
+    """The tokens of lists of tags, for very many of them: put together from those of each tag, which is read once.
+
+    A tag can be used so if its tokens are the same in a list: no token reaches across the comma behind it or the space
+    before it. That is seen from a list of the tag itself, twice, as no token of CLIP's reaches across a space. Where a list
+    holds another tag, it is read as a whole.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._comma = tokens.of_text(SEPARATOR.strip())
+        self._parts: dict[str, tuple[str, ...]] = {}
+
+    def learn(self, tags: Iterable[str]) -> None:
+        """Read tags that come again and again."""
+        new = [tag for tag in tags if tag not in self._parts]
+        lists = self._tokens.of_many([SEPARATOR.join((tag, tag)) for tag in new])
+        for (tag, alone), (_, twice) in zip(self._tokens.of_many(new), lists, strict=True):
+            if twice == (*alone, *self._comma, *alone):
+                self._parts[tag] = alone
+
+    def of_text(self, text: str) -> tuple[str, ...]:
+        """The tokens of tags with `, ` between, as the tokenizer gives them."""
+        parts = [self._parts.get(tag) for tag in text.split(SEPARATOR)]
+        found: list[str] = []
+        for part in parts:
+            if part is None:
+                return self._tokens.of_text(text)
+            found += part
+            found += self._comma
+        return tuple(found[: len(found) - len(self._comma)])
 
 
 def tokenizer_files(path: Path) -> tuple[Path, ...]:
@@ -63,7 +110,10 @@ def load_tokens(path: Path) -> Tokens:
             tokenizer = _clip(*files)
     except Exception as error:  # the library raises bare Exceptions
         raise PrepError(f"{files[0]} cannot be read as a tokenizer: {error}", "fetch the base model again") from error
-    return Tokens(lambda text: tuple(tokenizer.encode(text, add_special_tokens=False).tokens))
+    return Tokens(
+        lambda text: tuple(tokenizer.encode(text, add_special_tokens=False).tokens),
+        lambda texts: [tuple(each.tokens) for each in tokenizer.encode_batch(texts, add_special_tokens=False)],
+    )
 
 
 def _clip(vocab: Path, merges: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from pipeline.trainplan.pictures import MOST_NAMED, Pictures
 if TYPE_CHECKING:
     from train.recipe import Recipe
 
+COMMON = 3
+"""Captions that a tag stands in before it pays to learn its tokens."""
+
 
 def cut_tags(found: Pictures, options: Recipe) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
     """A row for every picture whose caption is too long, or a remark why that cannot be told."""
-    from pipeline.tags.tokens import load_tokens
+    from pipeline.tags.tokens import TagTokens, load_tokens
     from train.captions import longest, tags_of
     from train.folder import find_folder
     from train.models.vocabulary import vocabulary_folder
@@ -24,10 +28,12 @@ def cut_tags(found: Pictures, options: Recipe) -> tuple[tuple[Decision, ...], tu
     try:
         folder = find_folder(options.base, options.revision, download=False)
         vocabulary = vocabulary_folder(folder, options.tokenizer, download=False)
-        limit = Limit(load_tokens(vocabulary).of_text, options.max_tokens)
+        tokens = TagTokens(load_tokens(vocabulary))
     except PrepError as error:
         return (), (f"which tags the limit of {options.max_tokens} tokens cuts cannot be told: {error.message}",)
-    rows = []
+    counts = Counter(tag for text in found.captions for tag in set(tags_of(longest(text, options))))
+    tokens.learn([tag for tag, count in counts.items() if count >= COMMON])
+    limit, rows = Limit(tokens.of_text, options.max_tokens), []
     for image, text in zip(found.kept, found.captions, strict=True):
         lost, count = limit.lost(tags_of(longest(text, options)))
         if count:

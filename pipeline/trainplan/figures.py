@@ -21,7 +21,7 @@ def counts(found: Pictures, run: Course, options: Recipe) -> dict[str, int]:
     return {
         "pictures": len(found.kept),
         "pictures held out": len(found.held),
-        "regularization twins": len(found.twins),
+        "regularization twins": found.twin_files,
         "showings an epoch": round(sum(found.multipliers)),
         "showings in the run": int(run.shown.sum()),
         "steps": run.steps,
@@ -131,26 +131,26 @@ def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
 
 def footprint(found: Pictures, options: Recipe, base: BaseShapes | None, unknown: str) -> tuple[str, ...]:
     """Disk and memory in words; what depends on the base model only where its files are there."""
-    from train.footprint import STORED, adapted, adapter_numbers, in_words, latent_bytes, memory_bytes
+    from train.algorithms.planned import planned_figures
+    from train.algorithms.rules import adapter_shape
+    from train.footprint import STORED, grows, in_words, latent_bytes, memory_bytes
 
-    different = {
-        (image.content, tuple(bucket["scaled"]), tuple(bucket["crop"])): tuple(bucket["size"])
-        for image, bucket in zip(found.kept, found.buckets, strict=True)
-    }
-    sizes = [(size[0], size[1]) for size in (*different.values(), *found.twins)]
+    sizes = found.latents
     factor, channels = (base.factor, base.latent_channels) if base else (8, 4)
     latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
     if base is None:
         return (latents, f"the size of the adapter and the memory it takes to train cannot be told: {unknown}")
-    shapes = adapted(base, options.algorithm != "lora", options.train_text_encoder)
-    trained = adapter_numbers(shapes, options.algorithm, options.rank, options.conv_rank)
+    adapter = planned_figures(base, adapter_shape(options))
+    trained = sum(part.numbers for part in adapter)
     half, largest = options.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
     pictures = options.batch_size * (2 if found.twins else 1)
     memory = memory_bytes(base, trained, pictures, largest, half, options.gradient_checkpointing)
     file = trained * (4 if options.save_precision == "fp32" else 2)
+    acting = "acts with scale = alpha / rank, " if any(part.scales for part in adapter) else ""
     return (
+        f"the adapter {acting}{'; '.join(map(str, adapter))}",
         f"{latents}, {in_words(STORED * trained)} for the state with AdamW, {in_words(file)} for the adapter of "
-        f"{trained} numbers",
+        f"{trained} numbers{grows(options)}",
         f"memory, roughly: {in_words(memory)} = the base model's weights + 16 bytes a number of the adapter + "
         f"{pictures} pictures of {largest[0]}×{largest[1]}; other optimizers take less or more than AdamW",
     )

@@ -11,6 +11,7 @@ from pipeline.decided import all_decided
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Image
+from pipeline.trainplan.latents import cached_sizes, twin_files, used_twins
 
 if TYPE_CHECKING:
     from train.recipe import Recipe
@@ -24,13 +25,16 @@ MOST_NAMED = 3
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
     """What is to be trained on, each in the order of the pictures; `buckets` are the decisions' values, `twins` the sizes
-    of regularization pictures. `held` pictures are measured on alone, `watched` ones trained on and measured on too."""
+    of pictures that have regularization twins, `twin_files` how many of these there are, `latents` the sizes of everything
+    that is cached. `held` pictures are measured on alone, `watched` ones trained on and measured on too."""
 
     kept: tuple[Image, ...]
     captions: tuple[str, ...]
     buckets: tuple[Mapping[str, Any], ...]
     multipliers: tuple[float, ...]
     twins: tuple[tuple[int, int], ...]
+    twin_files: int
+    latents: tuple[tuple[int, int], ...]
     held: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -48,21 +52,26 @@ def pictures_of(manifest: Manifest, options: Recipe) -> Pictures:
     all_decided(manifest)
     from train.job import parted
 
-    texts, buckets, multipliers = captions(manifest), manifest.decisions("bucket"), manifest.decisions("multiplier")
-    twins = manifest.decisions("twin") if options.prior_loss_weight else {}
+    texts, multipliers = captions(manifest), manifest.decisions("multiplier")
+    buckets = {path: row.value for path, row in manifest.decisions("bucket").items()}
+    twins = used_twins(manifest) if options.prior_loss_weight else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},
         {image.path: multipliers[image.path].value["exact"] for image in kept},
         options,
     )
+    held = frozenset(parts.held)
+    cached = [image for image in kept if image.path in parts.multipliers or image.path in held]
     kept = tuple(image for image in kept if image.path in parts.multipliers)
     return Pictures(
         kept,
         tuple(texts[image.path] for image in kept),
-        tuple(buckets[image.path].value for image in kept),
+        tuple(buckets[image.path] for image in kept),
         tuple(parts.multipliers[image.path] for image in kept),
-        tuple(tuple(buckets[image.path].value["size"]) for image in kept if image.path in twins),
+        tuple(tuple(buckets[image.path]["size"]) for image in kept if image.path in twins),
+        twin_files(kept, twins),
+        cached_sizes(manifest, cached, buckets, texts, twins, options),
         parts.held,
         parts.watched,
         parts.remarks,

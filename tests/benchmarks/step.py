@@ -15,24 +15,45 @@ import time
 from collections.abc import Callable
 from operator import truediv
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from train.adapter import Adapter
 from train.base import BaseModel, load_base
 from train.batches import Batch
+from train.conditioning import with_sizes
 from train.dataset import Example
 from train.inputs import draw_inputs
-from train.latents import LatentCache, Picture
-from train.loop import Trainer
+from train.latents import LatentCache
+from train.log import RunLog
+from train.loop import Trainer, sizes_of
+from train.milestones import Place
 from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags
 from train.recipe import Recipe
 from train.sampler import Entry
 from train.session import new_adapter
+from train.views import Picture
+from train.watch import Watch
 
 WARM_UP = 5
+
+
+class Nobody:
+    """Watches a run and does nothing beside its steps."""
+
+    enough = False
+
+    def begin(self, place: Place) -> None: ...
+
+    def wants(self, place: Place) -> bool:
+        return False
+
+    def at(self, place: Place) -> None: ...
+
+    def finish(self, place: Place) -> None: ...
 
 
 def painted(folder: Path, count: int, side_px: int) -> list[Example]:
@@ -44,7 +65,7 @@ def painted(folder: Path, count: int, side_px: int) -> list[Example]:
         size = [side_px, side_px]
         picture = Picture(f"content {index}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]})
         caption = ", ".join(("Lumi", *true_tags(scene)))
-        found.append(Example(Entry(file.name, (side_px, side_px), 1.0), "Lumi", picture, caption, ("Lumi",), None, ""))
+        found.append(Example(Entry(file.name, (side_px, side_px), 1.0), "Lumi", picture, caption, ("Lumi",)))
     return found
 
 
@@ -54,11 +75,12 @@ def bare_step(trainer: Trainer, base: BaseModel, adapter: Adapter, batch: Batch)
     drawn = draw_inputs(batch, recipe, trainer.latents, len(trainer.levels))
     clean, noise, times = (each.to(base.device) for each in (drawn.clean, drawn.noise, drawn.times))
     states = trainer.frozen_states([example.caption for example in batch.examples])
+    states = with_sizes(states, [sizes_of(sample.picture) for sample in drawn.samples])
     optimizer = torch.optim.AdamW(adapter.parameters(), lr=1e-6, fused=True)
 
     def step() -> None:
         with torch.autocast(base.device.type, trainer.dtype, enabled=trainer.dtype is not torch.float32):
-            predicted = base.unet(clean, times, states).sample
+            predicted = base.predict(clean, times, states)
         torch.nn.functional.mse_loss(predicted.float(), noise).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -85,7 +107,9 @@ def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[
         latents.fill([example.picture for example in found], lambda *_: None)
         adapter = new_adapter(recipe, base)
         adapter.hang()
-        trainer = Trainer(recipe, base, adapter, latents, Path(scratch), "benchmark", {"weight_decay": 1e-2})
+        state = Path(scratch) / "state.safetensors"
+        log = RunLog(Path(scratch) / "log.jsonl", state)
+        trainer = Trainer(recipe, base, adapter, latents, state, "benchmark", {"weight_decay": 1e-2}, log)
         step = bare_step(trainer, base, adapter, Batch(0, 0, tuple(found[: asked.batch_size])))
         start = clock(base.device)
 
@@ -99,7 +123,7 @@ def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[
                 bare.append((end - middle) * 1000)
             start = end
 
-        trainer.run(found, after_a_step)
+        trainer.run(found, cast(Watch, Nobody()), after_a_step)
         adapter.take_off()
     return statistics.median(prep), statistics.median(bare), statistics.median(map(truediv, prep, bare))
 

@@ -116,6 +116,8 @@ def test_resizing_tells_what_is_left_out(tmp_path):
         (b"\x80\x04cos\nsystem\n.", "not a readable safetensors file"),
         (b"", "not a readable safetensors file"),
         ((2**60).to_bytes(8, "little") + b"{}", "not a readable safetensors file"),
+        ((100_000).to_bytes(8, "little") + b"[" * 100_000, "not a readable safetensors file"),
+        ((2).to_bytes(8, "little") + b"[]", "not a readable safetensors file"),
     ],
 )
 def test_what_is_no_adapter_is_refused_in_words(content, words, tmp_path):

@@ -208,7 +208,7 @@ def test_twins_are_a_regularization_subset_with_the_repeats_of_their_pictures(tm
     assert regularization["is_reg"] is True and "is_reg" not in train
     assert regularization["num_repeats"] == train["num_repeats"] == 3
     assert Path(regularization["image_dir"]).is_dir()
-    assert any(note.startswith("regularization pictures that are not painted yet: 1") for note in planned.notes)
+    assert any(note.startswith("regularization pictures that are not there yet: 1") for note in planned.notes)
     assert any(note.startswith("2 of 3 pictures have a regularization picture") for note in planned.notes)
 
 

@@ -1,14 +1,24 @@
 """What regularization twins are planned: as many as asked for, each with a seed and a file of its own."""
 
+import errno
+import os
 from pathlib import Path
 
+import PIL.Image
 import pytest
+from painted_sets import quiet
 
+import train.miniature
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Image
+from pipeline.stage import Made, run_stage
 from pipeline.stages import regularize
+from pipeline.twinfiles import save_caption
 from pipeline.twins import every_twin, twin_path, twin_paths
+
+MINIATURE = Path(train.miniature.__file__).parent / "base"
+PAINTED = {"base": "miniature", "steps": 1, "device": "cpu"}
 
 
 @pytest.fixture
@@ -109,3 +119,88 @@ def test_a_twin_decision_names_the_first_and_what_the_others_have_instead():
         {"path": "b", "caption": "x", "seed": 2},
         {"path": "c", "caption": "y", "seed": 1},
     ]
+
+
+# --- painted
+
+
+def out_of_space(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(manifest, monkeypatch):
+    options, real, saves = regularize.Options(**PAINTED, count=2, batch_size=2), PIL.Image.Image.save, []
+
+    def save(picture, file, *rest, **more):
+        saves.append(file)
+        if len(saves) == 3:
+            Path(file).write_bytes(b"\x89PNG half")
+            out_of_space()
+        real(picture, file, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PIL.Image.Image, "save", save)
+        with pytest.raises(PrepError, match=r"\.png could not be written: No space left on device") as caught:
+            run_stage(manifest, regularize, options, quiet)
+    assert "room on the disk" in caught.value.hint
+    left = [file for file in (manifest.root / "regularization").rglob("*") if file.is_file()]
+    assert len(left) == 2
+    for file in left:
+        with PIL.Image.open(file) as picture:
+            assert picture.size == (64, 48) and picture.info["prep-twin"]
+            picture.load()
+    outcome = run_stage(manifest, regularize, options, quiet)
+    assert outcome.counts["pictures made"] == 4 and outcome.counts["pictures already there"] == 2
+
+
+def test_a_full_disk_at_a_caption_is_told_and_leaves_the_one_before(tmp_path, monkeypatch):
+    save_caption(tmp_path / "a.png", "before")
+    monkeypatch.setattr(Path, "write_text", out_of_space)
+    with pytest.raises(PrepError, match=r"a\.txt could not be written: No space left on device"):
+        save_caption(tmp_path / "a.png", "after")
+    assert [file.name for file in tmp_path.glob("*")] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == b"before\n"
+
+
+@pytest.fixture
+def planned_twins(manifest) -> Manifest:
+    plan = regularize.plan(manifest, regularize.Options(**PAINTED))
+    with manifest.transaction():
+        manifest.put_decisions(manifest.begin_run("regularize", {}), plan.fields, plan.decisions)
+    return manifest
+
+
+def painting(manifest: Manifest, **options) -> tuple[int, tuple[str, ...], bytes]:
+    """How many were painted, what was said of the base model, and the bytes of one."""
+    made = regularize.work(manifest, regularize.Options(**PAINTED, **options), quiet)
+    counts, notes = (made.counts, made.notes) if isinstance(made, Made) else (made, ())
+    with PIL.Image.open(manifest.root / "regularization/Lumi/B.png") as picture:
+        return counts["pictures made"], notes, picture.tobytes()
+
+
+def test_twins_are_painted_as_the_prediction_that_is_asked_for_says(planned_twins):
+    count, notes, epsilon = painting(planned_twins)
+    assert (count, notes) == (3, ())
+    count, notes, velocity = painting(planned_twins, prediction="v_prediction")
+    assert count == 3 and velocity != epsilon
+    assert "v_prediction was asked for" in notes[0]
+
+
+def test_another_vae_or_tokenizer_is_loaded_and_makes_the_twins_anew(planned_twins, tmp_path):
+    _, _, before = painting(planned_twins)
+    count, _, same = painting(planned_twins, tokenizer=MINIATURE)
+    assert count == 3 and same == before, "the same vocabulary by another way"
+    count, _, same = painting(planned_twins, vae=str(MINIATURE / "vae"))
+    assert count == 3 and same == before
+    with pytest.raises(PrepError, match="is no VAE"):
+        painting(planned_twins, vae=str(tmp_path))
+    with pytest.raises(PrepError, match="holds no vocab"):
+        painting(planned_twins, tokenizer=tmp_path)
+
+
+def test_another_vae_is_a_reason_to_run_again(manifest):
+    looks = {
+        regularize.observe(manifest, regularize.Options(base="miniature", vae=vae))
+        for vae in (None, str(MINIATURE / "vae"))
+    }
+    assert len(looks) == 2

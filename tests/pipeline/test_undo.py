@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 import sqlite3
+from dataclasses import dataclass
 
 import pytest
 from painted_sets import painted, quiet, run_flatten, save
 
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
-from pipeline.records import Decision
+from pipeline.records import Decision, Plan
 from pipeline.stage import run_stage
 from pipeline.stages import balance, bucket, check, curate
 from pipeline.undo import find, newest, since, undo
@@ -295,3 +296,61 @@ def test_single_rows_are_put_and_noted(tagged):
         assert tagged.put_rows(run, [Decision("a", "human", "t", "r")], [("b", "human"), ("c", "human")]) == 1
     assert tagged.human()["a"] == "t" and "b" not in tagged.human()
     assert isinstance(tagged, Manifest)
+
+
+class Stage:
+    """A stage that may write one file, and is interrupted when it is told to."""
+
+    NAME, READS, Options = "sample", (), dict
+
+    def __init__(self, text: str = "", stopped: type[BaseException] | None = None) -> None:
+        self.text, self.stopped = text, stopped
+
+    def plan(self, manifest, options):
+        return Plan(self.NAME, (), ())
+
+    def files(self, options):
+        return ("runs/a/*",)
+
+    def work(self, manifest, options, progress):
+        if self.text:
+            (manifest.root / "runs" / "a").mkdir(parents=True, exist_ok=True)
+            (manifest.root / "runs" / "a" / "x.txt").write_text(self.text, encoding="utf-8")
+        if self.stopped:
+            raise self.stopped("stopped")
+        return {}
+
+
+@dataclass(frozen=True)
+class Nothing:
+    pass
+
+
+def test_a_run_that_was_stopped_before_it_changed_anything_takes_no_file_with_it_when_it_is_undone(flattened):
+    run_stage(flattened, Stage("made"), Nothing(), quiet, force=True)
+    made = flattened.root / "runs" / "a" / "x.txt"
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(flattened, Stage(stopped=KeyboardInterrupt), Nothing(), quiet, force=True)
+    for run in [run for run in flattened.runs() if not run.finished]:
+        undo(flattened, run)
+        assert made.read_text(encoding="utf-8") == "made"
+    undo(flattened, newest(flattened))
+    assert not made.exists()
+
+
+def test_a_run_that_was_stopped_half_way_is_undone_with_what_it_had_made(flattened):
+    run_stage(flattened, Stage("first"), Nothing(), quiet, force=True)
+    made = flattened.root / "runs" / "a" / "x.txt"
+    with pytest.raises(PrepError):
+        run_stage(flattened, Stage("second", PrepError), Nothing(), quiet, force=True)
+    assert made.read_text(encoding="utf-8") == "second"
+    undo(flattened, newest(flattened))
+    assert made.read_text(encoding="utf-8") == "first"
+
+
+def test_a_run_that_was_refused_before_it_changed_anything_is_not_noted(flattened):
+    before = flattened.runs()
+    with pytest.raises(PrepError):
+        run_stage(flattened, Stage(stopped=PrepError), Nothing(), quiet, force=True)
+    assert flattened.runs() == before

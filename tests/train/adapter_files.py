@@ -13,7 +13,8 @@ from torch import Tensor
 import train.miniature
 from train.adapterfiles.checkpoints import Checkpoint, open_checkpoint
 from train.adapterfiles.layer import Layer
-from train.clients.places import ldm_path, place_of
+from train.models.names import Blocks, unet_to_ldm
+from train.names import place_of
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 LINEAR = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_ff_net_0_proj"
@@ -57,7 +58,7 @@ def single_file(file: Path, folder: Path = MINIATURE) -> Path:
     tensors = {}
     for key, tensor in load_file(folder / "unet" / "diffusion_pytorch_model.safetensors").items():
         path, _, what = key.rpartition(".")
-        tensors[f"model.diffusion_model.{ldm_path(path, layers=1)}.{what}"] = tensor
+        tensors[f"model.diffusion_model.{unet_to_ldm(path, Blocks(1))}.{what}"] = tensor
     for key, tensor in load_file(folder / "text_encoder" / "model.safetensors").items():
         tensors[f"cond_stage_model.transformer.text_model.{key.removeprefix('text_model.')}"] = tensor
     tensors["first_stage_model.decoder.conv_in.bias"] = torch.arange(3.0)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from adapter_files import CONV, LINEAR, MINIATURE, NAMES, POINT, SQUARE, made, miniature, weight_at, write
 from adapter_layers import MAKERS
+from client_weights import weight_delta
 from safetensors import safe_open
 
 from pipeline.errors import PrepError
@@ -13,7 +14,6 @@ from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import open_adapter
 from train.clients.keys import used_keys
 from train.clients.table import objection
-from train.clients.weights import weight_delta
 
 OPTIONS = {
     "lora": ("", "tucker", "dora-input", "dora-output"),

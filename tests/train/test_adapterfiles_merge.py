@@ -32,7 +32,8 @@ from train.adapterfiles.merge import merge_adapters
 from train.adapterfiles.mergedmodel import merge_into
 from train.adapterfiles.reading import open_adapter
 from train.adapterfiles.weights import Weights
-from train.clients.places import place_of
+from train.models.names import Blocks
+from train.names import place_of
 
 
 def two(tmp_path: Path, first: str = "lora", second: str = "loha"):
@@ -103,7 +104,7 @@ def test_a_section_gives_its_blocks_a_weight_and_a_block_its_own():
     weights = Weights(blocks={"OUT": 0.5, "OUT03": 2.0, "BASE": 4.0, "MID": 8.0})
 
     def at(name: str) -> float:
-        return weights.at(place_of(name), 1)
+        return weights.at(place_of(name), Blocks(1))
 
     assert (at(POINT), at(SQUARE), at(TEXT), at(LINEAR)) == (2.0, 8.0, 4.0, 1.0)
     assert at(POINT.replace("attentions_1", "attentions_0")) == 0.5

@@ -16,7 +16,7 @@ from train.adapterfiles.difference import difference
 from train.adapterfiles.info import describe, effect_norm, top_tags
 from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import open_adapter
-from train.clients.places import place_of
+from train.names import place_of
 
 UP, DOWN = f"{LINEAR}.lora_up.weight", f"{LINEAR}.lora_down.weight"
 

@@ -9,7 +9,8 @@ from diffusers import UNet2DConditionModel
 
 from train.adapterfiles.keynames import KeyName, named
 from train.clients.keys import CLIENTS, used_keys
-from train.clients.places import block_of, kernel_of, kohya_name, ldm_path, place_of, text_place, unet_place
+from train.models.names import Blocks, unet_to_ldm
+from train.names import block_of, dotted, kernel_of, kohya_name, place_of, text_place, unet_place
 
 KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-keys.json").read_text())
 SDXL = {
@@ -33,8 +34,7 @@ def leaves(family: str) -> list[str]:
 
 
 def ldm(path: str, family: str) -> str:
-    plain = family != "sdxl" and path.startswith("up_blocks.0.")
-    return ldm_path(path, up_attention=not plain)
+    return unet_to_ldm(path, Blocks(bare=frozenset({2} if family == "sdxl" else {0})))
 
 
 def keys(names) -> list[str]:
@@ -140,10 +140,20 @@ def test_dotted_keys_of_diffusers_and_peft_are_the_same_layers(key, layer, suffi
 @pytest.mark.parametrize(
     "name",
     ["lora_unet_up_blocks_1_resnets_0_nothing", "lora_unet_middle_block_3_proj_in", "lora_te_text_model_embeddings",
-     "lora_unet_down_blocks_0_upsamplers_0_conv", "bundle_emb.x.string_to_param", "../../etc/passwd"],
+     "lora_unet_down_blocks_0_upsamplers_0_conv", "lora_unet_input_blocks_0_0_in_layers_0",
+     "lora_unet_input_blocks_1_0_op", "lora_unet_conv_in_", f"lora_unet_input_blocks_{'9' * 5000}_0_op",
+     "bundle_emb.x.string_to_param", "../../etc/passwd"],
 )  # fmt: skip
 def test_a_name_that_is_no_layer_has_no_place(name):
     assert place_of(name) is None
+
+
+def test_dots_come_back_between_the_words_of_a_path():
+    assert dotted("down_blocks_0_attentions_1_transformer_blocks_0_ff_net_0_proj") == (
+        "down_blocks.0.attentions.1.transformer_blocks.0.ff.net.0.proj"
+    )
+    assert dotted("time_embedding_linear_1") == "time_embedding.linear_1"
+    assert dotted("time_embed_0") == "time_embed.0"
 
 
 def test_blocks_have_the_names_of_the_merging_tools():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from adapter_files import miniature, weight_at
+from client_weights import weight_delta
 from safetensors import safe_open
 
 from pipeline.errors import PrepError
@@ -17,9 +18,8 @@ from train.adapterfiles.weights import Weights
 from train.algorithms.shape import Shape
 from train.base import load_base
 from train.clients.keys import used_keys
-from train.clients.places import place_of
-from train.clients.weights import weight_delta
 from train.metadata import write_adapter
+from train.names import place_of
 
 SHAPES = {
     "lora": {"algorithm": "lora"},

@@ -9,8 +9,9 @@ from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from train.adapter import Adapter, Shape
-from train.names import block_of, ldm_path, text_prefix, unet_name
-from train.targets import targets_of
+from train.models.names import blocks_of, unet_to_ldm
+from train.names import text_name
+from train.targets import name_and_block, targets_of
 
 KOHYA = json.loads((Path(__file__).parents[1] / "data" / "kohya-keys.json").read_text())
 LORA_BLOCKS = (
@@ -101,8 +102,9 @@ def test_an_sdxl_lora_of_rank_32_in_fp16_is_as_large_as_seen_in_the_wild():
 
 
 def test_text_encoders_are_named_alike_whatever_transformers_calls_their_modules():
-    _, (first, _) = weightless("sdxl")
-    assert text_prefix(first, 1) in ("lora_te1", "lora_te1_text_model")
+    layer = "lora_te2_text_model_encoder_layers_3_mlp_fc1"
+    assert text_name("encoder.layers.3.mlp.fc1", 2) == text_name("text_model.encoder.layers.3.mlp.fc1", 2) == layer
+    assert text_name("text_projection", 2) == "lora_te2_text_projection"
     names = wanted("sdxl", *weightless("sdxl"), convolutions=False)
     assert "lora_te1_text_model_encoder_layers_0_self_attn_q_proj" in names
     assert "lora_te2_text_model_encoder_layers_31_mlp_fc2" in names
@@ -111,17 +113,17 @@ def test_text_encoders_are_named_alike_whatever_transformers_calls_their_modules
 
 def test_layers_outside_of_the_blocks_have_their_names_too():
     unet, _ = weightless("sdxl")
-    assert unet_name("conv_in", unet) == "lora_unet_input_blocks_0_0"
-    assert unet_name("add_embedding.linear_2", unet) == "lora_unet_label_emb_0_2"
-    assert ldm_path("up_blocks.0.upsamplers.0.conv", unet) == "output_blocks.2.2.conv"
-    assert ldm_path("mid_block.resnets.1.time_emb_proj", unet) == "middle_block.2.emb_layers.1"
-    assert unet_name("conv_in", weightless("sd1")[0]) == "lora_unet_conv_in"
+    assert name_and_block("conv_in", unet)[0] == "lora_unet_input_blocks_0_0"
+    assert name_and_block("add_embedding.linear_2", unet)[0] == "lora_unet_label_emb_0_2"
+    assert unet_to_ldm("up_blocks.0.upsamplers.0.conv", blocks_of(unet.config)) == "output_blocks.2.2.conv"
+    assert unet_to_ldm("mid_block.resnets.1.time_emb_proj", blocks_of(unet.config)) == "middle_block.2.emb_layers.1"
+    assert name_and_block("conv_in", weightless("sd1")[0])[0] == "lora_unet_conv_in"
 
 
 def test_no_two_layers_of_a_model_share_a_name(family):
     _, unet, _ = family
     paths = [path for path, module in unet.named_modules() if hasattr(module, "weight")]
-    assert len({unet_name(path, unet) for path in paths}) == len(paths)
+    assert len({name_and_block(path, unet)[0] for path in paths}) == len(paths)
 
 
 def test_a_lora_of_sd_1_hangs_in_the_sixteen_blocks_and_a_locon_in_all_25():
@@ -137,5 +139,5 @@ def test_a_lora_of_sd_1_hangs_in_the_sixteen_blocks_and_a_locon_in_all_25():
     )
     assert sorted(linear) == sorted(LORA_BLOCKS)
     assert len(every) == 24 and "IN00" not in every and {"IN03", "OUT00", "OUT02"} < every
-    assert block_of("conv_in", unet) == "IN00" and block_of("conv_out", unet) == ""
-    assert block_of("up_blocks.3.attentions.2.proj_out", unet) == "OUT11"
+    assert name_and_block("conv_in", unet)[1] == "IN00" and name_and_block("conv_out", unet)[1] == ""
+    assert name_and_block("up_blocks.3.attentions.2.proj_out", unet)[1] == "OUT11"

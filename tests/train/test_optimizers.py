@@ -1,10 +1,24 @@
+from typing import get_args, get_type_hints
+
 import pytest
 import torch
 
 from pipeline.errors import PrepError
 from train import optimizers
 from train.norms import product_norm
-from train.optimizers import KINDS, Kind, described, effective_rates, make_optimizer, read_arguments, read_value
+from train.optimizers import (
+    KINDS,
+    RATES,
+    Kind,
+    described,
+    effective_rates,
+    make_optimizer,
+    no_rate,
+    read_arguments,
+    read_value,
+    suited_rate,
+)
+from train.recipe import Recipe
 
 ROUKIN_PRODIGY = {
     "decouple": "True",
@@ -125,3 +139,42 @@ def test_the_norm_of_a_product_by_hand_and_of_a_convolution():
     up, down = torch.randn(5, 2, 1, 1), torch.randn(2, 3, 3, 3)
     whole = torch.einsum("orxy,rikl->oikl", up, down)
     assert product_norm(up, down).item() == pytest.approx(whole.norm().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "algorithm", "rate"),
+    [
+        ("AdamW", "lora", 5e-4),
+        ("AdamW", "loha", 2e-4),
+        ("AdamW8bit", "ia3", 5e-3),
+        ("AdamW", "full", 2.5e-6),
+        ("AdamW", "oft", 3e-5),
+        ("Lion", "lora", 1e-4),
+        ("Prodigy", "norm", 1.0),
+    ],
+)
+def test_each_algorithm_has_the_rate_that_is_published_for_it(optimizer, algorithm, rate):
+    assert suited_rate(optimizer, algorithm) == pytest.approx(rate)
+    assert no_rate(optimizer, algorithm) is None
+    assert Recipe(optimizer=optimizer, algorithm=algorithm).rates[0] == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "algorithm", "words"),
+    [
+        ("AdamW", "glora", "algorithm glora has no learning rate with AdamW"),
+        ("Lion", "norm", "algorithm norm has no learning rate with Lion"),
+        ("SGDNesterov", "lora", "optimizer SGDNesterov has no learning rate that suits in general"),
+    ],
+)
+def test_where_none_is_published_a_rate_has_to_be_given(optimizer, algorithm, words):
+    assert suited_rate(optimizer, algorithm) is None
+    message, hint = no_rate(optimizer, algorithm)
+    assert words in message and hint.startswith("give learning_rate")
+    with pytest.raises(PrepError, match="has no learning rate"):
+        Recipe(optimizer=optimizer, algorithm=algorithm)
+    assert Recipe(optimizer=optimizer, algorithm=algorithm, learning_rate=1e-3).rates[0] == 1e-3
+
+
+def test_rates_are_kept_for_no_algorithm_that_there_is_not():
+    assert set(RATES) < set(get_args(get_type_hints(Recipe)["algorithm"]))

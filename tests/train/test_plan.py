@@ -9,12 +9,11 @@ from random_sets import SIZES, planned, sets, showings_of
 
 from pipeline.errors import PrepError
 from train.adapter import Adapter, Shape
+from train.algorithms.planned import planned_figures
 from train.base import load_base
 from train.folder import find_folder
 from train.footprint import (
     BaseShapes,
-    adapted,
-    adapter_numbers,
     base_shapes,
     in_words,
     latent_bytes,
@@ -84,20 +83,12 @@ def test_an_adapters_numbers_are_those_of_the_adapter_that_is_hung(algorithm, te
     )
     adapter = Adapter(shape, base.unet, base.text_encoder)
     shapes = base_shapes(find_folder("miniature", None))
-    layers = adapted(shapes, convolutions, text_encoder)
-    assert len(layers) == len(adapter.layers)
-    assert adapter_numbers(layers, algorithm, 4, 2) == sum(weight.numel() for weight in adapter.parameters())
+    parts = planned_figures(shapes, shape)
+    assert sum(part.modules for part in parts) == len(adapter.layers)
+    assert sum(part.numbers for part in parts) == sum(weight.numel() for weight in adapter.parameters())
     for model, of_model in ((base.unet, shapes.unet), (base.vae, shapes.vae), (base.text_encoder, shapes.text)):
         assert numbers(of_model) == sum(weight.numel() for weight in model.parameters())
     assert (shapes.factor, shapes.latent_channels, shapes.text_width) == (base.latent_factor, 4, 128)
-
-
-def test_adapter_numbers_by_hand():
-    linear, pointwise, large = (320, 768), (320, 320, 1, 1), (640, 320, 3, 3)
-    assert adapter_numbers([linear], "lora", 16, 8) == 16 * (768 + 320)
-    assert adapter_numbers([pointwise], "locon", 16, 8) == 16 * (320 + 320)
-    assert adapter_numbers([large], "locon", 16, 8) == 8 * (320 * 9 + 640)
-    assert adapter_numbers([linear, large], "loha", 16, 8) == 2 * (16 * (768 + 320) + 8 * (320 * 9 + 640))
 
 
 def test_latents_by_hand():

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.errors import PrepError
-from train.processes import in_processes, shared_device
+from train.processes import in_processes, process_device, shared_device
 from train.recipe import Recipe
 from train.session import train_adapter
 from train.team import ALONE, Team
@@ -29,6 +29,10 @@ OPTIONS = {
     "validation_pictures": 3,
     "validation_times": 2,
 }
+
+
+AUTO = {} if torch.cuda.is_available() else {"device": "auto"}
+"""Where no GPU is, the device that is the default comes to the CPU too."""
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -57,7 +61,9 @@ def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
     told = []
     one = train_adapter(prepared, Recipe(**OPTIONS, name="one"), quiet)
     two = train_adapter(
-        prepared, Recipe(**OPTIONS, name="two", processes=2), lambda what, done, total: told.append((done, total))
+        prepared,
+        Recipe(**OPTIONS | AUTO, name="two", processes=2),
+        lambda what, done, total: told.append((done, total)),
     )
     assert told[-1] == (4, 4)
     alone, together = weights(one.file), weights(two.file)
@@ -154,6 +160,8 @@ def test_one_gpu_of_several_cannot_be_named_for_several_processes():
     with pytest.raises(PrepError, match="cuda:1 is one GPU"):
         shared_device("cuda:1", 2)
     assert shared_device("cpu", 2) == "cpu"
+    assert [process_device("cuda", Team(rank, 2)) for rank in (0, 1)] == ["cuda:0", "cuda:1"]
+    assert process_device("cuda", ALONE) == "cuda" and process_device("cpu", Team(1, 2)) == "cpu"
 
 
 def test_more_processes_than_gpus_are_refused():

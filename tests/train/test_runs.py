@@ -9,6 +9,9 @@ from safetensors.torch import load_file
 
 from pipeline.errors import PrepError
 from pipeline.settings import Settings, resolved
+from pipeline.stage import run_stage
+from pipeline.stages import train as train_stage
+from pipeline.undo import newest
 from train.looks import read_looks
 from train.recipe import Recipe
 from train.session import train_adapter
@@ -245,3 +248,36 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
     (folder_of(prepared) / "merged-adapter" / "unet" / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PrepError, match="save_checkpoint would write over"):
         train_adapter(prepared, Recipe(**options), quiet)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"clip_skip": 99}, "clip_skip"),
+        ({"optimizer_args": {"weight_dekay": "1"}}, "weight_dekay"),
+        ({"vae": "nowhere/at all/"}, "vae"),
+    ],
+)
+def test_a_start_that_is_refused_changes_nothing_and_leaves_no_run(prepared, wrong, words):
+    """The run before it stays whole, and undo takes back that one."""
+    options = {key: value for key, value in OPTIONS.items() if key != "epochs"} | {"steps": 2}
+    run_stage(prepared, train_stage, Recipe(**options), quiet)
+    folder = folder_of(prepared)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    runs = [run.id for run in prepared.runs()]
+    for _ in range(2):
+        with pytest.raises(PrepError, match=words):
+            run_stage(prepared, train_stage, Recipe(**options | wrong), quiet)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    assert [run.id for run in prepared.runs()] == runs
+    assert newest(prepared).stage == "train" and newest(prepared).id == runs[-1]
+
+
+def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is(prepared):
+    outcome = run_stage(prepared, train_stage, Recipe(**OPTIONS), quiet)
+    trained, adapter, validation, page = outcome.results
+    looks = list(read_looks(folder_of(prepared) / "validation.jsonl"))
+    assert trained.startswith("trained 9 steps in ") and adapter.endswith("adapter.safetensors")
+    assert f"{looks[0].loss:.4g} at step 0" in validation and f"{looks[-1].loss:.4g} at the end" in validation
+    assert f"take {run_of(prepared)['result']['best']}" in validation
+    assert page == f"all about it: {folder_of(prepared) / 'report.html'}"

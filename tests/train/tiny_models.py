@@ -12,12 +12,12 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from ldm_files import ldm_tensors
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from train.folder import find_folder
 from train.models.families import FAMILIES
-from train.models.parts import ldm_tensors
 from train.models.tokenizers import load_tokenizers
 
 VOCABULARY = find_folder("miniature", None) / "tokenizer"

@@ -13,27 +13,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.errors import PrepError
-from train.adapterfiles.reading import read_header
-from train.clients.places import LAYERS, Place, text_place, unet_place
+from train.models.families import FAMILIES, WIDTHS
+from train.models.family import TextPart
+from train.models.header import read_header
+from train.models.names import STANDARD, UNET, Blocks, blocks_of, text_from_ldm
+from train.names import FOLDERS, Place, text_place, unet_place
 
-FOLDERS = {"unet": "unet", "text_encoder": "te", "text_encoder_2": "te2"}
-SINGLE_UNET = "model.diffusion_model."
-SINGLE_TEXT = (
-    ("cond_stage_model.transformer.", "te"),
-    ("conditioner.embedders.0.transformer.", "te"),
-)
-OPEN_CLIP = (
-    ("cond_stage_model.model.transformer.resblocks.", "te", 23),
-    ("conditioner.embedders.1.model.transformer.resblocks.", "te2", 32),
-)
-"""Where OpenCLIP's layers stand, and how many are used: SD 2.x leaves the last of its 24 out, as its folders do."""
-OPEN_CLIP_LAYERS = {
-    "attn.out_proj": "self_attn.out_proj",
-    "mlp.c_fc": "mlp.fc1",
-    "mlp.c_proj": "mlp.fc2",
-    "ln_1": "layer_norm1",
-    "ln_2": "layer_norm2",
-}
+PLAIN = ("weight", "bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +40,21 @@ class Slot:
 class Checkpoint:
     """Weights of the UNet and text encoders by (part, path, `weight` or `bias`); `files` are all that hold some of them.
 
-    `folder` is set for a diffusers folder. `layers` are the resnets per block.
+    `folder` is set for a diffusers folder, `blocks` says how the UNet is built.
     """
 
     path: Path
     folder: bool
-    layers: int
+    blocks: Blocks
     files: tuple[Path, ...]
     slots: Mapping[tuple[str, str, str], Slot]
 
     @cached_property
     def family(self) -> str:
         """sd1, sd2, sdxl by the width of cross attention, "" for another."""
-        widths = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
         for (part, path, _), slot in self.slots.items():
             if part == "unet" and path.endswith("attn2.to_k"):
-                return widths.get(slot.shape[1], "")
+                return WIDTHS.get(slot.shape[1], "")
         return ""
 
     def slot(self, place: Place, what: str = "weight") -> Slot | None:
@@ -107,16 +92,15 @@ def _folder(path: Path) -> Checkpoint:
         raise PrepError(f"{path} is no diffusers model: it has no model_index.json", "give the folder that holds it")
     slots: dict[tuple[str, str, str], Slot] = {}
     files: list[Path] = []
-    for name, part in FOLDERS.items():
+    for part, name in FOLDERS.items():
         for file in _weights(path / name):
             files.append(file)
-            _, shapes, _, _ = read_header(file)
-            for key, shape in shapes.items():
+            for key, shape in read_header(file).shapes.items():
                 stem, _, what = key.rpartition(".")
                 place = unet_place(stem) if part == "unet" else text_place(part, stem)
-                if place and what in ("weight", "bias"):
+                if place and what in PLAIN:
                     slots[part, place.path, what] = Slot(file, key, shape)
-    return Checkpoint(path, True, _layers_per_block(path), tuple(files), slots)
+    return Checkpoint(path, True, _blocks(path), tuple(files), slots)
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -139,51 +123,39 @@ def _weights(folder: Path) -> list[Path]:
     return found
 
 
-def _layers_per_block(path: Path) -> int:
+def _blocks(path: Path) -> Blocks:
     config = path / "unet" / "config.json"
     try:
-        return int(json.loads(config.read_text(encoding="utf-8"))["layers_per_block"])
+        return blocks_of(json.loads(config.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PrepError(f"{config} does not say layers_per_block: {error}", "get the model anew") from error
+        raise PrepError(
+            f"{config} does not say how the UNet's blocks are built: {error}", "get the model anew"
+        ) from error
 
 
 def _single(path: Path) -> Checkpoint:
-    _, shapes, _, _ = read_header(path)
-    downs = [int(found[1]) for key in shapes if (found := re.search(r"input_blocks\.(\d+)\.0\.op\.weight$", key))]
-    layers = min(downs) - 1 if downs else LAYERS
+    shapes = read_header(path).shapes
+    downs = [int(found[1]) for key in shapes if (found := re.search(r"input_blocks\.(\d{1,3})\.0\.op\.weight$", key))]
+    blocks = Blocks(min(downs) - 1) if downs else STANDARD
     slots: dict[tuple[str, str, str], Slot] = {}
     for key, shape in shapes.items():
-        for (part, inner, what), slot in _single_slots(path, key, shape, layers):
-            slots[part, inner, what] = slot
-    return Checkpoint(path, False, layers, (path,), slots)
+        stem, _, what = key.rpartition(".")
+        place = unet_place(stem.removeprefix(UNET), blocks) if stem.startswith(UNET) else None
+        if place and what in PLAIN:
+            slots["unet", place.path, what] = Slot(path, key, shape)
+    for family in FAMILIES.values():
+        for text in family.text:
+            slots |= dict(_text_slots(path, shapes, text, int(family.configs()[text.folder]["num_hidden_layers"])))
+    return Checkpoint(path, False, blocks, (path,), slots)
 
 
-def _single_slots(
-    path: Path, key: str, shape: tuple[int, ...], layers: int
+def _text_slots(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], text: TextPart, layers: int
 ) -> Iterator[tuple[tuple[str, str, str], Slot]]:
-    stem, _, what = key.rpartition(".")
-    if stem.startswith(SINGLE_UNET) and what in ("weight", "bias"):
-        place = unet_place(stem.removeprefix(SINGLE_UNET), layers)
-        if place:
-            yield ("unet", place.path, what), Slot(path, key, shape)
-    for prefix, part in SINGLE_TEXT:
-        place = text_place(part, stem.removeprefix(prefix)) if stem.startswith(prefix) else None
-        if place and what in ("weight", "bias"):
-            yield (part, place.path, what), Slot(path, key, shape)
-    for prefix, part, used in OPEN_CLIP:
-        number, _, inner = key.removeprefix(prefix).partition(".")
-        if key.startswith(prefix) and number.isdecimal() and int(number) < used:
-            yield from _open_clip(path, key, shape, part, f"text_model.encoder.layers.{number}", inner)
-
-
-def _open_clip(
-    path: Path, key: str, shape: tuple[int, ...], part: str, layer: str, inner: str
-) -> Iterator[tuple[tuple[str, str, str], Slot]]:
-    """OpenCLIP's layers by the names transformers gives them; one tensor there holds q, k and v."""
-    if inner in ("attn.in_proj_weight", "attn.in_proj_bias"):
-        for third, letter in enumerate("qkv"):
-            slot = Slot(path, key, (shape[0] // 3, *shape[1:]), third)
-            yield (part, f"{layer}.self_attn.{letter}_proj", inner.rpartition("_")[2]), slot
-    stem, _, what = inner.rpartition(".")
-    if stem in OPEN_CLIP_LAYERS and what in ("weight", "bias"):
-        yield (part, f"{layer}.{OPEN_CLIP_LAYERS[stem]}", what), Slot(path, key, shape)
+    part = next(part for part, folder in FOLDERS.items() if folder == text.folder)
+    held = {key.removeprefix(text.prefix): shape for key, shape in shapes.items() if key.startswith(text.prefix)}
+    for name, stored in text_from_ldm(held, text, layers):
+        stem, _, what = name.rpartition(".")
+        place = text_place(part, stem)
+        if place and what in PLAIN and not stored.turned:
+            yield (part, place.path, what), Slot(path, text.prefix + stored.key, stored.shape(held), stored.third)

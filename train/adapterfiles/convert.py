@@ -18,9 +18,10 @@ from train.adapterfiles.factors import exact_factors, lora_layer, of_full_rank
 from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import AdapterFile
 from train.adapterfiles.writing import claim, writing
-from train.clients.places import LAYERS, Place, kernel_of, kohya_name, place_of
 from train.clients.table import objection
 from train.metadata import renewed
+from train.models.names import STANDARD, Blocks
+from train.names import Place, kernel_of, kohya_name, place_of
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "universal": ("a1111", "forge", "comfyui"),
@@ -71,7 +72,9 @@ def convert_file(
     rank, names = 0, list[str]()
     with writing(output) as out:
         for layer in file.layers():
-            found = renamed(for_clients(layer, TARGETS[target], base, family), family, base.layers if base else LAYERS)
+            found = renamed(
+                for_clients(layer, TARGETS[target], base, family), family, base.blocks if base else STANDARD
+            )
             rewritten = found.tensors.keys() != layer.tensors.keys() or found.algorithm != layer.algorithm
             counts[f"{layer.algorithm} → {found.algorithm}" if rewritten else "kept"] += 1
             rank = max(rank, found.rank or 0) if rewritten else rank
@@ -187,16 +190,16 @@ def _whole_norm(layer: Layer, clients: tuple[str, ...]) -> Layer:
     return found
 
 
-def renamed(layer: Layer, family: str, layers: int = LAYERS) -> Layer:
+def renamed(layer: Layer, family: str, blocks: Blocks = STANDARD) -> Layer:
     """The layer under the name that every client reads.
 
     Raises:
         PrepError: its name stands for no layer.
     """
-    place = place_of(layer.name, layers)
+    place = place_of(layer.name, blocks)
     if place is None:
         raise PrepError(f"{layer.name} stands for no layer of Stable Diffusion", "see: prep adapter info FILE")
     kept = place.style != "bare" and place.path != "conv_norm_out" and not layer.name.startswith("lycoris_")
     if kept and not family:
         return layer
-    return replace(layer, name=kohya_name(place, family, layers))
+    return replace(layer, name=kohya_name(place, family, blocks))

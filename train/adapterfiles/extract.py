@@ -16,8 +16,8 @@ from train.adapterfiles.factors import Cut, lora_layer, spectrum_of
 from train.adapterfiles.merge import refuse_missing
 from train.adapterfiles.residual import Residual
 from train.adapterfiles.writing import claim, writing
-from train.clients.places import Place, block_of, kohya_name
 from train.metadata import renewed
+from train.names import Place, block_of, kohya_name
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,7 +51,7 @@ def extract_file(
         PrepError: the checkpoints do not match, or do not differ.
     """
     claim(output, overwrite)
-    places = [place for place in _matching(base, tuned) if _wanted(base, place, conv_cut, text_encoders)]
+    places = [place for place in _matching(base, tuned) if _wanted(place, conv_cut, text_encoders)]
     ranks: Counter[int] = Counter()
     residual, equal = Residual(), 0
     with writing(output) as out:
@@ -64,9 +64,9 @@ def extract_file(
             kernel = tuple(delta.shape[2:])
             spectrum = spectrum_of(delta.flatten(1))
             factors, lost = spectrum.cut(conv_cut if conv_cut and _large(kernel) else cut)
-            residual.add(block_of(place, base.layers), lost, float(spectrum.values.square().sum()))
+            residual.add(block_of(place, base.blocks), lost, float(spectrum.values.square().sum()))
             ranks[factors.rank] += 1
-            out.add_layer(lora_layer(kohya_name(place, base.family, base.layers), factors, kernel), dtype)
+            out.add_layer(lora_layer(kohya_name(place, base.family, base.blocks), factors, kernel), dtype)
         progress("extracting layers", len(places), len(places))
         if not ranks:
             raise PrepError(f"{base.path} and {tuned.path} hold equal weights", "give two checkpoints that differ")
@@ -94,7 +94,7 @@ def _elements(shape: tuple[int, ...]) -> int:
     return int(torch.Size(shape).numel())
 
 
-def _wanted(base: Checkpoint, place: Place, conv_cut: Cut | None, text_encoders: bool) -> bool:
+def _wanted(place: Place, conv_cut: Cut | None, text_encoders: bool) -> bool:
     """Layers that LoRA adapts: those in attentions and text encoders, and with `conv_cut` resnets and resampling too."""
     if place.part != "unet":
         return text_encoders and (".self_attn." in place.path or ".mlp." in place.path)

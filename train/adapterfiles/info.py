@@ -17,9 +17,11 @@ from train.adapterfiles.factors import exact_factors
 from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import AdapterFile
 from train.adapterfiles.writing import payload_hash
+from train.algorithms.blocks import order
 from train.clients.keys import CLIENTS, used_keys
-from train.clients.places import LAYERS, block_of
 from train.clients.table import objection
+from train.models.names import STANDARD
+from train.names import block_of
 
 TOP_TAGS = 20
 BASES = {"sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL"}
@@ -95,7 +97,7 @@ def _layers(
                 "part": {"unet": "UNet", "te": "text encoder", "te2": "text encoder 2"}[place.part]
                 if place
                 else "unknown",
-                "block": (place and block_of(place, base.layers if base else LAYERS)) or "other",
+                "block": (place and block_of(place, base.blocks if base else STANDARD)) or "other",
                 "norm": norm,
             }
         )
@@ -120,10 +122,8 @@ def _together(norms: Any) -> float | None:
 
 
 def _blocks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    order = {name: place for place, name in enumerate(("BASE", *(f"IN{n:02}" for n in range(12)), "M00"))}
-    named = sorted({row["block"] for row in rows}, key=lambda block: (order.get(block, len(order)), block))
     found = []
-    for block in named:
+    for block in sorted({row["block"] for row in rows}, key=order):
         inside = [row for row in rows if row["block"] == block]
         ranks = sorted({row["rank"] for row in inside if row["rank"]})
         norm = _together(row["norm"] for row in inside)
@@ -133,7 +133,7 @@ def _blocks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _hashes(file: AdapterFile) -> dict[str, Any]:
     stored = file.metadata.get("sshs_model_hash", "")
-    computed = payload_hash(file.path, file.header)
+    computed = payload_hash(file.path, file.start)
     return {
         "sshs_model_hash": computed,
         "stored": stored,

@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 
 from train.adapterfiles.layer import SUFFIXES
-from train.clients.places import PREFIXES
+from train.names import FOLDERS, PREFIXES
 
 DOTTED = re.compile(
     r"(?P<head>.+?)(?:\.processor)?(?P<tail>"
     r"\.lora_[AB](?:\.default)?\.weight|[._]lora\.(?:down|up)\.weight|\.lora_linear_layer\.(?:down|up)\.weight"
     r"|\.lora_magnitude_vector(?:\.default)?(?:\.weight)?|\.alpha)"
 )
-PARTS = {"unet": "lora_unet", "text_encoder": "lora_te", "text_encoder_2": "lora_te2"}
+
+
+PARTS = {folder: part for part, folder in FOLDERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def named(key: str) -> KeyName | None:
     path = re.sub(r"\.processor(?=\.)", "", path)
     path = re.sub(r"(to_[qkv]|to_out|[qkv]_proj|out_proj)_lora$", r"\1", path)
     path = re.sub(r"\bto_out$", "to_out.0", path)
-    return KeyName(f"{PARTS[part]}_{path.replace('.', '_')}", _suffix(found["tail"]), dotted=True)
+    return KeyName(f"lora_{PARTS[part]}_{path.replace('.', '_')}", _suffix(found["tail"]), dotted=True)
 
 
 def _suffix(tail: str) -> str:

@@ -27,8 +27,9 @@ from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import AdapterFile
 from train.adapterfiles.weights import Weights
 from train.adapterfiles.writing import claim, writing
-from train.clients.places import LAYERS, Place, kernel_of, kohya_name
 from train.metadata import renewed
+from train.models.names import STANDARD
+from train.names import Place, kernel_of, kohya_name
 
 Source = tuple[AdapterFile, Weights]
 SHOWN = 5
@@ -62,21 +63,21 @@ def merge_adapters(
     """
     claim(output, overwrite)
     family = one_family(sources, base)
-    layers = base.layers if base else LAYERS
+    blocks = base.blocks if base else STANDARD
     forms: Counter[str] = Counter()
     left = total = 0.0
-    places = gathered(sources, base, layers)
+    places = gathered(sources, base)
     with writing(output) as out:
         for place, names in places.items():
             parts = [
-                (weights.at(place, layers), file.layer(name))
+                (weights.at(place, blocks), file.layer(name))
                 for (file, weights), name in zip(sources, names, strict=True)
-                if name and weights.at(place, layers) != 0
+                if name and weights.at(place, blocks) != 0
             ]
             if not parts:
                 forms["left out at weight 0"] += 1
                 continue
-            layer, lost, whole = _sum(kohya_name(place, family, layers), place, parts, base, family, cut)
+            layer, lost, whole = _sum(kohya_name(place, family, blocks), place, parts, base, family, cut)
             forms[layer.algorithm] += 1
             left, total = left + lost, total + whole
             out.add_layer(layer, dtype or sources[0][0].dtype)
@@ -84,7 +85,7 @@ def merge_adapters(
     return Merged(output, len(places), dict(forms), (left / total) ** 0.5 if total else 0.0)
 
 
-def gathered(sources: Sequence[Source], base: Checkpoint | None, layers: int) -> dict[Place, list[str]]:
+def gathered(sources: Sequence[Source], base: Checkpoint | None) -> dict[Place, list[str]]:
     """For every place that a source acts on, the layer's name in each, "" where one has none.
 
     Raises:

@@ -16,9 +16,11 @@ from train.adapterfiles.checkpoints import Checkpoint, Slot
 from train.adapterfiles.difference import difference
 from train.adapterfiles.layer import Layer
 from train.adapterfiles.merge import Merged, Source, gathered, one_family, refuse_missing
-from train.adapterfiles.reading import read_header
 from train.adapterfiles.writing import claim, replace_folder, writing
-from train.clients.places import Place
+from train.metadata import HASHES
+from train.models.header import read_header
+from train.models.names import Blocks
+from train.names import Place
 
 Change = tuple[int, str, Place, str, Slot]
 """Source, layer, place, what of it (`weight` or `bias`), and where that lies."""
@@ -34,7 +36,7 @@ def merge_into(base: Checkpoint, sources: Sequence[Source], output: Path, overwr
     if base.path.resolve() in (output.resolve(), *output.resolve().parents):
         raise PrepError(f"{output} is the checkpoint itself, or in it", "write to another --output")
     one_family(sources, base)
-    places = gathered(sources, base, base.layers)
+    places = gathered(sources, base)
     changes = _changes(sources, places, base)
     if base.folder:
         _write_folder(base, sources, changes, output)
@@ -51,7 +53,7 @@ def _changes(
     missing = []
     for place, names in places.items():
         for index, name in enumerate(names):
-            if not name or sources[index][1].at(place, base.layers) == 0:
+            if not name or sources[index][1].at(place, base.blocks) == 0:
                 continue
             suffixes = sources[index][0].outlines[name].keys
             wanted = [] if suffixes.keys() == {"b_norm"} else ["weight"]
@@ -73,22 +75,21 @@ def _write_file(
     changes: Mapping[tuple[Path, str], list[Change]],
     output: Path,
 ) -> None:
-    metadata, shapes, _, _ = read_header(file)
+    header = read_header(file)
     with writing(output, hashed=False) as out, safe_open(file, framework="pt") as opened:
-        for key in shapes:
+        for key in header.shapes:
             tensor = opened.get_tensor(key)
             if (file, key) in changes:
-                tensor = changed(tensor, changes[file, key], sources, base.layers)
+                tensor = changed(tensor, changes[file, key], sources, base.blocks)
             out.add(key, tensor)
         merged = ", ".join(
             [base.path.stem, *(f"{source.path.stem} ({weights.overall:g})" for source, weights in sources)]
         )
-        gone = ("modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash")
-        out.metadata |= {key: value for key, value in metadata.items() if key not in gone}
+        out.metadata |= {key: value for key, value in header.metadata.items() if key not in HASHES}
         out.metadata["modelspec.merged_from"] = merged
 
 
-def changed(tensor: Tensor, changes: Sequence[Change], sources: Sequence[Source], layers: int) -> Tensor:
+def changed(tensor: Tensor, changes: Sequence[Change], sources: Sequence[Source], blocks: Blocks) -> Tensor:
     """The tensor with all its changes added in float32 and rounded once to its own precision.
 
     Raises:
@@ -100,7 +101,7 @@ def changed(tensor: Tensor, changes: Sequence[Change], sources: Sequence[Source]
         file, weights = sources[index]
         layer = file.layer(name)
         part = slot.part(whole)
-        part += weights.at(place, layers) * _addition(layer, what, slot.part(before))
+        part += weights.at(place, blocks) * _addition(layer, what, slot.part(before))
     rounded = whole.to(tensor.dtype)
     if not bool(torch.isfinite(rounded).all()):
         raise PrepError(

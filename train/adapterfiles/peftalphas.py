@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import PrepError
+from train.names import FOLDERS
 
-KEY = "lora_adapter_metadata"
-PARTS = {"unet": "unet", "te": "text_encoder", "te2": "text_encoder_2"}
+PEFT = "lora_adapter_metadata"
+"""The key of the metadata that holds the configs of PEFT as JSON."""
 
 
 def peft_alpha(metadata: Mapping[str, str], part: str, path: str, rank: int) -> float | None:
@@ -23,7 +24,7 @@ def peft_alpha(metadata: Mapping[str, str], part: str, path: str, rank: int) -> 
         PrepError: what it tells is no number.
     """
     told = _table(metadata)
-    name = PARTS[part]
+    name = FOLDERS[part]
     alpha = told.get(f"{name}.lora_alpha")
     patterns = told.get(f"{name}.alpha_pattern")
     for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
@@ -33,14 +34,14 @@ def peft_alpha(metadata: Mapping[str, str], part: str, path: str, rank: int) -> 
         return None
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
         raise PrepError(
-            f"{KEY} gives {path} the alpha {alpha!r}, which is no number", "the file is damaged: get it anew"
+            f"{PEFT} gives {path} the alpha {alpha!r}, which is no number", "the file is damaged: get it anew"
         )
     return float(alpha) * (math.sqrt(rank) if told.get(f"{name}.use_rslora") is True else 1.0)
 
 
 def _table(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
-        found = json.loads(metadata.get(KEY, "{}"))
+        found = json.loads(metadata.get(PEFT, "{}"))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,11 +15,13 @@ from pipeline.errors import PrepError
 from train.adapterfiles.keynames import named
 from train.adapterfiles.layer import Layer, algorithm_of, checked, faults, rank_of
 from train.adapterfiles.peftalphas import peft_alpha
-from train.clients.places import Place, place_of
+from train.adapterfiles.writing import FORMATS
+from train.models.families import WIDTHS
+from train.models.header import read_header
+from train.names import Place, place_of
 
-FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-WHOLE = ("I64", "I32", "I8", "U8", "BOOL")
-LARGEST_HEADER = 100_000_000
+FLOATS = {name: dtype for dtype, name in FORMATS.items() if dtype.is_floating_point and dtype.itemsize > 1}
+WHOLE = tuple(name for dtype, name in FORMATS.items() if not dtype.is_floating_point)
 SHOWN = 5
 
 
@@ -45,14 +45,14 @@ class Outline:
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """What the header of a file says. Weights are read by `layer`, one layer at a time.
+    """What the header of a file says. Weights are read by `layer`, one layer at a time; they begin at the byte `start`.
 
     `unknown` are keys of no known style or algorithm, `problems` what makes layers unusable.
     """
 
     path: Path
     size: int
-    header: int
+    start: int
     metadata: Mapping[str, str]
     dtypes: Mapping[str, str]
     outlines: Mapping[str, Outline]
@@ -119,7 +119,8 @@ def open_adapter(path: Path) -> AdapterFile:
     Raises:
         PrepError: it is missing, no safetensors file, or holds no adapter layer at all.
     """
-    metadata, shapes, dtypes, header = read_header(path)
+    header = read_header(path)
+    shapes, dtypes = header.shapes, header.dtypes
     grouped: dict[str, dict[str, str]] = {}
     unknown: list[str] = []
     problems: list[str] = []
@@ -148,37 +149,8 @@ def open_adapter(path: Path) -> AdapterFile:
             f"{path} holds no layer of an adapter; its keys begin with {', '.join(sorted(shapes)[:3]) or 'nothing'}",
             "give a LoRA or LyCORIS file; for what lies between two checkpoints use prep adapter extract",
         )
-    return AdapterFile(path, path.stat().st_size, header, metadata, dtypes, outlines, tuple(unknown), tuple(problems))
-
-
-def read_header(path: Path) -> tuple[dict[str, str], dict[str, tuple[int, ...]], dict[str, str], int]:
-    """Metadata, shapes and dtypes by key, and where the weights begin, without reading a weight.
-
-    Raises:
-        PrepError: the file is missing or not a sound safetensors file.
-    """
-    if not path.is_file():
-        raise PrepError(f"there is no file {path}", "check the path")
-    if path.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin"):
-        raise PrepError(
-            f"{path} is a pickle, which could run code when opened", "take it as .safetensors, which most sites offer"
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if length > LARGEST_HEADER:
-                raise ValueError(f"its header of {length} bytes is too long")
-            content: dict[str, Any] = json.loads(stream.read(length))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise PrepError(
-            f"{path} is not a readable safetensors file: {error}",
-            "it may be cut short or be of another kind: get it anew",
-        ) from error
-    content.pop("__metadata__", None)
-    shapes = {key: tuple(entry["shape"]) for key, entry in content.items()}
-    return metadata, shapes, {key: entry["dtype"] for key, entry in content.items()}, 8 + length
+    size = path.stat().st_size
+    return AdapterFile(path, size, header.start, header.metadata, dtypes, outlines, tuple(unknown), tuple(problems))
 
 
 def _alphas(outlines: Mapping[str, Outline]) -> list[str]:
@@ -192,13 +164,12 @@ def _alphas(outlines: Mapping[str, Outline]) -> list[str]:
 
 def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> str:
     """By the width of the text states that cross attention reads (768, 1024, 2048), then by names and metadata."""
-    widths = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
     for outline in outlines.values():
         place = outline.place
         if place is not None and place.path.endswith(("attn2.to_k", "attn2.to_v")):
             width = _width(outline)
-            if width in widths:
-                return widths[width]
+            if width in WIDTHS:
+                return WIDTHS[width]
     blocks = ("down_blocks", "mid_block", "up_blocks")
     places = [place for outline in outlines.values() if (place := outline.place) is not None]
     if any(place.style == "ldm" and place.path.startswith(blocks) for place in places) or any(

@@ -15,8 +15,8 @@ from train.adapterfiles.layer import Layer
 from train.adapterfiles.reading import AdapterFile
 from train.adapterfiles.residual import Residual
 from train.adapterfiles.writing import claim, writing
-from train.clients.places import block_of, kernel_of, place_of
 from train.metadata import renewed
+from train.names import block_of, kernel_of, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def resize_file(
             else:
                 ranks[found.rank or 0] += 1
             out.add_layer(renamed(found or layer, file.family), dtype or file.dtype)
-        out.metadata |= renewed(file.metadata, output.stem, file.family, _shape(file, ranks, cut))
+        out.metadata |= renewed(file.metadata, output.stem, file.family, _shape(file, ranks))
     return Resized(output, dict(ranks), residual, dict(kept))
 
 
@@ -69,7 +69,7 @@ def _resized(layer: Layer, family: str, cut: Cut, residual: Residual) -> Layer |
     return lora_layer(layer.name, found, kernel, layer.scale)
 
 
-def _shape(file: AdapterFile, ranks: Counter[int], cut: Cut) -> dict[str, str]:
+def _shape(file: AdapterFile, ranks: Counter[int]) -> dict[str, str]:
     """One rank and alpha where all layers share them, else Dynamic, as kohya-ss/sd-scripts writes it."""
     told = DYNAMIC | {"ss_network_module": "networks.lora"}
     scales = {file.layer(name).scale for name, outline in file.outlines.items() if outline.rank}

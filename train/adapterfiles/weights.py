@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.errors import PrepError
-from train.clients.places import Place, block_of
-
-BLOCK = re.compile(r"BASE|M00|IN|MID|OUT|(?:IN|OUT)(?:0\d|1[01])")
-SECTIONS = {"IN": "IN", "M": "MID", "OUT": "OUT"}
+from train.algorithms.blocks import NAMES, section_of
+from train.models.names import Blocks
+from train.names import Place, block_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +21,14 @@ class Weights:
     blocks: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        strange = [block for block in self.blocks if not BLOCK.fullmatch(block)]
+        strange = [block for block in self.blocks if block not in NAMES]
         if strange:
             raise PrepError(
                 f"{strange[0]!r} is no block of a UNet",
                 "blocks are IN00 to IN11, M00, OUT00 to OUT11, IN, MID, OUT, and BASE",
             )
 
-    def at(self, place: Place, layers: int) -> float:
+    def at(self, place: Place, blocks: Blocks) -> float:
         part = self.unet if place.part == "unet" else self.text_encoder
-        block = block_of(place, layers)
-        section = SECTIONS.get(block.rstrip("0123456789"), "")
-        return self.overall * part * self.blocks.get(block, self.blocks.get(section, 1.0))
+        block = block_of(place, blocks)
+        return self.overall * part * self.blocks.get(block, self.blocks.get(section_of(block), 1.0))

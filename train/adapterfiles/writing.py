@@ -19,7 +19,7 @@ from pipeline.errors import PrepError
 from pipeline.files import replacing
 from train.adapterfiles.layer import Layer
 
-NAMES = {
+FORMATS = {
     torch.int64: "I64",
     torch.float64: "F64",
     torch.float32: "F32",
@@ -33,8 +33,9 @@ NAMES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
-"""In the order in which the safetensors library lays tensors out, so that both give one file's weights the same hash."""
-ORDER = {name: place for place, name in enumerate(NAMES.values())}
+"""What safetensors calls number formats, in the order in which its library lays tensors out, so that both give one file's
+weights the same hash."""
+ORDER = {name: place for place, name in enumerate(FORMATS.values())}
 LEGACY_START, LEGACY_LENGTH = 0x100000, 0x10000
 CHUNK = 2**22
 
@@ -64,13 +65,13 @@ class Writing:
             PrepError: its number format is not one that can be written here.
         """
         assert key not in self.entries, key
-        if tensor.dtype not in NAMES:
+        if tensor.dtype not in FORMATS:
             raise PrepError(f"{key} is in {tensor.dtype}, which cannot be written", "convert the model to fp16 first")
         tensor = tensor.detach().cpu().contiguous()
         raw = tensor.flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
         start = self.spool.tell()
         self.spool.write(raw)
-        self.entries[key] = Entry(NAMES[tensor.dtype], list(tensor.shape), start, len(raw))
+        self.entries[key] = Entry(FORMATS[tensor.dtype], list(tensor.shape), start, len(raw))
 
     def add_layer(self, layer: Layer, dtype: torch.dtype) -> None:
         """Write a layer's weights in `dtype`, but alpha in float32 where `dtype` would change it and so the strength.

@@ -29,10 +29,7 @@ def by_block(chosen: Mapping[str, Value], present: Collection[str], option: str)
     Raises:
         PrepError: a name stands for none of them.
     """
-    held = {
-        name: [block for block in present if block == name or (name in GROUPS and in_section(block, name))]
-        for name in chosen
-    }
+    held = {name: [block for block in present if name in (block, section_of(block))] for name in chosen}
     missing = [name for name, blocks in held.items() if not blocks]
     if missing:
         raise PrepError(
@@ -43,8 +40,10 @@ def by_block(chosen: Mapping[str, Value], present: Collection[str], option: str)
     return {block: chosen[name] for name in ordered for block in held[name]}
 
 
-def in_section(block: str, section: str) -> bool:
-    return block != BASE and block.rstrip("0123456789") == GROUPS[section]
+def section_of(block: str) -> str:
+    """IN, MID or OUT, "" for what is in none of them."""
+    letters = block.rstrip("0123456789")
+    return next((section for section, start in GROUPS.items() if start == letters), "")
 
 
 def order(block: str) -> int:

@@ -21,4 +21,4 @@ def dense_output(
         weight = site.weight + (delta if strength == 1 else strength * delta)
         bias = site.bias if added is None else added if site.bias is None else site.bias + added
         return site.apply(x, weight, bias)
-    return site.plain(x) + drops.neurons(site.apply(x, delta if strength == 1 else strength * delta, added))
+    return site.plus(x, drops.neurons(site.apply(x, delta if strength == 1 else strength * delta, added)))

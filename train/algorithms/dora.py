@@ -45,6 +45,6 @@ def decomposed_output(
     precision only what changes is scaled, as a gain near 1 would be rounded to it."""
     scaled = x * site.channels(gain, x)
     if site.takes(x) and strength == 1:
-        return site.plain(scaled) + added(scaled)
+        return site.plus(scaled, added(scaled))
     changed = site.apply(x * site.channels(gain - 1, x), site.weight) + added(scaled)
-    return site.plain(x) + strength * changed
+    return site.plus(x, strength * changed)

@@ -40,7 +40,7 @@ class Dylora(nn.Module):
             down = torch.cat([down[:start].detach(), down[start:used]])
             up = torch.cat([up[:, :start].detach(), up[:, start:used]], 1)
         inner = drops.neurons(site.apply(x, down))
-        return site.plain(x) + site.pointwise(inner, up * (strength * self.whole_alpha / used))
+        return site.plus(x, site.pointwise(inner, up * (strength * self.whole_alpha / used)))
 
     def delta(self, site: Site) -> tuple[Tensor, Tensor | None]:
         return product(self.lora_up.weight.flatten(1) * (self.whole_alpha / self.rank), self.lora_down.weight), None

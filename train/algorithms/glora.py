@@ -32,8 +32,8 @@ class Glora(nn.Module):
         turned = self._side(site, site.pointwise(x, self.a2.weight.flatten(1)), self.a1, strength, drops, "a")
         added = self._side(site, site.apply(x, self.b2.weight), self.b1, strength, drops, "b")
         if site.takes(x):
-            return site.plain(x + turned) + added
-        return site.plain(x) + (site.apply(turned, site.weight) + added)
+            return site.plus(x + turned, added)
+        return site.plus(x, site.apply(turned, site.weight) + added)
 
     def _side(self, site: Site, inner: Tensor, factor: Factor, strength: float, drops: Drops, what: str) -> Tensor:
         up, scale = factor.weight.flatten(1), self.scale * strength

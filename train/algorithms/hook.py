@@ -1,4 +1,13 @@
-"""An algorithm's module hung on its layer."""
+"""An algorithm's module hung on its layer.
+
+What half precision keeps of a change and what not, where the base model computes in bfloat16: trained weights, their
+gradients and their products stay in float32 or are rounded by themselves, so that ΔW·x is exact to a fraction of a percent
+however small it is. The sum with the layer's output has the output's last bit, 1/256 of it, as any output has. A linear
+layer adds the change before it rounds, so that a change far below the last bit still acts at full strength on the average
+over many outputs; a convolution adds it to what is rounded already, as do OFT, BOFT and (IA)³ on outputs, which change what
+the layer gave: there a change below half of the last bit is lost until it has grown. Gradients do not see these sums, so
+learning starts alike.
+"""
 
 from __future__ import annotations
 

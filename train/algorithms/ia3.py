@@ -29,7 +29,7 @@ class Ia3(nn.Module):
         changed = x * site.channels(strength * self.weight, x)
         if site.takes(x) and not drops.dropping_neurons:
             return site.plain(x + changed)
-        return site.plain(x) + drops.neurons(site.apply(changed, site.weight))
+        return site.plus(x, drops.neurons(site.apply(changed, site.weight)))
 
     def delta(self, site: Site) -> tuple[Tensor, Tensor | None]:
         whole = site.whole()

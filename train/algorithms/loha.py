@@ -48,7 +48,7 @@ class Loha(nn.Module):
             return site.pointwise(drops.neurons(site.apply(x, down)), up)
 
         if self.dora_scale is None:
-            return site.plain(x) + chain(x)
+            return site.plus(x, chain(x))
         return decomposed_output(site, x, product_gain(site, self.dora_scale, up, down), chain, strength)
 
     def _chained(self, site: Site, x: Tensor) -> bool:

@@ -50,7 +50,7 @@ class Lokr(nn.Module):
         if self.dora_scale is not None or not self._chained(site, x):
             return dense_output(site, x, self._delta(site, drops), strength, drops)
         small, large = self._small(self.scale * strength, drops), self._large(site, drops)
-        return site.plain(x) + drops.neurons(self._chain(site, x, small, large))
+        return site.plus(x, drops.neurons(self._chain(site, x, small, large)))
 
     def _chained(self, site: Site, x: Tensor) -> bool:
         """Whether products with the two factors, and moving the parts about, are less than building ΔW and the one more

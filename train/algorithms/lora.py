@@ -40,7 +40,7 @@ class Lora(nn.Module):
         """Along the chain of small factors, never as a weight; so nothing is rounded away beside a large base weight."""
         up = self._up(self.scale if self.dora_scale is not None else self.scale * strength, drops)
         if self.dora_scale is None:
-            return site.plain(x) + self._chain(site, x, up, drops)
+            return site.plus(x, self._chain(site, x, up, drops))
         gain = product_gain(site, self.dora_scale, up, self._down())
         return decomposed_output(site, x, gain, lambda scaled: self._chain(site, scaled, up, drops), strength)
 

@@ -15,12 +15,16 @@ from safetensors import safe_open
 from pipeline.errors import PrepError
 from train.algorithms.kinds import kind_of
 from train.algorithms.shape import Shape
+from train.names import by_layer
 
 CONVOLUTIONAL = re.compile(
     r"_(resnets|downsamplers|upsamplers|in_layers|out_layers|emb_layers|skip_connection)(_|$)|_0_op$|_[12]_conv$"
 )
 LARGE = re.compile(r"_(resnets_\d+_conv[12]|(down|up)samplers_\d+_conv|in_layers_2|out_layers_3|0_op|[12]_conv)$")
 """Names of layers outside of the transformers, and of those among them that are convolutions larger than 1 × 1."""
+AS_TRAINED = 'export_for = "as-trained"'
+REWRITTEN = ("glora", "oft", "boft", "ia3")
+"""Algorithms that some program cannot show, so that their files hold another one unless they are written as trained."""
 Keys = Mapping[str, tuple[int, ...]]
 """A layer's key → the shape of its tensor."""
 
@@ -46,10 +50,7 @@ def read_shape(file: Path) -> Shape:
 
 def shape_of(tensors: Keys, alphas: Mapping[str, float], metadata: Mapping[str, str], where: str) -> Shape:
     """The same from the tensors' shapes, the layers' alphas and the metadata."""
-    layers: dict[str, dict[str, tuple[int, ...]]] = {}
-    for full, shape in tensors.items():
-        name, _, key = full.partition(".")
-        layers.setdefault(name, {})[key] = shape
+    layers = by_layer(tensors)
     kinds = {name: kind_of(keys) for name, keys in layers.items()}
     unknown = sorted(name for name, kind in kinds.items() if kind is None)
     if unknown or not layers:
@@ -62,7 +63,8 @@ def shape_of(tensors: Keys, alphas: Mapping[str, float], metadata: Mapping[str, 
     if len(found) > 1:
         raise PrepError(
             f"{where} mixes the algorithms {', '.join(sorted(map(str, found)))}",
-            "merge it into a checkpoint, or give an adapter of one algorithm",
+            "merge it into a checkpoint, or give an adapter of one algorithm; "
+            f"one that is to be gone on from is trained with {AS_TRAINED}",
         )
     (algorithm,) = found
     own = {name: keys for name, keys in layers.items() if kinds[name] == algorithm}
@@ -166,7 +168,12 @@ def check_same(asked: Shape, file: Path) -> Shape:
                     f"{field.name} {getattr(held, field.name)} where {getattr(asked, field.name)} was asked for"
                 )
     if wrong:
-        raise PrepError(f"{file} has " + ", ".join(wrong), "give the file's own options, or train without it")
+        hint = "give the file's own options, or train without it"
+        if asked.algorithm in REWRITTEN and held.algorithm in ("lora", "locon", "full"):
+            hint = (
+                f"{asked.algorithm} is rewritten for other programs; to go on from a file, train it with {AS_TRAINED}"
+            )
+        raise PrepError(f"{file} has " + ", ".join(wrong), hint)
     return held
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from train.algorithms.blocks import BASE, NAMES
+from train.algorithms.shape import Shape
 from train.optimizers import KINDS
 
 if TYPE_CHECKING:
@@ -54,6 +55,33 @@ WHY = {
 def convolutions_of(recipe: Recipe) -> bool:
     """Whether the UNet's resnet, down- and upsampling layers are adapted."""
     return recipe.algorithm in CONVOLUTIONAL if recipe.convolutions == "auto" else recipe.convolutions == "yes"
+
+
+def adapter_shape(recipe: Recipe) -> Shape:
+    """What kind of adapter a run trains."""
+    return Shape(
+        algorithm=recipe.algorithm,
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        convolutions=convolutions_of(recipe),
+        conv_rank=recipe.conv_rank,
+        conv_alpha=recipe.conv_alpha,
+        text_encoder=recipe.train_text_encoder,
+        train_norm=recipe.train_norm,
+        factor=recipe.factor,
+        decompose_both=recipe.decompose_both,
+        full_matrix=recipe.full_matrix,
+        dora=recipe.dora,
+        rank_stabilized=recipe.rank_stabilized,
+        tucker=recipe.tucker,
+        unit=recipe.rank_unit,
+        rank_dropout=recipe.rank_dropout,
+        module_dropout=recipe.module_dropout,
+        neuron_dropout=recipe.neuron_dropout,
+        blocks=recipe.blocks,
+        block_ranks=recipe.block_ranks,
+        block_alphas=recipe.block_alphas,
+    )
 
 
 def algorithm_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -48,12 +48,23 @@ class Site:
     def exact(self, x: Tensor) -> bool:
         """Whether a change may be added to the weight before it is applied: only in full precision, as half rounds a small
         change away, and only where no other adapter is on the layer, which would be passed over."""
-        full = x.dtype in FULL and self.weight.dtype is x.dtype and not torch.is_autocast_enabled(x.device.type)
-        return full and not self.stacked
+        return self.full(x) and not self.stacked
+
+    def full(self, x: Tensor) -> bool:
+        """Whether the layer computes in full precision."""
+        return x.dtype in FULL and self.weight.dtype is x.dtype and not torch.is_autocast_enabled(x.device.type)
 
     def takes(self, x: Tensor) -> bool:
         """Whether a small change may be made to the input: in float32, which autocast rounds once and only after it."""
         return x.dtype in FULL and not self.stacked
+
+    def plus(self, x: Tensor, change: Tensor) -> Tensor:
+        """The layer's output with a change added. In half precision a linear layer adds it within its product, which sums
+        in float32 and rounds once; what is added to an output that is rounded already is lost below half of its last bit."""
+        if self.full(x) or getattr(self.plain, "__func__", None) is not nn.Linear.forward:
+            return self.plain(x) + change
+        y = torch.addmm(change.flatten(0, -2), x.flatten(0, -2), matched(self.weight, x).mT).unflatten(0, x.shape[:-1])
+        return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The layer's operation with another weight of any number of outputs: (out, in) or (out, in, k, k)."""

@@ -41,10 +41,33 @@ def trained_numbers(
     raise AssertionError(f"{algorithm} trains no weight of a layer")
 
 
+def scaled(
+    algorithm: str,
+    layer: tuple[int, ...],
+    rank: int,
+    *,
+    factor: int = -1,
+    decompose_both: bool = False,
+    full_matrix: bool = False,
+) -> bool:
+    """Whether what is added to a weight is multiplied with alpha / rank: not where LoKr leaves both factors whole."""
+    if algorithm == "lokr":
+        small, large = _low_ranks(layer[0], layer[1], rank, factor, decompose_both, full_matrix)
+        return small or large
+    return algorithm in ("lora", "locon", "loha", "glora", "dylora")
+
+
+def _low_ranks(out: int, inner: int, rank: int, factor: int, both: bool, full: bool) -> tuple[bool, bool]:
+    """Whether LoKr gives its small factor a low rank, and its large one."""
+    (a, b), (c, d) = sides(out, factor), sides(inner, factor)
+    return both and not full and rank < max(a, c) / 2, not full and rank < max(b, d) / 2
+
+
 def _kronecker(out: int, inner: int, kernel: int, rank: int, factor: int, both: bool, full: bool, tucker: bool) -> int:
     (a, b), (c, d) = sides(out, factor), sides(inner, factor)
-    small = rank * (a + c) if both and not full and rank < max(a, c) / 2 else a * c
-    if full or rank >= max(b, d) / 2:
+    low_small, low_large = _low_ranks(out, inner, rank, factor, both, full)
+    small = rank * (a + c) if low_small else a * c
+    if not low_large:
         return small + b * d * kernel
     return small + (rank * (b + d) + rank**2 * kernel if tucker else rank * (b + d * kernel))
 

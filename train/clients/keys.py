@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from train.adapterfiles.keynames import KeyName, named
-from train.clients.places import Place, place_of
+from train.names import Place, place_of
 
 CLIENTS = ("a1111", "forge", "comfyui", "diffusers")
 LINEAR_TEXT = (
@@ -57,7 +57,7 @@ def _why_not(client: str, name: KeyName | None, family: str, complete: frozenset
         return _a1111(name, place, family, complete)
     if client == "diffusers":
         return _diffusers(name, place, family)
-    return _comfyui(name, place)
+    return _comfyui(place)
 
 
 def _a1111(name: KeyName, place: Place, family: str, complete: frozenset[str]) -> str:
@@ -92,7 +92,7 @@ def _complete_attention(names: Iterable[KeyName | None]) -> frozenset[str]:
     return frozenset(attention for attention, projections in found.items() if len(projections) == 4)
 
 
-def _comfyui(name: KeyName, place: Place) -> str:
+def _comfyui(place: Place) -> str:
     if place.part == "unet" or place.path.endswith(LINEAR_TEXT):
         return ""
     if place.path == "text_projection" and place.part == "te2":

@@ -5,11 +5,6 @@ from __future__ import annotations
 from train.adapterfiles.layer import Layer
 
 
-def renders(client: str, layer: Layer) -> bool:
-    """Whether the client's weight is the trained one."""
-    return not objection(client, layer)
-
-
 def objection(client: str, layer: Layer) -> str:
     """What the client does wrong with the layer, "" where it does nothing wrong."""
     return {"a1111": _a1111, "forge": _forge, "comfyui": _comfyui, "diffusers": _diffusers}[client](layer)

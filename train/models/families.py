@@ -11,6 +11,8 @@ from train.models.sd2 import SD2
 from train.models.sdxl import SDXL
 
 FAMILIES = {family.name: family for family in (SD1, SD2, SDXL)}
+WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+"""Width of the text states that cross attention reads → the family's name."""
 
 
 def family_of_config(unet: Mapping[str, Any]) -> Family:

@@ -1,8 +1,8 @@
-"""A model's parts, built empty from their configs and filled from a single file, and written as such a file again."""
+"""A model's parts, built empty from their configs and filled from a single file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,10 +12,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from pipeline.errors import PrepError
 from train.models.family import Family, TextPart
-from train.models.names import UNET, VAE, Place, blocks_of, text_to_ldm, unet_to_ldm, vae_to_ldm
+from train.models.names import UNET, VAE, Stored, blocks_of, text_to_ldm, unet_to_ldm, vae_to_ldm
 from train.models.weights import Weights
 
-Finder = Callable[[str], Place]
+Finder = Callable[[str], Stored]
 """A weight's name as diffusers or transformers call it → where it stands in a single file."""
 MOST_NAMED = 3
 
@@ -40,18 +40,18 @@ def empty_text(config: Mapping[str, Any], pooled: bool) -> CLIPTextModel | CLIPT
 
 def unet_finder(config: Mapping[str, Any]) -> Finder:
     blocks = blocks_of(config)
-    return lambda key: Place(UNET + unet_to_ldm(key, blocks))
+    return lambda key: Stored(UNET + unet_to_ldm(key, blocks))
 
 
 def vae_finder(config: Mapping[str, Any], prefix: str = VAE) -> Finder:
     count = len(config["down_block_types"])
-    return lambda key: Place(prefix + vae_to_ldm(key, count))
+    return lambda key: Stored(prefix + vae_to_ldm(key, count))
 
 
 def text_finder(part: TextPart) -> Finder:
-    def find(key: str) -> Place:
+    def find(key: str) -> Stored:
         place = text_to_ldm(key, part.names)
-        return Place(part.prefix + place.key, place.third, place.turned)
+        return Stored(part.prefix + place.key, place.third, place.turned)
 
     return find
 
@@ -84,18 +84,18 @@ def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
     _count_positions(model)
 
 
-def _variant(weights: Weights, place: Place) -> Place:
+def _variant(weights: Weights, place: Stored) -> Stored:
     """The place under one of the names that other programs write it with: NovelAI's first model and its merges lack
     `text_model.`, and some mergers save OpenCLIP's projection as a linear layer, not turned over."""
     if place.key in weights.shapes:
         return place
     shorter, linear = place.key.replace(".text_model.", ".", 1), f"{place.key}.weight"
     if shorter in weights.shapes:
-        return Place(shorter, place.third)
-    return Place(linear) if place.turned and linear in weights.shapes else place
+        return Stored(shorter, place.third)
+    return Stored(linear) if place.turned and linear in weights.shapes else place
 
 
-def _taken(weights: Weights, place: Place) -> Tensor:
+def _taken(weights: Weights, place: Stored) -> Tensor:
     tensor = weights.tensor(place.key)
     if place.third is not None:
         tensor = tensor.chunk(3)[place.third]
@@ -127,34 +127,3 @@ def check_whole(weights: Weights, unet: nn.Module, find: Finder, family: Family)
         raise PrepError(
             f"{weights.file} has layers that {family.title} does not have: {_named(beyond)}", "give another checkpoint"
         )
-
-
-def ldm_tensors(
-    family: Family,
-    unet: UNet2DConditionModel,
-    vae: AutoencoderKL,
-    text_encoders: tuple[nn.Module, ...],
-    dtype: torch.dtype,
-) -> dict[str, Tensor]:
-    """A model under a single file's names, contiguous on the CPU: what `fill` reads.
-
-    Args:
-        unet, vae: with their diffusers configs; the text encoders in the family's order.
-    """
-    parts: list[tuple[nn.Module, Finder]] = [(unet, unet_finder(unet.config)), (vae, vae_finder(vae.config))]
-    parts += [(model, text_finder(part)) for model, part in zip(text_encoders, family.text, strict=True)]
-    return dict(_written(parts, dtype))
-
-
-def _written(parts: list[tuple[nn.Module, Finder]], dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    for model, find in parts:
-        thirds: dict[str, list[Tensor]] = {}
-        for name, tensor in model.state_dict().items():
-            place, tensor = find(name), tensor.detach().to("cpu", dtype)
-            if place.third is not None:
-                thirds.setdefault(place.key, [tensor] * 3)[place.third] = tensor
-            elif ".mid.attn_1." in place.key and tensor.ndim == 2:
-                yield place.key, tensor[:, :, None, None].contiguous()
-            else:
-                yield place.key, (tensor.T if place.turned else tensor).contiguous()
-        yield from ((key, torch.cat(three)) for key, three in thirds.items())

@@ -13,9 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.errors import PrepError
-from train.models.header import read_header
-
-PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+from train.models.header import PICKLED, read_header
 
 
 @dataclass(frozen=True, slots=True, eq=False)

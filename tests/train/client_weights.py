@@ -1,4 +1,7 @@
-"""The difference that each client makes of a layer: where they part from LyCORIS, their formula, not the right one."""
+"""The difference that each client makes of a layer: where they part from LyCORIS, their formula, not the right one.
+
+The table in `train/clients/table.py` is held against it.
+"""
 
 from __future__ import annotations
 
