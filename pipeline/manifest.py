@@ -382,10 +382,11 @@ class Manifest:
         rows = self.db.execute(f"SELECT {_columns(Run)} FROM runs ORDER BY id")
         return tuple(_run(*row) for row in rows)
 
-    def last_run(self, stage: str) -> Run | None:
-        """The newest run of a stage that was not undone, finished or not."""
-        query = f"SELECT {_columns(Run)} FROM runs WHERE stage=? AND undone IS NULL ORDER BY id DESC LIMIT 1"
-        row = self.db.execute(query, (stage,)).fetchone()
+    def last_run(self, stage: str, name: str | None = None) -> Run | None:
+        """The newest run of a stage that was not undone, finished or not; with a name, of those with that option `name`."""
+        query = f"""SELECT {_columns(Run)} FROM runs WHERE stage=? AND undone IS NULL
+            AND (? IS NULL OR json_extract(options, '$.name')=?) ORDER BY id DESC LIMIT 1"""
+        row = self.db.execute(query, (stage, name, name)).fetchone()
         return _run(*row) if row else None
 
     def changed_by(self, name: str, since: int) -> Run | None:

@@ -12,6 +12,7 @@ A stage is a module with a docstring (the command's help), `NAME`, `READS` (what
   slow, resumable, never done for a preview; `MAKES` names what it changes of what `Manifest.digest` takes, and
   `files(options)` gives patterns of the files in the set that it makes or replaces, so that a run can be undone;
 - `SLOW = True` where that work takes minutes or hours, so that the plan is shown before it;
+- `BY_NAME = True` where its runs have names (`Options.name`), each of which is fresh or stale for itself;
 - `USES`: distributions whose versions are recorded with a run.
 """
 
@@ -33,7 +34,7 @@ from pipeline import journal
 from pipeline.captions import CAME, WRITTEN, plain, take_in, write_captions
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
-from pipeline.records import THE_SET, Decision, Plan
+from pipeline.records import THE_SET, Decision, Plan, Run
 from pipeline.sources.linking import link_file
 
 Progress = Callable[[str, int, int], None]
@@ -80,9 +81,14 @@ def options_json(options: Any) -> str:
     return json.dumps(asdict(options), sort_keys=True, default=str)
 
 
+def last_run(manifest: Manifest, stage: ModuleType, options: Any) -> Run | None:
+    """The newest run of a stage that was not undone; of a stage whose runs have names, the newest of that name."""
+    return manifest.last_run(stage.NAME, options.name if getattr(stage, "BY_NAME", False) else None)
+
+
 def is_fresh(manifest: Manifest, stage: ModuleType, options: Any, read: Mapping[str, str]) -> bool:
     """Whether the last run ended, read what it would read now, and left all it made where it was."""
-    run = manifest.last_run(stage.NAME)
+    run = last_run(manifest, stage, options)
     return run is not None and bool(run.finished) and run.inputs == read and not missing(manifest, stage, options)
 
 
@@ -112,7 +118,7 @@ def run_stage(
     take_in(manifest)
     read = inputs(manifest, stage, options)
     if not force and is_fresh(manifest, stage, options, read):
-        run = manifest.last_run(stage.NAME)
+        run = last_run(manifest, stage, options)
         assert run is not None
         return Outcome(stage.NAME, True, None, 0, run.counts)
     if hasattr(stage, "measure"):
@@ -123,7 +129,7 @@ def run_stage(
         announce(plan)
     work = functools.partial(stage.work, manifest, options, progress) if hasattr(stage, "work") else dict
     patterns = tuple(stage.files(options)) if hasattr(stage, "files") else ()
-    _close_unfinished(manifest, stage.NAME)
+    _close_unfinished(manifest, stage, options)
     with manifest.transaction():
         run_id = manifest.begin_run(
             stage.NAME,
@@ -157,9 +163,9 @@ def versions(distributions: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _close_unfinished(manifest: Manifest, stage: str) -> None:
+def _close_unfinished(manifest: Manifest, stage: ModuleType, options: Any) -> None:
     """Note which files a run that was killed made, before another one of its stage goes on."""
-    run = manifest.last_run(stage)
+    run = last_run(manifest, stage, options)
     if run is not None and not run.finished:
         journal.close(manifest, run.id)
 

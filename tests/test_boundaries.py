@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TRAIN_MAY_READ = {"manifest", "records", "settings", "errors", "images", "files", "decided", "groups", "crops", "twins"}
+TRAIN_MAY_READ = {
+    "manifest",
+    "records",
+    "settings",
+    "errors",
+    "images",
+    "files",
+    "decided",
+    "groups",
+    "crops",
+    "twins",
+    "names",
+}
 LIGHT_PARTS_OF_TRAIN = {"train.recipe"}
 """What pipeline may import of train when it is loaded: plain settings, no torch."""
 

@@ -110,7 +110,7 @@ def read_figures(file: Path) -> Figures:
     steps, epochs, memory = [], 0, 0
     for line in lines(file):
         steps.append(line["step"])
-        epochs, memory = max(epochs, line.get("epoch", 0) + 1), max(memory, line.get("memory_bytes", 0))
+        epochs, memory = max(epochs, line.get("epoch", 0)), max(memory, line.get("memory_bytes", 0))
         _count(tallies, line)
         for group, values in (("", line), ("concepts", line.get("concepts", {})), ("bands", line.get("bands", {}))):
             for name in SCALARS if group == "" else values:

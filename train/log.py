@@ -1,7 +1,7 @@
 """What a run writes down about its steps: SET/runs/NAME/log.jsonl, one line a batch.
 
 Losses stay on the device and are fetched together with those of the steps after them, so that no step waits for the
-device. A line has step, epoch (from 0), loss (the objective), learning_rate, text_learning_rate (as they act: with
+device. A line has step, epoch (from 1), loss (the objective), learning_rate, text_learning_rate (as they act: with
 adaptive optimizers d times the rate), gradient_norm (null where it was not finite, and half precision skipped the update),
 pictures_per_second (of the steps fetched together, twins among them), memory_bytes (the most so far), weights_norm (where
 the weights were saved); `pictures` and `twins` with [key, timestep, unweighted loss] of each, and of the pictures the

@@ -107,7 +107,8 @@ class Trainer:
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
                 place = Place(done, batch.epoch + 1, ends_epoch, done == total)
                 stopping = whole and self._asked_to_stop(stop.asked, done)
-                saving = done == total or stopping or (whole and done - saved >= self.recipe.state_every)
+                kept = done - saved >= self.recipe.state_every or watch.keeps(place)
+                saving = done == total or stopping or (whole and kept)
                 wanted = watch.wants(place)
                 if saving or wanted:
                     self._refuse_unsound(done)
@@ -141,7 +142,7 @@ class Trainer:
         def entry(rates: list[float], norm: Tensor | None, seconds: float) -> Entry:
             return Entry(
                 step=batch.step + 1,
-                epoch=batch.epoch,
+                epoch=batch.epoch + 1,
                 loss=loss.detach().sum(),
                 losses=losses.detach(),
                 times=shown.times,

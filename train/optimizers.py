@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PrepError
@@ -141,6 +142,20 @@ def no_rate(optimizer: str, algorithm: str) -> tuple[str, str] | None:
         f"algorithm {algorithm} has no learning rate with {optimizer} that a published training is known to have used",
         'give learning_rate, or use an optimizer that finds it, such as optimizer = "Prodigy"',
     )
+
+
+def refuse_missing(optimizer: str) -> None:
+    """See that an optimizer's library is installed, without loading it.
+
+    Raises:
+        PrepError: it is not.
+    """
+    kind = KINDS[optimizer]
+    if find_spec(kind.module.partition(".")[0]) is None:
+        raise PrepError(
+            f"optimizer {optimizer} needs {kind.package}, which is not installed",
+            f'pip install "lora-prep[optimizers]", or only: pip install -U {kind.package}',
+        )
 
 
 def load_class(optimizer: str) -> type[Optimizer]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipeline.names import safe
+
 if TYPE_CHECKING:
     from train.recipe import Recipe
 
@@ -52,7 +54,7 @@ def out_of_range(recipe: Recipe) -> Iterator[tuple[str, str]]:
         ("least_rate", 0 <= recipe.least_rate < 1, "0 or more and below 1"),
         (
             "name",
-            bool(recipe.name) and not set(recipe.name) & set('/\\:*?"<>|') and recipe.name.strip(". ") == recipe.name,
+            bool(recipe.name) and safe(recipe.name) == recipe.name and recipe.name.strip(". ") == recipe.name,
             "a plain file name",
         ),
         ("processes", recipe.processes >= 1, "at least 1"),

@@ -30,11 +30,12 @@ GRID = ("validation_pictures", "validation_times", "validation_noises", "seed")
 @dataclass(frozen=True, slots=True)
 class Opened:
     """`start` is the step that the run goes on from, `snapshots` are those it has already, none of one that begins anew;
-    `notes` say how it differs from the run it does again."""
+    `notes` are to be minded, `differences` say how it differs from the run it does again."""
 
     start: int
     snapshots: list[Snapshot]
     notes: tuple[str, ...]
+    differences: tuple[str, ...] = ()
 
 
 def refuse_lost(job: Job, base: BaseModel, digest: str) -> None:
@@ -81,12 +82,12 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: Team) -> Opened:
             remarks=job.remarks,
         )
         note_snapshots(job.folder, snapshots if resuming else [])
-    replayed = job.recipe.replay
+    replayed, others = job.recipe.replay, list[str]()
     if replayed and team.leads:
         found = differences(replayed, read_run(job.folder / RUN), pictures)
-        notes += [f"other than in {replayed}: {note}" for note in found]
+        others = [f"other than in {replayed}: {note}" for note in found]
     team.wait()  # until the leader has put away what the others would read
-    return Opened(start or 0, snapshots if resuming else [], tuple(notes))
+    return Opened(start or 0, snapshots if resuming else [], tuple(notes), tuple(others))
 
 
 def _forget_other_looks(job: Job) -> list[str]:

@@ -46,12 +46,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a finished run left: the adapter file, its steps, the step it was taken up from, and what is to be said."""
+    """What a finished run left: the adapter file, its steps, the step it was taken up from, what is to be minded, and how
+    it compares with the run that it does again."""
 
     file: Path
     steps: int
     resumed_from: int
     notes: tuple[str, ...]
+    compared: tuple[str, ...] = ()
 
 
 def train_adapter(
@@ -105,8 +107,8 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     if team.leads:
         merged = write_merged(base.folder, file) if recipe.save_checkpoint else None
         compared = close_folder(job, watch, place, time.monotonic() - begun, merged)
-    notes = (*base.notes, *opened.notes, *compared, *watch.remarks, *latents.remarks())
-    return Trained(file, place.step, started, notes)
+    notes = (*base.notes, *opened.notes, *watch.remarks, *latents.remarks())
+    return Trained(file, place.step, started, notes, (*opened.differences, *compared))
 
 
 def refuse_unreadable(recipe: Recipe, base: BaseModel) -> None:

@@ -62,6 +62,10 @@ class Watch:
         """Whether anything is due there."""
         return due(self.recipe, place).any
 
+    def keeps(self, place: Place) -> bool:
+        """Whether a snapshot is due there, beside which the state is worth keeping too."""
+        return due(self.recipe, place).snapshot
+
     def at(self, place: Place) -> None:
         """Do what is due at a point of the run; the adapter's weights are those to be used."""
         wanted = due(self.recipe, place)

@@ -38,13 +38,25 @@ energy = click.option(
 )
 
 
+def there(
+    context: click.Context, parameter: click.Parameter, value: Path | tuple[Path, ...]
+) -> Path | tuple[Path, ...]:
+    """The files given, once it is seen, before anything large is loaded, that they are there."""
+    for file in value if isinstance(value, tuple) else (value,):
+        if file.is_dir():
+            raise PrepError(f"{file} is a folder", "give an adapter's .safetensors file")
+        if not file.is_file():
+            raise PrepError(f"there is no file {file}", "check the path")
+    return value
+
+
 @click.group(short_help="Look at adapter files, convert, merge, extract and resize them.")
 def command() -> None:
     """Look at adapter files, convert them for other programs, merge, extract and resize them."""
 
 
 @command.command()
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, callback=there)
 @click.option("--base", help=BASE_HELP + " With it the norms of layers that depend on it are known.")
 @as_json
 def info(file: Path, base: str | None, as_json: bool) -> None:
@@ -60,7 +72,7 @@ def info(file: Path, base: str | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, callback=there)
 @output
 @click.option(
     "--for",
@@ -94,7 +106,7 @@ def convert(
 
 
 @command.command()
-@click.argument("files", metavar="FILE...", type=PATH, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=PATH, nargs=-1, required=True, callback=there)
 @output
 @click.option("--into", help="Write a checkpoint: this one with the adapters added. " + MODEL_HELP)
 @click.option("--base", help=BASE_HELP + " Needed to merge GLoRA, OFT, (IA)³ and DoRA into one adapter.")
@@ -209,7 +221,7 @@ def extract(
 
 
 @command.command()
-@click.argument("file", type=PATH)
+@click.argument("file", type=PATH, callback=there)
 @output
 @rank
 @energy

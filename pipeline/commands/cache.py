@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,9 +73,19 @@ def _looked_through(manifest: Manifest, use: Use, verify: bool) -> dict[str, Any
             "unused_bytes": None if use.names is None else sum(unused),
             "unknown": use.why,
         },
-        "notes": list(use.notes),
+        "notes": [*use.notes, *_foreign(folder / "latents", latents)],
     }
     return found | ({"damaged": _damaged(folder / "latents", len(latents))} if verify else {})
+
+
+def _foreign(folder: Path, latents: Collection[str]) -> Iterator[str]:
+    """Files among the latents that prep did not put there."""
+    from train.latentfiles import VAES, latent_file
+
+    ours = {str(folder / VAES), *(str(latent_file(folder, name)) for name in latents)}
+    others = sorted(entry.path for entry in _files(folder) if entry.path not in ours) if folder.is_dir() else []
+    if others:
+        yield f"{len(others)} files there are not prep's and are left alone, such as {others[0]}"
 
 
 def _kinds(folder: Path) -> list[Path]:
@@ -163,7 +173,8 @@ def _trimmed(manifest: Manifest, use: Use) -> dict[str, Any]:
     if use.names is None:
         raise PrepError(
             f"which latents are used cannot be known: {use.why}",
-            f"mend that, or delete {manifest.root / 'cache' / 'latents'} as a whole; what is needed is made again",
+            f"mend that (prep train notes its VAE again), or delete {manifest.root / 'cache' / 'latents'} as a whole; what is "
+            "needed is made again",
         )
     removed = trim(manifest.root / "cache" / "latents", use.names)
     return {"removed": {"files": removed.files, "bytes": removed.bytes}}

@@ -163,7 +163,7 @@ def write_page(manifest: Manifest, rows: Sequence[Shown]) -> Path:
             )
             traits.append(TraitShare(trigger, trait, before, after))
     recipe = json.loads((manifest.root / "runs" / "adapter" / "recipe.json").read_text(encoding="utf-8"))
-    trained = manifest.last_run("train")
+    trained = manifest.last_run("train", "adapter")
     steps = trained.counts.get("steps", 0) if trained else 0
     about = f"{recipe['algorithm']} of rank {recipe['rank']}, {steps} steps of {recipe['batch_size']} pictures and their twins."
     return write_report(

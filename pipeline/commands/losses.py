@@ -15,7 +15,7 @@ from pipeline import console
 from pipeline.errors import PrepError
 from pipeline.lock import opened
 from pipeline.manifest import Manifest
-from pipeline.records import THE_SET
+from pipeline.records import THE_SET, Decision
 from pipeline.settings import options_for, settings_of
 
 if TYPE_CHECKING:
@@ -146,22 +146,28 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
     for path, number in groups.items():
         members[number].append(path)
     measured = manifest.measured("contrast", "sharpness")
-    scores = _scores(manifest)
+    scores, curated = _scores(manifest), manifest.decisions("tags")
     found = {}
     for example in examples:
         path, content = example.entry.key, example.picture.content
         tags = tuple(tags_of(spoken(example.caption, marks(run.recipe))))
+        unseen = {*example.triggers, *_given(curated.get(path))}
         contrast, sharpness = measured.get(content, (None, None))
         found[path] = Known(
             example.concept,
             tags,
-            _of_tags([tag for tag in tags if tag not in example.triggers], content, scores),
+            _of_tags([tag for tag in tags if tag not in unseen], content, scores),
             contrast,
             sharpness,
             tuple(other for other in members[groups[path]] if other != path),
             path in run.held,
         )
     return found
+
+
+def _given(row: Decision | None) -> set[str]:
+    """Tags of a picture that rules put in, so that no tagger needs to see them."""
+    return {tag for tag, action, _ in row.value if action == "added"} if row is not None else set()
 
 
 Scores = list[tuple[Any, Mapping[str, Mapping[str, float]]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +33,7 @@ def command(root: Path, as_json: bool) -> None:
     with looking(root) as manifest:
         stages = [_status(manifest, entry, settings) for entry in catalogue.STAGES]
         pictures, kept = len(manifest.images()), len(manifest.kept())
+        others = list(_others(manifest, stages))
     if as_json:
         console.print_json({"set": str(root), "pictures": pictures, "kept": kept, "stages": stages})
         return
@@ -47,19 +48,47 @@ def command(root: Path, as_json: bool) -> None:
             for row in stages
         ]
     )
+    for words in others:
+        console.say(words)
     console.say(f"{pictures} pictures, {kept} kept")
 
 
 def _status(manifest: Manifest, entry: catalogue.Entry, settings: Settings) -> dict[str, Any]:
-    run = manifest.last_run(entry.name)
+    run = manifest.last_run(entry.name, _named(entry.load(), settings))
     if run is None:
-        return {"stage": entry.name, "state": "never run", "ran": "", "counts": {}}
+        return {"stage": entry.name, "run": None, "state": "never run", "ran": "", "counts": {}}
     return {
         "stage": entry.name,
+        "run": run.id,
         "state": _state(manifest, entry.load(), settings, run),
         "ran": run.started,
         "counts": dict(run.counts),
     }
+
+
+def _named(stage: ModuleType, settings: Settings) -> str | None:
+    """The name that prep.toml gives the runs of a stage, None where its runs have none or prep.toml is wrong."""
+    if not getattr(stage, "BY_NAME", False):
+        return None
+    try:
+        return str(options_for(stage.NAME, stage.Options, settings, {}).name)
+    except PrepError:
+        return None
+
+
+def _others(manifest: Manifest, stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The runs of other names, which have files of their own."""
+    shown = {row["run"] for row in stages}
+    for entry in catalogue.STAGES:
+        if getattr(entry.load(), "BY_NAME", False):
+            names = {
+                str(run.options.get("name")): run
+                for run in manifest.runs()
+                if run.stage == entry.name and not run.undone
+            }
+            others = [f"{name} (run {run.id})" for name, run in names.items() if run.id not in shown]
+            if others:
+                yield f"{entry.name} besides: {', '.join(others)}"
 
 
 def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from train.prompts import Request
 
 NAME = "sample"
-SLOW = True
+SLOW = BY_NAME = True
 READS = ("bucket", "caption", "tags")
 LISTING = "samples.json"
 OBSERVES = "adapter"
@@ -79,7 +79,7 @@ class Options:
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    trained = manifest.last_run("train")
+    trained = manifest.last_run("train", options.name)
     prompts = f" {digest_if_readable(options.file)}" if options.file else ""
     return (f"{trained.digest} {trained.finished}" if trained else "") + prompts
 

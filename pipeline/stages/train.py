@@ -19,6 +19,7 @@ from pipeline.trainplan.figures import (
     course_remarks,
     footprint,
     milestone_remarks,
+    preset_remarks,
     shapes_of,
     table,
     view_remarks,
@@ -30,9 +31,22 @@ from train.recipe import Recipe as Options
 if TYPE_CHECKING:
     from train.plan import Course
 
-__all__ = ["NAME", "OBSERVES", "READS", "SLOW", "USES", "Options", "files", "missing", "observe", "plan", "work"]
+__all__ = [
+    "BY_NAME",
+    "NAME",
+    "OBSERVES",
+    "READS",
+    "SLOW",
+    "USES",
+    "Options",
+    "files",
+    "missing",
+    "observe",
+    "plan",
+    "work",
+]
 NAME = "train"
-SLOW = True
+SLOW = BY_NAME = True
 READS = ("images", "keep", "bucket", "caption", "multiplier", "twin")
 OBSERVES = "base model or regularization pictures"
 USES = ("torch", "diffusers", "transformers", "lycoris-lora")
@@ -45,8 +59,10 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """What training comes to: steps, showings, disk and memory, and which tags the text encoder does not see."""
+    from train.optimizers import refuse_missing
     from train.plan import course
 
+    refuse_missing(options.optimizer)
     found = pictures_of(manifest, options)
     _refuse_foreign_marks(manifest, found, options)
     run = course(entries(found), options.batch_size, options.seed, options.epochs, options.steps)
@@ -59,6 +75,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         cut,
         counts=counts(found, run, options),
         remarks=(
+            *preset_remarks(options),
             *course_remarks(found, run, options),
             *milestone_remarks(found, run, options),
             *found.remarks,
@@ -67,12 +84,28 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *uncounted,
         ),
         notes=(
+            *_replaced(manifest, options),
             *showing_notes(manifest, found, run, options),
             *text_rate_notes(options, base),
             *caption_notes(found, cut, options),
         ),
         table=table(found, run),
     )
+
+
+def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
+    """That there is an adapter of that name, which other settings or another set made."""
+    run = manifest.last_run(NAME, options.name)
+    file = adapter_path(manifest.root, options.name)
+    if run is not None and run.finished and file.is_file():
+        yield (
+            f"{file} of run {run.id} is there; what is trained now takes its place, and prep undo brings it back: "
+            "to keep both, give another --name"
+        )
+
+
+def adapter_path(root: Path, name: str) -> Path:
+    return root / "runs" / name / f"{name}.safetensors"
 
 
 # --- refusals
@@ -121,7 +154,7 @@ def files(options: Options) -> tuple[str, ...]:
 
 def missing(manifest: Manifest, options: Options) -> str:
     """The adapter, if it is gone."""
-    file = manifest.root / "runs" / options.name / f"{options.name}.safetensors"
+    file = adapter_path(manifest.root, options.name)
     return "" if file.is_file() else f"{file} is not there"
 
 
@@ -140,7 +173,8 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
         if stamp(folder / RUN) != before:
             write_run_page(folder)
     counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
-    return Made(counts, trained.notes, tuple(_results(folder, options.name, trained.resumed_from)))
+    results = (*trained.compared, *_results(folder, options.name, trained.resumed_from))
+    return Made(counts, trained.notes, results)
 
 
 def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:

@@ -8,11 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pipeline.tags.contradictions import Contradiction
 from pipeline.tags.core import Core, Traits
 from pipeline.tags.learned import Learned
-from pipeline.tags.names import Vocabulary, sub_words
+from pipeline.tags.names import Vocabulary
 from pipeline.tags.tokens import Tokens, is_common, telling_tokens
 from pipeline.tags.triggers import sharing_words, taken_words
 
 SHOWN = 10
+LEAST_LETTERS = 3
+"""A trigger word of fewer letters and digits is too common to stand for anything."""
 """Names or warnings of one kind that are told one by one."""
 MOST_ROWS = 25
 """Lines of one kind that are printed; the rows of a plan hold all of them."""
@@ -71,7 +73,7 @@ def on_triggers(words: Collection[str], vocabulary: Vocabulary, tokens: Tokens |
         common = [word for word in sorted(words) if word not in taken and is_common(tokens, word)]
         if common:
             yield f"trigger words that are one token, so the base model knows them already: {some(common)}"
-    short = [word for word in sorted(words) if not sub_words(word)]
+    short = [word for word in sorted(words) if sum(map(str.isalnum, word)) < LEAST_LETTERS]
     if short:
         yield f"trigger words too short to stand for anything: {some(short)}"
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.errors import PrepError
 from pipeline.manifest import Manifest
+from pipeline.report.markup import counted
 from pipeline.trainplan.pictures import Pictures, entries
 
 if TYPE_CHECKING:
@@ -56,13 +57,17 @@ def _rounded(showings: float) -> float | int:
 
 
 def course_remarks(found: Pictures, run: Course, options: Recipe) -> tuple[str, ...]:
+    from train.algorithms.rules import LOW_RANK
+
     window = options.accumulate or len({tuple(bucket["size"]) for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
     share = int(run.shown.sum()) / (run.steps * options.batch_size)
-    part = f" and {run.beyond} steps of the next" if run.beyond else ""
+    part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""
+    ranked = f" of rank {options.rank}" if options.algorithm in (*LOW_RANK, "oft", "boft") else ""
     return (
-        f"{options.algorithm} of rank {options.rank} on {options.base}: {run.steps} steps of up to {options.batch_size} "
-        f"pictures{' and their twins' if found.twins else ''}, {run.epochs} whole epochs{part}; the first epoch has "
+        f"{options.algorithm}{ranked} on {options.base}: {counted(run.steps, 'step')} of up to "
+        f"{counted(options.batch_size, 'picture')}{' and their twins' if found.twins else ''}, "
+        f"{counted(run.epochs, 'whole epoch')}{part}; the first epoch has "
         f"{run.epoch_steps}",
         f"updates: {-(-run.steps // window)}, one after every {window} steps"
         if window > 1
@@ -71,6 +76,20 @@ def course_remarks(found: Pictures, run: Course, options: Recipe) -> tuple[str, 
         f"shown least: {found.kept[least].path}, {run.shown[least]} times; "
         f"most: {found.kept[most].path}, {run.shown[most]} times",
     )
+
+
+def preset_remarks(options: Recipe) -> Iterator[str]:
+    """What a preset and a suggested rank decided, and what of the preset gave way to the person's own."""
+    from train.presets import DIFFICULTIES, load_preset
+
+    if options.preset is not None:
+        values = load_preset(options.preset).values
+        kept = [f"{key} = {value}" for key, value in values.items() if getattr(options, key) == value]
+        own = [f"{key} = {getattr(options, key)}" for key, value in values.items() if getattr(options, key) != value]
+        yield f"preset {options.preset}: {', '.join(kept)}" + (f"; other than it has: {', '.join(own)}" if own else "")
+    if options.suggest is not None:
+        subject = DIFFICULTIES[options.suggest].subject
+        yield f"suggest {options.suggest}: rank {DIFFICULTIES[options.suggest].most}, for {subject}"
 
 
 def milestone_remarks(found: Pictures, run: Course, options: Recipe) -> tuple[str, ...]:

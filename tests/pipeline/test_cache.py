@@ -101,7 +101,11 @@ def test_trim_takes_what_no_picture_uses_and_leaves_all_else(root):
     found = cache(root, "--trim")
     assert found["removed"] == {"files": 1, "bytes": file_bytes((4, 4, 4))}
     assert lying(root / "cache" / "latents").keys() == before.keys() - {old.name.split(".")[0]} and note.exists()
-    assert cache(root, "--trim")["removed"]["files"] == 0
+    found = cache(root, "--trim")
+    assert found["removed"]["files"] == 0
+    assert [words for words in found["notes"] if "not prep's" in words] == [
+        f"1 files there are not prep's and are left alone, such as {note}"
+    ]
 
 
 def test_a_picture_that_is_left_out_uses_its_latent_no_more_and_a_view_that_is_asked_for_does(root):

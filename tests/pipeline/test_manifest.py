@@ -107,3 +107,10 @@ def test_runs_are_unfinished_until_they_end(manifest):
     found = manifest.last_run("check")
     assert found.counts == {"good": 3} and found.finished and found.inputs == {"images": "x"}
     assert found.versions == {"prep": "1"} and manifest.patterns(run) == ("runs/*",) and found.undone is None
+
+
+def test_the_runs_of_a_stage_are_told_apart_by_their_names(manifest):
+    with manifest.transaction():
+        runs = [manifest.begin_run("train", {"name": name}) for name in ("a", "b", "a")]
+    assert manifest.last_run("train").id == manifest.last_run("train", "a").id == runs[2]
+    assert manifest.last_run("train", "b").id == runs[1] and manifest.last_run("train", "c") is None

@@ -41,7 +41,7 @@ class Elements(HTMLParser):
 def line(step: int, *shown: list) -> dict:
     return {
         "step": step,
-        "epoch": step // 3,
+        "epoch": step // 3 + 1,
         "loss": 0.5 / step,
         "learning_rate": 5e-4,
         "concepts": {"Lumi": 0.25},

@@ -10,6 +10,7 @@ import pytest
 from painted_sets import painted, quiet, run_flatten, save
 
 from pipeline.errors import PrepError
+from pipeline.files import write_text
 from pipeline.manifest import Manifest
 from pipeline.records import Decision, Plan
 from pipeline.stage import run_stage
@@ -314,8 +315,7 @@ class Stage:
 
     def work(self, manifest, options, progress):
         if self.text:
-            (manifest.root / "runs" / "a").mkdir(parents=True, exist_ok=True)
-            (manifest.root / "runs" / "a" / "x.txt").write_text(self.text, encoding="utf-8")
+            write_text(manifest.root / "runs" / "a" / "x.txt", self.text)
         if self.stopped:
             raise self.stopped("stopped")
         return {}

@@ -11,7 +11,7 @@ from train.figures import Curve, Tally, by_concept, lines, pictures_csv, read_cs
 
 
 def line(step: int, **given) -> dict:
-    return {"step": step, "epoch": 0, "loss": 0.5, "learning_rate": 1e-3, "pictures": [["a", 10, 0.5]], **given}
+    return {"step": step, "epoch": 1, "loss": 0.5, "learning_rate": 1e-3, "pictures": [["a", 10, 0.5]], **given}
 
 
 def log(folder: Path, *rows: dict, end: str = "") -> Path:
@@ -24,8 +24,8 @@ def test_showings_losses_and_twins_are_counted_for_every_picture(tmp_path):
     file = log(
         tmp_path,
         line(1, pictures=[["a", 10, 0.2], ["b", 900, 0.6]], twins=[["a", 10, 9.0]]),
-        line(2, epoch=1, pictures=[["a", 500, 0.4], ["a", 20, 0.3]], twins=[["a", 500, 9.0]], memory_bytes=70),
-        line(3, epoch=1, pictures=[["c", 10, 1.0]], memory_bytes=50),
+        line(2, epoch=2, pictures=[["a", 500, 0.4], ["a", 20, 0.3]], twins=[["a", 500, 9.0]], memory_bytes=70),
+        line(3, epoch=2, pictures=[["c", 10, 1.0]], memory_bytes=50),
     )
     figures = read_figures(file)
     assert figures.pictures == {

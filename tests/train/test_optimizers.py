@@ -16,6 +16,7 @@ from train.optimizers import (
     no_rate,
     read_arguments,
     read_value,
+    refuse_missing,
     suited_rate,
 )
 from train.recipe import Recipe
@@ -178,3 +179,12 @@ def test_where_none_is_published_a_rate_has_to_be_given(optimizer, algorithm, wo
 
 def test_rates_are_kept_for_no_algorithm_that_there_is_not():
     assert set(RATES) < set(get_args(get_type_hints(Recipe)["algorithm"]))
+
+
+def test_a_library_that_is_not_installed_is_named_without_loading_it(monkeypatch):
+    refuse_missing("AdamW")
+    absent = Kind(module="no_such_library_at_all.inside", name="AdamW", package="no-such-library")
+    monkeypatch.setattr(optimizers, "KINDS", {"AdamW": absent})
+    with pytest.raises(PrepError, match="AdamW needs no-such-library, which is not installed") as caught:
+        refuse_missing("AdamW")
+    assert "pip install" in caught.value.hint

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from pipeline.errors import PrepError
 from pipeline.settings import Settings, help_texts, load_settings, resolved
+from pipeline.trainplan.figures import preset_remarks
 from train.algorithms.rules import LOW_RANK
 from train.base import load_base
 from train.optimizers import KINDS, load_class, read_arguments
@@ -303,3 +304,13 @@ def test_a_rank_is_suggested_only_where_there_is_one():
 def test_neither_preset_nor_category_leaves_the_defaults():
     assert set(with_flags().origins.values()) == {"default"}
     assert chosen_layer({}) == ("", {})
+
+
+def test_a_plan_says_what_a_preset_and_a_suggested_rank_decided():
+    (words,) = preset_remarks(with_flags(preset="alea-loha").options)
+    assert words.startswith("preset alea-loha: algorithm = loha, rank = 8, alpha = 1.0")
+    (words,) = preset_remarks(with_flags(preset="alea-loha", rank=4).options)
+    assert "rank = 8" not in words and words.endswith("; other than it has: rank = 4")
+    (words,) = preset_remarks(with_flags(suggest="C").options)
+    assert words == f"suggest C: rank 32, for {DIFFICULTIES['C'].subject}"
+    assert list(preset_remarks(Recipe())) == []

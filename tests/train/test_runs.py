@@ -193,11 +193,13 @@ def test_a_run_done_again_says_what_differs_and_that_its_weights_are_the_same(pr
     assert again.options.rank == 4 and again.options.epochs == 3 and again.options.name == "adapter-again"
     assert again.origins["rank"] == "replay" and again.origins["replay"] == "flag"
     trained = train_adapter(prepared, again.options, quiet, origins=again.origins)
-    assert trained.notes == (f"the weights are the same to the bit as those of {file.parent / 'adapter.safetensors'}",)
+    assert trained.compared == (
+        f"the weights are the same to the bit as those of {file.parent / 'adapter.safetensors'}",
+    )
     other = resolved("train", Recipe, Settings(), {"replay": file, "rank": 2, "name": "third"})
     trained = train_adapter(prepared, other.options, quiet)
-    assert f"other than in {file}: rank was 4, now 2" in trained.notes
-    assert any(note.startswith("the weights are others than those of") for note in trained.notes)
+    assert f"other than in {file}: rank was 4, now 2" in trained.compared
+    assert any(note.startswith("the weights are others than those of") for note in trained.compared)
 
 
 def test_a_replay_names_the_pictures_that_are_not_as_they_were(prepared):
@@ -209,7 +211,7 @@ def test_a_replay_names_the_pictures_that_are_not_as_they_were(prepared):
     with prepared.transaction():
         prepared.put_rows(prepared.begin_run("test", {}), [Decision(path, "caption", "Lumi, other", "test")])
     again = resolved("train", Recipe, Settings(), {"replay": file})
-    notes = train_adapter(prepared, again.options, quiet).notes
+    notes = train_adapter(prepared, again.options, quiet).compared
     assert f"other than in {file}: 1 pictures differ: {path} (caption)" in notes
 
 
@@ -277,7 +279,30 @@ def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is
     outcome = run_stage(prepared, train_stage, Recipe(**OPTIONS), quiet)
     trained, adapter, validation, page = outcome.results
     looks = list(read_looks(folder_of(prepared) / "validation.jsonl"))
-    assert trained.startswith("trained 9 steps in ") and adapter.endswith("adapter.safetensors")
+    assert trained.startswith(f"trained {run_of(prepared)['result']['steps']} steps in ") and adapter.endswith(
+        "adapter.safetensors"
+    )
     assert f"{looks[0].loss:.4g} at step 0" in validation and f"{looks[-1].loss:.4g} at the end" in validation
     assert f"take {run_of(prepared)['result']['best']}" in validation
     assert page == f"all about it: {folder_of(prepared) / 'report.html'}"
+
+
+def test_the_state_is_kept_beside_every_snapshot(prepared):
+    options = OPTIONS | {"save_every_epochs": 0, "save_every_steps": 3, "state_every": 1000}
+    with pytest.raises(Killed):
+        train_adapter(prepared, Recipe(**options), killed_at(5))
+    assert train_adapter(prepared, Recipe(**options), quiet).resumed_from == 3
+
+
+def test_a_plan_says_that_an_adapter_of_that_name_is_there_and_runs_of_other_names_stay_fresh(prepared):
+    options = {key: value for key, value in OPTIONS.items() if key != "epochs"} | {"steps": 2}
+    run_stage(prepared, train_stage, Recipe(**options), quiet)
+    run_stage(prepared, train_stage, Recipe(**options | {"name": "other"}), quiet)
+    assert run_stage(prepared, train_stage, Recipe(**options), quiet).fresh
+    assert not any(
+        "takes its place" in note for note in train_stage.plan(prepared, Recipe(**options | {"name": "c"})).notes
+    )
+    (note,) = [
+        note for note in train_stage.plan(prepared, Recipe(**options | {"rank": 4})).notes if "takes its" in note
+    ]
+    assert f"of run {prepared.last_run('train', 'adapter').id} is there" in note
