@@ -27,6 +27,7 @@ from train.looks import History
 from train.loop import Trainer
 from train.metadata import adapter_metadata
 from train.milestones import Place
+from train.objective import alpha_bars
 from train.optimizers import described
 from train.precision import vae_dtype
 from train.processes import in_processes, process_device, shared_device
@@ -84,7 +85,7 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     digest = job.state_digest(base.digest)
     latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)
     adapter = new_adapter(recipe, base)
-    refuse_unreadable(recipe, base)
+    refuse_unfit(recipe, base)
     refuse_lost(job, base, digest)
     cache_latents(job, latents, team, progress)
     opened = open_folder(job, base, digest, team)
@@ -111,12 +112,14 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     return Trained(file, place.step, started, notes, (*opened.differences, *compared))
 
 
-def refuse_unreadable(recipe: Recipe, base: BaseModel) -> None:
-    """See, before anything is written, that the text encoder can be read as the recipe asks.
+def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
+    """See, before anything is written, that the recipe can be carried out with the base model.
 
     Raises:
-        PrepError: it has fewer layers than are to be skipped.
+        PrepError: its text encoder has fewer layers than are to be skipped, or it predicts what the schedule asked for
+            cannot be used with.
     """
+    alpha_bars(base.alphas_cumprod, base.prediction, recipe.zero_terminal_snr)
     with torch.no_grad():
         text_conditioning(base, [""], recipe.clip_skip, recipe.max_tokens)
 

@@ -159,7 +159,7 @@ def test_patience_ends_a_run_that_gets_no_better(prepared):
 
 
 def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
-    recipe = Recipe(**OPTIONS | {"state_every": 1000})
+    recipe, before = Recipe(**OPTIONS | {"state_every": 1000}), signal.getsignal(signal.SIGINT)
 
     def interrupt(what: str, done: int, total: int) -> None:
         if what.startswith("training") and done == 5:
@@ -167,7 +167,7 @@ def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
 
     with pytest.raises(KeyboardInterrupt):
         train_adapter(prepared, recipe, interrupt)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     trained = train_adapter(prepared, recipe, quiet)
     assert trained.resumed_from == 6
     undisturbed = train_adapter(prepared, Recipe(**OPTIONS | {"name": "undisturbed"}), quiet)
@@ -256,6 +256,7 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
     ("wrong", "words"),
     [
         ({"clip_skip": 99}, "clip_skip"),
+        ({"zero_terminal_snr": True}, "predicts epsilon"),
         ({"optimizer_args": {"weight_dekay": "1"}}, "weight_dekay"),
         ({"vae": "nowhere/at all/"}, "vae"),
     ],
