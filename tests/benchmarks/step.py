@@ -51,6 +51,9 @@ class Nobody:
     def wants(self, place: Place) -> bool:
         return False
 
+    def keeps(self, place: Place) -> bool:
+        return False
+
     def at(self, place: Place) -> None: ...
 
     def finish(self, place: Place) -> None: ...
