@@ -108,12 +108,12 @@ def milestone_remarks(found: Pictures, run: Course, options: Recipe) -> tuple[st
     parts = []
     if snapshots := sum(each.snapshot for each in wanted):
         parts.append(
-            f"{snapshots} snapshots" + (f", of which {options.keep_last} are kept" if options.keep_last else "")
+            counted(snapshots, "snapshot") + (f", of which {options.keep_last} are kept" if options.keep_last else "")
         )
     if looks:
-        parts.append(f"{looks} looks at the validation loss, each of {cells} latents")
+        parts.append(f"{counted(looks, 'look')} at the validation loss, each of {counted(cells, 'latent')}")
     if prompts:
-        parts.append(f"{sum(each.paint for each in wanted)} paintings of {len(prompts)} prompts")
+        parts.append(f"{counted(sum(each.paint for each in wanted), 'painting')} of {counted(len(prompts), 'prompt')}")
     return ("besides: " + ", ".join(parts),) if parts else ()
 
 
