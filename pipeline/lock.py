@@ -43,7 +43,8 @@ def holding(root: Path, command: str) -> Iterator[None]:
         write_text(root / HOLDER, json.dumps(_myself(command)) + "\n")
         yield
     finally:
-        (root / HOLDER).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the work is done, and a holder's name left behind is only swept over
+            (root / HOLDER).unlink(missing_ok=True)
         lock.release()
 
 

@@ -82,6 +82,9 @@ def test_a_disturbed_command_done_again_ends_as_an_undisturbed_one(sets, step, h
     shutil.rmtree(folder / "source")
     shutil.copytree(sources, folder / "source")
     chance = random.Random(f"{step} {how}")
+    done -= (
+        step == "undo"
+    )  # the last thing is to let go of the set: the run is undone then, and again would undo another
     for at in sorted(chance.sample(range(1, done + 1), min(done, POINTS[how]))):
         shutil.rmtree(root)
         shutil.copytree(before, root, copy_function=_link)
