@@ -18,6 +18,7 @@ from train.holdout import Candidate, Parts, hold_out
 from train.optimizers import read_arguments
 from train.prompts import Request, asked_prompts, settled
 from train.recipe import Recipe, recipe_values
+from train.runfile import run_folder
 
 BESIDE = frozenset(
     {
@@ -80,14 +81,6 @@ class Job:
         """What a saved state must agree in to be taken up: all that decides what is learned."""
         values = {key: value for key, value in recipe_values(self.recipe).items() if key not in BESIDE}
         return hashlib.sha256(json.dumps([values, self.digest, self.start, base], sort_keys=True).encode()).hexdigest()
-
-
-def run_folder(root: Path, name: str) -> Path:
-    return root / "runs" / name
-
-
-def adapter_file(root: Path, name: str) -> Path:
-    return run_folder(root, name) / f"{name}.safetensors"
 
 
 def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]) -> Job:

@@ -24,6 +24,15 @@ OWN = ("name", "replay", "preset", "suggest")
 """Options that say which run it is, not how it goes."""
 
 
+def run_folder(root: Path, name: str) -> Path:
+    return root / "runs" / name
+
+
+def adapter_file(root: Path, name: str) -> Path:
+    """Where a run of that name leaves its adapter in a set."""
+    return run_folder(root, name) / f"{name}.safetensors"
+
+
 def write_run(
     folder: Path,
     *,

@@ -20,7 +20,7 @@ from train.batches import place_after, total_steps, window
 from train.dataset import tag_frequency
 from train.draws import key_seed
 from train.exporting import write_merged
-from train.job import Job, adapter_file, planned_job
+from train.job import Job, planned_job
 from train.latents import LatentCache
 from train.log import RunLog
 from train.looks import History
@@ -32,7 +32,7 @@ from train.optimizers import described
 from train.precision import vae_dtype
 from train.processes import in_processes, process_device, shared_device
 from train.recipe import Recipe
-from train.runfile import note_adapter
+from train.runfile import adapter_file, note_adapter
 from train.runfolder import STATE, close_folder, open_folder, refuse_lost
 from train.showing import Showing
 from train.snapshots import Snapshot

@@ -168,7 +168,8 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
     from train.ddim import generate
     from train.infotext import infotext, save_png
     from train.recipe import recipe_of
-    from train.session import adapter_file, hang_adapter
+    from train.runfile import adapter_file
+    from train.session import hang_adapter
 
     chosen, _ = chosen_requests(manifest, options)
     file = adapter_file(manifest.root, options.name)

@@ -73,7 +73,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         NAME,
         ("cut",),
         cut,
-        counts=counts(found, run, options),
+        counts=counts(found, run),
         remarks=(
             *preset_remarks(options),
             *course_remarks(found, run, options),
@@ -95,17 +95,15 @@ def plan(manifest: Manifest, options: Options) -> Plan:
 
 def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
     """That there is an adapter of that name, which other settings or another set made."""
+    from train.runfile import adapter_file
+
     run = manifest.last_run(NAME, options.name)
-    file = adapter_path(manifest.root, options.name)
+    file = adapter_file(manifest.root, options.name)
     if run is not None and run.finished and file.is_file():
         yield (
             f"{file} of run {run.id} is there; what is trained now takes its place, and prep undo brings it back: "
             "to keep both, give another --name"
         )
-
-
-def adapter_path(root: Path, name: str) -> Path:
-    return root / "runs" / name / f"{name}.safetensors"
 
 
 # --- refusals
@@ -154,18 +152,20 @@ def files(options: Options) -> tuple[str, ...]:
 
 def missing(manifest: Manifest, options: Options) -> str:
     """The adapter, if it is gone."""
-    file = adapter_path(manifest.root, options.name)
+    from train.runfile import adapter_file
+
+    file = adapter_file(manifest.root, options.name)
     return "" if file.is_file() else f"{file} is not there"
 
 
 def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
     from pipeline.report.runpage import write_run_page
-    from train.runfile import RUN
+    from train.runfile import RUN, run_folder
     from train.session import train_adapter
 
     run = manifest.last_run(NAME)
     assert run is not None and not run.finished, "the run is open while its work is done"
-    folder = manifest.root / "runs" / options.name
+    folder = run_folder(manifest.root, options.name)
     before = stamp(folder / RUN)
     try:
         trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)

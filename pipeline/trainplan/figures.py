@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from train.recipe import Recipe
 
 
-def counts(found: Pictures, run: Course, options: Recipe) -> dict[str, int]:
+def counts(found: Pictures, run: Course) -> dict[str, int]:
     return {
         "pictures": len(found.kept),
         "pictures held out": len(found.held),
