@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taggers.contract import OVERRIDES, ModelSpec
 from taggers.errors import TaggerError
 from taggers.families import BUILT_IN
+from taggers.spec import OVERRIDES, ModelSpec
 
 REVISION_LENGTH = 12
 _COMMIT = re.compile(r"[0-9a-f]{40}")

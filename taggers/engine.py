@@ -1,4 +1,4 @@
-"""Pictures to scores: threads decode into a few fixed slots while one loop runs the model on those that are full."""
+"""Images to scores: threads decode into a few fixed slots while one loop runs the model on those that are full."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from taggers.contract import ModelSpec
 from taggers.download import fetch, pinned, revision_of
 from taggers.inference import Inference, suspicion
 from taggers.labels import Label, read_labels
 from taggers.ports import input_port, output_port
-from taggers.prepare import square
 from taggers.preprocess import declared_by
+from taggers.registry import find_spec
+from taggers.resize import square
 from taggers.session import Session, open_session
-from taggers.spec import find_spec
+from taggers.spec import ModelSpec
 
 FLOOR = 0.01
 """Probabilities below this are not worth storing."""
@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What the model says of one picture, most probable tag first, or why it could not be decoded."""
+    """What the model says of one image, most probable tag first, or why it could not be decoded."""
 
     key: str
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class OnnxTagger:
 
     def score(
         self,
-        pictures: Iterable[tuple[str, Source]],
+        images: Iterable[tuple[str, Source]],
         load: Callable[[Source], Image],
         batch_size: int = 0,
         decoders: int = 0,
@@ -84,7 +84,7 @@ class OnnxTagger:
         full: deque[tuple[np.ndarray, list[str], list[Future[str]]]] = deque()
         pool = ThreadPoolExecutor(decoders or min(MOST_DECODERS, cores()), thread_name_prefix="decode")
         try:
-            for batch in _batches(pictures, size):
+            for batch in _batches(images, size):
                 slot = free.popleft()
                 problems = [pool.submit(self._decode, slot[row], source, load) for row, (_, source) in enumerate(batch)]
                 full.append((slot, [key for key, _ in batch], problems))
@@ -97,7 +97,7 @@ class OnnxTagger:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def inference(self, most: int) -> Inference:
-        """What runs the model on batches of at most so many pictures."""
+        """What runs the model on batches of at most so many images."""
         ports = (self.input, self.output)
         return Inference(self.session.runtime, self.spec, ports, len(self.labels), most, self.fixed_batch)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from taggers.contract import ModelSpec
+from taggers.spec import ModelSpec
 
 DEFAULT = "wd-swinv2-v3"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

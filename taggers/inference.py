@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from taggers.contract import OVERRIDES, ModelSpec
 from taggers.errors import TaggerError
-from taggers.prepare import Feed
+from taggers.resize import Feed
+from taggers.spec import OVERRIDES, ModelSpec
 
 _OUT_OF_MEMORY = re.compile(r"alloc|out of memory|not enough memory", re.IGNORECASE)
 TELLING_LABELS = 20
@@ -17,7 +17,7 @@ TELLING_LABELS = 20
 
 
 class Inference:
-    """Runs batches of at most `most` pictures. Where the device's memory ends, `most` is halved for good."""
+    """Runs batches of at most `most` images. Where the device's memory ends, `most` is halved for good."""
 
     def __init__(
         self, runtime: Any, spec: ModelSpec, ports: tuple[str, str], labels: int, most: int, fixed: int
@@ -88,10 +88,10 @@ def probabilities(values: np.ndarray, spec: ModelSpec, labels: int) -> np.ndarra
 
 
 def suspicion(values: np.ndarray, spec: ModelSpec) -> str:
-    """What is odd about the (N, labels) probabilities of a blank picture, "" if nothing: few tags can hold of it."""
+    """What is odd about the (N, labels) probabilities of a blank image, "" if nothing: few tags can hold of it."""
     if values.shape[1] >= TELLING_LABELS and float((values >= 0.45).mean()) > 0.95:
         return (
-            f"{spec.name} gives a blank picture more than 0.45 for nearly every tag, as if a sigmoid was taken twice; "
+            f"{spec.name} gives a blank image more than 0.45 for nearly every tag, as if a sigmoid was taken twice; "
             "fetch the model from its author, or use another one"
         )
     return ""
@@ -104,6 +104,6 @@ def fits(width: int, labels: int, spec: ModelSpec) -> bool:
 
 def misfit(spec: ModelSpec, scores: int, labels: int) -> TaggerError:
     return TaggerError(
-        f"{spec.name} gives {scores} scores a picture, but {spec.labels} has {labels} labels",
+        f"{spec.name} gives {scores} scores an image, but {spec.labels} has {labels} labels",
         f"use the {spec.labels} that belongs to this model",
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taggers.contract import LabelKind
 from taggers.errors import TaggerError
+from taggers.spec import LabelKind
 
 CATEGORIES = {
     0: "general",

@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path, PurePath
 from typing import Any, get_args
 
-from taggers.contract import OVERRIDES, Activation, Channels, Interpolation, LabelKind, Layout, ModelSpec
 from taggers.errors import TaggerError
 from taggers.families import BUILT_IN
+from taggers.spec import OVERRIDES, Activation, Channels, Interpolation, LabelKind, Layout, ModelSpec
 
 PREPROCESS = "preprocess.json"
 LIKE = "like"
@@ -76,7 +76,7 @@ _EXPECTED = {
     "mean": "three numbers, in RGB order",
     "std": "three numbers, in RGB order, above 0",
     "pad": "three whole numbers 0 to 255 in RGB order, or false to stretch",
-    "canvas": "pixels, 16 to 4096, or 0 to pad at the picture's own size",
+    "canvas": "pixels, 16 to 4096, or 0 to pad at the image's own size",
     "side": "pixels, 16 to 4096",
     "output": "a text in quotes",
     "thresholds": "categories with a number from 0 to 1 each, such as { general = 0.35, character = 0.85 }",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from taggers.contract import OVERRIDES, ModelSpec
 from taggers.errors import TaggerError
 from taggers.inference import fits, misfit
 from taggers.labels import WD_COLUMNS, columns
+from taggers.spec import OVERRIDES, ModelSpec
 
 LARGEST_SIDE = 4096
 LARGEST_BATCH = 1024
@@ -17,7 +17,7 @@ USUAL_OUTPUTS = ("prediction", "predictions", "predictions_sigmoid", "output")
 
 
 def input_port(runtime: Any, spec: ModelSpec, model: Path, labels: Path) -> tuple[str, int, int]:
-    """(name, side in pixels, batch size it insists on or 0) of the model's one picture input.
+    """(name, side in pixels, batch size it insists on or 0) of the model's one image input.
 
     Raises:
         TaggerError: it takes something else than the spec says, or what it takes does not show.
@@ -28,7 +28,7 @@ def input_port(runtime: Any, spec: ModelSpec, model: Path, labels: Path) -> tupl
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or layout == "neither":
         wanted = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
         raise TaggerError(
-            f"{model} takes {wanted}; a tagger takes one float picture with 3 channels", "name another model"
+            f"{model} takes {wanted}; a tagger takes one float image with 3 channels", "name another model"
         )
     if not spec.declared and (layout != "NHWC" or columns(labels) != WD_COLUMNS):
         raise TaggerError(
@@ -44,7 +44,7 @@ def input_port(runtime: Any, spec: ModelSpec, model: Path, labels: Path) -> tupl
     sides = [each if isinstance(each, int) else spec.side for each in (shape[1:3] if layout == "NHWC" else shape[2:])]
     if sides[0] != sides[1] or not 16 <= sides[0] <= LARGEST_SIDE:
         raise TaggerError(
-            f"{model} takes pictures of {shape}; a square side from 16 to {LARGEST_SIDE} is needed",
+            f"{model} takes images of {shape}; a square side from 16 to {LARGEST_SIDE} is needed",
             f"where the model leaves it open, write it in {OVERRIDES}, such as: side = 448",
         )
     fixed = shape[0] if isinstance(shape[0], int) else 0

@@ -1,4 +1,4 @@
-"""preprocess.json, in which models exported by deepghs and animetimm say how a picture is prepared for them."""
+"""preprocess.json, in which models exported by deepghs and animetimm say how an image is prepared for them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 from PIL import ImageColor
 
-from taggers.contract import Interpolation, ModelSpec
 from taggers.errors import TaggerError
+from taggers.spec import Interpolation, ModelSpec
 
 NEUTRAL = ("to_tensor", "maybe_to_tensor", "convert_rgb")
-"""Steps that change nothing here: pictures are RGB, and 0 to 1 is the scale of such specs."""
+"""Steps that change nothing here: images are RGB, and 0 to 1 is the scale of such specs."""
 
 
 def declared_by(spec: ModelSpec, file: Path) -> ModelSpec:
@@ -23,7 +23,7 @@ def declared_by(spec: ModelSpec, file: Path) -> ModelSpec:
     Steps are read in their order: pad_to_size (fit into a canvas, pad), resize, center_crop, normalize.
 
     Raises:
-        TaggerError: it is no such file, or holds a step that would cut the picture or is not known.
+        TaggerError: it is no such file, or holds a step that would cut the image or is not known.
     """
     try:
         read = json.loads(file.read_bytes().decode("utf-8-sig"))
@@ -37,7 +37,7 @@ def declared_by(spec: ModelSpec, file: Path) -> ModelSpec:
             "fetch it again from where the model came from",
         ) from error
     if not found.side:
-        raise TaggerError(f"{file} does not say to what side a picture is resized", "add a step: resize")
+        raise TaggerError(f"{file} does not say to what side an image is resized", "add a step: resize")
     return found
 
 

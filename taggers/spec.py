@@ -1,79 +1,77 @@
-"""Which tagger a name stands for: one that is built in, a hub repository of a known family, or a folder."""
+"""What one model wants and gives: colour order, range and padding do not show in a model's shape, so they are declared."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path, PurePath
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
-from taggers.contract import OVERRIDES, USUAL, ModelSpec
-from taggers.errors import TaggerError
-from taggers.families import BUILT_IN, DEFAULT, family_spec
-from taggers.overrides import folder_spec
+Layout = Literal["NHWC", "NCHW"]
+Channels = Literal["BGR", "RGB"]
+Interpolation = Literal["bicubic", "bilinear", "lanczos"]
+Activation = Literal["none", "sigmoid"]
+LabelKind = Literal["csv", "lines", "json"]
 
-__all__ = [
-    "BUILT_IN",
-    "DEFAULT",
-    "OVERRIDES",
-    "USUAL",
-    "ModelSpec",
-    "exclusive_categories",
-    "find_spec",
-    "published_thresholds",
-]
+OVERRIDES = "model.toml"
+USUAL = {"general": 0.35, "character": 0.85}
+"""Thresholds for a model that publishes none: what most tools start with."""
 
 
-def find_spec(model: str) -> ModelSpec:
-    """The spec of a built-in name or hub repository, each with @REVISION if another is wanted, or of a folder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One tagger. Pixels reach it as (x / 255 * scale - mean) / std in its channel order."""
 
-    Raises:
-        TaggerError: it is none of these, or the folder's model.toml cannot be understood.
-    """
-    known = _known(model)
-    if known is not None:
-        return known
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder_spec(folder)
-    name, at, revision = model.rpartition("@")
-    known = _known(name) if at else None
-    if known is not None and known.repo and revision:
-        return known if revision == known.revision else replace(known, revision=revision, checksums={})
-    raise TaggerError(
-        f"no tagger called {model!r}, and no folder of that name",
-        f"{_meant(model)}known: {', '.join(BUILT_IN)}; or animetimm/BACKBONE.dbv4-full from the hub; "
-        "or give a folder with model.onnx and selected_tags.csv",
-    )
+    name: str
+    repo: str = ""
+    """Repository on the Hugging Face hub; "" where the files lie in `folder`."""
+    revision: str = ""
+    """Git commit on the hub; a branch or "" is resolved to a commit when first used. A folder has a hash instead."""
+    folder: Path | None = None
+    model: str = "model.onnx"
+    labels: str = "selected_tags.csv"
+    label_kind: LabelKind = "csv"
+    """csv has columns name and category, lines is one name to a line, json maps outputs to names and categories."""
+    preprocess: str = ""
+    """A JSON file of the model that says side, padding, interpolation, mean and std; "" where they stand here."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """File → its published SHA-256."""
+    layout: Layout = "NHWC"
+    channels: Channels = "BGR"
+    scale: float = 255.0
+    """What a white pixel is before mean and std."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    pad: tuple[int, int, int] | None = (255, 255, 255)
+    """RGB colour around the image that makes it square; None stretches it instead."""
+    canvas: int = 0
+    """Side of a square the image is first fitted into and padded on; 0 pads it at its own size."""
+    fit: Interpolation = "bicubic"
+    """How it is fitted into the canvas."""
+    interpolation: Interpolation = "bicubic"
+    side: int = 0
+    """Input side in pixels, needed only where the model leaves it open."""
+    output: str = ""
+    """Name of the output; "" takes the one that is as wide as there are labels."""
+    activation: Activation = "none"
+    """What turns the output into probabilities."""
+    declared: bool = True
+    """False for a folder that declares nothing: it is taken for a WD tagger only if its files look like one."""
+    thresholds: Mapping[str, float] = field(default_factory=lambda: dict(USUAL))
+    """Category → probability from which a tag is said to hold, as published for this revision."""
+    exclusive: tuple[str, ...] = ("rating",)
+    """Categories of which only the most probable tag holds, whatever its probability."""
 
+    @property
+    def preprocessing(self) -> str:
+        """How images are prepared, as part of the identity of scores."""
+        if self.preprocess:
+            return f"{self.preprocess}-1"
+        fit = "stretch" if self.pad is None else "pad-" + "".join(f"{part:02x}" for part in self.pad)
+        canvas = f"-{self.fit}-{self.canvas}" if self.canvas and self.pad is not None else ""
+        return f"{fit}{canvas}-{self.interpolation}-1"
 
-def published_thresholds(name: str) -> Mapping[str, float] | None:
-    """Category → threshold of a tagger that is known by this name; None for any other."""
-    spec = _named(name)
-    return spec.thresholds if spec else None
-
-
-def exclusive_categories(name: str) -> tuple[str, ...]:
-    """The categories of which only the most probable tag holds, for a tagger of this name; ratings for any other."""
-    spec = _named(name)
-    return spec.exclusive if spec else ("rating",)
-
-
-def _known(model: str) -> ModelSpec | None:
-    for spec in BUILT_IN.values():
-        if model and model in (spec.name, spec.repo):
-            return spec
-    return family_spec(model)
-
-
-def _named(name: str) -> ModelSpec | None:
-    if name.startswith("animetimm-") and name not in BUILT_IN:
-        return family_spec("animetimm/" + name.removeprefix("animetimm-").replace("-dbv4", ".dbv4"))
-    return BUILT_IN.get(name)
-
-
-def _meant(model: str) -> str:
-    """The known name that is nearest, as a question; "" when none is near."""
-    plain = PurePath(model).name.lower().replace("-tagger", "").replace("-v1-4", "")
-    near = difflib.get_close_matches(plain, BUILT_IN, 1)
-    return f"did you mean {near[0]}? " if near else ""
+    @property
+    def hub_revision(self) -> str:
+        """What the files are asked for by; the main branch where none is named."""
+        return self.revision or "main"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from taggers.contract import USUAL
+from taggers.spec import USUAL
 
 
 def holding(

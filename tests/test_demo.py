@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli import prep
-from pipeline.commands import demo
+from pipeline.cli.commands import demo
+from pipeline.cli.main import prep
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,12 @@ def finished(tmp_path_factory) -> tuple[Path, dict]:
     return folder, json.loads(result.stdout)
 
 
-def test_every_planted_fault_is_found_and_no_good_picture_is_lost(finished):
+def test_every_planted_fault_is_found_and_no_good_image_is_lost(finished):
     _, summary = finished
-    assert set(summary["faults"]) == {"exact duplicate", "near duplicate", "blurry", "tiny", "truncated", "no picture"}
+    assert set(summary["faults"]) == {"exact duplicate", "near duplicate", "blurry", "tiny", "truncated", "no image"}
     assert all(row["planted"] == row["found"] for row in summary["faults"].values()), summary["faults"]
-    assert summary["good pictures lost"] == []
-    assert summary["good pictures"] > 90
+    assert summary["good images lost"] == []
+    assert summary["good images"] > 90
 
 
 def test_every_character_is_measured_before_and_after(finished):

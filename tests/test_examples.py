@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.catalogue import STAGES
-from pipeline.cli import prep
-from pipeline.manifest import Manifest
-from pipeline.settings import load_settings, options_for
+from pipeline.cli.main import prep
+from pipeline.config.registry import STAGES
+from pipeline.config.settings import load_settings, options_for
+from pipeline.store.manifest import Manifest
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, Scene
-from train.presets import load_preset, preset_names
+from train.options.presets import load_preset, preset_names
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -43,11 +43,11 @@ def test_the_examples_that_other_presets_are_named_in_name_real_ones():
         assert set(named) - {"comparison-set"} <= set(preset_names()), file.name
 
 
-def test_the_miniature_example_runs_from_pictures_to_samples_and_is_fresh_afterwards(tmp_path):
+def test_the_miniature_example_runs_from_images_to_samples_and_is_fresh_afterwards(tmp_path):
     for name, girl in list(CHARACTERS.items())[:2]:
         for index, framing in enumerate(("portrait", "upper body", "full body")):
             size = {"portrait": (64, 64), "upper body": (56, 72), "full body": (48, 80)}[framing]
-            file = tmp_path / "pictures" / "characters" / name / f"{index}.png"
+            file = tmp_path / "images" / "characters" / name / f"{index}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             paint(Scene((girl,), ("day", "night", "forest")[index], framing, "fan art", size, index), 3.0).save(file)
     shutil.copy(EXAMPLES / "miniature.toml", tmp_path)
@@ -59,7 +59,7 @@ def test_the_miniature_example_runs_from_pictures_to_samples_and_is_fresh_afterw
         captions = {path: row.value for path, row in manifest.decisions("caption").items()}
         assert len(captions) == 6
         assert all(text.split(", ")[0] == ("Lumi" if "Lumi" in path else "Oriel") for path, text in captions.items())
-        assert len(manifest.decisions("twin")) == 6
+        assert len(manifest.decisions("regularization")) == 6
     samples = json.loads((set_folder / "runs/adapter/samples/samples.json").read_text())
     assert {row["prompt"] for row in samples} == {"1girl, Lumi", "1girl, Oriel"}
     assert all((set_folder / row[which]).is_file() for row in samples for which in ("base", "adapter"))

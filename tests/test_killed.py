@@ -30,7 +30,7 @@ base = "miniature"
 rank = 2
 batch_size = 2
 steps = 12
-state_every = 2
+save_state_every = 2
 save_precision = "fp32"
 [sample]
 count = 2
@@ -47,7 +47,7 @@ TABLES = {
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
+def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("killed") / "pictures"
     for index, scene in enumerate(scenes(12, seed=77)):
         file = folder / ("characters/Lumi" if index % 3 else "artists/[cedar] ✨") / f"shot {index}.png"
@@ -88,8 +88,8 @@ def contents(root: Path) -> dict[str, object]:
     return found
 
 
-def test_a_run_killed_many_times_ends_with_the_same_set_and_the_same_adapter(pictures):
-    quiet, killed = pictures.parent / "quiet", pictures.parent / "killed"
+def test_a_run_killed_many_times_ends_with_the_same_set_and_the_same_adapter(images):
+    quiet, killed = images.parent / "quiet", images.parent / "killed"
     for root in (quiet, killed):
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalogue import COMMANDS, STAGES
-from pipeline.settings import load_settings, options_for
+from pipeline.config.registry import COMMANDS, STAGES
+from pipeline.config.settings import load_settings, options_for
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

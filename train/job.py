@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import file_digest
-from pipeline.groups import near_groups
-from pipeline.manifest import Manifest
-from train.dataset import Example, dataset_digest, examples
-from train.holdout import Candidate, Parts, hold_out
-from train.optimizers import read_arguments
-from train.prompts import Request, asked_prompts, settled
-from train.recipe import Recipe, recipe_values
-from train.runfile import run_folder
+from pipeline.core.files import file_digest
+from pipeline.images.duplicate_groups import near_groups
+from pipeline.store.manifest import Manifest
+from train.data.dataset import Example, dataset_digest, examples
+from train.data.holdout import Candidate, Parts, hold_out
+from train.models.prompts import Request, asked_prompts, settled
+from train.optimization.optimizers import read_arguments
+from train.options.recipe import Recipe, recipe_values
+from train.run.run_record import run_folder
 
 BESIDE = frozenset(
     {
@@ -28,8 +28,8 @@ BESIDE = frozenset(
         "save_every_epochs",
         "save_every_steps",
         "keep_last",
-        "state_every",
-        "validation_pictures",
+        "save_state_every",
+        "validation_images",
         "validation_times",
         "validation_noises",
         "validation_every",
@@ -55,7 +55,7 @@ class Job:
     """`training` is what is trained on, `held` what is held out, `watched` the part of the first that is looked at too.
 
     `requests` are painted while it trains, of which `prompt_remarks` tell; `arguments` are the optimizer's, `origins` say
-    where each option came from, `versions` which programs take part; `digest` stands for all the pictures, `start` for the
+    where each option came from, `versions` which programs take part; `digest` stands for all the images, `start` for the
     adapter that is gone on from.
     """
 
@@ -84,9 +84,9 @@ class Job:
 
 
 def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]) -> Job:
-    """Read the set, hold pictures out, and check the optimizer's arguments."""
+    """Read the set, hold images out, and check the optimizer's arguments."""
     if recipe.tensorboard:
-        from train.tensorboard import writer_class
+        from train.run.tensorboard import writer_class
 
         writer_class()
     arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
@@ -109,18 +109,18 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
         origins=origins,
         versions=versions,
         digest=hashlib.sha256("".join(map(dataset_digest, (training, _held(found, parts)))).encode()).hexdigest(),
-        start=file_digest(recipe.start_from) if recipe.start_from else "",
+        start=file_digest(recipe.network_weights) if recipe.network_weights else "",
     )
 
 
 def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
-    """(width, height) of the bucket with the most pictures, the largest of equals."""
+    """(width, height) of the bucket with the most images, the largest of equals."""
     counts = Counter(example.entry.bucket for example in examples)
     return max(counts, key=lambda size: (counts[size], size))
 
 
 def parted(manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe) -> Parts:
-    """Which pictures are trained on and which are looked at, by path."""
+    """Which images are trained on and which are looked at, by path."""
     paths: Sequence[str] = tuple(concepts)
     groups = near_groups(manifest, paths) if recipe.validation != "none" else dict.fromkeys(paths, 0)
     return hold_out([Candidate(path, concepts[path], groups[path], multipliers[path]) for path in paths], recipe)

@@ -11,38 +11,31 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-from train.adapter import Adapter
-from train.base import BaseModel
-from train.batches import Batch, place_after, planned_batches, total_steps, window
-from train.captions import Moment, shown_caption, shown_twin
-from train.conditioning import Conditioning, Sizes, size_ids, with_sizes
-from train.dataset import Example
-from train.inputs import Inputs, Sample, draw_inputs
-from train.latents import LatentCache
-from train.log import TOGETHER, Entry, RunLog
-from train.milestones import Place
-from train.norms import scale_weight_norms
-from train.objective import (
-    alpha_bars,
-    batch_loss,
-    element_losses,
-    huber_widths,
-    noised,
-    target,
-    timestep_weights,
-)
-from train.optimizers import effective_rates, make_optimizer, restore, settle, settled
-from train.precision import DTYPES, lower
-from train.recipe import Recipe
-from train.schedules import rate_factor, updates_of, warmup_updates
-from train.state import State, finite, load_state, save_state
-from train.stopping import stoppable
-from train.team import ALONE, Team
-from train.text import TextStates, text_conditioning
-from train.views import Picture
-from train.watch import Watch
+from train.adapters.adapter import Adapter
+from train.adapters.algorithms.weight_norms import scale_weight_norms
+from train.data.augmentation import ImageView
+from train.data.batches import Batch, place_after, planned_batches, total_steps, window
+from train.data.caption_augmentation import StepContext, shown_caption, shown_reg_image
+from train.data.dataset import Example
+from train.data.latent_cache import LatentCache
+from train.data.step_inputs import Inputs, Sample, draw_inputs
+from train.distributed.interrupt import stoppable
+from train.distributed.world import ALONE, World
+from train.models.base import BaseModel
+from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
+from train.models.noise_schedule import noised, training_alphas_cumprod
+from train.models.precision import DTYPES, lower
+from train.models.text_encoding import TextStates, text_conditioning
+from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
+from train.optimization.optimizers import effective_rates, make_optimizer, restore, settle, settled
+from train.optimization.schedules import rate_factor, updates_of, warmup_updates
+from train.options.recipe import Recipe
+from train.run.callbacks import Watch
+from train.run.milestones import Progress
+from train.run.resume_state import State, finite, load_state, save_state
+from train.run.step_log import TOGETHER, LogEntry, RunLog
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 
 class Trainer:
@@ -58,13 +51,15 @@ class Trainer:
         digest: str,
         arguments: Mapping[str, Any],
         log: RunLog,
-        team: Team = ALONE,
+        team: World = ALONE,
     ) -> None:
         self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
         self.state_file, self.digest, self.log, self.team = state_file, digest, log, team
-        self.levels = alpha_bars(base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr)
+        self.levels = training_alphas_cumprod(
+            base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr
+        )
         self.weights = timestep_weights(self.levels, recipe.weighting, recipe.min_snr_gamma, base.prediction)
-        self.widths = huber_widths(self.levels, recipe.huber_schedule, recipe.huber_width)
+        self.widths = huber_widths(self.levels, recipe.huber_schedule, recipe.huber_c)
         self.dtype = DTYPES[recipe.mixed_precision]
         lower(base.unet, self.dtype)
         if recipe.train_text_encoder:
@@ -85,7 +80,7 @@ class Trainer:
         self.optimizer = make_optimizer(recipe.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
-    def run(self, examples: Sequence[Example], watch: Watch, progress: Progress) -> tuple[int, Place]:
+    def run(self, examples: Sequence[Example], watch: Watch, progress: ProgressCallback) -> tuple[int, Progress]:
         """Train to the end, from the last state if there is one; returns the steps it started from and where it ended.
 
         Raises:
@@ -105,9 +100,9 @@ class Trainer:
                 whole = done % gathered == 0 or done == total
                 norm = self._update((done - 1) // gathered, updates_of(total, gathered)) if whole else None
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
-                place = Place(done, batch.epoch + 1, ends_epoch, done == total)
+                place = Progress(done, batch.epoch + 1, ends_epoch, done == total)
                 stopping = whole and self._asked_to_stop(stop.asked, done)
-                kept = done - saved >= self.recipe.state_every or watch.keeps(place)
+                kept = done - saved >= self.recipe.save_state_every or watch.keeps(place)
                 saving = done == total or stopping or (whole and kept)
                 wanted = watch.wants(place)
                 if saving or wanted:
@@ -126,7 +121,7 @@ class Trainer:
         watch.finish(place)
         return start, place
 
-    def _learn(self, batch: Batch, gathered: int) -> Callable[[list[float], Tensor | None, float], Entry]:
+    def _learn(self, batch: Batch, gathered: int) -> Callable[[list[float], Tensor | None, float], LogEntry]:
         """Add a batch's gradients to those gathered; returns how to write it down."""
         own = self.team.own(range(len(batch.examples)))
         shown = draw_inputs(batch, self.recipe, self.latents, len(self.levels), own)
@@ -136,11 +131,11 @@ class Trainer:
             with self.adapter.dropping((self.recipe.seed, batch.step), keys):
                 losses = self._losses(batch, shown)
                 weighted = losses * self.weights[shown.times.to(losses.device)]
-                loss = batch_loss(weighted, shown.twins, self.recipe.prior_loss_weight, self.recipe.batch_size)
+                loss = batch_loss(weighted, shown.reg_images, self.recipe.prior_loss_weight, self.recipe.batch_size)
                 self.scaler.scale(loss / gathered).backward()
 
-        def entry(rates: list[float], norm: Tensor | None, seconds: float) -> Entry:
-            return Entry(
+        def entry(rates: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
+            return LogEntry(
                 step=batch.step + 1,
                 epoch=batch.epoch + 1,
                 loss=loss.detach().sum(),
@@ -148,7 +143,7 @@ class Trainer:
                 times=shown.times,
                 keys=[sample.example.entry.key for sample in shown.samples],
                 concepts=[sample.example.concept for sample in shown.samples],
-                twins=shown.twins,
+                reg_images=shown.reg_images,
                 rates=rates,
                 gradient_norm=norm,
                 seconds=seconds,
@@ -157,14 +152,14 @@ class Trainer:
         return entry
 
     def _losses(self, batch: Batch, shown: Inputs) -> Tensor:
-        """(S,) the loss of every sample, pictures first, then their twins."""
+        """(S,) the loss of every sample, images first, then their regularization images."""
         recipe, device = self.recipe, self.base.device
         clean, noise, times = (on_device(each, device) for each in (shown.clean, shown.noise, shown.times))
         mixed = noise if shown.mixed is shown.noise else on_device(shown.mixed, device)
         level = self.levels[times]
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
             conditioning = self._conditioning(self._captions(batch, shown.samples))
-            conditioning = with_sizes(conditioning, [sizes_of(sample.picture) for sample in shown.samples])
+            conditioning = with_sizes(conditioning, [sizes_of(sample.image) for sample in shown.samples])
             predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
         wanted = target(clean, noise, level, self.base.prediction)
         return element_losses(predicted, wanted, recipe.loss, self.widths[times]).mean((1, 2, 3))
@@ -176,14 +171,16 @@ class Trainer:
         return self.frozen_states(captions)
 
     def _captions(self, batch: Batch, samples: Sequence[Sample]) -> list[str]:
-        """Each sample's caption as shown now; a twin's by the draws of its picture."""
+        """Each sample's caption as shown now; a regularization image's by the draws of its image."""
         recipe, texts = self.recipe, []
         for sample in samples:
-            example, moment = sample.example, Moment(batch.step, batch.epoch, sample.key)
-            if sample.twin is None:
+            example, moment = sample.example, StepContext(batch.step, batch.epoch, sample.key)
+            if sample.reg_image is None:
                 texts.append(shown_caption(example.caption, example.triggers, recipe, moment))
             else:
-                texts.append(shown_twin(sample.twin.caption, example.caption, example.triggers, recipe, moment))
+                texts.append(
+                    shown_reg_image(sample.reg_image.caption, example.caption, example.triggers, recipe, moment)
+                )
         return texts
 
     def _update(self, update: int, updates: int) -> Tensor:
@@ -195,9 +192,9 @@ class Trainer:
             updates,
             recipe.schedule,
             warmup=warmup_updates(recipe.warmup_steps, recipe.warmup_share, updates),
-            cycles=recipe.cycles,
+            num_cycles=recipe.num_cycles,
             power=recipe.power,
-            least=recipe.least_rate,
+            least=recipe.min_lr_ratio,
         )
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -281,12 +278,12 @@ def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
         return {"unet": unet}
     if encoders == 1:
         return {"unet": unet, "te": text}
-    return {"unet": unet, "te1": text, "te2": recipe.second_text_learning_rate or text}
+    return {"unet": unet, "te1": text, "te2": recipe.text_encoder_2_lr or text}
 
 
-def sizes_of(picture: Picture) -> Sizes:
-    """What SDXL is told of a picture's size and crop."""
-    return size_ids(picture.bucket, picture.original, picture.flip)
+def sizes_of(image: ImageView) -> Sizes:
+    """What SDXL is told of an image's size and crop."""
+    return size_ids(image.bucket, image.original, image.flip)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -10,39 +10,40 @@ from pathlib import Path
 
 import torch
 
-from pipeline.errors import PrepError
-from pipeline.manifest import Manifest
-from train.adapter import Adapter, Shape, read_adapter
-from train.algorithms.reading import check_same
-from train.algorithms.rules import adapter_shape
-from train.base import BaseModel, base_of
-from train.batches import place_after, total_steps, window
-from train.dataset import tag_frequency
-from train.draws import key_seed
-from train.exporting import write_merged
+from pipeline.core.errors import PrepError
+from pipeline.core.seeded import key_seed
+from pipeline.store.manifest import Manifest
+from train.adapters.adapter import Adapter, AdapterConfig, read_adapter
+from train.adapters.detect import check_same
+from train.adapters.export import write_merged
+from train.adapters.option_rules import adapter_shape
+from train.data.batches import place_after, total_steps, window
+from train.data.dataset import tag_frequency
+from train.data.latent_cache import LatentCache
+from train.distributed.launch import in_processes, process_device, shared_device
+from train.distributed.world import ALONE, World
+from train.evaluation.samples import SampleCallback
+from train.evaluation.validation import Validation
+from train.evaluation.validation_history import ValidationHistory
 from train.job import Job, planned_job
-from train.latents import LatentCache
-from train.log import RunLog
-from train.looks import History
 from train.loop import Trainer
-from train.metadata import adapter_metadata
-from train.milestones import Place
-from train.objective import alpha_bars
-from train.optimizers import described
-from train.precision import vae_dtype
-from train.processes import in_processes, process_device, shared_device
-from train.recipe import Recipe
-from train.runfile import adapter_file, note_adapter
-from train.runfolder import STATE, close_folder, open_folder, refuse_lost
-from train.showing import Showing
-from train.snapshots import Snapshot
-from train.team import ALONE, Team
-from train.tensorboard import TensorBoard
-from train.text import text_conditioning
-from train.validation import Validation
-from train.watch import Watch
+from train.models.base import BaseModel
+from train.models.load import load_base
+from train.models.noise_schedule import training_alphas_cumprod
+from train.models.text_encoding import text_conditioning
+from train.optimization.optimizers import described
+from train.optimization.precision import vae_dtype
+from train.options.recipe import Recipe
+from train.run.adapter_metadata import adapter_metadata
+from train.run.callbacks import Watch
+from train.run.milestones import Progress
+from train.run.run_folder import STATE, close_folder, open_folder, refuse_lost
+from train.run.run_record import adapter_file, note_adapter
+from train.run.snapshots import Snapshot
+from train.run.step_log import RunLog
+from train.run.tensorboard import TensorBoard
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Trained:
 def train_adapter(
     manifest: Manifest,
     recipe: Recipe,
-    progress: Progress,
+    progress: ProgressCallback,
     base: BaseModel | None = None,
     origins: Mapping[str, str] | None = None,
     versions: Mapping[str, str] | None = None,
@@ -78,7 +79,7 @@ def train_adapter(
     return found
 
 
-def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None = None) -> Trained:
+def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
     base = base or base_of(recipe, process_device(shared_device(recipe.device, team.count), team))
@@ -92,7 +93,7 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
     if team.leads:
         note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
     board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
-    adapter.hang()
+    adapter.attach()
     try:
         state_file = job.folder / STATE
         log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
@@ -100,7 +101,7 @@ def carry_out(job: Job, team: Team, progress: Progress, base: BaseModel | None =
         watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress, board)
         started, place = trainer.run(job.training, watch, progress)
     finally:
-        adapter.take_off()
+        adapter.detach()
         if board:
             board.close()
     file = adapter_file(job.root, recipe.name)
@@ -119,16 +120,16 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
         PrepError: its text encoder has fewer layers than are to be skipped, or it predicts what the schedule asked for
             cannot be used with.
     """
-    alpha_bars(base.alphas_cumprod, base.prediction, recipe.zero_terminal_snr)
+    training_alphas_cumprod(base.alphas_cumprod, base.prediction, recipe.zero_terminal_snr)
     with torch.no_grad():
         text_conditioning(base, [""], recipe.clip_skip, recipe.max_tokens)
 
 
-def cache_latents(job: Job, latents: LatentCache, team: Team, progress: Progress) -> None:
+def cache_latents(job: Job, latents: LatentCache, team: World, progress: ProgressCallback) -> None:
     """Have every latent on disk before the first step; the leader encodes what is missing while the others wait."""
-    pictures = [picture for example in (*job.training, *job.held) for picture in example.pictures()]
+    images = [image for example in (*job.training, *job.held) for image in example.images()]
     if team.leads:
-        latents.fill(pictures, progress)
+        latents.fill(images, progress)
     team.wait()
 
 
@@ -138,9 +139,9 @@ def watching(
     adapter: Adapter,
     latents: LatentCache,
     trainer: Trainer,
-    team: Team,
+    team: World,
     snapshots: list[Snapshot],
-    progress: Progress,
+    progress: ProgressCallback,
     board: TensorBoard | None,
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
@@ -158,15 +159,15 @@ def watching(
         validation=Validation(recipe, base, adapter, latents, trainer.levels, job.held, job.watched, team)
         if looks
         else None,
-        history=History(job.folder / "validation.jsonl", team),
-        showing=Showing(job.requests, base, adapter, job.folder, recipe, team) if job.requests else None,
+        history=ValidationHistory(job.folder / "validation.jsonl", team),
+        showing=SampleCallback(job.requests, base, adapter, job.folder, recipe, team) if job.requests else None,
         snapshots=snapshots,
         board=board,
         remarks=job.prompt_remarks,
     )
 
 
-def metadata_at(job: Job, base: BaseModel, place: Place, planned: Place) -> dict[str, str]:
+def metadata_at(job: Job, base: BaseModel, place: Progress, planned: Progress) -> dict[str, str]:
     """What an adapter saved at a point of the run says about itself; `planned` is the end the run was begun for."""
     recipe, found = job.recipe, job.training
     return adapter_metadata(
@@ -178,12 +179,12 @@ def metadata_at(job: Job, base: BaseModel, place: Place, planned: Place) -> dict
         epochs=place.epoch,
         planned=(planned.step, planned.epoch),
         images=len(found),
-        twins=sum(len(example.twins) for example in found),
+        reg_images=sum(len(example.reg_images) for example in found),
         buckets=dict(Counter(example.entry.bucket for example in found)),
         frequency=tag_frequency(found, (recipe.keep_separator, recipe.group_separator)),
         base_digest=base.digest,
         optimizer=described(recipe.optimizer, job.arguments),
-        accumulate=window(recipe, found),
+        gradient_accumulation_steps=window(recipe, found),
         held_out=len(job.held),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
     )
@@ -196,9 +197,9 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
     Raises:
         PrepError: the file is of another shape than was asked for.
     """
-    if recipe.start_from is not None:
-        check_same(adapter_shape(recipe), recipe.start_from)
-        tensors, _ = read_adapter(recipe.start_from)
+    if recipe.network_weights is not None:
+        check_same(adapter_shape(recipe), recipe.network_weights)
+        tensors, _ = read_adapter(recipe.network_weights)
         held = {key: value.to(torch.float32) for key, value in tensors.items()}
         return Adapter.of_tensors(held, adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
@@ -206,7 +207,7 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
         return Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
 
 
-def hang_adapter(base: BaseModel, file: Path) -> Adapter:
+def attach_adapter(base: BaseModel, file: Path) -> Adapter:
     """Hang a trained adapter on its base model, ready to sample with.
 
     Raises:
@@ -215,8 +216,24 @@ def hang_adapter(base: BaseModel, file: Path) -> Adapter:
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
-    shape = Shape(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
+    shape = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
     held = {key: value.to(torch.float32) for key, value in tensors.items()}
     adapter = Adapter.of_tensors(held, shape, base.unet, *base.text_encoders).to(base.device)
-    adapter.hang()
+    adapter.attach()
     return adapter
+
+
+def base_of(recipe: Recipe, device: str | None = None) -> BaseModel:
+    """The base model that a recipe names, on its device or another.
+
+    Raises:
+        PrepError: see `load_base`.
+    """
+    return load_base(
+        recipe.base,
+        recipe.revision,
+        device or recipe.device,
+        vae=recipe.vae,
+        tokenizer=recipe.tokenizer,
+        prediction=recipe.prediction,
+    )

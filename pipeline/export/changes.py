@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.export.record import FILE, Entry, Record
-from pipeline.export.wanted import CROP, SHARD, STAMP, Picture, Text, Wanted
-from pipeline.files import HALF_WRITTEN, digest_if_readable
+from pipeline.core.files import HALF_WRITTEN, digest_if_readable
+from pipeline.export.record import FILE, FileEntry, Record
+from pipeline.export.request import CROP, SHARD, STAMP, ExportedImage, Text, Wanted
 
 
 class Seen(NamedTuple):
@@ -32,7 +32,7 @@ class Changes:
 
     write: tuple[Wanted, ...]
     remove: tuple[str, ...]
-    kept: Mapping[str, Entry]
+    kept: Mapping[str, FileEntry]
     edited: tuple[str, ...]
     in_the_way: tuple[str, ...]
     strangers: tuple[str, ...]
@@ -64,7 +64,7 @@ def compare(folder: Path, record: Record, wanted: Iterable[Wanted], how: str) ->
     gone, left = _no_longer_wanted(folder, record, files, there)
     blocked = _blocked(files, there, set(gone))
     write: list[Wanted] = []
-    kept: dict[str, Entry] = {}
+    kept: dict[str, FileEntry] = {}
     edited, in_the_way = list(left), sorted(blocked)
     for path, file in files.items():
         known, seen = record.files.get(path), there.get(path)
@@ -76,12 +76,12 @@ def compare(folder: Path, record: Record, wanted: Iterable[Wanted], how: str) ->
             mark = file.mark
             current = known is not None and known.mark == mark if _is_as_written(known, seen) else _holds(folder, file)
             if current and _is_kind(folder, file, seen, how):
-                kept[path] = Entry(mark, seen.bytes, seen.modified)
+                kept[path] = FileEntry(mark, seen.bytes, seen.modified)
             else:
                 write.append(file)
         elif _holds(folder, file):
             if known is not None:
-                kept[path] = Entry(file.mark, seen.bytes, seen.modified)
+                kept[path] = FileEntry(file.mark, seen.bytes, seen.modified)
         else:
             (edited if known is not None else in_the_way).append(path)
     ours = files.keys() | set(gone) | set(left)
@@ -109,7 +109,7 @@ def is_half_written(path: str) -> bool:
     return fnmatch.fnmatchcase(path.rpartition("/")[2], HALF_WRITTEN)
 
 
-def _is_as_written(known: Entry | None, seen: Seen) -> bool:
+def _is_as_written(known: FileEntry | None, seen: Seen) -> bool:
     return known is not None and (known.bytes, known.modified) == (seen.bytes, seen.modified)
 
 
@@ -124,7 +124,7 @@ def _holds(folder: Path, file: Wanted) -> bool:
     target = folder / file.path
     if isinstance(file, Text):
         return digest_if_readable(target) == file.mark
-    if not isinstance(file, Picture):
+    if not isinstance(file, ExportedImage):
         return False
     try:
         return target.samefile(file.source) or digest_if_readable(target) == file.content
@@ -133,8 +133,8 @@ def _holds(folder: Path, file: Wanted) -> bool:
 
 
 def _is_kind(folder: Path, file: Wanted, seen: Seen, how: str) -> bool:
-    """Whether a picture's file is linked as asked for; `auto` takes any."""
-    if how == "auto" or not isinstance(file, Picture):
+    """Whether an image's file is linked as asked for; `auto` takes any."""
+    if how == "auto" or not isinstance(file, ExportedImage):
         return True
     if how == "symlink" or seen.symbolic:
         return how == "symlink" and seen.symbolic

@@ -1,4 +1,4 @@
-"""What is exported: every kept picture with all that was decided on it."""
+"""What is exported: every kept image with all that was decided on it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.captions import captions
-from pipeline.errors import PrepError
-from pipeline.export.wanted import STAMP, Crop, Picture, Request
-from pipeline.journal import ABSENT, stamp
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image
-from pipeline.twins import every_twin
+from pipeline.concepts.regularization.assignment import every_reg_image
+from pipeline.core.errors import PrepError
+from pipeline.export.request import STAMP, Crop, ExportedImage, Request
+from pipeline.store.caption_files import captions
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image
+from pipeline.store.undo_log import ABSENT, stamp
 
 TRIGGER = ("added", "trigger word")
 """The action and the reason of a tag that curation put in front as a trigger word."""
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
-    """A regularization picture shown beside one: where it lies in the set, its caption, and a stamp of its file.
+class ExportedRegImage:
+    """A regularization image shown beside one: where it lies in the set, its caption, and a stamp of its file.
 
-    `bucket` says how it is cropped, None where it was made in its picture's size; `triggers` counts the trigger words of
-    its picture that its caption begins with.
+    `bucket` says how it is cropped, None where it was made in its image's size; `triggers` counts the trigger words of
+    its image that its caption begins with.
     """
 
     path: str
@@ -37,11 +37,11 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A kept picture. `caption` is None where there is none, `bucket` the decision's value or None.
+    """A kept image. `caption` is None where there is none, `bucket` the decision's value or None.
 
     `exact` is how often it is to be shown per epoch, `repeat` the same as a whole number; `triggers` counts the trigger
-    words that its caption begins with; `size` is (width, height) as measured, None if it was not. `twins` are shown
-    beside it in turn; one may come several times.
+    words that its caption begins with; `size` is (width, height) as measured, None if it was not. `regularization
+    images` are shown beside it in turn; one may come several times.
     """
 
     image: Image
@@ -53,19 +53,19 @@ class Sample:
     size: tuple[int, int] | None
     transparent: bool
     rotated: bool
-    twins: tuple[Twin, ...]
+    reg_images: tuple[ExportedRegImage, ...]
 
     def extension_in(self, request: Request) -> str:
         """The extension of its file in an export, with the dot."""
         return ".png" if request.crops else self.extension
 
-    def picture(self, path: str, request: Request) -> Picture | Crop:
+    def exported(self, path: str, request: Request) -> ExportedImage | Crop:
         """Its file in an export; `path` is without extension."""
         whole, source = path + self.extension_in(request), request.source(self.image.path)
         if request.crops:
             assert self.bucket is not None
             return Crop(whole, source, self.image.content, self.bucket)
-        return Picture(whole, source, self.image.content)
+        return ExportedImage(whole, source, self.image.content)
 
     @property
     def stem(self) -> str:
@@ -87,19 +87,19 @@ class Contents:
 
 
 def read_contents(manifest: Manifest, crops: bool) -> Contents:
-    """Gather the kept pictures; with `crops` every one of them needs a bucket.
+    """Gather the kept images; with `crops` every one of them needs a bucket.
 
     Raises:
-        PrepError: no picture is kept, files of the set are lost or edited, or buckets are missing.
+        PrepError: no image is kept, files of the set are lost or edited, or buckets are missing.
     """
     kept = manifest.kept()
     if not kept:
-        raise PrepError(f"no picture of {manifest.root} is kept", f"see why: prep status {manifest.root}")
+        raise PrepError(f"no image of {manifest.root} is kept", f"see why: prep status {manifest.root}")
     _must_be_there(manifest, kept)
     rows = {field: manifest.decisions(field) for field in ("bucket", "multiplier", "given")}
     triggers = _triggers(manifest)
     texts, measured = captions(manifest), manifest.measurements()
-    twins, waiting = _twins(manifest, {image.path for image in kept}, triggers)
+    reg_images, waiting = _reg_images(manifest, {image.path for image in kept}, triggers)
     _must_have_buckets(manifest, kept, rows["bucket"], crops)
     samples = []
     for image in kept:
@@ -117,7 +117,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
                 (found.width, found.height) if found and found.width else None,
                 bool(found and found.transparent),
                 bool(found and found.orientation in range(2, 9)),
-                twins.get(image.path, ()),
+                reg_images.get(image.path, ()),
             )
         )
     notes = _notes(manifest, samples, rows["multiplier"], rows["given"], waiting)
@@ -135,7 +135,7 @@ def _must_be_there(manifest: Manifest, kept: tuple[Image, ...]) -> None:
             lost.append(image.path)
     if lost:
         raise PrepError(
-            f"pictures of the set that are lost or were edited: {len(lost)}, such as {lost[0]}",
+            f"images of the set that are lost or were edited: {len(lost)}, such as {lost[0]}",
             f"run: prep flatten {manifest.root}, then the stages after it",
         )
 
@@ -146,7 +146,7 @@ def _must_have_buckets(
     bare = [image.path for image in kept if image.path not in buckets] if crops else []
     if bare:
         raise PrepError(
-            f"pictures without a training size: {len(bare)}, such as {bare[0]}", f"run: prep bucket {manifest.root}"
+            f"images without a training size: {len(bare)}, such as {bare[0]}", f"run: prep bucket {manifest.root}"
         )
 
 
@@ -160,7 +160,7 @@ def _multiplier(decided: Decision | None, given: Decision | None) -> tuple[float
 
 
 def _triggers(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """Picture → the trigger words that curation put in front; row by row, as the tags of a set can be very many."""
+    """Image → the trigger words that curation put in front; row by row, as the tags of a set can be very many."""
     rows = manifest.db.execute(
         "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", (f'"{TRIGGER[1]}"',)
     )
@@ -177,26 +177,28 @@ def _leading(caption: str, words: frozenset[str]) -> int:
     return count
 
 
-def _twins(
+def _reg_images(
     manifest: Manifest, kept: set[str], triggers: Mapping[str, frozenset[str]]
-) -> tuple[dict[str, tuple[Twin, ...]], int]:
-    """Picture → its twins, as far as they were painted and kept, and how many are not there yet."""
+) -> tuple[dict[str, tuple[ExportedRegImage, ...]], int]:
+    """Image → its regularization images, as far as they were painted and kept, and how many are not there yet."""
     out = {path for path, row in manifest.decisions("keep").items() if not row.value}
     stamps: dict[str, str] = {}
-    found: dict[str, list[Twin]] = {}
-    for path, row in manifest.decisions("twin").items():
+    found: dict[str, list[ExportedRegImage]] = {}
+    for path, row in manifest.decisions("regularization").items():
         words = triggers.get(path, frozenset())
-        for value in every_twin(row.value) if path in kept else ():
-            twin, caption = value["path"], value["caption"]
-            if twin in out:
+        for value in every_reg_image(row.value) if path in kept else ():
+            reg_image, caption = value["path"], value["caption"]
+            if reg_image in out:
                 continue
-            if twin not in stamps:
-                stamps[twin] = stamp(manifest.root / twin)
-            if stamps[twin] != ABSENT:
-                one = Twin(twin, caption, STAMP + stamps[twin], value.get("bucket"), _leading(caption, words))
+            if reg_image not in stamps:
+                stamps[reg_image] = stamp(manifest.root / reg_image)
+            if stamps[reg_image] != ABSENT:
+                one = ExportedRegImage(
+                    reg_image, caption, STAMP + stamps[reg_image], value.get("bucket"), _leading(caption, words)
+                )
                 found.setdefault(path, []).append(one)
     waiting = sum(stamped == ABSENT for stamped in stamps.values())
-    return {path: tuple(twins) for path, twins in found.items()}, waiting
+    return {path: tuple(reg_images) for path, reg_images in found.items()}, waiting
 
 
 def _notes(
@@ -209,16 +211,16 @@ def _notes(
     notes = []
     bare = [sample.image.path for sample in samples if sample.caption is None]
     if bare:
-        notes.append(f"pictures without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
+        notes.append(f"images without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
     unbalanced = [sample.image.path for sample in samples if sample.image.path not in multipliers]
     once = [path for path in unbalanced if path not in given]
     if unbalanced and len(unbalanced) > len(once):
         notes.append(
-            f"prep balance has not seen {len(unbalanced)} pictures: {len(unbalanced) - len(once)} are shown as often "
+            f"prep balance has not seen {len(unbalanced)} images: {len(unbalanced) - len(once)} are shown as often "
             "as their folders say"
         )
     if once:
-        notes.append(f"pictures without a multiplier, shown once: {len(once)}; run: prep balance {manifest.root}")
+        notes.append(f"images without a multiplier, shown once: {len(once)}; run: prep balance {manifest.root}")
     if waiting:
-        notes.append(f"regularization pictures that are not there yet: {waiting}; run: prep regularize {manifest.root}")
+        notes.append(f"regularization images that are not there yet: {waiting}; run: prep regularize {manifest.root}")
     return notes

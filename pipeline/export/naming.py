@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.names import safe, same_file_key
+from pipeline.core.filenames import safe, same_file_key
 
 CAPTION = ".txt"
 SETTINGS = frozenset(("multiply", "cond_dropout", "flip_p", "loss_scale", "batch_id", "shuffle_tags"))

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import catalogue
-from pipeline.export import everydream, imagefolder, kohya, webdataset
+from pipeline.config import registry
+from pipeline.config.settings import options_for, settings_of
 from pipeline.export.changes import Changes, compare
 from pipeline.export.contents import Contents, read_contents
 from pipeline.export.destination import destination
+from pipeline.export.layouts import everydream, imagefolder, kohya, webdataset
 from pipeline.export.record import Record
-from pipeline.export.wanted import SHARD_BYTES, Layout, Request
-from pipeline.manifest import Manifest
-from pipeline.settings import options_for, settings_of
-from pipeline.stage import versions
+from pipeline.export.request import SHARD_BYTES, Layout, Request
+from pipeline.store.manifest import Manifest
+from pipeline.store.runner import versions
 
 NAME = "export"
-READS = ("images", "keep", "bucket", "human", "caption", "tags", "given", "multiplier", "twin")
+READS = ("images", "keep", "bucket", "human", "caption", "tags", "given", "multiplier", "regularization")
 LayoutName = Literal["kohya", "everydream", "imagefolder", "webdataset"]
 Links = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
 
@@ -58,9 +58,9 @@ class Export:
         return same and not (self.changes.write or self.changes.remove or self.before.pending)
 
     def counts(self) -> dict[str, int]:
-        """How many pictures there are, and what becomes of how many files; zeros left out."""
+        """How many images there are, and what becomes of how many files; zeros left out."""
         found = {
-            "pictures": len(self.contents.samples),
+            "images": len(self.contents.samples),
             "new or changed": len(self.changes.write),
             "as they should be": len(self.changes.kept),
             "no longer wanted, taken away": len(self.changes.remove),
@@ -72,7 +72,7 @@ class Export:
 
 
 def plan_export(manifest: Manifest, options: Options) -> Export:
-    """Plan an export of the kept pictures.
+    """Plan an export of the kept images.
 
     Raises:
         PrepError: the folder cannot be used, or the set is not ready.
@@ -92,7 +92,7 @@ def _sources(manifest: Manifest) -> set[str]:
 def _lay_out(manifest: Manifest, contents: Contents, options: Options) -> Layout:
     request = Request(manifest.root, options.folder, options.resize, options.shard_bytes)
     if options.layout == "kohya":
-        run, train = manifest.last_run("bucket"), catalogue.stage("train")
+        run, train = manifest.last_run("bucket"), registry.stage("train")
         assert train is not None
         recipe = options_for("train", train.load().Options, settings_of(manifest.root), {})
         bucket = run.options if run and run.finished else None
@@ -111,7 +111,7 @@ def _notes(changes: Changes) -> Iterator[str]:
         (changes.in_the_way, "files that cannot be written, as others stand in their place: {n}, such as {first}"),
         (
             [path for path in changes.strangers if path.endswith(".npz")],
-            "latents that another trainer left here: {n}, such as {first}; it may take old ones for pictures that "
+            "latents that another trainer left here: {n}, such as {first}; it may take old ones for images that "
             "changed, so delete them when in doubt",
         ),
         (

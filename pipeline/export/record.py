@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import PrepError
-from pipeline.files import write_text
+from pipeline.core.errors import PrepError
+from pipeline.core.files import write_text
 
 FILE = "prep-export.json"
 VERSION = 1
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """A file that was written: what it was made from, its size, and its modification time in ns."""
 
     mark: str
@@ -30,7 +30,7 @@ class Record:
 
     layout: str
     root: str
-    files: Mapping[str, Entry]
+    files: Mapping[str, FileEntry]
     pending: Mapping[str, str]
 
 
@@ -50,7 +50,8 @@ def read_record(folder: Path) -> Record | None:
     try:
         version, layout, root = found["prep_export"], found["layout"], found["set"]
         files = {
-            path: Entry(str(mark), int(size), int(modified)) for path, (mark, size, modified) in found["files"].items()
+            path: FileEntry(str(mark), int(size), int(modified))
+            for path, (mark, size, modified) in found["files"].items()
         }
         pending = {path: str(mark) for path, mark in found["pending"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

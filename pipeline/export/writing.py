@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from pipeline.core.files import replacing
+from pipeline.core.image_io import load_cropped
+from pipeline.core.links import link_file
 from pipeline.export.changes import Changes
-from pipeline.export.record import Entry, Record, write_record
-from pipeline.export.wanted import Crop, Picture, Shard, Text, Wanted
-from pipeline.export.webdataset import header
-from pipeline.files import replacing
-from pipeline.images import load_cropped
-from pipeline.sources.linking import link_file
-from pipeline.stage import Progress
+from pipeline.export.layouts.webdataset import header
+from pipeline.export.record import FileEntry, Record, write_record
+from pipeline.export.request import Crop, ExportedImage, Shard, Text, Wanted
+from pipeline.store.runner import ProgressCallback
 
 THREADS = max(1, min(8, os.cpu_count() or 1))
 WAITING = 4 * THREADS
@@ -31,7 +31,7 @@ COMPRESSION = 3
 """zlib's level for crops: nearly as small as the usual 6 in a fraction of the time."""
 
 
-def carry_out(folder: Path, before: Record, changes: Changes, how: str, progress: Progress) -> dict[str, int]:
+def carry_out(folder: Path, before: Record, changes: Changes, how: str, progress: ProgressCallback) -> dict[str, int]:
     """Remove what is no longer wanted, write what is; returns how many files came to be in which way.
 
     The record says beforehand what is about to be written, and every few seconds what was, so that the next run knows
@@ -41,7 +41,7 @@ def carry_out(folder: Path, before: Record, changes: Changes, how: str, progress
     going = {path: before.files[path] for path in changes.remove if path in before.files}
     still = {file.path: before.files[file.path] for file in changes.write if file.path in before.files}
     pending = {file.path: file.mark for file in changes.write}
-    done: dict[str, Entry] = {**changes.kept, **edited}
+    done: dict[str, FileEntry] = {**changes.kept, **edited}
     unfinished = {path: before.pending[path] for path in changes.remove if path in before.pending}
     write_record(folder, replace(before, files={**still, **going, **done}, pending={**unfinished, **pending}))
     _remove(folder, changes.remove)
@@ -68,11 +68,11 @@ def _weight(file: Wanted) -> int:
 
 
 def _in_threads(
-    files: Iterable[Wanted], work: Callable[[Wanted], tuple[str, Entry]]
-) -> Iterator[tuple[Wanted, tuple[str, Entry]]]:
+    files: Iterable[Wanted], work: Callable[[Wanted], tuple[str, FileEntry]]
+) -> Iterator[tuple[Wanted, tuple[str, FileEntry]]]:
     """(file, what came of it) in their order, a few at a time; the first failure ends it."""
     with ThreadPoolExecutor(THREADS) as pool:
-        waiting: deque[tuple[Wanted, Future[tuple[str, Entry]]]] = deque()
+        waiting: deque[tuple[Wanted, Future[tuple[str, FileEntry]]]] = deque()
         try:
             for file in files:
                 waiting.append((file, pool.submit(work, file)))
@@ -87,12 +87,12 @@ def _in_threads(
                 result.cancel()
 
 
-def _write(folder: Path, file: Wanted, how: str) -> tuple[str, Entry]:
+def _write(folder: Path, file: Wanted, how: str) -> tuple[str, FileEntry]:
     """Put one file in its place; returns as what, and what to remember of it."""
     target = folder / file.path
-    kind = f"as {_link(file.source, target, how)}" if isinstance(file, Picture) else _make(target, file)
+    kind = f"as {_link(file.source, target, how)}" if isinstance(file, ExportedImage) else _make(target, file)
     status = target.lstat()
-    return kind, Entry(file.mark, status.st_size, status.st_mtime_ns)
+    return kind, FileEntry(file.mark, status.st_size, status.st_mtime_ns)
 
 
 def _make(target: Path, file: Text | Crop | Shard) -> str:
@@ -128,9 +128,9 @@ def _write_shard(shard: Shard, stream: IO[bytes]) -> None:
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for member in shard.members:
             file = member.file
-            if isinstance(file, Picture):
-                with Path(file.source).open("rb") as picture:
-                    archive.addfile(header(file.path, os.fstat(picture.fileno()).st_size), picture)
+            if isinstance(file, ExportedImage):
+                with Path(file.source).open("rb") as image:
+                    archive.addfile(header(file.path, os.fstat(image.fileno()).st_size), image)
             else:
                 data = file.data if isinstance(file, Text) else _png(file)
                 archive.addfile(header(file.path, len(data)), io.BytesIO(data))

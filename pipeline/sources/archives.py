@@ -25,25 +25,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import PrepError
-from pipeline.files import replacing, write_text
-from pipeline.sources.found import (
+from pipeline.core.errors import PrepError
+from pipeline.core.files import replacing, write_text
+from pipeline.sources.source_file import (
     ARCHIVES,
     HEADER_BYTES,
+    IMAGE,
     INSIDE,
-    PICTURE,
     UNKNOWN,
     Found,
     concept_at,
     cut,
     extension_of,
+    image_extension,
     is_utf8,
     kind_of,
-    picture_extension,
     printable,
 )
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 ENTRY_BYTES = 2**30
 WHOLE_BYTES = 2**30
 WHOLE_RATIO = 100
@@ -86,7 +86,9 @@ def state(archive: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def entries(archive: Path, cache: Path, known_as: str = "", progress: Progress = lambda *_: None) -> Iterator[Found]:
+def entries(
+    archive: Path, cache: Path, known_as: str = "", progress: ProgressCallback = lambda *_: None
+) -> Iterator[Found]:
     """Everything in an archive, unpacked into `cache` unless it lies there already.
 
     Args:
@@ -128,7 +130,7 @@ def _folder(archive: Path, cache: Path) -> Path:
     return cache.absolute() / "-".join(names)
 
 
-def _unpacked(archive: Path, folder: Path, known_as: str, progress: Progress) -> list[_Entry]:
+def _unpacked(archive: Path, folder: Path, known_as: str, progress: ProgressCallback) -> list[_Entry]:
     """The entries of an archive, from its index, or by unpacking what is not there yet."""
     before = _index(folder)
     if before is not None and all(_is_whole(folder, entry, archive) for entry in before):
@@ -170,7 +172,7 @@ def _is_whole(folder: Path, entry: _Entry, archive: Path) -> bool:
 class _Unpacking:
     """One archive being unpacked. What an earlier run unpacked stays, as every file is written whole or not at all."""
 
-    def __init__(self, archive: Path, folder: Path, known_as: str, progress: Progress) -> None:
+    def __init__(self, archive: Path, folder: Path, known_as: str, progress: ProgressCallback) -> None:
         self.archive, self.folder, self.known_as, self.progress = archive, folder, known_as, progress
         self.size, self.modified = archive.stat().st_size, archive.stat().st_mtime_ns
         self.left = max(WHOLE_BYTES, WHOLE_RATIO * self.size)
@@ -280,9 +282,9 @@ class _Unpacking:
         with stream:
             chunk = stream.read(_CHUNK)
             if entry.kind == UNKNOWN:
-                entry.extension = picture_extension(chunk[:HEADER_BYTES])
-                entry.kind = PICTURE if entry.extension else ""
-                entry.problem = "" if entry.extension else "not a picture"
+                entry.extension = image_extension(chunk[:HEADER_BYTES])
+                entry.kind = IMAGE if entry.extension else ""
+                entry.problem = "" if entry.extension else "not an image"
                 if not entry.extension:
                     return
             with replacing(target) as temporary:

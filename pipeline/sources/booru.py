@@ -1,4 +1,4 @@
-"""Tags that an image board knew of a picture, from the JSON that downloaders write beside it."""
+"""Tags that an image board knew of an image, from the JSON that downloaders write beside it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.manifest import SIDECAR
-from pipeline.records import Tagger
+from pipeline.store.manifest import SIDECAR
+from pipeline.store.records import Tagger
 
 CATEGORIES = ("general", "character", "copyright", "artist", "meta")
 _OTHER_NAMES = {"species": "general", "lore": "meta", "metadata": "meta", "circle": "artist", "style": "artist"}

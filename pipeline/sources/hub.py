@@ -1,7 +1,7 @@
 """Folders of dataset repositories on the Hugging Face hub as sources: `hf://datasets/OWNER/NAME@REVISION/FOLDER`.
 
 A source is remembered with the commit it stood at, so that the same set can be made again. Files come through
-huggingface_hub into its own cache, once; only pictures and what may lie beside them are fetched.
+huggingface_hub into its own cache, once; only images and what may lie beside them are fetched.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
-from pipeline.errors import PrepError
-from pipeline.files import write_text
-from pipeline.sources.found import ARCHIVES, CAPTIONS, DATA, EXTENSIONS, Found, concept_at, kind_of
+from pipeline.core.errors import PrepError
+from pipeline.core.files import write_text
+from pipeline.sources.source_file import ARCHIVES, CAPTIONS, DATA, EXTENSIONS, Found, concept_at, kind_of
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 SCHEME = "hf://"
 _ADDRESS = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^/]+))?(?:/(?P<folder>.*))?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -94,7 +94,7 @@ def _commit(where: Address) -> str:
         return Path(snapshot).name
 
 
-def scan(source: str, cache: Path, progress: Progress = lambda *_: None) -> Iterator[Found]:
+def scan(source: str, cache: Path, progress: ProgressCallback = lambda *_: None) -> Iterator[Found]:
     """Everything below the folder, fetched if it is not on this machine yet.
 
     Raises:
@@ -119,10 +119,10 @@ def scan(source: str, cache: Path, progress: Progress = lambda *_: None) -> Iter
     for name in left_out:
         kind, problem = kind_of(name.rpartition("/")[2])
         parts = tuple(name.removeprefix(where.folder).strip("/").split("/")[:-1])
-        yield Found(f"{where.root}/{name}", concept_at(parts, where.folder), problem=problem or "not a picture")
+        yield Found(f"{where.root}/{name}", concept_at(parts, where.folder), problem=problem or "not an image")
 
 
-def fetch(source: str, cache: Path, progress: Progress = lambda *_: None) -> tuple[str, list[str]]:
+def fetch(source: str, cache: Path, progress: ProgressCallback = lambda *_: None) -> tuple[str, list[str]]:
     """Where the files of a pinned address lie, and which files of its folder were left on the hub.
 
     Args:
@@ -162,7 +162,7 @@ def _noted(note: Path) -> tuple[str, list[str]] | None:
         return None
 
 
-def _download(where: Address, progress: Progress) -> tuple[str, list[str]]:
+def _download(where: Address, progress: ProgressCallback) -> tuple[str, list[str]]:
     """Fetch what is wanted; where it lies, and every file of the repository (none when the hub cannot be reached)."""
     import huggingface_hub
     from huggingface_hub import errors
@@ -192,7 +192,7 @@ def _cached(where: Address, wanted: dict[str, Any], error: Exception) -> str:
     return snapshot
 
 
-def _bars(progress: Progress, repo: str) -> Any:
+def _bars(progress: ProgressCallback, repo: str) -> Any:
     """Progress bars that draw nothing and tell `progress` how many files are here."""
     from tqdm.auto import tqdm
 

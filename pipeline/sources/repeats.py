@@ -1,4 +1,4 @@
-"""How often a person's folders say their pictures are to be shown: kohya's `24_name`, EveryDream's `multiply.txt`."""
+"""How often a person's folders say their images are to be shown: kohya's `24_name`, EveryDream's `multiply.txt`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.names import concept_of, without_repeats
-from pipeline.sources.found import MULTIPLY, NUMBER, PICTURE, Found, cut
-from pipeline.sources.metadata import positive
+from pipeline.core.filenames import concept_of, without_repeats
+from pipeline.sources.metadata_files import positive
+from pipeline.sources.source_file import IMAGE, MULTIPLY, NUMBER, Found, cut
 
 IN_NAME = "repeats in the folder's name"
 NO_NUMBER = f"{MULTIPLY} holds no number above 0"
@@ -17,7 +17,7 @@ _LARGEST = 1024
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """How often pictures are to be shown, by whose word."""
+    """How often images are to be shown, by whose word."""
 
     value: float
     reason: str
@@ -42,7 +42,7 @@ def folders(found: Iterable[Found], repeats_in_names: bool) -> Folders:
     concepts: dict[str, str] = {}
     numbers: list[Found] = []
     for each in found:
-        if each.kind == PICTURE and not each.problem:
+        if each.kind == IMAGE and not each.problem:
             concepts.setdefault(each.folder, each.concept)
         elif each.kind == NUMBER and not each.problem:
             numbers.append(each)
@@ -70,7 +70,7 @@ def _read_names(result: Folders, concepts: dict[str, str]) -> None:
 
 
 def _inner(holding: Iterable[str]) -> set[str]:
-    """Every folder that lies above one that holds pictures."""
+    """Every folder that lies above one that holds images."""
     inner: set[str] = set()
     for folder in holding:
         above = cut(folder)[0]
@@ -91,7 +91,7 @@ def _read_number(result: Folders, found: Found, concepts: dict[str, str]) -> Non
         result.rows.append((found.path, NO_NUMBER, repr(text[:80])))
         return
     if found.folder not in concepts:
-        result.rows.append((found.path, f"{MULTIPLY} without pictures", text))
+        result.rows.append((found.path, f"{MULTIPLY} without images", text))
         return
     evidence = f"{MULTIPLY} {value:g}" + (f", before {named.evidence} of the folder's name" if named else "")
     result.given[found.folder] = Given(value, MULTIPLY, evidence)

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.errors import PrepError
-from pipeline.sources.found import Found, concept_at, is_utf8, kind_of, printable
+from pipeline.core.errors import PrepError
+from pipeline.sources.source_file import Found, concept_at, is_utf8, kind_of, printable
 
 LEADS_OUT = "link leads out of its source"
 
@@ -29,7 +29,7 @@ def scan(sources: Iterable[Path | str], follow_links: bool = False) -> Iterator[
         folder = Path(source)
         if (folder / "manifest.db").exists() or (folder.name == "images" and (folder.parent / "manifest.db").exists()):
             raise PrepError(
-                f"{folder} is a set, not a folder of source pictures", "name the folders the set was made from"
+                f"{folder} is a set, not a folder of source images", "name the folders the set was made from"
             )
         yield from _Walk(str(folder), follow_links, visited).tell()
 

@@ -1,4 +1,4 @@
-"""Files that belong to one picture by their name: captions (`a.txt`, `a.png.txt`, `a.caption`) and JSON."""
+"""Files that belong to one image by their name: captions (`a.txt`, `a.png.txt`, `a.caption`) and JSON."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.names import same_file_key
+from pipeline.core.filenames import same_file_key
 from pipeline.sources.booru import booru_tags
-from pipeline.sources.found import CAPTION, PICTURE, TABLE, Found, without_extension
-from pipeline.sources.metadata import Described, described, read_json
+from pipeline.sources.metadata_files import Described, described, read_json
+from pipeline.sources.source_file import CAPTION, IMAGE, TABLE, Found, without_extension
 
 LARGEST_CAPTION = 2**20
 OF_EXPORT = ("caption", "concept", "multiplier")
-"""What the JSON beside a picture may say. In what a downloader wrote, `caption` is the post's text, not a caption."""
+"""What the JSON beside an image may say. In what a downloader wrote, `caption` is the post's text, not a caption."""
 
 
 class Beside:
-    """The pictures of the sources by folder and name, to find whose sidecar a file is."""
+    """The images of the sources by folder and name, to find whose sidecar a file is."""
 
     def __init__(self, found: Iterable[Found]) -> None:
         self.stems: dict[str, list[str]] = {}
         self.names: dict[str, list[str]] = {}
         self.loose: dict[str, list[str]] = {}
         for each in found:
-            if each.kind == PICTURE and not each.problem:
+            if each.kind == IMAGE and not each.problem:
                 whole = unicodedata.normalize("NFC", each.path)
                 stem = without_extension(whole) if not each.extension else whole
                 self.stems.setdefault(stem, []).append(each.path)
@@ -34,18 +34,18 @@ class Beside:
                 self.loose.setdefault(same_file_key(stem), []).append(each.path)
 
     def owners(self, sidecar: Found) -> list[str]:
-        """The pictures a sidecar belongs to: of its stem, else named whole before its extension, else alike but for case."""
+        """The images a sidecar belongs to: of its stem, else named whole before its extension, else alike but for case."""
         base = without_extension(unicodedata.normalize("NFC", sidecar.path))
         return self.stems.get(base) or self.names.get(base) or self.loose.get(same_file_key(base)) or []
 
     def of(self, found: Iterable[Found], kind: str) -> dict[str, list[Found]]:
-        """Picture → its sidecars of one kind, the one that goes first at the front."""
+        """Image → its sidecars of one kind, the one that goes first at the front."""
         lists: dict[str, list[Found]] = {}
         for each in found:
             if each.kind == kind and not each.problem:
-                for picture in self.owners(each):
-                    lists.setdefault(picture, []).append(each)
-        return {picture: sorted(files, key=_rank) for picture, files in lists.items()}
+                for image in self.owners(each):
+                    lists.setdefault(image, []).append(each)
+        return {image: sorted(files, key=_rank) for image, files in lists.items()}
 
 
 def _rank(sidecar: Found) -> tuple[bool, int, str]:
@@ -77,14 +77,14 @@ def read_caption(found: Found) -> CaptionText:
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What a picture's JSON says: tag → category, and what a table could say too."""
+    """What an image's JSON says: tag → category, and what a table could say too."""
 
     tags: dict[str, str]
     described: Described
 
 
 def read_sidecar(found: Found) -> Sidecar:
-    """A picture's own JSON.
+    """An image's own JSON.
 
     Raises:
         ValueError: it is none, too large, or of wrong types; the text says which.
@@ -107,5 +107,5 @@ def _name(value: Any) -> str:
 
 
 def is_sidecar(found: Found, beside: Beside) -> bool:
-    """Whether a data file belongs to one picture, and is no table of many."""
+    """Whether a data file belongs to one image, and is no table of many."""
     return found.kind == TABLE and found.path.lower().endswith(".json") and bool(beside.owners(found))

@@ -1,7 +1,7 @@
-"""Choose how often each picture is shown, so that every concept gets its share.
+"""Choose how often each image is shown, so that every concept gets its share.
 
 The folders of concepts are a tree: the whole is split among its branches, each branch among its own, by their weights
-(1 each if not given), and pictures lying directly in a branch count as one more. Pictures of a concept with few of
+(1 each if not given), and images lying directly in a branch count as one more. Images of a concept with few of
 them are shown more often. The exact figure is used by `prep train`, the whole one by exports to other trainers.
 """
 
@@ -15,26 +15,26 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
-from pipeline.errors import PrepError
-from pipeline.forecast import (
+from pipeline.concepts.exposure import (
     GIVEN,
     Group,
     Line,
     effective_size,
-    epoch_showings,
+    epoch_exposures,
     lines,
-    training_showings,
+    training_exposures,
     variation,
 )
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image, Plan
-from pipeline.settings import suggest
-from pipeline.shares import Rounding, multipliers, nodes, repeats, shares, tree, unmatched
+from pipeline.concepts.shares import Rounding, multipliers, nodes, repeats, shares, tree, unmatched
+from pipeline.config.settings import suggest
+from pipeline.core.errors import PrepError
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image, Plan
 
 NAME = "balance"
 READS: tuple[str, ...] = ("images", "keep", "given")
 MANY_REPEATS = 50
-"""Times the least shown picture's showings above which a concept is warned of; the cap then advised is 20 times."""
+"""Times the least shown image's exposures above which a concept is warned of; the cap then advised is 20 times."""
 ADVISED_REPEATS = 20
 SHOWN = 5
 """Concepts that a warning names."""
@@ -52,32 +52,32 @@ class Options:
     level and ** for any number of them, as in **/fanart=2; the path itself goes before a pattern, and of patterns the
     one with most letters besides * wins."""
     exponent: float = 0.0
-    """How much the number of pictures counts beside the weights: 0 not at all, 1 leaves the folders' own proportions,
+    """How much the number of images counts beside the weights: 0 not at all, 1 leaves the folders' own proportions,
     between them large concepts get more than small ones, but less than their size."""
     min_repeat: float = 1.0
-    """How often a picture of the concept that needs it least is shown per epoch."""
+    """How often an image of the concept that needs it least is shown per epoch."""
     max_repeat: float | None = None
-    """How often any picture is shown at most; what this cuts goes to the sibling concepts."""
+    """How often any image is shown at most; what this cuts goes to the sibling concepts."""
     given: Literal["keep", "ignore"] = "keep"
-    """Pictures whose folder says how often they are shown (24_name, multiply.txt) keep that, and the others are
+    """Images whose folder says how often they are shown (24_name, multiply.txt) keep that, and the others are
     balanced among themselves; ignore balances all. min_repeat and max_repeat do not touch what is kept."""
     rounding: Rounding = "floor"
     """How whole repeats are made of the exact ones, for exports."""
     for_steps: int | None = None
-    """Tell how often each picture is seen in this many batches, instead of in what [train] of prep.toml plans."""
+    """Tell how often each image is seen in this many batches, instead of in what [train] of prep.toml plans."""
     steps: int | None = field(default=None, metadata={"section": "train"})
     """Batches of the planned training."""
     epochs: int = field(default=10, metadata={"section": "train"})
     """Epochs of the planned training."""
     batch_size: int = field(default=4, metadata={"section": "train"})
-    """Pictures a batch of the planned training."""
+    """Images a batch of the planned training."""
 
     def __post_init__(self) -> None:
         for concept, weight in self.weights.items():
             if not 1 / LIMIT <= weight <= LIMIT:
                 raise PrepError(
                     f"the weight of {concept} is {weight:g}",
-                    f"give a number above 0, {1 / LIMIT:f} to {LIMIT:.0f}; prep check --drop leaves pictures out",
+                    f"give a number above 0, {1 / LIMIT:f} to {LIMIT:.0f}; prep check --drop leaves images out",
                 )
         if not 0 <= self.exponent <= 1:
             raise PrepError(
@@ -86,7 +86,7 @@ class Options:
         if not 1 / LIMIT <= self.min_repeat <= LIMIT:
             raise PrepError(
                 f"min_repeat is {self.min_repeat:g}",
-                f"give a number above 0, at most {LIMIT:.0f}; 1 shows every picture once or more",
+                f"give a number above 0, at most {LIMIT:.0f}; 1 shows every image once or more",
             )
         if self.max_repeat is not None and not self.max_repeat >= self.min_repeat:
             raise PrepError(
@@ -99,7 +99,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Balanced:
-    """What was found: groups of pictures alike, the tree's lines, and how the balanced part of it came about.
+    """What was found: groups of images alike, the tree's lines, and how the balanced part of it came about.
 
     `exact` and `counts` are of what was balanced, `held` the concepts that max_repeat keeps from their share.
     """
@@ -112,18 +112,18 @@ class Balanced:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One multiplier for every kept picture."""
+    """One multiplier for every kept image."""
     kept = manifest.kept()
     if not kept:
-        return Plan(NAME, ("multiplier",), notes=("no picture is kept, so there is nothing to balance",))
+        return Plan(NAME, ("multiplier",), notes=("no image is kept, so there is nothing to balance",))
     given = manifest.decisions("given") if options.given == "keep" else {}
     _refuse_unknown(kept, options.weights)
     balanced = balance(kept, {path: float(row.value) for path, row in given.items()}, options)
-    epoch = epoch_showings(balanced.groups)
-    training = training_showings(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
+    epoch = epoch_exposures(balanced.groups)
+    training = training_exposures(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
     counts = {
-        "showings an epoch": round(epoch),
-        "showings in the planned training, about": round(training),
+        "exposures an epoch": round(epoch),
+        "exposures in the planned training, about": round(training),
         "effective sample size": round(effective_size(balanced.groups)),
     }
     return Plan(
@@ -142,7 +142,7 @@ def _refuse_unknown(kept: Sequence[Image], weights: Mapping[str, float]) -> None
     unknown = unmatched(known, weights)
     if unknown:
         raise PrepError(
-            "\n".join(f"weights: no kept picture is in {key!r}{suggest(key, _near(key, known))}" for key in unknown),
+            "\n".join(f"weights: no kept image is in {key!r}{suggest(key, _near(key, known))}" for key in unknown),
             "name a concept by its whole path, such as characters/fanart, or by a pattern, such as **/fanart",
         )
 
@@ -157,7 +157,7 @@ def _near(key: str, known: list[str]) -> list[str]:
 
 
 def balance(kept: Sequence[Image], given: Mapping[str, float], options: Options) -> Balanced:
-    """Multipliers of all kept pictures: those of `given` (path → multiplier) keep theirs."""
+    """Multipliers of all kept images: those of `given` (path → multiplier) keep theirs."""
     counts = Counter(image.concept for image in kept if image.path not in given)
     exact: dict[str, float] = {}
     held: frozenset[str] = frozenset()
@@ -169,8 +169,8 @@ def balance(kept: Sequence[Image], given: Mapping[str, float], options: Options)
     groups = [Group(concept, counts[concept], exact[concept], whole[concept]) for concept in sorted(counts)]
     own = Counter((image.concept, given[image.path]) for image in kept if image.path in given)
     groups += [
-        Group(concept, pictures, value, whole_given(value, options.rounding), given=True)
-        for (concept, value), pictures in sorted(own.items())
+        Group(concept, images, value, whole_given(value, options.rounding), given=True)
+        for (concept, value), images in sorted(own.items())
     ]
     return Balanced(tuple(groups), lines(groups, options.weights, options.exponent), exact, counts, held)
 
@@ -204,7 +204,7 @@ def _decisions(kept: Sequence[Image], given: Mapping[str, Decision], balanced: B
             alike[group.concept, group.exact] = value, GIVEN, f"{group.exact:.10g} an epoch"
             continue
         reason = "held at max_repeat" if group.concept in balanced.held else "share of its concept"
-        evidence = f"{targets[group.concept]:.2%} promised, {_pictures(group.pictures)} of {group.concept}"
+        evidence = f"{targets[group.concept]:.2%} promised, {_images(group.images)} of {group.concept}"
         alike[group.concept] = {"exact": round(group.exact, 9), "repeat": group.repeat}, reason, evidence
     found = []
     for image in kept:
@@ -217,10 +217,10 @@ def _decisions(kept: Sequence[Image], given: Mapping[str, Decision], balanced: B
 
 
 def _row(line: Line, training: float) -> dict[str, object]:
-    """A node of the tree as the table shows it; `seen` is per picture, in the planned training."""
+    """A node of the tree as the table shows it; `seen` is per image, in the planned training."""
     return {
         "concept": "  " * line.depth + line.path,
-        "pictures": line.pictures,
+        "images": line.images,
         "weight": "given" if line.weight is None else f"{line.weight:g}",
         "promised": f"{line.target:.2%}",
         "share": f"{line.share:.2%}",
@@ -240,16 +240,16 @@ def _span(values: Sequence[str]) -> str:
 
 
 def _remarks(balanced: Balanced) -> tuple[str, str]:
-    """How many pictures the set counts as, and how well the shares are met."""
-    pictures = sum(group.pictures for group in balanced.groups)
+    """How many images the set counts as, and how well the shares are met."""
+    images = sum(group.images for group in balanced.groups)
     effective = effective_size(balanced.groups)
     leaves = [line for line in balanced.lines if line.leaf]
     targets = [line.target for line in leaves]
     exact = variation([line.share for line in leaves], targets)
     rounded = variation([line.rounded for line in leaves], targets)
     return (
-        f"{_pictures(pictures)} count as {_grouped(effective)} shown alike (effective sample size, "
-        f"{effective / pictures:.1%} of all; before balancing it is all {_grouped(pictures)})",
+        f"{_images(images)} count as {_grouped(effective)} shown alike (effective sample size, "
+        f"{effective / images:.1%} of all; before balancing it is all {_grouped(images)})",
         f"the shares are missed by {rounded:.1%} in all with whole repeats, by {exact:.1%} with exact multipliers",
     )
 
@@ -270,16 +270,16 @@ def _given_notes(balanced: Balanced, options: Options) -> list[str]:
     own = [group for group in balanced.groups if group.given]
     if not own:
         return []
-    counted = sum(group.pictures for group in own)
+    counted = sum(group.images for group in own)
     words = [f"{group.exact:.10g} of {group.concept}" for group in own]
     notes = [
-        f"{_pictures(counted)} keep the showings their folder gives them, whatever min_repeat and max_repeat are: "
+        f"{_images(counted)} keep the exposures their folder gives them, whatever min_repeat and max_repeat are: "
         f"{_some(words)}; --given ignore balances them with the others"
     ]
     left = nodes(tree(balanced.counts, {})) if balanced.counts else []
     idle = unmatched(left, options.weights)
     if idle:
-        notes.append(f"the weight of {_some(idle)} does nothing: all pictures there keep what their folder gives")
+        notes.append(f"the weight of {_some(idle)} does nothing: all images there keep what their folder gives")
     return notes
 
 
@@ -294,14 +294,14 @@ def _held_notes(leaves: Sequence[Line], options: Options) -> list[str]:
 
 
 def _few_notes(groups: Sequence[Group]) -> list[str]:
-    """Concepts of which a few pictures are shown again and again, the most often shown first."""
+    """Concepts of which a few images are shown again and again, the most often shown first."""
     least = min((group.exact for group in groups if not group.given), default=min(group.exact for group in groups))
-    epoch = epoch_showings(groups)
+    epoch = epoch_exposures(groups)
     many = sorted((group for group in groups if group.exact >= MANY_REPEATS * least), key=lambda group: -group.exact)
     notes = [
-        f"{_pictures(group.pictures)} of {group.concept} {'is' if group.pictures == 1 else 'are'} shown "
-        f"{group.exact:.0f} times an epoch{' each' if group.pictures > 1 else ''}: that is "
-        f"{_grouped(group.exact * group.pictures)} of {_grouped(epoch)} showings; find more, or "
+        f"{_images(group.images)} of {group.concept} {'is' if group.images == 1 else 'are'} shown "
+        f"{group.exact:.0f} times an epoch{' each' if group.images > 1 else ''}: that is "
+        f"{_grouped(group.exact * group.images)} of {_grouped(epoch)} exposures; find more, or "
         + ("--given ignore" if group.given else f"--max-repeat {ADVISED_REPEATS * least:g}")
         for group in many[:SHOWN]
     ]
@@ -311,11 +311,11 @@ def _few_notes(groups: Sequence[Group]) -> list[str]:
 
 
 def _large_notes(groups: Sequence[Group]) -> list[str]:
-    """Concepts of which one picture alone is a large part of an epoch, and more than twice an even part."""
-    epoch, pictures = epoch_showings(groups), sum(group.pictures for group in groups)
-    large = [group for group in groups if group.exact / epoch > max(LARGE_PART, 2 / pictures)]
+    """Concepts of which one image alone is a large part of an epoch, and more than twice an even part."""
+    epoch, images = epoch_exposures(groups), sum(group.images for group in groups)
+    large = [group for group in groups if group.exact / epoch > max(LARGE_PART, 2 / images)]
     words = [f"{group.concept}, {group.exact / epoch:.1%} each" for group in large]
-    return [f"single pictures are more than {LARGE_PART:.0%} of an epoch: {_some(words)}"] if large else []
+    return [f"single images are more than {LARGE_PART:.0%} of an epoch: {_some(words)}"] if large else []
 
 
 def _rounding_notes(balanced: Balanced, leaves: Sequence[Line], options: Options) -> list[str]:
@@ -337,13 +337,13 @@ def _rounding_notes(balanced: Balanced, leaves: Sequence[Line], options: Options
 
 def _closer(balanced: Balanced, options: Options) -> str:
     """The rounding that misses least, if that is much less than the one at hand, else what makes all of them finer."""
-    exact = [group.exact * group.pictures for group in balanced.groups]
+    exact = [group.exact * group.images for group in balanced.groups]
     epoch = math.fsum(exact)
     missed = {}
     for rounding in typing.get_args(Rounding):
         whole = repeats(balanced.exact, balanced.counts, rounding)
         shown = [
-            group.pictures * (whole_given(group.exact, rounding) if group.given else whole[group.concept])
+            group.images * (whole_given(group.exact, rounding) if group.given else whole[group.concept])
             for group in balanced.groups
         ]
         missed[rounding] = variation((each / epoch for each in exact), (each / sum(shown) for each in shown))
@@ -357,8 +357,8 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _pictures(number: int) -> str:
-    return f"{_grouped(number)} picture" + ("" if number == 1 else "s")
+def _images(number: int) -> str:
+    return f"{_grouped(number)} image" + ("" if number == 1 else "s")
 
 
 def _grouped(number: float) -> str:

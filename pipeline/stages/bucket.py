@@ -1,15 +1,13 @@
-"""Give every kept picture the training size nearest to its aspect ratio.
+"""Give every kept image the training size nearest to its aspect ratio.
 
 Sizes have about the area of the resolution squared and sides in multiples of the step. Scale and crop are stored per
-picture, with the part of it that the crop cuts away, and are exactly what is trained on. A crop is taken from the
-middle, from the top, or from where the picture's detail is; single pictures can be given an anchor of their own.
+image, with the part of it that the crop cuts away, and are exactly what is trained on. A crop is taken from the
+middle, from the top, or from where the image's detail is; single images can be given an anchor of their own.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,21 +15,31 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops import anchors as holding
-from pipeline.crops.fits import Fits, notes, table
-from pipeline.crops.focus import LENGTH, STRIPS
-from pipeline.crops.ladder import Rule, Sizes, choose_all, codes, fit_all, fit_all_without_enlarging, ladder, sides
-from pipeline.crops.shortladder import Crowd, Rungs, Trial, shorter
-from pipeline.errors import PrepError
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Plan
+from pipeline.core.errors import PrepError
+from pipeline.images.buckets import crop_anchors as holding
+from pipeline.images.buckets.background import colour
+from pipeline.images.buckets.buckets import (
+    Rule,
+    Sizes,
+    choose_all,
+    codes,
+    fit_all,
+    fit_all_without_enlarging,
+    ladder,
+    sides,
+)
+from pipeline.images.buckets.crop_summary import Fits, notes, table
+from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
+from pipeline.images.buckets.fewer_buckets import BucketList, BucketTrial, Crowd, shorter
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Plan
 
 NAME = "bucket"
 READS: tuple[str, ...] = ("images", "keep")
-OBSERVES = "where the pictures' detail lies"
+OBSERVES = "where the images' detail lies"
 CROPS = "reports/crops"
 FEW = 20
-"""With fewer pictures a shorter ladder is not proposed: one more picture would change the answer."""
+"""With fewer images a shorter ladder is not proposed: one more image would change the answer."""
 CLIPPED = 0.9
 """Sizes with less than this part of the area that an unlimited longest side gives are warned of."""
 
@@ -49,21 +57,21 @@ class Options:
     rule: Rule = "nearest"
     """How a size is chosen: nearest aspect ratio, or as kohya's sd-scripts choose it."""
     enlarge: bool = True
-    """Enlarge small pictures to the area; without it they get sizes of their own."""
+    """Enlarge small images to the area; without it they get sizes of their own."""
     batch_size: int = 1
-    """Pictures per training batch, to warn of sizes that cannot fill one."""
+    """Images per training batch, to warn of sizes that cannot fill one."""
     anchor: Literal["centre", "top", "subject"] = "centre"
-    """What a crop holds on to: the middle, the upper edge, or where the picture's detail is."""
+    """What a crop holds on to: the middle, the upper edge, or where the image's detail is."""
     anchors: Mapping[str, str] = field(default_factory=dict)
     """Path or pattern and what its crops hold on to: centre, top, bottom, left, right, subject or x,y (parts of 1)."""
     faces_in_names: bool = False
     """Keep the face that a file name ends in, as _cx_cy_w_h in pixels, inside the crop."""
     background: str = "white"
-    """Colour below transparent pictures: a name or #rrggbb."""
+    """Colour below transparent images: a name or #rrggbb."""
     contact_sheet: bool = False
-    """Draw what is cut off the pictures of each size into reports/crops."""
-    sheet_pictures: int = 120
-    """Pictures per size on the contact sheets, those that lose most first; 0 for all."""
+    """Draw what is cut off the images of each size into reports/crops."""
+    sheet_images: int = 120
+    """Images per size on the contact sheets, those that lose most first; 0 for all."""
 
     def __post_init__(self) -> None:
         if self.step < 8 or self.step % 8:
@@ -78,12 +86,12 @@ class Options:
         if self.max_side is not None and self.max_side < self.resolution:
             raise PrepError(
                 f"max_side is {self.max_side}, below the resolution of {self.resolution}",
-                f"give {self.resolution * 2}, so that long pictures keep their area",
+                f"give {self.resolution * 2}, so that long images keep their area",
             )
         if self.batch_size < 1:
             raise PrepError(f"batch_size is {self.batch_size}", "give 1 or more")
-        if self.sheet_pictures < 0:
-            raise PrepError(f"sheet_pictures is {self.sheet_pictures}", "give 1 or more, or 0 for all")
+        if self.sheet_images < 0:
+            raise PrepError(f"sheet_images is {self.sheet_images}", "give 1 or more, or 0 for all")
         _check_anchors(self.anchors)
         colour(self.background)
 
@@ -99,28 +107,8 @@ def _check_anchors(anchors: Mapping[str, str]) -> None:
         raise PrepError("\n".join(problems), "name what the crop holds on to, such as images/a/b.png=top")
 
 
-def colour(text: str) -> str:
-    """A colour as `#rrggbb`.
-
-    Raises:
-        PrepError: it is neither that nor a name of CSS.
-    """
-    if re.fullmatch("#[0-9a-fA-F]{6}", text):
-        return text.lower()
-    if text == "white":
-        return "#ffffff"
-    from PIL.ImageColor import colormap, getrgb
-
-    name = text.lower()
-    if name not in colormap:
-        near = difflib.get_close_matches(name, colormap, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise PrepError(f"background is {text!r}{meant}", "give a name such as white or grey, or #rrggbb")
-    return "#" + bytes(getrgb(name)[:3]).hex()
-
-
 def observe(manifest: Manifest, options: Options) -> str:
-    """A hash of where the detail of pictures lies, where crops depend on it."""
+    """A hash of where the detail of images lies, where crops depend on it."""
     if holding.SUBJECT not in (options.anchor, *options.anchors.values()):
         return ""
     return hashlib.sha256(repr(manifest.measured("focus")).encode()).hexdigest()
@@ -128,34 +116,34 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the N kept pictures, in arrays, as records by the hundred thousand slow Python down.
+    """What is known of the N kept images, in arrays, as records by the hundred thousand slow Python down.
 
-    `pictures` (N, 2) are their sizes, `strips` (N, 2, 32) the detail per column and row strip, zeros where `seen` (N,)
+    `images` (N, 2) are their sizes, `strips` (N, 2, 32) the detail per column and row strip, zeros where `seen` (N,)
     says that it was not measured.
     """
 
     paths: list[str]
     sources: list[str]
-    pictures: Sizes
+    images: Sizes
     transparent: list[bool]
     strips: NDArray[np.uint8]
     seen: NDArray[np.bool_]
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One size and crop for every kept picture."""
+    """One size and crop for every kept image."""
     known = _known(manifest)
     if not known.paths:
-        return Plan(NAME, ("bucket",), notes=("no picture is kept, so there is nothing to give a size to",))
-    sizes, scaled = _fitted(known.pictures, options)
+        return Plan(NAME, ("bucket",), notes=("no image is kept, so there is nothing to give a size to",))
+    sizes, scaled = _fitted(known.images, options)
     picked = holding.chosen(known.paths, options.anchor, options.anchors)
     corners = holding.place(picked.names, scaled, sizes, known.strips)
     names = list(picked.names)
     told = list(_unheld(known, picked, scaled, sizes))
     if options.faces_in_names:
         told += _keep_faces(known, scaled, sizes, corners, names)
-    fits = Fits(known.paths, known.pictures, scaled, sizes, corners, *_showings(manifest, known.paths))
-    warnings, remarks = _ladder(known.pictures, options)
+    fits = Fits(known.paths, known.images, scaled, sizes, corners, *_exposures(manifest, known.paths))
+    warnings, remarks = _ladder(known.images, options)
     return Plan(
         NAME,
         ("bucket",),
@@ -174,7 +162,7 @@ def _known(manifest: Manifest) -> Known:
     unknown = [image.path for image, each in zip(kept, found, strict=True) if not (each[0] and each[1])]
     if unknown:
         raise PrepError(
-            f"{len(unknown)} pictures were not measured, such as {unknown[0]}", f"run: prep check {manifest.root}"
+            f"{len(unknown)} images were not measured, such as {unknown[0]}", f"run: prep check {manifest.root}"
         )
     profiles = [each[3] for each in found]
     seen = np.array([len(profile) == LENGTH for profile in profiles], bool)
@@ -191,10 +179,10 @@ def _known(manifest: Manifest) -> Known:
     )
 
 
-def _fitted(pictures: Sizes, options: Options) -> tuple[Sizes, Sizes]:
-    """(buckets, scaled sizes) of the pictures, each (N, 2); equal pictures are fitted once."""
-    _, first, inverse = np.unique(codes(pictures), return_index=True, return_inverse=True)
-    different = pictures[first]
+def _fitted(images: Sizes, options: Options) -> tuple[Sizes, Sizes]:
+    """(buckets, scaled sizes) of the images, each (N, 2); equal images are fitted once."""
+    _, first, inverse = np.unique(codes(images), return_index=True, return_inverse=True)
+    different = images[first]
     if options.enlarge:
         rungs = _rungs(options)
         buckets = ladder(options.resolution**2, rungs.step, rungs.min_side, rungs.max_side)
@@ -205,12 +193,12 @@ def _fitted(pictures: Sizes, options: Options) -> tuple[Sizes, Sizes]:
     return sizes[inverse], scaled[inverse]
 
 
-def _rungs(options: Options) -> Rungs:
-    return Rungs(options.step, *sides(options.resolution, options.step, options.min_side, options.max_side))
+def _rungs(options: Options) -> BucketList:
+    return BucketList(options.step, *sides(options.resolution, options.step, options.min_side, options.max_side))
 
 
-def _showings(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """(N,) exact and (N,) whole showings per epoch; 1 before `balance` ran. Only the report depends on them."""
+def _exposures(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(N,) exact and (N,) whole exposures per epoch; 1 before `balance` ran. Only the report depends on them."""
     rows = manifest.decisions("multiplier")
     once = {"exact": 1.0, "repeat": 1}
     values = [rows[path].value if path in rows else once for path in paths]
@@ -221,14 +209,14 @@ def _showings(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64]
 
 
 def _unheld(known: Known, picked: holding.Choice, scaled: Sizes, sizes: Sizes) -> Iterator[str]:
-    """Notes: anchors that fit no picture, and crops whose subject is not known."""
+    """Notes: anchors that fit no image, and crops whose subject is not known."""
     for key in picked.unused:
-        yield f"anchors: no kept picture fits {key!r}; name it by its path in the set, such as {known.paths[0]}"
+        yield f"anchors: no kept image fits {key!r}; name it by its path in the set, such as {known.paths[0]}"
     wanted = np.array([name.strip() == holding.SUBJECT for name in picked.names], bool)
     blind = np.flatnonzero(wanted & ~known.seen & np.any(scaled > sizes, axis=1))
     if len(blind):
         yield (
-            f"the detail of {len(blind)} of {len(known.paths)} pictures was not measured, such as "
+            f"the detail of {len(blind)} of {len(known.paths)} images was not measured, such as "
             f"{known.paths[blind[0]]}; their crops are taken from the middle until you run: prep check SET --force"
         )
 
@@ -240,19 +228,19 @@ def _keep_faces(known: Known, scaled: Sizes, sizes: Sizes, corners: Sizes, names
         box = holding.box_in_name(source)
         if box is None:
             continue
-        picture, whole, size, corner = (
-            (int(each[place, 0]), int(each[place, 1])) for each in (known.pictures, scaled, sizes, corners)
+        image, whole, size, corner = (
+            (int(each[place, 0]), int(each[place, 1])) for each in (known.images, scaled, sizes, corners)
         )
-        face = holding.face_in(box, picture)
+        face = holding.face_in(box, image)
         if face is None:
             continue
         found += 1
-        corners[place] = holding.keep_face(corner, face, picture, whole, size)
+        corners[place] = holding.keep_face(corner, face, image, whole, size)
         names[place] = holding.FACE
-        if any((face[axis + 2] - face[axis]) * whole[axis] > size[axis] * picture[axis] for axis in (0, 1)):
+        if any((face[axis + 2] - face[axis]) * whole[axis] > size[axis] * image[axis] for axis in (0, 1)):
             large.append(known.paths[place])
     if not found:
-        return ["faces_in_names: no file name ends in a face, _cx_cy_w_h, that lies in its picture"]
+        return ["faces_in_names: no file name ends in a face, _cx_cy_w_h, that lies in its image"]
     return [f"{len(large)} of {found} faces are larger than their crop, such as in {large[0]}"] if large else []
 
 
@@ -260,11 +248,11 @@ def _keep_faces(known: Known, scaled: Sizes, sizes: Sizes, corners: Sizes, names
 
 
 def _decisions(fits: Fits, names: list[str], transparent: list[bool], options: Options) -> Iterator[Decision]:
-    """One row per picture."""
+    """One row per image."""
     below = colour(options.background)
     held = {name: name if name == holding.FACE else holding.parse(name).name for name in set(names)}
     columns = (
-        each[:, side].tolist() for each in (fits.pictures, fits.scaled, fits.sizes, fits.corners) for side in (0, 1)
+        each[:, side].tolist() for each in (fits.images, fits.scaled, fits.sizes, fits.corners) for side in (0, 1)
     )
     losses, scales = fits.losses.tolist(), fits.scales.tolist()
     for path, name, is_clear, loss, scale, width, height, *rest in zip(
@@ -295,7 +283,7 @@ def _word(held: str) -> str:
 
 
 def _moved(across: int, down: int) -> str:
-    """How far from the middle a crop lies, in pixels of the scaled picture."""
+    """How far from the middle a crop lies, in pixels of the scaled image."""
     if not (across or down):
         return ""
     ways = [f"{abs(across)} px {'right' if across > 0 else 'left'}"] if across else []
@@ -306,14 +294,14 @@ def _moved(across: int, down: int) -> str:
 # --- what could be done better
 
 
-def _ladder(pictures: Sizes, options: Options) -> tuple[list[str], list[str]]:
-    """(warnings, remarks) on the ladder as a whole: cut short, or longer than the pictures need."""
+def _ladder(images: Sizes, options: Options) -> tuple[list[str], list[str]]:
+    """(warnings, remarks) on the ladder as a whole: cut short, or longer than the images need."""
     if not options.enlarge:
         return [], []
     rungs = _rungs(options)
-    crowd = Crowd(pictures)
+    crowd = Crowd(images)
     now = crowd.attempt(rungs, options.resolution, options.rule)
-    free = Rungs(options.step, *sides(options.resolution, options.step))
+    free = BucketList(options.step, *sides(options.resolution, options.step))
     whole = crowd.attempt(free, options.resolution, options.rule).area
     if now.area < CLIPPED * whole:
         clipped = (
@@ -321,11 +309,11 @@ def _ladder(pictures: Sizes, options: Options) -> tuple[list[str], list[str]]:
             f"{rungs.min_side}, max_side = {rungs.max_side}; leave both out, or set max_side = {free.max_side}"
         )
         return [clipped], []
-    found = shorter(crowd, rungs, options.resolution, options.rule) if len(pictures) >= FEW else None
+    found = shorter(crowd, rungs, options.resolution, options.rule) if len(images) >= FEW else None
     return [], [_proposal(*found)] if found else []
 
 
-def _proposal(now: Trial, best: Trial) -> str:
+def _proposal(now: BucketTrial, best: BucketTrial) -> str:
     same = f"{best.mean:.2%}" == f"{now.mean:.2%}" or best.mean < now.mean
     mean = (
         f"{best.mean:.2%} as now" if f"{best.mean:.2%}" == f"{now.mean:.2%}" else f"{best.mean:.2%}, now {now.mean:.2%}"
@@ -356,11 +344,11 @@ def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int
     """Draw the contact sheets, where they are asked for."""
     if not options.contact_sheet:
         return {}
-    from pipeline.crops.contactsheet import Cell, draw_sheets
+    from pipeline.images.sheets.crop_sheet import Cell, draw_sheets
 
     rows, known = manifest.decisions("bucket"), _known(manifest)
     cells = [
         Cell(path, (width, height), rows[path].value)
-        for path, (width, height) in zip(known.paths, known.pictures.tolist(), strict=True)
+        for path, (width, height) in zip(known.paths, known.images.tolist(), strict=True)
     ]
-    return draw_sheets(manifest.root, CROPS, cells, options.sheet_pictures, progress)
+    return draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress)

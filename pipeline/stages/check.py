@@ -1,8 +1,8 @@
-"""Judge every picture: readable, large enough, sharp, and not a copy of another.
+"""Judge every image: readable, large enough, sharp, and not a copy of another.
 
-Nothing is deleted: every picture gets a verdict with its reason, and another threshold judges anew without reading
-a pixel again. Of equal and nearly equal pictures one is kept and the others name it. A regularization picture that
-is a copy of a picture to be trained on is not used; run check again with --force once there are such pictures.
+Nothing is deleted: every image gets a verdict with its reason, and another threshold judges anew without reading
+a pixel again. Of equal and nearly equal images one is kept and the others name it. A regularization image that
+is a copy of an image to be trained on is not used; run check again with --force once there are such images.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipeline.copies import Likeness, find_copies
-from pipeline.errors import PrepError
-from pipeline.files import digest_if_readable
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image, Measurement, Plan
-from pipeline.sources.found import EXTENSIONS
-from pipeline.stage import Progress
+from pipeline.core.errors import PrepError
+from pipeline.core.files import digest_if_readable
+from pipeline.images.duplicates import Likeness, find_copies
+from pipeline.sources.source_file import EXTENSIONS
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image, Measurement, Plan
+from pipeline.store.runner import ProgressCallback
 
 NAME = "check"
 READS: tuple[str, ...] = ("images",)
 REGULARIZATION = "regularization"
 BATCH = 64
 AHEAD = 128
-"""Pictures handed to the threads before the first of them is waited for, so that no thread waits for a batch."""
+"""Images handed to the threads before the first of them is waited for, so that no thread waits for a batch."""
 MIN_BARS = 0.02
 """Share of a side that bars take at least; less is a frame line or an uneven edge."""
 MIN_HIDDEN = 0.001
@@ -38,20 +38,20 @@ MIN_HIDDEN = 0.001
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     min_side: int = 64
-    """Shorter side in pixels below which a picture is too small."""
+    """Shorter side in pixels below which an image is too small."""
     max_aspect: float = 4.0
-    """Longer side over shorter side above which a picture is too long."""
+    """Longer side over shorter side above which an image is too long."""
     max_enlarge: float | None = None
-    """How many times its width a picture may be enlarged to reach the training area, such as 1.5; any if not given."""
+    """How many times its width an image may be enlarged to reach the training area, such as 1.5; any if not given."""
     min_sharpness: float = 5.0
-    """Variance of the Laplacian, at 256 pixels, below which a picture is blurry; line art has hundreds, a soft
+    """Variance of the Laplacian, at 256 pixels, below which an image is blurry; line art has hundreds, a soft
     watercolour 8 or more."""
     min_contrast: float = 4.0
-    """Standard deviation of grey (0 to 127) below which a picture is flat, showing next to nothing."""
+    """Standard deviation of grey (0 to 127) below which an image is flat, showing next to nothing."""
     animated: Literal["first", "drop"] = "first"
     """Of an animation keep the first frame, or drop it."""
     letterbox: Literal["keep", "drop"] = "keep"
-    """Keep or drop pictures with bars of one colour along opposite edges, as films have them; they would be learned."""
+    """Keep or drop images with bars of one colour along opposite edges, as films have them; they would be learned."""
     duplicate_distance: int = 15
     """Bits out of 256 in which the PDQ hashes of near-duplicates differ at most; -1 keeps near-duplicates."""
     duplicate_change: float = 5.0
@@ -64,10 +64,10 @@ class Options:
     drop: tuple[str, ...] = ()
     """Path in the set, or pattern, to leave out."""
     resolution: int = field(default=512, metadata={"section": "bucket"})
-    """Side in pixels of the square whose area pictures are trained at."""
+    """Side in pixels of the square whose area images are trained at."""
 
     def __post_init__(self) -> None:
-        from pipeline.neighbours import MAX_RADIUS
+        from pipeline.images.hash_index import MAX_RADIUS
 
         if self.min_side < 1:
             raise PrepError(f"min_side is {self.min_side}", "give 1 or more pixels")
@@ -89,13 +89,13 @@ class Options:
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    """Which pictures are not where they should be."""
+    """Which images are not where they should be."""
     return "\n".join(sorted(_missing(manifest.root, manifest.images())))
 
 
-def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
+def measure(manifest: Manifest, options: Options, progress: ProgressCallback) -> None:
     """Measure every content that was not measured yet; a batch that is done stays done."""
-    from pipeline.measurement import measuring_many
+    from pipeline.images.measurement import measuring_many
 
     images, known = manifest.images(), manifest.measured()
     missing = _missing(manifest.root, images)
@@ -108,21 +108,23 @@ def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
     with measuring_many(count), ThreadPoolExecutor(count) as threads:
         try:
             _know_regularization(manifest, threads, progress)
-            for twin in _regularization(manifest):
-                if twin.content not in known:
-                    todo.setdefault(twin.content, manifest.root / twin.path)
+            for reg_image in _regularization(manifest):
+                if reg_image.content not in known:
+                    todo.setdefault(reg_image.content, manifest.root / reg_image.path)
             _measure_all(manifest, threads, todo, progress)
         finally:
             threads.shutdown(cancel_futures=True)
 
 
-def _measure_all(manifest: Manifest, threads: ThreadPoolExecutor, todo: dict[str, Path], progress: Progress) -> None:
-    from pipeline.images import UnreadableImage
-    from pipeline.measurement import measure_picture
+def _measure_all(
+    manifest: Manifest, threads: ThreadPoolExecutor, todo: dict[str, Path], progress: ProgressCallback
+) -> None:
+    from pipeline.core.image_io import UnreadableImage
+    from pipeline.images.measurement import measure_image
 
     def one(content: str, path: Path) -> Measurement | None:
         try:
-            return measure_picture(path, content)
+            return measure_image(path, content)
         except UnreadableImage:
             return None
 
@@ -145,21 +147,21 @@ def _measure_all(manifest: Manifest, threads: ThreadPoolExecutor, todo: dict[str
             progress("measuring", done, len(todo))
 
 
-def _know_regularization(manifest: Manifest, threads: ThreadPoolExecutor, progress: Progress) -> None:
-    """Hash the regularization pictures whose size or time is new."""
+def _know_regularization(manifest: Manifest, threads: ThreadPoolExecutor, progress: ProgressCallback) -> None:
+    """Hash the regularization images whose size or time is new."""
     known = manifest.known_files()
-    todo = [(path, *stamp) for path, stamp in _twin_files(manifest.root) if known.get(path, ())[:2] != stamp]
+    todo = [(path, *stamp) for path, stamp in _reg_image_files(manifest.root) if known.get(path, ())[:2] != stamp]
     for start in range(0, len(todo), BATCH):
         part = todo[start : start + BATCH]
         digests = threads.map(digest_if_readable, [manifest.root / path for path, _, _ in part])
         rows = [(*row, digest) for row, digest in zip(part, digests, strict=True) if digest]
         with manifest.transaction():
             manifest.put_files(rows)
-        progress("reading regularization pictures", start + len(part), len(todo))
+        progress("reading regularization images", start + len(part), len(todo))
 
 
-def _twin_files(root: Path) -> list[tuple[str, tuple[int, int]]]:
-    """(path in the set, (bytes, modification time in ns)) of the regularization pictures, in order of path."""
+def _reg_image_files(root: Path) -> list[tuple[str, tuple[int, int]]]:
+    """(path in the set, (bytes, modification time in ns)) of the regularization images, in order of path."""
     files = [
         file for file in (root / REGULARIZATION).rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file()
     ]
@@ -168,17 +170,17 @@ def _twin_files(root: Path) -> list[tuple[str, tuple[int, int]]]:
 
 
 def _regularization(manifest: Manifest) -> list[Image]:
-    """The regularization pictures whose content is known, as pictures of no concept."""
+    """The regularization images whose content is known, as images of no concept."""
     known = manifest.known_files()
     return [
         Image(path, "", path, known[path][2], stamp[0], "")
-        for path, stamp in _twin_files(manifest.root)
+        for path, stamp in _reg_image_files(manifest.root)
         if known.get(path, ())[:2] == stamp
     ]
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One verdict for every picture, with the figures behind it."""
+    """One verdict for every image, with the figures behind it."""
     images, measured = manifest.images(), manifest.measurements()
     missing = _missing(manifest.root, images)
     verdicts: dict[str, Decision] = {}
@@ -194,9 +196,9 @@ def plan(manifest: Manifest, options: Options) -> Plan:
                 evidence = f"{copy.evidence} {copy.keeper.path}"
                 verdicts[copy.loser.path] = Decision(copy.loser.path, "keep", False, reason, evidence)
     kept = [image for image in standing if verdicts[image.path].value]
-    twins = _twins_that_are_copies(manifest, kept, measured, likeness)
+    reg_images = _reg_images_that_are_copies(manifest, kept, measured, likeness)
     notes = tuple(_notes(images, measured, verdicts, options))
-    return Plan(NAME, ("keep",), (*verdicts.values(), *twins), notes=notes)
+    return Plan(NAME, ("keep",), (*verdicts.values(), *reg_images), notes=notes)
 
 
 def _groups(images: list[Image], options: Options) -> list[list[Image]]:
@@ -206,22 +208,22 @@ def _groups(images: list[Image], options: Options) -> list[list[Image]]:
     return list(groups.values())
 
 
-def _twins_that_are_copies(
+def _reg_images_that_are_copies(
     manifest: Manifest, kept: list[Image], measured: dict[str, Measurement], likeness: Likeness
 ) -> list[Decision]:
-    """A row for every regularization picture that shows what a kept picture shows; the kept one always stays."""
+    """A row for every regularization image that shows what a kept image shows; the kept one always stays."""
     training = {image.path for image in kept}
-    twins = [twin for twin in _regularization(manifest) if twin.content in measured]
-    if not twins:
+    reg_images = [reg_image for reg_image in _regularization(manifest) if reg_image.content in measured]
+    if not reg_images:
         return []
-    usable = [twin for twin in twins if not measured[twin.content].problem]
+    usable = [reg_image for reg_image in reg_images if not measured[reg_image.content].problem]
     copies = find_copies([*kept, *usable], measured, likeness, lambda _: False, lambda image: image.path in training)
     return [
         Decision(
             copy.loser.path,
             "keep",
             False,
-            ("near-duplicate" if copy.near else "duplicate") + " of a training picture",
+            ("near-duplicate" if copy.near else "duplicate") + " of a training image",
             f"{copy.evidence} {copy.keeper.path}",
         )
         for copy in sorted(copies, key=lambda copy: copy.loser.path)
@@ -230,7 +232,7 @@ def _twins_that_are_copies(
 
 
 def _missing(root: Path, images: Iterable[Image]) -> set[str]:
-    """Paths of the pictures that are not on disk."""
+    """Paths of the images that are not on disk."""
     folders: dict[str, set[str]] = {}
     missing = set()
     for image in images:
@@ -246,7 +248,7 @@ def _missing(root: Path, images: Iterable[Image]) -> set[str]:
 
 
 def _judge(image: Image, found: Measurement | None, options: Options) -> Decision:
-    """The verdict on a picture by itself: the gravest reason, and in its evidence the other ones."""
+    """The verdict on an image by itself: the gravest reason, and in its evidence the other ones."""
 
     def verdict(keep: bool, reason: str, evidence: str) -> Decision:
         return Decision(image.path, "keep", keep, reason, evidence)
@@ -272,13 +274,13 @@ def _judge(image: Image, found: Measurement | None, options: Options) -> Decisio
 
 
 def _joined(first: list[str], others: list[tuple[str, str]]) -> str:
-    """Figures, then what else holds of the picture."""
+    """Figures, then what else holds of the image."""
     also = "; ".join(f"{reason} ({evidence})" if evidence else reason for reason, evidence in others)
     return ", ".join(first) + (f"; also {also}" if also else "")
 
 
 def _faults(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
-    """(reason, figures) for which a picture is dropped, the gravest first."""
+    """(reason, figures) for which an image is dropped, the gravest first."""
     size = f"{found.width}×{found.height}"
     short, long = sorted((found.width, found.height))
     if short < options.min_side:
@@ -300,7 +302,7 @@ def _faults(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
 
 
 def _remarks(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
-    """(reason, figures) of what a kept picture is or had done to it, what matters most first."""
+    """(reason, figures) of what a kept image is or had done to it, what matters most first."""
     if options.letterbox == "keep" and (bars := _bars(found)):
         yield "letterboxed", bars
     if options.animated == "first" and found.frames > 1:
@@ -322,7 +324,7 @@ def _remarks(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
 
 
 def _enlarged(found: Measurement, options: Options) -> float:
-    """How many times its width a picture is enlarged to have the area that is trained at."""
+    """How many times its width an image is enlarged to have the area that is trained at."""
     return float(options.resolution / (found.width * found.height) ** 0.5)
 
 
@@ -348,7 +350,7 @@ def _notes(
     images: tuple[Image, ...], measured: dict[str, Measurement], verdicts: dict[str, Decision], options: Options
 ) -> list[str]:
     notes = [
-        f"{option} names {pattern!r}, which is no picture of the set"
+        f"{option} names {pattern!r}, which is no image of the set"
         for option, patterns in (("keep", options.keep), ("drop", options.drop))
         for pattern in patterns
         if not any(_chosen(image.path, (pattern,)) for image in images)
@@ -356,16 +358,16 @@ def _notes(
     missing = [path for path, verdict in verdicts.items() if verdict.reason == "missing"]
     if missing:
         notes.append(
-            f"{len(missing)} of {len(images)} pictures are gone from the set, such as {missing[0]}; "
+            f"{len(missing)} of {len(images)} images are gone from the set, such as {missing[0]}; "
             "prep flatten brings them back"
         )
     standing = [image for image in images if verdicts[image.path].value]
     concepts = {image.concept for image in standing}
-    notes += [f"no picture of {concept} is kept" for concept in sorted({image.concept for image in images} - concepts)]
+    notes += [f"no image of {concept} is kept" for concept in sorted({image.concept for image in images} - concepts)]
     total = Counter(image.concept for image in standing)
     turned = Counter(image.concept for image in standing if measured[image.content].orientation != 1)
     notes += [
-        f"{count} of {total[concept]} pictures of {concept} are turned by EXIF, the others are not: look whether all "
+        f"{count} of {total[concept]} images of {concept} are turned by EXIF, the others are not: look whether all "
         "of them stand upright"
         for concept, count in sorted(turned.items())
         if count < total[concept]
@@ -373,7 +375,7 @@ def _notes(
     letterboxed = sum(bool(_bars(measured[image.content])) for image in standing)
     if letterboxed:
         notes.append(
-            f"{letterboxed} of {len(standing)} kept pictures are letterboxed, and bars are learned like anything else; "
+            f"{letterboxed} of {len(standing)} kept images are letterboxed, and bars are learned like anything else; "
             "crop them, or leave them out with --letterbox drop"
         )
     return notes

@@ -19,28 +19,34 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pipeline.captions import NOT_UTF8, WRITTEN, lost, plain
-from pipeline.errors import PrepError
-from pipeline.files import file_digest
-from pipeline.manifest import Manifest
-from pipeline.records import THE_SET, Decision, Image, Plan, Tagger
-from pipeline.tags import notes
-from pipeline.tags.captions import Names, Rules, Subject, ban, caption_tags, chosen_tags, with_separator, written
-from pipeline.tags.choose import Combine, Voice, best_rating, choose_together
-from pipeline.tags.contradictions import Contradiction
-from pipeline.tags.core import MODES, fits
-from pipeline.tags.facts import contradiction_rows, flag_rows
-from pipeline.tags.learned import Learned
-from pipeline.tags.names import Vocabulary, canonical, resolved, unknown_names
-from pipeline.tags.overlay import overlaid
-from pipeline.tags.people import people
-from pipeline.tags.quality import flags_of
-from pipeline.tags.rows import ADDED
-from pipeline.tags.rulefile import EVERYONE, RuleFile, lists_of, read_rules
-from pipeline.tags.slots import NAMED
-from pipeline.tags.survey import (
+from pipeline.core.errors import PrepError
+from pipeline.core.files import file_digest
+from pipeline.store.caption_files import NOT_UTF8, WRITTEN, lost, plain
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import THE_SET, Decision, Image, Plan, Tagger
+from pipeline.tags.captions import messages
+from pipeline.tags.captions.build import (
+    Names,
+    Rules,
+    Subject,
+    ban,
+    caption_tags,
+    chosen_tags,
+    with_separator,
+    written,
+)
+from pipeline.tags.captions.flags import contradiction_rows, flag_rows
+from pipeline.tags.captions.ledger import ADDED, SEPARATES
+from pipeline.tags.captions.manual_edits import overlaid
+from pipeline.tags.captions.selection import Combine, TaggerVote, best_rating, choose_together
+from pipeline.tags.captions.thresholds import limits_of, published
+from pipeline.tags.captions.triggers import leading, names_in, subjects
+from pipeline.tags.statistics.contradictions import Contradiction
+from pipeline.tags.statistics.core_tags import MODES, fits
+from pipeline.tags.statistics.learned_implications import Learned
+from pipeline.tags.statistics.survey import (
     Odd,
-    Picture,
+    SurveyedImage,
     Traited,
     find_contradictions,
     find_rules,
@@ -49,9 +55,12 @@ from pipeline.tags.survey import (
     modes,
     ranks,
 )
-from pipeline.tags.thresholds import limits_of, published
-from pipeline.tags.tokens import Tokens, load_tokens, tokenizer_files
-from pipeline.tags.triggers import leading, names_in, subjects
+from pipeline.tags.vocabulary.aliases import Vocabulary, canonical, resolved, unknown_names
+from pipeline.tags.vocabulary.attributes import NAMED
+from pipeline.tags.vocabulary.person_count import people
+from pipeline.tags.vocabulary.quality_tags import flags_of
+from pipeline.tags.vocabulary.rules_file import EVERYONE, RuleFile, lists_of, read_rules
+from pipeline.tags.vocabulary.token_count import Tokens, load_tokens, tokenizer_files
 
 NAME = "curate"
 READS = ("images", "keep", "scores", "human", "tagger", "overlay")
@@ -60,7 +69,6 @@ NO_TAGGER = "none"
 BOORU = "booru"
 """The tagger that tags from image boards are recorded under; they are certain."""
 IN_FRONT = f"{WRITTEN}, trigger words put in front"
-SEPARATES = "keep separator"
 _BATCH = 500
 
 
@@ -79,7 +87,7 @@ class Options:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Probability from which one tag holds, whatever holds for its like; wariza=0.6."""
     threshold: Literal["fixed", "gap"] = "fixed"
-    """Cut at the thresholds, or in the largest gap of each picture's probabilities, held between 0.15 and 0.5."""
+    """Cut at the thresholds, or in the largest gap of each image's probabilities, held between 0.15 and 0.5."""
     floor: float = 0.1
     """Probability below which a tag is not even listed as considered."""
     rating: bool = False
@@ -100,11 +108,11 @@ class Options:
     keep: Mapping[str, str] = field(default_factory=dict)
     """Tags that stay promptable although they make a trigger word's character, separated by commas; * for all."""
     core_share: float = 0.75
-    """Share of a trigger word's own single-person pictures that must show a trait for it to be core."""
+    """Share of a trigger word's own single-person images that must show a trait for it to be core."""
     core_lift: float = 1.3
-    """How many times more often than other pictures they must show it."""
-    core_pictures: int = 5
-    """Single-person pictures a trigger word needs before anything is said of its traits."""
+    """How many times more often than other images they must show it."""
+    core_images: int = 5
+    """Single-person images a trigger word needs before anything is said of its traits."""
     consolidate: bool = True
     """Drop a tag beside one that says more: hat beside witch hat."""
     learn: bool = True
@@ -114,14 +122,14 @@ class Options:
     """Join what belongs together on one person: boots and red footwear to red boots; all joins hair as well, such as
     long white hair."""
     contradictions: Literal["report", "fix"] = "report"
-    """Pictures whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
+    """Images whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
     their concept: list them with a proposed fix, or mend them."""
     fix: tuple[str, ...] = ()
-    """What to mend, by slot such as "hair colour" or by picture; everything that is listed if not given."""
+    """What to mend, by slot such as "hair colour" or by image; everything that is listed if not given."""
     contradiction_share: float = 0.8
-    """Share of a concept's single-person pictures that must agree for the others to be at odds with them."""
+    """Share of a concept's single-person images that must agree for the others to be at odds with them."""
     keep_quality: bool = False
-    """Leave watermark, signature, text, censoring and border tags in captions; pictures are flagged all the same."""
+    """Leave watermark, signature, text, censoring and border tags in captions; images are flagged all the same."""
     blacklist: tuple[str, ...] = ()
     """Tag, or pattern such as *background*, to leave out of every caption."""
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +144,7 @@ class Options:
     prefix: bool = False
     """Put the trigger words before captions that a person wrote and that do not begin with them; the files stay."""
     media: Mapping[str, str] = field(default_factory=dict)
-    """Tag for every picture below a folder of that name; screenshots="anime screenshot"."""
+    """Tag for every image below a folder of that name; screenshots="anime screenshot"."""
     order: Literal["score", "frequency", "vocabulary"] = "score"
     """Order of the tags behind trigger words, counts, characters and series: the most probable first, the commonest of
     the set first, or as the tagger lists them."""
@@ -171,11 +179,10 @@ def _check_figures(options: Options) -> None:
         raise PrepError(
             f"core_lift is {options.core_lift}", "give 1 or more; below 1 a trait would be rarer than elsewhere"
         )
-    if options.core_pictures < 1 or options.max_tags < 0 or options.max_tokens < 0:
+    if options.core_images < 1 or options.max_tags < 0 or options.max_tokens < 0:
         raise PrepError(
-            f"core_pictures is {options.core_pictures}, max_tags is {options.max_tags}, "
-            f"max_tokens is {options.max_tokens}",
-            "give at least 1 picture, and 0 tags or tokens for no limit",
+            f"core_images is {options.core_images}, max_tags is {options.max_tags}, max_tokens is {options.max_tokens}",
+            "give at least 1 image, and 0 tags or tokens for no limit",
         )
 
 
@@ -223,42 +230,42 @@ def missing(manifest: Manifest, options: Options) -> str:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One caption and one list of considered tags for every kept picture; flags and contradictions where there are."""
+    """One caption and one list of considered tags for every kept image; flags and contradictions where there are."""
     taggers = _taggers(manifest, options)
     images = manifest.kept()
     human = _human(manifest)
     if not taggers and options.tagger != NO_TAGGER and any(image.path not in human.captions for image in images):
         raise PrepError(
-            "no picture was scored yet",
+            "no image was scored yet",
             f"run first: prep tag {manifest.root}; or give --tagger {NO_TAGGER} for trigger words only",
         )
     asked = _asked(options, taggers)
     with _no_collecting():
-        pictures = [_picture(image, scores, asked) for image, scores in _scored(manifest, taggers, images)]
-        return _plan(manifest.root, pictures, asked, human)
+        surveyed = [_image(image, scores, asked) for image, scores in _scored(manifest, taggers, images)]
+        return _plan(manifest.root, surveyed, asked, human)
 
 
-def _plan(root: Path, pictures: Sequence[Picture], asked: _Asked, human: _Human) -> Plan:
-    found = _find(pictures, asked)
-    mended = _to_mend(found.odd, asked.options, frozenset(picture.path for picture in pictures))
+def _plan(root: Path, surveyed: Sequence[SurveyedImage], asked: _Asked, human: _Human) -> Plan:
+    found = _find(surveyed, asked)
+    mended = _to_mend(found.odd, asked.options, frozenset(image.path for image in surveyed))
     closed = human.captions.keys() | human.unreadable
     odd = {path: held for path, held in found.odd.found.items() if path not in closed}
-    rows = tuple(_captions(pictures, asked, found, human, mended))
+    rows = tuple(_captions(surveyed, asked, found, human, mended))
     captions = {row.path: row for row in rows if row.field == "caption"}
-    flags = Counter(flag for picture in pictures for flag in picture.flags)
+    flags = Counter(flag for image in surveyed for flag in image.flags)
     return Plan(
         NAME,
         ("caption", "tags", "flags", "contradictions"),
-        (*rows, *flag_rows(pictures), *contradiction_rows(odd, mended)),
+        (*rows, *flag_rows(surveyed), *contradiction_rows(odd, mended)),
         notes=(
-            *_notes_on_scores(root, pictures, asked, captions),
-            *_notes_on_words(pictures, asked, captions),
-            *notes.on_files([picture.path for picture in pictures if picture.path in human.unreadable]),
-            *notes.on_contradictions(odd, mended),
-            *notes.on_flags(flags, asked.options.keep_quality),
+            *_notes_on_scores(root, surveyed, asked, captions),
+            *_notes_on_words(surveyed, asked, captions),
+            *messages.on_files([image.path for image in surveyed if image.path in human.unreadable]),
+            *messages.on_contradictions(odd, mended),
+            *messages.on_flags(flags, asked.options.keep_quality),
         ),
         remarks=tuple(_remarks(asked, found)),
-        table=tuple(_lines(pictures, found, odd, mended)),
+        table=tuple(_lines(surveyed, found, odd, mended)),
         counts={f"flag: {flag}": count for flag, count in sorted(flags.items())},
     )
 
@@ -295,7 +302,7 @@ class _Asked:
     options: Options
     taggers: tuple[Tagger, ...]
     vocabulary: Vocabulary
-    voices: tuple[Voice, ...]
+    voices: tuple[TaggerVote, ...]
     names: Names
     absorb: Mapping[str, tuple[str, ...]]
     keep: Mapping[str, tuple[str, ...]]
@@ -339,7 +346,7 @@ def _asked(options: Options, taggers: tuple[Tagger, ...]) -> _Asked:
         options,
         taggers,
         vocabulary,
-        tuple(Voice(tagger.id, tagger.categories, limits_of(tagger, by_category, by_tag)) for tagger in taggers),
+        tuple(TaggerVote(tagger.id, tagger.categories, limits_of(tagger, by_category, by_tag)) for tagger in taggers),
         Names(vocabulary, resolved(rename)),
         absorb,
         keep,
@@ -378,13 +385,13 @@ def _named(known: Mapping[str, Tagger], name: str) -> Tagger | None:
     return next((tagger for tagger in reversed(list(known.values())) if name in (tagger.name, tagger.id)), None)
 
 
-# --- what the pictures show
+# --- what the images show
 
 
 def _scored(
     manifest: Manifest, taggers: Sequence[Tagger], images: Sequence[Image]
 ) -> Iterator[tuple[Image, dict[str, dict[str, float]]]]:
-    """Every picture with tagger id → tag → probability; a few hundred at a time, as all of them fill the memory."""
+    """Every image with tagger id → tag → probability; a few hundred at a time, as all of them fill the memory."""
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH]
         contents = tuple({image.content for image in batch})
@@ -401,8 +408,8 @@ def _scored(
             yield image, found.get(image.content, {})
 
 
-def _picture(image: Image, scores: Mapping[str, Mapping[str, float]], asked: _Asked) -> Picture:
-    """One picture with the tags that its scores, the names and the blacklist leave."""
+def _image(image: Image, scores: Mapping[str, Mapping[str, float]], asked: _Asked) -> SurveyedImage:
+    """One image with the tags that its scores, the names and the blacklist leave."""
     options = asked.options
     choices = choose_together(scores, asked.voices, options.combine, options.floor, options.threshold == "gap")
     rating = None
@@ -413,7 +420,7 @@ def _picture(image: Image, scores: Mapping[str, Mapping[str, float]], asked: _As
     held = {choice.tag: choice.score for choice in choices if choice.chosen}
     counted = people(held)
     named = len(names_in(image.concept))
-    return Picture(
+    return SurveyedImage(
         image.path,
         image.concept,
         subjects(image.concept, options.triggers, options.trigger_from == "folder"),
@@ -435,13 +442,13 @@ class _Found:
     rules: Rules
 
 
-def _find(pictures: Sequence[Picture], asked: _Asked) -> _Found:
+def _find(surveyed: Sequence[SurveyedImage], asked: _Asked) -> _Found:
     options = asked.options
-    mode = modes(pictures, options.prune == "core", options.core, options.styles)
-    figures = (options.core_share, options.core_lift, options.core_pictures)
-    traited = find_traits(pictures, mode, figures, (asked.absorb, asked.keep))
-    learned = find_rules(pictures) if options.learn and options.consolidate else []
-    odd = find_contradictions(pictures, traited.traits, options.contradiction_share, options.core_pictures)
+    mode = modes(surveyed, options.prune == "core", options.core, options.styles)
+    figures = (options.core_share, options.core_lift, options.core_images)
+    traited = find_traits(surveyed, mode, figures, (asked.absorb, asked.keep))
+    learned = find_rules(surveyed) if options.learn and options.consolidate else []
+    odd = find_contradictions(surveyed, traited.traits, options.contradiction_share, options.core_images)
     categories = dict(asked.vocabulary.categories)
     for tag, new in asked.names.rename.items():
         if tag in categories:
@@ -459,7 +466,7 @@ def _find(pictures: Sequence[Picture], asked: _Asked) -> _Found:
         never=asked.distinct,
         compose_garments=options.compose != "none",
         compose_hair=options.compose == "all",
-        rank=ranks(pictures, options.order, tuple(asked.vocabulary.categories)),
+        rank=ranks(surveyed, options.order, tuple(asked.vocabulary.categories)),
         max_tags=options.max_tags,
         max_tokens=options.max_tokens,
         tokens=asked.tokens,
@@ -470,10 +477,10 @@ def _find(pictures: Sequence[Picture], asked: _Asked) -> _Found:
 
 
 def _to_mend(odd: Odd, options: Options, paths: frozenset[str]) -> frozenset[tuple[str, str]]:
-    """(picture, slot) of the contradictions that were asked to be mended.
+    """(image, slot) of the contradictions that were asked to be mended.
 
     Raises:
-        PrepError: what was named is neither a slot nor a picture.
+        PrepError: what was named is neither a slot nor an image.
     """
     if options.contradictions != "fix":
         return frozenset()
@@ -481,8 +488,8 @@ def _to_mend(odd: Odd, options: Options, paths: frozenset[str]) -> frozenset[tup
     lost = [name for name in options.fix if name not in paths and name not in slots]
     if lost:
         raise PrepError(
-            f"fix names {', '.join(map(repr, lost))}, which is neither a slot nor a kept picture",
-            f"slots are: {', '.join(slots)}; pictures are named as in images/Lumi/a.png",
+            f"fix names {', '.join(map(repr, lost))}, which is neither a slot nor a kept image",
+            f"slots are: {', '.join(slots)}; images are named as in images/Lumi/a.png",
         )
     return frozenset(
         (path, each.slot)
@@ -505,64 +512,64 @@ class _Human(NamedTuple):
 
 
 def _captions(
-    pictures: Sequence[Picture], asked: _Asked, found: _Found, human: _Human, mended: frozenset[tuple[str, str]]
+    surveyed: Sequence[SurveyedImage], asked: _Asked, found: _Found, human: _Human, mended: frozenset[tuple[str, str]]
 ) -> Iterator[Decision]:
-    """The caption and tags of every picture; no caption where the file beside it must not be touched."""
+    """The caption and tags of every image; no caption where the file beside it must not be touched."""
     options = asked.options
-    for picture in pictures:
-        path = picture.path
+    for image in surveyed:
+        path = image.path
         if path in human.unreadable:
             yield Decision(path, "tags", [], NOT_UTF8, "left alone")
         elif path in human.captions:
-            text, rows = written(human.captions[path], picture.triggers, options.prefix, options.separator)
+            text, rows = written(human.captions[path], image.triggers, options.prefix, options.separator)
             reason = WRITTEN if text == human.captions[path] else IN_FRONT
             yield Decision(path, "caption", text, reason, human.origin[path])
             yield Decision(path, "tags", rows, "tags by a person")
         else:
             fixes = [each for each in found.odd.found.get(path, ()) if (path, each.slot) in mended]
-            yield from _decided(picture, asked, found, fixes, human.overlays.get(path, ()))
+            yield from _decided(image, asked, found, fixes, human.overlays.get(path, ()))
 
 
 def _decided(
-    picture: Picture, asked: _Asked, found: _Found, fixes: Sequence[Contradiction], edits: Sequence[Sequence[str]]
+    image: SurveyedImage, asked: _Asked, found: _Found, fixes: Sequence[Contradiction], edits: Sequence[Sequence[str]]
 ) -> Iterator[Decision]:
-    """The caption and tags that the rules give a picture, and what a person edited of them."""
+    """The caption and tags that the rules give an image, and what a person edited of them."""
     options = asked.options
-    media = dict.fromkeys(options.media[part] for part in picture.concept.split("/") if part in options.media)
-    subject = Subject(picture.triggers, picture.leads, picture.people, tuple(media), fixes)
-    order, rows = caption_tags(picture.ledger, subject, found.rules, found.traited.traits)
+    media = dict.fromkeys(options.media[part] for part in image.concept.split("/") if part in options.media)
+    subject = Subject(image.triggers, image.leads, image.people, tuple(media), fixes)
+    order, rows = caption_tags(image.ledger, subject, found.rules, found.traited.traits)
     order, rows = overlaid(order, rows, subject.triggers, edits)
     left = len(order) > len(subject.triggers)
-    reason = "not scored" if not picture.scored else "chosen" if left else "no tag is left"
+    reason = "not scored" if not image.scored else "chosen" if left else "no tag is left"
     evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"
     said = with_separator(order, subject.triggers, options.keep_separator)
     if len(said) > len(order):
         rows = (*rows, (options.keep_separator, ADDED, SEPARATES))
-    yield Decision(picture.path, "caption", options.separator.join(said), reason, evidence)
-    seen = f"scores by {asked.seen_by}" if picture.scored else "no scores"
-    yield Decision(picture.path, "tags", rows, seen, " + ".join(tagger.id for tagger in asked.taggers))
+    yield Decision(image.path, "caption", options.separator.join(said), reason, evidence)
+    seen = f"scores by {asked.seen_by}" if image.scored else "no scores"
+    yield Decision(image.path, "tags", rows, seen, " + ".join(tagger.id for tagger in asked.taggers))
 
 
 # --- what a person should know
 
 
 def _lines(
-    pictures: Sequence[Picture],
+    surveyed: Sequence[SurveyedImage],
     found: _Found,
     odd: Mapping[str, Sequence[Contradiction]],
     mended: frozenset[tuple[str, str]],
-) -> Iterator[notes.Line]:
-    whom = {picture.path: picture.whom for picture in pictures if picture.path in odd}
-    yield from notes.core_lines(found.traited.cores, found.traited.traits)
-    yield from islice(notes.contradiction_lines(odd, whom, mended), notes.MOST_ROWS)
-    yield from islice(notes.learned_lines(found.learned), notes.MOST_ROWS)
+) -> Iterator[messages.Line]:
+    whom = {image.path: image.whom for image in surveyed if image.path in odd}
+    yield from messages.core_lines(found.traited.cores, found.traited.traits)
+    yield from islice(messages.contradiction_lines(odd, whom, mended), messages.MOST_ROWS)
+    yield from islice(messages.learned_lines(found.learned), messages.MOST_ROWS)
 
 
 def _remarks(asked: _Asked, found: _Found) -> Iterator[str]:
     few = [f"{trigger} has {count}" for trigger, count in found.traited.few]
     if few:
         yield (
-            f"core tags need {asked.options.core_pictures} pictures of one person alone: {notes.some(few)}; "
+            f"core tags need {asked.options.core_images} images of one person alone: {messages.some(few)}; "
             "their traits stay in captions"
         )
     proposed = sum(not each.confirmed for each in found.learned)
@@ -571,7 +578,7 @@ def _remarks(asked: _Asked, found: _Found) -> Iterator[str]:
 
 
 def _notes_on_scores(
-    root: Path, pictures: Sequence[Picture], asked: _Asked, captions: Mapping[str, Decision]
+    root: Path, surveyed: Sequence[SurveyedImage], asked: _Asked, captions: Mapping[str, Decision]
 ) -> Iterator[str]:
     options = asked.options
     for tagger in asked.taggers if options.threshold == "fixed" else ():
@@ -582,39 +589,41 @@ def _notes_on_scores(
             yield (
                 f"{tagger.name} publishes no thresholds: {general} is taken for general tags, {character} for characters"
             )
-    unscored = [each.path for each in pictures if each.path in captions and captions[each.path].reason == "not scored"]
+    unscored = [each.path for each in surveyed if each.path in captions and captions[each.path].reason == "not scored"]
     if asked.taggers and unscored:
-        yield f"{notes.many(unscored)} without scores by {asked.seen_by}; run: prep tag {root}"
+        yield f"{messages.many(unscored)} without scores by {asked.seen_by}; run: prep tag {root}"
     bare = [path for path, row in captions.items() if row.reason == "no tag is left"]
     if bare:
-        yield f"{notes.many(bare)} left without tags"
+        yield f"{messages.many(bare)} left without tags"
     empty = [path for path, row in captions.items() if not row.value]
     if empty:
-        yield f"{notes.many(empty)} with an empty caption"
+        yield f"{messages.many(empty)} with an empty caption"
     if asked.unknown:
-        yield f"rename, blacklist and thresholds: {asked.seen_by} has no tag called {notes.some(asked.unknown)}"
+        yield f"rename, blacklist and thresholds: {asked.seen_by} has no tag called {messages.some(asked.unknown)}"
 
 
-def _notes_on_words(pictures: Sequence[Picture], asked: _Asked, captions: Mapping[str, Decision]) -> Iterator[str]:
+def _notes_on_words(
+    surveyed: Sequence[SurveyedImage], asked: _Asked, captions: Mapping[str, Decision]
+) -> Iterator[str]:
     late = [
         each.path
-        for each in pictures
+        for each in surveyed
         if each.path in captions
         and captions[each.path].reason == WRITTEN
         and leading(captions[each.path].value, each.triggers) < len(each.triggers)
     ]
     if late:
-        yield f"{notes.many(late)} with a caption by a person that does not begin with the trigger words; see --prefix"
-    used = {word for picture in pictures for word in picture.triggers}
-    yield from notes.on_triggers(used, asked.vocabulary, asked.tokens)
-    concepts = {picture.concept for picture in pictures}
+        yield f"{messages.many(late)} with a caption by a person that does not begin with the trigger words; see --prefix"
+    used = {word for image in surveyed for word in image.triggers}
+    yield from messages.on_triggers(used, asked.vocabulary, asked.tokens)
+    concepts = {image.concept for image in surveyed}
     names = {name for concept in concepts for name in names_in(concept)}
     folders = {part for concept in concepts for part in concept.split("/")}
-    leads = {lead for picture in pictures for lead in picture.leads}
+    leads = {lead for image in surveyed for lead in image.leads}
     options = asked.options
     named = [key for key in options.core if not any(fits(concept, key) for concept in concepts)]
-    yield from notes.on_keys("triggers", "concept or name", options.triggers, concepts | names, names)
-    yield from notes.on_keys("media", "folder", options.media, folders, folders)
-    yield from notes.on_keys("absorb", "trigger word", asked.absorb, leads | {EVERYONE}, leads)
-    yield from notes.on_keys("keep", "trigger word", asked.keep, leads | {EVERYONE}, leads)
-    yield from notes.on_keys("core", "trigger word", named, leads, leads)
+    yield from messages.on_keys("triggers", "concept or name", options.triggers, concepts | names, names)
+    yield from messages.on_keys("media", "folder", options.media, folders, folders)
+    yield from messages.on_keys("absorb", "trigger word", asked.absorb, leads | {EVERYONE}, leads)
+    yield from messages.on_keys("keep", "trigger word", asked.keep, leads | {EVERYONE}, leads)
+    yield from messages.on_keys("core", "trigger word", named, leads, leads)

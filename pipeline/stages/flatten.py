@@ -1,9 +1,9 @@
-"""Bring folders of pictures into a set; the originals are never touched.
+"""Bring folders of images into a set; the originals are never touched.
 
 A source is a folder, an archive (.zip, .tar, .tar.gz), or a folder of a dataset repository, written
-hf://datasets/OWNER/NAME/FOLDER. Every picture below it gets its place in SET/images/CONCEPT: a clone, a hard link or a
-copy, whichever the disk can. A concept is the folder's path below the source; pictures directly in a source make a
-concept of its name. What a person wrote comes along: captions beside pictures (.txt, .caption) or in metadata files,
+hf://datasets/OWNER/NAME/FOLDER. Every image below it gets its place in SET/images/CONCEPT: a clone, a hard link or a
+copy, whichever the disk can. A concept is the folder's path below the source; images directly in a source make a
+concept of its name. What a person wrote comes along: captions beside images (.txt, .caption) or in metadata files,
 repeats in folder names (24_NAME) and multiply.txt, tags that a downloader saved as JSON. What is left out, renamed or
 found changed is listed with its reason. More sources can be added by running it again.
 """
@@ -18,22 +18,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.captions import CAME, plain
-from pipeline.errors import PrepError
-from pipeline.files import digest_if_readable
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Plan
+from pipeline.core.errors import PrepError
+from pipeline.core.files import digest_if_readable
+from pipeline.core.links import How
 from pipeline.sources import hub
 from pipeline.sources.booru import booru_tagger
-from pipeline.sources.found import CAPTION, EXTENSIONS, PICTURE, TABLE, Found, cut, sniffed, without_extension
-from pipeline.sources.linking import How
-from pipeline.sources.listed import contents, holds, look
-from pipeline.sources.metadata import Described, Pictures, read_table
-from pipeline.sources.placing import DISOWNED, MOVED, VANISHED, Placing
+from pipeline.sources.metadata_files import Described, ImageTable, read_table
+from pipeline.sources.placement import DISOWNED, MOVED, VANISHED, Placing
 from pipeline.sources.repeats import NO_NUMBER, Folders, Given, folders
 from pipeline.sources.scan import LEADS_OUT
 from pipeline.sources.sidecars import Beside, CaptionText, Sidecar, is_sidecar, read_caption, read_sidecar
-from pipeline.stage import Progress
+from pipeline.sources.source_file import CAPTION, EXTENSIONS, IMAGE, TABLE, Found, cut, sniffed, without_extension
+from pipeline.sources.source_list import contents, holds, look
+from pipeline.store.caption_files import CAME, plain
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Plan
+from pipeline.store.runner import ProgressCallback
 
 NAME = "flatten"
 READS: tuple[str, ...] = ()
@@ -43,12 +43,12 @@ BATCH = 256
 READERS = 4
 """The evidence of a caption that flatten brought and nobody changed since."""
 _SENTENCES = {
-    VANISHED: "pictures that stay in the set though their source is gone: {n}",
-    DISOWNED: "pictures that left the set, as their folder is no longer a source (the files stay): {n}",
-    MOVED: "pictures that moved in the sources: {n}",
+    VANISHED: "images that stay in the set though their source is gone: {n}",
+    DISOWNED: "images that left the set, as their folder is no longer a source (the files stay): {n}",
+    MOVED: "images that moved in the sources: {n}",
     "caption is not UTF-8": "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
-    "json not used": "JSON files beside pictures that could not be used; prep log says why: {n}",
-    "metadata not used": "JSON and CSV files that describe no pictures or could not be read, not used: {n}",
+    "json not used": "JSON files beside images that could not be used; prep log says why: {n}",
+    "metadata not used": "JSON and CSV files that describe no images or could not be read, not used: {n}",
     "name is not UTF-8": "files left out because their names are not UTF-8; rename them: {n}",
     "folder cannot be read": "folders that cannot be read: {n}",
     "cannot be read": "files that cannot be read: {n}",
@@ -62,11 +62,11 @@ _SENTENCES = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     sources: tuple[str, ...] = field(default=(), metadata={"section": "set"})
-    """Folders, archives and dataset repositories to bring pictures from."""
+    """Folders, archives and dataset repositories to bring images from."""
     repeats_in_names: bool = True
-    """Read a folder of pictures called N_NAME as the concept NAME to be shown N times, as kohya-ss/sd-scripts does."""
+    """Read a folder of images called N_NAME as the concept NAME to be shown N times, as kohya-ss/sd-scripts does."""
     link: How = "auto"
-    """How pictures come into the set: reflink (shares the disk's blocks until one side is edited), hardlink, copy or
+    """How images come into the set: reflink (shares the disk's blocks until one side is edited), hardlink, copy or
     symlink; auto takes the first of reflink, hardlink and copy that the disk can."""
     follow_links: bool = False
     """Follow links in the sources that lead out of them, too."""
@@ -81,20 +81,20 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 
 def missing(manifest: Manifest, options: Options) -> str:
-    """Why the stage must run although no source changed: a picture of the set was lost or edited there."""
+    """Why the stage must run although no source changed: an image of the set was lost or edited there."""
     root = str(manifest.root)
     changed = [image.path for image in manifest.images() if _bytes(f"{root}/{image.path}") != image.bytes]
-    return f"pictures of the set lost or edited: {len(changed)}, such as {changed[0]}" if changed else ""
+    return f"images of the set lost or edited: {len(changed)}, such as {changed[0]}" if changed else ""
 
 
-def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
-    """Unpack and fetch what is not here yet, hash every picture whose size or time is new, take in booru tags."""
+def measure(manifest: Manifest, options: Options, progress: ProgressCallback) -> None:
+    """Unpack and fetch what is not here yet, hash every image whose size or time is new, take in booru tags."""
     known = manifest.known_files()
     found = _contents(manifest, options, progress)
     todo = [
         each
         for each in found
-        if each.kind == PICTURE and not each.problem and known.get(each.path, ())[:2] != (each.bytes, each.modified)
+        if each.kind == IMAGE and not each.problem and known.get(each.path, ())[:2] != (each.bytes, each.modified)
     ]
     with ThreadPoolExecutor(READERS) as readers:
         for start in range(0, len(todo), BATCH):
@@ -108,7 +108,7 @@ def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """Give every picture of the sources a place; a picture that has one keeps it."""
+    """Give every image of the sources a place; an image that has one keeps it."""
     work = _Flattening(manifest, options)
     placing = work.place_all()
     work.take_captions()
@@ -124,8 +124,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     )
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
-    """Count how the pictures of the set came to it."""
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int]:
+    """Count how the images of the set came to it."""
     return {f"as {link}": number for link, number in Counter(image.link for image in manifest.images()).most_common()}
 
 
@@ -136,7 +136,7 @@ class _Flattening:
         self.manifest, self.options = manifest, options
         self.found = _contents(manifest, options)
         self.known = manifest.known_files()
-        self.pictures = {each.path: each for each in self.found if each.kind == PICTURE and not each.problem}
+        self.images = {each.path: each for each in self.found if each.kind == IMAGE and not each.problem}
         self.beside = Beside(self.found)
         self.folders: Folders = folders(self.found, options.repeats_in_names)
         self.captions: dict[str, str] = {}
@@ -147,7 +147,7 @@ class _Flattening:
             options.sources,
             options.link,
             {each.path for each in self.found},
-            {path: self._concept(each) for path, each in self.pictures.items()},
+            {path: self._concept(each) for path, each in self.images.items()},
             {path: told.name for path, told in self.described.items() if told.name},
         )
         rows = manifest.decisions("human")
@@ -160,12 +160,12 @@ class _Flattening:
         return (told.concept if told else "") or self.folders.concepts.get(found.folder, found.concept)
 
     def place_all(self) -> Placing:
-        """Every file its row, and every picture its place."""
+        """Every file its row, and every image its place."""
         for found in self.found:
             if found.problem:
                 reason, _, evidence = found.problem.partition(": ")
                 self.placing.row(found.path, None, reason, evidence)
-            elif found.kind == PICTURE:
+            elif found.kind == IMAGE:
                 content = self._content(found)
                 if content:
                     self.placing.place(found, content)
@@ -180,10 +180,10 @@ class _Flattening:
         size, modified, content = self.known.get(found.path, (-1, -1, ""))
         return content if (size, modified) == (found.bytes, found.modified) else digest_if_readable(Path(found.place))
 
-    # --- JSON beside pictures, and tables
+    # --- JSON beside images, and tables
 
     def _describe(self) -> Iterator[tuple[str, str, str]]:
-        """Read every data file; a picture's own goes before a table. Gives (path, reason, evidence) for each."""
+        """Read every data file; an image's own goes before a table. Gives (path, reason, evidence) for each."""
         tables = []
         for found in self.found:
             if found.kind != TABLE or found.problem:
@@ -192,10 +192,10 @@ class _Flattening:
                 yield found.path, *self._own_json(found)
             else:
                 tables.append(found)
-        pictures = Pictures(self.pictures) if tables else None
+        imgs = ImageTable(self.images) if tables else None
         for found in tables:
-            assert pictures is not None
-            yield found.path, *self._table(found, pictures)
+            assert imgs is not None
+            yield found.path, *self._table(found, imgs)
 
     def _own_json(self, found: Found) -> tuple[str, str]:
         try:
@@ -203,14 +203,14 @@ class _Flattening:
         except ValueError as error:
             return "json not used", str(error)
         told = sidecar.described
-        for picture in self.beside.owners(found):
-            self.described.setdefault(picture, told)
+        for image in self.beside.owners(found):
+            self.described.setdefault(image, told)
         if sidecar.tags:
             return "tags taken in", f"{len(sidecar.tags)} tags"
         says = [name for name in ("caption", "concept", "multiplier") if getattr(told, name)]
         return ("metadata taken in", ", ".join(says)) if says else ("json without tags or caption", "")
 
-    def _table(self, found: Found, pictures: Pictures) -> tuple[str, str]:
+    def _table(self, found: Found, imgs: ImageTable) -> tuple[str, str]:
         try:
             table = read_table(found.place, found.name)
         except ValueError as error:
@@ -219,22 +219,22 @@ class _Flattening:
             return "metadata not used", f"cannot be read: {error.strerror}"
         used = 0
         for name, told in table.rows:
-            picture = pictures.find(name, found.path)
-            if picture is not None and picture not in self.described:
-                self.described[picture] = told
-            used += picture is not None
-        evidence = f"{used} of {len(table.rows) + len(table.problems)} entries name a picture"
+            image = imgs.find(name, found.path)
+            if image is not None and image not in self.described:
+                self.described[image] = told
+            used += image is not None
+        evidence = f"{used} of {len(table.rows) + len(table.problems)} entries name an image"
         if table.problems:
             evidence += f"; wrong: {len(table.problems)}, such as {table.problems[0]}"
-        return "metadata taken in" if used else "metadata names no picture", evidence
+        return "metadata taken in" if used else "metadata names no image", evidence
 
     # --- how often
 
     def given(self) -> Iterator[Decision]:
-        """How often the person's folders and tables say each picture is to be shown."""
+        """How often the person's folders and tables say each image is to be shown."""
         before = self.manifest.decisions("given")
         for source, image in self.placing.images.items():
-            found = self.pictures.get(source)
+            found = self.images.get(source)
             told = self.described.get(source)
             by_folder = self.folders.given.get(found.folder) if found else None
             if told is not None and told.multiplier is not None:
@@ -248,19 +248,19 @@ class _Flattening:
     # --- captions
 
     def take_captions(self) -> None:
-        """Bring what a person wrote: the first sound caption file of each picture, else what a table says."""
+        """Bring what a person wrote: the first sound caption file of each image, else what a table says."""
         files = [each for each in self.found if each.kind == CAPTION and not each.problem]
         texts = {each.path: read_caption(each) for each in files}
         lists = self.beside.of(files, CAPTION)
         images = self.placing.images
         winners = {
-            picture: next((each.path for each in candidates if not texts[each.path].problem), "")
-            for picture, candidates in lists.items()
-            if picture in images
+            image: next((each.path for each in candidates if not texts[each.path].problem), "")
+            for image, candidates in lists.items()
+            if image in images
         }
         for each in files:
-            pictures = [picture for picture in self.beside.owners(each) if picture in images]
-            self._caption_row(each, texts, pictures, winners)
+            owners = [image for image in self.beside.owners(each) if image in images]
+            self._caption_row(each, texts, owners, winners)
         for source, told in self.described.items():
             if told.caption and source in images and not winners.get(source):
                 self._take(images[source].path, told.caption)
@@ -269,19 +269,19 @@ class _Flattening:
                 self.captions.setdefault(now, self.manifest.human()[before])
 
     def _caption_row(
-        self, found: Found, texts: Mapping[str, CaptionText], pictures: list[str], winners: Mapping[str, str]
+        self, found: Found, texts: Mapping[str, CaptionText], owners: list[str], winners: Mapping[str, str]
     ) -> None:
         caption, row = texts[found.path], self.placing.row
-        if not pictures:
-            row(found.path, None, "text without a picture")
+        if not owners:
+            row(found.path, None, "text without an image")
             return
         if caption.problem:
             reason, _, evidence = caption.problem.partition(": ")
             row(found.path, None, reason, evidence)
             return
-        won = [picture for picture in pictures if winners[picture] == found.path]
+        won = [image for image in owners if winners[image] == found.path]
         if not won:
-            first = winners[pictures[0]]
+            first = winners[owners[0]]
             same = texts[first].text.strip() == caption.text.strip()
             row(
                 found.path,
@@ -290,13 +290,13 @@ class _Flattening:
                 cut(first)[1],
             )
             return
-        paths = [self.placing.images[picture].path for picture in won]
+        paths = [self.placing.images[image].path for image in won]
         taken = [self._take(path, caption.text) for path in paths]
         place = without_extension(paths[0]) + ".txt"
         row(found.path, place, "caption taken in" if all(taken) else "caption in the set differs and stays")
 
     def _take(self, path: str, text: str) -> bool:
-        """Note a caption for a picture, unless a person wrote another one in the set."""
+        """Note a caption for an image, unless a person wrote another one in the set."""
         there = self._in_set(path)
         if there is not None and there != text.strip():
             return False
@@ -305,7 +305,7 @@ class _Flattening:
         return True
 
     def _in_set(self, path: str) -> str | None:
-        """What a person wrote in the set for a picture; None where only prep, an earlier flatten, or nobody did."""
+        """What a person wrote in the set for an image; None where only prep, an earlier flatten, or nobody did."""
         if path in self.human:
             return self.human[path] if path not in self.came else None
         if path in self.written:
@@ -325,7 +325,7 @@ class _Flattening:
         stripped = sorted(
             {
                 f"{each.concept} → {self.folders.concepts[each.folder]}"
-                for each in self.pictures.values()
+                for each in self.images.values()
                 if each.folder in self.folders.concepts
             }
         )
@@ -337,13 +337,13 @@ class _Flattening:
                 f"sources: {_some(self.folders.zero)}"
             )
         expected = {image.path for images in (self.placing.images, self.placing.before) for image in images.values()}
-        strangers = sorted(_pictures_in(self.manifest.root) - expected)
+        strangers = sorted(_images_in(self.manifest.root) - expected)
         if strangers:
             notes.append(
-                f"pictures in images/ that have no source and are not used, such as {strangers[0]}; "
+                f"images in images/ that have no source and are not used, such as {strangers[0]}; "
                 f"put them in a source folder: {len(strangers)}"
             )
-        return notes if self.placing.images else [*notes, "no picture was found"]
+        return notes if self.placing.images else [*notes, "no image was found"]
 
 
 def _some(names: list[str]) -> str:
@@ -369,13 +369,13 @@ def _sources(manifest: Manifest, options: Options) -> tuple[str, ...]:
     return options.sources
 
 
-def _contents(manifest: Manifest, options: Options, progress: Progress = lambda *_: None) -> list[Found]:
+def _contents(manifest: Manifest, options: Options, progress: ProgressCallback = lambda *_: None) -> list[Found]:
     sources = _sources(manifest, options)
     return [sniffed(each) for each in contents(sources, manifest.root, options.follow_links, progress)]
 
 
 def _take_tags(manifest: Manifest, found: list[Found]) -> None:
-    """Keep the tags that image boards knew of pictures as scores of 1, under a tagger that goes before all others."""
+    """Keep the tags that image boards knew of images as scores of 1, under a tagger that goes before all others."""
     beside = Beside(found)
     known = manifest.known_files()
     tags: dict[str, dict[str, str]] = {}
@@ -383,9 +383,9 @@ def _take_tags(manifest: Manifest, found: list[Found]) -> None:
         if each.problem or not is_sidecar(each, beside):
             continue
         sidecar = _tags_of(each)
-        for picture in beside.owners(each) if sidecar and sidecar.tags else ():
-            if picture in known and sidecar is not None:
-                tags.setdefault(known[picture][2], {}).update(sidecar.tags)
+        for image in beside.owners(each) if sidecar and sidecar.tags else ():
+            if image in known and sidecar is not None:
+                tags.setdefault(known[image][2], {}).update(sidecar.tags)
     if not tags:
         return
     taggers = manifest.taggers()
@@ -417,11 +417,11 @@ def _tags_of(found: Found) -> Sidecar | None:
 def _bytes(path: str) -> int:
     """A file's size, -1 when it is not there."""
     try:
-        return os.stat(path).st_size  # noqa: PTH116  (a Path for each picture would double the time)
+        return os.stat(path).st_size  # noqa: PTH116  (a Path for each image would double the time)
     except OSError:
         return -1
 
 
-def _pictures_in(root: Path) -> set[str]:
+def _images_in(root: Path) -> set[str]:
     files = (root / "images").glob("*/*")
     return {path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS}

@@ -1,12 +1,12 @@
-"""Make a matched regularization picture for every kept one: the base model's own answer to the same caption.
+"""Make a matched regularization image for every kept one: the base model's own answer to the same caption.
 
-Each twin has its picture's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
-recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where a picture
-has several twins, they take turns.
+Each regularization image has its image's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
+recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where an image
+has several regularization images, they take turns.
 
-Or use pictures of the class that you have: --pictures given --given FOLDER. Those in a folder named like a concept are for
+Or use images of the class that you have: --images given --given FOLDER. Those in a folder named like a concept are for
 that concept, those that lie flat for every concept without a folder of its own. Each has its caption beside it, NAME.txt,
-or that of --given-caption. They are brought into the set as flatten does it, cropped to the sizes of the pictures they go
+or that of --given-caption. They are brought into the set as flatten does it, cropped to the sizes of the images they go
 beside, and dealt so that all of them are used equally often; noise and timestep are their own.
 """
 
@@ -18,25 +18,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.basemodel import base_identity
-from pipeline.errors import PrepError
-from pipeline.files import file_digest
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Plan
-from pipeline.sources.linking import How
-from pipeline.stage import Made, Progress
-from pipeline.twinfiles import read_mark, remove_strays, save_caption, save_painted
-from pipeline.twins import FOLDER, every_twin, twin_paths
+from pipeline.concepts.regularization.assignment import FOLDER, every_reg_image, reg_image_paths
+from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_painted
+from pipeline.core.errors import PrepError
+from pipeline.core.files import file_digest
+from pipeline.core.links import How
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Plan
+from pipeline.store.runner import Made, ProgressCallback
+from train.models.identity import base_identity
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from train.base import BaseModel
+    from train.models.base import BaseModel
 
 NAME = "regularize"
 SLOW = True
 READS = ("images", "keep", "bucket", "caption")
-OBSERVES = "base model, given pictures or balance"
+OBSERVES = "base model, given images or balance"
 USES = ("torch", "diffusers", "transformers")
 
 
@@ -44,16 +44,17 @@ USES = ("torch", "diffusers", "transformers")
 class Options:
     """Options of `prep regularize`."""
 
-    pictures: Literal["matched", "given", "none"] = "matched"
-    """matched makes one twin for every kept picture, given uses the pictures of a folder, none makes and uses no
-    regularization pictures."""
+    images: Literal["matched", "given", "none"] = "matched"
+    """matched makes one regularization image for every kept image, given uses the images of a folder, none makes and uses no
+    regularization images."""
     given: Path | None = None
-    """Folder of your own regularization pictures. Equal files are used once, nearly equal ones each by itself; those that
+    """Folder of your own regularization images. Equal files are used once, nearly equal ones each by itself; those that
     are also to be trained on are left out."""
     given_caption: str | None = None
-    """Caption of given pictures that have none beside them."""
+    """Caption of given images that have none beside them."""
     count: int = 1
-    """Twins of every picture, each from a seed of its own: seed, seed + 1 and so on; training uses all of them in turn."""
+    """Regularization images of every image, each from a seed of its own: seed, seed + 1 and so on; training uses all
+    of them in turn."""
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     """Base model that will be trained on: a single .safetensors or .ckpt file, a folder in diffusers format, a hub
     repository, or `miniature`."""
@@ -67,9 +68,10 @@ class Options:
     """What the UNet predicts, the noise or the velocity; auto reads it from the base model's files; as in training."""
     trigger: Literal["keep", "remove"] = "keep"
     """keep uses the very same caption; remove leaves out the trigger words, which are learned much faster then, as no
-    twin shows them with the old look."""
+    regularization image shows them with the old look."""
     seeds: Literal["same", "own"] = "same"
-    """same starts every twin from `seed`, own gives each picture a seed of its own (seed + its place in the set)."""
+    """same starts every regularization image from `seed`, own gives each image a seed of its own (seed + its place in
+    the set)."""
     seed: int = 420
     """Seed of the starting noise; use the training seed."""
     steps: int = 25
@@ -81,13 +83,13 @@ class Options:
     clip_skip: int = 1
     """Text layer used, counted from the last; as in training."""
     batch_size: int = 8
-    """Pictures sampled at once."""
+    """Images sampled at once."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     link: How = field(default="auto", metadata={"section": "flatten"})
-    """How given pictures come into the set."""
+    """How given images come into the set."""
     min_side: int = field(default=64, metadata={"section": "check"})
-    """Shorter side in pixels below which a given picture is too small."""
+    """Shorter side in pixels below which a given image is too small."""
 
     def __post_init__(self) -> None:
         self._check_given()
@@ -107,52 +109,52 @@ class Options:
 
     def _check_given(self) -> None:
         """Refuse what does nothing beside the other options."""
-        if self.pictures == "given":
+        if self.images == "given":
             if self.given is None:
-                raise PrepError("regularize: given pictures are asked for, but no folder of them", "--given FOLDER")
+                raise PrepError("regularize: given images are asked for, but no folder of them", "--given FOLDER")
             if self.count != 1:
                 raise PrepError(
-                    f"regularize: count is {self.count}, but given pictures are all used, however many there are",
+                    f"regularize: count is {self.count}, but given images are all used, however many there are",
                     "leave count out",
                 )
         elif self.given is not None or self.given_caption is not None:
             name = "given" if self.given is not None else "given_caption"
             raise PrepError(
-                f"regularize: {name} does nothing while pictures is {self.pictures!r}",
-                f"give --pictures given, or leave {name} out",
+                f"regularize: {name} does nothing while images is {self.images!r}",
+                f"give --images given, or leave {name} out",
             )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    if options.pictures == "given":
-        from pipeline.given import listing_digest
+    if options.images == "given":
+        from pipeline.concepts.regularization.user_images import listing_digest
 
         assert options.given is not None
         return listing_digest(manifest, options.given) + manifest.digest("multiplier")
-    if options.pictures == "matched":
+    if options.images == "matched":
         return base_identity(manifest, options.base, options.revision, options.vae)
     return ""
 
 
-def measure(manifest: Manifest, options: Options, progress: Progress) -> None:
-    """Hash and measure given pictures that are new or changed."""
-    if options.pictures == "given":
-        from pipeline.given import measure_given
+def measure(manifest: Manifest, options: Options, progress: ProgressCallback) -> None:
+    """Hash and measure given images that are new or changed."""
+    if options.images == "given":
+        from pipeline.concepts.regularization.user_images import measure_given
 
         assert options.given is not None
         measure_given(manifest, options.given, progress)
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """The twins of every kept picture that has a bucket, and for matched ones a caption."""
-    if options.pictures == "none":
-        return Plan(NAME, ("twin",), notes=("no regularization pictures, as asked",))
-    return _plan_given(manifest, options) if options.pictures == "given" else _plan_matched(manifest, options)
+    """The regularization images of every kept image that has a bucket, and for matched ones a caption."""
+    if options.images == "none":
+        return Plan(NAME, ("regularization",), notes=("no regularization images, as asked",))
+    return _plan_given(manifest, options) if options.images == "given" else _plan_matched(manifest, options)
 
 
 def _plan_given(manifest: Manifest, options: Options) -> Plan:
-    from pipeline.given import find_given
-    from pipeline.givenplan import plan_given
+    from pipeline.concepts.regularization.user_images import find_given
+    from pipeline.concepts.regularization.user_plan import plan_given
 
     assert options.given is not None
     buckets = manifest.decisions("bucket")
@@ -171,12 +173,12 @@ def _must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, Dec
 def _plan_matched(manifest: Manifest, options: Options) -> Plan:
     buckets, captions, tags = (manifest.decisions(field) for field in ("bucket", "caption", "tags"))
     kept, decisions = manifest.kept(), []
-    paths = twin_paths([image.path for image in kept], options.count)
+    paths = reg_image_paths([image.path for image in kept], options.count)
     for place, image in enumerate(kept):
         _must_have(manifest, image.path, "bucket", buckets)
         _must_have(manifest, image.path, "caption", captions)
         row = tags.get(image.path)
-        caption = twin_caption(captions[image.path].value, row.value if row else [], options.trigger)
+        caption = reg_image_caption(captions[image.path].value, row.value if row else [], options.trigger)
         seeds = _seeds(options, place, len(kept))
         value: dict[str, Any] = {
             "path": paths[image.path][0],
@@ -189,17 +191,19 @@ def _plan_matched(manifest: Manifest, options: Options) -> Plan:
         reason = "same caption" if caption == captions[image.path].value else "caption without trigger words"
         said = f"seed {seeds[0]}" if not more else f"seeds {', '.join(map(str, seeds))}"
         evidence = f"{said}, {options.steps} DDIM steps, guidance {options.guidance:g}"
-        decisions.append(Decision(image.path, "twin", value | ({"more": more} if more else {}), reason, evidence))
-    return Plan(NAME, ("twin",), tuple(decisions))
+        decisions.append(
+            Decision(image.path, "regularization", value | ({"more": more} if more else {}), reason, evidence)
+        )
+    return Plan(NAME, ("regularization",), tuple(decisions))
 
 
-def _seeds(options: Options, place: int, pictures: int) -> list[int]:
-    """The seeds of a picture's twins; with own ones no two pictures have one in common."""
-    first, step = (options.seed, 1) if options.seeds == "same" else (options.seed + place, pictures)
+def _seeds(options: Options, place: int, images: int) -> list[int]:
+    """The seeds of an image's regularization images; with own ones no two images have one in common."""
+    first, step = (options.seed, 1) if options.seeds == "same" else (options.seed + place, images)
     return [first + number * step for number in range(options.count)]
 
 
-def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
+def reg_image_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
     """The caption without the mark behind its trigger words, and without those too if they are not to be kept."""
     unsaid = ("keep separator",) if trigger == "keep" else ("keep separator", "trigger word")
     out = {tag for tag, action, reason in tags if action == "added" and reason in unsaid}
@@ -208,8 +212,10 @@ def twin_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
     return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in out)
 
 
-def _all_twins(manifest: Manifest) -> list[dict[str, Any]]:
-    return [twin for row in manifest.decisions("twin").values() for twin in every_twin(row.value)]
+def _all_reg_images(manifest: Manifest) -> list[dict[str, Any]]:
+    return [
+        reg_image for row in manifest.decisions("regularization").values() for reg_image in every_reg_image(row.value)
+    ]
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -217,33 +223,33 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def missing(manifest: Manifest, options: Options) -> str:
-    """Twins that are gone."""
-    paths = dict.fromkeys(twin["path"] for twin in _all_twins(manifest))
+    """Regularization images that are gone."""
+    paths = dict.fromkeys(reg_image["path"] for reg_image in _all_reg_images(manifest))
     gone = [path for path in paths if not (manifest.root / path).is_file()]
-    return f"{len(gone)} twins are not there, such as {gone[0]}" if gone else ""
+    return f"{len(gone)} regularization images are not there, such as {gone[0]}" if gone else ""
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int] | Made:
-    """Write the twins' captions, and sample matched ones that are not there yet or were made otherwise; every one is kept
-    as soon as it is made."""
-    rows = _all_twins(manifest)
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int] | Made:
+    """Write the regularization images' captions, and sample matched ones that are not there yet or were made
+    otherwise; every one is kept as soon as it is made."""
+    rows = _all_reg_images(manifest)
     remove_strays(manifest, {row["path"] for row in rows}, NAME)
     captions = {row["path"]: row["caption"] for row in rows}
     counts: Mapping[str, int] | Made = {}
-    if rows and options.pictures == "matched":
+    if rows and options.images == "matched":
         counts = _paint(manifest, options, rows, progress)
     elif rows:
-        counts = {"given pictures in use": len(captions)}
+        counts = {"given images in use": len(captions)}
     for path, caption in captions.items():
         save_caption(manifest.root / path, caption)
     return counts
 
 
 def _paint(
-    manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: Progress
+    manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: ProgressCallback
 ) -> Mapping[str, int] | Made:
-    from train.base import load_base
-    from train.ddim import Request, generate
+    from train.models.ddim import Request, generate
+    from train.models.load import load_base
 
     base = load_base(
         options.base,
@@ -257,25 +263,25 @@ def _paint(
     todo = [index for index, row in enumerate(rows) if read_mark(manifest.root / row["path"]) != marks[index]]
     done = 0
 
-    def keep(index: int, picture: Image) -> None:
+    def keep(index: int, image: Image) -> None:
         nonlocal done
-        save_painted(manifest.root / rows[todo[index]]["path"], picture, marks[todo[index]])
+        save_painted(manifest.root / rows[todo[index]]["path"], image, marks[todo[index]])
         done += 1
-        progress("sampling regularization pictures", done, len(todo))
+        progress("sampling regularization images", done, len(todo))
 
     requests = [
         Request(rows[index]["caption"], rows[index]["seed"], tuple(rows[index]["size"]), options.negative)
         for index in todo
     ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
-    counts = {"pictures made": len(todo), "pictures already there": len(rows) - len(todo)}
+    counts = {"images made": len(todo), "images already there": len(rows) - len(todo)}
     return Made(counts, base.notes) if base.notes else counts
 
 
 def _marks(options: Options, rows: list[dict[str, Any]], base: BaseModel) -> list[str]:
-    """Everything each twin depends on, written into its PNG, so that a stale one is recognised; what is left to the base
-    model is told by its files."""
-    from train.models.vocabulary import FILES, vocabulary_folder
+    """Everything each regularization image depends on, written into its PNG, so that a stale one is recognised; what
+    is left to the base model is told by its files."""
+    from train.models.loading.vocabulary import FILES, vocabulary_folder
 
     common: dict[str, Any] = {
         "negative": options.negative,

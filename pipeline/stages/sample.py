@@ -1,4 +1,4 @@
-"""Paint pictures with the adapter and without it, from the same seeds, to see what was learned."""
+"""Paint images with the adapter and without it, from the same seeds, to see what was learned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PrepError
-from pipeline.files import digest_if_readable, write_text
-from pipeline.manifest import Manifest
-from pipeline.records import Plan
-from pipeline.stage import Made, Progress
+from pipeline.core.errors import PrepError
+from pipeline.core.files import digest_if_readable, write_text
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Plan
+from pipeline.store.runner import Made, ProgressCallback
 
 if TYPE_CHECKING:
-    from train.prompts import Request
+    from train.models.prompts import Request
 
 NAME = "sample"
 SLOW = BY_NAME = True
@@ -42,9 +42,9 @@ class Options:
     negative: str = ""
     """Negative prompt."""
     count: int = 4
-    """Pictures for each prompt."""
+    """Images for each prompt."""
     seed: int = 1000
-    """Seed of the first picture of a prompt; the others count up."""
+    """Seed of the first image of a prompt; the others count up."""
     steps: int = 25
     """DDIM steps."""
     guidance: float = 7.0
@@ -56,7 +56,7 @@ class Options:
     height: int | None = None
     """Height in pixels; the set's commonest bucket when empty."""
     batch_size: int = 8
-    """Pictures sampled at once."""
+    """Images sampled at once."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -93,21 +93,21 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             "steps": each[0].steps,
             "guidance": each[0].guidance,
             "first seed": each[0].seed,
-            "pictures": 2 * len(each),
+            "images": 2 * len(each),
         }
         for each in requests
     ]
-    counts = {"prompts": len(requests), "pictures": sum(2 * len(each) for each in requests)}
+    counts = {"prompts": len(requests), "images": sum(2 * len(each) for each in requests)}
     return Plan(NAME, (), remarks=remarks, counts=counts, table=tuple(table))
 
 
 def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[Request, ...], ...], tuple[str, ...]]:
-    """For each prompt asked for, or for one with every trigger word, its pictures by seed; and remarks.
+    """For each prompt asked for, or for one with every trigger word, its images by seed; and remarks.
 
     Raises:
         PrepError: a prompt is wrong, or none was asked for and the captions hold no trigger word.
     """
-    from train.prompts import SEEDS, Prompt, asked_prompts, settled
+    from train.models.prompts import SEEDS, Prompt, asked_prompts, settled
 
     prompts = asked_prompts(options.prompts, options.file, "sample: prompts")
     if not prompts:
@@ -119,7 +119,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
             )
         prompts = tuple(Prompt(f"1girl, {trigger}") for trigger in triggers)
     whole = all(prompt.width and prompt.height for prompt in prompts)
-    size = (0, 0) if whole else picture_size(manifest, options)
+    size = (0, 0) if whole else image_size(manifest, options)
     firsts, remarks = settled(
         [replace(prompt, seed=options.seed if prompt.seed is None else prompt.seed) for prompt in prompts],
         size,
@@ -149,27 +149,26 @@ def files(options: Options) -> tuple[str, ...]:
 
 
 def missing(manifest: Manifest, options: Options) -> str:
-    """Pictures that are gone."""
+    """Images that are gone."""
     listing = sample_folder(manifest, options.name) / LISTING
     if not listing.is_file():
         return f"{LISTING} is not there"
     rows = json.loads(listing.read_text(encoding="utf-8"))
     gone = [name for row in rows for name in (row["base"], row["adapter"]) if not (manifest.root / name).is_file()]
-    return f"{len(gone)} pictures are not there, such as {gone[0]}" if gone else ""
+    return f"{len(gone)} images are not there, such as {gone[0]}" if gone else ""
 
 
 def sample_folder(manifest: Manifest, name: str) -> Path:
     return manifest.root / "runs" / name / "samples"
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Made:
     """Paint every prompt and seed twice; the listing says which file is what."""
-    from train.base import base_of
-    from train.ddim import generate
-    from train.infotext import infotext, save_png
-    from train.recipe import recipe_of
-    from train.runfile import adapter_file
-    from train.session import hang_adapter
+    from train.models.ddim import generate
+    from train.models.infotext import infotext, save_png
+    from train.options.recipe import recipe_of
+    from train.run.run_record import adapter_file
+    from train.session import attach_adapter, base_of
 
     chosen, _ = chosen_requests(manifest, options)
     file = adapter_file(manifest.root, options.name)
@@ -177,45 +176,45 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
     recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
     base = base_of(recipe, options.device)
-    adapter = hang_adapter(base, file)
+    adapter = attach_adapter(base, file)
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
     folder, listing = sample_folder(manifest, options.name), [_row(request) for request in requests]
     facts = {"Clip skip": recipe.clip_skip} if recipe.clip_skip > 1 else {}
     painted = 0
 
-    def on_picture(index: int, picture: object) -> None:
+    def on_image(index: int, image: object) -> None:
         nonlocal painted
         painted += 1
         progress("painting samples", painted, 2 * len(requests))
 
     for which, strength in (("base", 0.0), ("adapter", options.strength)):
         adapter.set_strength(strength)
-        pictures = generate(
+        images = generate(
             base,
             requests,
             batch_size=options.batch_size,
             clip_skip=recipe.clip_skip,
-            on_picture=on_picture,
+            on_image=on_image,
             max_tokens=recipe.max_tokens,
             zero_terminal=recipe.zero_terminal_snr,
         )
-        for entry, number, request, picture in zip(listing, numbers, requests, pictures, strict=True):
+        for entry, number, request, image in zip(listing, numbers, requests, images, strict=True):
             target = folder / f"{_plain(number, request.prompt)} seed {request.seed} {which}.png"
             more = facts | {"Adapter": options.name, "Adapter strength": strength}
-            save_png(picture, target, infotext(request, recipe.base, more))
+            save_png(image, target, infotext(request, recipe.base, more))
             entry[which] = target.relative_to(manifest.root).as_posix()
-    adapter.take_off()
+    adapter.detach()
     write_text(folder / LISTING, json.dumps(listing, indent=2, ensure_ascii=False) + "\n")
     results = (
-        f"pictures, each without the adapter and with it: {folder}",
+        f"images, each without the adapter and with it: {folder}",
         f"side by side: prep report {manifest.root}",
     )
-    return Made({"pictures painted": 2 * len(requests)}, results=results)
+    return Made({"images painted": 2 * len(requests)}, results=results)
 
 
 def _row(request: Request) -> dict[str, object]:
-    """What the listing says of two pictures beside where they are."""
+    """What the listing says of two images beside where they are."""
     return {
         "prompt": request.prompt,
         "seed": request.seed,
@@ -226,14 +225,14 @@ def _row(request: Request) -> dict[str, object]:
     }
 
 
-def picture_size(manifest: Manifest, options: Options) -> tuple[int, int]:
+def image_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     """(width, height) asked for, or the commonest bucket's."""
     if options.width and options.height:
         return options.width, options.height
     buckets = Counter(tuple(row.value["size"]) for row in manifest.decisions("bucket").values())
     if not buckets:
         raise PrepError(
-            "the size of the samples is unknown: no picture has a bucket", f"run: prep bucket {manifest.root}"
+            "the size of the samples is unknown: no image has a bucket", f"run: prep bucket {manifest.root}"
         )
     width, height = max(buckets, key=lambda size: (buckets[size], size))
     return width, height

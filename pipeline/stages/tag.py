@@ -1,6 +1,6 @@
-"""Score every kept picture with a tagger; scores are stored by content, so a threshold can change later.
+"""Score every kept image with a tagger; scores are stored by content, so a threshold can change later.
 
-A picture that was scored by the same model before is not decoded again, wherever it lies now. Which scores become
+An image that was scored by the same model before is not decoded again, wherever it lies now. Which scores become
 tags is decided by `prep curate`. Models are fetched from the Hugging Face hub at a pinned revision when first used.
 """
 
@@ -15,17 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.errors import PrepError
-from pipeline.images import decode, load_rgb, open_image
-from pipeline.manifest import Manifest
-from pipeline.records import THE_SET, Decision, Plan, Tagger
-from pipeline.records import Image as Picture
-from pipeline.stage import Progress
-from taggers.contract import ModelSpec
+from pipeline.core.errors import PrepError
+from pipeline.core.image_io import decode, load_rgb, open_image
+from pipeline.store import records
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import THE_SET, Decision, Plan, Tagger
+from pipeline.store.runner import ProgressCallback
 from taggers.download import pinned, published_sha256, revision_of
 from taggers.errors import TaggerError
+from taggers.registry import DEFAULT, find_spec
 from taggers.session import check_device, runtime_clash
-from taggers.spec import DEFAULT, find_spec
+from taggers.spec import ModelSpec
 from taggers.thresholds import holding
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Options:
     device: str = "auto"
     """Where it runs: auto, cpu, cuda, or cuda:1 for the second GPU."""
     batch_size: int = 0
-    """Pictures scored at once; 0 takes 4 on the CPU and 32 on a GPU."""
+    """Images scored at once; 0 takes 4 on the CPU and 32 on a GPU."""
     threads: int = 0
     """Threads the model runs in on the CPU; 0 takes every core."""
     decoders: int = 0
-    """Threads that decode pictures; 0 takes one for every core, at most 16."""
+    """Threads that decode images; 0 takes one for every core, at most 16."""
 
     def __post_init__(self) -> None:
         with prep_errors():
@@ -87,7 +87,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         before = "scored before" if len(taggers) == 1 else f"scored before by {tagger.name}"
         counts[before] = len(contents) - missing
     ids = [tagger.id for tagger in taggers]
-    notes = _clash() + ([] if contents else ["the set has no kept pictures"])
+    notes = _clash() + ([] if contents else ["the set has no kept images"])
     evidence = "; ".join(
         f"{tagger.name}: sha256 {checksum}" for tagger, checksum in zip(taggers, checksums, strict=True) if checksum
     )
@@ -95,7 +95,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int]:
     """Score what has no scores yet, a batch to a transaction: a killed run loses one batch."""
     with prep_errors():
         specs = _specs(manifest, options)
@@ -103,8 +103,8 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Mapping[st
     told = Told()
     for spec, tagger in zip(specs, taggers, strict=True):
         scored = manifest.scored(tagger.id) | told.unreadable
-        pictures = {image.content: image for image in reversed(manifest.kept()) if image.content not in scored}
-        todo = sorted(pictures.values(), key=lambda image: image.path)
+        images = {image.content: image for image in reversed(manifest.kept()) if image.content not in scored}
+        todo = sorted(images.values(), key=lambda image: image.path)
         if todo:
             _score(manifest, spec, tagger, todo, options, progress, told)
     if told.unreadable:
@@ -120,10 +120,10 @@ def identity(spec: ModelSpec, decoding: str = "exact") -> Tagger:
 
 def load_reduced(path: Path, least: Callable[[tuple[int, int]], tuple[int, int]]) -> Image:
     """`load_rgb`, but of a JPEG no more than the coefficients it takes to give at least `least(its size)` pixels."""
-    with open_image(path) as picture:
-        picture.draft(None, least(picture.size))
-        colours = decode(picture, path)
-    colours = colours.copy() if colours is picture else colours
+    with open_image(path) as opened:
+        opened.draft(None, least(opened.size))
+        colours = decode(opened, path)
+    colours = colours.copy() if colours is opened else colours
     colours.info.clear()
     return colours
 
@@ -160,12 +160,12 @@ def _score(
     manifest: Manifest,
     spec: ModelSpec,
     tagger: Tagger,
-    todo: Sequence[Picture],
+    todo: Sequence[records.Image],
     options: Options,
-    progress: Progress,
+    progress: ProgressCallback,
     told: Told,
 ) -> None:
-    """Load one tagger and score pictures with it."""
+    """Load one tagger and score images with it."""
     from taggers.engine import load_tagger
 
     with prep_errors():
@@ -208,13 +208,13 @@ def _score(
 
 def _loader(engine: OnnxTagger) -> Callable[[Path], Image]:
     """Fast decoding for a tagger."""
-    from taggers.prepare import least_size
+    from taggers.resize import least_size
 
     least = functools.partial(least_size, side=engine.side, spec=engine.spec, times=OVERSAMPLED)
     return functools.partial(load_reduced, least=least)
 
 
-def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[Picture], told: Told) -> None:
+def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[records.Image], told: Told) -> None:
     """Score a few of the set's large JPEGs both ways, and say how far fast decoding is from exact."""
     files = _reducible(root, engine, todo)
     if not files:
@@ -239,7 +239,7 @@ def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[Picture], told: T
         held,
         changed,
     )
-    told.counts[f"tags that came or went by fast decoding, in {len(pairs)} pictures"] += changed
+    told.counts[f"tags that came or went by fast decoding, in {len(pairs)} images"] += changed
 
 
 def _holding(engine: OnnxTagger, scores: Mapping[str, float]) -> set[str]:
@@ -247,9 +247,9 @@ def _holding(engine: OnnxTagger, scores: Mapping[str, float]) -> set[str]:
     return holding(scores, engine.categories, spec.thresholds, engine.tag_thresholds, spec.exclusive)
 
 
-def _reducible(root: Path, engine: OnnxTagger, todo: Sequence[Picture]) -> list[Path]:
+def _reducible(root: Path, engine: OnnxTagger, todo: Sequence[records.Image]) -> list[Path]:
     """A few JPEGs that fast decoding reduces and that can be read, spread over the larger half of those there are."""
-    from taggers.prepare import least_size
+    from taggers.resize import least_size
 
     jpegs = sorted(
         (image for image in todo if image.path.lower().endswith(JPEG_ENDINGS)), key=lambda image: -image.bytes
@@ -257,11 +257,11 @@ def _reducible(root: Path, engine: OnnxTagger, todo: Sequence[Picture]) -> list[
     larger = jpegs[: max(COMPARED, len(jpegs) // 2)]
     found: list[Path] = []
     for image in larger[:: max(1, len(larger) // LOOKED_AT)][: 2 * LOOKED_AT]:
-        with contextlib.suppress(PrepError), open_image(root / image.path) as picture:
-            size = picture.size
-            picture.draft(None, least_size(size, engine.side, engine.spec, OVERSAMPLED))
-            if picture.size != size:
-                decode(picture, image.path)
+        with contextlib.suppress(PrepError), open_image(root / image.path) as opened:
+            size = opened.size
+            opened.draft(None, least_size(size, engine.side, engine.spec, OVERSAMPLED))
+            if opened.size != size:
+                decode(opened, image.path)
                 found.append(root / image.path)
         if len(found) == COMPARED:
             break

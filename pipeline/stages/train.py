@@ -1,4 +1,4 @@
-"""Train an adapter on the set: buckets, multipliers, captions and regularization twins as they were decided."""
+"""Train an adapter on the set: buckets, multipliers, captions and regularization images as they were decided."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.basemodel import base_identity
-from pipeline.errors import PrepError
-from pipeline.journal import stamp
-from pipeline.manifest import Manifest
-from pipeline.records import Plan
-from pipeline.stage import Made, Progress
-from pipeline.trainplan.cut import caption_notes, cut_tags
-from pipeline.trainplan.figures import (
+from pipeline.core.errors import PrepError
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Plan
+from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.undo_log import stamp
+from train.models.identity import base_identity
+from train.options.recipe import Recipe as Options
+from train.plan.images import TrainedImages, entries, images_of
+from train.plan.summary import (
     counts,
     course_remarks,
     footprint,
@@ -24,12 +25,11 @@ from pipeline.trainplan.figures import (
     table,
     view_remarks,
 )
-from pipeline.trainplan.pictures import Pictures, entries, pictures_of
-from pipeline.trainplan.warnings import showing_notes, text_rate_notes
-from train.recipe import Recipe as Options
+from train.plan.truncated_tags import caption_notes, cut_tags
+from train.plan.warnings import showing_notes, text_rate_notes
 
 if TYPE_CHECKING:
-    from train.plan import Course
+    from train.plan.steps import TrainingSchedule
 
 __all__ = [
     "BY_NAME",
@@ -47,8 +47,8 @@ __all__ = [
 ]
 NAME = "train"
 SLOW = BY_NAME = True
-READS = ("images", "keep", "bucket", "caption", "multiplier", "twin")
-OBSERVES = "base model or regularization pictures"
+READS = ("images", "keep", "bucket", "caption", "multiplier", "regularization")
+OBSERVES = "base model or regularization images"
 USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 
@@ -58,12 +58,12 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """What training comes to: steps, showings, disk and memory, and which tags the text encoder does not see."""
-    from train.optimizers import refuse_missing
-    from train.plan import course
+    """What training comes to: steps, exposures, disk and memory, and which tags the text encoder does not see."""
+    from train.optimization.optimizers import refuse_missing
+    from train.plan.steps import course
 
     refuse_missing(options.optimizer)
-    found = pictures_of(manifest, options)
+    found = images_of(manifest, options)
     _refuse_foreign_marks(manifest, found, options)
     run = course(entries(found), options.batch_size, options.seed, options.epochs, options.steps)
     _refuse_what_never_comes(run, options)
@@ -95,7 +95,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
 
 def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
     """That there is an adapter of that name, which other settings or another set made."""
-    from train.runfile import adapter_file
+    from train.run.run_record import adapter_file
 
     run = manifest.last_run(NAME, options.name)
     file = adapter_file(manifest.root, options.name)
@@ -109,7 +109,7 @@ def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
 # --- refusals
 
 
-def _refuse_foreign_marks(manifest: Manifest, found: Pictures, options: Options) -> None:
+def _refuse_foreign_marks(manifest: Manifest, found: TrainedImages, options: Options) -> None:
     """Curation's separator would be read as a tag if training looked for another one."""
     curated = manifest.last_run("curate")
     mark = curated.options.get("keep_separator", "") if curated else ""
@@ -120,7 +120,7 @@ def _refuse_foreign_marks(manifest: Manifest, found: Pictures, options: Options)
         )
 
 
-def _refuse_what_never_comes(run: Course, options: Options) -> None:
+def _refuse_what_never_comes(run: TrainingSchedule, options: Options) -> None:
     """What the options ask for later than the run lasts."""
     if options.tag_warmup_steps >= run.steps:
         raise PrepError(
@@ -146,21 +146,21 @@ def files(options: Options) -> tuple[str, ...]:
         f"{folder}/{glob.escape(options.name)}*.safetensors",
         f"{folder}/merged-{glob.escape(options.name)}*",
         f"{folder}/merged-{glob.escape(options.name)}/**/*",
-        *(f"{folder}/{name}" for name in ("recipe.json", "run.json", "set.json", "pictures.csv", "report.html")),
+        *(f"{folder}/{name}" for name in ("recipe.json", "run.json", "set.json", "images.csv", "report.html")),
     )
 
 
 def missing(manifest: Manifest, options: Options) -> str:
     """The adapter, if it is gone."""
-    from train.runfile import adapter_file
+    from train.run.run_record import adapter_file
 
     file = adapter_file(manifest.root, options.name)
     return "" if file.is_file() else f"{file} is not there"
 
 
-def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
-    from pipeline.report.runpage import write_run_page
-    from train.runfile import RUN, run_folder
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Made:
+    from pipeline.report.run.page import write_run_page
+    from train.run.run_record import RUN, run_folder
     from train.session import train_adapter
 
     run = manifest.last_run(NAME)
@@ -179,17 +179,16 @@ def work(manifest: Manifest, options: Options, progress: Progress) -> Made:
 
 def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:
     """What a person asks when a run has ended: where the adapter is, how good it is, and where to read on."""
-    from pipeline.report.markup import counted
-    from pipeline.report.tables import duration
-    from train.looks import FILE, read_looks
-    from train.runfile import RUN, read_run
+    from pipeline.core.humanize import counted, duration
+    from train.evaluation.validation_history import FILE, read_evaluations
+    from train.run.run_record import RUN, read_run
 
     result = read_run(folder / RUN)["result"]
     begun = f" from step {resumed_from} on" if resumed_from else ""
     ended = "" if result["ended"] == "as planned" else f", ended early: {result['ended']}"
     yield f"trained {counted(result['steps'], 'step')}{begun} in {duration(result['seconds'])}{ended}"
     yield f"adapter: {folder / f'{name}.safetensors'}"
-    looks = list(read_looks(folder / FILE))
+    looks = list(read_evaluations(folder / FILE))
     if looks:
         best = min(looks, key=lambda look: look.loss)
         words = f"validation loss: {looks[0].loss:.4g} at step {looks[0].step}, {looks[-1].loss:.4g} at the end"

@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from train.adapter import Adapter, Shape
-from train.algorithms.drops import Drops
-from train.algorithms.kinds import KINDS
-from train.algorithms.library import Start, _module, _quiet, first_tensors
-from train.algorithms.site import Site
-from train.base import load_base
+from train.adapters.adapter import Adapter, AdapterConfig
+from train.adapters.inject.base_layer import BaseLayer
+from train.adapters.inject.dropout import Dropout
+from train.adapters.inject.lycoris_init import Start, _module, _quiet, initial_weights
+from train.adapters.inject.registry import KINDS
+from train.models.load import load_base
 
 CASES = {
     "lora 16": ("lora", Start(rank=16, alpha=8.0)),
@@ -48,9 +48,9 @@ WITHOUT = ("full", "dylora")
 
 
 COMPARED = {
-    "loha 8/4": Shape(algorithm="loha", rank=8, alpha=1.0, convolutions=True, conv_rank=4, conv_alpha=1.0),
-    "locon 8/4": Shape(algorithm="locon", rank=8, alpha=1.0, convolutions=True, conv_rank=4, conv_alpha=1.0),
-    "locon 16/8": Shape(algorithm="locon", rank=16, alpha=1.0, convolutions=True, conv_rank=8, conv_alpha=1.0),
+    "loha 8/4": AdapterConfig(algorithm="loha", rank=8, alpha=1.0, convolutions=True, conv_rank=4, conv_alpha=1.0),
+    "locon 8/4": AdapterConfig(algorithm="locon", rank=8, alpha=1.0, convolutions=True, conv_rank=4, conv_alpha=1.0),
+    "locon 16/8": AdapterConfig(algorithm="locon", rank=16, alpha=1.0, convolutions=True, conv_rank=8, conv_alpha=1.0),
 }
 
 
@@ -66,10 +66,10 @@ def layers(device: torch.device) -> list[tuple[nn.Module, Tensor]]:
 
 def steps(algorithm: str, start: Start, place: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable | None]:
     """prep's forward pass and the library's, None where that has none to compare with."""
-    site = Site.of(place)
-    tensors = first_tensors(algorithm, "layer", place, start)
+    site = BaseLayer.of(place)
+    tensors = initial_weights(algorithm, "layer", place, start)
     module = KINDS[algorithm]({key: value.to(site.weight.device) for key, value in tensors.items()})
-    drops = Drops("layer")
+    drops = Dropout("layer")
     if algorithm in WITHOUT:
         return lambda x: module.output(site, x, 1.0, drops), None
     with _quiet():
@@ -93,7 +93,7 @@ def clock(device: torch.device) -> float:
 
 
 def unets(device: torch.device) -> Iterator[tuple[str, UNet2DConditionModel, int, int]]:
-    """(what it is, the UNet, pictures a batch, latent pixels along a side)."""
+    """(what it is, the UNet, images a batch, latent pixels along a side)."""
     yield "the miniature", load_base("miniature", device=str(device)).unet, 4, 16
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
@@ -107,31 +107,31 @@ def unets(device: torch.device) -> Iterator[tuple[str, UNet2DConditionModel, int
     yield "SD 1.5's first levels", unet.requires_grad_(False).to(device), 1, 32
 
 
-def training_step(unet: UNet2DConditionModel, shape: Shape, pictures: int, side: int) -> Callable[[], float]:
+def training_step(unet: UNet2DConditionModel, shape: AdapterConfig, images: int, side: int) -> Callable[[], float]:
     """A step that takes its seconds, with the adapter hung for as long."""
     device = unet.device
     adapter = Adapter(shape, unet).to(device)
     optimizer = torch.optim.AdamW(adapter.parameters(), lr=1e-6, fused=True)
-    noisy = torch.randn(pictures, 4, side, side, device=device)
-    states = torch.randn(pictures, 77, unet.config.cross_attention_dim, device=device)
-    times = torch.full((pictures,), 500, device=device)
+    noisy = torch.randn(images, 4, side, side, device=device)
+    states = torch.randn(images, 77, unet.config.cross_attention_dim, device=device)
+    times = torch.full((images,), 500, device=device)
 
     def step() -> float:
-        adapter.hang()
+        adapter.attach()
         begun = clock(device)
         F.mse_loss(unet(noisy, times, states).sample, noisy).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         taken = clock(device) - begun
-        adapter.take_off()
+        adapter.detach()
         return taken
 
     return step
 
 
 def compare_steps(device: torch.device, rounds: int) -> None:
-    for what, unet, pictures, side in unets(device):
-        steps_of = {name: training_step(unet, shape, pictures, side) for name, shape in COMPARED.items()}
+    for what, unet, images, side in unets(device):
+        steps_of = {name: training_step(unet, shape, images, side) for name, shape in COMPARED.items()}
         for step in steps_of.values():
             step()
         taken = [{name: step() for name, step in steps_of.items()} for _ in range(rounds)]

@@ -1,6 +1,6 @@
 """How long a large set takes to be curated, and how much memory that needs: python -m tests.benchmarks.curation
 
-Makes the record of a set without its pictures: characters and artists, forty tags above the floor in every picture, then
+Makes the record of a set without its images: characters and artists, forty tags above the floor in every image, then
 plans it, puts the rows down, plans it again as it is, and plans it with another threshold.
 """
 
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.manifest import Manifest
-from pipeline.records import Image, Tagger
 from pipeline.stages import curate
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Image, Tagger
 
 COLOURS = ("black", "brown", "blonde", "red", "blue", "green", "pink", "white", "purple", "grey")
 NOUNS = ("dress", "shirt", "skirt", "footwear", "gloves", "ribbon", "hat", "jacket", "necktie", "swimsuit")
@@ -29,7 +29,7 @@ USUAL = ["1girl", "solo", "smile", "long hair", "looking at viewer", "outdoors",
 
 def vocabulary(size: int) -> list[str]:
     """Tags of a tagger: what is everywhere, then, in this order from common to rare, garments in colours among others of
-    which one in five is one, so that a picture has a few of them; then looks, and many that are rare."""
+    which one in five is one, so that an image has a few of them; then looks, and many that are rare."""
     garments = [*NOUNS, *(f"{colour} {noun}" for colour in COLOURS for noun in NOUNS)]
     mixed = [
         tag for place, tag in enumerate(garments) for tag in (*(f"thing {place} {more}" for more in range(4)), tag)
@@ -39,7 +39,7 @@ def vocabulary(size: int) -> list[str]:
 
 
 def scores(rng: np.random.Generator, tags: list[str], look: tuple[str, str], each: int) -> dict[str, float]:
-    """Tag → probability of one picture: her looks, the usual, and tags as rare as in a real vocabulary."""
+    """Tag → probability of one image: her looks, the usual, and tags as rare as in a real vocabulary."""
     found = {tag: round(float(score), 4) for tag, score in zip(USUAL, rng.uniform(0.3, 1, len(USUAL)), strict=True)}
     for tag in look:
         found[tag] = round(float(rng.uniform(0.2, 1)), 4)
@@ -50,13 +50,13 @@ def scores(rng: np.random.Generator, tags: list[str], look: tuple[str, str], eac
     return found
 
 
-def make(root: Path, pictures: int, concepts: int, each: int) -> None:
+def make(root: Path, imgs: int, concepts: int, each: int) -> None:
     """The record of a set."""
     rng = np.random.default_rng(0)
     tags = vocabulary(10000)
     tagger = Tagger("wd-swinv2-v3", "1", "p", "CPU", dict.fromkeys(tags, "general"))
     images, found = [], {}
-    for number in range(pictures):
+    for number in range(imgs):
         who = number % concepts
         kind = "artists" if who % 3 == 0 else "characters"
         content = hashlib.sha256(str(number).encode()).hexdigest()
@@ -106,7 +106,7 @@ def measure(root: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--concepts", type=int, default=60)
     parser.add_argument("--tags", type=int, default=40)
     parser.add_argument("--set", type=Path, help="a folder to keep the record in and to take it from the next time")
@@ -114,8 +114,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = asked.set or Path(scratch) / "set"
         if not (root / "manifest.db").exists():
-            make(root, asked.pictures, asked.concepts, asked.tags)
-        print(f"{asked.pictures} pictures, {asked.concepts} concepts, {asked.tags} tags each")
+            make(root, asked.images, asked.concepts, asked.tags)
+        print(f"{asked.images} images, {asked.concepts} concepts, {asked.tags} tags each")
         measure(root)
 
 

@@ -1,4 +1,4 @@
-"""What flatten and check cost beside bare decoding: python -m tests.benchmarks.decode [--pictures 20000].
+"""What flatten and check cost beside bare decoding: python -m tests.benchmarks.decode [--images 20000].
 
 Paints JPEGs of photographic detail, then times, in one run and with the same number of threads, (a) Pillow's open, load
 and convert, and (b) prep's flatten and check of the same files, from the first look at the folder to the last decision.
@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline.manifest import Manifest
-from pipeline.stage import run_stage
 from pipeline.stages import check, flatten
+from pipeline.store.manifest import Manifest
+from pipeline.store.runner import run_stage
 
 SIDE = 1024
 GRAIN = ((4, 60.0), (16, 30.0), (64, 20.0), (256, 12.0), (SIDE, 6.0))
@@ -38,9 +38,9 @@ def paint(file: Path, seed: int) -> None:
 
 
 def decode_barely(file: Path) -> tuple[int, int]:
-    with Image.open(file) as picture:
-        picture.load()
-        return picture.convert("RGB").size
+    with Image.open(file) as image:
+        image.load()
+        return image.convert("RGB").size
 
 
 def timed(work: Callable[[], object]) -> np.ndarray:
@@ -62,20 +62,20 @@ def prepare(folder: Path, root: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=min(8, os.cpu_count() or 1))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         folder.mkdir()
-        files = [folder / f"{seed:06}.jpg" for seed in range(asked.pictures)]
+        files = [folder / f"{seed:06}.jpg" for seed in range(asked.images)]
         with ThreadPoolExecutor(asked.threads) as threads:
             list(threads.map(paint, files, range(len(files))))
             before = timed(lambda: list(threads.map(decode_barely, files)))
             flattening, checking = prepare(folder, Path(scratch) / "set")
             after = timed(lambda: list(threads.map(decode_barely, files)))
     bare = (before + after) / 2
-    print(f"{asked.pictures} JPEGs of {SIDE}×{SIDE}, {asked.threads} threads")
+    print(f"{asked.images} JPEGs of {SIDE}×{SIDE}, {asked.threads} threads")
     print(f"{'':<18} {'seconds':>9} {'ms each':>9} {'times bare':>11} {'processor s':>12} {'times bare':>11}")
     for name, spent in (
         ("bare decoding", bare),
@@ -84,7 +84,7 @@ def main() -> None:
         ("flatten and check", flattening + checking),
     ):
         (clock, processor), (slower, costlier) = spent, spent / bare
-        each = clock / asked.pictures * 1000
+        each = clock / asked.images * 1000
         print(f"{name:<18} {clock:9.2f} {each:9.2f} {slower:11.2f} {processor:12.2f} {costlier:11.2f}")
 
 

@@ -1,8 +1,8 @@
-"""What caching latents costs beside the VAE itself: python -m tests.benchmarks.latents [--pictures 24] [--side 256].
+"""What caching latents costs beside the VAE itself: python -m tests.benchmarks.latents [--images 24] [--side 256].
 
 Paints JPEGs, then times, in one run and in turn, (a) a bare loop that encodes batches of pixels which lie ready on the
 device, and (b) prep's filling of an empty cache from the files: reading, scaling, encoding, checking and writing. Prints
-pictures per second and what prep's are of the bare loop's, at least 0.95 being the aim. Without --base the VAE has the
+images per second and what prep's are of the bare loop's, at least 0.95 being the aim. Without --base the VAE has the
 size of Stable Diffusion's and random weights, which cost as much as learned ones.
 """
 
@@ -21,8 +21,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from tests.benchmarks.decode import paint
-from train.base import BaseModel, load_base
-from train.latents import LatentCache, Picture, batches_of, pixels_of
+from train.data.latent_cache import ImageView, LatentCache, batches_of, pixels_of
+from train.models.base import BaseModel
+from train.models.load import load_base
 
 
 def sized_vae() -> AutoencoderKL:
@@ -38,14 +39,14 @@ def sized_vae() -> AutoencoderKL:
     return vae.requires_grad_(False).eval()
 
 
-def painted(folder: Path, count: int, side_px: int) -> list[Picture]:
+def painted(folder: Path, count: int, side_px: int) -> list[ImageView]:
     """JPEGs of 1024×1024 pixels to be trained on at side × side."""
     found = []
     for number in range(count):
         file = folder / f"{number}.jpg"
         paint(file, number)
         size = [side_px, side_px]
-        found.append(Picture(f"content {number}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]}))
+        found.append(ImageView(f"content {number}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]}))
     return found
 
 
@@ -57,10 +58,10 @@ def bare(base: BaseModel, batches: list[Tensor]) -> None:
         posterior.mean.cpu(), posterior.std.cpu()
 
 
-def prep(base: BaseModel, pictures: list[Picture], pixels: int) -> None:
+def prep(base: BaseModel, images: list[ImageView], pixels: int) -> None:
     """Fill an empty cache."""
     with tempfile.TemporaryDirectory() as scratch:
-        LatentCache(Path(scratch), base, pixels_at_once=pixels).fill(pictures, lambda *_: None)
+        LatentCache(Path(scratch), base, pixels_at_once=pixels).fill(images, lambda *_: None)
 
 
 def timed(device: torch.device, work: Callable[[], None]) -> np.ndarray:
@@ -76,7 +77,7 @@ def timed(device: torch.device, work: Callable[[], None]) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--base", help="encode with this model's VAE")
-    parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--side", type=int, default=256, help="pixels of the sides that are trained on")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -86,22 +87,22 @@ def main() -> None:
     if asked.base is None:
         base = dataclasses.replace(base, vae=sized_vae().to(base.device))
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = painted(Path(scratch), asked.pictures, asked.side)
+        images = painted(Path(scratch), asked.images, asked.side)
         batches = [
             torch.from_numpy(np.stack([pixels_of(each) for each in batch])).permute(0, 3, 1, 2).contiguous()
-            for batch in batches_of(pictures, pixels)
+            for batch in batches_of(images, pixels)
         ]
         batches = [batch.to(base.device) for batch in batches]
         bare(base, batches[:1])
         ratios = []
-        print(f"{asked.pictures} pictures at {asked.side} px in batches of {len(batches[0])}, on {base.device}")
+        print(f"{asked.images} images at {asked.side} px in batches of {len(batches[0])}, on {base.device}")
         print(f"{'bare /s':>9} {'prep /s':>9} {'prep of bare':>13} {'by processor':>13}")
         for _ in range(asked.rounds):
             before = timed(base.device, lambda: bare(base, batches))
-            filling = timed(base.device, lambda: prep(base, pictures, pixels))
+            filling = timed(base.device, lambda: prep(base, images, pixels))
             plain = (before + timed(base.device, lambda: bare(base, batches))) / 2
             ratios.append(plain / filling)
-            rates = asked.pictures / plain[0], asked.pictures / filling[0]
+            rates = asked.images / plain[0], asked.images / filling[0]
             print(f"{rates[0]:9.2f} {rates[1]:9.2f} {ratios[-1][0]:13.3f} {ratios[-1][1]:13.3f}")
     by_clock, by_processor = np.median(ratios, axis=0)
     print(f"median {by_clock:.3f} by the clock, {by_processor:.3f} by the processor")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.neighbours import keepers
+from pipeline.images.hash_index import keepers
 
 
 def planted(count: int, radius: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How long planning again takes for a set of 100,000 measured pictures: python tests/benchmarks/replan.py [PICTURES]
+"""How long planning again takes for a set of 100,000 measured images: python tests/benchmarks/replan.py [IMAGES]
 
 Prints seconds of `bucket.plan` and `balance.plan` alone, and of running both stages with everything recorded.
 """
@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cli import COLLECT_AFTER
-from pipeline.crops.focus import STRIPS
-from pipeline.manifest import Manifest
-from pipeline.records import Image, Measurement
-from pipeline.stage import run_stage
+from pipeline.cli.main import COLLECT_AFTER
+from pipeline.images.buckets.detail_profile import STRIPS
 from pipeline.stages import balance, bucket
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Image, Measurement
+from pipeline.store.runner import run_stage
 
 CONCEPTS = 400
 
 
-def pictures(count: int) -> tuple[list[Image], list[Measurement]]:
-    """Pictures of aspect ratios 0.4 to 2.5, few of the same size, with a detail profile each."""
+def imgs(count: int) -> tuple[list[Image], list[Measurement]]:
+    """Images of aspect ratios 0.4 to 2.5, few of the same size, with a detail profile each."""
     draw = np.random.default_rng(0)
     aspects = np.exp(draw.uniform(np.log(0.4), np.log(2.5), count))
     sides = np.sqrt(draw.uniform(400_000, 4_000_000, count))
@@ -56,7 +56,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 def main(count: int) -> None:
     gc.set_threshold(*COLLECT_AFTER)  # as prep does
-    images, measured = pictures(count)
+    images, measured = imgs(count)
     with tempfile.TemporaryDirectory() as folder, Manifest.open(Path(folder) / "set", create=True) as manifest:
         with manifest.transaction():
             manifest.put_images(images)
@@ -75,7 +75,7 @@ def main(count: int) -> None:
             "bucket.plan with repeats": lambda: bucket.plan(manifest, middle),
             "run bucket again, subject": lambda: run_stage(manifest, bucket, subject, quiet),
         }
-        print(f"{count} pictures\n   clock  processor")
+        print(f"{count} images\n   clock  processor")
         for name, action in timed.items():
             clock, processor = seconds(action)
             print(f"{clock:6.2f} s  {processor:6.2f} s  {name}")

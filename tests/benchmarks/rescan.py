@@ -1,6 +1,6 @@
 """How long an unchanged set takes to be looked at again, and how much memory that needs: python -m tests.benchmarks.rescan
 
-Every picture has content of its own: one small JPEG with a number behind its end, which decoders pass over.
+Every image has content of its own: one small JPEG with a number behind its end, which decoders pass over.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 from PIL import Image
 
 
-def plant(folder: Path, pictures: int, concepts: int) -> None:
+def plant(folder: Path, images: int, concepts: int) -> None:
     """That many small JPEGs in that many folders."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).resize((128, 128)).save(buffer, "JPEG", quality=80)
-    for number in range(pictures):
+    for number in range(images):
         file = folder / f"artists/a{number % concepts}/{number:06}.jpg"
         if number < concepts:
             file.parent.mkdir(parents=True)
@@ -48,15 +48,15 @@ def _silent() -> list[tuple[int, ...]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--concepts", type=int, default=500)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         source, root = Path(place) / "source", Path(place) / "set"
-        plant(source, options.pictures, options.concepts)
+        plant(source, options.images, options.concepts)
         steps = [("flatten", source, root), ("check", root, "--duplicate-distance", -1)]
         steps += [("flatten", root), ("check", root, "--duplicate-distance", -1), ("status", root)]
-        print(f"{options.pictures} pictures in {options.concepts} concepts")
+        print(f"{options.images} images in {options.concepts} concepts")
         for number, step in enumerate(steps):
             seconds, megabytes = prep(*step)
             again = "again, unchanged" if number > 1 else "first"

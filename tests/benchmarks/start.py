@@ -1,8 +1,9 @@
 """How long a run takes to its first batch when all is cached, and how plan and start grow with the set.
 
-python -m tests.benchmarks.start [--pictures 1000 10000 100000]: for sets of so many made-up pictures with a twin each, whose
-latents all lie in the cache, prints seconds of `prep train --dry-run`'s plan, of reading the record, of judging the cache,
-and of the first batch. The files of latents are sparse, right in name and length, as a start looks at no more.
+python -m tests.benchmarks.start [--images 1000 10000 100000]: for sets of so many made-up images with a regularization
+image each, whose latents all lie in the cache, prints seconds of `prep train --dry-run`'s plan, of reading the record,
+of judging the cache, and of the first batch. The files of latents are sparse, right in name and length, as a start
+looks at no more.
 """
 
 from __future__ import annotations
@@ -19,61 +20,69 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cli import COLLECT_AFTER
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image
+from pipeline.cli.main import COLLECT_AFTER
 from pipeline.stages import train
-from train.base import BaseModel, load_base
-from train.batches import planned_batches
-from train.dataset import Example, examples
-from train.latentfiles import file_bytes, latent_file
-from train.latents import LatentCache
-from train.recipe import Recipe
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image
+from train.data.batches import planned_batches
+from train.data.dataset import Example, examples
+from train.data.latent_cache import LatentCache
+from train.data.latent_files import file_bytes, latent_file
+from train.models.base import BaseModel
+from train.models.load import load_base
+from train.options.recipe import Recipe
 
 SIZES = [(64, 64), (56, 72), (72, 56), (48, 80), (80, 48), (40, 96), (96, 40), (64, 56)]
 TAGS = [f"tag number {number}" for number in range(400)]
 
 
 def made_up(manifest: Manifest, count: int) -> None:
-    """Pictures in 400 concepts with 20 tags each, and a twin for each that was hashed before."""
+    """Images in 400 concepts with 20 tags each, and a regularization image for each that was hashed before."""
     draw, images, rows, files = np.random.default_rng(0), [], [], []
     chosen = draw.integers(0, len(TAGS), (count, 20))
     (manifest.root / "regularization" / "x").mkdir(parents=True)
     for number in range(count):
         concept = f"c{number % 400}"
-        path, twin = f"images/{concept}/{number:06}.png", f"regularization/x/{number:06}.png"
+        path, reg_image = f"images/{concept}/{number:06}.png", f"regularization/x/{number:06}.png"
         content = hashlib.sha256(path.encode()).hexdigest()
         images.append(Image(path, concept, path, content, 1, "copy"))
         width, height = SIZES[number % len(SIZES)]
         tags = [TAGS[place] for place in chosen[number]]
         bucket = {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
-        with_caption = {"path": twin, "caption": ", ".join(tags), "size": [width, height], "seed": 420}
+        with_caption = {"path": reg_image, "caption": ", ".join(tags), "size": [width, height], "seed": 420}
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
             Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
             Decision(path, "multiplier", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
-            Decision(path, "twin", with_caption, "same caption"),
+            Decision(path, "regularization", with_caption, "same caption"),
         ]
-        (manifest.root / twin).write_bytes(b"")
-        files.append((twin, 0, (manifest.root / twin).stat().st_mtime_ns, hashlib.sha256(twin.encode()).hexdigest()))
+        (manifest.root / reg_image).write_bytes(b"")
+        files.append(
+            (
+                reg_image,
+                0,
+                (manifest.root / reg_image).stat().st_mtime_ns,
+                hashlib.sha256(reg_image.encode()).hexdigest(),
+            )
+        )
     with manifest.transaction():
         run = manifest.begin_run("made up", {})
         manifest.put_images(images)
         manifest.put_files(files)
-        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "twin"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "regularization"), rows)
         manifest.finish_run(run, {})
 
 
 def filled(cache: LatentCache, folder: Path, found: tuple[Example, ...]) -> None:
-    """Lay an empty file of the right name and length in the cache for every picture."""
-    pictures = [picture for example in found for picture in example.pictures()]
+    """Lay an empty file of the right name and length in the cache for every image."""
+    images = [image for example in found for image in example.images()]
     for number in range(256):
         (folder / f"{number:02x}").mkdir(parents=True)
-    for picture in pictures:
-        file = latent_file(folder, cache.name(picture))
+    for image in images:
+        file = latent_file(folder, cache.name(image))
         descriptor = os.open(file, os.O_CREAT | os.O_WRONLY)
-        os.truncate(descriptor, file_bytes(cache.shape(picture)))
+        os.truncate(descriptor, file_bytes(cache.shape(image)))
         os.close(descriptor)
 
 
@@ -97,8 +106,8 @@ def measure(count: int, base: BaseModel, recipe: Recipe) -> None:
         _, plan, plan_busy = seconds(lambda: train.plan(manifest, recipe))
         found, read, read_busy = seconds(lambda: examples(manifest, recipe))
         cache = LatentCache(folder, base)
-        pictures = [picture for example in found for picture in example.pictures()]
-        _, judged, judged_busy = seconds(lambda: cache.fill(pictures, quiet))
+        images = [image for example in found for image in example.images()]
+        _, judged, judged_busy = seconds(lambda: cache.fill(images, quiet))
         _, first, first_busy = seconds(lambda: next(planned_batches(recipe, found, 0)))
         clock, busy = read + judged + first, read_busy + judged_busy + first_busy
     columns = (plan, read, judged, first, clock, plan_busy, busy)
@@ -107,13 +116,13 @@ def measure(count: int, base: BaseModel, recipe: Recipe) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
     asked = parser.parse_args()
     gc.set_threshold(*COLLECT_AFTER)  # as prep does
     base = load_base("miniature", device="cpu")
     names = ("plan s", "record s", "cache s", "batch s", "start s", "plan proc.", "start proc.")
-    print(f"{'pictures':>9} " + " ".join(f"{name:>12}" for name in names))
-    for count in asked.pictures:
+    print(f"{'images':>9} " + " ".join(f"{name:>12}" for name in names))
+    for count in asked.images:
         measure(count, base, Recipe(base="miniature", epochs=10, device="cpu"))
 
 

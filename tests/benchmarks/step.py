@@ -19,24 +19,25 @@ from typing import cast
 
 import torch
 
-from train.adapter import Adapter
-from train.base import BaseModel, load_base
-from train.batches import Batch
-from train.conditioning import with_sizes
-from train.dataset import Example
-from train.inputs import draw_inputs
-from train.latents import LatentCache
-from train.log import RunLog
+from train.adapters.adapter import Adapter
+from train.data.augmentation import ImageView
+from train.data.batches import Batch
+from train.data.dataset import Example
+from train.data.latent_cache import LatentCache
+from train.data.sampler import SampledImage
+from train.data.step_inputs import draw_inputs
 from train.loop import Trainer, sizes_of
-from train.milestones import Place
 from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags
-from train.recipe import Recipe
-from train.sampler import Entry
+from train.models.base import BaseModel
+from train.models.conditioning import with_sizes
+from train.models.load import load_base
+from train.options.recipe import Recipe
+from train.run.callbacks import Watch
+from train.run.milestones import Progress
+from train.run.step_log import RunLog
 from train.session import new_adapter
-from train.views import Picture
-from train.watch import Watch
 
 WARM_UP = 5
 
@@ -46,29 +47,29 @@ class Nobody:
 
     enough = False
 
-    def begin(self, place: Place) -> None: ...
+    def begin(self, place: Progress) -> None: ...
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, place: Progress) -> bool:
         return False
 
-    def keeps(self, place: Place) -> bool:
+    def keeps(self, place: Progress) -> bool:
         return False
 
-    def at(self, place: Place) -> None: ...
+    def at(self, place: Progress) -> None: ...
 
-    def finish(self, place: Place) -> None: ...
+    def finish(self, place: Progress) -> None: ...
 
 
 def painted(folder: Path, count: int, side_px: int) -> list[Example]:
-    """Painted pictures of one bucket."""
+    """Painted images of one bucket."""
     found = []
     for index, scene in enumerate(scenes(count, seed=7)):
         file = folder / f"{index}.png"
         paint(scene).resize((side_px, side_px)).save(file)
         size = [side_px, side_px]
-        picture = Picture(f"content {index}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]})
+        image = ImageView(f"content {index}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]})
         caption = ", ".join(("Lumi", *true_tags(scene)))
-        found.append(Example(Entry(file.name, (side_px, side_px), 1.0), "Lumi", picture, caption, ("Lumi",)))
+        found.append(Example(SampledImage(file.name, (side_px, side_px), 1.0), "Lumi", image, caption, ("Lumi",)))
     return found
 
 
@@ -78,7 +79,7 @@ def bare_step(trainer: Trainer, base: BaseModel, adapter: Adapter, batch: Batch)
     drawn = draw_inputs(batch, recipe, trainer.latents, len(trainer.levels))
     clean, noise, times = (each.to(base.device) for each in (drawn.clean, drawn.noise, drawn.times))
     states = trainer.frozen_states([example.caption for example in batch.examples])
-    states = with_sizes(states, [sizes_of(sample.picture) for sample in drawn.samples])
+    states = with_sizes(states, [sizes_of(sample.image) for sample in drawn.samples])
     optimizer = torch.optim.AdamW(adapter.parameters(), lr=1e-6, fused=True)
 
     def step() -> None:
@@ -97,7 +98,7 @@ def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[
         base=asked.base,
         batch_size=asked.batch_size,
         steps=asked.steps + WARM_UP + 1,
-        state_every=10**9,
+        save_state_every=10**9,
         shuffle_tags=shuffle,
         mixed_precision=asked.mixed_precision,
         device=asked.device,
@@ -107,9 +108,9 @@ def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[
     with tempfile.TemporaryDirectory() as scratch:
         found = painted(Path(scratch), 4 * asked.batch_size, asked.side)
         latents = LatentCache(Path(scratch) / "latents", base)
-        latents.fill([example.picture for example in found], lambda *_: None)
+        latents.fill([example.image for example in found], lambda *_: None)
         adapter = new_adapter(recipe, base)
-        adapter.hang()
+        adapter.attach()
         state = Path(scratch) / "state.safetensors"
         log = RunLog(Path(scratch) / "log.jsonl", state)
         trainer = Trainer(recipe, base, adapter, latents, state, "benchmark", {"weight_decay": 1e-2}, log)
@@ -127,14 +128,14 @@ def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[
             start = end
 
         trainer.run(found, cast(Watch, Nobody()), after_a_step)
-        adapter.take_off()
+        adapter.detach()
     return statistics.median(prep), statistics.median(bare), statistics.median(map(truediv, prep, bare))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--base", default="miniature")
-    parser.add_argument("--side", type=int, default=64, help="pixels of the pictures' sides")
+    parser.add_argument("--side", type=int, default=64, help="pixels of the images' sides")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--device", default="auto")

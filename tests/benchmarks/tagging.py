@@ -1,12 +1,12 @@
-"""What tagging costs beside the bare model and bare decoding: python -m tests.benchmarks.tagging [--pictures 32].
+"""What tagging costs beside the bare model and bare decoding: python -m tests.benchmarks.tagging [--images 32].
 
 All ratios are of one run, with the same model, the same batches and the same number of threads. The ways take turns, a
 few rounds each; other work on the machine disturbs the clock, so beside the best round by the clock stands what a
-picture costs in processor time, over all rounds:
+image costs in processor time, over all rounds:
 
 - a ViT-B/16 of random weights at 448 pixels, against ONNX Runtime alone on tensors that lie ready;
 - a model that costs next to nothing, against decoding and padding alone; how busy the cores are;
-- both against decoding a picture, then scoring it, then the next;
+- both against decoding an image, then scoring it, then the next;
 - decoding large JPEGs exactly and fast.
 """
 
@@ -29,10 +29,10 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from pipeline.images import load_rgb
+from pipeline.core.image_io import load_rgb
 from pipeline.stages.tag import load_reduced
 from taggers.engine import OnnxTagger, cores, load_tagger
-from taggers.prepare import Feed, least_size, square
+from taggers.resize import Feed, least_size, square
 from tests.benchmarks.decode import paint
 
 SIDE, PATCH, LAYERS, WIDTH, HEADS = 448, 16, 12, 768, 12
@@ -142,32 +142,32 @@ def trifle(folder: Path, labels: int = 10861) -> None:
 
 
 class Ways:
-    """What several ways of doing the same came to: pictures a second in the best round, processor seconds a picture."""
+    """What several ways of doing the same came to: images a second in the best round, processor seconds an image."""
 
     def __init__(self, against: str) -> None:
         self.against = against
         self.rate: dict[str, float] = {}
         self.busy: dict[str, float] = {}
         self.used: dict[str, float] = {}
-        self.pictures: dict[str, int] = {}
+        self.images: dict[str, int] = {}
 
     @contextmanager
-    def round(self, name: str, pictures: int) -> Iterator[None]:
+    def round(self, name: str, images: int) -> Iterator[None]:
         start, before = time.perf_counter(), sum(os.times()[:2])
         yield
         seconds, used = time.perf_counter() - start, sum(os.times()[:2]) - before
         self.used[name] = self.used.get(name, 0) + used
-        self.pictures[name] = self.pictures.get(name, 0) + pictures
-        if pictures / seconds > self.rate.get(name, 0):
-            self.rate[name], self.busy[name] = pictures / seconds, used / seconds / cores()
+        self.images[name] = self.images.get(name, 0) + images
+        if images / seconds > self.rate.get(name, 0):
+            self.rate[name], self.busy[name] = images / seconds, used / seconds / cores()
 
     def show(self, title: str) -> None:
         print(title)
-        costs = {name: used / self.pictures[name] for name, used in self.used.items()}
+        costs = {name: used / self.images[name] for name, used in self.used.items()}
         for name, rate in self.rate.items():
             print(
-                f"  {name:<16} {rate:9.2f} pictures/s, {rate / self.rate[self.against]:6.3f} of {self.against}, "
-                f"cores {self.busy[name]:4.0%} busy; {costs[name] * 1000:8.2f} ms of processor time a picture, "
+                f"  {name:<16} {rate:9.2f} images/s, {rate / self.rate[self.against]:6.3f} of {self.against}, "
+                f"cores {self.busy[name]:4.0%} busy; {costs[name] * 1000:8.2f} ms of processor time an image, "
                 f"{costs[self.against] / costs[name]:6.3f} of {self.against}"
             )
 
@@ -240,7 +240,7 @@ def large_jpegs(folder: Path, rounds: int) -> Ways:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--pictures", type=int, default=8, help="a round for the large model; the small one takes 30 times"
+        "--images", type=int, default=8, help="a round for the large model; the small one takes 30 times"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--decoders", type=int, default=0)
@@ -248,16 +248,16 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        files = [folder / f"{seed:02}.jpg" for seed in range(max(16, asked.pictures))]
+        files = [folder / f"{seed:02}.jpg" for seed in range(max(16, asked.images))]
         for seed, file in enumerate(files):
             paint(file, seed)
         if asked.only in (None, "vit"):
             vit(folder / "vit")
-            found = measure(folder / "vit", files[: asked.pictures], asked.rounds, asked.decoders, "bare model")
-            found.show(f"ViT-B/16, {asked.pictures} JPEGs of 1024×1024, {asked.rounds} rounds")
+            found = measure(folder / "vit", files[: asked.images], asked.rounds, asked.decoders, "bare model")
+            found.show(f"ViT-B/16, {asked.images} JPEGs of 1024×1024, {asked.rounds} rounds")
         if asked.only in (None, "trifle"):
             trifle(folder / "trifle")
-            many = (files * 30)[: asked.pictures * 30]
+            many = (files * 30)[: asked.images * 30]
             found = measure(folder / "trifle", many, asked.rounds, asked.decoders, "bare decoding")
             found.show(f"a model that costs nothing, {len(many)} JPEGs of 1024×1024, {asked.rounds} rounds")
         if asked.only in (None, "jpeg"):

@@ -25,8 +25,8 @@ PUBLISHED = {
     "characters/screenshots/OyamaMihari": (177, 3),
     "characters/screenshots/Tilty": (95, 7),
 }
-"""Concept → (pictures, repeat): the composition table of alea31415's LyCORIS experiments (Hugging Face)."""
-COUNTS = {concept: pictures for concept, (pictures, _) in PUBLISHED.items()}
+"""Concept → (images, repeat): the composition table of alea31415's LyCORIS experiments (Hugging Face)."""
+COUNTS = {concept: images for concept, (images, _) in PUBLISHED.items()}
 
 part = st.sampled_from(["a", "b", "c", "d~", "e e"])
 concepts = st.lists(part, min_size=1, max_size=3).map("/".join)

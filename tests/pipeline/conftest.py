@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 from hypothesis import settings
 from painted_sets import painted, quiet, run_flatten, save
 
-from pipeline.cli import prep
-from pipeline.manifest import Manifest
-from pipeline.stage import run_stage
+from pipeline.cli.main import prep
 from pipeline.stages import check
+from pipeline.store.manifest import Manifest
+from pipeline.store.runner import run_stage
 
 settings.register_profile("no deadline", deadline=None, max_examples=50)
 settings.load_profile("no deadline")
@@ -21,7 +21,7 @@ settings.load_profile("no deadline")
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A source folder: two levels of concepts, five pictures, one caption, one file that is no picture."""
+    """A source folder: two levels of concepts, five images, one caption, one file that is no image."""
     root = tmp_path / "source"
     for number, name in enumerate(
         (
@@ -34,7 +34,7 @@ def source(tmp_path: Path) -> Path:
     ):
         save(painted(number, 1.5), root / name)
     (root / "characters/Lumi/a.txt").write_text("lumi, 1girl\n", encoding="utf-8")
-    (root / "characters/readme.md").write_text("not a picture", encoding="utf-8")
+    (root / "characters/readme.md").write_text("not an image", encoding="utf-8")
     return root
 
 

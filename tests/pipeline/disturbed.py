@@ -26,11 +26,11 @@ WRITES = {
 }
 HOW = ("killed", "stopped", "full")
 PRELOADED = [
-    "pipeline.cli",
-    "pipeline.captions",
-    "pipeline.undo",
-    "pipeline.commands.run",
-    "pipeline.measurement",
+    "pipeline.cli.main",
+    "pipeline.store.caption_files",
+    "pipeline.store.undo",
+    "pipeline.cli.commands.run",
+    "pipeline.images.measurement",
     "pipeline.stages.flatten",
     "pipeline.stages.check",
     "pipeline.stages.bucket",
@@ -62,8 +62,8 @@ def run(arguments: list[str], how: str = "", at: int = 0, folder: Path | None = 
 
 
 def _child(arguments: list[str], how: str, at: int, pipe: Any) -> None:
-    from pipeline import manifest
-    from pipeline.cli import prep
+    from pipeline.cli.main import prep
+    from pipeline.store import manifest
 
     done = 0
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from pipeline.captions import take_in
+from pipeline.core.filenames import flat, safe
+from pipeline.core.files import file_digest
 from pipeline.export.plan import Export, Options, plan_export, recorded
 from pipeline.export.writing import carry_out
-from pipeline.files import file_digest
-from pipeline.manifest import Manifest
-from pipeline.names import flat, safe
-from pipeline.records import Decision, Image, Measurement
+from pipeline.store.caption_files import take_in
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image, Measurement
 
 BUCKET = {"size": [64, 64], "scaled": [96, 64], "crop": [16, 0, 80, 64], "loss": 0.333}
 BUCKET_OPTIONS = {
@@ -35,13 +35,13 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def noise(seed: int, size: tuple[int, int] = (48, 32)) -> Pillow.Image:
-    """A picture of (width, height), another one for every seed."""
+    """An image of (width, height), another one for every seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     return Pillow.fromarray(pixels)
 
 
 class Workshop:
-    """A set in the making: add pictures with what was decided on them, then `done()`."""
+    """A set in the making: add images with what was decided on them, then `done()`."""
 
     def __init__(self, root: Path) -> None:
         self.manifest = Manifest.open(root, create=True)
@@ -50,7 +50,7 @@ class Workshop:
         self.measured: list[Measurement] = []
 
     def add(self, concept: str, name: str = "a.png", caption: str | None = "solo", **decided: Any) -> str:
-        """A picture of a concept with decisions by field name; a number for `multiplier` is the exact one. Its path."""
+        """An image of a concept with decisions by field name; a number for `multiplier` is the exact one. Its path."""
         path = f"images/{safe(flat(concept))}/{name}"
         file = self.manifest.root / path
         file.parent.mkdir(parents=True, exist_ok=True)

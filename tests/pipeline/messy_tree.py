@@ -61,8 +61,8 @@ def plant(root: Path) -> Path:
         for name in NAMES if folder == "characters/Lumi" else NAMES[:6]:
             seed += 1
             with contextlib.suppress(OSError):
-                _picture(seed, root / folder / name)
-    _odd_pictures(root / "odd")
+                _image(seed, root / folder / name)
+    _odd_images(root / "odd")
     _sidecars(root / "sidecars")
     _archives(root / "archives")
     _links(root / "links", root)
@@ -70,18 +70,18 @@ def plant(root: Path) -> Path:
     return root
 
 
-def _picture(seed: int, path: Path) -> None:
-    """A picture of its own content; the format follows the extension where there is one for it."""
+def _image(seed: int, path: Path) -> None:
+    """An image of its own content; the format follows the extension where there is one for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(path.suffix.lower(), "PNG")
     painted(seed, 0.15).save(path, format=kind)
 
 
-def _odd_pictures(folder: Path) -> None:
+def _odd_images(folder: Path) -> None:
     save(painted(1, 0.15), folder / "lies.png").rename(folder / "lies.jpg")
     save(painted(2, 0.15), folder / "noname.png").rename(folder / "noname")
     save(painted(3, 0.15), folder / "odd.png").rename(folder / "odd.dat")
-    (folder / "text.png").write_text("this is no picture")
+    (folder / "text.png").write_text("this is no image")
     (folder / "empty.png").write_bytes(b"")
     (folder / "half.jpg").write_bytes((folder / "lies.jpg").read_bytes()[:100])
     (folder / "notes.pdf").write_bytes(b"%PDF-1.7")
@@ -94,13 +94,13 @@ def _sidecars(folder: Path) -> None:
     for number, stem in enumerate("abcdefgh"):
         save(painted(10 + number, 0.15), folder / f"{stem}.png")
     save(painted(30, 0.15), folder / "a.webp")
-    (folder / "a.txt").write_text("both pictures of this stem")
+    (folder / "a.txt").write_text("both images of this stem")
     (folder / "b.txt").write_bytes("not utf-8".encode("utf-16"))
     (folder / "b.caption").write_text("taken in its place")
     (folder / "c.txt").write_bytes(b"")
     (folder / "d.png.txt").write_bytes(b"\xef\xbb\xbfmarked\r\n")
     (folder / "e.TXT").write_text("upper case")
-    (folder / "lonely.txt").write_text("no picture")
+    (folder / "lonely.txt").write_text("no image")
     (folder / "a.json").write_text(json.dumps({"tag_string_general": "1girl cat_ears", "rating": "g"}))
     (folder / "f.png.json").write_text("{broken")
     (folder / "g.json").write_text(json.dumps({"tags": 5}))

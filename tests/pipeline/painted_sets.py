@@ -1,4 +1,4 @@
-"""Painted pictures, and sets made from them, for the tests beside this file."""
+"""Painted images, and sets made from them, for the tests beside this file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.manifest import Manifest
-from pipeline.stage import Outcome, run_stage
 from pipeline.stages import flatten
+from pipeline.store.manifest import Manifest
+from pipeline.store.runner import Outcome, run_stage
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, random_scene
 
@@ -27,9 +27,9 @@ def painted(seed: int, scale: float = 1.0) -> Image.Image:
     return paint(replace(scene, girls=(CHARACTERS[names[seed % len(names)]],)), scale)
 
 
-def save(picture: Image.Image, path: Path) -> Path:
+def save(image: Image.Image, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    image.save(path)
     return path
 
 

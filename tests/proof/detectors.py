@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.manifest import Manifest
-from pipeline.stage import run_stage
 from pipeline.stages import curate
-from pipeline.tagdesk import tables
-from pipeline.tagdesk.selection import Filter, select
-from pipeline.tags.coverage import ALWAYS_ON
-from pipeline.tags.rows import ADDED, DROPPED
+from pipeline.store.manifest import Manifest
+from pipeline.store.runner import run_stage
+from pipeline.tags.captions.ledger import ADDED, DROPPED
+from pipeline.tags.editor import queries
+from pipeline.tags.editor.filters import Filter, select
+from pipeline.tags.statistics.coverage import ALWAYS_ON
 
 from .planted import CHARACTERS, LEARNABLE, TRAPS, Truth, World
 
@@ -59,7 +59,7 @@ def _quiet(what: str, done: int, total: int) -> None:
 
 def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
     truth = world.truth
-    rows = [(path, *row) for path, tags in tables.rows_of(manifest, _paths(manifest)) for row in tags]
+    rows = [(path, *row) for path, tags in queries.rows_of(manifest, _paths(manifest)) for row in tags]
     needless = {(path, tag) for path, tag, action, why in rows if action == DROPPED and why.endswith(" says more")}
     learnt = {parent for _, parent in LEARNABLE}
     yield compared(
@@ -70,7 +70,7 @@ def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
     )
     lures = {parent for _, parent in TRAPS}
     caught = {(path, tag) for path, tag in needless - truth.implied if tag in lures}
-    there = {(each.path, tag) for each in world.pictures for tag in lures & set(each.tags)} - truth.implied
+    there = {(each.path, tag) for each in world.images for tag in lures & set(each.tags)} - truth.implied
     yield Figures("pairs that only look like duplicates, left alone", len(there), len(there), len(there - caught))
     yield compared(
         "colour and garment to join",
@@ -84,11 +84,11 @@ def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
     }
     yield compared("core traits of characters", truth.core, core)
     flags = {(path, flag) for path, row in manifest.decisions("flags").items() for flag in row.value}
-    yield compared("pictures with watermark, text, border …", truth.flags, flags)
+    yield compared("images with watermark, text, border …", truth.flags, flags)
     constant = {
         (line["concept"], line["tag"])
-        for line in tables.covered(manifest, select(manifest, Filter()), 5, 0.95)
-        if line["verdict"] in (ALWAYS_ON, tables.NEVER_OFF) and not line["concept"].startswith("written/")
+        for line in queries.covered(manifest, select(manifest, Filter()), 5, 0.95)
+        if line["verdict"] in (ALWAYS_ON, queries.NEVER_OFF) and not line["concept"].startswith("written/")
     }
     yield compared("tags that are always on", truth.constant, constant)
 
@@ -100,7 +100,7 @@ def _kept(manifest: Manifest, truth: Truth) -> Iterator[Figures]:
     lacking = {(path, each["dominant"]) for path, each in odd if not each["rival"] and each["slot"] == "hair colour"}
     yield compared("hair colour missing", _curated(manifest, truth.lacking), lacking)
     selection = select(manifest, Filter())
-    words = {line["tag"] for line in tables.misspelt_in(manifest, selection) if line["meant"] in CHARACTERS}
+    words = {line["tag"] for line in queries.misspelt_in(manifest, selection) if line["meant"] in CHARACTERS}
     yield compared("misspelt trigger words", truth.misspelt, words)
 
 
@@ -109,7 +109,7 @@ def _paths(manifest: Manifest) -> set[str]:
 
 
 def _curated(manifest: Manifest, planted: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Without the pictures whose captions a person wrote: nothing is said against those."""
+    """Without the images whose captions a person wrote: nothing is said against those."""
     human = manifest.human()
     return {each for each in planted if each[0] not in human}
 
@@ -133,11 +133,11 @@ def table(figures: Iterable[Figures]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--each", type=int, default=80, help="pictures of every character")
+    parser.add_argument("--each", type=int, default=80, help="images of every character")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         world = World(asked.seed, asked.each)
-        print(f"{len(world.pictures)} pictures, seed {asked.seed}")
+        print(f"{len(world.images)} images, seed {asked.seed}")
         print(table(measure(world, Path(scratch) / "set")))
 
 

@@ -1,6 +1,6 @@
-"""A set with faults planted in it: scores as a tagger would give them for pictures that are known, and what is wrong.
+"""A set with faults planted in it: scores as a tagger would give them for images that are known, and what is wrong.
 
-Six characters, two artists and a folder of two characters together. Every picture has a truth, from which scores are drawn
+Six characters, two artists and a folder of two characters together. Every image has a truth, from which scores are drawn
 with noise: tags that are true score about 0.85, a few of them not enough, and now and then a false one does.
 """
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.manifest import Manifest
-from pipeline.records import Image, Tagger
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Image, Tagger
 
 CHARACTERS = {
     "Anisphia": ("blonde hair", "green eyes", "long hair", "ahoge"),
@@ -119,9 +119,9 @@ HARMLESS = ("watermelon", "border collie", "signpost", "holding sign", "context"
 """Tags whose names resemble those of a fault."""
 SCENERY = ("smile", "open mouth", "outdoors", "day", "sitting", "standing", "looking at viewer", "blush", "from side")
 CONSTANT = {"Anisphia": "white gloves", "Roukin": "bow (weapon)", "Tomoe": "polka dot"}
-"""Character → what all her pictures show though it is no part of her."""
+"""Character → what all her images show though it is no part of her."""
 OFTEN = {"Anisphia": "smile", "Mihari": "holding book", "Quillon": "indoors"}
-"""Character → what four of five of her pictures show."""
+"""Character → what four of five of her images show."""
 
 
 @dataclass(slots=True)
@@ -139,8 +139,8 @@ class Truth:
 
 
 @dataclass(slots=True)
-class Picture:
-    """A picture that is known: its tags, and what the tagger says of them beyond noise."""
+class PILImage:
+    """An image that is known: its tags, and what the tagger says of them beyond noise."""
 
     concept: str
     name: str
@@ -158,19 +158,19 @@ class Picture:
 
 
 class World:
-    """The pictures of a seed, with their truth."""
+    """The images of a seed, with their truth."""
 
     def __init__(self, seed: int = 0, each: int = 80) -> None:
         self.rng = np.random.default_rng(seed)
         self.truth = Truth()
-        self.pictures: list[Picture] = []
+        self.images: list[PILImage] = []
         for who in CHARACTERS:
             self._character(who, each)
             self._written(who, each // 5)
         self._together(each // 3)
         self._artists(each // 2)
-        for picture in self.pictures:
-            self._noise(picture)
+        for image in self.images:
+            self._noise(image)
         self._tell_constant()
 
     def _chance(self, share: float) -> bool:
@@ -183,64 +183,64 @@ class World:
         return round(float(self.rng.uniform(low, high)), 4)
 
     def _character(self, who: str, each: int) -> None:
-        """Pictures of one character alone, the faults of each drawn on their own."""
+        """Images of one character alone, the faults of each drawn on their own."""
         look = CHARACTERS[who]
         self.truth.core.update((who, tag) for tag in look)
         for number in range(each):
-            picture = Picture(f"characters/{who}", f"{number:03}", ["1girl", "solo", *look, *self._scene()])
+            image = PILImage(f"characters/{who}", f"{number:03}", ["1girl", "solo", *look, *self._scene()])
             if who in CONSTANT:
-                picture.tags.append(CONSTANT[who])
+                image.tags.append(CONSTANT[who])
             if who in OFTEN and self._chance(0.8):
-                picture.tags.append(OFTEN[who])
-            self._look(picture, look)
-            self._tags(picture)
-            self.pictures.append(picture)
+                image.tags.append(OFTEN[who])
+            self._look(image, look)
+            self._tags(image)
+            self.images.append(image)
 
     def _scene(self) -> list[str]:
         return self._pick(SCENERY, int(self.rng.integers(2, 5)))
 
-    def _look(self, picture: Picture, look: tuple[str, ...]) -> None:
-        """Hair that the tagger takes for another, or does not see; and pictures where nothing is wrong with that."""
+    def _look(self, image: PILImage, look: tuple[str, ...]) -> None:
+        """Hair that the tagger takes for another, or does not see; and images where nothing is wrong with that."""
         hair, eyes = look[0], look[1]
         rivals = tuple(tag for tag in HAIR if tag != hair)
         kind = self.rng.choice(8, p=[0.73, 0.04, 0.04, 0.03, 0.04, 0.04, 0.04, 0.04])
         if kind == 1:
-            picture.scores |= {hair: self._between(0.02, 0.3), self._pick(rivals, 1)[0]: self._between(0.4, 0.8)}
-            self.truth.wrong.add((picture.path, "hair colour"))
+            image.scores |= {hair: self._between(0.02, 0.3), self._pick(rivals, 1)[0]: self._between(0.4, 0.8)}
+            self.truth.wrong.add((image.path, "hair colour"))
         elif kind == 2:
-            picture.scores |= {hair: self._between(0.6, 0.9), self._pick(rivals, 1)[0]: self._between(0.4, 0.6)}
-            self.truth.wrong.add((picture.path, "hair colour"))
+            image.scores |= {hair: self._between(0.6, 0.9), self._pick(rivals, 1)[0]: self._between(0.4, 0.6)}
+            self.truth.wrong.add((image.path, "hair colour"))
         elif kind == 3:
-            picture.scores[hair] = self._between(0.12, 0.33)
+            image.scores[hair] = self._between(0.12, 0.33)
         elif kind == 4:
-            picture.tags += ["closed eyes"]
-            picture.scores[eyes] = self._between(0.0, 0.2)
+            image.tags += ["closed eyes"]
+            image.scores[eyes] = self._between(0.0, 0.2)
         elif kind == 5:
-            picture.tags += ["multicolored hair", self._pick(rivals, 1)[0]]
+            image.tags += ["multicolored hair", self._pick(rivals, 1)[0]]
         elif kind == 6:
-            picture.tags += ["monochrome", "greyscale"]
-            picture.scores |= dict.fromkeys(look[:2], self._between(0.02, 0.2))
+            image.tags += ["monochrome", "greyscale"]
+            image.scores |= dict.fromkeys(look[:2], self._between(0.02, 0.2))
         elif kind == 7:
-            picture.tags += ["from behind"]
-            picture.scores[eyes] = self._between(0.0, 0.05)
+            image.tags += ["from behind"]
+            image.scores[eyes] = self._between(0.0, 0.05)
 
-    def _tags(self, picture: Picture) -> None:
+    def _tags(self, image: PILImage) -> None:
         """Tags that say each other, pairs that only look so, things in colours, and tags that speak of the file."""
         exact = self._pick(tuple(IMPLIED), 2)
         trap = TRAPS[int(self.rng.integers(len(TRAPS)))]
         child, parent = LEARNABLE[int(self.rng.integers(len(LEARNABLE)))]
-        picture.tags += [*exact, *(IMPLIED[tag] for tag in exact), *(trap if self._chance(0.6) else trap[:1])]
-        picture.tags += [child, parent] if self._chance(0.3) else [parent] if self._chance(0.3) else []
+        image.tags += [*exact, *(IMPLIED[tag] for tag in exact), *(trap if self._chance(0.6) else trap[:1])]
+        image.tags += [child, parent] if self._chance(0.3) else [parent] if self._chance(0.3) else []
         if self._chance(0.25):
             colour, thing, kind = GARMENTS[int(self.rng.integers(len(GARMENTS)))]
-            picture.tags += [thing, f"{colour} {kind}"]
+            image.tags += [thing, f"{colour} {kind}"]
         if self._chance(0.15):
-            picture.tags += self._pick(tuple(FLAGS), 1)
+            image.tags += self._pick(tuple(FLAGS), 1)
         if self._chance(0.15):
-            picture.tags += self._pick(HARMLESS, 1)
+            image.tags += self._pick(HARMLESS, 1)
 
     def _written(self, who: str, count: int) -> None:
-        """Pictures whose captions a person wrote, one in three with a slip in the trigger word."""
+        """Images whose captions a person wrote, one in three with a slip in the trigger word."""
         for number in range(count):
             word = who
             if self._chance(0.35):
@@ -249,7 +249,7 @@ class World:
             scene = self._scene()
             text = f"{word}, 1girl, {', '.join(scene)}, at the lake, evening walk\n"
             tags = ["1girl", "solo", *CHARACTERS[who], *scene]
-            self.pictures.append(Picture(f"written/{who}", f"{number:03}", tags, text=text))
+            self.images.append(PILImage(f"written/{who}", f"{number:03}", tags, text=text))
 
     def _slip(self, word: str) -> str:
         """A word with one slip of the fingers that changes it."""
@@ -264,48 +264,48 @@ class World:
         return slip if slip != word else word[:place] + word[place + 1 :]
 
     def _together(self, count: int) -> None:
-        """Two characters in one picture: nothing may be merged, composed or called a contradiction."""
+        """Two characters in one image: nothing may be merged, composed or called a contradiction."""
         for number in range(count):
             one, other = CHARACTERS["Anisphia"], CHARACTERS["Euphyllia"]
             tags = ["2girls", *one, *other, "witch hat", "hat", "boots", "red footwear", *self._scene()]
-            self.pictures.append(Picture("characters/Anisphia+Euphyllia", f"{number:03}", tags))
+            self.images.append(PILImage("characters/Anisphia+Euphyllia", f"{number:03}", tags))
 
     def _artists(self, count: int) -> None:
-        """Pictures in a style, of anyone: what all of them share is no core of it."""
+        """Images in a style, of anyone: what all of them share is no core of it."""
         for artist in ("alder", "birch"):
             for number in range(count):
                 tags = ["1girl", "solo", *self._pick(HAIR, 1), "sketch", *self._scene()]
-                picture = Picture(f"artists/{artist}", f"{number:03}", tags)
-                self._tags(picture)
-                self.pictures.append(picture)
+                image = PILImage(f"artists/{artist}", f"{number:03}", tags)
+                self._tags(image)
+                self.images.append(image)
 
-    def _noise(self, picture: Picture) -> None:
-        """Scores of a picture's tags about what is true, and a few that are not; then the truth that scores decide."""
-        for tag in dict.fromkeys(picture.tags):
+    def _noise(self, image: PILImage) -> None:
+        """Scores of an image's tags about what is true, and a few that are not; then the truth that scores decide."""
+        for tag in dict.fromkeys(image.tags):
             score = float(np.clip(self.rng.normal(0.85, 0.1), 0.02, 0.995))
-            picture.scores.setdefault(tag, round(score if not self._chance(0.02) else 0.3 * score, 4))
+            image.scores.setdefault(tag, round(score if not self._chance(0.02) else 0.3 * score, 4))
         for child, parent in (*IMPLIED.items(), *LEARNABLE):
-            if {child, parent} <= set(picture.tags):
-                picture.scores[parent] = max(picture.scores[parent], picture.scores[child])
+            if {child, parent} <= set(image.tags):
+                image.scores[parent] = max(image.scores[parent], image.scores[child])
         for tag in self._pick(SCENERY, 2):
-            picture.scores.setdefault(tag, self._between(0.02, 0.45))
-        self._tell(picture)
+            image.scores.setdefault(tag, self._between(0.02, 0.45))
+        self._tell(image)
 
-    def _tell(self, picture: Picture) -> None:
-        """What is wrong with a picture by the tags that reach its caption, as detectors see no others."""
-        seen = {tag for tag, score in picture.scores.items() if score >= SEEN}
-        self.truth.flags |= {(picture.path, FLAGS[tag]) for tag in seen & FLAGS.keys()}
-        if picture.text is not None or "2girls" in picture.tags:
+    def _tell(self, image: PILImage) -> None:
+        """What is wrong with an image by the tags that reach its caption, as detectors see no others."""
+        seen = {tag for tag, score in image.scores.items() if score >= SEEN}
+        self.truth.flags |= {(image.path, FLAGS[tag]) for tag in seen & FLAGS.keys()}
+        if image.text is not None or "2girls" in image.tags:
             return
         pairs = (*IMPLIED.items(), *IMPLIED_TOO, *LEARNABLE)
-        self.truth.implied |= {(picture.path, parent) for child, parent in pairs if {child, parent} <= seen}
-        self.truth.composed |= self._joins(picture, seen)
-        who = CHARACTERS.get(picture.concept.rpartition("/")[2])
+        self.truth.implied |= {(image.path, parent) for child, parent in pairs if {child, parent} <= seen}
+        self.truth.composed |= self._joins(image, seen)
+        who = CHARACTERS.get(image.concept.rpartition("/")[2])
         excused = seen & {"multicolored hair", "monochrome", "greyscale"}
         if who is not None and not excused and not seen & {*HAIR, who[0]}:
-            self.truth.lacking.add((picture.path, who[0]))
+            self.truth.lacking.add((image.path, who[0]))
 
-    def _joins(self, picture: Picture, tags: set[str]) -> set[tuple[str, str]]:
+    def _joins(self, image: PILImage, tags: set[str]) -> set[tuple[str, str]]:
         """What colour and thing make together, where only one thing can be meant."""
         things = {
             "footwear": {"boots", "sneakers", "sandals", "shoes"},
@@ -315,36 +315,34 @@ class World:
         found = set()
         for colour, thing, kind in GARMENTS:
             if {thing, f"{colour} {kind}"} <= tags and not (things[kind] & tags) - {thing, WORN_AS.get(thing)}:
-                found.add((picture.path, f"{colour} {thing}"))
+                found.add((image.path, f"{colour} {thing}"))
         return found
 
     def _tell_constant(self) -> None:
-        """What all pictures of a concept show and its trigger word does not absorb, whatever the tagger saw of it."""
-        by_concept: dict[str, list[Picture]] = {}
-        for picture in self.pictures:
-            if picture.text is None:
-                by_concept.setdefault(picture.concept, []).append(picture)
+        """What all images of a concept show and its trigger word does not absorb, whatever the tagger saw of it."""
+        by_concept: dict[str, list[PILImage]] = {}
+        for image in self.images:
+            if image.text is None:
+                by_concept.setdefault(image.concept, []).append(image)
         for concept, held in by_concept.items():
             names = concept.rpartition("/")[2].split("+")
             absorbed = {tag for name in names for tag in CHARACTERS.get(name, ())}
-            always = set.intersection(*(set(picture.tags) for picture in held)) - absorbed
+            always = set.intersection(*(set(image.tags) for image in held)) - absorbed
             self.truth.constant |= {(concept, tag) for tag in always}
 
     def put(self, root: Path) -> Manifest:
-        """The record of the set, with the captions that a person wrote beside the pictures."""
-        tags = sorted({tag for picture in self.pictures for tag in picture.scores})
+        """The record of the set, with the captions that a person wrote beside the images."""
+        tags = sorted({tag for image in self.images for tag in image.scores})
         tagger = Tagger("planted", "1", "p", "CPU", dict.fromkeys(tags, "general"))
         manifest = Manifest.open(root, create=True)
-        images = [
-            Image(each.path, each.concept, f"/src/{each.path}", each.content, 1, "copy") for each in self.pictures
-        ]
+        images = [Image(each.path, each.concept, f"/src/{each.path}", each.content, 1, "copy") for each in self.images]
         with manifest.transaction():
             manifest.put_images(images)
             manifest.put_tagger(tagger)
-            manifest.put_scores(tagger.id, {each.content: each.scores for each in self.pictures})
-        for picture in self.pictures:
-            file = (root / picture.path).with_suffix(".txt")
+            manifest.put_scores(tagger.id, {each.content: each.scores for each in self.images})
+        for image in self.images:
+            file = (root / image.path).with_suffix(".txt")
             file.parent.mkdir(parents=True, exist_ok=True)
-            if picture.text is not None:
-                file.write_text(picture.text, encoding="utf-8")
+            if image.text is not None:
+                file.write_text(image.text, encoding="utf-8")
         return manifest

@@ -13,7 +13,7 @@ FLOORS = {
     "pairs that only look like duplicates, left alone": (0.99, 0.99),
     "colour and garment to join": (0.92, 0.95),
     "core traits of characters": (1.0, 0.95),
-    "pictures with watermark, text, border …": (0.99, 0.85),
+    "images with watermark, text, border …": (0.99, 0.85),
     "tags that are always on": (0.9, 0.85),
     "wrong hair colour": (0.9, 0.95),
     "hair colour missing": (0.9, 0.95),

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipeline.captions import captions
-from pipeline.commands.tags import command
-from pipeline.manifest import Manifest
-from pipeline.records import Image, Tagger
-from pipeline.stage import run_stage
+from pipeline.cli.commands.tags import command
 from pipeline.stages import curate
+from pipeline.store.caption_files import captions
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Image, Tagger
+from pipeline.store.runner import run_stage
 
 LABELS = 10_861
 HOSTILE = (
@@ -78,7 +78,7 @@ def image_of(number: int) -> Image:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A curated set of one picture for every hostile name, each with some ordinary tags; one caption is a person's."""
+    """A curated set of one image for every hostile name, each with some ordinary tags; one caption is a person's."""
     root = tmp_path_factory.mktemp("hostile") / "set"
     names = [*HOSTILE, "1girl", "solo"]
     names += [f"thing {number}" for number in range(LABELS - len(names))]

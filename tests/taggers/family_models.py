@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 THEMES = {"R": "red_theme", "G": "green_theme", "B": "blue_theme"}
 HIDDEN = -9.0
-"""The logit of a label that no picture shows."""
+"""The logit of a label that no image shows."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from huggingface_hub import errors
 
 from taggers.download import fetch, pinned, published_sha256, revision_of
 from taggers.errors import TaggerError
-from taggers.spec import BUILT_IN, find_spec
+from taggers.registry import BUILT_IN, find_spec
 
 Make = Callable[..., Path]
 BYTES = hashlib.sha256(b"bytes").hexdigest()

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_tagger import SIDE, plain, sigmoid, write_labels
 
-from taggers.contract import ModelSpec
 from taggers.engine import OnnxTagger, load_tagger
 from taggers.errors import TaggerError
 from taggers.inference import suspicion
-from taggers.prepare import Feed, least_size, square
+from taggers.resize import Feed, least_size, square
+from taggers.spec import ModelSpec
 
 Make = Callable[..., Path]
 
 
-def score_one(tagger: OnnxTagger, picture: Image.Image) -> dict[str, float]:
-    ((found,),) = tagger.score([("key", picture)], lambda each: each)
+def score_one(tagger: OnnxTagger, image: Image.Image) -> dict[str, float]:
+    ((found,),) = tagger.score([("key", image)], lambda each: each)
     assert not found.problem
     return dict(found.scores)
 
 
-def test_a_red_picture_is_red_because_the_model_gets_blue_green_red(tiny: Make) -> None:
+def test_a_red_image_is_red_because_the_model_gets_blue_green_red(tiny: Make) -> None:
     scores = score_one(load_tagger(str(tiny()), "cpu"), plain((200, 30, 60)))
     assert scores["red theme"] == pytest.approx(sigmoid((200 - 127.5) / 16), abs=1e-3)
     assert scores["blue theme"] == pytest.approx(sigmoid((60 - 127.5) / 16), abs=1e-3)
@@ -41,7 +41,7 @@ def test_scores_come_most_probable_first_and_kaomoji_keep_their_underscore(tiny:
     assert scores["somebody (test)"] == pytest.approx(sigmoid(4), abs=1e-4)
 
 
-def test_a_wide_picture_is_padded_with_white_before_it_is_resized(tiny: Make) -> None:
+def test_a_wide_image_is_padded_with_white_before_it_is_resized(tiny: Make) -> None:
     scores = score_one(load_tagger(str(tiny()), "cpu"), plain((0, 0, 0), (64, 32)))
     assert scores["bright"] == pytest.approx(sigmoid((255 / 2 - 127.5) / 16), abs=2e-3)
 
@@ -72,24 +72,24 @@ def test_mean_and_std_are_in_rgb_order_whatever_the_model_takes(tiny: Make) -> N
 
 
 def test_a_channels_first_model_with_logits_gives_the_same_scores(tiny: Make) -> None:
-    picture = plain((90, 140, 200), (50, 64))
-    expected = score_one(load_tagger(str(tiny("wd")), "cpu"), picture)
+    image = plain((90, 140, 200), (50, 64))
+    expected = score_one(load_tagger(str(tiny("wd")), "cpu"), image)
     other = tiny("other", layout="NCHW", logits=True)
     (other / "model.toml").write_text('layout = "NCHW"\nactivation = "sigmoid"\n', encoding="utf-8")
-    assert score_one(load_tagger(str(other), "cpu"), picture) == pytest.approx(expected, abs=2e-4)
+    assert score_one(load_tagger(str(other), "cpu"), image) == pytest.approx(expected, abs=2e-4)
 
 
 @pytest.mark.parametrize("batch", [1, 3, "N"])
 def test_any_batch_size_gives_the_same_scores_in_the_same_order(tiny: Make, batch: int | str) -> None:
     tagger = load_tagger(str(tiny(batch=batch)), "cpu")
-    pictures = [(str(value), plain((value, value, 255 - value))) for value in range(0, 250, 25)]
-    found = [each for chunk in tagger.score(pictures, lambda each: each, batch_size=4) for each in chunk]
-    assert [each.key for each in found] == [key for key, _ in pictures]
+    images = [(str(value), plain((value, value, 255 - value))) for value in range(0, 250, 25)]
+    found = [each for chunk in tagger.score(images, lambda each: each, batch_size=4) for each in chunk]
+    assert [each.key for each in found] == [key for key, _ in images]
     for each in found:
         assert each.scores.get("red theme", 0) == pytest.approx(sigmoid((int(each.key) - 127.5) / 16), abs=0.01)
 
 
-def test_batches_are_no_larger_than_asked_and_pictures_are_decoded_in_other_threads(tiny: Make) -> None:
+def test_batches_are_no_larger_than_asked_and_images_are_decoded_in_other_threads(tiny: Make) -> None:
     tagger, threads = load_tagger(str(tiny()), "cpu"), set()
 
     def load(value: int) -> Image.Image:
@@ -115,15 +115,15 @@ def test_only_a_few_batches_are_decoded_ahead(tiny: Make) -> None:
     assert len(loaded) <= 8
 
 
-def test_a_picture_that_cannot_be_decoded_is_told_and_the_others_are_scored(tiny: Make) -> None:
+def test_an_image_that_cannot_be_decoded_is_told_and_the_others_are_scored(tiny: Make) -> None:
     def load(value: int) -> Image.Image:
         if value in (1, 4):
-            raise OSError(f"picture {value} is truncated")
+            raise OSError(f"image {value} is truncated")
         return plain((value * 40, 0, 0))
 
     tagger = load_tagger(str(tiny()), "cpu")
     found = [each for chunk in tagger.score([(str(each), each) for each in range(5)], load, 2) for each in chunk]
-    assert [each.problem for each in found] == ["", "picture 1 is truncated", "", "", "picture 4 is truncated"]
+    assert [each.problem for each in found] == ["", "image 1 is truncated", "", "", "image 4 is truncated"]
     assert [bool(each.scores) for each in found] == [True, False, True, True, False]
 
 
@@ -131,7 +131,7 @@ def test_a_label_file_that_does_not_fit_is_refused_with_both_numbers(tiny: Make)
     folder = tiny(outputs=12)
     with pytest.raises(TaggerError) as caught:
         load_tagger(str(folder), "cpu")
-    assert caught.value.message == "tiny gives 12 scores a picture, but selected_tags.csv has 10 labels"
+    assert caught.value.message == "tiny gives 12 scores an image, but selected_tags.csv has 10 labels"
     assert caught.value.hint == "use the selected_tags.csv that belongs to this model"
 
 
@@ -162,7 +162,7 @@ def test_a_model_with_a_free_side_needs_the_side_in_model_toml(tiny: Make) -> No
 
 
 class Narrow:
-    """A session whose device has room for two pictures; it notes the sizes of the batches it was given."""
+    """A session whose device has room for two images; it notes the sizes of the batches it was given."""
 
     def __init__(self, words: str = "Failed to allocate memory for requested buffer") -> None:
         self.words, self.seen = words, list[int]()
@@ -181,14 +181,14 @@ class Narrow:
 def test_a_batch_that_does_not_fit_into_memory_is_halved_and_stays_so(tiny: Make, words: str) -> None:
     tagger, runtime = load_tagger(str(tiny()), "cpu"), Narrow(words)
     narrow = replace(tagger, session=replace(tagger.session, runtime=runtime))
-    pictures = [(str(each), plain((0, 0, 0))) for each in range(14)]
-    chunks = list(narrow.score(pictures, lambda each: each, 7))
+    images = [(str(each), plain((0, 0, 0))) for each in range(14)]
+    chunks = list(narrow.score(images, lambda each: each, 7))
     assert [len(chunk) for chunk in chunks] == [7, 7]
     assert all(each.scores for chunk in chunks for each in chunk)
     assert runtime.seen == [7, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], "one failure at each size, then none"
 
 
-def test_a_device_without_room_for_one_picture_and_another_failure_are_errors(tiny: Make) -> None:
+def test_a_device_without_room_for_one_image_and_another_failure_are_errors(tiny: Make) -> None:
     tagger = load_tagger(str(tiny()), "cpu")
 
     class Broken:
@@ -227,13 +227,13 @@ def test_stopped_in_the_middle_what_was_given_before_is_whole_and_no_thread_is_l
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
-def reference(picture: Image.Image, side: int) -> np.ndarray:
+def reference(image: Image.Image, side: int) -> np.ndarray:
     """SmilingWolf/wd-tagger's preparation, as its description says: white behind and around, bicubic, BGR, 0–255."""
-    white = Image.new("RGBA", picture.size, (255, 255, 255))
-    white.alpha_composite(picture.convert("RGBA"))
-    longest = max(picture.size)
+    white = Image.new("RGBA", image.size, (255, 255, 255))
+    white.alpha_composite(image.convert("RGBA"))
+    longest = max(image.size)
     canvas = Image.new("RGB", (longest, longest), (255, 255, 255))
-    canvas.paste(white.convert("RGB"), ((longest - picture.width) // 2, (longest - picture.height) // 2))
+    canvas.paste(white.convert("RGB"), ((longest - image.width) // 2, (longest - image.height) // 2))
     if longest != side:
         canvas = canvas.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(canvas, np.float32)[None, :, :, ::-1]
@@ -243,8 +243,8 @@ def reference(picture: Image.Image, side: int) -> np.ndarray:
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["RGB", "RGBA"]), st.integers(0, 2**32 - 1))
 def test_the_wd_input_equals_the_reference_to_the_bit(width: int, height: int, mode: str, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, len(mode)), np.uint8)
-    picture, spec = Image.fromarray(pixels), ModelSpec(name="wd")
-    assert np.array_equal(Feed(spec)(square(picture, SIDE, spec)[None]), reference(picture, SIDE))
+    image, spec = Image.fromarray(pixels), ModelSpec(name="wd")
+    assert np.array_equal(Feed(spec)(square(image, SIDE, spec)[None]), reference(image, SIDE))
 
 
 @settings(max_examples=40)
@@ -259,9 +259,9 @@ def test_pixels_reach_a_model_by_the_formula(
     mean: tuple[float, float, float], std: tuple[float, float, float], channels: str, layout: str, scale: float
 ) -> None:
     spec = ModelSpec(name="x", mean=mean, std=std, channels=channels, layout=layout, scale=scale)  # type: ignore[arg-type]
-    picture = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
-    expected = (picture / 255 * scale - np.array(mean)) / np.array(std)
-    given_ = picture if channels == "RGB" else picture[..., ::-1]
+    image = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
+    expected = (image / 255 * scale - np.array(mean)) / np.array(std)
+    given_ = image if channels == "RGB" else image[..., ::-1]
     found = Feed(spec)(given_)
     expected = expected if channels == "RGB" else expected[..., ::-1]
     expected = expected if layout == "NHWC" else expected.transpose(0, 3, 1, 2)
@@ -284,7 +284,7 @@ def test_the_formula_worked_by_hand() -> None:
         ((0, 0, 0), 512, (4000, 3000), (1024, 768)),
     ],
 )
-def test_a_picture_is_never_decoded_below_twice_what_the_model_sees(
+def test_an_image_is_never_decoded_below_twice_what_the_model_sees(
     pad: tuple[int, int, int] | None, canvas: int, size: tuple[int, int], least: tuple[int, int]
 ) -> None:
     assert least_size(size, 448, ModelSpec(name="x", pad=pad, canvas=canvas), 2) == least

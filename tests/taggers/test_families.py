@@ -8,19 +8,19 @@ from family_models import ANIMETIMM, FAMILIES, Family, write_family
 from PIL import Image
 from tiny_tagger import plain, sigmoid
 
-from taggers.contract import ModelSpec
 from taggers.engine import load_tagger
 from taggers.errors import TaggerError
-from taggers.spec import BUILT_IN, find_spec, published_thresholds
+from taggers.registry import BUILT_IN, find_spec, published_thresholds
+from taggers.spec import ModelSpec
 from taggers.thresholds import holding
 
 COLOUR = (200, 30, 60)
 ALL = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 
-def scores_of(model: Path | ModelSpec, picture: Image.Image) -> dict[str, float]:
+def scores_of(model: Path | ModelSpec, image: Image.Image) -> dict[str, float]:
     tagger = load_tagger(str(model) if isinstance(model, Path) else model, "cpu")
-    ((found,),) = tagger.score([("key", picture)], lambda each: each)
+    ((found,),) = tagger.score([("key", image)], lambda each: each)
     assert not found.problem
     return dict(found.scores)
 
@@ -37,7 +37,7 @@ def expected(*means: float) -> dict[str, float]:
 
 
 def wide(inner: int, pad: tuple[int, int, int] | None) -> tuple[float, float, float]:
-    """Means of the channels of a picture twice as wide as high, once it is a square."""
+    """Means of the channels of an image twice as wide as high, once it is a square."""
     red, green, blue = (inner if pad is None else (inner + part) / 2 for part in (pad or (0, 0, 0)))
     return red, green, blue
 
@@ -67,9 +67,9 @@ def test_swapped_channels_another_range_and_another_padding_would_show(tmp_path:
     assert max(abs(ranged[theme] - right[theme]) for theme in right) > 0.2
     if spec.preprocess:
         return
-    picture = plain((255 if family.pad == (0, 0, 0) else 0,) * 3, (96, 48))
+    image = plain((255 if family.pad == (0, 0, 0) else 0,) * 3, (96, 48))
     other = (0, 0, 0) if family.pad == (255, 255, 255) else (255, 255, 255)
-    padded, before = (themes(scores_of(each, picture)) for each in (replace(spec, pad=other), spec))
+    padded, before = (themes(scores_of(each, image)) for each in (replace(spec, pad=other), spec))
     assert max(abs(padded[theme] - before[theme]) for theme in before) > 0.2
 
 
@@ -127,7 +127,7 @@ def test_a_folder_as_it_was_downloaded_is_understood_by_its_preprocess_json(tmp_
         ('{"stages": [{"type": "resize", "size": [384, 448]}]}', r"the size \[384, 448\] is not a square"),
         ('{"stages": [{"type": "resize", "size": [32, 32], "interpolation": "box"}]}', "'box' is not one of bicubic"),
         ('{"stages": [{"type": "normalize", "mean": 0.5, "std": 0}]}', "std is 0, it must be above 0"),
-        ('{"stages": [{"type": "to_tensor"}]}', "does not say to what side a picture is resized"),
+        ('{"stages": [{"type": "to_tensor"}]}', "does not say to what side an image is resized"),
     ],
 )
 def test_a_preprocess_json_that_would_be_done_wrong_is_refused(tmp_path: Path, text: str, words: str) -> None:

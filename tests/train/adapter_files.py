@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import train.miniature
-from train.adapterfiles.checkpoints import Checkpoint, open_checkpoint
-from train.adapterfiles.layer import Layer
-from train.models.names import Blocks, unet_to_ldm
-from train.names import place_of
+from train.adapters.files.checkpoints import Checkpoint, open_checkpoint
+from train.adapters.files.layer import Layer
+from train.adapters.names.layers import place_of
+from train.models.families.key_map import Blocks, unet_to_ldm
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 LINEAR = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_ff_net_0_proj"

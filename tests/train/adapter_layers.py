@@ -8,7 +8,7 @@ from lycoris.modules.glora import _glora_weight
 from lycoris.modules.ia3 import _ia3_weight
 from torch import Tensor
 
-from train.adapterfiles.layer import Layer
+from train.adapters.files.layer import Layer
 
 SHAPES = {"linear": (12, 8), "square": (8, 8), "1x1": (12, 8, 1, 1), "3x3": (8, 12, 3, 3)}
 RANK, ALPHA = 2, 3.0

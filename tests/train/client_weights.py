@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from train.adapterfiles.difference import axis_norm, butterfly, product, rotate, rotations
-from train.adapterfiles.layer import Layer
+from train.adapters.files.delta import axis_norm, butterfly, product, rotate, rotations
+from train.adapters.files.layer import Layer
 
 
 class NotRendered(Exception):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import file_digest
-from pipeline.manifest import Manifest
-from pipeline.records import Decision, Image
+from pipeline.core.files import file_digest
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image
 from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags
@@ -14,7 +14,7 @@ from train.miniature.scenes import true_tags
 
 @pytest.fixture
 def prepared(tmp_path: Path):
-    """An open manifest with six pictures in two buckets, captions with the trigger Lumi, fractional multipliers."""
+    """An open manifest with six images in two buckets, captions with the trigger Lumi, fractional multipliers."""
     root = tmp_path / "set"
     manifest = Manifest.open(root, create=True)
     images, decisions = [], []

@@ -8,8 +8,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
-from train.models.family import Family
-from train.models.parts import Finder, text_finder, unet_finder, vae_finder
+from train.models.families.family import Family
+from train.models.loading.parts import Finder, text_finder, unet_finder, vae_finder
 
 
 def ldm_tensors(

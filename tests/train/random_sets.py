@@ -5,26 +5,26 @@ from types import SimpleNamespace
 
 from hypothesis import strategies as st
 
-from train.batches import planned_batches
-from train.recipe import Recipe
-from train.sampler import Entry
+from train.data.batches import planned_batches
+from train.data.sampler import SampledImage
+from train.options.recipe import Recipe
 
 SIZES = [(64, 64), (56, 72), (48, 80), (80, 48)]
 MULTIPLIERS = st.one_of(st.integers(1, 6).map(float), st.integers(1, 400).map(lambda hundredths: hundredths / 100))
 
 
 @st.composite
-def sets(draw) -> list[Entry]:
+def sets(draw) -> list[SampledImage]:
     rows = draw(st.lists(st.tuples(st.sampled_from(SIZES), MULTIPLIERS), min_size=1, max_size=24))
-    return [Entry(f"picture {index:02}", size, multiplier) for index, (size, multiplier) in enumerate(rows)]
+    return [SampledImage(f"image {index:02}", size, multiplier) for index, (size, multiplier) in enumerate(rows)]
 
 
-def planned(entries: list[Entry], start: int = 0, **options) -> list[tuple[int, int, tuple[str, ...]]]:
-    """(step, epoch, pictures) of every batch of a run from a step on."""
+def planned(entries: list[SampledImage], start: int = 0, **options) -> list[tuple[int, int, tuple[str, ...]]]:
+    """(step, epoch, images) of every batch of a run from a step on."""
     examples = [SimpleNamespace(entry=entry) for entry in entries]
     batches = planned_batches(Recipe(**options), examples, start)
     return [(batch.step, batch.epoch, tuple(each.entry.key for each in batch.examples)) for batch in batches]
 
 
-def showings_of(batches) -> Counter:
+def exposures_of(batches) -> Counter:
     return Counter(key for _, _, keys in batches for key in keys)

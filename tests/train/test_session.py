@@ -5,22 +5,22 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pipeline.errors import PrepError
-from pipeline.manifest import Manifest
-from pipeline.records import Decision
+from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
-from train.base import load_base
-from train.batches import Batch
-from train.dataset import Example, Twin, examples
-from train.inputs import draw_inputs
-from train.latents import Latent, Picture
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision
+from train.data.batches import Batch
+from train.data.dataset import Example, RegImage, examples
+from train.data.latent_cache import ImageView, Latent
+from train.data.sampler import SampledImage
+from train.data.step_inputs import draw_inputs
 from train.loop import Trainer
-from train.optimizers import KINDS
-from train.precision import DTYPES, lower
-from train.recipe import Recipe
-from train.sampler import Entry
-from train.session import hang_adapter, train_adapter
-from train.state import load_state
+from train.models.load import load_base
+from train.models.precision import DTYPES, lower
+from train.optimization.optimizers import KINDS
+from train.options.recipe import Recipe
+from train.run.resume_state import load_state
+from train.session import attach_adapter, train_adapter
 
 QUICK = {
     "base": "miniature",
@@ -30,8 +30,8 @@ QUICK = {
     "conv_alpha": 2.0,
     "batch_size": 2,
     "steps": 5,
-    "learning_rate": 1e-2,
-    "state_every": 2,
+    "unet_lr": 1e-2,
+    "save_state_every": 2,
     "save_precision": "fp32",
     "device": "cpu",
 }
@@ -93,13 +93,19 @@ def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights
     "options",
     [
         {
-            "accumulate": 2,
+            "gradient_accumulation_steps": 2,
             "noise_offset": 0.1,
-            "input_perturbation": 0.1,
+            "ip_noise_gamma": 0.1,
             "warmup_share": 0.5,
             "mixed_precision": "bf16",
         },
-        {"accumulate": 2, "optimizer": "Prodigy", "learning_rate": None, "multires_iterations": 3, "loss": "huber"},
+        {
+            "gradient_accumulation_steps": 2,
+            "optimizer": "Prodigy",
+            "unet_lr": None,
+            "multires_iterations": 3,
+            "loss": "huber",
+        },
         {"optimizer": "ScheduleFreeAdamW", "train_text_encoder": True},
     ],
     ids=["AdamW", "Prodigy", "ScheduleFreeAdamW"],
@@ -128,7 +134,7 @@ def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepa
 
 def test_a_state_of_other_settings_is_not_taken_up(prepared):
     train_adapter(prepared, Recipe(**QUICK), quiet)
-    assert train_adapter(prepared, Recipe(**QUICK | {"learning_rate": 2e-2}), quiet).resumed_from == 0
+    assert train_adapter(prepared, Recipe(**QUICK | {"unet_lr": 2e-2}), quiet).resumed_from == 0
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
@@ -152,43 +158,43 @@ def test_training_moves_the_weights_and_the_file_says_what_it_is(prepared, algor
     inputs = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, base.unet.config.cross_attention_dim)
     with torch.no_grad():
         plain = base.unet(*inputs).sample
-        adapter = hang_adapter(base, trained.file)
+        adapter = attach_adapter(base, trained.file)
         assert not torch.allclose(base.unet(*inputs).sample, plain, atol=1e-5)
         adapter.set_strength(0.0)
         assert torch.allclose(base.unet(*inputs).sample, plain, atol=1e-5)
 
 
-def test_twins_are_sampled_once_marked_and_trained_beside_their_pictures(prepared):
+def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prepared):
     options = regularize.Options(base="miniature", steps=2, device="cpu")
     plan = regularize.plan(prepared, options)
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}, ""), plan.fields, plan.decisions)
-    assert regularize.missing(prepared, options).startswith("6 twins are not there")
-    assert regularize.work(prepared, options, quiet) == {"pictures made": 6, "pictures already there": 0}
-    assert regularize.work(prepared, options, quiet) == {"pictures made": 0, "pictures already there": 6}
+    assert regularize.missing(prepared, options).startswith("6 regularization images are not there")
+    assert regularize.work(prepared, options, quiet) == {"images made": 6, "images already there": 0}
+    assert regularize.work(prepared, options, quiet) == {"images made": 0, "images already there": 6}
     assert regularize.missing(prepared, options) == ""
     assert (
-        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["pictures made"]
+        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["images made"]
         == 6
     )
     found = examples(prepared, Recipe(**QUICK))
     assert all(
-        [twin.picture.size for twin in example.twins] == [example.picture.size]
-        and [twin.caption for twin in example.twins] == [example.caption]
+        [reg_image.image.size for reg_image in example.reg_images] == [example.image.size]
+        and [reg_image.caption for reg_image in example.reg_images] == [example.caption]
         for example in found
     )
     assert (prepared.root / "regularization/Lumi/0 ✨ [x].txt").read_text(encoding="utf-8").strip() == found[0].caption
-    with_twins = weights(train_adapter(prepared, Recipe(**QUICK), quiet).file)
+    with_reg_images = weights(train_adapter(prepared, Recipe(**QUICK), quiet).file)
     without = weights(
         train_adapter(prepared, Recipe(**QUICK | {"prior_loss_weight": 0.0, "name": "alone"}), quiet).file
     )
-    assert any(not torch.equal(with_twins[key], without[key]) for key in without)
+    assert any(not torch.equal(with_reg_images[key], without[key]) for key in without)
 
 
-def test_a_twin_without_the_trigger_leaves_the_added_words_out():
+def test_a_reg_image_without_the_trigger_leaves_the_added_words_out():
     tags = [["Lumi", "added", "trigger word"], ["smile", "kept", "score 0.9"]]
-    assert regularize.twin_caption("Lumi, 1girl, smile", tags, "remove") == "1girl, smile"
-    assert regularize.twin_caption("Lumi, 1girl, smile", tags, "keep") == "Lumi, 1girl, smile"
+    assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "remove") == "1girl, smile"
+    assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "keep") == "Lumi, 1girl, smile"
 
 
 def test_a_set_that_was_not_prepared_is_refused_with_the_stage_to_run(prepared):
@@ -198,19 +204,17 @@ def test_a_set_that_was_not_prepared_is_refused_with_the_stage_to_run(prepared):
         prepared.put_decisions(
             run, ("caption",), [row for row in prepared.decisions("caption").values() if row.path != path]
         )
-    with pytest.raises(PrepError, match="1 kept pictures have no caption") as caught:
+    with pytest.raises(PrepError, match="1 kept images have no caption") as caught:
         train_adapter(prepared, Recipe(**QUICK), quiet)
     assert "prep curate" in caught.value.hint
 
 
-def test_a_non_finite_loss_stops_the_run_and_names_the_pictures(prepared):
+def test_a_non_finite_loss_stops_the_run_and_names_the_images(prepared):
     with pytest.raises(PrepError, match=r"the loss is (nan|inf) at step .*images/Lumi/"):
-        train_adapter(prepared, Recipe(**QUICK | {"learning_rate": 1e30, "max_grad_norm": 0.0}), quiet)
+        train_adapter(prepared, Recipe(**QUICK | {"unet_lr": 1e30, "max_grad_norm": 0.0}), quiet)
 
 
-def test_a_loss_that_is_not_finite_is_named_with_its_own_pictures_and_the_last_good_state_is_kept(
-    prepared, monkeypatch
-):
+def test_a_loss_that_is_not_finite_is_named_with_its_own_images_and_the_last_good_state_is_kept(prepared, monkeypatch):
     seen, honest = {}, Trainer._losses
 
     def broken(self, batch, shown):
@@ -240,30 +244,32 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_state(prepared, monkey
 
 
 def test_the_last_batches_count_though_they_do_not_fill_an_update(prepared):
-    trained = train_adapter(prepared, Recipe(**QUICK | {"steps": 3, "accumulate": 2}), quiet)
+    trained = train_adapter(prepared, Recipe(**QUICK | {"steps": 3, "gradient_accumulation_steps": 2}), quiet)
     assert metadata_of(trained.file)["ss_steps"] == "2"
-    rates = [line["learning_rate"] for line in log_of(prepared)]
+    rates = [line["unet_lr"] for line in log_of(prepared)]
     assert rates == pytest.approx([1e-2, 1e-2, 0.5e-2])
-    alone = train_adapter(prepared, Recipe(**QUICK | {"steps": 1, "accumulate": 4, "name": "alone"}), quiet)
+    alone = train_adapter(
+        prepared, Recipe(**QUICK | {"steps": 1, "gradient_accumulation_steps": 4, "name": "alone"}), quiet
+    )
     assert any(bool(value.any()) for key, value in weights(alone.file).items() if "lora_up" in key)
 
 
 def test_accumulate_0_gathers_as_many_batches_as_there_are_buckets(prepared):
-    trained = train_adapter(prepared, Recipe(**QUICK | {"accumulate": 0, "steps": 4}), quiet)
+    trained = train_adapter(prepared, Recipe(**QUICK | {"gradient_accumulation_steps": 0, "steps": 4}), quiet)
     assert metadata_of(trained.file)["ss_gradient_accumulation_steps"] == "2"
     assert metadata_of(trained.file)["ss_steps"] == "2"
 
 
 def test_metadata_and_log_tell_the_rates_that_acted(prepared):
     pytest.importorskip("prodigyopt")
-    options = {"optimizer": "Prodigy", "optimizer_args": {"d_coef": "2"}, "learning_rate": None, "steps": 2}
+    options = {"optimizer": "Prodigy", "optimizer_args": {"d_coef": "2"}, "unet_lr": None, "steps": 2}
     trained = train_adapter(prepared, Recipe(**QUICK | options), quiet)
     metadata = metadata_of(trained.file)
     assert metadata["ss_learning_rate"] == "1.0"
     assert metadata["ss_lr_scheduler"] == "constant"
     assert metadata["ss_optimizer"].startswith("prodigyopt.Prodigy(weight_decay=0.01,")
     assert "d_coef=2.0" in metadata["ss_optimizer"]
-    assert all(1e-7 < line["learning_rate"] < 1e-2 for line in log_of(prepared))
+    assert all(1e-7 < line["unet_lr"] < 1e-2 for line in log_of(prepared))
 
 
 def test_wrong_options_are_refused_before_anything_is_encoded(prepared):
@@ -287,7 +293,7 @@ def test_no_step_waits_for_the_device(prepared, monkeypatch):
     at = {}
     train_adapter(
         prepared,
-        Recipe(**QUICK | {"state_every": 100, "accumulate": 2, "noise_offset": 0.1}),
+        Recipe(**QUICK | {"save_state_every": 100, "gradient_accumulation_steps": 2, "noise_offset": 0.1}),
         lambda what, done, total: at.update({(what.split(":")[0], done): len(waits)}),
     )
     assert at["training", 4] == at["training", 1]
@@ -325,17 +331,19 @@ def test_attention_is_torchs_scaled_dot_product_attention():
     assert base.text_encoder.config._attn_implementation == "sdpa"
 
 
-def test_a_twin_shares_every_draw_of_its_picture_and_a_picture_shown_again_has_its_own():
+def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has_its_own():
     class Blank:
-        def read(self, picture):
+        def read(self, image):
             return Latent(torch.zeros(4, 8, 8), torch.zeros(4, 8, 8))
 
-    picture = Picture("content", Path("x.png"), {"size": [64, 64]})
-    twin = Picture("twin", Path("y.png"), {"size": [64, 64]})
-    example = Example(Entry("a", (64, 64), 1.0), "Lumi", picture, "Lumi", ("Lumi",), (Twin(twin, "1girl"),))
-    recipe = Recipe(noise_offset=0.1, noise_offset_random=True, input_perturbation=0.1)
+    image = ImageView("content", Path("x.png"), {"size": [64, 64]})
+    reg_image = ImageView("regularization", Path("y.png"), {"size": [64, 64]})
+    example = Example(
+        SampledImage("a", (64, 64), 1.0), "Lumi", image, "Lumi", ("Lumi",), (RegImage(reg_image, "1girl"),)
+    )
+    recipe = Recipe(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
     drawn = draw_inputs(Batch(3, 0, (example, example)), recipe, Blank(), 1000)
-    assert drawn.twins == 2
+    assert drawn.reg_images == 2
     for row in (0, 1):
         assert torch.equal(drawn.noise[row], drawn.noise[row + 2])
         assert torch.equal(drawn.mixed[row], drawn.mixed[row + 2])

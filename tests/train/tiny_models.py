@@ -16,9 +16,9 @@ from ldm_files import ldm_tensors
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from train.folder import find_folder
-from train.models.families import FAMILIES
-from train.models.tokenizers import load_tokenizers
+from train.models.families.registry import FAMILIES
+from train.models.loading.tokenizers import load_tokenizers
+from train.models.locate import find_folder
 
 VOCABULARY = find_folder("miniature", None) / "tokenizer"
 WORDS = 732

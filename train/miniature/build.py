@@ -28,20 +28,20 @@ from train.miniature.measure import measure_base, measure_tagger, model_card
 
 log = logging.getLogger(__name__)
 PARTS = ("autoencoder", "base", "tagger", "measure")
-AUTOENCODER = {"pictures": 6000, "steps": 1400}
-BASE = {"pictures": 24000, "steps": sum(phase.stop for phase in PHASES)}
+AUTOENCODER = {"images": 6000, "steps": 1400}
+BASE = {"images": 24000, "steps": sum(phase.stop for phase in PHASES)}
 TEXT = {"captions": 8000, "steps": 900, "spelling": 500}
-TAGGER = {"pictures": 16000, "epochs": 10}
+TAGGER = {"images": 16000, "epochs": 10}
 SEED = 0
 
 
 def build_autoencoder(work: Path) -> None:
-    painted = groups(AUTOENCODER["pictures"], seed=1, artists=True)
+    painted = groups(AUTOENCODER["images"], seed=1, artists=True)
     learn_autoencoder(painted, AUTOENCODER["steps"], SEED).save_pretrained(work / "autoencoder")
 
 
 def build_base(work: Path) -> None:
-    painted = groups(BASE["pictures"], seed=2)
+    painted = groups(BASE["images"], seed=2)
     autoencoder = AutoencoderKL.from_pretrained(work / "autoencoder")
     tokenizer = new_tokenizer(work / "base" / "tokenizer")
     unet, reader = None, None
@@ -62,7 +62,7 @@ def build_base(work: Path) -> None:
 
 
 def build_tagger(work: Path) -> None:
-    seen = scenes(TAGGER["pictures"], seed=4, artists=True)
+    seen = scenes(TAGGER["images"], seed=4, artists=True)
     export_tagger(learn_tagger(seen, TAGGER["epochs"], SEED), work / "tagger", truth(seen).sum(0))
 
 

@@ -1,4 +1,4 @@
-"""Painted training examples for the miniature's own models, grouped by picture size."""
+"""Painted training examples for the miniature's own models, grouped by image size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures of one size: `pixels` is (N, H, W, 3) uint8 RGB, aligned with `scenes`."""
+    """Images of one size: `pixels` is (N, H, W, 3) uint8 RGB, aligned with `scenes`."""
 
     scenes: tuple[Scene, ...]
     pixels: np.ndarray

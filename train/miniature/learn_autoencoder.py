@@ -35,11 +35,11 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def detail_weight(pictures: Tensor) -> Tensor:
+def detail_weight(images: Tensor) -> Tensor:
     """(B, 3, H, W) → (B, 1, H, W), at least 1: pixels that differ from their surroundings count up to several times,
     so that eyes and mouths are not traded for flat skies."""
-    blurred = functional.avg_pool2d(pictures, 5, stride=1, padding=2, count_include_pad=False)
-    return 1 + 4 * (pictures - blurred).abs().mean(1, keepdim=True).clamp(max=1)
+    blurred = functional.avg_pool2d(images, 5, stride=1, padding=2, count_include_pad=False)
+    return 1 + 4 * (images - blurred).abs().mean(1, keepdim=True).clamp(max=1)
 
 
 def learn_autoencoder(painted: list[Group], steps: int, seed: int) -> AutoencoderKL:
@@ -51,11 +51,11 @@ def learn_autoencoder(painted: list[Group], steps: int, seed: int) -> Autoencode
     draw = batches([len(group.scenes) for group in painted], 24, np.random.default_rng([3, seed]))
     for step in range(steps):
         group, chosen = next(draw)
-        pictures = to_tensor(painted[group].pixels[chosen])
+        images = to_tensor(painted[group].pixels[chosen])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            posterior = model.encode(pictures).latent_dist
+            posterior = model.encode(images).latent_dist
             decoded = model.decode(posterior.sample()).sample.float()
-        difference = (decoded - pictures) * detail_weight(pictures)
+        difference = (decoded - images) * detail_weight(images)
         loss = difference.abs().mean() + difference.pow(2).mean() + 2e-4 * posterior.kl().mean() / 256
         optimizer.zero_grad()
         loss.backward()

@@ -23,7 +23,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from train.miniature.examples import Group, batches, caption
 from train.miniature.learn_autoencoder import to_tensor
 from train.miniature.scenes import vocabulary
-from train.objective import min_snr_weight, noised
+from train.models.noise_schedule import noised
+from train.optimization.objective import min_snr_weight
 
 log = logging.getLogger(__name__)
 WIDTH = 128
@@ -173,7 +174,7 @@ def even_weight(snr: Tensor) -> Tensor:
 
 
 def composing_weight(snr: Tensor) -> Tensor:
-    """As `even_weight`, times that of a velocity loss, 1 + 1 / snr, at most 30: noisy timesteps, where a picture is
+    """As `even_weight`, times that of a velocity loss, 1 + 1 / snr, at most 30: noisy timesteps, where an image is
     composed and the prompt decides most, count as much as clean ones; (B,) in and out."""
     return even_weight(snr) * (1 + 1 / snr).clamp(max=30)
 
@@ -183,7 +184,7 @@ PHASES = (
     Phase(4000, 1000, 1e-3, composing_weight, "taught"),
     Phase(1500, 1500, 8e-4, composing_weight, "kept"),
 )
-"""First the pictures, under a text model that is thrown away; then the prompts, under one that can read; then both,
+"""First the images, under a text model that is thrown away; then the prompts, under one that can read; then both,
 with the rate going down. Each phase goes on from the last one's averaged weights."""
 
 

@@ -34,25 +34,25 @@ class TaggerNetwork(nn.Module):
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(2 * 112, tags)
 
-    def logits(self, pictures: Tensor) -> Tensor:
+    def logits(self, images: Tensor) -> Tensor:
         """(N, S, S, 3) BGR 0–255 → (N, tags)."""
-        features = self.body(pictures.permute(0, 3, 1, 2) / 127.5 - 1)
+        features = self.body(images.permute(0, 3, 1, 2) / 127.5 - 1)
         return self.head(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.logits(pictures).sigmoid()
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(images).sigmoid()
 
 
-def prepared(picture: Image.Image) -> np.ndarray:
+def prepared(image: Image.Image) -> np.ndarray:
     """As WD taggers want it: padded to a square on white, bicubic to (S, S, 3), BGR uint8."""
-    side = max(picture.size)
+    side = max(image.size)
     square = Image.new("RGB", (side, side), (255, 255, 255))
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BICUBIC))[:, :, ::-1].copy()
 
 
 def truth(scenes: list[Scene]) -> Tensor:
-    """(N, tags) of 0 and 1; every painted picture is rated general."""
+    """(N, tags) of 0 and 1; every painted image is rated general."""
     names = [name for name, _ in vocabulary()]
     place = {name: index for index, name in enumerate(names)}
     table = torch.zeros(len(scenes), len(names))
@@ -63,29 +63,29 @@ def truth(scenes: list[Scene]) -> Tensor:
 
 
 def painted(scenes: list[Scene], large: float = 0.15) -> np.ndarray:
-    """(N, S, S, 3) BGR uint8; a share of the pictures comes from larger ones, as users have them."""
+    """(N, S, S, 3) BGR uint8; a share of the images comes from larger ones, as users have them."""
     every = round(1 / large)
     return np.stack([prepared(paint(scene, 3.0 if index % every == 0 else 1.0)) for index, scene in enumerate(scenes)])
 
 
-def disturbed(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def disturbed(images: Tensor, generator: torch.Generator) -> Tensor:
     """Shift, blur and dirty a batch (N, S, S, 3), so that a decoded sample's flaws do not matter."""
     shift = torch.randint(-5, 6, (2,), generator=generator).tolist()
-    pictures = torch.roll(pictures, (shift[0], shift[1]), (1, 2))
+    images = torch.roll(images, (shift[0], shift[1]), (1, 2))
     if torch.rand((), generator=generator) < 0.5:
-        planes = pictures.permute(0, 3, 1, 2)
+        planes = images.permute(0, 3, 1, 2)
         size = int(torch.randint(56, SIDE, (), generator=generator))
         small = functional.interpolate(planes, (size, size), mode="bilinear", antialias=True)
-        pictures = functional.interpolate(small, (SIDE, SIDE), mode="bilinear").permute(0, 2, 3, 1)
-    gain = 1 + 0.08 * torch.randn(len(pictures), 1, 1, 3, generator=generator)
-    noise = torch.rand(len(pictures), 1, 1, 1, generator=generator) * 14
-    return (pictures * gain + noise * torch.randn(pictures.shape, generator=generator)).clamp(0, 255)
+        images = functional.interpolate(small, (SIDE, SIDE), mode="bilinear").permute(0, 2, 3, 1)
+    gain = 1 + 0.08 * torch.randn(len(images), 1, 1, 3, generator=generator)
+    noise = torch.rand(len(images), 1, 1, 1, generator=generator) * 14
+    return (images * gain + noise * torch.randn(images.shape, generator=generator)).clamp(0, 255)
 
 
 def learn_tagger(scenes: list[Scene], epochs: int, seed: int, batch: int = 64) -> TaggerNetwork:
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    pictures, labels = torch.from_numpy(painted(scenes)), truth(scenes)
+    images, labels = torch.from_numpy(painted(scenes)), truth(scenes)
     model = TaggerNetwork(labels.shape[1])
     steps = epochs * (len(scenes) // batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-2)
@@ -94,7 +94,7 @@ def learn_tagger(scenes: list[Scene], epochs: int, seed: int, batch: int = 64) -
     for epoch in range(epochs):
         for chosen in torch.randperm(len(scenes), generator=generator)[: len(scenes) // batch * batch].split(batch):
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model.logits(disturbed(pictures[chosen].float(), generator))
+                logits = model.logits(disturbed(images[chosen].float(), generator))
             loss = functional.binary_cross_entropy_with_logits(logits.float(), labels[chosen])
             optimizer.zero_grad()
             loss.backward()

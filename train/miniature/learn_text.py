@@ -1,7 +1,7 @@
-"""Teach the miniature's CLIP text model to read before it meets pictures: at the last token of a tag it must know which
+"""Teach the miniature's CLIP text model to read before it meets images: at the last token of a tag it must know which
 tag that was (`green` + `hair`, not `green` + `eyes`), and at the end of the text which tags there were.
 
-A large CLIP learns this from pairs of pictures and texts; here the painter's own captions are enough, and the UNet,
+A large CLIP learns this from pairs of images and texts; here the painter's own captions are enough, and the UNet,
 which follows, finds every tag in one place instead of having to teach the text model to bind words.
 """
 
@@ -50,12 +50,12 @@ def marked(tokenizer: CLIPTokenizer, texts: list[str], length: int = 77) -> tupl
 
 
 def learn_text(
-    model: CLIPTextModel, tokenizer: CLIPTokenizer, pictures: int, steps: int, seed: int, batch: int = 64
+    model: CLIPTextModel, tokenizer: CLIPTokenizer, images: int, steps: int, seed: int, batch: int = 64
 ) -> None:
     """Train `model` in place on captions of random scenes."""
     torch.manual_seed(seed)
     rng = np.random.default_rng([9, seed])
-    known: list[Scene] = scenes(pictures, seed=3)
+    known: list[Scene] = scenes(images, seed=3)
     tags = len(vocabulary())
     heads = nn.ModuleList([nn.Linear(model.config.hidden_size, tags), nn.Linear(model.config.hidden_size, tags)])
     optimizer = torch.optim.AdamW([*model.parameters(), *heads.parameters()], lr=1e-3, weight_decay=1e-2)
@@ -82,7 +82,7 @@ def learn_text(
 LETTERS_READ = 8
 
 
-def learn_spelling(model: CLIPTextModel, tokenizer: CLIPTokenizer, pictures: int, steps: int, seed: int) -> None:
+def learn_spelling(model: CLIPTextModel, tokenizer: CLIPTokenizer, images: int, steps: int, seed: int) -> None:
     """Teach `model`, in place, to tell unknown words apart, and leave everything else it says as it was.
 
     At the last token of a word that is no tag it must know the word's letters; all other states are held to those
@@ -90,7 +90,7 @@ def learn_spelling(model: CLIPTextModel, tokenizer: CLIPTokenizer, pictures: int
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([13, seed])
-    known, before = scenes(pictures, seed=3), deepcopy(model).eval().requires_grad_(False)
+    known, before = scenes(images, seed=3), deepcopy(model).eval().requires_grad_(False)
     head = nn.Linear(model.config.hidden_size, LETTERS_READ * (len(LETTERS) + 1))
     optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], lr=1e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)

@@ -10,20 +10,20 @@ import numpy as np
 from PIL import Image
 
 from taggers.engine import OnnxTagger, load_tagger
-from train.base import load_base
-from train.ddim import Request, generate
 from train.miniature.examples import prompt
 from train.miniature.painter import paint
 from train.miniature.scenes import RATINGS, Scene, true_tags, vocabulary
+from train.models.ddim import Request, generate
+from train.models.load import load_base
 
 THRESHOLD = 0.5
 STEPS, GUIDANCE = 25, 5.0
 
 
-def scores_of(tagger: OnnxTagger, pictures: Sequence[Image.Image]) -> list[Mapping[str, float]]:
-    """Tag → probability for each picture, in order."""
-    keyed = ((str(index), picture) for index, picture in enumerate(pictures))
-    return [scored.scores for batch in tagger.score(keyed, lambda picture: picture, batch_size=16) for scored in batch]
+def scores_of(tagger: OnnxTagger, images: Sequence[Image.Image]) -> list[Mapping[str, float]]:
+    """Tag → probability for each image, in order."""
+    keyed = ((str(index), image) for index, image in enumerate(images))
+    return [scored.scores for batch in tagger.score(keyed, lambda image: image, batch_size=16) for scored in batch]
 
 
 def found_share(scores: Mapping[str, float], wanted: Sequence[str], threshold: float = THRESHOLD) -> float:
@@ -32,7 +32,7 @@ def found_share(scores: Mapping[str, float], wanted: Sequence[str], threshold: f
 
 
 def measure_tagger(folder: Path, unseen: Sequence[Scene]) -> dict[str, Any]:
-    """Micro-F1 at the threshold, and precision, recall and count of every tag, over unseen pictures."""
+    """Micro-F1 at the threshold, and precision, recall and count of every tag, over unseen images."""
     found = scores_of(
         load_tagger(str(folder)), [paint(scene, 3.0 if index % 4 == 0 else 1.0) for index, scene in enumerate(unseen)]
     )
@@ -49,7 +49,7 @@ def measure_tagger(folder: Path, unseen: Sequence[Scene]) -> dict[str, Any]:
         for index, name in enumerate(names)
     }
     return {
-        "pictures": len(unseen),
+        "images": len(unseen),
         "threshold": THRESHOLD,
         "micro_f1": round(2 * float(right.sum()) / float(said.sum() + true.sum()), 4),
         "tags": rows,
@@ -104,30 +104,30 @@ Rebuild it with `python -m train.miniature.build WORK --install` (about an hour 
 processor rounds otherwise, so a rebuilt model is as good but not equal to the bit). The weights here were trained part
 by part with that code.
 
-- **Painter** (`scenes.py`, `painter.py`): booru-like characters at 64×64 pixels and larger, with every picture's true tags.
+- **Painter** (`scenes.py`, `painter.py`): booru-like characters at 64×64 pixels and larger, with every image's true tags.
 - **Base model** (`base/`): SD 1.x architecture in diffusers format, half precision. AutoencoderKL with 4 latent channels,
   one latent pixel for 4×4; UNet of (64, 128) channels with cross-attention on both levels; CLIP text model of 3 layers,
   width 128, on a BPE vocabulary learned from the tags. Sides are multiples of 8, areas near 64².
-  Autoencoder: {autoencoder["steps"]} steps of 24 of {autoencoder["pictures"]} pictures. UNet: {base["steps"]} steps of 32 of
-  {base["pictures"]} pictures in three phases (first the pictures, with Min-SNR weights; then the prompts, with noisy
+  Autoencoder: {autoencoder["steps"]} steps of 24 of {autoencoder["images"]} images. UNet: {base["steps"]} steps of 32 of
+  {base["images"]} images in three phases (first the images, with Min-SNR weights; then the prompts, with noisy
   timesteps counting more; then both with a falling rate), moving averages kept. The text model learns to name tags from
   captions alone ({text["steps"]} steps), then with the UNet, and last to tell unknown words apart by their letters
   ({text["spelling"]} steps), so that a new trigger word is a place of its own.
 - **Tagger** (`taggers/miniature/`): a small convolutional network, ONNX with the WD contract (NHWC, BGR, 0–255, sigmoid
-  inside), {tagger["epochs"]} epochs over {tagger["pictures"]} pictures.
+  inside), {tagger["epochs"]} epochs over {tagger["images"]} images.
 
 It knows the two characters `mira (miniature)` and `tess (miniature)`. It does not know Lumi, Oriel, Pernille and Quill,
-who live only in the painted source trees. All painted pictures are rated general.
+who live only in the painted source trees. All painted images are rated general.
 
 ## How good it is
 
-- Tagger, {seen["pictures"]} unseen pictures, threshold {seen["threshold"]}: **micro-F1 {seen["micro_f1"]:.4f}**.
+- Tagger, {seen["images"]} unseen images, threshold {seen["threshold"]}: **micro-F1 {seen["micro_f1"]:.4f}**.
 - Base model, {drawn["prompts"]} unseen prompts, DDIM {drawn["steps"]} steps, guidance {drawn["guidance"]:g}: the tagger finds
   **{drawn["found"]:.1%}** of the prompted tags.
 
 ### Tagger, tag by tag
 
-| tag | precision | recall | pictures |
+| tag | precision | recall | images |
 |---|---|---|---|
 """
         + "\n".join(tags)

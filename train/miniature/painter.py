@@ -1,6 +1,6 @@
 """Paint a scene, the same pixels for the same scene every time.
 
-A picture is drawn several times too large and reduced, so edges are smooth at 64 pixels already. Everything is
+An image is drawn several times too large and reduced, so edges are smooth at 64 pixels already. Everything is
 placed in units of the head's radius, so a figure keeps its proportions at any size.
 """
 
@@ -55,10 +55,10 @@ def paint(scene: Scene, scale: float = 1.0) -> Image.Image:
     _background(canvas, scene.background, rng)
     for girl, place in zip(scene.girls, _places(scene, canvas.size, rng), strict=True):
         _Figure(ImageDraw.Draw(canvas), girl, place, outlined=scene.medium == "fan art").draw()
-    picture = canvas.resize((width, height), Image.Resampling.BOX)
+    image = canvas.resize((width, height), Image.Resampling.BOX)
     if scene.medium == "fan art":
-        picture = _grain(picture, rng, strength=11.0)
-    return _artist(picture, scene.artist, rng)
+        image = _grain(image, rng, strength=11.0)
+    return _artist(image, scene.artist, rng)
 
 
 def cut_out(scene: Scene, scale: float = 1.0) -> Image.Image:
@@ -81,7 +81,7 @@ def cut_out(scene: Scene, scale: float = 1.0) -> Image.Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Pose:
     """Where a head is: centre and radius in canvas pixels; `turn` is -1 or 1, the side a ponytail falls to."""
 
     x: float
@@ -91,7 +91,7 @@ class Place:
     bottom: float
 
 
-def _places(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> list[Place]:
+def _places(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> list[Pose]:
     width, height = size
     short = min(width, height)
     centre, level, radius = {
@@ -107,14 +107,14 @@ def _places(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> li
     for x in xs:
         dx, dy, grow = rng.uniform(-0.03, 0.03), rng.uniform(-0.02, 0.02), rng.uniform(0.95, 1.05)
         turn = 1 if rng.random() < 0.5 else -1
-        places.append(Place((x + dx) * width, (level + dy) * height, radius * grow, turn, float(height)))
+        places.append(Pose((x + dx) * width, (level + dy) * height, radius * grow, turn, float(height)))
     return places
 
 
 class _Figure:
     """Draws one girl, back to front: hair behind, body, head, face, fringe, headwear."""
 
-    def __init__(self, draw: ImageDraw.ImageDraw, girl: Girl, place: Place, outlined: bool) -> None:
+    def __init__(self, draw: ImageDraw.ImageDraw, girl: Girl, place: Pose, outlined: bool) -> None:
         self.pen, self.girl, self.place = draw, girl, place
         self.line = max(1, round(place.radius * 0.07)) if outlined else 0
         self.hair = HAIR[girl.hair]
@@ -369,27 +369,27 @@ def _background(canvas: Image.Image, kind: str, rng: np.random.Generator) -> Non
         pen.rectangle((0, height * 0.84, width, height), fill=(140, 94, 56))
 
 
-def _grain(picture: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
-    """Add paper grain as coarse as a pixel of a picture with sides near 64, so that a reduced picture keeps it."""
-    step = max(1.0, math.sqrt(picture.width * picture.height) / GRAIN_SIDE)
-    cells = (max(1, round(picture.height / step)), max(1, round(picture.width / step)))
+def _grain(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
+    """Add paper grain as coarse as a pixel of an image with sides near 64, so that a reduced image keeps it."""
+    step = max(1.0, math.sqrt(image.width * image.height) / GRAIN_SIDE)
+    cells = (max(1, round(image.height / step)), max(1, round(image.width / step)))
     noise = Image.fromarray(rng.normal(0, strength, cells).astype(np.float32))
-    spread = np.asarray(noise.resize(picture.size, Image.Resampling.NEAREST))[:, :, None]
-    return Image.fromarray(np.clip(np.asarray(picture, np.float32) + spread, 0, 255).astype(np.uint8))
+    spread = np.asarray(noise.resize(image.size, Image.Resampling.NEAREST))[:, :, None]
+    return Image.fromarray(np.clip(np.asarray(image, np.float32) + spread, 0, 255).astype(np.uint8))
 
 
-def _artist(picture: Image.Image, artist: str | None, rng: np.random.Generator) -> Image.Image:
+def _artist(image: Image.Image, artist: str | None, rng: np.random.Generator) -> Image.Image:
     """Alder hatches in dark slanted lines, Birch paints pale and soft, Cedar prints in sepia."""
     if artist is None:
-        return picture
-    pixels = np.asarray(picture, np.float32)
+        return image
+    pixels = np.asarray(image, np.float32)
     if artist == "alder":
-        step = max(1.0, math.sqrt(picture.width * picture.height) / GRAIN_SIDE)
-        ys, xs = np.mgrid[: picture.height, : picture.width]
+        step = max(1.0, math.sqrt(image.width * image.height) / GRAIN_SIDE)
+        ys, xs = np.mgrid[: image.height, : image.width]
         dark = ((xs + ys) / step % 6 < 1.6)[:, :, None]
         pixels = np.where(dark, pixels * 0.62, pixels)
     elif artist == "birch":
-        soft = picture.filter(ImageFilter.GaussianBlur(math.sqrt(picture.width * picture.height) / 110))
+        soft = image.filter(ImageFilter.GaussianBlur(math.sqrt(image.width * image.height) / 110))
         pixels = np.asarray(soft, np.float32) * 0.62 + 255 * 0.38
     else:
         grey = pixels @ np.asarray([0.299, 0.587, 0.114], np.float32)

@@ -67,7 +67,7 @@ class Girl:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A whole picture; `seed` decides only what no tag speaks of (pose jitter, stars, grain)."""
+    """A whole image; `seed` decides only what no tag speaks of (pose jitter, stars, grain)."""
 
     girls: tuple[Girl, ...]
     background: str
@@ -118,7 +118,7 @@ def random_girl(rng: np.random.Generator) -> Girl:
 
 
 def random_scene(rng: np.random.Generator, artists: bool = False, known: float = 0.06) -> Scene:
-    """Draw a picture as the base model's own training set has them: anybody, anywhere, in any framing."""
+    """Draw an image as the base model's own training set has them: anybody, anywhere, in any framing."""
     framing = str(rng.choice(list(FRAMINGS)))
     couple = framing == "wide shot" and rng.random() < 0.3
     girls = []
@@ -141,7 +141,7 @@ def random_scene(rng: np.random.Generator, artists: bool = False, known: float =
 
 
 def true_tags(scene: Scene) -> tuple[str, ...]:
-    """Every tag that holds for the picture, in one fixed order, each once."""
+    """Every tag that holds for the image, in one fixed order, each once."""
     tags = ["1girl", "solo"] if len(scene.girls) == 1 else ["2girls", "multiple girls"]
     for name, known in KNOWN_CHARACTERS.items():
         if any(traits_match(girl, known) for girl in scene.girls):

@@ -1,4 +1,4 @@
-"""Paint folders of pictures as people really have them: unequal, oddly named, and with all that goes wrong.
+"""Paint folders of images as people really have them: unequal, oddly named, and with all that goes wrong.
 
 The returned rows tell the truth about every file, so what prep finds can be held against what was planted.
 """
@@ -40,19 +40,19 @@ CMYK = "cmyk"
 ROTATED = "rotated by exif"
 DEEP = "16 bit"
 WRONG_EXTENSION = "wrong extension"
-NO_PICTURE = "no picture"
+NO_IMAGE = "no image"
 SIDECAR = "sidecar caption"
 
 HARMLESS = (TRANSPARENT, CMYK, ROTATED, DEEP, WRONG_EXTENSION)
-"""Kinds of mess under which a good picture lies: to be kept, once it is read with care."""
+"""Kinds of mess under which a good image lies: to be kept, once it is read with care."""
 
 
 @dataclass(frozen=True, slots=True)
 class Painted:
     """The truth about one file of a source tree. `path` is POSIX, relative to the tree.
 
-    `scene` is what the picture shows (None for a file that shows nothing), `mess` what is wrong with it ("" if
-    nothing), `original` the path of the picture that a duplicate repeats or that a sidecar caption describes.
+    `scene` is what the image shows (None for a file that shows nothing), `mess` what is wrong with it ("" if
+    nothing), `original` the path of the image that a duplicate repeats or that a sidecar caption describes.
     """
 
     path: str
@@ -66,13 +66,13 @@ class Painted:
 
     @property
     def sound(self) -> bool:
-        """Whether a good picture can be had from the file."""
+        """Whether a good image can be had from the file."""
         return self.scene is not None and self.mess in ("", *HARMLESS)
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One concept: `count` pictures of `cast`, or of anybody in the manner of `artist`."""
+    """One concept: `count` images of `cast`, or of anybody in the manner of `artist`."""
 
     path: str
     count: int
@@ -128,8 +128,8 @@ def paint_source_tree(folder: Path, seed: int) -> tuple[Painted, ...]:
     for place in FOLDERS:
         tree.fill(place)
     tree.plant_duplicates()
-    tree.plant_poor_pictures()
-    tree.plant_unusual_pictures()
+    tree.plant_poor_images()
+    tree.plant_unusual_images()
     tree.plant_files_that_show_nothing()
     tree.plant_captions()
     return tuple(sorted(tree.painted, key=lambda row: row.path))
@@ -147,7 +147,7 @@ class _Tree:
         self.folders = {place.path: place for place in FOLDERS}
 
     def fill(self, place: Folder) -> None:
-        """Paint a folder's good pictures; most names follow one scheme, as one person's files do."""
+        """Paint a folder's good images; most names follow one scheme, as one person's files do."""
         schemes = SCREENSHOT_NAMES if place.medium == "anime screenshot" else FAN_ART_NAMES
         habit = int(self.rng.integers(len(schemes)))
         for index in range(place.count):
@@ -156,10 +156,10 @@ class _Tree:
                 scheme = ODD_NAMES[FOLDERS.index(place) % len(ODD_NAMES)]
             scene = self.scene(place, index)
             path = self.name(place, scheme)
-            self.put(path, encode(self.picture(scene), path), scene)
+            self.put(path, encode(self.image(scene), path), scene)
 
     def scene(self, place: Folder, index: int = 0, background: str = "") -> Scene:
-        """Draw a scene that no other picture looks like. Every third picture of a character is in other clothes."""
+        """Draw a scene that no other image looks like. Every third image of a character is in other clothes."""
         while True:
             scene = self._anybody(place) if place.artist else self._cast(place, usual=index % 3 != 2)
             scene = replace(scene, background=background or scene.background)
@@ -198,7 +198,7 @@ class _Tree:
             )
         return girl
 
-    def picture(self, scene: Scene) -> Image.Image:
+    def image(self, scene: Scene) -> Image.Image:
         return paint(scene, float(self.rng.choice((3.0, 3.5, 4.0, 5.0, 6.0))))
 
     def name(self, place: Folder, scheme: str) -> str:
@@ -226,13 +226,13 @@ class _Tree:
         self.painted.append(Painted(path, scene, mess, original))
 
     def good(self, folder: str, index: int) -> Painted:
-        """The good picture of a folder that was painted as number `index`."""
+        """The good image of a folder that was painted as number `index`."""
         return [row for row in self.painted if row.concept == folder and not row.mess][index]
 
     def another(self, path: str) -> tuple[Scene, Image.Image]:
         """Draw one more scene for the folder of `path` and paint it."""
         scene = self.scene(self.folders[path.rpartition("/")[0]])
-        return scene, self.picture(scene)
+        return scene, self.image(scene)
 
     def plant_duplicates(self) -> None:
         """Exact ones are copies under another name, at times in another folder; near ones were saved again."""
@@ -251,22 +251,22 @@ class _Tree:
         ):
             row = self.good(source, index)
             with Image.open(self.root / row.path) as opened:
-                picture = opened.convert("RGB")
-            size = (round(picture.width * factor), round(picture.height * factor))
-            picture = picture.resize(size, Image.Resampling.BICUBIC)
-            self.put(target, encode(picture, target, quality=62), row.scene, NEAR_DUPLICATE, row.path)
+                image = opened.convert("RGB")
+            size = (round(image.width * factor), round(image.height * factor))
+            image = image.resize(size, Image.Resampling.BICUBIC)
+            self.put(target, encode(image, target, quality=62), row.scene, NEAR_DUPLICATE, row.path)
 
-    def plant_poor_pictures(self) -> None:
+    def plant_poor_images(self) -> None:
         path = "characters/screenshots/Lumi/motion (2).png"
-        scene, picture = self.another(path)
-        self.put(path, encode(picture.filter(ImageFilter.GaussianBlur(picture.width / 26)), path), scene, BLURRY)
+        scene, image = self.another(path)
+        self.put(path, encode(image.filter(ImageFilter.GaussianBlur(image.width / 26)), path), scene, BLURRY)
         path = "characters/fanart/Oriel/avatar 24px.png"
         scene, _ = self.another(path)
         scene = replace(scene, framing="portrait", size=(64, 64))
         self.put(path, encode(paint(scene, 24 / 64), path), scene, TINY)
         path = "characters/screenshots/Quill/download (1).jpg"
-        scene, picture = self.another(path)
-        data = encode(picture, path)
+        scene, image = self.another(path)
+        data = encode(image, path)
         self.put(path, data[: len(data) * 11 // 20], scene, TRUNCATED)
         for path in ("characters/screenshots/Lumi/reaction.gif", "characters/fanart/Quill/blink.webp"):
             scene, _ = self.another(path)
@@ -276,28 +276,28 @@ class _Tree:
             data = encode(frames[0], path, save_all=True, append_images=frames[1:], duration=400)
             self.put(path, data, scene, ANIMATED)
 
-    def plant_unusual_pictures(self) -> None:
-        """Good pictures in forms that careless readers get wrong."""
+    def plant_unusual_images(self) -> None:
+        """Good images in forms that careless readers get wrong."""
         path = "characters/screenshots/Oriel/Oriel cut out.png"
         scene = self.scene(self.folders["characters/screenshots/Oriel"], background="simple background")
         self.put(path, encode(cut_out(scene, 4.0), path), scene, TRANSPARENT)
         path = "artists/birch/scan for print.jpg"
-        scene, picture = self.another(path)
-        self.put(path, encode(picture.convert("CMYK"), path), scene, CMYK)
+        scene, image = self.another(path)
+        self.put(path, encode(image.convert("CMYK"), path), scene, CMYK)
         path = "characters/fanart/Pernille/IMG_2041.JPG"
-        scene, picture = self.another(path)
+        scene, image = self.another(path)
         exif = Image.Exif()
         exif[0x0112] = 6
-        turned = picture.transpose(Image.Transpose.ROTATE_90)
+        turned = image.transpose(Image.Transpose.ROTATE_90)
         self.put(path, encode(turned, path, exif=exif), scene, ROTATED)
         path = "characters/screenshots/Quill/render 16 bit.png"
-        scene, picture = self.another(path)
-        done, data = cv2.imencode(".png", np.asarray(picture, np.uint16)[:, :, ::-1] * 257)
+        scene, image = self.another(path)
+        done, data = cv2.imencode(".png", np.asarray(image, np.uint16)[:, :, ::-1] * 257)
         assert done
         self.put(path, data.tobytes(), scene, DEEP)
         path = "characters/fanart/Lumi/Lumi from a chat.jpg"
-        scene, picture = self.another(path)
-        self.put(path, encode(picture, "really.png"), scene, WRONG_EXTENSION)
+        scene, image = self.another(path)
+        self.put(path, encode(image, "really.png"), scene, WRONG_EXTENSION)
 
     def plant_files_that_show_nothing(self) -> None:
         for path, data in (
@@ -305,25 +305,25 @@ class _Tree:
             ("characters/fanart/Lumi/94410283_p1.jpg", b"<!DOCTYPE html><title>404 Not Found</title>\n"),
             ("characters/screenshots/Oriel/Oriel 000.png", b""),
         ):
-            self.put(path, data, None, NO_PICTURE)
+            self.put(path, data, None, NO_IMAGE)
 
     def plant_captions(self) -> None:
-        """Two pictures that differ in nothing but the extension, and a caption a person wrote for another one."""
+        """Two images that differ in nothing but the extension, and a caption a person wrote for another one."""
         folder = self.folders["characters/screenshots/Oriel"]
         for suffix in (".png", ".jpg"):
             path = f"{folder.path}/cover{suffix}"
-            scene, picture = self.another(path)
-            self.put(path, encode(picture, path), scene)
+            scene, image = self.another(path)
+            self.put(path, encode(image, path), scene)
         row = self.good("characters/fanart/Lumi", 1)
         assert row.scene is not None
         text = ", ".join(["Lumi", *true_tags(row.scene)[2:], "looking at viewer"])
         self.put(str(Path(row.path).with_suffix(".txt").as_posix()), f"{text}\n".encode(), None, SIDECAR, row.path)
 
 
-def encode(picture: Image.Image, name: str, **options: object) -> bytes:
-    """Encode a picture in the format of the name's extension."""
+def encode(image: Image.Image, name: str, **options: object) -> bytes:
+    """Encode an image in the format of the name's extension."""
     form = {".jpg": "JPEG", ".jpeg": "JPEG"}.get(Path(name).suffix.lower(), Path(name).suffix[1:].upper())
     defaults: dict[str, object] = {"quality": 92} if form in ("JPEG", "WEBP") else {}
     stream = io.BytesIO()
-    picture.save(stream, form, **(defaults | options))
+    image.save(stream, form, **(defaults | options))
     return stream.getvalue()

@@ -1,0 +1,148 @@
+"""Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli import console
+from pipeline.config.settings import absolute
+from pipeline.store.caption_files import take_in
+from pipeline.store.lock import opened
+
+if TYPE_CHECKING:
+    from pipeline.export.plan import Export, LayoutName, Links, Options
+    from pipeline.store.manifest import Manifest
+
+LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
+LINKS = ("auto", "hardlink", "reflink", "copy", "symlink")
+SHOWN = 20
+UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "KI": 1024, "MI": 1024**2, "GI": 1024**3}
+
+
+class Size(click.ParamType):
+    """A number of bytes, such as 500MB or 2GiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?)?B?", str(value).strip(), re.IGNORECASE)
+        size = int(float(found[1]) * UNITS[(found[2] or "").upper()]) if found else 0
+        if size < 1:
+            self.fail(f"{value!r} is no size; write it as 500MB or 2GiB", param, ctx)
+        return size
+
+
+@click.command(short_help="Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.")
+@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    required=True,
+    help="kohya: N_a~b~c folders and a dataset.toml for sd-scripts. everydream: folders with multiply.txt. "
+    "imagefolder: images and metadata.jsonl for Hugging Face. webdataset: tar shards.",
+)
+@click.option(
+    "--links",
+    "--link",
+    "links",
+    type=click.Choice(LINKS),
+    default="auto",
+    show_default=True,
+    help="How images come to FOLDER: auto takes what costs no room where the disk can, and copies elsewhere.",
+)
+@click.option(
+    "--resize", is_flag=True, help="Write the exact crops that the set is trained on, as PNG, not the images."
+)
+@click.option("--shard-size", type=Size(), help="Most bytes in a shard of webdataset.  [default: 500MB]")
+@click.option("--dry-run", is_flag=True, help="Show what would be written and taken away; touch nothing in FOLDER.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(
+    root: Path,
+    folder: Path,
+    layout: LayoutName,
+    links: Links,
+    resize: bool,
+    shard_size: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.
+
+    FOLDER is new, empty, or an earlier export of this set, which is brought up to date: what is as it should be stays,
+    what is no longer wanted goes, and what a person added or changed there is listed and never touched. Every kept
+    image is written with its caption. kohya takes whole repeats, the others exact multipliers. To read an export
+    back, give prep flatten FOLDER/train for kohya, FOLDER for everydream and imagefolder, and the shards for webdataset.
+    """
+    from pipeline.export.plan import Options
+    from pipeline.export.request import SHARD_BYTES
+
+    if shard_size is not None and layout != "webdataset":
+        raise click.UsageError(f"--shard-size is for --layout webdataset, not {layout}")
+    options = Options(
+        folder=absolute(folder.expanduser()),
+        layout=layout,
+        links=links,
+        resize=resize,
+        shard_bytes=shard_size or SHARD_BYTES,
+    )
+    with opened(absolute(root), "export", dry_run=dry_run) as manifest:
+        take_in(manifest)
+        export, kinds = _carry_out(manifest, options, dry_run)
+    if as_json:
+        console.print_json(_document(root, options, export, kinds, dry_run))
+    else:
+        _show(options, export, kinds, dry_run)
+
+
+def _carry_out(manifest: Manifest, options: Options, dry_run: bool) -> tuple[Export, dict[str, int]]:
+    """Plan, and unless it is a preview or all is as it should be, write; returns how many files came to be in which way."""
+    from pipeline.export.plan import plan_export, recorded
+    from pipeline.export.writing import carry_out
+
+    export = plan_export(manifest, options)
+    if dry_run or export.fresh:
+        return export, {}
+    with recorded(manifest, options, export.counts()) as counts, console.progress_bars() as progress:
+        counts |= carry_out(options.folder, export.before, export.changes, options.links, progress)
+    return export, counts
+
+
+def _show(options: Options, export: Export, kinds: dict[str, int], dry_run: bool) -> None:
+    """The table of folders or concepts, what was done, and what a person should know."""
+    console.print_table(export.layout.table)
+    done = "nothing was written" if dry_run else "up to date, nothing to do" if export.fresh else "done"
+    console.say(f"export to {options.folder}: {done}")
+    console.print_counts({**export.counts(), **kinds})
+    for note in export.notes:
+        console.warn(note)
+    if dry_run:
+        lines = [f"write {file.path}" for file in export.changes.write]
+        shown, left = console.selected([f"take away {path}" for path in export.changes.remove] + lines, SHOWN)
+        for line in shown:
+            click.echo(console.printable(line))
+        if left:
+            console.say(f"… and {left} more; --json lists all of them")
+
+
+def _document(root: Path, options: Options, export: Export, kinds: dict[str, int], dry_run: bool) -> dict[str, Any]:
+    changes = export.changes
+    return {
+        "set": str(root),
+        "folder": str(options.folder),
+        "layout": options.layout,
+        "dry_run": dry_run,
+        "fresh": export.fresh,
+        "counts": {**export.counts(), **kinds},
+        "notes": list(export.notes),
+        "table": [dict(row) for row in export.layout.table],
+        "write": [file.path for file in changes.write],
+        "remove": list(changes.remove),
+        "changed_by_a_person": list(changes.edited),
+        "in_the_way": list(changes.in_the_way),
+        "not_written_by_prep": list(changes.strangers),
+    }

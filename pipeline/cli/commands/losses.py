@@ -1,0 +1,267 @@
+"""Show which images are hardest and easiest, before training and after."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli import console
+from pipeline.config.settings import options_for, settings_of
+from pipeline.core.errors import PrepError
+from pipeline.store.lock import opened
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import THE_SET, Decision
+
+if TYPE_CHECKING:
+    from train.data.dataset import Example
+    from train.evaluation.outliers import ImageLoss, Known
+    from train.options.recipe import Recipe
+
+SHEET = "losses.png"
+KINDS = ("hardest", "easiest")
+
+
+@click.command(short_help="Show which images are hardest and easiest, before training and after.")
+@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.option("--name", metavar="RUN", help="Run whose adapter is used; the one that prep.toml names if not given.")
+@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="Images shown of either kind.")
+@click.option(
+    "--times",
+    type=click.IntRange(1, 1000),
+    default=8,
+    show_default=True,
+    help="Timesteps, evenly spread, at which each image is looked at.",
+)
+@click.option(
+    "--noises", type=click.IntRange(min=1), default=1, show_default=True, help="Noises for each of these timesteps."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document, with every image, to stdout.")
+def command(root: Path, name: str | None, count: int, times: int, noises: int, device: str, as_json: bool) -> None:
+    """Show which images are hardest and easiest, before training and after.
+
+    Every kept image's loss is measured with the base model and with a run's adapter, or, before there is one, with the
+    base model alone, at the same noises. An image that stays hard may be tagged wrongly, damaged or unlike the others;
+    one that is very easy may be flat or have copies in the set. Thumbnails go to runs/RUN/losses.png in the set, without
+    a run to reports/losses.png.
+    """
+    with opened(root, "losses") as manifest:
+        run = _run(root, name)
+        examples, found = _measured(manifest, run, device, times, noises)
+        known = known_of(manifest, examples, run)
+        document = _document(run, found, known, count)
+        target = _draw(root, run, examples, document)
+    document |= {"set": str(root), "times": times, "noises": noises, "sheet": target.relative_to(root).as_posix()}
+    if as_json:
+        console.print_json(document)
+        return
+    _show(run, document, len(found))
+    console.say(f"thumbnails: {target}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run's name, its recipe, its adapter's file and the images it held out; without an adapter the recipe is that of
+    prep.toml."""
+
+    name: str
+    recipe: Recipe
+    adapter: Path | None
+    held: frozenset[str] = frozenset()
+
+
+def _run(root: Path, name: str | None) -> _Run:
+    """The run that is meant.
+
+    Raises:
+        PrepError: the run that was asked for has no adapter, or what it was made by cannot be read.
+    """
+    from train.options.recipe import Recipe, recipe_of
+
+    there = {
+        file.parent.name: file for file in (root / "runs").glob("*/*.safetensors") if file.stem == file.parent.name
+    }
+    if name is not None and name not in there:
+        names = ", ".join(sorted(there)) or "none yet"
+        raise PrepError(
+            f"there is no adapter of a run {name!r}; runs with one: {names}", f"train one: prep train {root}"
+        )
+    planned = options_for("train", Recipe, settings_of(root), {})
+    chosen = planned.name if name is None else name
+    if chosen not in there:
+        return _Run(chosen, planned, None)
+    folder = there[chosen].parent
+    recipe = recipe_of(_read(folder / "recipe.json", root))
+    note = folder / "run.json"
+    held = _read(note, root).get("set", {}).get("held out", []) if note.is_file() else []
+    return _Run(chosen, recipe, there[chosen], frozenset(held))
+
+
+def _read(file: Path, root: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("no table of values")
+        return values
+    except (OSError, ValueError) as error:
+        raise PrepError(
+            f"{file} cannot be read, so it is not known what the adapter was made by: {error}",
+            f"train again with: prep train {root} --force",
+        ) from error
+
+
+def _measured(
+    manifest: Manifest, run: _Run, device: str, times: int, noises: int
+) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
+    from train.data.dataset import examples
+    from train.evaluation.image_losses import losses_of_set
+
+    found = examples(manifest, replace(run.recipe, prior_loss_weight=0.0))  # regularization images are not looked at
+    with console.progress_bars() as progress:
+        losses = losses_of_set(
+            manifest.root, found, run.recipe, run.adapter, device, times=times, noises=noises, progress=progress
+        )
+    return found, losses
+
+
+# --- what is known of the images
+
+
+def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict[str, Known]:
+    """What the record says of every image that may explain its loss."""
+    from pipeline.images.duplicate_groups import near_groups
+    from train.data.caption_augmentation import marks, spoken, tags_of
+    from train.evaluation.outliers import Known
+
+    groups = near_groups(manifest, [example.entry.key for example in examples])
+    members = defaultdict[int, list[str]](list)
+    for path, number in groups.items():
+        members[number].append(path)
+    measured = manifest.measured("contrast", "sharpness")
+    scores, curated = _scores(manifest), manifest.decisions("tags")
+    found = {}
+    for example in examples:
+        path, content = example.entry.key, example.image.content
+        tags = tuple(tags_of(spoken(example.caption, marks(run.recipe))))
+        unseen = {*example.triggers, *_given(curated.get(path))}
+        contrast, sharpness = measured.get(content, (None, None))
+        found[path] = Known(
+            example.concept,
+            tags,
+            _of_tags([tag for tag in tags if tag not in unseen], content, scores),
+            contrast,
+            sharpness,
+            tuple(other for other in members[groups[path]] if other != path),
+            path in run.held,
+        )
+    return found
+
+
+def _given(row: Decision | None) -> set[str]:
+    """Tags of an image that rules put in, so that no tagger needs to see them."""
+    return {tag for tag, action, _ in row.value if action == "added"} if row is not None else set()
+
+
+Scores = list[tuple[Any, Mapping[str, Mapping[str, float]]]]
+"""A tagger's vocabulary and its scores by content, for every tagger that `prep tag` used last."""
+
+
+def _scores(manifest: Manifest) -> Scores:
+    from pipeline.tags.vocabulary.aliases import Vocabulary
+
+    chosen, taggers = manifest.decisions("tagger").get(THE_SET), manifest.taggers()
+    value = chosen.value if chosen is not None else []
+    return [
+        (Vocabulary(taggers[name].categories), manifest.scores(name))
+        for name in ([value] if isinstance(value, str) else value)
+        if name in taggers
+    ]
+
+
+def _of_tags(tags: Sequence[str], content: str, scores: Scores) -> dict[str, float]:
+    """What the taggers give the tags that they know, the highest of several; of one that is not stored next to nothing."""
+    found: dict[str, float] = {}
+    for vocabulary, by_content in scores:
+        for tag in tags:
+            spelled = vocabulary.spelled(tag)
+            if spelled in vocabulary.categories and content in by_content:
+                found[tag] = max(found.get(tag, 0.0), by_content[content].get(spelled, 0.0))
+    return found
+
+
+# --- what is shown
+
+
+def _document(run: _Run, found: Sequence[ImageLoss], known: Mapping[str, Known], count: int) -> dict[str, Any]:
+    from statistics import fmean
+
+    from train.evaluation.outliers import hardest_and_easiest, reasons
+
+    why = reasons(found, known)
+
+    def row(each: ImageLoss) -> dict[str, Any]:
+        losses = {"base": each.base, "adapter": each.adapter, "change": each.change}
+        return {"path": each.key, "concept": known[each.key].concept, **losses, "reasons": list(why[each.key])}
+
+    hardest, easiest = hardest_and_easiest(found, count)
+    with_adapter = [each.adapter for each in found if each.adapter is not None]
+    return {
+        "run": run.name if run.adapter else None,
+        "base": run.recipe.base,
+        "mean": {
+            "base": fmean(each.base for each in found),
+            "adapter": fmean(with_adapter) if with_adapter else None,
+        },
+        "hardest": [row(each) for each in hardest],
+        "easiest": [row(each) for each in easiest],
+        "images": [row(each) for each in found],
+    }
+
+
+def _show(run: _Run, document: Mapping[str, Any], images: int) -> None:
+    mean = document["mean"]
+    if run.adapter is None:
+        console.say(f"run {run.name} has no adapter yet: {images} images with {run.recipe.base} alone")
+        console.say(f"mean loss {mean['base']:.4g}")
+    else:
+        change = mean["adapter"] / mean["base"] - 1
+        console.say(f"run {run.name} on {run.recipe.base}, {images} images")
+        console.say(f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with it ({change:+.1%})")
+    console.print_table(
+        [_line(f"{kind} {place}", row) for kind in KINDS for place, row in enumerate(document[kind], 1)]
+    )
+    listed = {row["path"] for kind in KINDS for row in document[kind]}
+    others = [row for row in document["images"] if row["reasons"] and row["path"] not in listed]
+    if others:
+        count = f"{len(others)} more image{'s' if len(others) > 1 else ''}"
+        first = f"{others[0]['path']} ({others[0]['reasons'][0]})"
+        console.say(f"worth a look: {count}, such as {first}; --json lists all")
+
+
+def _line(rank: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    line = {"": rank, "image": row["path"], "base": row["base"]}
+    if row["adapter"] is not None:
+        line |= {"adapter": row["adapter"], "change %": round(100 * row["change"], 1)}
+    return line | {"reasons to look": "; ".join(row["reasons"])}
+
+
+def _draw(root: Path, run: _Run, examples: Sequence[Example], document: Mapping[str, Any]) -> Path:
+    from pipeline.images.sheets.loss_sheet import Tile, draw_losses
+
+    buckets = {example.entry.key: example.image.bucket for example in examples}
+
+    def tile(row: Mapping[str, Any]) -> Tile:
+        figures = f"loss {row['base']:.3g}"
+        if row["adapter"] is not None:
+            figures += f" → {row['adapter']:.3g} ({row['change']:+.1%})"
+        return Tile(row["path"], buckets[row["path"]], figures, tuple(row["reasons"]))
+
+    target = (run.adapter.parent if run.adapter else root / "reports") / SHEET
+    draw_losses(root, target, {kind.title(): [tile(row) for row in document[kind]] for kind in KINDS})
+    return target

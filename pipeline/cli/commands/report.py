@@ -1,0 +1,53 @@
+"""Write one HTML page that shows what was found, decided and learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli import console
+from pipeline.core.errors import PrepError
+from pipeline.store.manifest import Manifest
+
+
+@click.command(short_help="Write one HTML page that shows what was found, decided and learned.")
+@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write it; SET/reports/report.html if not given.",
+)
+@click.option(
+    "run",
+    "--run",
+    metavar="NAME",
+    help="Write the page of a training run instead, SET/runs/NAME/report.html; for one that was stopped or is at work too.",
+)
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(root: Path, output: Path | None, run: str | None, as_json: bool) -> None:
+    """Write one HTML page that shows what was found, decided and learned.
+
+    The page is one file with every image in it: it opens in any browser, loads nothing from the network, and can be
+    sent to somebody. Stages that have not run yet are named with what to type.
+    """
+    from pipeline.report.dataset.page import write_report
+    from pipeline.report.run.page import write_run_page
+
+    with Manifest.open(root) as manifest:
+        if run is None:
+            file = write_report(manifest, output or root / "reports" / "report.html")
+        else:
+            file = write_run_page(root / "runs" / plain_name(run), output)
+    if as_json:
+        console.print_json({"set": str(root), "report": str(file), "bytes": file.stat().st_size})
+    else:
+        click.echo(console.printable(file))
+
+
+def plain_name(name: str) -> str:
+    """A run's name, if it is one folder's."""
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise PrepError(f"{name!r} is no name of a run", "give the name of a folder in SET/runs")
+    return name

@@ -1,0 +1,130 @@
+"""Prepare and train in one go, skipping what is up to date."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from pipeline.cli import console
+from pipeline.config import registry
+from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
+from pipeline.core.errors import PrepError
+from pipeline.sources.source_list import remember, same_settings
+from pipeline.store.lock import opened
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Plan
+from pipeline.store.runner import inputs, is_fresh, preview_stage, run_stage
+
+ANYTHING = "anything"
+"""What work makes that does not say what: every later stage waits for it."""
+
+
+@click.command(short_help="Prepare and train in one go, skipping what is up to date.")
+@click.argument("file_or_set", type=click.Path(path_type=Path))
+@click.option(
+    "--until",
+    type=click.Choice([entry.name for entry in registry.STAGES]),
+    metavar="STAGE",
+    help="Stop after this stage: " + ", ".join(entry.name for entry in registry.STAGES) + ".",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be decided, as far as can be known without doing it.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) -> None:
+    """Prepare and train in one go, skipping what is up to date.
+
+    FILE_OR_SET is a TOML file with the settings of every stage, or a set, whose prep.toml is meant. The file's [set]
+    section says where the set is (path) and what it is made from (sources). Every stage runs in its order; one whose
+    settings and inputs are as they were is skipped.
+    """
+    root, settings = find(file_or_set)
+    entries = _until(until)
+    plans = [(entry, entry.load()) for entry in entries]
+    options = {entry.name: resolved(entry.name, stage.Options, settings, {}) for entry, stage in plans}
+    if not same_settings(root, settings):
+        console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
+    with opened(root, "run", create=True, dry_run=dry_run) as manifest:
+        if not dry_run:
+            remember(root, settings, settings)
+        done = (_previews if dry_run else _runs)(manifest, plans, options, as_json)
+    if as_json:
+        console.print_json({"set": str(root), "stages": done})
+
+
+def find(file_or_set: Path) -> tuple[Path, Settings]:
+    """The set's folder and the settings for it.
+
+    Raises:
+        PrepError: there is no such file, or it names no set.
+    """
+    file = file_or_set / FILE if file_or_set.is_dir() else file_or_set
+    if not file.exists():
+        raise PrepError(f"no settings at {file}", f"make a set first: prep flatten FOLDER {file_or_set}")
+    settings = load_settings(file)
+    if file_or_set.is_dir() or (settings.path is None and file.name == FILE):
+        return file.parent, replace(settings, path=None)
+    if settings.path is None:
+        raise PrepError(f"{file} does not say where the set is", 'write path = "FOLDER" under [set]')
+    return settings.path, settings
+
+
+def _until(name: str | None) -> list[registry.Command]:
+    names = [entry.name for entry in registry.STAGES]
+    return list(registry.STAGES[: names.index(name) + 1] if name else registry.STAGES)
+
+
+def _runs(
+    manifest: Manifest, plans: list[tuple[registry.Command, ModuleType]], options: dict[str, Resolved], as_json: bool
+) -> list[dict[str, Any]]:
+    done = []
+    for entry, stage in plans:
+        wanted = options[entry.name]
+        with console.progress_bars() as bars:
+            announce = None if as_json else functools.partial(console.announce, bars)
+            outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, announce=announce)
+        if not as_json:
+            console.show_outcome(outcome)
+        done.append(console.outcome_json(outcome))
+    return done
+
+
+def _previews(
+    manifest: Manifest, plans: list[tuple[registry.Command, ModuleType]], options: dict[str, Resolved], as_json: bool
+) -> list[dict[str, Any]]:
+    """Preview stage after stage, up to the first that needs what an earlier one would only make."""
+    done: list[dict[str, Any]] = []
+    pending: dict[str, str] = {}
+    for entry, stage in plans:
+        maker = next((pending[name] for name in (*stage.READS, ANYTHING) if name in pending), None)
+        if maker is not None:
+            words = f"{entry.name} needs what {maker} would make; run prep {maker} to see further"
+            console.say(words)
+            return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
+        wanted = options[entry.name].options
+        if is_fresh(manifest, stage, wanted, inputs(manifest, stage, wanted)):
+            console.say(f"{entry.name}: up to date, nothing to do")
+            done.append({"stage": entry.name, "dry_run": True, "fresh": True})
+            continue
+        with console.progress_bars() as progress:
+            plan = preview_stage(manifest, stage, wanted, progress)
+        if not as_json:
+            console.show_preview(manifest, plan)
+        done.append(console.preview_json(manifest, plan))
+        pending |= dict.fromkeys(_changed(manifest, stage, plan), entry.name)
+    return done
+
+
+def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
+    """The names, as stages read them, of what applying a plan would change."""
+    names = {field for _, field in manifest.changes(plan.fields, plan.decisions)}
+    if plan.images is not None and {(image.path, image.content) for image in plan.images} != {
+        (image.path, image.content) for image in manifest.images()
+    }:
+        names.add("images")
+    if plan.captions:
+        names |= {"human", "caption"}
+    return names | set(getattr(stage, "MAKES", (ANYTHING,))) if hasattr(stage, "work") else names

@@ -1,0 +1,65 @@
+"""Take back what a run did, files included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli import console
+from pipeline.store.caption_files import take_in
+from pipeline.store.lock import opened
+from pipeline.store.undo import Undone, find, newest, since, undo
+
+
+@click.command(short_help="Take back what a run did, files included.")
+@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("run", metavar="[RUN]", type=int, required=False)
+@click.option("--since", "all_since", is_flag=True, help="Undo every later run too, the newest first.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(root: Path, run: int | None, all_since: bool, as_json: bool) -> None:
+    """Take back what a run did, files included.
+
+    RUN is a number that `prep log` shows; without it the newest run is taken back. Rows, images, captions and other
+    files of the set are as they were before it; a caption that a person edited since stays. An undo is a run too:
+    undo its number to bring back what it took. Scores and measurements are kept, as they hold for the same pixels.
+    """
+    with opened(root, "undo") as manifest:
+        take_in(manifest)
+        chosen = newest(manifest) if run is None else find(manifest, run)
+        runs = since(manifest, chosen) if all_since else [chosen]
+        done = []
+        for each in runs:
+            done.append(undo(manifest, each))
+            if not as_json:
+                _show(root, done[-1])
+    if as_json:
+        console.print_json({"set": str(root), "undone": [_json(each) for each in done]})
+
+
+def _show(root: Path, undone: Undone) -> None:
+    parts = {
+        "row": undone.rows,
+        "image": undone.images,
+        "caption file": undone.captions,
+        "other file": undone.files,
+    }
+    words = ", ".join(f"{number} {name}{'s' * (number != 1)}" for name, number in parts.items() if number)
+    console.say(f"run {undone.run.id} ({undone.run.stage}) is undone: {words or 'it had changed nothing'}")
+    if undone.left:
+        console.warn(f"{len(undone.left)} captions that a person wrote since stay, such as that of {undone.left[0]}")
+    console.say(f"to bring it back: prep undo {root} {undone.by}")
+
+
+def _json(undone: Undone) -> dict[str, Any]:
+    return {
+        "run": undone.run.id,
+        "stage": undone.run.stage,
+        "by": undone.by,
+        "rows": undone.rows,
+        "images": undone.images,
+        "captions": undone.captions,
+        "files": undone.files,
+        "left": list(undone.left),
+    }

@@ -1,0 +1,263 @@
+"""The console: results on stdout, words and progress bars on stderr, and no file name ever read as markup."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from pipeline.core.errors import PrepError
+from pipeline.core.text_diff import pieces
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Plan
+from pipeline.store.runner import Outcome, reasons
+
+SHOWN_CHANGES = 20
+MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
+
+
+def printable(text: object) -> str:
+    """The text without control characters, so that a file name cannot steer the terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+
+
+def say(words: str) -> None:
+    """A line for the person, on stderr."""
+    click.echo(printable(words), err=True)
+
+
+def warn(words: str) -> None:
+    _lead("warning:", "yellow", words)
+
+
+def fail(error: PrepError) -> None:
+    _lead("error:", "red", error.message)
+    if error.hint:
+        _lead("hint:", "cyan", error.hint)
+
+
+def _lead(word: str, colour: str, text: str) -> None:
+    first, *rest = (printable(line) for line in str(text).split("\n"))
+    click.echo(f"{click.style(word, fg=colour, bold=True)} {first}", err=True)
+    for line in rest:
+        click.echo(f"{' ' * len(word)} {line}", err=True)
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Aligned columns on stdout: numbers to the right, text to the left, nothing cut off."""
+    if not rows:
+        return
+    names = list(rows[0])
+    cells = [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(_width(line[place]) for line in [names, *cells]) for place in range(len(names))]
+    right = [all(isinstance(row.get(name), int | float) for row in rows) for name in names]
+    for number, line in enumerate([names, *cells]):
+        text = "  ".join(
+            " " * (width - _width(cell)) + cell if flush else cell + " " * (width - _width(cell))
+            for cell, width, flush in zip(line, widths, right, strict=True)
+        ).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "×".join(_cell(each) for each in value)
+    return "" if value is None else printable(value)
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def print_counts(counts: Mapping[str, int]) -> None:
+    print_table([{"count": number, "reason": reason} for reason, number in counts.items()])
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """A stage that ran: how often each reason was given, its table, what it made, and its warnings."""
+    if outcome.fresh:
+        say(f"{outcome.stage}: up to date, nothing to do")
+        print_counts(outcome.counts)
+        return
+    assert outcome.plan is not None
+    rows = f"{_rows(outcome.changed)} changed" if outcome.changed or not outcome.announced else ""
+    say(f"{outcome.stage}: " + ", ".join(filter(None, ("done" if outcome.announced else "", rows))))
+    planned = {**reasons(outcome.plan.decisions), **outcome.plan.counts} if outcome.announced else {}
+    print_counts({reason: number for reason, number in outcome.counts.items() if reason not in planned})
+    if not outcome.announced:
+        _show_extras(outcome.plan)
+    for result in outcome.results:
+        say(result)
+    for note in outcome.notes:
+        warn(note)
+
+
+def show_plan(plan: Plan) -> None:
+    """What a stage is about to do that takes its time."""
+    say(f"{plan.stage}: planned")
+    print_counts({**reasons(plan.decisions), **plan.counts})
+    _show_extras(plan)
+
+
+def announce(bars: Bars, plan: Plan) -> None:
+    """Show a plan between bars that may have begun."""
+    with bars.paused():
+        show_plan(plan)
+
+
+def show_preview(manifest: Manifest, plan: Plan) -> None:
+    """A stage that would run: its counts, and the first rows that would change."""
+    changed = manifest.changes(plan.fields, plan.decisions)
+    say(f"{plan.stage}: {_rows(len(changed))} would change; nothing was written")
+    print_counts({**reasons(plan.decisions), **plan.counts})
+    _show_extras(plan)
+    for (path, field), (before, after) in list(changed.items())[:SHOWN_CHANGES]:
+        click.echo(printable(f"{path}: {field} {brief(before)} → {brief(after)}"))
+    if len(changed) > SHOWN_CHANGES:
+        say(f"… and {len(changed) - SHOWN_CHANGES} more; --json lists all of them")
+
+
+def _show_extras(plan: Plan) -> None:
+    if plan.table:
+        click.echo("")
+        print_table(plan.table)
+    for remark in plan.remarks:
+        say(remark)
+    for note in plan.notes:
+        warn(note)
+
+
+def decision_line(decision: Decision) -> str:
+    return f"{decision.path}: {decision.field} {brief(decision)}"
+
+
+def word_diff(before: str, after: str) -> str:
+    """Two captions as one line: what was taken out in [-...-], what came in {+...+}, coloured."""
+    return "".join(_marked(kind, text) for kind, text in pieces(before, after))
+
+
+def _marked(kind: str, text: str) -> str:
+    text = printable(text.replace("\n", "⏎"))
+    if kind == "same":
+        return text
+    start, end, colour = MARKS[kind]
+    return click.style(f"{start}{text}{end}", fg=colour)
+
+
+def brief(decision: Decision | None) -> str:
+    if decision is None:
+        return "(nothing)"
+    value = json.dumps(decision.value, ensure_ascii=False)
+    words = ", ".join(filter(None, (decision.reason, decision.evidence)))
+    return f"{value if len(value) <= 120 else value[:119] + '…'} ({words})"
+
+
+def _rows(number: int) -> str:
+    return f"{number} row" + ("" if number == 1 else "s")
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    found = {"stage": outcome.stage, "fresh": outcome.fresh, "changed": outcome.changed, "counts": dict(outcome.counts)}
+    document = {**found, **(plan_json(outcome.plan) if outcome.plan else {})}
+    notes = [*document.get("notes", ()), *outcome.notes]
+    return document | {"notes": notes, "results": list(outcome.results)}
+
+
+def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
+    changed = manifest.changes(plan.fields, plan.decisions)
+    return {
+        "stage": plan.stage,
+        "dry_run": True,
+        "changed": len(changed),
+        "counts": {**reasons(plan.decisions), **plan.counts},
+        **plan_json(plan),
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "remarks": list(plan.remarks),
+        "notes": list(plan.notes),
+        "table": [dict(row) for row in plan.table],
+        "decisions": [asdict(decision) for decision in plan.decisions],
+    }
+
+
+class Bars:
+    """Bars of rich's that appear with the first work they hear of; what is printed while they are `paused` stays whole."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars, self._tasks = bars, dict[str, Any]()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        work, _, said = (printable(part) for part in what.partition(": "))
+        if work not in self._tasks:
+            if not self._tasks:
+                self._bars.start()
+            self._tasks[work] = self._bars.add_task(work, total=total, said=said)
+        self._bars.update(self._tasks[work], completed=done, total=total, said=said)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        if not self._tasks:
+            yield
+            return
+        self._bars.stop()
+        yield
+        self._bars.start()
+
+    def stop(self) -> None:
+        if self._tasks:
+            self._bars.stop()
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Bars]:
+    """A callback that draws a bar with rate and time left for every kind of work it hears of.
+
+    What stands behind the first ": " in the name of the work may be another one each time: it is shown on the same bar.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f}/s" if speed else "")
+
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    shown = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(""),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+        console=console,
+    )
+    bars = Bars(shown)
+    try:
+        yield bars
+    finally:
+        bars.stop()
+
+
+def selected(rows: Iterable[Any], limit: int) -> tuple[list[Any], int]:
+    """The first `limit` rows (all for 0), and how many were left off; rows left off are counted, not held."""
+    rows = iter(rows)
+    found = list(rows) if limit == 0 else list(itertools.islice(rows, limit))
+    return found, sum(1 for _ in rows)

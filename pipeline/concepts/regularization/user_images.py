@@ -1,0 +1,290 @@
+"""Regularization images that a person gives: found in a folder, judged, and dealt to the images they go beside.
+
+A folder below is for the concept it is named like, or for all concepts below that node of their tree; what lies flat is
+for every concept that has none of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.concepts.regularization.assignment import FOLDER
+from pipeline.config.settings import absolute
+from pipeline.core.errors import PrepError
+from pipeline.core.filenames import concept_of, flat, safe, same_file_key
+from pipeline.core.files import digest_if_readable
+from pipeline.sources.scan import scan
+from pipeline.sources.sidecars import Beside, read_caption
+from pipeline.sources.source_file import CAPTION, IMAGE, Found, extension_of, sniffed, without_extension
+from pipeline.sources.source_list import look
+from pipeline.store.caption_files import plain
+from pipeline.store.manifest import Manifest
+from pipeline.store.runner import ProgressCallback
+
+EVERYONE = ""
+"""The pool of what lies flat in the folder."""
+NAMED = 3
+"""How many files a note names."""
+BATCH = 64
+FLAT_FOLDER = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A usable image: where its bytes lie, where it goes in the set, its caption, and what was measured of it; `size` is
+    (width, height), `focus` where its detail lies."""
+
+    place: str
+    path: str
+    caption: str
+    content: str
+    size: tuple[int, int]
+    transparent: bool
+    focus: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Node of the tree of concepts → the images given for all below it; and what a person should know."""
+
+    images: Mapping[str, tuple[Given, ...]]
+    notes: tuple[str, ...]
+
+    def of(self, concept: str) -> str | None:
+        """The nearest pool that a concept has, None if none."""
+        parts = concept.split("/")
+        nodes = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        return next((node for node in (*nodes, EVERYONE) if node in self.images), None)
+
+
+def listing_digest(manifest: Manifest, folder: Path) -> str:
+    """A hash that changes when a file of the folder does."""
+    digest = hashlib.sha256()
+    for line in look((_checked(manifest.root, folder),), follow_links=False):
+        digest.update(line.encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def _checked(root: Path, folder: Path) -> str:
+    """The folder's path.
+
+    Raises:
+        PrepError: it is none, or is where the set keeps what is brought into it.
+    """
+    whole = absolute(folder)
+    if not whole.is_dir():
+        raise PrepError(f"no folder {folder} of given regularization images", "name a folder: --given FOLDER")
+    own = Path(os.path.realpath(root)) / FOLDER
+    if Path(os.path.realpath(whole)).is_relative_to(own):
+        raise PrepError(
+            f"{folder} is where the set keeps its regularization images itself",
+            "put yours into a folder of their own, outside the set, and name that: --given FOLDER",
+        )
+    return str(whole)
+
+
+def _listed(manifest: Manifest, folder: Path) -> list[Found]:
+    return [sniffed(each) for each in scan((_checked(manifest.root, folder),))]
+
+
+# --- measured once
+
+
+def measure_given(manifest: Manifest, folder: Path, progress: ProgressCallback) -> None:
+    """Hash the images whose size or time is new and measure new contents; a batch that is done stays done."""
+    from pipeline.images.measurement import measuring_many
+
+    known, images = manifest.known_files(), _images(_listed(manifest, folder))
+    new = [each for each in images if known.get(each.path, ())[:2] != (each.bytes, each.modified)]
+    count = min(8, os.cpu_count() or 1)
+    with measuring_many(count), ThreadPoolExecutor(count) as threads:
+        for start in range(0, len(new), BATCH):
+            batch = new[start : start + BATCH]
+            digests = threads.map(digest_if_readable, [Path(each.place) for each in batch])
+            rows = [(each.path, each.bytes, each.modified, digest) for each, digest in zip(batch, digests, strict=True)]
+            with manifest.transaction():
+                manifest.put_files(row for row in rows if row[3])
+            progress("reading given images", start + len(batch), len(new))
+        _measure_contents(manifest, images, threads, progress)
+
+
+def _measure_contents(
+    manifest: Manifest, images: Iterable[Found], threads: ThreadPoolExecutor, progress: ProgressCallback
+) -> None:
+    from pipeline.core.image_io import UnreadableImage
+    from pipeline.images.measurement import measure_image
+    from pipeline.store.records import Measurement
+
+    known, measured = manifest.known_files(), manifest.measured()
+    contents = {known[each.path][2]: Path(each.place) for each in images if each.path in known}
+    todo = [(content, place) for content, place in contents.items() if content not in measured]
+
+    def one(row: tuple[str, Path]) -> Measurement | None:
+        try:
+            return measure_image(row[1], row[0])
+        except UnreadableImage:
+            return None
+
+    for start in range(0, len(todo), BATCH):
+        batch = todo[start : start + BATCH]
+        found = [each for each in threads.map(one, batch) if each is not None]
+        with manifest.transaction():
+            manifest.put_measurements(found)
+        progress("measuring given images", start + len(batch), len(todo))
+
+
+def _images(listed: Iterable[Found]) -> list[Found]:
+    return [each for each in listed if each.kind == IMAGE and not each.problem]
+
+
+# --- judged
+
+
+def find_given(manifest: Manifest, folder: Path, caption: str | None, min_side: int) -> Pools:
+    """The usable images of a folder, by whom they are for; what is not used is told in the notes, with its reason.
+
+    Raises:
+        PrepError: none can be used, or some have no caption and none was given for all.
+    """
+    search = _Search(manifest, _listed(manifest, folder), _checked(manifest.root, folder), caption, min_side)
+    for found in search.listed:
+        search.look_at(found)
+    if search.bare:
+        raise PrepError(
+            f"{len(search.bare)} given regularization images have no caption, such as {search.bare[0]}",
+            'write it beside each, NAME.txt, or give one for all without: --given-caption "1girl"',
+        )
+    if not search.pools:
+        told = "; ".join(search.notes()) or "it holds no images"
+        raise PrepError(
+            f"no regularization image of {folder} can be used: {told}",
+            "put images of the class flat into it, or into folders named like the concepts",
+        )
+    return Pools({node: tuple(pool) for node, pool in sorted(search.pools.items())}, tuple(search.notes()))
+
+
+class _Search:
+    """A look at what was given; `left` is reason → files left out for it, `bare` files without a caption."""
+
+    def __init__(
+        self, manifest: Manifest, listed: list[Found], folder: str, caption: str | None, min_side: int
+    ) -> None:
+        self.listed, self.folder, self.caption, self.min_side = listed, folder, caption, min_side
+        self.pools: dict[str, list[Given]] = defaultdict(list)
+        self.left: dict[str, list[str]] = defaultdict(list)
+        self.bare: list[str] = []
+        kept = manifest.kept()
+        self._trained = {image.content: image.path for image in kept}
+        self._nodes = _nodes({image.concept for image in kept})
+        self._known = manifest.known_files()
+        self._measured = manifest.measured("width", "height", "transparent", "focus", "problem")
+        self._beside = Beside(listed)
+        self._texts = self._beside.of(listed, CAPTION)
+        self._seen: dict[tuple[str, str], str] = {}
+
+    def look_at(self, found: Found) -> None:
+        """Put a file into the pool it is for, or note why not."""
+        if found.problem or found.kind not in (IMAGE, CAPTION):
+            if found.problem != "hidden":
+                self.left[found.problem.partition(":")[0] or "not an image"].append(found.path)
+            return
+        if found.kind == CAPTION:
+            if not self._beside.owners(found):
+                self.left["text without an image"].append(found.path)
+            return
+        content = self._content(found)
+        reason, evidence = self._fault(found, content)
+        if reason:
+            self.left[reason].append(f"{found.path} ({evidence})" if evidence else found.path)
+            return
+        node = self._node(found)
+        assert node is not None
+        caption = self._caption(found)
+        if caption is None:
+            self.bare.append(found.path)
+            return
+        self._seen[node, content] = found.path
+        width, height, transparent, focus, _ = self._measured[content]
+        path = _place(node, found, content)
+        self.pools[node].append(Given(found.place, path, caption, content, (width, height), bool(transparent), focus))
+
+    def _content(self, found: Found) -> str:
+        size, modified, content = self._known.get(found.path, (-1, -1, ""))
+        return content if (size, modified) == (found.bytes, found.modified) else digest_if_readable(Path(found.place))
+
+    def _fault(self, found: Found, content: str) -> tuple[str, str]:
+        """Why an image cannot be used, and the figures behind it."""
+        if not content or content not in self._measured:
+            return "cannot be read", ""
+        width, height, _, _, problem = self._measured[content]
+        if problem:
+            return "unreadable", problem
+        if min(width, height) < self.min_side:
+            return "too small", f"{width}×{height}, shorter side below {self.min_side}"
+        if content in self._trained:
+            return "to be trained on itself", f"as {self._trained[content]}"
+        node = self._node(found)
+        if node is None:
+            return "in a folder that is named like no concept", ""
+        if (node, content) in self._seen:
+            return "given twice", f"as {self._seen[node, content]}"
+        return "", ""
+
+    def _node(self, found: Found) -> str | None:
+        """The pool that a file's folder names: a node of the tree, written with / or as prep flattens it."""
+        if found.folder == self.folder:
+            return EVERYONE
+        flattened = "/".join(concept_of(part) for part in found.concept.split("/"))
+        return self._nodes.get(same_file_key(found.concept)) or self._nodes.get(same_file_key(flattened))
+
+    def _caption(self, found: Found) -> str | None:
+        """The first sound caption beside an image, else the one for all."""
+        for file in self._texts.get(found.path, ()):
+            text = read_caption(file)
+            if not text.problem:
+                return plain(text.text)
+            self.left[text.problem.partition(":")[0]].append(file.path)
+        return self.caption
+
+    def notes(self) -> list[str]:
+        return [
+            f"given files not used, {reason}: {len(files)}, such as {', '.join(files[:NAMED])}"
+            for reason, files in self.left.items()
+        ]
+
+
+def _nodes(concepts: Iterable[str]) -> dict[str, str]:
+    """Every node of the tree of concepts by its name, and each concept by the last part of it where that is one's alone."""
+    found: dict[str, str] = {}
+    last: dict[str, set[str]] = defaultdict(set)
+    for concept in sorted(concepts):
+        parts = concept.split("/")
+        last[same_file_key(parts[-1])].add(concept)
+        for count in range(1, len(parts) + 1):
+            node = "/".join(parts[:count])
+            found.setdefault(same_file_key(node), node)
+    alone = {name: next(iter(those)) for name, those in last.items() if len(those) == 1}
+    return alone | found
+
+
+def _place(node: str, found: Found, content: str) -> str:
+    """Where an image goes in the set; named by what it holds too, so that it never stands for another one."""
+    folder = safe(flat(node)) if node else FLAT_FOLDER
+    stem = found.name if found.extension else without_extension(found.name)
+    return f"{FOLDER}/{folder}/{safe(stem)}-{content[:12]}{(found.extension or extension_of(found.name)).lower()}"
+
+
+def shared(pools: Pools, concepts: Sequence[str]) -> dict[str, list[int]]:
+    """Pool → which of the images, whose concepts these are, it serves; those of no pool are not among them."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, concept in enumerate(concepts):
+        node = pools.of(concept)
+        if node is not None:
+            found[node].append(place)
+    return dict(found)

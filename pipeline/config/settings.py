@@ -1,0 +1,322 @@
+"""Settings: one declaration per option gives its flag, its key in prep.toml, its default and its help.
+
+A stage declares `Options`, a frozen dataclass whose fields each have a docstring below them. A field with
+`metadata={"section": "set"}` is filled from the `[set]` section and has no flag; one with the name of another stage there
+is filled from that stage's section.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import math
+import os
+import textwrap
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.config import registry
+from pipeline.core.errors import PrepError
+
+FILE = "prep.toml"
+SET_KEYS = ("path", "sources")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option of a stage. `kind` is its type without `| None`, `optional` whether None is allowed."""
+
+    name: str
+    kind: Any
+    optional: bool
+    default: Any
+    section: str
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a prep.toml says: where the set is, its sources, and the keys given per stage, already of their types."""
+
+    file: Path | None = None
+    path: Path | None = None
+    sources: tuple[str, ...] = ()
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@functools.cache
+def declared(options: type) -> tuple[Setting, ...]:
+    """The settings that an Options class declares, in its order."""
+    hints = typing.get_type_hints(options)
+    return tuple(
+        Setting(item.name, *_without_none(hints[item.name]), _default(item), item.metadata.get("section", "stage"))
+        for item in dataclasses.fields(options)
+    )
+
+
+@functools.cache
+def help_texts(options: type) -> dict[str, str]:
+    """Field → the docstring below it, on one line."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
+    assert isinstance(body, ast.ClassDef)
+    texts: dict[str, str] = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(before, ast.AnnAssign)
+            and isinstance(before.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            texts[before.target.id] = " ".join(after.value.value.split())
+    return texts
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    assert item.default is not dataclasses.MISSING, f"option {item.name} needs a default"
+    return item.default
+
+
+def _without_none(kind: Any) -> tuple[Any, bool]:
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        rest = [part for part in typing.get_args(kind) if part is not type(None)]
+        assert len(rest) == 1, f"an option has one type, not {kind}"
+        return rest[0], True
+    return kind, False
+
+
+# --- values of prep.toml
+
+
+def convert(value: Any, kind: Any, base: Path | None = None) -> Any:
+    """Take a TOML value as `kind`; a relative path is meant from `base`.
+
+    Raises:
+        ValueError: the value is of another type; the text says what is expected.
+    """
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal and value in inner and not isinstance(value, bool):
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        if len(kinds) == len(value):
+            return tuple(convert(each, one, base) for each, one in zip(value, kinds, strict=True))
+    if origin is Mapping and isinstance(value, Mapping):
+        return {key: convert(each, inner[1], base) for key, each in value.items()}
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if kind in (bool, int, str) and type(value) is kind:
+        return value
+    if kind is Path and isinstance(value, str | Path):
+        path = Path(value).expanduser()
+        return absolute(base / path) if base else path
+    raise ValueError(f"expected {describe(kind)}")
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, without `..`, links left as they are."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def absolute_source(source: str, base: Path) -> str:
+    """A source as it is remembered: a repository's address as it is, a path from the root."""
+    return source if "://" in source else str(absolute(base / Path(source).expanduser()))
+
+
+def describe(kind: Any) -> str:
+    """A type in words for people."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(each) for each in inner)
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return f"a list of {len(inner)}: " + ", ".join(describe(each) for each in inner)
+    if origin is tuple:
+        return f"a list, each {describe(inner[0])}"
+    if origin is Mapping:
+        return f"a table, each value {describe(inner[1])}"
+    return {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text in quotes",
+        Path: "a path in quotes",
+    }[kind]
+
+
+def load_settings(file: Path) -> Settings:
+    """Read a prep.toml strictly.
+
+    Raises:
+        PrepError: it cannot be read, or anything in it is unknown, of a wrong type or out of range; all at once.
+    """
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise PrepError(f"{file} is not UTF-8: {error}", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PrepError(f"{file} is not TOML: {error}", "texts need quotes, true and false are lower case") from error
+    base = file.absolute().parent
+    names = [entry.name for entry in registry.STAGES]
+    problems: list[str] = []
+    stages: dict[str, dict[str, Any]] = {}
+    for section, table in document.items():
+        if section not in ("set", *names):
+            problems.append(f"unknown section [{section}]{suggest(section, ('set', *names))}")
+        elif not isinstance(table, dict):
+            problems.append(f"{section} = {_toml(table)}: expected a section, [{section}]")
+        elif section != "set":
+            stages[section] = _read_section(section, table, base, problems)
+    place = document.get("set", {}) if isinstance(document.get("set"), dict) else {}
+    given = _read_keys("set", place, {"path": Path, "sources": tuple[str, ...]}, base, problems)
+    sources = tuple(absolute_source(source, base) for source in given.get("sources", ()))
+    if problems:
+        raise PrepError("\n".join(f"{file}: {problem}" for problem in problems), f"mend {file} and run the same again")
+    return Settings(file, given.get("path"), sources, stages)
+
+
+def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: list[str]) -> dict[str, Any]:
+    entry = registry.stage(section)
+    assert entry is not None
+    options = entry.load().Options
+    known = {setting.name: setting.kind for setting in declared(options) if setting.section == "stage"}
+    before = len(problems)
+    values = _read_keys(section, table, known, base, problems)
+    if len(problems) == before:
+        try:
+            layered(options, values, {})
+        except PrepError as error:
+            problems.append(f"[{section}] {error.message}" + (f" ({error.hint})" if error.hint else ""))
+    return values
+
+
+def _read_keys(
+    section: str, table: Mapping[str, Any], known: Mapping[str, Any], base: Path, problems: list[str]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known)}")
+            continue
+        try:
+            values[key] = convert(value, known[key], base)
+        except ValueError as error:
+            problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
+    return values
+
+
+def suggest(seen: str, known: typing.Iterable[str]) -> str:
+    """`; did you mean x? known: a, b` for a message about a name that is not known."""
+    known = tuple(known)
+    near = difflib.get_close_matches(seen, known, 1)
+    return (f"; did you mean {near[0]}?" if near else ";") + " known: " + ", ".join(known)
+
+
+def settings_of(root: Path) -> Settings:
+    """The settings of a set: its prep.toml, or none given."""
+    file = root / FILE
+    return load_settings(file) if file.exists() else Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The options that a stage runs with, and where each comes from: flag, replay, prep.toml, preset NAME, default."""
+
+    options: Any
+    origins: Mapping[str, str]
+
+
+def options_for(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Any:
+    """The options a stage runs with: a flag goes before prep.toml, prep.toml before the default."""
+    return resolved(name, options, settings, flags).options
+
+
+def resolved(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Resolved:
+    """The options a stage runs with and their origins; see `layered`."""
+    given = dict(settings.stages.get(name, {}))
+    for setting in declared(options):
+        if setting.section == "set":
+            given[setting.name] = getattr(settings, setting.name)
+        elif setting.section != "stage" and setting.name in (found := _of_section(setting.section, settings)):
+            given[setting.name] = found[setting.name]
+    return layered(options, given, flags)
+
+
+def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -> Resolved:
+    """Lay settings over each other: a flag goes before a run that is done again, that before prep.toml, prep.toml before
+    a preset, and a preset before the default.
+
+    Options that can be taken from presets or an earlier run have `layers(values)`: any number of layers below prep.toml,
+    then one above it, chosen by the values given.
+    """
+    chosen = {**given, **flags}
+    *below, above = _layers(options, chosen)
+    values, origins = dict[str, Any](), {setting.name: "default" for setting in declared(options)}
+    for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
+        values |= layer
+        origins |= dict.fromkeys(layer, origin)
+    return Resolved(options(**values), origins)
+
+
+Layer = tuple[str, Mapping[str, Any]]
+"""An origin, and the values it stands for."""
+
+
+def _layers(options: type, chosen: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """The layers below prep.toml and, last, the one above it that the values given choose."""
+    found: tuple[Layer, ...] = getattr(options, "layers", lambda values: (("", {}),))(chosen)
+    return found
+
+
+def _of_section(section: str, settings: Settings) -> dict[str, Any]:
+    """What a stage's section of prep.toml gives, over the presets it names."""
+    given = settings.stages.get(section, {})
+    entry = registry.stage(section)
+    assert entry is not None
+    *below, _ = _layers(entry.load().Options, given)
+    values: dict[str, Any] = {}
+    for _, layer in below:
+        values |= layer
+    return {**values, **given}
+
+
+# --- writing a prep.toml
+
+
+def toml_text(settings: Settings) -> str:
+    """The settings as a prep.toml; what `load_settings` reads back equal."""
+    lines = ["[set]"] + ([f"path = {_toml(settings.path)}"] if settings.path else [])
+    lines += ["sources = [" + "".join(f"\n    {_toml(source)}," for source in settings.sources) + "\n]"]
+    for name, values in settings.stages.items():
+        lines += ["", f"[{name}]"] + [f"{key} = {_toml(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
+    if isinstance(value, str | Path):
+        return '"' + "".join(_toml_character(letter) for letter in str(value)) + '"'
+    return str(value)
+
+
+def _toml_character(letter: str) -> str:
+    if letter in '"\\':
+        return "\\" + letter
+    return letter if ord(letter) >= 32 and ord(letter) != 127 else f"\\u{ord(letter):04x}"

@@ -1,0 +1,209 @@
+"""Which images are copies of which: equal files first, then images that look the same."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.store.records import Image, Measurement
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LUMA, CHROMA = 28, 8
+"""Sides of the squares that a sketch holds: brightness, and each of the two colour differences."""
+SKETCH_BYTES = LUMA * LUMA + 2 * CHROMA * CHROMA
+MAX_ASPECT_DIFFERENCE = 1.05
+"""Images whose aspect ratios differ by more than this are never near-duplicates: one is a crop of the other."""
+MAX_BRIGHTNESS_DIFFERENCE = 32
+"""Levels of 256 by which the means of near-duplicates differ at most: a scene by night is another image."""
+MAX_COLOUR_DIFFERENCE = 24
+"""Levels of 256 by which the colour of any place differs at most: a dress in red is not a dress in blue."""
+MIN_HASH_QUALITY = 50
+"""PDQ's own figure, of 100, below which an image holds too little to be told from others; its authors advise 50."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An image that is dropped in favour of `keeper`. `evidence` says how near the two are; `near` is false for equal
+    files."""
+
+    loser: Image
+    keeper: Image
+    near: bool
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What makes two images near-duplicates: at most `distance` bits between their hashes (-1: only equal files are
+    copies), and no spot that stands out by more than `change` from their other differences."""
+
+    distance: int
+    change: float
+
+
+def find_copies(
+    images: Iterable[Image],
+    measured: Mapping[str, Measurement],
+    likeness: Likeness,
+    preferred: Callable[[Image], bool],
+    may_keep: Callable[[Image], bool] = lambda image: True,
+) -> list[Copy]:
+    """Every image that is a copy of a better one: preferred, then larger, then sharper, then first by path.
+
+    Only images that `may_keep` are keepers; they go before the others.
+    """
+
+    def rank(image: Image) -> tuple[bool, bool, int, float, str]:
+        found = measured[image.content]
+        size = found.width * found.height
+        return not may_keep(image), not preferred(image), -size, -found.sharpness, image.path
+
+    ranked = sorted(images, key=rank)
+    first: dict[str, Image] = {}
+    found = []
+    for image in ranked:
+        keeper = first.setdefault(image.content, image)
+        if keeper is not image and may_keep(keeper):
+            found.append(Copy(image, keeper, False, "same content as"))
+    if likeness.distance < 0:
+        return found
+    equal = {copy.loser.path for copy in found}
+    return found + _near([image for image in ranked if image.path not in equal], measured, likeness, may_keep)
+
+
+def _near(
+    ranked: Sequence[Image],
+    measured: Mapping[str, Measurement],
+    likeness: Likeness,
+    may_keep: Callable[[Image], bool],
+) -> list[Copy]:
+    import numpy as np
+
+    from pipeline.images.hash_index import BITS, keepers
+
+    images = [image for image in ranked if measured[image.content].hash_quality >= MIN_HASH_QUALITY]
+    if len(images) < 2:
+        return []
+    rows = [measured[image.content] for image in images]
+    hashes = np.frombuffer(bytes.fromhex("".join(row.phash for row in rows)), np.uint8).reshape(len(rows), BITS // 8)
+    alike = Alike(
+        np.array([row.width / row.height for row in rows]), tuple(row.sketch for row in rows), likeness.change
+    )
+    keeper, between = keepers(hashes, likeness.distance, alike, np.array([may_keep(image) for image in images]))
+    found = []
+    for place in np.flatnonzero(keeper != np.arange(len(rows))):
+        kept = rows[keeper[place]]
+        evidence = f"{between[place]} of {BITS} bits from the {kept.width}×{kept.height}"
+        found.append(Copy(images[place], images[keeper[place]], True, evidence))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Whether two images of near hashes look the same, by their aspect ratios and sketches."""
+
+    aspects: NDArray[np.float64]
+    sketches: tuple[str, ...]
+    change: float
+
+    def __call__(self, row: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(k,) which of the k others look like the one row."""
+        import numpy as np
+
+        stretch = self.aspects[others] / self.aspects[row]
+        same = np.maximum(stretch, 1 / stretch) <= MAX_ASPECT_DIFFERENCE
+        for start in range(0, len(others), 4096):  # a few at a time: sketches are a thousand times as large as rows
+            part = slice(start, start + 4096)
+            same[part] &= self._look_alike(row, others[part])
+        return same
+
+    def _look_alike(self, row: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        import numpy as np
+
+        luma, chroma = read_sketches([self.sketches[row]])
+        lumas, chromas = read_sketches([self.sketches[other] for other in others])
+        brighter = np.abs(lumas.mean(axis=1) - luma.mean())
+        coloured = np.abs(chromas - chroma).max(axis=1)
+        standing_out = local_change(luma[0], lumas)
+        return (
+            (brighter <= MAX_BRIGHTNESS_DIFFERENCE)
+            & (coloured <= MAX_COLOUR_DIFFERENCE)
+            & (standing_out <= self.change)
+        )
+
+
+def sketch(grey: np.ndarray, colours: np.ndarray, size: tuple[int, int]) -> str:
+    """Write down what tells a copy from an image that differs in one spot, which a hash of the whole does not.
+
+    Args:
+        grey: (h, w) uint8, the image halved some times; it may lack the odd last lines, so that
+        size: (width, height) of the whole says how its pixels lie.
+        colours: (h, w, 3) uint8, RGB; smaller still, for colours need no such care.
+    Returns:
+        28×28 levels of brightness, then 8×8 of each colour difference (Cr, Cb), as base64.
+    """
+    import cv2
+    import numpy as np
+
+    luma = np.rint(area_means(grey, size, LUMA)).astype(np.uint8)
+    chroma = cv2.cvtColor(cv2.resize(colours, (CHROMA, CHROMA), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2YCrCb)
+    return base64.b64encode(luma.tobytes() + chroma[:, :, 1:].tobytes()).decode("ascii")
+
+
+def area_means(grey: np.ndarray, size: tuple[int, int], count: int) -> NDArray[np.float64]:
+    """(count, count) means over equal parts of the whole image, of `size` pixels before it was halved to `grey`.
+
+    Parts begin and end between pixels where they must, so an image and its copy of another size give equal means.
+    """
+    import cv2
+    import numpy as np
+
+    def edges(whole: int, length: int) -> NDArray[np.float64]:
+        span = whole / 2 ** ((whole // length).bit_length() - 1)
+        span = (
+            span if span - length < span / count / 2 else length
+        )  # lines were left out that hold a part by themselves
+        return np.minimum(np.arange(count + 1) * (span / count), length)
+
+    def between(sums: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+        before = np.minimum(places.astype(int), len(sums) - 2)
+        return sums[before] + (places - before)[:, None] * (sums[before + 1] - sums[before])
+
+    down, across = edges(size[1], grey.shape[0]), edges(size[0], grey.shape[1])
+    sums = between(between(cv2.integral(grey).astype(np.float64), down).T, across).T
+    areas = np.outer(np.diff(down), np.diff(across))
+    return np.asarray(np.diff(np.diff(sums, axis=0), axis=1) / areas)
+
+
+def read_sketches(sketches: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n, 784) brightness and (n, 128) colour differences of n sketches."""
+    import numpy as np
+
+    values = np.frombuffer(base64.b64decode("".join(sketches)), np.uint8).reshape(len(sketches), SKETCH_BYTES)
+    return values[:, : LUMA * LUMA].astype(np.float32), values[:, LUMA * LUMA :].astype(np.float32)
+
+
+def local_change(luma: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far the largest difference stands out from all of them, once brightness and contrast are evened out.
+
+    With d the residual of the straight line that takes `luma` to another: max |d| / (1 + root mean square of d). Saving
+    an image again or moving it by a pixel changes it all over; another expression changes one spot.
+
+    Args:
+        luma: (m,) brightness of one image.
+        others: (k, m) of others.
+    Returns:
+        (k,) 0 for equal images.
+    """
+    import numpy as np
+
+    centred = luma - luma.mean()
+    apart = others - others.mean(axis=1, keepdims=True)
+    gain = apart @ centred / max(float(centred @ centred), 1.0)
+    rest = np.abs(apart - gain[:, None] * centred)
+    return np.asarray(rest.max(axis=1) / (1 + np.sqrt(np.mean(rest**2, axis=1))), dtype=np.float32)

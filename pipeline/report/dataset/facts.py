@@ -1,0 +1,321 @@
+"""What a manifest has to tell, gathered for people; nothing here reads a pixel or writes a word of HTML."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.concepts.regularization.assignment import every_reg_image
+from pipeline.report.dataset.balance import Balance, balance_of
+from pipeline.report.dataset.sizes import Sizes, sizes_of
+from pipeline.store.caption_files import plain
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image, Run
+
+ORDINARY = ("good", "placed")
+BELOW = "below its threshold"
+"""How the reason of a tag begins that was listed but never probable enough."""
+CURATED_PER_CONCEPT = 2
+REFERENCES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A file and what was decided about it. `keeper` is the image that was kept in its stead, if there is one."""
+
+    name: str
+    file: Path
+    concept: str
+    reason: str
+    evidence: str
+    keeper: str = ""
+    keeper_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagStep:
+    """What became of one tag: `action` is kept, dropped, added or renamed."""
+
+    tag: str
+    action: str
+    reason: str
+
+    @property
+    def unlikely(self) -> bool:
+        """Whether the tagger itself did not believe in the tag."""
+        return self.action == "dropped" and self.reason.startswith(BELOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """An image, every tag considered for it, and the caption it got; `human` when a person wrote that."""
+
+    name: str
+    file: Path
+    concept: str
+    steps: tuple[TagStep, ...]
+    caption: str
+    human: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """A tag left out of `images` of the `total` images of a trigger word, so that the word takes on its meaning.
+
+    `figures` are those it was decided by.
+    """
+
+    tag: str
+    images: int
+    total: int
+    figures: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger word, the images that carry it, some of them to look at, and what it absorbs."""
+
+    word: str
+    images: int
+    concepts: tuple[str, ...]
+    references: tuple[tuple[str, Path], ...]
+    absorbed: tuple[Absorbed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An image and its regularization images, which may not be made yet, each once in the order they come in; `caption` is
+    the first one's, `matched` whether they were painted for this image."""
+
+    name: str
+    file: Path
+    reg_images: tuple[Path, ...]
+    caption: str
+    matched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One run of a stage; `seconds` is None when it did not finish, `undone` the number of the run that took it back."""
+
+    number: int
+    stage: str
+    started: str
+    seconds: float | None
+    counts: Mapping[str, int]
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
+    undone: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything the page says about the data."""
+
+    files: int
+    kept: int
+    left_out: tuple[Verdict, ...]
+    noted: tuple[Verdict, ...]
+    actions: Mapping[str, int]
+    unlikely: int
+    dropped_for: tuple[tuple[str, int, tuple[str, ...]], ...]
+    curated: tuple[Curated, ...]
+    triggers: tuple[Trigger, ...]
+    balance: Balance | None
+    sizes: Sizes | None
+    pairs: tuple[Pair, ...]
+    pair_count: int
+    reg_image_count: int
+    runs: tuple[StageRun, ...]
+    stages: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decisions of a set, read once."""
+
+    root: Path
+    images: tuple[Image, ...]
+    kept: tuple[Image, ...]
+    fields: Mapping[str, Mapping[str, Decision]]
+    human: Mapping[str, str]
+
+
+def collect(manifest: Manifest) -> Facts:
+    """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
+    names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "regularization")
+    human = {path: plain(text) for path, text in manifest.human().items()}
+    fields = {name: manifest.decisions(name) for name in names}
+    decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
+    left_out, noted = verdicts(decided)
+    pairs = _pairs(decided)
+    steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
+    runs = tuple(map(_run, manifest.runs()))
+    settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
+    batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
+    return Facts(
+        files=len(decided.fields["placed"]) or len(decided.images),
+        kept=len(decided.kept),
+        left_out=left_out,
+        noted=noted,
+        actions=Counter(step.action for step in steps if not step.unlikely),
+        unlikely=sum(step.unlikely for step in steps),
+        dropped_for=_dropped_for(steps),
+        curated=_curated(decided),
+        triggers=_triggers(decided),
+        balance=balance_of(decided.kept, fields["multiplier"], settings.get("balance", {})),
+        sizes=sizes_of(decided.kept, fields["bucket"], fields["multiplier"], manifest.measurements(), batch_size),
+        pairs=pairs[:8],
+        pair_count=len(pairs),
+        reg_image_count=len({reg_image for pair in pairs for reg_image in pair.reg_images}),
+        runs=runs,
+        stages=frozenset(run.stage for run in runs),
+    )
+
+
+def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """(what was left out, what was kept with a remark), by reason with the most frequent first."""
+    by_path = {image.path: image for image in decided.images}
+    kept = {image.path for image in decided.kept}
+    left, noted = [], []
+    for decision in decided.fields["placed"].values():
+        source = Path(decision.path)
+        verdict = Verdict(source.name, source, source.parent.name, decision.reason, decision.evidence)
+        if decision.value is None:
+            left.append(verdict)
+        elif decision.reason not in ORDINARY:
+            noted.append(verdict)
+    for decision in decided.fields["keep"].values():
+        image = by_path.get(decision.path)
+        if image is None or (decision.value and decision.reason in ORDINARY):
+            continue
+        keeper = "" if decision.value else _keeper(decision, kept)
+        verdict = Verdict(
+            Path(image.path).name,
+            decided.root / image.path,
+            image.concept,
+            decision.reason,
+            decision.evidence,
+            keeper,
+            decided.root / keeper if keeper else None,
+        )
+        (noted if decision.value else left).append(verdict)
+    return _by_reason(left), _by_reason(noted)
+
+
+def _by_reason(found: list[Verdict]) -> tuple[Verdict, ...]:
+    counts = Counter(verdict.reason for verdict in found)
+    return tuple(sorted(found, key=lambda each: (-counts[each.reason], each.reason, each.concept, each.name)))
+
+
+def _keeper(decision: Decision, kept: set[str]) -> str:
+    """The kept image that a verdict's evidence names, the longest path if several fit; "" if it names none."""
+    return max((path for path in kept if path in decision.evidence), key=len, default="")
+
+
+def _dropped_for(steps: Iterable[TagStep]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+    """(reason without its figures, how often, its commonest tags) for tags that were likely and yet dropped."""
+    tags: dict[str, Counter[str]] = defaultdict(Counter)
+    for step in steps:
+        if step.action == "dropped" and not step.unlikely:
+            tags[_gist(step.reason)][step.tag] += 1
+    rows = [(reason, found.total(), tuple(tag for tag, _ in found.most_common(6))) for reason, found in tags.items()]
+    return tuple(sorted(rows, key=lambda each: (-each[1], each[0]))[:14])
+
+
+def _gist(reason: str) -> str:
+    """A reason without the figures and the other tag that set it apart from its like."""
+    return re.sub(r"^.+ says more$", "another tag says more", re.sub(r": .*\d.*", "", reason))
+
+
+def _curated(decided: Decided) -> tuple[Curated, ...]:
+    """Of every concept the images whose tags changed most."""
+    found: dict[str, list[Curated]] = defaultdict(list)
+    for image in decided.kept:
+        row, caption = decided.fields["tags"].get(image.path), decided.fields["caption"].get(image.path)
+        if row is not None:
+            text = decided.human.get(image.path, caption.value if caption else "")
+            steps = tuple(TagStep(*step) for step in row.value)
+            found[image.concept].append(
+                Curated(
+                    Path(image.path).name,
+                    decided.root / image.path,
+                    image.concept,
+                    steps,
+                    text,
+                    image.path in decided.human,
+                )
+            )
+    chosen = []
+    for concept in sorted(found):
+        changes = sorted(found[concept], key=lambda each: -sum(step.action != "kept" for step in each.steps))
+        chosen += changes[:CURATED_PER_CONCEPT]
+    return tuple(chosen)
+
+
+def _triggers(decided: Decided) -> tuple[Trigger, ...]:
+    """Trigger words are the tags that were added as such."""
+    carried: dict[str, list[Image]] = defaultdict(list)
+    for image in decided.kept:
+        for word in _added(decided, image):
+            carried[word].append(image)
+    found = [_trigger(decided, word, images) for word, images in carried.items()]
+    return tuple(sorted(found, key=lambda trigger: (-trigger.images, trigger.word)))
+
+
+def _added(decided: Decided, image: Image) -> list[str]:
+    """The trigger words of an image."""
+    row = decided.fields["tags"].get(image.path)
+    return [tag for tag, action, reason in row.value if action == "added" and "trigger" in reason] if row else []
+
+
+def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
+    absorbed: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    for image in images:
+        for tag, action, reason in decided.fields["tags"][image.path].value:
+            if action == "dropped" and re.match(rf"core of {re.escape(word)}(:|$)", reason):
+                absorbed[tag] += 1
+                reasons.setdefault(tag, reason.partition(f"{word}: ")[2])
+    alone = [image for image in images if _added(decided, image) == [word]] or images
+    spread = alone[:: max(1, len(alone) // REFERENCES)][:REFERENCES]
+    return Trigger(
+        word,
+        len(images),
+        tuple(sorted({image.concept for image in images})),
+        tuple((Path(image.path).name, decided.root / image.path) for image in spread),
+        tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()),
+    )
+
+
+def _pairs(decided: Decided) -> tuple[Pair, ...]:
+    """Every pair, taken in turn from every concept."""
+    found: dict[str, list[Pair]] = defaultdict(list)
+    for image in decided.kept:
+        row, caption = decided.fields["regularization"].get(image.path), decided.fields["caption"].get(image.path)
+        if row is None:
+            continue
+        value = row.value if isinstance(row.value, dict) else {"path": row.value}
+        text = str(value.get("caption") or (caption.value if caption else ""))
+        reg_images = tuple(
+            decided.root / path
+            for path in dict.fromkeys(str(reg_image["path"]) for reg_image in every_reg_image(value))
+        )
+        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, value.get("matched", True))
+        found[image.concept].append(pair)
+    longest = max(map(len, found.values()), default=0)
+    return tuple(
+        found[concept][place] for place in range(longest) for concept in sorted(found) if place < len(found[concept])
+    )
+
+
+def _run(run: Run) -> StageRun:
+    seconds = None
+    if run.finished:
+        seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
+    return StageRun(run.id, run.stage, run.started, seconds, run.counts, run.options, run.versions, run.undone)

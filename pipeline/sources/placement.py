@@ -1,0 +1,159 @@
+"""Places for images in a set: an image that has one keeps it, no two share one, nothing is overwritten."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipeline.core.filenames import flat, safe, same_file_key
+from pipeline.core.files import file_digest, same_content
+from pipeline.core.links import How
+from pipeline.sources.source_file import Found, cut, extension_of, without_extension
+from pipeline.sources.source_list import holds
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image, Link
+
+EDITED = "edited in the set"
+VANISHED = "source vanished"
+MOVED = "moved"
+DISOWNED = "no longer among the sources"
+
+
+@dataclass(slots=True)
+class Placing:
+    """Places being given away. `images` is source → image, `moved` the place of an image whose source is gone → its
+    new place."""
+
+    manifest: Manifest
+    sources: tuple[str, ...]
+    how: How
+    present: set[str]
+    """Everything there is in the sources now, by path."""
+    concepts: dict[str, str]
+    """Image → its concept now."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Image → what it is called, where that is not its file's name."""
+    images: dict[str, Image] = field(default_factory=dict)
+    rows: list[Decision] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+
+    before: dict[str, Image] = field(init=False)
+    rows_before: dict[str, Decision] = field(init=False)
+    _taken: set[str] = field(init=False)
+    _gone: dict[tuple[str, str], list[Image]] = field(init=False)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _disks: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.before = {image.source: image for image in self.manifest.images()}
+        self.rows_before = self.manifest.decisions("placed")
+        stays = [
+            image
+            for source, image in self.before.items()
+            if source not in self.present or self.concepts.get(source) == image.concept
+        ]
+        self._taken = {place_key(image.path) for image in stays}
+        self._gone = {}
+        for image in reversed(stays):
+            if image.source not in self.present:
+                self._gone.setdefault((image.content, image.concept), []).append(image)
+
+    def row(self, source: str, value: str | None, reason: str, evidence: str = "") -> None:
+        self.rows.append(Decision(source, "placed", value, reason, evidence))
+
+    def place(self, found: Found, content: str) -> None:
+        """Give an image a place: the one it has, that of an image whose source is gone and that it repeats, or a new
+        one."""
+        concept, before = self.concepts[found.path], self.before.get(found.path)
+        gone = self._gone.get((content, concept))
+        if before is not None and before.concept == concept:
+            self._stay(found, before, content)
+        elif before is None and gone:
+            self._stay(found, gone.pop(), content)
+        else:
+            path, reason = self._free_path(found, concept)
+            self._taken.add(place_key(path))
+            self.images[found.path] = Image(path, concept, found.path, content, found.bytes, self._expected_link(found))
+            self.links.append(Link(found.place, path, self.how))
+            self.row(found.path, path, reason, f"a link to {found.link}" if found.link else "")
+
+    def _stay(self, found: Found, before: Image, content: str) -> None:
+        """Leave an image at its place; link it anew if it is lost or its source changed, unless a person edited it."""
+        target, row = self.manifest.root / before.path, self.rows_before.get(found.path)
+        was = row.reason if row else "placed"
+        lost = not target.exists()
+        edited = (
+            not lost and not target.samefile(found.place) and (was == EDITED or target.stat().st_size != before.bytes)
+        )
+        image = replace(before, source=found.path, content=content, bytes=found.bytes)
+        if edited:
+            image = replace(image, content=file_digest(target), bytes=target.stat().st_size)
+        elif lost or content != before.content or self.how not in ("auto", before.link):
+            self.links.append(Link(found.place, before.path, self.how))
+        self.images[found.path] = image
+        reason = EDITED if edited else "placed" if was in (EDITED, VANISHED) else was
+        self.row(found.path, before.path, reason, row.evidence if row and reason == was else "")
+
+    def _free_path(self, found: Found, concept: str) -> tuple[str, str]:
+        """A place that no other image has or had, and why it is called so."""
+        extension = found.extension or extension_of(found.name)
+        called = self.names.get(found.path, found.name)
+        stem = called if found.extension else without_extension(called)
+        stem = unicodedata.normalize("NFC", stem)
+        folder, name = safe(flat(concept)), safe(stem)
+        reason = "renamed, unsafe name" if name != stem or folder != flat(concept) else "placed"
+        reason = "extension from content" if found.extension and reason == "placed" else reason
+        first = f"images/{folder}/{name}{extension.lower()}"
+        key, path = place_key(first), first
+        number = self._numbers.get(key, 1)
+        while place_key(path) in self._taken or not self._is_free(path, found):
+            number += 1
+            path, reason = f"images/{folder}/{name} ({number}){extension.lower()}", "renamed, name taken"
+        self._numbers[key] = number
+        return path, reason
+
+    def _is_free(self, path: str, found: Found) -> bool:
+        target = self.manifest.root / path
+        return not os.path.lexists(target) or same_content(target, Path(found.place))
+
+    def _expected_link(self, found: Found) -> str:
+        """How the file will probably come here; linking it tells for sure."""
+        if self.how != "auto":
+            return self.how
+        folder = cut(found.place)[0] or "/"
+        if folder not in self._disks:
+            self._disks[folder] = Path(folder).stat().st_dev
+        if "" not in self._disks:
+            root = next(each for each in self.manifest.root.absolute().joinpath("x").parents if each.exists())
+            self._disks[""] = root.stat().st_dev
+        return "hardlink" if self._disks[folder] == self._disks[""] else "copy"
+
+    def keep_vanished(self) -> None:
+        """Images whose source is gone stay as long as the set has them, unless the source only moved."""
+        new = {image.content: image.path for image in self.images.values() if image.source not in self.before}
+        for source, image in self.before.items():
+            if source in self.present:
+                continue
+            if image.content in new:
+                self.row(source, None, MOVED, new[image.content])
+                self.moved[image.path] = new[image.content]
+            elif not any(holds(each, source) for each in self.sources):
+                self.row(source, None, DISOWNED)
+            elif (self.manifest.root / image.path).exists():
+                self.images[source] = image
+                self.row(source, image.path, VANISHED)
+            else:
+                self.row(source, None, VANISHED, "and the image in the set too")
+        self.rows += [
+            row
+            for source, row in self.rows_before.items()
+            if row.reason in (VANISHED, MOVED, DISOWNED) and source not in self.present and source not in self.before
+        ]
+
+
+def place_key(path: str) -> str:
+    """Two images with equal keys would share a file or a caption on some file system."""
+    return same_file_key(without_extension(path))

@@ -1,0 +1,279 @@
+"""Captions on disk: what a person wrote there is taken in, what prep decided is put there, and neither is lost.
+
+Beside every image of the set lies `<name>.txt`. The manifest remembers what each held when prep last wrote or read it,
+so that any other text is known to be a person's. A file that is not UTF-8 is told and never rewritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.core.files import write_text
+from pipeline.core.text_diff import tags_changed
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision
+
+EDITS = "edits"
+"""The stage that runs are recorded under in which a person's captions were taken in."""
+WRITTEN = "written by a person"
+NOT_UTF8 = "caption file is not UTF-8"
+FILE = "caption file"
+"""The field that `history` notes a caption file's text under."""
+_SETTLED_NS = 2_000_000_000
+"""A file changed less than this before it was looked at may change again without another time stamp."""
+_BATCH = 1000
+DELETED = "deleted by a person"
+OWN = "written by curation"
+CAME = "came with the image"
+
+
+def captions(manifest: Manifest) -> dict[str, str]:
+    """Path → the caption that holds now: what was decided, which a person's caption is too; else what a person wrote."""
+    found = {path: plain(text) for path, text in manifest.human().items()}
+    return found | {path: row.value for path, row in manifest.decisions("caption").items()}
+
+
+def plain(text: str) -> str:
+    """A caption file's text as a caption."""
+    return text.removeprefix("\ufeff").strip()
+
+
+def caption_file(root: Path, path: str) -> Path:
+    """The caption file of an image of the set."""
+    return (root / path).with_suffix(".txt")
+
+
+@dataclass(slots=True)
+class _Edits:
+    """What was found changed on disk since the last look."""
+
+    rows: list[Decision] = field(default_factory=list)
+    gone: list[tuple[str, str]] = field(default_factory=list)
+    texts: list[tuple[str, str | None, str | None, str]] = field(default_factory=list)
+    """(path, what the file held, what it holds, what happened)"""
+    stamps: list[tuple[str, str, int, int]] = field(default_factory=list)
+    """(path, text, bytes, modification time) to remember."""
+
+
+def take_in(manifest: Manifest) -> dict[str, int]:
+    """Take in captions that a person wrote, changed or deleted since prep last looked; returns what happened how often.
+
+    Files whose size and time are as they were are not read.
+    """
+    edits = _look(manifest)
+    if not (edits.rows or edits.gone or edits.texts or edits.stamps):
+        return {}
+    counts: dict[str, int] = {}
+    for row in edits.rows:
+        if row.field == "human":
+            counts[row.reason] = counts.get(row.reason, 0) + 1
+    for _, _, _, what in edits.texts:
+        if what == DELETED:
+            counts[what] = counts.get(what, 0) + 1
+    with manifest.transaction():
+        if edits.rows or edits.gone:
+            run = manifest.begin_run(EDITS, {})
+            manifest.put_rows(run, edits.rows, edits.gone)
+            manifest.finish_run(run, counts)
+            _note(manifest, run, edits.texts)
+        else:
+            _note(manifest, 0, edits.texts)
+        manifest.db.executemany(
+            "DELETE FROM captions WHERE path=?", [(path,) for path, _, now, _ in edits.texts if now is None]
+        )
+        manifest.db.executemany("INSERT OR REPLACE INTO captions VALUES (?,?,?,?)", edits.stamps)
+    return counts
+
+
+def _note(manifest: Manifest, run: int, texts: list[tuple[str, str | None, str | None, str]]) -> None:
+    """Note what files held and hold; a file that prep wrote before it was killed belongs to the run that decided it."""
+    rows = []
+    for path, before, now, what in texts:
+        by = run
+        if what in (OWN, CAME):
+            found = manifest.db.execute(
+                "SELECT max(run) FROM decisions WHERE path=? AND field IN ('caption', 'human')", (path,)
+            ).fetchone()
+            by = found[0] or run
+        rows.append((by, path, FILE, _json(before), "", "", _json(now), what, ""))
+    manifest.db.executemany("INSERT INTO history VALUES (?,?,?,?,?,?,?,?,?)", rows)
+
+
+def _look(manifest: Manifest) -> _Edits:
+    edits = _Edits()
+    stamps = {path: stamp for path, *stamp in manifest.db.execute("SELECT path, bytes, modified FROM captions")}
+    odd = _odd(manifest)
+    for path, file, status in _files(manifest):
+        if status is None and path not in stamps and path not in odd:
+            continue
+        if status is not None and stamps.get(path) == [status.st_size, status.st_mtime_ns] and path not in odd:
+            continue
+        text = None if status is None else _text(file)
+        known = _Known(*manifest.db.execute(_KNOWN, {"path": path}).fetchone())
+        if status is None:
+            _deleted(edits, path, known)
+        elif text is None:
+            _unreadable(edits, path, known, status.st_size)
+        else:
+            _read(edits, path, known, text, status)
+    return edits
+
+
+_KNOWN = f"""SELECT (SELECT text FROM captions WHERE path=:path),
+    (SELECT value FROM decisions WHERE path=:path AND field='human'),
+    (SELECT value FROM decisions WHERE path=:path AND field='caption'),
+    (SELECT after FROM history WHERE path=:path AND field='{FILE}' AND after_reason='{OWN}'
+        ORDER BY history.rowid DESC LIMIT 1)"""
+
+
+class _Known(NamedTuple):
+    """What the record says of one caption file: its text when last seen; and as JSON a person's caption, the decided
+    one, and what curation last put there."""
+
+    seen: str | None
+    human: str | None
+    decided: str | None
+    own: str | None
+
+    def intended(self) -> str | None:
+        """What prep would write."""
+        text = self.human or self.decided
+        return None if text in (None, "null") else json.loads(str(text)) + ("" if self.human else "\n")
+
+
+def _odd(manifest: Manifest) -> set[str]:
+    """Images whose caption file is not UTF-8."""
+    return {path for (path,) in manifest.db.execute("SELECT path FROM decisions WHERE field='human' AND value='null'")}
+
+
+def _deleted(edits: _Edits, path: str, known: _Known) -> None:
+    if known.seen is not None:
+        edits.texts.append((path, known.seen, None, DELETED))
+    if known.human is not None:
+        edits.gone += [(path, "human"), (path, "caption")]
+
+
+def _unreadable(edits: _Edits, path: str, known: _Known, size: int) -> None:
+    if known.human != "null":
+        edits.rows.append(Decision(path, "human", None, NOT_UTF8, f"{size} bytes"))
+        edits.gone.append((path, "caption"))
+
+
+def _read(edits: _Edits, path: str, known: _Known, text: str, status: os.stat_result) -> None:
+    if known.seen is None and known.intended() != text and not plain(text):
+        return
+    trusted = status.st_mtime_ns if time.time_ns() - status.st_mtime_ns > _SETTLED_NS else 0
+    edits.stamps.append((path, text, status.st_size, trusted))
+    if known.human == "null" and text == known.seen:
+        edits.gone.append((path, "human"))
+    elif known.human is not None and known.own == _json(text):
+        edits.gone += [(path, "human"), (path, "caption")]
+        edits.texts.append((path, known.seen, text, "put back by a person"))
+    elif text == known.seen:
+        return
+    elif text == known.intended():
+        edits.texts.append((path, known.seen, text, OWN if known.human is None else CAME))
+    else:
+        evidence = "a new file" if known.seen is None else tags_changed(plain(known.seen), plain(text))
+        edits.rows.append(Decision(path, "human", text, WRITTEN, evidence))
+        edits.rows.append(Decision(path, "caption", plain(text), WRITTEN, evidence))
+        edits.texts.append((path, known.seen, text, "edited by a person"))
+
+
+def _files(manifest: Manifest) -> Iterator[tuple[str, str, os.stat_result | None]]:
+    """(image, its caption file, what the disk says of that) for every image; a folder is listed once."""
+    folder, listed = "", dict[str, os.DirEntry[str]]()
+    for path in manifest.paths():
+        parent, _, name = path.rpartition("/")
+        if parent != folder:
+            folder, listed = parent, _listing(manifest.root / parent)
+        entry = listed.get(name.rpartition(".")[0] + ".txt")
+        yield path, "" if entry is None else entry.path, _status(entry)
+
+
+def _listing(folder: Path) -> dict[str, os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry for entry in entries if entry.name.endswith(".txt")}
+    except OSError:
+        return {}
+
+
+def _status(entry: os.DirEntry[str] | None) -> os.stat_result | None:
+    """Size and time of a caption file; on Windows a listing may tell old ones, so the file itself is asked there."""
+    if entry is None:
+        return None
+    try:
+        return Path(entry.path).stat() if os.name == "nt" else entry.stat()
+    except OSError:
+        return None
+
+
+def _text(file: str) -> str | None:
+    """What a caption file holds; None when it is not UTF-8."""
+    try:
+        return Path(file).read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _json(text: str | None) -> str | None:
+    return None if text is None else json.dumps(text, ensure_ascii=False)
+
+
+def write_captions(manifest: Manifest, run: int) -> int:
+    """Put every caption that is not on disk yet beside its image, and note what the file held before.
+
+    Returns how many files were written. A caption file that is not UTF-8 stays as it is.
+    """
+    pending = manifest.db.execute(_PENDING).fetchall()
+    for what, human in ((OWN, 0), (CAME, 1)):
+        texts = [(path, before, wanted) for path, before, wanted, of_a_person in pending if of_a_person == human]
+        for start in range(0, len(texts), _BATCH):
+            put_files(manifest, run, texts[start : start + _BATCH], what)
+    return len(pending)
+
+
+_PENDING = """SELECT path, before, wanted, human FROM (
+        SELECT i.path AS path, c.text AS before, h.value IS NOT NULL AS human,
+            coalesce(json_extract(h.value, '$'), json_extract(d.value, '$') || char(10)) AS wanted
+        FROM images i LEFT JOIN decisions h ON h.path=i.path AND h.field='human'
+            LEFT JOIN decisions d ON d.path=i.path AND d.field='caption'
+            LEFT JOIN captions c ON c.path=i.path
+        WHERE h.value IS NULL OR h.value<>'null')
+    WHERE wanted IS NOT NULL AND wanted IS NOT before ORDER BY path"""
+
+
+def lost(manifest: Manifest) -> str:
+    """Which captions are to be decided or written again, "" when none is: a person deleted one, or a run was killed."""
+    undecided = set(manifest.without("caption")) - _odd(manifest)
+    if undecided:
+        return f"captions to decide again: {len(undecided)}"
+    unwritten = len(manifest.db.execute(_PENDING).fetchall())
+    return f"caption files to write again: {unwritten}" if unwritten else ""
+
+
+def put_files(manifest: Manifest, run: int, texts: list[tuple[str, str | None, str | None]], what: str) -> None:
+    """Make caption files hold what is wanted and note it: (path, text before or None, text now or None for no file)."""
+    stamps = []
+    for path, _, text in texts:
+        file = caption_file(manifest.root, path)
+        if text is None:
+            file.unlink(missing_ok=True)
+            continue
+        write_text(file, text)
+        status = file.stat()
+        stamps.append((path, text, status.st_size, 0))
+    with manifest.transaction():
+        manifest.db.executemany("DELETE FROM captions WHERE path=?", [(path,) for path, _, now in texts if now is None])
+        manifest.db.executemany("INSERT OR REPLACE INTO captions VALUES (?,?,?,?)", stamps)
+        manifest.db.executemany(
+            "INSERT INTO history VALUES (?,?,?,?,?,?,?,?,?)",
+            [(run, path, FILE, _json(before), "", "", _json(now), what, "") for path, before, now in texts],
+        )

@@ -1,0 +1,115 @@
+"""Files that a run replaces, removes or makes, kept so that it can be undone.
+
+What a file held before lies in SET/undo/RUN/ under its own path. The folder can be deleted to make room; then those runs
+can no longer be undone. Only files are here: rows are noted in `history` and `image_history` by the manifest, captions
+by `pipeline.store.caption_files`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.store.manifest import Manifest
+
+FOLDER = "undo"
+ABSENT = ""
+"""The stamp of a file that is not there."""
+
+
+def stamp(file: Path) -> str:
+    """Size and modification time of a file as one text, ABSENT when it is not there."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ABSENT
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def saved(root: Path, run: int, path: str) -> Path:
+    """Where the file that a run replaced lies."""
+    return root / FOLDER / str(run) / path
+
+
+def save(root: Path, run: int, path: str) -> None:
+    """Keep what a file of the set holds now, before a run replaces it; what is kept already stays."""
+    there, kept = root / path, saved(root, run, path)
+    if not there.is_file() or kept.exists():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(there, kept, follow_symlinks=False)
+    except OSError:
+        part = kept.with_name(kept.name + ".part")
+        try:
+            shutil.copy2(there, part)
+            part.replace(kept)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def announce(manifest: Manifest, run: int, paths: Iterable[str]) -> None:
+    """Note, before they are touched, which files a run will make or replace; inside a transaction."""
+    manifest.db.executemany(
+        "INSERT OR IGNORE INTO file_history VALUES (?,?,?,NULL)",
+        ((run, path, stamp(manifest.root / path)) for path in paths),
+    )
+
+
+def settle(manifest: Manifest, run: int) -> None:
+    """Note what became of the announced files, and forget those that are as they were; inside a transaction."""
+    rows = manifest.db.execute("SELECT path, before FROM file_history WHERE run=?", (run,)).fetchall()
+    now = [(path, before, stamp(manifest.root / path)) for path, before in rows]
+    same = [path for path, before, after in now if before == after]
+    manifest.db.executemany("DELETE FROM file_history WHERE run=? AND path=?", ((run, path) for path in same))
+    manifest.db.executemany(
+        "UPDATE file_history SET after=? WHERE run=? AND path=?",
+        ((after, run, path) for path, before, after in now if before != after),
+    )
+    for path in same:
+        saved(manifest.root, run, path).unlink(missing_ok=True)
+    _prune(manifest.root / FOLDER / str(run))
+
+
+@contextlib.contextmanager
+def watching(manifest: Manifest, run: int, patterns: tuple[str, ...]) -> Iterator[None]:
+    """Keep the files of the set that fit these patterns while a block makes, replaces or removes some of them."""
+    before = _fitting(manifest.root, patterns)
+    for path in before:
+        save(manifest.root, run, path)
+    with manifest.transaction():
+        announce(manifest, run, before)
+    try:
+        yield
+    finally:
+        close(manifest, run)
+
+
+def close(manifest: Manifest, run: int) -> None:
+    """Note what a run made and replaced, of the files announced and of those that fit its patterns now; of a run for which
+    that is noted already, nothing."""
+    patterns = manifest.patterns(run)
+    if patterns is None:
+        return
+    after = _fitting(manifest.root, patterns)
+    with manifest.transaction():
+        manifest.forget_patterns(run)
+        manifest.db.executemany(
+            "INSERT OR IGNORE INTO file_history VALUES (?,?,?,NULL)", ((run, path, ABSENT) for path in after)
+        )
+        settle(manifest, run)
+
+
+def _fitting(root: Path, patterns: Iterable[str]) -> list[str]:
+    found = {file for pattern in patterns for file in root.glob(pattern) if file.is_file()}
+    return sorted(file.relative_to(root).as_posix() for file in found if not file.name.startswith("."))
+
+
+def _prune(folder: Path) -> None:
+    """Take away empty folders from here down."""
+    for parent, _, _ in sorted(os.walk(folder), reverse=True):
+        with contextlib.suppress(OSError):
+            Path(parent).rmdir()

@@ -1,0 +1,130 @@
+"""A person's own edits of tags, laid over what curation decides: they hold whatever later scores and rules say.
+
+An edit is ("add", tag), ("remove", tag) or ("replace", tag, another); an overlay is a list of them, carried out in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from pipeline.tags.captions.ledger import ADDED, DROPPED, KEPT, RENAMED, Row
+
+ADD, REMOVE, REPLACE = "add", "remove", "replace"
+BY_YOU_ADDED, BY_YOU_REMOVED, BY_YOU_REPLACED = "added by you", "removed by you", "replaced by you"
+Edit = tuple[str, ...]
+
+
+def apply(
+    tags: Sequence[str], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
+) -> tuple[list[str], list[Row]]:
+    """Carry out edits on the tags of a caption: returns the tags, and a row for every one that they changed.
+
+    What is added stands at the end, what replaces a tag in its place. Trigger words stay as they are.
+    """
+    spoken = {trigger.casefold() for trigger in triggers}
+    left = list(tags)
+    became: dict[str, str] = {}
+    came_from: dict[str, str] = {}
+    for what, tag, *others in overlay:
+        if what == ADD and tag not in left and tag.casefold() not in spoken:
+            left.append(tag)
+            came_from.pop(tag, None)
+        elif what in (REMOVE, REPLACE) and tag in left and tag.casefold() not in spoken and others != [tag]:
+            new = others[0] if others else ""
+            place = left.index(tag)
+            became[tag] = new
+            if new and new not in left and new.casefold() not in spoken:
+                left[place] = new
+                came_from[new] = came_from.get(tag, tag)
+            else:
+                del left[place]
+    before, after = set(tags), set(left)
+    gone = [_gone(tag, became, after) for tag in tags if tag not in after]
+    come = [_come(tag, came_from.get(tag, "")) for tag in left if tag not in before]
+    return left, [*come, *gone]
+
+
+def _gone(tag: str, became: Mapping[str, str], left: Collection[str]) -> Row:
+    """The row of a tag that is not in the caption any more; what it became may have been edited again."""
+    new, passed = became[tag], {tag}
+    while new and new not in left and new in became and new not in passed:
+        passed.add(new)
+        new = became[new]
+    return (tag, RENAMED, f"to {new}: {BY_YOU_REPLACED}") if new in left else (tag, DROPPED, BY_YOU_REMOVED)
+
+
+def _come(tag: str, old: str) -> Row:
+    return (tag, ADDED, f"from {old}: {BY_YOU_REPLACED}" if old else BY_YOU_ADDED)
+
+
+def overlaid(
+    order: Sequence[str], rows: Iterable[Row], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    """A caption's tags in order and the rows of all tags, with the edits carried out on both."""
+    tags, own = apply(order, triggers, overlay)
+    return tuple(tags), laid_out(tags, {row[0]: row for row in (*rows, *own)})
+
+
+def laid_out(order: Iterable[str], by_tag: Mapping[str, Row]) -> tuple[Row, ...]:
+    """Rows as curation has them: those of the caption in its order, then what was renamed, then the others, by tag."""
+    first = dict.fromkeys(tag for tag in order if tag in by_tag)
+    rest = sorted(by_tag.keys() - first.keys(), key=lambda tag: (by_tag[tag][1] != RENAMED, tag))
+    return tuple(by_tag[tag] for tag in (*first, *rest))
+
+
+def given(rows: Iterable[Sequence[str]]) -> list[str]:
+    """The tags that a caption would have without edits, as far as its rows tell: what a person took out is in it."""
+    return [tag for tag, action, reason in rows if (action in (KEPT, ADDED)) != by_you(reason)]
+
+
+def by_you(reason: str) -> bool:
+    """Whether a row is one of `apply`."""
+    return reason in (BY_YOU_ADDED, BY_YOU_REMOVED) or reason.endswith(f": {BY_YOU_REPLACED}")
+
+
+def amended(
+    overlay: Sequence[Sequence[str]], edit: Edit, tags: Sequence[str], triggers: Iterable[str] = ()
+) -> list[Edit]:
+    """An overlay with one more edit, as short as it can be: a tag that was removed and is added again is not edited.
+
+    The caption comes out with the same tags as if the edit were put at the end.
+
+    Args:
+        tags: what the caption would have without any edit (`given`).
+    """
+    triggers = tuple(triggers)
+    held: list[Edit] = [tuple(each) for each in overlay]
+    wanted = set(apply(tags, triggers, [*held, edit])[0])
+    short = _merged(held, edit)
+    later = [*(each for each in short if each != edit), edit]
+    if held and held[-1] == edit:
+        return held
+    for candidate in (short, later) if short != held or edit in held else (later,):
+        if set(apply(tags, triggers, candidate)[0]) == wanted:
+            return candidate
+    return [*held, edit]
+
+
+def _merged(held: Iterable[Edit], edit: Edit) -> list[Edit]:
+    """The edits that are left when another one takes some of them back or goes on where they ended."""
+    what, tag = edit[:2]
+    found: list[Edit] = []
+    for each in held:
+        if {what, each[0]} == {ADD, REMOVE} and each[1] == tag:
+            continue
+        if what == REMOVE and each[0] == REPLACE and each[2] == tag:
+            each = (REMOVE, each[1])
+        elif what == REPLACE and each == (ADD, tag):
+            each = (ADD, edit[2])
+        elif what == REPLACE and each[0] == REPLACE and each[2] == tag:
+            each = (REPLACE, each[1], edit[2])
+            if each[1] == each[2]:
+                continue
+        found.append(each)
+    return list(dict.fromkeys(found))
+
+
+def in_words(overlay: Iterable[Sequence[str]]) -> str:
+    """`+smile, -hat, boots → red boots`"""
+    signs = {ADD: "+{}", REMOVE: "-{}", REPLACE: "{} → {}"}
+    return ", ".join(signs[what].format(*tags) for what, *tags in overlay)

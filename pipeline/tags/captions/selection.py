@@ -1,0 +1,126 @@
+"""Which scores become tags: one threshold for each category or tag, and one verdict where several taggers speak."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from pipeline.tags.captions.thresholds import Limits
+
+LOWEST_CUT, HIGHEST_CUT = 0.15, 0.5
+Combine = Literal["union", "intersection", "mean"]
+
+
+class Choice(NamedTuple):
+    """One tag that was considered; `figures` tells its probability and threshold, and by whom where several spoke."""
+
+    tag: str
+    score: float
+    chosen: bool
+    figures: str
+
+
+class TaggerVote:
+    """One tagger's say on every image."""
+
+    def __init__(self, name: str, categories: Mapping[str, str], limits: Limits) -> None:
+        self.name, self.categories, self.limits = name, categories, limits
+        self.by_tag = limits.by_tag({**dict.fromkeys(limits.asked, "general"), **categories})
+        self.default = limits.of("", "general")
+
+    def of_image(self, scores: Mapping[str, float], largest_gap: bool) -> Mapping[str, float | None]:
+        """Tag → its threshold in one image, None for a rating; a tag that is not in it takes the default."""
+        if not largest_gap:
+            return self.by_tag
+        groups: dict[str, list[float]] = {"general": []}
+        for tag, score in scores.items():
+            groups.setdefault(self.categories.get(tag, "general"), []).append(score)
+        limits = Limits({group: gap_threshold(found) for group, found in groups.items()}, {}, self.limits.asked)
+        return limits.by_tag({tag: self.categories.get(tag, "general") for tag in scores})
+
+
+def choose(scores: Mapping[str, float], voice: TaggerVote, floor: float, largest_gap: bool = False) -> list[Choice]:
+    """Judge every tag at or above `floor` but ratings, in the order of scores.
+
+    Args:
+        scores: tag → probability of one image.
+        largest_gap: put each category's threshold into the largest gap between its probabilities (`gap_threshold`);
+            thresholds that a person gave for a tag stay.
+    """
+    limits, default = voice.of_image(scores, largest_gap), voice.default
+    found = []
+    for tag, score in scores.items():
+        threshold = limits.get(tag, default)
+        if threshold is not None and (score >= floor or score >= threshold):
+            found.append(Choice(sys.intern(tag), score, score >= threshold, figures(score, threshold)))
+    return found
+
+
+def choose_together(
+    scores: Mapping[str, Mapping[str, float]],
+    voices: Sequence[TaggerVote],
+    combine: Combine,
+    floor: float,
+    largest_gap: bool = False,
+) -> list[Choice]:
+    """Judge every tag by all taggers that know it and scored the image.
+
+    Args:
+        scores: tagger → tag → probability of one image.
+        combine: union takes a tag where one tagger does and the highest probability, intersection where all do and the
+            lowest, mean where the mean of the probabilities reaches the mean of the thresholds.
+    """
+    speaking = [voice for voice in voices if voice.name in scores]
+    if len(voices) == 1:
+        return choose(scores[voices[0].name], voices[0], floor, largest_gap) if speaking else []
+    limits = {voice.name: voice.of_image(scores[voice.name], largest_gap) for voice in speaking}
+    found = []
+    for tag in dict.fromkeys(tag for voice in speaking for tag in scores[voice.name]):
+        said = [
+            (voice.name, scores[voice.name].get(tag, 0.0), limit)
+            for voice in speaking
+            if (tag in voice.categories or tag in scores[voice.name])
+            and (limit := limits[voice.name].get(tag, voice.default)) is not None
+        ]
+        if any(score >= floor or score >= limit for _, score, limit in said):
+            found.append(_verdict(tag, said, combine))
+    return found
+
+
+def _verdict(tag: str, said: Sequence[tuple[str, float, float]], combine: Combine) -> Choice:
+    scores = [score for _, score, _ in said]
+    mean, limit = sum(scores) / len(said), sum(limit for _, _, limit in said) / len(said)
+    holds = [score >= limit for _, score, limit in said]
+    score, chosen = {
+        "union": (max(scores), any(holds)),
+        "intersection": (min(scores), all(holds)),
+        "mean": (mean, mean >= limit),
+    }[combine]
+    text = ", ".join(f"{name} {figures(score, limit)}" for name, score, limit in said)
+    if combine == "mean" and len(said) > 1:
+        text = f"mean {figures(mean, limit)} of {text}"
+    return Choice(sys.intern(tag), score, chosen, sys.intern(text))
+
+
+@functools.cache
+def figures(score: float, threshold: float) -> str:
+    """`0.90 ≥ 0.35`: probability and threshold as people read them."""
+    return sys.intern(f"{score:.2f} {'≥' if score >= threshold else '<'} {threshold:.2f}")
+
+
+def gap_threshold(scores: Sequence[float]) -> float:
+    """The middle of the largest gap between neighbouring probabilities (maximum cut thresholding, Largeron et al.
+    2012), held between 0.15 and 0.5: a single dominant tag must not cut off all others."""
+    falling = sorted(scores, reverse=True)
+    gaps = [(high - low, (high + low) / 2) for high, low in pairwise(falling)]
+    middle = max(gaps, key=lambda gap: gap[0])[1] if gaps else HIGHEST_CUT
+    return min(max(middle, LOWEST_CUT), HIGHEST_CUT)
+
+
+def best_rating(scores: Mapping[str, float], categories: Mapping[str, str]) -> tuple[str, float] | None:
+    """The most probable rating; they are read against each other, not against a threshold."""
+    ratings = [(score, tag) for tag, score in scores.items() if categories.get(tag) == "rating"]
+    return (max(ratings)[1], max(ratings)[0]) if ratings else None

@@ -1,0 +1,312 @@
+"""Answers about the tags of many images, as rows to print."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.store.manifest import Manifest
+from pipeline.tags.captions.ledger import ADDED, BELOW, DROPPED, KEPT, RENAMED, TRIGGER
+from pipeline.tags.captions.manual_edits import BY_YOU_REPLACED, by_you
+from pipeline.tags.editor.filters import CaptionedImage, Selection
+from pipeline.tags.editor.spelling import misspelt
+from pipeline.tags.statistics.coverage import (
+    TOO_FEW,
+    Coverage,
+    Sightings,
+    Together,
+    by_concept,
+    coverage,
+    frequencies,
+    sightings,
+)
+from pipeline.tags.vocabulary.prose import is_prose
+
+Line = dict[str, Any]
+_BATCH = 500
+EXAMPLES = 3
+NEVER_OFF = "never off: no example without it"
+A_TRIGGER = "trigger word: always on, as it should be"
+
+
+def sightings_of(images: Iterable[CaptionedImage]) -> Sightings:
+    """Which images have which tags in their captions."""
+    return sightings(dict.fromkeys(shown.tags, 1.0) for shown in images)
+
+
+# --- how often
+
+
+def listed(selection: Selection, each_concept: bool) -> list[Line]:
+    """Every tag of the captions with its images, the commonest first; of every concept on its own if asked."""
+    images, categories = selection.images, selection.names.categories
+    seen = sightings_of(images)
+    if not each_concept:
+        counts = sorted(frequencies(seen).items(), key=lambda item: (-item[1], item[0]))
+        return [_line_of(tag, categories, int(count), len(images)) for tag, count in counts]
+    concepts = [shown.concept for shown in images]
+    sizes = Counter(concepts)
+    return [
+        {"concept": concept, **_line_of(tag, categories, int(count), sizes[concept])}
+        for concept, tags in by_concept(seen, concepts).items()
+        for tag, count in sorted(tags.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def _line_of(tag: str, categories: Mapping[str, str], count: int, whole: int) -> Line:
+    return {"tag": tag, "category": categories.get(tag, ""), "images": count, "share": round(count / whole, 4)}
+
+
+def considered(manifest: Manifest, selection: Selection, each_concept: bool) -> list[Line]:
+    """Every tag that curation considered: in how many images, and what became of it there."""
+    actions = {KEPT: 0, ADDED: 1, RENAMED: 2, DROPPED: 3}
+    found: dict[tuple[str, str], list[int]] = {}
+    concepts = {shown.path: shown.concept if each_concept else "" for shown in selection.images}
+    for path, rows in rows_of(manifest, concepts):
+        concept = concepts[path]
+        for tag, action, _ in rows:
+            held = found.get((concept, tag))
+            if held is None:
+                held = found[concept, tag] = [0, 0, 0, 0]
+            held[actions[action]] += 1
+    categories = selection.names.categories
+    return [
+        ({"concept": concept} if each_concept else {})
+        | {"tag": tag, "category": categories.get(tag, ""), "considered": sum(held)}
+        | dict(zip(actions, held, strict=True))
+        for (concept, tag), held in sorted(found.items(), key=lambda item: (item[0][0], -sum(item[1]), item[0][1]))
+    ]
+
+
+def rows_of(manifest: Manifest, paths: Collection[str]) -> Iterator[tuple[str, list[list[str]]]]:
+    """(image, its `tags` rows) for those that were curated."""
+    query = "SELECT path, value FROM decisions WHERE field='tags' ORDER BY path"
+    return ((path, json.loads(value)) for path, value in manifest.db.execute(query) if path in paths)
+
+
+# --- side by side
+
+
+def pairs_of(selection: Selection, tag: str) -> list[Line]:
+    """What stands beside one tag, the commonest first."""
+    asked = Together(sightings_of(selection.images))
+    return _by_count(_pairs(asked, tag, 1), selection)
+
+
+def pairs(selection: Selection, at_least: int) -> list[Line]:
+    """Tags that stand together in so many images or more, the most telling first: those of the largest lift."""
+    asked = Together(sightings_of(selection.images))
+    found = [
+        pair
+        for tag, count in zip(asked.seen.tags, asked.counts.tolist(), strict=True)
+        if count >= at_least
+        for pair in _pairs(asked, tag, at_least)
+        if (pair.tag_count, pair.other) > (pair.other_count, pair.tag)
+    ]
+    lines = [_pair_line(pair, len(selection.images)) for pair in found]
+    return sorted(lines, key=lambda line: (-line["lift"], -line["both"], line["tag"], line["beside"]))
+
+
+class _Pair(NamedTuple):
+    tag: str
+    other: str
+    both: int
+    tag_count: int
+    other_count: int
+
+
+def _pairs(asked: Together, tag: str, at_least: int) -> Iterator[_Pair]:
+    beside = asked.beside(tag)
+    own = len(asked.showing(tag))
+    for place in (beside >= at_least).nonzero()[0].tolist():
+        other = asked.seen.tags[place]
+        if other != tag:
+            yield _Pair(tag, other, int(beside[place]), own, int(asked.counts[place]))
+
+
+def _by_count(found: Iterable[_Pair], selection: Selection) -> list[Line]:
+    lines = [_pair_line(pair, len(selection.images)) for pair in found]
+    return sorted(lines, key=lambda line: (-line["both"], -line["lift"], line["beside"]))
+
+
+def _pair_line(pair: _Pair, whole: int) -> Line:
+    """P(beside|tag), P(tag|beside), and lift: how many times more often than if the two had nothing to do with it."""
+    return {
+        "tag": pair.tag,
+        "beside": pair.other,
+        "both": pair.both,
+        "P(beside|tag)": round(pair.both / pair.tag_count, 4),
+        "P(tag|beside)": round(pair.both / pair.other_count, 4),
+        "lift": round(pair.both * whole / (pair.tag_count * pair.other_count), 4),
+    }
+
+
+# --- which images
+
+
+def found_with(manifest: Manifest, images: Sequence[CaptionedImage], tags: Sequence[str]) -> Iterator[Line]:
+    """A line for every image, with the probability of each tag by the taggers that gave one, the highest."""
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        scores = best_scores(manifest, {shown.image.content for shown in batch}, tags)
+        for shown in batch:
+            own = scores.get(shown.image.content, {})
+            yield {
+                "image": shown.path,
+                "concept": shown.concept,
+                "scores": {tag: own.get(tag) for tag in tags},
+            }
+
+
+def best_scores(manifest: Manifest, contents: Collection[str], tags: Collection[str]) -> dict[str, dict[str, float]]:
+    """Content → tag → the highest probability that any tagger gave it."""
+    query = f"SELECT content, scores FROM scores WHERE content IN ({','.join('?' * len(contents))})"
+    found: dict[str, dict[str, float]] = {}
+    for content, text in manifest.db.execute(query, tuple(contents)):
+        given = json.loads(text)
+        held = found.setdefault(content, {})
+        held.update({tag: max(given[tag], held.get(tag, 0.0)) for tag in tags if tag in given})
+    return found
+
+
+# --- what rules did
+
+
+def rules_of(manifest: Manifest, selection: Selection) -> list[Line]:
+    """Every rule with the tags it acted on, how often, and examples, the busiest first."""
+    paths = {shown.path for shown in selection.images}
+    times: Counter[tuple[str, str]] = Counter()
+    images: Counter[tuple[str, str]] = Counter()
+    tags: dict[tuple[str, str], Counter[str]] = {}
+    where: dict[tuple[str, str], str] = {}
+    for path, rows in rows_of(manifest, paths):
+        acted = set()
+        for tag, action, reason in rows:
+            rule = (action, rule_of(reason))
+            times[rule] += 1
+            acted.add(rule)
+            tags.setdefault(rule, Counter())[tag] += 1
+            where.setdefault(rule, path)
+        images.update(acted)
+    return [
+        {
+            "action": action,
+            "rule": name,
+            "times": count,
+            "images": images[action, name],
+            "tags": len(tags[action, name]),
+            "examples": ", ".join(tag for tag, _ in tags[action, name].most_common(EXAMPLES)),
+            "such as": where[action, name],
+        }
+        for (action, name), count in times.most_common()
+    ]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def rule_of(reason: str) -> str:
+    """What a reason says without the figures and the other tags that set it apart from its like."""
+    if reason.startswith(BELOW):
+        return BELOW.rstrip(": ")
+    if re.search(r"\d\.\d\d ≥ \d\.\d\d|mean \d|\d\.\d\d < \d\.\d\d", reason) and not reason.startswith("mended"):
+        return "reached its threshold"
+    if reason.endswith(" says more"):
+        return "a more exact tag says it"
+    if reason.startswith("core of "):
+        return re.sub(r"there are \d+ persons", "there are several persons", reason.partition(": ")[0])
+    if reason.startswith("mended "):
+        return reason.partition(": ")[0]
+    moved = re.match(r"(?:to|from) .+?: (.*)", reason)
+    if moved is None:
+        return reason
+    why = moved[1]
+    return "mended " + why[7:].partition(": ")[0] if why.startswith("mended ") else _made(why)
+
+
+def _made(why: str) -> str:
+    """How one tag came of another."""
+    return {"rename": "renamed as asked", "another name of it": why, BY_YOU_REPLACED: why}.get(
+        why, "joined with another" if " + " in why else why
+    )
+
+
+# --- what training can learn
+
+
+def covered(manifest: Manifest, selection: Selection, few: int, always: float) -> Iterator[Line]:
+    """On and off of every tag of every concept, with the repeats that were decided."""
+    multipliers = manifest.decisions("multiplier")
+    concepts = [shown.concept for shown in selection.images]
+    repeats = [
+        float(multipliers[shown.path].value["exact"]) if shown.path in multipliers else 1.0
+        for shown in selection.images
+    ]
+    triggers = triggers_by_concept(manifest, selection.images)
+    for each in coverage(sightings_of(selection.images), concepts, repeats, few, always):
+        yield {
+            "concept": each.concept,
+            "tag": each.tag,
+            "on": each.on,
+            "off": each.off,
+            "shown on": round(each.shown_on, 3),
+            "shown off": round(each.shown_off, 3),
+            "share": round(each.share, 4) if each.shown_on + each.shown_off else None,
+            "verdict": _verdict(each, triggers.get(each.concept, frozenset())),
+        }
+
+
+def _verdict(each: Coverage, triggers: Collection[str]) -> str:
+    if each.tag in triggers:
+        return A_TRIGGER
+    return NEVER_OFF if each.off == 0 and each.verdict != TOO_FEW else each.verdict
+
+
+def triggers_by_concept(manifest: Manifest, images: Sequence[CaptionedImage]) -> dict[str, set[str]]:
+    """Concept → the trigger words that curation put in front of its captions."""
+    concepts = {shown.path: shown.concept for shown in images}
+    found: dict[str, set[str]] = {}
+    for path, rows in rows_of(manifest, concepts):
+        words = [tag for tag, action, reason in rows if action == ADDED and reason == TRIGGER]
+        found.setdefault(concepts[path], set()).update(words)
+    return found
+
+
+# --- what looks wrong
+
+
+def contradictions_of(manifest: Manifest, selection: Selection, slot: str | None) -> list[Line]:
+    """What curation found at odds with the other images of a concept, the likeliest errors first."""
+    paths = {shown.path: shown.concept for shown in selection.images}
+    lines = [
+        {"image": path, "concept": paths[path], **each}
+        for path, row in manifest.decisions("contradictions").items()
+        if path in paths
+        for each in row.value
+        if slot in (None, each.get("slot"))
+    ]
+    same = Counter((line["concept"], line.get("slot"), line.get("rival")) for line in lines)
+    return sorted(lines, key=lambda line: (same[line["concept"], line.get("slot"), line.get("rival")], line["image"]))
+
+
+def misspelt_in(manifest: Manifest, selection: Selection) -> list[Line]:
+    """Tags of captions that look like a misspelt trigger word or tag, those in most images first."""
+    where: dict[str, list[str]] = {}
+    for shown in selection.images:
+        if not is_prose(", ".join(shown.tags)):
+            for tag in shown.tags:
+                where.setdefault(tag, []).append(shown.path)
+    triggers: set[str] = set()
+    made: set[str] = set()
+    for _, tags in rows_of(manifest, {shown.path for shown in selection.images}):
+        added = [(tag, reason) for tag, action, reason in tags if action == ADDED and not by_you(reason)]
+        made.update(tag for tag, _ in added)
+        triggers.update(tag for tag, reason in added if reason == TRIGGER)
+    rows = [
+        {"tag": each.tag, "meant": each.meant, "why": each.why, "images": len(held), "such as": held[0]}
+        for each in misspelt(where, sorted(triggers), [*selection.names.categories, *sorted(made)])
+        for held in (where[each.tag],)
+    ]
+    return sorted(rows, key=lambda line: (-line["images"], line["tag"]))

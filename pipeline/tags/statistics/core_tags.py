@@ -1,0 +1,249 @@
+"""Core tags: the traits that make a character, which her trigger word should absorb.
+
+A trait is core for a trigger word when nearly all images of it alone show it, clearly more of them than other
+images do, and there are enough images to tell.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.tags.vocabulary.aliases import words
+
+_LAST_WORDS = (
+    "hair bangs ponytail twintails braid braids bun buns drill drills ahoge sidelocks bob dreadlocks afro pigtails "
+    "eyes pupils eyelashes eyebrows sclera iris heterochromia skin ears horns horn antlers tail tails wings halo fang "
+    "fangs freckles mole scar tattoo beard mustache stubble hat beret beanie cap crown tiara hood hairband headband "
+    "headdress headpiece hairclip hairpin scrunchie headwear helmet veil eyepatch"
+)
+_EXACT = frozenset(
+    {
+        "hair ornament",
+        "hair bow",
+        "hair ribbon",
+        "hair flower",
+        "hair bobbles",
+        "hair tubes",
+        "hair intakes",
+        "hair bun",
+        "double bun",
+        "cone hair bun",
+        "hair between eyes",
+        "hair over one eye",
+        "hair over eyes",
+        "animal ear fluff",
+        "heart ahoge",
+        "forehead mark",
+        "facial mark",
+        "mole under eye",
+        "mole under mouth",
+        "scar on face",
+        "scar across eye",
+        "fox girl",
+        "cat girl",
+        "elf",
+        "widow's peak",
+        "x hair ornament",
+        "animal ears",
+        "two side up",
+        "one side up",
+        "half updo",
+        "colored skin",
+        "colored inner hair",
+        "streaked hair",
+        "dark-skinned female",
+        "dark-skinned male",
+        "whisker markings",
+        "facial hair",
+    }
+)
+_NO_TRAITS = frozenset(
+    {
+        "closed eyes",
+        "half-closed eyes",
+        "rolling eyes",
+        "covered eyes",
+        "wide-eyed",
+        "one eye closed",
+        "narrowed eyes",
+        "empty eyes",
+        "heart-shaped eyes",
+        "crying with eyes open",
+        "glowing eyes",
+        "wet hair",
+        "messy hair",
+        "floating hair",
+        "hair down",
+        "hair up",
+        "bed hair",
+        "fake animal ears",
+        "fake tail",
+        "unworn hat",
+        "unworn headwear",
+        "shiny skin",
+        "shiny hair",
+        "pubic hair",
+        "hat removed",
+        "wet skin",
+        "covering own eyes",
+    }
+)
+_ACTS = (
+    "hand hands playing adjusting holding tucking brushing grabbing touching covering own another's "
+    "pulling tying no removing unworn on"
+)
+_HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())
+
+
+Mode = Literal["absorb", "keep", "none"]
+MODES = ("absorb", "keep", "none")
+"""What becomes of a trigger word's core tags: it absorbs them, they stay promptable, or nothing is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTags:
+    """The tags of an image, the first trigger word of everyone in its folder, and whether it shows one person."""
+
+    triggers: tuple[str, ...]
+    tags: Collection[str]
+    one_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Why a tag is core: in `shown` of `images` of the trigger word alone, in `elsewhere` of `others` without it."""
+
+    trigger: str
+    tag: str
+    shown: int
+    images: int
+    elsewhere: int
+    others: int
+
+    @property
+    def share(self) -> float:
+        return self.shown / self.images
+
+    @property
+    def lift(self) -> float:
+        """How many times more often than in other images; infinite where no other shows it."""
+        return self.share / (self.elsewhere / self.others) if self.elsewhere else math.inf
+
+    @property
+    def figures(self) -> str:
+        rest = f"{self.elsewhere} of {self.others} others" if self.others else "no other images to compare"
+        return f"in {self.shown} of {self.images} images, {rest}"
+
+
+@functools.cache
+def is_trait(tag: str) -> bool:
+    """Whether a tag says what someone looks like whatever she wears and does: hair, eyes, ears, horns, headwear."""
+    if tag in _NO_TRAITS:
+        return False
+    parts = words(tag)
+    return tag in _EXACT or (parts[-1] in _HEADS and not _ACTING & set(parts[:-1]))
+
+
+def core_tags(images: Sequence[ImageTags], share: float, lift: float, at_least: int) -> dict[str, dict[str, Core]]:
+    """Trigger word → core tag → its figures, for trigger words with `at_least` images of them alone."""
+    alone = alone_by_trigger(images)
+    total: Counter[str] = Counter()
+    of_trigger: dict[str, Counter[str]] = {trigger: Counter() for trigger in alone}
+    count: Counter[str] = Counter()
+    for image in images:
+        traits = [tag for tag in image.tags if is_trait(tag)]
+        total.update(traits)
+        for trigger in image.triggers:
+            of_trigger[trigger].update(traits)
+            count[trigger] += 1
+    found: dict[str, dict[str, Core]] = {}
+    for trigger, own in alone.items():
+        if len(own) < at_least:
+            continue
+        shown = Counter(tag for image in own for tag in image.tags if is_trait(tag))
+        cores = [
+            Core(trigger, tag, times, len(own), total[tag] - of_trigger[trigger][tag], len(images) - count[trigger])
+            for tag, times in sorted(shown.items())
+        ]
+        found[trigger] = {core.tag: core for core in cores if core.share >= share and core.lift >= lift}
+    return found
+
+
+def alone_by_trigger(images: Iterable[ImageTags]) -> Mapping[str, list[ImageTags]]:
+    """Trigger word → images that show one person and stand in a folder that speaks of it only."""
+    found: dict[str, list[ImageTags]] = {}
+    for image in images:
+        for trigger in image.triggers:
+            own = found.setdefault(trigger, [])
+            if len(image.triggers) == 1 and image.one_person:
+                own.append(image)
+    return found
+
+
+def mode_of(trigger: str, concepts: Collection[str], asked: Mapping[str, str], styles: Sequence[str]) -> Mode:
+    """What to do with a trigger word's core tags: as asked for it or, by pattern, for one of its concepts; nothing for
+    a style, whose concepts all fit a pattern of `styles`; else it absorbs them.
+
+    Args:
+        concepts: the concept paths that the trigger word stands for.
+        asked: trigger word or pattern of concept paths → mode.
+    """
+    for key in (trigger, *(key for key in asked if any(fits(concept, key) for concept in concepts))):
+        if key in asked:
+            found = asked[key]
+            return "absorb" if found == "absorb" else "keep" if found == "keep" else "none"
+    style = all(any(fits(concept, pattern) for pattern in styles) for concept in concepts)
+    return "none" if style else "absorb"
+
+
+def fits(concept: str, pattern: str) -> bool:
+    """Whether a concept path, or the end of one, fits a pattern: `art/artists/alder` fits `artists/*`."""
+    return fnmatch.fnmatchcase(concept, pattern) or fnmatch.fnmatchcase(concept, f"*/{pattern}")
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Trigger word → tag → why: what it absorbs, and what stays promptable although it makes the character."""
+
+    absorbed: Mapping[str, Mapping[str, str]]
+    kept: Mapping[str, Mapping[str, str]]
+
+    def silent(self, trigger: str) -> frozenset[str]:
+        """The tags that captions of a trigger word alone leave to it."""
+        return frozenset(self.absorbed.get(trigger, ()))
+
+
+def traits_of(
+    cores: Mapping[str, Mapping[str, Core]],
+    modes: Mapping[str, Mode],
+    absorb: Mapping[str, Collection[str]],
+    keep: Mapping[str, Collection[str]],
+) -> Traits:
+    """What becomes of every trigger word's traits; what a person listed goes before what was found.
+
+    Args:
+        modes: every trigger word → what to do with its core tags.
+        absorb, keep: trigger word, or * for all, → tags that a person listed.
+    """
+    absorbed: dict[str, dict[str, str]] = {}
+    kept: dict[str, dict[str, str]] = {}
+    for trigger, mode in modes.items():
+        asked_in = {*absorb.get(trigger, ()), *absorb.get("*", ())} - {*keep.get(trigger, ())}
+        asked_out = {*keep.get(trigger, ()), *keep.get("*", ())} - {*absorb.get(trigger, ())}
+        found = cores.get(trigger, {}) if mode != "none" else {}
+        stay = {tag: core for tag, core in found.items() if mode == "keep" or tag in asked_out}
+        absorbed[trigger] = {
+            tag: f"core of {trigger}: {core.figures}" for tag, core in found.items() if tag not in stay
+        } | dict.fromkeys(sorted(asked_in), f"core of {trigger}: as asked")
+        kept[trigger] = {
+            tag: f"core of {trigger}, kept as asked: {core.figures}"
+            for tag, core in stay.items()
+            if tag not in absorbed[trigger]
+        }
+    return Traits(absorbed, kept)

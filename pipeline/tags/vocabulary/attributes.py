@@ -1,0 +1,133 @@
+"""Slots: what an image of one person has one value of, such as one colour of hair."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+
+from pipeline.tags.vocabulary.aliases import singular, words
+from pipeline.tags.vocabulary.composition import COLOURS
+from pipeline.tags.vocabulary.implications import implies
+
+HAIR, EYES, LENGTH, SKIN = "hair colour", "eye colour", "hair length", "skin"
+COUNT, TIME, BACKGROUND = "count", "time of day", "background"
+LOOKS = (HAIR, EYES, LENGTH, SKIN)
+"""What a person has in every image, so that an image without it may lack its tag."""
+NAMED = (*LOOKS, COUNT, TIME, BACKGROUND)
+_SHADES = ("light", "dark", "pale", "bright", "platinum", "strawberry")
+_BASE = frozenset((*COLOURS, "blonde", "grey", "amber", "tan")) - {"striped", "plaid", "two-tone", "multicolored"}
+_MIXES_OF = "multicolored two-tone gradient streaked rainbow striped plaid colored split-color mixed"
+_MIXED = frozenset(_MIXES_OF.split())
+_MIXES = {
+    HAIR: frozenset({"streaked hair", "colored tips", "colored inner hair", "split-color hair", "roots (hair)"}),
+    EYES: frozenset({"heterochromia", "mismatched pupils", "multicolored pupils"}),
+    SKIN: frozenset({"tanlines", "patchwork skin", "facial mark", "bodypaint"}),
+    TIME: frozenset({"split screen", "day and night"}),
+}
+_COLOURLESS = frozenset(
+    {
+        "monochrome",
+        "greyscale",
+        "sepia",
+        "silhouette",
+        "spot color",
+        "limited palette",
+        "lineart",
+        "dark",
+        "backlighting",
+    }
+)
+_HIDING = {
+    EYES: "closed eyes, from behind, facing away, head out of frame, faceless, covered eyes, sunglasses, blindfold, back, "
+    "hair over eyes, no eyes, lower body, feet, hand focus, eyes out of frame, mask, helmet",
+    HAIR: "bald, head out of frame, lower body, feet, hand focus, helmet, hood up, covered head",
+    LENGTH: "bald, head out of frame, lower body, feet, hand focus, helmet, hood up, hair up, hair bun, double bun, "
+    "portrait, close-up, updo, covered head, ponytail, twintails",
+}
+_HIDES = {slot: frozenset(text.split(", ")) for slot, text in _HIDING.items()}
+_VALUES = {
+    **{f"{length} hair": LENGTH for length in ("very short", "short", "medium", "long", "very long", "absurdly long")},
+    **dict.fromkeys(
+        ("dark skin", "very dark skin", "pale skin", "tan", "dark-skinned female", "dark-skinned male"), SKIN
+    ),
+    **dict.fromkeys(("day", "night", "midnight", "sunset", "dusk", "evening", "twilight", "sunrise", "dawn"), TIME),
+}
+_ALIKE = (
+    frozenset({"night", "midnight"}),
+    frozenset({"sunset", "dusk", "evening", "twilight"}),
+    frozenset({"sunrise", "dawn"}),
+    frozenset({"dark skin", "very dark skin", "dark-skinned female", "dark-skinned male"}),
+    frozenset({"multiple girls", "2girls", "3girls", "4girls", "5girls", "6+girls"}),
+    frozenset({"multiple boys", "2boys", "3boys", "4boys", "5boys", "6+boys"}),
+)
+_COUNTS = {
+    **{f"{number}{kind}s": COUNT for number in ("2", "3", "4", "5", "6+") for kind in ("girl", "boy", "other")},
+    **dict.fromkeys(("1girl", "1boy", "1other", "multiple girls", "multiple boys", "multiple others"), COUNT),
+}
+_THINGS = (
+    "flower rose butterfly theme fire light petal star heart sparkle lily sky bird cat dog fur line text border "
+    "hydrangea tulip balloon feather gem oni"
+)
+_MANY = frozenset(_THINGS.split())
+"""Things that one image may well hold in two colours."""
+_NAMES = {"hair": HAIR, "eye": EYES, "skin": SKIN, "background": BACKGROUND}
+
+
+@functools.cache
+def slot_of(tag: str) -> str | None:
+    """The slot that a tag fills: one of `NAMED`, or for any `{colour} {noun}` the noun's colour, as `skirt colour`."""
+    if tag in _VALUES or tag in _COUNTS:
+        return _VALUES.get(tag) or _COUNTS[tag]
+    parts = words(tag)
+    while len(parts) > 2 and parts[0] in _SHADES:
+        parts = parts[1:]
+    if len(parts) < 2 or parts[0] not in _BASE:
+        return COUNT if tag in _COUNTS else None
+    if parts[0] == "platinum" or any(part in _BASE | _MIXED for part in parts[1:]):
+        return None
+    noun = singular(parts[-1])
+    if len(parts) == 2 and noun in _NAMES:
+        return _NAMES[noun]
+    return None if noun in _MANY or not noun.isalpha() else f"{' '.join(parts[1:])} colour"
+
+
+def noun_of(slot: str) -> str:
+    """What a slot is of: `hair colour` → hair, `eye colour` → eyes."""
+    return "eyes" if slot == EYES else slot.removesuffix(" colour").removesuffix(" length")
+
+
+EVERY_COLOUR = "every colour"
+"""What excuses all slots of colour."""
+
+
+@functools.cache
+def excuses(tag: str) -> tuple[str, ...]:
+    """What a tag excuses from having one value that can be told, as slots, things, or `EVERY_COLOUR`; nothing for most.
+
+    `heterochromia` excuses the eye colour, `gradient hair` all of hair, a drawing without colours every colour.
+    """
+    found = [slot for slot, tags in _MIXES.items() if tag in tags]
+    parts = words(tag)
+    if len(parts) > 1 and parts[0] in _MIXED:
+        found.append(singular(parts[-1]))
+    return (*found, EVERY_COLOUR) if tag in _COLOURLESS else tuple(found)
+
+
+@functools.cache
+def excused_by(slot: str) -> frozenset[str]:
+    """Which excuses hold for a slot."""
+    every = () if slot in (COUNT, TIME, LENGTH) else (EVERY_COLOUR,)
+    return frozenset((slot, singular(words(noun_of(slot))[-1]), *every))
+
+
+def hidden(slot: str, tags: Collection[str]) -> bool:
+    """Whether an image need not show what fills a slot: eyes that are closed, a person seen from behind."""
+    return not _HIDES.get(slot, frozenset()).isdisjoint(tags)
+
+
+@functools.cache
+def compatible(one: str, other: str) -> bool:
+    """Whether two values of a slot do not contradict each other: `light blue hair` and `blue hair`, sunset and dusk."""
+    if one == other or implies(one, other) or implies(other, one):
+        return True
+    return any(one in alike and other in alike for alike in _ALIKE)

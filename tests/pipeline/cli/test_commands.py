@@ -1,0 +1,113 @@
+import json
+
+import pytest
+from painted_sets import painted, save
+
+from pipeline.store.manifest import Manifest
+
+
+@pytest.fixture
+def settings(source, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text(
+        f'[set]\npath = "made"\nsources = ["{source.name}"]\n[check]\nmin_side = 48\n'
+        "[bucket]\nresolution = 64\nstep = 8\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+def states(command, root):
+    return {row["stage"]: row["state"] for row in json.loads(command("status", root, "--json").stdout)["stages"]}
+
+
+def test_run_goes_through_the_stages_and_skips_what_is_fresh(command, settings, tmp_path):
+    result = command("run", settings, "--until", "bucket")
+    assert result.exit_code == 0, result.output
+    assert [line for line in result.stderr.splitlines() if line.endswith("rows changed")] == [
+        "flatten: 9 rows changed",
+        "check: 5 rows changed",
+        "bucket: 5 rows changed",
+    ]
+    again = command("run", tmp_path / "made", "--until", "bucket")
+    assert again.stderr.count("up to date, nothing to do") == 3
+    document = json.loads(command("run", settings, "--until", "bucket", "--json").stdout)
+    assert [row["fresh"] for row in document["stages"]] == [True] * 3
+
+
+def test_settings_from_elsewhere_stay_with_the_set(command, settings, tmp_path):
+    command("run", settings, "--until", "check")
+    assert states(command, tmp_path / "made")["check"] == "fresh"
+    assert "min_side = 48" in (tmp_path / "made/prep.toml").read_text(encoding="utf-8")
+    settings.write_text(settings.read_text(encoding="utf-8").replace("48", "50"), encoding="utf-8")
+    result = command("run", settings, "--until", "check")
+    assert "says otherwise than" in result.stderr and result.exit_code == 0
+
+
+def test_a_preview_of_a_run_stops_where_it_cannot_see_further(command, settings, tmp_path):
+    result = command("run", settings, "--dry-run", "--until", "bucket")
+    assert "check needs what flatten would make" in result.stderr and not (tmp_path / "made").exists()
+    command("run", settings, "--until", "check")
+    result = command("run", settings, "--dry-run", "--until", "tag")
+    assert "flatten: up to date" in result.stderr and "bucket: 5 rows would change" in result.stderr
+
+
+def test_the_preview_of_a_run_is_one_json_document(command, settings):
+    document = json.loads(command("run", settings, "--dry-run", "--until", "bucket", "--json").stdout)
+    assert [row["stage"] for row in document["stages"]] == ["flatten", "check"] and document["stages"][1]["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "no settings at"), ("[check]\n", "does not say where the set is"), ("[chek]\n", "unknown section [chek]")],
+)
+def test_a_run_without_usable_settings_is_told(command, tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "my.toml").write_text(text, encoding="utf-8")
+    result = command("run", tmp_path / "my.toml")
+    assert result.exit_code == 1 and message in result.stderr
+
+
+def test_status_says_fresh_stale_never_run_and_other_settings(command, settings, source, tmp_path):
+    root = tmp_path / "made"
+    command("run", settings, "--until", "bucket")
+    found = states(command, root)
+    assert found["bucket"] == "fresh" and found["balance"] == "never run" and found["flatten"] == "fresh"
+    command("bucket", root, "--batch-size", "2")
+    assert states(command, root)["bucket"] == "fresh, though prep.toml says otherwise: batch_size was 2, now 1"
+    save(painted(90, 1.5), source / "artists/alder/new.png")
+    assert states(command, root)["flatten"] == "stale: other sources"
+    command("flatten", root)
+    found = states(command, root)
+    assert (
+        found["flatten"] == "fresh"
+        and found["check"] == "stale: images changed by flatten (run 5)"
+        and found["bucket"] == "stale: batch_size was 2, now 1; images changed by flatten (run 5)"
+    )
+    (root / "images/artists~alder/new.png").unlink()
+    assert states(command, root)["flatten"].startswith("stale: images of the set lost or edited: 1")
+
+
+def test_status_tells_a_run_that_was_killed(command, settings, tmp_path):
+    command("run", settings, "--until", "check")
+    with Manifest.open(tmp_path / "made") as manifest, manifest.transaction():
+        manifest.begin_run("check", {})
+    assert states(command, tmp_path / "made")["check"] == "unfinished: run it again"
+    assert "unfinished" in command("log", tmp_path / "made").stdout
+
+
+def test_log_lists_runs_and_filters_decisions(command, settings, source, tmp_path):
+    root = tmp_path / "made"
+    command("run", settings, "--until", "bucket")
+
+    def decisions(*filters):
+        return json.loads(command("log", root, *filters, "--json").stdout)["decisions"]
+
+    assert command("log", root).stdout.count("done") == 3
+    assert {row["stage"] for row in decisions("--image", "alder/x.png")} == {"flatten", "check", "bucket"}
+    assert {row["field"] for row in decisions("--image", "images/artists~alder/*")} == {"placed", "keep", "bucket"}
+    assert {row["reason"] for row in decisions("--reason", "caption")} == {"caption taken in"}
+    assert len(decisions("--concept", "characters", "--stage", "check")) == 3
+    assert len(decisions("--concept", "char")) == 0
+    assert "… and 4 more" in command("log", root, "--stage", "check", "--limit", "1").stderr
+    assert "nothing was decided that fits" in command("log", root, "--reason", "no such").stderr

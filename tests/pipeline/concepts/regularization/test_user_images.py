@@ -1,0 +1,339 @@
+"""Regularization images that a person gave: found, judged, dealt, cropped, brought into the set and taken out again."""
+
+import os
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from disturbed import contents, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from painted_sets import painted, quiet, save
+
+from pipeline.concepts.regularization.assignment import every_reg_image
+from pipeline.concepts.regularization.rotation import dealt, turns_wanted
+from pipeline.core.errors import PrepError
+from pipeline.core.image_io import load_cropped
+from pipeline.stages import bucket, regularize
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision
+from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.undo import newest, undo
+
+LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"
+
+
+@pytest.fixture
+def ready(checked: Manifest) -> Manifest:
+    """Five images of three concepts with sizes of about 64²."""
+    run_stage(checked, bucket, bucket.Options(resolution=64, step=16, anchor="top"), quiet)
+    return checked
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three images for everyone, one of them with a caption, and two for Lumi."""
+    root = tmp_path / "class images"
+    for number, name in enumerate(
+        ("one.png", "two.png", "three.png", "characters/Lumi/a.png", "characters/Lumi/b.jpg")
+    ):
+        save(painted(number + 20, 1.5), root / name)
+    (root / "one.txt").write_text("1girl, forest\n", encoding="utf-8")
+    return root
+
+
+def options(folder: Path, **more) -> regularize.Options:
+    return regularize.Options(images="given", given=folder, **{"given_caption": "1girl"} | more)
+
+
+def ran(manifest: Manifest, folder: Path, **more):
+    outcome = run_stage(manifest, regularize, options(folder, **more), quiet)
+    return outcome, {path: every_reg_image(row.value) for path, row in manifest.decisions("regularization").items()}
+
+
+def names(reg_images) -> set[str]:
+    return {Path(reg_image["path"]).name.rpartition("-")[0] for reg_image in reg_images}
+
+
+def beside(reg_images, *concepts: str) -> list[dict]:
+    """The regularization images of all images whose path holds one of these words."""
+    return [
+        reg_image for path, found in reg_images.items() for reg_image in found if any(word in path for word in concepts)
+    ]
+
+
+def test_a_concept_has_its_own_folder_and_the_others_what_lies_flat(ready, folder):
+    outcome, reg_images = ran(ready, folder)
+    assert len(reg_images) == 5 and outcome.counts["given images in use"] == 5
+    assert not any(reg_image["matched"] for found in reg_images.values() for reg_image in found)
+    assert names(beside(reg_images, "Lumi")) == {"a", "b"}
+    assert names(beside(reg_images, "alder", "Quill")) == {"one", "two", "three"}
+    said = {
+        reg_image["path"].rpartition("-")[0]: reg_image["caption"]
+        for found in reg_images.values()
+        for reg_image in found
+    }
+    assert said["regularization/given/one"] == "1girl, forest"
+    assert said["regularization/given/two"] == "1girl" == said["regularization/characters~Lumi/a"]
+
+
+@pytest.mark.parametrize("name", ["characters", "characters~Lumi", "Lumi", "CHARACTERS/lumi"])
+def test_a_folder_can_name_a_node_of_the_tree_or_a_concept_as_it_is_flattened(ready, tmp_path, name):
+    save(painted(30), tmp_path / "given" / name / "p.png")
+    _, reg_images = ran(ready, tmp_path / "given")
+    served = {path.split("/")[1] for path in reg_images}
+    assert served == ({"characters~Lumi", "characters~Quill"} if name == "characters" else {"characters~Lumi"})
+
+
+def test_a_concept_for_which_none_are_given_is_told_and_goes_without(ready, tmp_path):
+    save(painted(30), tmp_path / "given/Lumi/p.png")
+    outcome, reg_images = ran(ready, tmp_path / "given")
+    assert LUMI in reg_images and ALDER not in reg_images
+    assert "no image is given for artists/alder: its 2 images are trained on without regularization" in (
+        outcome.plan.notes
+    )
+    rows = {row["concept"]: row for row in outcome.plan.table}
+    assert (rows["artists/alder"]["given"], rows["characters/Lumi"]["given"]) == (0, 1)
+
+
+def test_what_cannot_be_used_is_told_with_its_reason(ready, folder, source):
+    save(painted(40).resize((40, 90)), folder / "small.png")
+    (folder / "broken.png").write_bytes((folder / "one.png").read_bytes()[:300])
+    (folder / "copy.png").write_bytes((folder / "two.png").read_bytes())
+    (folder / "trained.png").write_bytes((source / "characters/Lumi/a.png").read_bytes())
+    (folder / "lonely.txt").write_text("1girl", encoding="utf-8")
+    (folder / "empty.png.txt").write_text("1girl", encoding="utf-8")
+    save(painted(41, 1.5), folder / "Nobody" / "p.png")
+    outcome, reg_images = ran(ready, folder)
+    told = "\n".join(outcome.plan.notes)
+    assert "not used, too small: 1, such as" in told and "small.png (40×90, shorter side below 64)" in told
+    assert "not used, unreadable: 1, such as" in told and "broken.png" in told
+    assert "not used, given twice: 1" in told
+    assert "trained.png (as images/characters~Lumi/a.png)" in told
+    assert "not used, in a folder that is named like no concept: 1" in told
+    assert "not used, text without an image: 2" in told
+    used = {name for found in reg_images.values() for name in names(found)}
+    assert used & {"small", "broken", "trained", "p"} == set() and len({"two", "copy"} & used) == 1
+
+
+def test_images_without_a_caption_are_refused_unless_one_is_given_for_all(ready, folder):
+    with pytest.raises(PrepError, match="4 given regularization images have no caption, such as") as error:
+        ran(ready, folder, given_caption=None)
+    assert "--given-caption" in error.value.hint
+    _, reg_images = ran(ready, folder, given_caption="")
+    assert {reg_image["caption"] for reg_image in reg_images[LUMI]} == {""}
+
+
+def test_a_folder_of_nothing_usable_is_an_error_that_says_why(ready, tmp_path):
+    (tmp_path / "given").mkdir()
+    with pytest.raises(PrepError, match="it holds no images"):
+        ran(ready, tmp_path / "given")
+    (tmp_path / "given" / "a.png").write_bytes(b"no image")
+    with pytest.raises(PrepError, match="can be used: given files not used, unreadable: 1"):
+        ran(ready, tmp_path / "given")
+    with pytest.raises(PrepError, match="no folder"):
+        ran(ready, tmp_path / "nowhere")
+    with pytest.raises(PrepError, match="where the set keeps its regularization images"):
+        (ready.root / "regularization").mkdir(exist_ok=True)
+        ran(ready, ready.root / "regularization")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"images": "given"}, "no folder of them"),
+        ({"given": Path("x")}, "given does nothing while images is 'matched'"),
+        ({"given_caption": "1girl"}, "given_caption does nothing"),
+        ({"images": "given", "given": Path("x"), "count": 2}, "count is 2"),
+    ],
+)
+def test_options_that_do_nothing_together_are_refused(asked, message):
+    with pytest.raises(PrepError, match=message):
+        regularize.Options(**asked)
+
+
+def test_each_is_cropped_to_the_size_of_the_image_it_goes_beside_by_the_rules_of_bucket(ready, folder):
+    save(painted(50).resize((200, 400)), folder / "characters/Lumi/long.png")
+    _, reg_images = ran(ready, folder)
+    size = ready.decisions("bucket")[LUMI].value["size"]
+    long = next(reg_image for reg_image in reg_images[LUMI] if "/long-" in reg_image["path"])
+    width, height = size
+    # 200×400 scaled to cover a bucket that is wider than 1:2: as wide as it, twice as high, cut from the top as asked
+    assert long["bucket"]["scaled"] == [width, 2 * width] and long["bucket"]["crop"] == [0, 0, width, height]
+    assert long["bucket"]["loss"] == pytest.approx(1 - height / (2 * width), abs=1e-6)
+    assert long["size"] == size == long["bucket"]["size"]
+    assert load_cropped(ready.root / long["path"], long["bucket"]).size == (width, height)
+
+
+def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
+    run_stage(ready, bucket, bucket.Options(resolution=256, step=64), quiet)
+    outcome, _ = ran(ready, folder)
+    assert any("given images that are enlarged" in note and "times" in note for note in outcome.plan.notes)
+
+
+def test_the_originals_stay_and_undo_takes_all_out_of_the_set(ready, folder):
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    _, reg_images = ran(ready, folder)
+    paths = {reg_image["path"] for found in reg_images.values() for reg_image in found}
+    assert all((ready.root / path).is_file() for path in paths)
+    assert (ready.root / next(iter(paths))).with_suffix(".txt").read_text(encoding="utf-8").strip()
+    undo(ready, newest(ready))
+    assert not ready.decisions("regularization") and not list((ready.root / "regularization").glob("*/*"))
+    assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
+    ran(ready, folder)
+    assert ran(ready, folder)[0].fresh
+    save(painted(60, 1.5), folder / "four.png")
+    outcome, reg_images = ran(ready, folder)
+    assert not outcome.fresh and "four" in names(beside(reg_images, "alder", "Quill"))
+    with ready.transaction():
+        value = {"exact": 3.0, "repeat": 3}
+        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "multiplier", value, "share")])
+    assert not ran(ready, folder)[0].fresh
+
+
+def test_an_image_that_is_given_no_more_leaves_the_set_and_a_persons_own_file_stays(ready, folder):
+    _, reg_images = ran(ready, folder)
+    gone = next(reg_image["path"] for reg_image in beside(reg_images, "alder", "Quill") if "/two-" in reg_image["path"])
+    own = ready.root / "regularization/given/own.png"
+    save(painted(70), own)
+    (folder / "two.png").unlink()
+    ran(ready, folder)
+    assert not (ready.root / gone).exists() and not (ready.root / gone).with_suffix(".txt").exists() and own.exists()
+    run_stage(ready, regularize, regularize.Options(images="none"), quiet)
+    assert list((ready.root / "regularization").rglob("*.*")) == [own]
+
+
+def test_an_image_lost_in_the_set_is_missed_and_brought_again(ready, folder):
+    _, reg_images = ran(ready, folder)
+    lost = ready.root / reg_images[LUMI][0]["path"]
+    lost.unlink()
+    assert regularize.missing(ready, options(folder)).startswith("1 regularization images are not there")
+    ran(ready, folder)
+    assert lost.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals and fork servers are of POSIX systems")
+@pytest.mark.parametrize(("how", "codes"), [("killed", (-9,)), ("full", (1, -9))])
+def test_killed_or_out_of_space_a_run_done_again_ends_as_an_undisturbed_one(ready, folder, tmp_path, how, codes):
+    ready.close()
+    asked = ["regularize", "--images", "given", "--given", str(folder), "--given-caption", "1girl"]
+    (ready.root / "prep.toml").write_text('[flatten]\nlink = "copy"\n', encoding="utf-8")
+    before, root, whole = ready.root, tmp_path / "disturbed", tmp_path / "whole"
+    shutil.copytree(before, whole)
+    code, done = run([*asked, str(whole)])
+    assert code == 0
+    for at in random.Random(how).sample(range(1, done), 4):
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(before, root)
+        assert run([*asked, str(root)], how, at)[0] in (*codes, 0), at
+        assert not [file for file in (root / "regularization").rglob(".*") if how == "full"], "half written"
+        assert run([*asked, str(root)])[0] == 0
+        assert contents(root) == contents(whole), f"{how} at {at} of {done}"
+
+
+def test_a_preview_brings_nothing(ready, folder):
+    plan = preview_stage(ready, regularize, options(folder), quiet)
+    assert len(plan.decisions) == 5 and len(plan.links) == 5
+    assert not (ready.root / "regularization").exists() and not ready.decisions("regularization")
+
+
+def test_the_command_shows_the_counts_per_concept(ready, folder, command):
+    asked = ("--images", "given", "--given", folder, "--given-caption", "1girl", "--dry-run")
+    shown = command("regularize", ready.root, *asked)
+    assert shown.exit_code == 0, shown.output
+    assert "characters/Lumi" in shown.output and "places of each" in shown.output
+
+
+def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
+    from train.data.dataset import examples
+    from train.options.recipe import Recipe
+
+    ran(ready, folder)
+    with ready.transaction():
+        rows = [
+            Decision(image.path, field, value, "test")
+            for image in ready.kept()
+            for field, value in (("caption", "girl"), ("multiplier", {"exact": 1.0, "repeat": 1}))
+        ]
+        ready.put_rows(ready.begin_run("test", {}), rows)
+    for example in examples(ready, Recipe(base="miniature")):
+        assert example.reg_images and not any(reg_image.matched for reg_image in example.reg_images)
+        assert {reg_image.image.size for reg_image in example.reg_images} == {example.image.size}
+
+
+# --- dealing
+
+
+def deal(shares, cards: int, seed: int = 0, room: int = 10_000) -> list[list[int]]:
+    turns = turns_wanted(shares, cards, room)
+    return dealt(shares, [1.0] * len(shares), [1.0] * cards, turns, np.random.default_rng(seed))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.sampled_from([1.0, 1.25, 2.0, 3.5, 24.0]), min_size=1, max_size=30),
+    st.integers(1, 40),
+    st.integers(0, 9),
+)
+def test_every_card_is_dealt_as_often_as_the_others_and_nobody_goes_empty(shares, cards, seed):
+    hands = deal(shares, cards, seed)
+    uses = Counter(card for hand in hands for card in hand)
+    assert set(uses) == set(range(cards)) and max(uses.values()) - min(uses.values()) <= 1
+    assert all(hands) and hands == deal(shares, cards, seed)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 25), st.integers(1, 25), st.integers(0, 9))
+def test_images_shown_equally_often_use_every_given_one_within_one_at_any_time(players, cards, seed):
+    hands = deal([1.0] * players, cards, seed)
+    used: Counter[int] = Counter(dict.fromkeys(range(cards), 0))
+    for showing in range(min(map(len, hands))):
+        used.update(hand[showing] for hand in hands)
+        assert max(used.values()) - min(used.values()) <= 1
+
+
+def test_over_a_long_run_of_any_balance_the_given_ones_are_used_nearly_equally():
+    shares = [1.0, 1.0, 1.37, 2.0, 2.9, 7.25, 1.0, 24.0]
+    hands = deal(shares, 11)
+    used: Counter[int] = Counter()
+    for share, hand in zip(shares, hands, strict=True):
+        used.update(hand[showing % len(hand)] for showing in range(round(100 * share)))
+    assert max(used.values()) / min(used.values()) < 1.03
+
+
+def test_turns_are_worked_by_hand():
+    # 3 equal players and 5 cards: 16 turns each are 48, so 50 and more; of 50, 55, 60 … 60 is shared evenly
+    assert turns_wanted([1, 1, 1], 5, 10_000) == 60
+    assert turns_wanted([1, 1, 1], 1, 10_000) == 3
+    assert turns_wanted([1.0] * 10, 1000, 10_000) == 1000
+    # without room for more, everybody gets one
+    assert turns_wanted([1.0] * 100, 7, 50) == 105
+
+
+def test_wide_cards_go_to_wide_players():
+    hands = dealt([1, 1, 1], [0.5, 2.0, 1.0], [1.0, 0.4, 2.2], 9, np.random.default_rng(0))
+    assert hands == [[1, 1, 1], [2, 2, 2], [0, 0, 0]]
+
+
+def test_a_player_with_a_small_share_gets_a_card_all_the_same():
+    assert all(dealt([1000.0, 1.0], [1, 1], [1, 1], 4, np.random.default_rng(0)))
+
+
+def test_transparent_given_images_are_put_on_the_background_of_the_set(ready, folder):
+    clear = painted(80, 1.5).convert("RGBA")
+    clear.paste((0, 0, 0, 0), (0, 0, 20, 20))
+    save(clear, folder / "characters/Lumi/clear.png")
+    run_stage(ready, bucket, bucket.Options(resolution=64, step=16, background="#102030"), quiet)
+    _, reg_images = ran(ready, folder)
+    found = beside(reg_images, "Lumi")
+    here = next(reg_image for reg_image in found if "/clear-" in reg_image["path"])
+    assert here["bucket"]["background"] == "#102030"
+    assert not any("background" in reg_image["bucket"] for reg_image in found if "/clear-" not in reg_image["path"])
+    shown = load_cropped(ready.root / here["path"], here["bucket"])
+    assert shown.getpixel((0, 0)) == (0x10, 0x20, 0x30)

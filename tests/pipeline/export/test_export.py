@@ -1,0 +1,412 @@
+"""A folder is brought to hold an export, and nothing of a person's is lost on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+import pytest
+from export_sets import BUCKET, Workshop, change, export, tree
+from PIL import Image as Pillow
+
+from pipeline.core.errors import PrepError
+from pipeline.core.image_io import load_cropped
+from pipeline.export import writing
+from pipeline.export.record import FILE, read_record
+
+LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Two concepts, three images: one shown twice as often."""
+    shop = Workshop(tmp_path / "set")
+    shop.add("characters/Lumi", "a.png", "lumi, smile", multiplier=2.5)
+    shop.add("characters/Lumi", "b.png", "lumi, hat", multiplier=2.5)
+    shop.add("artists/alder", "a.png", "alder, tree")
+    return shop.done()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "out"
+
+
+def stamps(folder):
+    return {path: path.lstat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_only_kept_images_are_exported(manifest, folder, layout):
+    change(manifest, "images/artists~alder/a.png", "keep", False)
+    planned = export(manifest, folder, layout)
+    assert planned.counts()["images"] == 2
+    assert not any("alder" in path for path in tree(folder))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("resize", (False, True))
+def test_exporting_twice_touches_nothing(manifest, folder, layout, resize):
+    export(manifest, folder, layout, resize=resize)
+    before = stamps(folder)
+    again = export(manifest, folder, layout, resize=resize)
+    assert again.fresh and stamps(folder) == before
+    assert len([run for run in manifest.runs() if run.stage == "export"]) == 1
+
+
+def test_a_new_caption_is_the_only_file_that_is_written(manifest, folder):
+    export(manifest, folder)
+    before = stamps(folder)
+    (manifest.root / "images/characters~Lumi/a.txt").write_text("lumi, frown\n", encoding="utf-8")
+    planned = export(manifest, folder)
+    caption = folder / "train/2_characters~Lumi/a.txt"
+    assert [file.path for file in planned.changes.write] == ["train/2_characters~Lumi/a.txt"]
+    assert caption.read_text(encoding="utf-8") == "lumi, frown\n"
+    changed = {path for path, time in stamps(folder).items() if before.get(path) != time and path.is_file()}
+    assert changed == {caption, folder / FILE}
+
+
+def test_another_repeat_moves_a_folder_and_leaves_no_empty_one(manifest, folder):
+    export(manifest, folder)
+    for name in "ab":
+        change(manifest, f"images/characters~Lumi/{name}.png", "multiplier", {"exact": 3.0, "repeat": 3})
+    export(manifest, folder)
+    assert sorted(path.name for path in (folder / "train").iterdir()) == ["1_artists~alder", "3_characters~Lumi"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_a_person_added_stays_and_is_listed(manifest, folder, layout):
+    export(manifest, folder, layout)
+    (folder / "notes.md").write_text("mine", encoding="utf-8")
+    change(manifest, "images/artists~alder/a.png", "keep", False)
+    planned = export(manifest, folder, layout)
+    assert (folder / "notes.md").read_text(encoding="utf-8") == "mine"
+    assert planned.changes.strangers == ("notes.md",)
+    assert "files that prep did not write, left as they are: 1, such as notes.md" in planned.notes
+
+
+def test_what_a_person_changed_stays_and_is_listed_each_time(manifest, folder):
+    export(manifest, folder)
+    caption = folder / "train/2_characters~Lumi/a.txt"
+    caption.write_text("mine", encoding="utf-8")
+    (manifest.root / "images/characters~Lumi/a.txt").write_text("lumi, frown\n", encoding="utf-8")
+    for _ in range(2):
+        planned = export(manifest, folder)
+        assert caption.read_text(encoding="utf-8") == "mine"
+        assert planned.changes.edited == ("train/2_characters~Lumi/a.txt",)
+        assert any("a person changed since, left as they are: 1" in note for note in planned.notes)
+
+
+def test_a_changed_file_that_is_no_longer_wanted_stays(manifest, folder):
+    export(manifest, folder)
+    caption = folder / "train/1_artists~alder/a.txt"
+    caption.write_text("mine", encoding="utf-8")
+    change(manifest, "images/artists~alder/a.png", "keep", False)
+    for _ in range(2):
+        assert export(manifest, folder).changes.edited == ("train/1_artists~alder/a.txt",)
+        assert caption.read_text(encoding="utf-8") == "mine"
+        assert not caption.with_suffix(".png").exists()
+
+
+def test_a_persons_file_or_folder_in_the_way_stays_and_is_listed(manifest, folder):
+    change(manifest, "images/artists~alder/a.png", "keep", False)
+    export(manifest, folder)
+    (folder / "train/1_artists~alder").write_text("a file where a folder should be", encoding="utf-8")
+    change(manifest, "images/artists~alder/a.png", "keep", True)
+    planned = export(manifest, folder)
+    assert planned.changes.in_the_way == ("train/1_artists~alder/a.png", "train/1_artists~alder/a.txt")
+    assert any("as others stand in their place: 2" in note for note in planned.notes)
+    (folder / "train/1_artists~alder").unlink()
+    (folder / "train/1_artists~alder/a.png").mkdir(parents=True)
+    (folder / "train/1_artists~alder/a.png/mine.md").write_text("mine", encoding="utf-8")
+    assert export(manifest, folder).changes.in_the_way == ("train/1_artists~alder/a.png",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(manifest, folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    change(manifest, "images/artists~alder/a.png", "keep", False)
+    export(manifest, folder)
+    (folder / "train/1_artists~alder").symlink_to(elsewhere)
+    change(manifest, "images/artists~alder/a.png", "keep", True)
+    assert len(export(manifest, folder).changes.in_the_way) == 2
+    assert not list(elsewhere.iterdir())
+
+
+def test_latents_of_another_trainer_are_told_apart(manifest, folder):
+    export(manifest, folder)
+    (folder / "train/1_artists~alder/a_sd.npz").write_bytes(b"latents")
+    assert any("latents that another trainer left here: 1" in note for note in export(manifest, folder).notes)
+
+
+# --- killed, and run again
+
+
+class Killed(BaseException):
+    """What a test ends a run with."""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("resize", (False, True))
+@pytest.mark.parametrize("files", (0, 1, 3))
+def test_a_killed_export_that_is_run_again_ends_the_same(manifest, tmp_path, monkeypatch, layout, resize, files):
+    export(manifest, tmp_path / "whole", layout, resize=resize)
+    folder, write, noted = tmp_path / "out", writing._write, []
+
+    def dying(*arguments):
+        if len(noted) >= files:
+            raise Killed
+        noted.append(write(*arguments))
+        return noted[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "THREADS", 1)
+        patched.setattr(writing, "_write", dying)
+        with contextlib.suppress(Killed):
+            export(manifest, folder, layout, resize=resize)
+    assert len(noted) == min(files, len(tree(tmp_path / "whole")))
+    planned = export(manifest, folder, layout, resize=resize)
+    wanted = {path: data for path, data in tree(tmp_path / "whole").items() if path != "dataset.toml"}
+    assert {path: data for path, data in tree(folder).items() if path != "dataset.toml"} == wanted
+    assert not planned.changes.in_the_way and not planned.changes.edited and not planned.changes.strangers
+    assert export(manifest, folder, layout, resize=resize).fresh
+
+
+def test_a_run_killed_so_hard_that_nothing_was_noted_leaves_no_file_unowned(manifest, folder, monkeypatch):
+    notes = []
+
+    def first_only(*arguments):
+        notes.append(arguments)
+        if len(notes) == 1:
+            write_record(*arguments)
+
+    write_record = writing.write_record
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "write_record", first_only)
+        export(manifest, folder, resize=True)
+    assert read_record(folder).pending
+    change(manifest, "images/artists~alder/a.png", "keep", False)
+    planned = export(manifest, folder, resize=True)
+    assert not planned.changes.strangers and not planned.changes.in_the_way
+    assert not any("alder" in path for path in tree(folder))
+
+
+def test_half_written_files_of_a_killed_run_are_cleared_away(manifest, folder):
+    folder.mkdir()
+    (folder / ".prep-first.tmp").write_bytes(b"half")
+    export(manifest, folder)
+    (folder / "train/1_artists~alder/.prep-abc.tmp").write_bytes(b"half")
+    planned = export(manifest, folder)
+    assert planned.changes.remove == ("train/1_artists~alder/.prep-abc.tmp",)
+    assert not list(folder.rglob(".prep-*"))
+
+
+def test_a_caption_changed_after_a_kill_is_a_persons(manifest, folder, monkeypatch):
+    notes, write_record = [], writing.write_record
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            writing, "write_record", lambda *given: notes.append(1) or (len(notes) == 1 and write_record(*given))
+        )
+        export(manifest, folder)
+    caption = folder / "train/1_artists~alder/a.txt"
+    caption.write_text("mine", encoding="utf-8")
+    assert export(manifest, folder).changes.in_the_way == ("train/1_artists~alder/a.txt",)
+    assert caption.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_failed_export_is_an_unfinished_run(manifest, folder):
+    change(manifest, "images/artists~alder/a.png", "bucket", {"scaled": [1, 1], "crop": "no crop", "size": [64, 64]})
+    with pytest.raises(ValueError):
+        export(manifest, folder, resize=True)
+    run = manifest.last_run("export")
+    assert run is not None and not run.finished
+    change(manifest, "images/artists~alder/a.png", "bucket", BUCKET)
+    export(manifest, folder, resize=True)
+    run = manifest.last_run("export")
+    assert run is not None and run.finished and run.counts["images"] == 3
+
+
+# --- where it may be written
+
+
+def test_a_folder_in_the_set_or_in_a_source_is_refused(manifest, tmp_path):
+    source = tmp_path / "pictures"
+    with manifest.transaction():
+        manifest.finish_run(manifest.begin_run("flatten", {"sources": [str(source), "hf://datasets/a/b@c"]}), {})
+    with pytest.raises(PrepError, match="lies in the set"):
+        export(manifest, manifest.root / "out")
+    with pytest.raises(PrepError, match="lies in a source of the set"):
+        export(manifest, source / "below" / "out")
+
+
+def test_a_folder_of_somebody_else_is_refused(manifest, folder, tmp_path):
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(PrepError, match="holds files that prep export did not write"):
+        export(manifest, folder)
+    with pytest.raises(PrepError, match="is a file"):
+        export(manifest, folder / "mine.txt")
+
+
+def test_an_export_of_another_layout_or_of_another_set_is_refused(manifest, folder, tmp_path):
+    export(manifest, folder)
+    with pytest.raises(PrepError, match="holds an export of layout kohya"):
+        export(manifest, folder, "everydream")
+    other = Workshop(tmp_path / "other")
+    other.add("x")
+    with pytest.raises(PrepError, match="holds an export of another set"):
+        export(other.done(), folder)
+
+
+@pytest.mark.parametrize("path", ("../mine.txt", "/mine.txt", "train/../../mine.txt", "a//b", "."))
+def test_a_record_that_names_files_outside_is_refused(manifest, folder, tmp_path, path):
+    export(manifest, folder)
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine", encoding="utf-8")
+    record = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    record["files"][path] = ["", 4, mine.stat().st_mtime_ns]
+    (folder / FILE).write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(PrepError, match="which is no path inside the folder"):
+        export(manifest, folder)
+    assert mine.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ("", "[]", "{", '{"prep_export": 1}', '{"prep_export": 1, "layout": "kohya", "set": "", "files": {"a": 1}}')
+)
+def test_a_file_that_only_looks_like_a_record_is_refused(manifest, folder, text):
+    folder.mkdir()
+    (folder / FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(PrepError, match="was not written by prep export"):
+        export(manifest, folder)
+
+
+def test_a_record_of_a_newer_prep_is_refused(manifest, folder):
+    export(manifest, folder)
+    (folder / FILE).write_text(
+        (folder / FILE).read_text(encoding="utf-8").replace('"prep_export":1', '"prep_export":9')
+    )
+    with pytest.raises(PrepError, match="has format 9"):
+        export(manifest, folder)
+
+
+# --- what the set must have
+
+
+def test_images_lost_from_the_set_are_told_before_anything_is_written(manifest, folder):
+    (manifest.root / "images/artists~alder/a.png").unlink()
+    with pytest.raises(PrepError, match=r"lost or were edited: 1, such as images/artists~alder/a\.png"):
+        export(manifest, folder)
+    assert not folder.exists()
+
+
+def test_crops_need_buckets(tmp_path):
+    shop = Workshop(tmp_path / "set")
+    shop.add("x", bucket=None)
+    with pytest.raises(PrepError, match="images without a training size: 1") as error:
+        export(shop.done(), tmp_path / "out", resize=True)
+    assert "prep bucket" in error.value.hint
+
+
+def test_a_set_without_kept_images_is_told(tmp_path):
+    shop = Workshop(tmp_path / "set")
+    shop.add("x", keep=False)
+    with pytest.raises(PrepError, match=r"no image of .* is kept"):
+        export(shop.done(), tmp_path / "out")
+
+
+def test_missing_captions_and_multipliers_are_told(tmp_path):
+    shop = Workshop(tmp_path / "set")
+    shop.add("x", "a.png", caption=None, multiplier=None)
+    shop.add("x", "b.png", multiplier=None, given=7.5)
+    planned = export(shop.done(), tmp_path / "out")
+    assert any(note.startswith("images without a caption: 1, such as images/x/a.png") for note in planned.notes)
+    assert any(note.startswith("images without a multiplier, shown once: 1") for note in planned.notes)
+    assert "prep balance has not seen 2 images: 1 are shown as often as their folders say" in planned.notes
+    assert {row["folder"] for row in planned.layout.table} == {"train/1_x", "train/7_x"}
+    assert not (tmp_path / "out/train/1_x/a.txt").exists()
+
+
+# --- links and crops
+
+
+def test_hard_links_are_recognised_and_copies_made_when_asked_for(manifest, folder):
+    image = manifest.root / "images/artists~alder/a.png"
+    target = folder / "train/1_artists~alder/a.png"
+    export(manifest, folder, links="hardlink")
+    assert target.samefile(image)
+    os.utime(image, ns=(1, 1))
+    assert not export(manifest, folder, links="auto").changes.write
+    assert export(manifest, folder, links="copy").counts()["new or changed"] == 3
+    assert not target.samefile(image) and target.read_bytes() == image.read_bytes()
+    assert export(manifest, folder, links="copy").fresh
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_symbolic_links_are_made_when_asked_for_and_stay(manifest, folder):
+    export(manifest, folder, links="symlink")
+    assert (folder / "train/1_artists~alder/a.png").is_symlink()
+    assert not export(manifest, folder, links="symlink").changes.write
+
+
+def test_resize_writes_the_very_pixels_that_are_trained_on(manifest, folder):
+    export(manifest, folder, resize=True)
+    image = manifest.root / "images/characters~Lumi/a.png"
+    with Pillow.open(folder / "train/2_characters~Lumi/a.png") as crop:
+        assert crop.size == (64, 64) and crop.format == "PNG"
+        assert crop.tobytes() == load_cropped(image, BUCKET).tobytes()
+
+
+def test_another_crop_is_written_anew(manifest, folder):
+    export(manifest, folder, resize=True)
+    moved = {**BUCKET, "crop": [0, 0, 64, 64]}
+    change(manifest, "images/artists~alder/a.png", "bucket", moved)
+    planned = export(manifest, folder, resize=True)
+    assert [file.path for file in planned.changes.write] == ["train/1_artists~alder/a.png"]
+
+
+# --- the command
+
+
+def test_a_preview_writes_nothing_and_says_what_would_be_written(manifest, folder, command):
+    result = command("export", manifest.root, folder, "--layout", "kohya", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert not folder.exists() and not [run for run in manifest.runs() if run.stage == "export"]
+    assert "write train/2_characters~Lumi/b.png" in result.stdout
+    assert "nothing was written" in result.stderr
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_json_is_one_document_that_lists_every_file(manifest, folder, command, layout):
+    result = command("export", manifest.root, folder, "--layout", layout, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert sorted(document["write"]) == sorted(tree(folder))
+    assert document["counts"]["images"] == 3 and document["folder"] == str(folder) and not document["dry_run"]
+
+
+def test_a_second_export_says_that_all_is_up_to_date(manifest, folder, command):
+    command("export", manifest.root, folder, "--layout", "kohya")
+    result = command("export", manifest.root, folder, "--layout", "kohya")
+    assert result.exit_code == 0 and "up to date, nothing to do" in result.stderr
+
+
+def test_the_run_is_recorded_with_what_was_asked_for(manifest, folder, command):
+    command("export", manifest.root, folder, "--layout", "webdataset", "--shard-size", "10MB")
+    run = manifest.last_run("export")
+    assert run is not None and run.finished
+    assert run.options["layout"] == "webdataset" and run.options["shard_bytes"] == 10_000_000
+    assert run.inputs["images"] == manifest.digest("images")
+
+
+@pytest.mark.parametrize("size", ("0", "-5MB", "a lot", "5 parsecs", "nan"))
+def test_a_size_that_is_none_is_a_usage_error(manifest, folder, command, size):
+    result = command("export", manifest.root, folder, "--layout", "webdataset", f"--shard-size={size}")
+    assert result.exit_code == 2 and "is no size; write it as 500MB or 2GiB" in result.stderr
+
+
+def test_a_shard_size_for_another_layout_is_a_usage_error(manifest, folder, command):
+    result = command("export", manifest.root, folder, "--layout", "kohya", "--shard-size", "5MB")
+    assert result.exit_code == 2 and "--shard-size is for --layout webdataset, not kohya" in result.stderr

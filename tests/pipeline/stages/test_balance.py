@@ -1,0 +1,344 @@
+import pytest
+from concept_trees import COUNTS, PUBLISHED, counts
+from hypothesis import given as cases
+from hypothesis import strategies as st
+from painted_sets import painted, quiet, run_flatten, save
+
+from pipeline.config.settings import load_settings, options_for
+from pipeline.core.errors import PrepError
+from pipeline.stages import balance, check
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image
+from pipeline.store.runner import run_stage
+from train.options.recipe import Recipe
+
+
+def values(manifest):
+    return {path.removeprefix("images/"): row.value for path, row in manifest.decisions("multiplier").items()}
+
+
+@pytest.fixture
+def set_of(tmp_path):
+    """Makes the record of a set: concept → images, and concept → the repeat that its folder gives."""
+
+    def make(sizes, given=()):
+        manifest = Manifest.open(tmp_path / "made", create=True)
+        images = images_of(sizes)
+        rows = [Decision(image.path, "keep", True, "good") for image in images]
+        rows += [Decision(image.path, "given", given[image.concept], "x") for image in images if image.concept in given]
+        with manifest.transaction():
+            run = manifest.begin_run("flatten", {})
+            manifest.put_images(images, run)
+            manifest.put_decisions(run, ("keep", "given"), rows)
+        return manifest
+
+    return make
+
+
+def images_of(sizes):
+    return [
+        Image(f"images/{concept.replace('/', '~')}/{number}.png", concept, "", f"{concept}{number}", 1, "copy")
+        for concept, imgs in sizes.items()
+        for number in range(imgs)
+    ]
+
+
+def repeat_of(plan, concept):
+    (found,) = {
+        (row.value["exact"], row.value["repeat"], row.reason)
+        for row in plan.decisions
+        if row.path.startswith(f"images/{concept.replace('/', '~')}/")
+    }
+    return found
+
+
+def test_every_kept_image_has_one_multiplier_worked_by_hand(checked):
+    """Half for artists/alder (2 images), a quarter each for Lumi (2) and Quill (1): 1/4, 1/8, 1/4."""
+    run_stage(checked, balance, balance.Options(), quiet)
+    assert values(checked) == {
+        "artists~alder/x.png": {"exact": 2.0, "repeat": 2},
+        "artists~alder/y.png": {"exact": 2.0, "repeat": 2},
+        "characters~Lumi/a.png": {"exact": 1.0, "repeat": 1},
+        "characters~Lumi/b.png": {"exact": 1.0, "repeat": 1},
+        "characters~Quill/a.png": {"exact": 2.0, "repeat": 2},
+    }
+    row = checked.decisions("multiplier")["images/characters~Quill/a.png"]
+    assert row.reason == "share of its concept" and row.evidence == "25.00% promised, 1 image of characters/Quill"
+
+
+def test_the_same_input_gives_the_same_plan_and_planning_twice_changes_nothing(checked):
+    run_stage(checked, balance, balance.Options(), quiet)
+    plan = balance.plan(checked, balance.Options())
+    assert plan == balance.plan(checked, balance.Options()) and not checked.changes(plan.fields, plan.decisions)
+    assert run_stage(checked, balance, balance.Options(), quiet).fresh
+
+
+def test_only_kept_images_count_and_loosening_brings_the_others_back(checked):
+    run_stage(checked, check, check.Options(drop=("images/artists~alder/x.png",)), quiet)
+    run_stage(checked, balance, balance.Options(), quiet)
+    assert values(checked)["artists~alder/y.png"]["exact"] == 4 and len(values(checked)) == 4
+    run_stage(checked, check, check.Options(), quiet)
+    run_stage(checked, balance, balance.Options(), quiet)
+    assert len(values(checked)) == 5
+
+
+def test_a_set_without_kept_images_is_told(set_of):
+    assert balance.plan(set_of({}), balance.Options()).notes == ("no image is kept, so there is nothing to balance",)
+
+
+# --- weights, exponent, caps
+
+
+def test_a_weight_holds_among_siblings(checked):
+    run_stage(checked, balance, balance.Options(weights={"characters": 3, "characters/Quill": 0.5}), quiet)
+    found = values(checked)
+    assert found["characters~Lumi/a.png"]["exact"] == pytest.approx(2)
+    assert found["characters~Quill/a.png"]["exact"] == pytest.approx(2)
+    assert found["artists~alder/x.png"]["exact"] == pytest.approx(1)
+
+
+def test_a_pattern_weighs_every_concept_it_is_for(set_of):
+    manifest = set_of({"a/fanart": 1, "a/screens": 1, "b/fanart": 1, "b/screens": 1})
+    plan = balance.plan(manifest, balance.Options(weights={"**/fanart": 3}))
+    assert repeat_of(plan, "a/fanart")[0] == repeat_of(plan, "b/fanart")[0] == pytest.approx(3)
+
+
+def test_a_weight_for_a_concept_that_is_not_there_suggests_the_likely_one(checked):
+    with pytest.raises(
+        PrepError, match="no kept image is in 'characters/Lumy'; did you mean characters/Lumi"
+    ) as caught:
+        balance.plan(checked, balance.Options(weights={"characters/Lumy": 2, "*/Quil": 2, "*/Lumi": 2}))
+    assert "no kept image is in '*/Quil'; did you mean */Quill?" in caught.value.message
+    assert "is in '*/Lumi'" not in caught.value.message
+    assert "**/fanart" in caught.value.hint
+
+
+def test_of_many_concepts_only_the_nearest_are_named(set_of):
+    manifest = set_of({f"concept {number}": 1 for number in range(200)})
+    with pytest.raises(PrepError, match="did you mean concept 77") as caught:
+        balance.plan(manifest, balance.Options(weights={"concept 77x": 2}))
+    assert len(caught.value.message) < 300
+
+
+def test_tempered_balance_worked_by_hand(set_of):
+    """4 and 16 images pull with 2 and 4, so an image of the few is shown twice as often as one of the many."""
+    manifest = set_of({"few": 4, "many": 16})
+    plan = balance.plan(manifest, balance.Options(exponent=0.5))
+    assert repeat_of(plan, "few") == (2.0, 2, "share of its concept")
+    assert repeat_of(plan, "many") == (1.0, 1, "share of its concept")
+
+
+def test_a_concept_held_at_the_cap_says_so_and_what_it_costs(set_of):
+    """An epoch of 16: alder 8, and of the 8 for characters Quill can take 3 of its 4, Lumi the other 5."""
+    manifest = set_of({"characters/Lumi": 2, "characters/Quill": 1, "artists/alder": 8})
+    plan = balance.plan(manifest, balance.Options(max_repeat=3))
+    assert repeat_of(plan, "characters/Quill") == (3.0, 3, "held at max_repeat")
+    note = next(note for note in plan.notes if note.startswith("max_repeat of 3 moves"))
+    assert "characters/Quill gets 18.75% instead of 25.00%" in note
+
+
+def test_a_concept_at_the_cap_that_has_its_share_is_not_held(set_of):
+    plan = balance.plan(set_of({"a": 1, "b": 3}), balance.Options(max_repeat=3))
+    assert repeat_of(plan, "a") == (3.0, 3, "share of its concept")
+    assert not any("max_repeat of" in note for note in plan.notes)
+
+
+# --- repeats that folders give
+
+
+def test_images_keep_what_their_folder_gives_and_the_others_are_balanced_among_themselves(set_of):
+    """Without `old` there are a (2 images) and b (1): b is shown twice as often."""
+    manifest = set_of({"a": 2, "b": 1, "old": 4}, given={"old": 24.0})
+    plan = balance.plan(manifest, balance.Options(min_repeat=3, max_repeat=10))
+    assert repeat_of(plan, "old") == (24.0, 24, "given by its folder")
+    assert repeat_of(plan, "a")[0] == pytest.approx(3) and repeat_of(plan, "b")[0] == pytest.approx(6)
+    row = next(row for row in plan.decisions if row.path == "images/old/0.png")
+    assert row.evidence.startswith("24 an epoch")
+    note = next(note for note in plan.notes if "--given ignore" in note)
+    assert "4 images keep the exposures their folder gives them" in note and "24 of old" in note
+    assert next(row for row in plan.table if row["concept"] == "old")["weight"] == "given"
+
+
+def test_ignoring_what_folders_give_balances_all(set_of):
+    manifest = set_of({"a": 2, "old": 4}, given={"old": 24.0})
+    plan = balance.plan(manifest, balance.Options(given="ignore"))
+    assert repeat_of(plan, "old") == (1.0, 1, "share of its concept") and repeat_of(plan, "a")[0] == pytest.approx(2)
+    assert not any("ignore" in note for note in plan.notes)
+
+
+def test_a_set_whose_folders_give_everything_is_taken_as_it_is(set_of):
+    plan = balance.plan(set_of({"a": 2, "b": 4}, given={"a": 7.0, "b": 2.5}), balance.Options())
+    assert repeat_of(plan, "a") == (7.0, 7, "given by its folder")
+    assert repeat_of(plan, "b") == (2.5, 2, "given by its folder")
+
+
+@pytest.mark.parametrize(
+    ("value", "rounding", "whole"),
+    [(0.4, "floor", 1), (2.9, "floor", 2), (2.9, "nearest", 3), (2.9, "largest-remainder", 3), (1e-9, "nearest", 1)],
+)
+def test_a_given_repeat_is_rounded_like_the_others_and_never_below_one(value, rounding, whole):
+    assert balance.whole_given(value, rounding) == whole
+
+
+def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
+    manifest = set_of({"a": 3, "b": 3})
+    rows = [Decision("images/a/0.png", "given", 5.0, "x"), Decision("images/a/1.png", "given", 2.0, "x")]
+    with manifest.transaction():
+        manifest.put_decisions(manifest.begin_run("flatten", {}), ("given",), rows)
+    plan = balance.plan(manifest, balance.Options())
+    found = {row.path: row.value["exact"] for row in plan.decisions}
+    assert (found["images/a/0.png"], found["images/a/1.png"], found["images/a/2.png"]) == (5, 2, 3)
+    assert plan.table[0]["repeat"] == "2-5" and plan.table[0]["exact"] == "2-5"
+
+
+def test_a_weight_that_nothing_is_left_for_is_told(set_of):
+    manifest = set_of({"a": 3, "b": 3}, given={"a": 2.0})
+    notes = balance.plan(manifest, balance.Options(weights={"a": 4})).notes
+    assert "the weight of a does nothing: all images there keep what their folder gives" in notes
+
+
+# --- what people are told
+
+
+def test_the_table_has_every_node_in_tree_order(set_of):
+    plan = balance.plan(set_of({"artists/alder": 2, "characters/Lumi": 2, "characters": 1}), balance.Options())
+    assert [row["concept"].strip() for row in plan.table] == [
+        "artists",
+        "artists/alder",
+        "characters",
+        "characters/.",
+        "characters/Lumi",
+    ]
+    assert [len(row["concept"]) - len(row["concept"].strip()) for row in plan.table] == [0, 2, 0, 2, 2]
+    for column in ("promised", "share"):
+        assert [row[column] for row in plan.table] == ["50.00%", "50.00%", "50.00%", "25.00%", "25.00%"]
+    assert [row["repeat"] for row in plan.table] == ["", "2", "", "2", "1"]
+    assert len({tuple(row) for row in plan.table}) == 1
+
+
+def test_how_often_an_image_is_seen_follows_from_the_planned_training(set_of, tmp_path):
+    """Showings an epoch: 2 · 1 + 1 · 2 = 4. Ten epochs show b 20 times; 50 batches of 8 show b 200 times."""
+    manifest = set_of({"a": 2, "b": 1})
+
+    def seen(options):
+        plan = balance.plan(manifest, options)
+        return [row["seen"] for row in plan.table], plan.counts["exposures in the planned training, about"]
+
+    assert seen(balance.Options()) == ([10, 20], 40)
+    file = tmp_path / "prep.toml"
+    file.write_text("[train]\nsteps = 50\nbatch_size = 8\n", encoding="utf-8")
+    assert seen(options_for("balance", balance.Options, load_settings(file), {})) == ([100, 200], 400)
+    flags = {"for_steps": 5}
+    assert seen(options_for("balance", balance.Options, load_settings(file), flags)) == ([10, 20], 40)
+
+
+def test_the_planned_training_has_the_trainers_own_defaults():
+    options, recipe = balance.Options(), Recipe()
+    assert (options.steps, options.epochs, options.batch_size) == (recipe.steps, recipe.epochs, recipe.batch_size)
+
+
+def test_the_published_table_comes_out_with_its_warnings(set_of):
+    plan = balance.plan(set_of(COUNTS), balance.Options())
+    assert all(repeat_of(plan, concept)[1] == repeat for concept, (_, repeat) in PUBLISHED.items())
+    assert plan.counts == {
+        "exposures an epoch": 21_900,
+        "exposures in the planned training, about": 219_000,
+        "effective sample size": 2433,
+    }
+    assert plan.remarks == (
+        "6 360 images count as 2 433 shown alike (effective sample size, 38.3% of all; "
+        "before balancing it is all 6 360)",
+        "the shares are missed by 6.1% in all with whole repeats, by 0.0% with exact multipliers",
+    )
+    assert plan.notes == (
+        "16 images of characters/fanart/Euphyllia are shown 57 times an epoch each: "
+        "that is 912 of 21 900 exposures; find more, or --max-repeat 20",
+        "whole repeats miss the share of 3 of 19 concepts by more than 20% of it, most of all artists/ke-ta: "
+        "7.60% instead of 10.00%; --rounding nearest misses them by 1.4% in all instead of 6.1% "
+        "(prep train uses the exact ones)",
+    )
+
+
+def test_where_no_rounding_is_closer_a_longer_epoch_is_advised(set_of):
+    note = balance.plan(set_of({"a": 20, "b": 29, "c": 29}), balance.Options(rounding="nearest")).notes[-1]
+    assert note.startswith("whole repeats miss the share") and "--min-repeat 2 makes an epoch twice as long" in note
+
+
+def test_an_image_that_is_a_large_part_of_an_epoch_is_warned_of(set_of):
+    notes = balance.plan(set_of({"a": 1, "b": 60}), balance.Options()).notes
+    assert "single images are more than 5% of an epoch: a, 50.0% each" in notes
+    assert (
+        "1 image of a is shown 60 times an epoch: that is 60 of 120 exposures; find more, or --max-repeat 20" in notes
+    )
+    assert not any("single" in note for note in balance.plan(set_of({"a": 1, "b": 1}), balance.Options()).notes)
+
+
+def test_of_many_warnings_alike_five_are_shown(set_of):
+    notes = balance.plan(set_of({"z": 100} | {f"c{number}": 1 for number in range(9)}), balance.Options()).notes
+    assert sum("times an epoch" in note for note in notes) == 5
+    assert "and so are 4 other concepts, 50 times the least shown or more" in notes
+
+
+def test_whole_repeats_above_the_exact_ones_are_warned_of(checked):
+    notes = balance.plan(checked, balance.Options(min_repeat=0.1)).notes
+    assert any(
+        note.startswith("whole repeats are at least 1, more than the exact ones of artists/alder") for note in notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": {"a": 0.0}}, "the weight of a is 0"),
+        ({"weights": {"a": float("nan")}}, "the weight of a is nan"),
+        ({"weights": {"a": 1e300}}, r"the weight of a is 1e\+300"),
+        ({"exponent": -0.1}, "exponent is -0.1"),
+        ({"exponent": 1.5}, "exponent is 1.5"),
+        ({"min_repeat": 0.0}, "min_repeat is 0"),
+        ({"min_repeat": float("inf")}, "min_repeat is inf"),
+        ({"max_repeat": 0.5}, "max_repeat is 0.5, below min_repeat"),
+        ({"for_steps": 0}, "for_steps is 0"),
+    ],
+)
+def test_options_out_of_range_are_told(options, message):
+    with pytest.raises(PrepError, match=message) as caught:
+        balance.Options(**options)
+    assert "give" in caught.value.hint
+
+
+# --- properties
+
+options = st.builds(
+    balance.Options,
+    exponent=st.sampled_from([0.0, 0.4, 1.0]),
+    min_repeat=st.sampled_from([0.5, 1.0, 2.0]),
+    max_repeat=st.sampled_from([None, 2.0, 9.0]),
+    rounding=st.sampled_from(["floor", "nearest", "largest-remainder"]),
+)
+
+
+@cases(counts, options, st.data())
+def test_given_is_kept_and_nothing_else_is_below_min_repeat_or_above_max_repeat(sizes, options, data):
+    images = images_of({concept: min(imgs, 20) for concept, imgs in sizes.items()})
+    chosen = data.draw(st.sets(st.sampled_from([image.path for image in images])))
+    given = {path: 3.25 if "a" in path else 70.0 for path in chosen}
+    found = balance.balance(images, given, options)
+    assert found == balance.balance(images[::-1], given, options)
+    assert sum(group.images for group in found.groups) == len(images)
+    for group in found.groups:
+        assert group.repeat >= 1
+        if group.given:
+            assert group.exact in (3.25, 70.0)
+        else:
+            assert group.exact >= options.min_repeat * (1 - 1e-9)
+            assert options.max_repeat is None or group.exact <= options.max_repeat * (1 + 1e-9)
+
+
+def test_a_painted_set_is_balanced_after_flatten(flattened, source):
+    for number in range(6):
+        save(painted(100 + number, 1.5), source / f"artists/birch/{number}.png")
+    run_flatten(flattened, source)
+    run_stage(flattened, check, check.Options(), quiet)
+    run_stage(flattened, balance, balance.Options(max_repeat=4.0), quiet)
+    row = flattened.decisions("multiplier")["images/characters~Quill/a.png"]
+    assert row.value["exact"] == pytest.approx(4) and row.reason == "held at max_repeat"

@@ -1,0 +1,89 @@
+import os
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from painted_sets import painted, quiet, save
+
+from pipeline.store.caption_files import captions
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image, Link, Plan
+from pipeline.store.runner import preview_stage, run_stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    word: str = "a"
+
+
+def stage(**parts):
+    plan = parts.pop(
+        "plan",
+        lambda manifest, options: Plan(
+            "x", ("caption",), (Decision("images/a/1.png", "caption", options.word, "made"),)
+        ),
+    )
+    return SimpleNamespace(NAME="x", READS=("images",), Options=Options, plan=plan, **parts)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return Manifest.open(tmp_path / "set", create=True)
+
+
+def test_a_stage_is_skipped_while_nothing_it_reads_changed(manifest):
+    assert not run_stage(manifest, stage(), Options(), quiet).fresh
+    assert run_stage(manifest, stage(), Options(), quiet).fresh
+    assert not run_stage(manifest, stage(), Options(), quiet, force=True).fresh
+    assert not run_stage(manifest, stage(), Options(word="b"), quiet).fresh
+    assert not run_stage(manifest, stage(observe=lambda *_: "seen"), Options(word="b"), quiet).fresh
+
+
+def test_a_stage_that_misses_what_it_made_runs_again(manifest):
+    gone = [""]
+    one = stage(missing=lambda *_: gone[0])
+    run_stage(manifest, one, Options(), quiet)
+    assert run_stage(manifest, one, Options(), quiet).fresh
+    gone[0] = "the adapter is not there"
+    assert not run_stage(manifest, one, Options(), quiet).fresh
+
+
+def test_a_run_killed_at_work_is_done_again_and_its_rows_stay(manifest):
+    def work(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(manifest, stage(work=work), Options(), quiet)
+    assert manifest.last_run("x").finished == "" and manifest.decisions("caption")
+    outcome = run_stage(manifest, stage(work=lambda *_: {"painted": 2}), Options(), quiet)
+    assert not outcome.fresh and outcome.changed == 0 and outcome.counts == {"made": 1, "painted": 2}
+
+
+def test_a_preview_measures_and_writes_nothing_else(manifest):
+    seen = []
+    one = stage(measure=lambda *_: seen.append("measured"), work=lambda *_: seen.append("worked"))
+    plan = preview_stage(manifest, one, Options(), quiet)
+    assert plan.decisions and seen == ["measured"] and not manifest.runs() and not manifest.decisions("caption")
+
+
+def test_captions_are_written_unless_a_person_wrote_one(manifest, tmp_path):
+    with manifest.transaction():
+        manifest.put_images([Image("images/a/1.png", "a", "/s/1.png", "c", 1, "copy")])
+    run_stage(manifest, stage(), Options(), quiet)
+    file = manifest.root / "images/a/1.txt"
+    assert file.read_text(encoding="utf-8") == "a\n"
+    file.write_text("mine", encoding="utf-8")
+    run_stage(manifest, stage(), Options(word="b"), quiet)
+    assert file.read_text(encoding="utf-8") == "mine" and manifest.human() == {"images/a/1.png": "mine"}
+
+
+def test_captions_that_come_with_images_are_a_persons_and_links_say_what_they_became(manifest, tmp_path, monkeypatch):
+    source = save(painted(1), tmp_path / "a.png")
+    image = Image("images/a/1.png", "a", str(source), "c", 1, "hardlink")
+    plan = Plan("x", (), images=(image,), links=(Link(str(source), image.path),), captions=((image.path, "mine\r\n"),))
+    monkeypatch.setattr(os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "not permitted")))
+    run_stage(manifest, stage(plan=lambda *_: plan), Options(), quiet)
+    assert manifest.human() == {image.path: "mine\r\n"}
+    assert captions(manifest) == {image.path: "mine"}
+    assert (manifest.root / "images/a/1.txt").read_bytes() == b"mine\r\n"
+    assert manifest.images()[0].link in ("copy", "reflink") and source.exists()

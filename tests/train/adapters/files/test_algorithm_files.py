@@ -1,0 +1,337 @@
+"""The shape of an adapter read from its file, blocks, dropouts, largest norms, and which options go together."""
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_models import INPUTS, moved, small_text, small_unet
+from torch import nn
+
+from pipeline.core.errors import PrepError
+from train.adapters.adapter import Adapter, AdapterConfig
+from train.adapters.algorithms.dylora import Dylora
+from train.adapters.algorithms.lora import Lora
+from train.adapters.algorithms.weight_norms import core_norm, product_norm, scale_weight_norms
+from train.adapters.count.sizes import butterfly, trained_numbers
+from train.adapters.detect import check_same, read_shape
+from train.adapters.inject.base_layer import BaseLayer
+from train.adapters.inject.dropout import Clock, Dropout, StepContext
+from train.adapters.inject.lycoris_init import Start, initial_weights
+from train.adapters.inject.registry import KINDS
+from train.adapters.names.blocks import by_block
+from train.options.recipe import Recipe
+
+# --- shapes read
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"algorithm": "lora", "text_encoder": True},
+        {"algorithm": "lora", "dora": True},
+        {"algorithm": "locon", "convolutions": True, "conv_rank": 2, "tucker": True, "train_norm": True},
+        {"algorithm": "loha", "convolutions": True, "conv_rank": 2},
+        {"algorithm": "lokr", "factor": 4, "rank": 1},
+        {"algorithm": "lokr", "full_matrix": True, "factor": 2},
+        {"algorithm": "glora", "convolutions": True, "conv_rank": 2},
+        {"algorithm": "oft", "alpha": 1.0},
+        {"algorithm": "boft", "alpha": 1.0, "convolutions": True, "conv_rank": 4},
+        {"algorithm": "full", "alpha": 1.0, "rank": 1},
+        {"algorithm": "norm", "alpha": 1.0, "rank": 1},
+        {"algorithm": "ia3", "alpha": 1.0, "rank": 1},
+    ],
+)
+def test_the_shape_of_an_adapter_is_read_from_its_file(options, tmp_path):
+    shape = AdapterConfig(**{"rank": 4, "alpha": 2.0} | options)
+    save_file(Adapter(shape, small_unet(), small_text()).tensors(), tmp_path / "a.safetensors")
+    found = read_shape(tmp_path / "a.safetensors")
+    for name in ("algorithm", "convolutions", "text_encoder", "train_norm", "dora", "tucker", "factor", "full_matrix"):
+        assert getattr(found, name) == getattr(shape, name), name
+    if shape.algorithm in ("lora", "locon", "loha", "glora", "lokr") and not shape.full_matrix:
+        assert (found.rank, found.alpha) == (shape.rank, 2.0)
+    if shape.conv_rank:
+        assert found.conv_rank == shape.conv_rank
+
+
+def test_a_dylora_is_told_from_a_lora_by_its_metadata(tmp_path):
+    shape = AdapterConfig(algorithm="dylora", rank=4, alpha=2.0, unit=2)
+    tensors = Adapter(shape, small_unet(), small_text()).tensors()
+    for arguments, found in (('{"algo": "dylora", "block_size": 2}', ("dylora", 2)), ("{}", ("lora", 4))):
+        save_file(tensors, tmp_path / "a.safetensors", {"ss_network_args": arguments})
+        held = read_shape(tmp_path / "a.safetensors")
+        assert (held.algorithm, held.unit) == found
+
+
+def test_an_adapter_of_another_rank_or_algorithm_than_asked_for_is_refused_with_both(tmp_path):
+    held = AdapterConfig(algorithm="loha", rank=4, alpha=2.0)
+    save_file(Adapter(held, small_unet(), small_text()).tensors(), tmp_path / "a.safetensors")
+    assert check_same(held, tmp_path / "a.safetensors").rank == 4
+    with pytest.raises(PrepError, match="has algorithm loha where lokr was asked for, rank 4 where 8 was asked for"):
+        check_same(AdapterConfig(algorithm="lokr", rank=8, alpha=2.0), tmp_path / "a.safetensors")
+
+
+def test_a_file_of_no_or_several_algorithms_is_refused(tmp_path):
+    file = tmp_path / "a.safetensors"
+    save_file({"a.alpha": torch.tensor(1.0)}, file)
+    with pytest.raises(PrepError, match="a is of no known algorithm"):
+        read_shape(file)
+    save_file({"a.lora_up.weight": torch.zeros(2, 1), "b.diff": torch.zeros(2, 2)}, file)
+    with pytest.raises(PrepError, match="mixes the algorithms full, lora"):
+        read_shape(file)
+    file.write_bytes(b"\x80\x04cos\nsystem\n.")
+    with pytest.raises(PrepError, match="not a readable safetensors file"):
+        read_shape(file)
+
+
+# --- blocks
+
+
+def test_a_block_left_out_has_no_modules_and_others_have_their_rank_alpha_and_share():
+    shape = AdapterConfig(
+        algorithm="lora",
+        rank=4,
+        alpha=4.0,
+        text_encoder=True,
+        blocks={"IN": 0.0, "OUT": 0.5, "BASE": 0.25},
+        block_ranks={"M00": 2},
+        block_alphas={"M00": 1.0},
+    )
+    adapter = Adapter(shape, small_unet(), small_text())
+    assert not any("down_blocks" in name for name in adapter.layers)
+    middle = adapter.layers["lora_unet_mid_block_attentions_0_proj_in"]
+    assert (middle.rank, float(middle.alpha), middle.scale) == (2, 1.0, 0.5)
+    shares = {share: len(weights) for share, weights in adapter.groups("unet")}
+    assert shares.keys() == {0.5, 1.0} and sum(shares.values()) == len(adapter.parameters_of("unet"))
+    assert [share for share, _ in adapter.groups("te")] == [0.25]
+
+
+def test_a_blocks_own_value_counts_before_its_sections():
+    present = {"IN01", "IN02", "M00", "OUT03"}
+    assert by_block({"IN02": 0.5, "IN": 0.0}, present, "blocks") == {"IN01": 0.0, "IN02": 0.5}
+    with pytest.raises(PrepError, match="blocks names OUT04, where this adapter has no layer") as caught:
+        by_block({"OUT04": 1.0}, present, "blocks")
+    assert caught.value.hint == "it has some in IN01, IN02, M00, OUT03"
+
+
+# --- dropouts
+
+
+def hung(ranks, **drops):
+    torch.manual_seed(0)
+    layer = nn.Linear(16, 16, bias=False)
+    module = Lora({"lora_up.weight": torch.randn(16, ranks), "lora_down.weight": torch.randn(ranks, 16)})
+    clock = Clock(StepContext(("seed", 1), (("a",), ("b",))))
+    return BaseLayer.of(layer), module, Dropout("layer", clock, **drops), clock
+
+
+def test_rank_dropout_leaves_out_its_share_of_ranks_and_enlarges_the_others():
+    _, module, drops, clock = hung(2000, rank=0.3)
+    kept = drops.ranks(module.lora_up.weight)
+    values, counts = kept.unique(return_counts=True)
+    assert values.tolist() == pytest.approx([0.0, 1 / 0.7])
+    assert counts[0].item() / 2000 == pytest.approx(0.3, abs=0.04)
+    assert kept.mean().item() == pytest.approx(1.0, abs=0.05)
+    assert torch.equal(kept, drops.ranks(module.lora_up.weight)), "the same when computed twice"
+    clock.moment = StepContext(("seed", 2))
+    assert not torch.equal(kept, drops.ranks(module.lora_up.weight))
+    clock.moment = None
+    assert drops.ranks(module.lora_up.weight) is None
+
+
+def test_the_output_with_ranks_left_out_is_that_of_the_others_enlarged():
+    site, module, drops, _ = hung(8, rank=0.5)
+    x = torch.randn(3, 16)
+    kept = drops.ranks(module.lora_up.weight)
+    assert 0 < (kept == 0).sum() < 8
+    wanted = site.plain(x) + (x @ module.lora_down.weight.T * kept) @ module.lora_up.weight.T * module.scale
+    assert torch.allclose(module.output(site, x, 1.0, drops), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora"])
+@pytest.mark.parametrize("dora", [False, True])
+def test_rank_dropout_keeps_the_expected_change(algorithm, dora):
+    if dora and algorithm == "glora":
+        pytest.skip("has no magnitude")
+    torch.manual_seed(3)
+    layer = nn.Linear(16, 16, bias=False).requires_grad_(False)
+    tensors = initial_weights(algorithm, "l", layer, Start(rank=3, alpha=3.0, factor=2, dora=dora))
+    tensors = {
+        key: value if key == "alpha" else value + 0.02 * torch.randn(value.shape) for key, value in tensors.items()
+    }
+    module, site, clock = KINDS[algorithm](tensors), BaseLayer.of(layer), Clock()
+    x = torch.eye(16)
+    whole = module.output(site, x, 1.0, Dropout("l", clock)) - layer(x)
+    drops, seen = Dropout("l", clock, rank=0.25), []
+    for step in range(600):
+        clock.moment = StepContext((step,))
+        seen.append(module.output(site, x, 1.0, drops).detach() - layer(x))
+    mean = torch.stack(seen).mean(0)
+    assert torch.stack(seen).std(0).max() > 0
+    assert (mean - whole).norm() / whole.norm() < 0.12
+
+
+def test_module_dropout_skips_its_share_of_steps_and_neuron_dropout_differs_by_image():
+    _, _, drops, clock = hung(8, module=0.25)
+    skipped = 0
+    for step in range(800):
+        clock.moment = StepContext((step,))
+        skipped += drops.skipped()
+    assert skipped / 800 == pytest.approx(0.25, abs=0.05)
+    _, _, drops, clock = hung(8, neuron=0.5)
+    left = drops.neurons(torch.ones(2, 500))
+    assert set(left.unique().tolist()) == {0.0, 2.0} and not torch.equal(left[0], left[1])
+    clock.moment = StepContext(("seed", 1), (("b",), ("a",)))
+    assert torch.equal(drops.neurons(torch.ones(2, 500)), left.flip(0)), "an image's own, wherever it is in the batch"
+
+
+def test_dropouts_act_within_training_steps_only_and_repeat_exactly():
+    unet = small_unet()
+    shape = AdapterConfig(
+        algorithm="lora", rank=8, alpha=8.0, rank_dropout=0.3, module_dropout=0.3, network_dropout=0.3
+    )
+    adapter = moved(Adapter(shape, unet, small_text()))
+    adapter.attach()
+    rest = unet(*INPUTS).sample
+    with adapter.dropping((1, 2), [("a",)]):
+        first, again = unet(*INPUTS).sample, unet(*INPUTS).sample
+    with adapter.dropping((1, 3), [("a",)]):
+        other = unet(*INPUTS).sample
+    assert torch.equal(first, again) and not torch.allclose(first, other) and not torch.allclose(first, rest)
+    assert torch.equal(unet(*INPUTS).sample, rest)
+
+
+# --- nested ranks
+
+
+def test_dylora_trains_one_unit_with_the_ranks_before_it_and_alpha_over_all_of_them():
+    torch.manual_seed(0)
+    layer, clock = nn.Linear(6, 5, bias=False), Clock(StepContext((0,)))
+    module = Dylora(
+        {"lora_up.weight": torch.randn(5, 8), "lora_down.weight": torch.randn(8, 6), "alpha": torch.tensor(4.0)}
+    )
+    drops, x, seen = Dropout("l", clock, unit=2), torch.randn(3, 6), set()
+    up, down = module.lora_up.weight, module.lora_down.weight
+    for step in range(40):
+        clock.moment = StepContext((step,))
+        start, end = drops.block(8)
+        seen.add(end)
+        output = module.output(BaseLayer.of(layer), x, 1.0, drops)
+        wanted = layer(x) + 4.0 / end * x @ down[:end].T @ up[:, :end].T
+        assert torch.allclose(output, wanted, atol=1e-5)
+        (learned,) = torch.autograd.grad(output.square().sum(), down)
+        rows = learned.abs().sum(1).nonzero().flatten().tolist()
+        assert rows == list(range(start, end))
+    assert seen == {2, 4, 6, 8}
+    cut = Lora({"lora_up.weight": up[:, :4], "lora_down.weight": down[:4], "alpha": module.alpha})
+    assert cut.scale == 4.0 / 4, "a file cut to rank 4 is read as it was trained there"
+
+
+# --- largest norms
+
+
+@pytest.mark.parametrize("tucker", [False, True])
+@pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full", "dylora"])
+@pytest.mark.parametrize("layer", [nn.Linear(24, 40), nn.Conv2d(24, 40, 1), nn.Conv2d(24, 40, 3)])
+def test_a_change_above_the_largest_norm_is_scaled_down_to_it(algorithm, layer, tucker):
+    torch.manual_seed(2)
+    tensors = initial_weights(algorithm, "l", layer, Start(rank=3, alpha=1.5, factor=4, tucker=tucker))
+    tensors = {key: value if key == "alpha" else value + torch.randn(value.shape) for key, value in tensors.items()}
+    module, site = KINDS[algorithm](tensors), BaseLayer.of(layer)
+
+    class Held:
+        norm = staticmethod(lambda: module.norm(site))
+        shrink = staticmethod(module.shrink)
+
+    whole = module.delta(site)[0].detach()
+    assert module.norm(site).item() == pytest.approx(whole.norm().item(), rel=1e-4)
+    scale_weight_norms([Held], 2 * whole.norm().item())
+    assert torch.allclose(module.delta(site)[0], whole, atol=1e-5)
+    scale_weight_norms([Held], 1.5)
+    assert torch.allclose(module.delta(site)[0], whole * 1.5 / whole.norm(), rtol=1e-3, atol=1e-5)
+
+
+def test_the_norm_of_a_product_by_hand_and_of_cores():
+    assert product_norm(torch.tensor([[3.0], [0.0]]), torch.tensor([[0.0, 4.0]])).item() == pytest.approx(12.0)
+    middle, up, down = torch.randn(2, 3, 3, 3), torch.randn(5, 2, 1, 1), torch.randn(3, 4, 1, 1)
+    whole = torch.einsum("abkl,oaxy,bixy->oikl", middle, up, down)
+    assert core_norm(middle, up, down).item() == pytest.approx(whole.norm().item(), rel=1e-5)
+
+
+# --- rank-stabilized scale
+
+
+def test_a_rank_stabilized_file_says_the_alpha_that_its_readers_divide_by_the_rank():
+    tensors = initial_weights("lora", "l", nn.Linear(4, 4), Start(rank=16, alpha=8.0, rank_stabilized=True))
+    assert tensors["alpha"].item() / 16 == pytest.approx(8.0 / math.sqrt(16))
+
+
+# --- options that go together
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"algorithm": "full", "rank": 8}, "algorithm full has no rank"),
+        ({"algorithm": "oft", "alpha": 2.0}, "algorithm oft is not scaled by alpha / rank"),
+        ({"algorithm": "lora", "factor": 4}, "algorithm lora does not use it"),
+        ({"algorithm": "glora", "dora": True}, "has no direction to take a magnitude"),
+        ({"algorithm": "oft", "rank_dropout": 0.1}, "has no ranks that could be left out"),
+        ({"algorithm": "ia3", "scale_weight_norms": 1.0}, "has no product of factors to scale"),
+        ({"algorithm": "lora", "convolutions": "yes"}, "adapts the transformer layers only"),
+        ({"algorithm": "locon", "convolutions": "no"}, "locon is LoRA with convolutions"),
+        ({"algorithm": "loha", "convolutions": "no", "tucker": True}, "decomposes large convolutions only"),
+        ({"algorithm": "lokr", "full_matrix": True, "rank_dropout": 0.1}, "no factor is of low rank"),
+        ({"algorithm": "dylora", "rank": 6}, "rank is 6, no multiple of rank_unit, 4"),
+        ({"algorithm": "norm", "train_text_encoder": True}, "leave out changed norms of text encoders"),
+        ({"dora": True, "network_dropout": 0.1}, "one with its change"),
+        ({"blocks": {"IN12": 1.0}}, "blocks names 'IN12', which is no block"),
+        ({"blocks": {"BASE": 1.0}}, "the text encoder is not trained"),
+        ({"blocks": {"IN": 0.5}, "optimizer": "Prodigy"}, "Prodigy finds one rate for all weights"),
+        ({"blocks": {"IN": -1.0}}, "blocks gives IN -1.0"),
+        ({"blocks": {"IN": 0.0, "MID": 0.0, "OUT": 0.0}}, "leaves every block of the UNet out"),
+        ({"module_dropout": 1.0}, "module_dropout is 1.0, it must be"),
+        ({"alpha": 0.0}, "alpha is 0.0, it must be above 0"),
+    ],
+)
+def test_what_an_algorithm_cannot_use_is_refused_with_the_reason(options, words):
+    with pytest.raises(PrepError, match=words):
+        Recipe(**options)
+
+
+# --- sizes
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(320, 640, bias=False), nn.Conv2d(96, 360, 1, bias=False), nn.Conv2d(48, 64, 3, bias=False)]
+)
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("lora", {}),
+        ("locon", {"tucker": True, "dora": True}),
+        ("loha", {"tucker": True}),
+        ("loha", {"dora": True}),
+        ("glora", {}),
+        ("full", {}),
+        ("oft", {}),
+        ("ia3", {}),
+        ("lokr", {}),
+        ("lokr", {"factor": 0}),
+        ("lokr", {"factor": 4, "decompose_both": True}),
+        ("lokr", {"factor": 7, "full_matrix": True}),
+        ("lokr", {"factor": 2, "tucker": True, "dora": True}),
+    ],
+)
+@pytest.mark.parametrize("rank", [1, 4, 16])
+def test_the_numbers_counted_are_those_that_are_trained(algorithm, options, layer, rank):
+    tensors = initial_weights(algorithm, "l", layer, Start(rank=rank, **options))
+    held = sum(value.numel() for key, value in tensors.items() if key not in ("alpha", "on_input"))
+    assert trained_numbers(algorithm, tuple(layer.weight.shape), rank, **options) == held
+
+
+def test_butterflies_are_counted_as_they_are_trained():
+    for out, most in ((64, 8), (40, 10), (320, 16), (1280, 10)):
+        tensors = initial_weights("boft", "l", nn.Linear(8, out, bias=False), Start(rank=most))
+        assert trained_numbers("boft", (out, 8), most) == tensors["oft_blocks"].numel()
+    assert butterfly(320, 8) == (0, 0)

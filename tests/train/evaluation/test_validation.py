@@ -1,0 +1,287 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pipeline.core.errors import PrepError
+from pipeline.core.seeded import normal
+from train.adapters.adapter import Adapter, AdapterConfig
+from train.data.dataset import examples
+from train.data.latent_cache import LatentCache
+from train.evaluation.validation import (
+    Evaluator,
+    Grid,
+    Validation,
+    at_rest,
+    band_of,
+    conditioner,
+    even_grid,
+    plain_caption,
+)
+from train.models.conditioning import Conditioning
+from train.models.load import load_base
+from train.models.noise_schedule import noised, training_alphas_cumprod
+from train.models.text_encoding import text_conditioning
+from train.optimization.objective import target
+from train.options.recipe import Recipe
+from train.run.log_summary import BANDS
+
+RECIPE = Recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def base():
+    torch.set_num_threads(1)
+    return load_base("miniature", device="cpu")
+
+
+@pytest.fixture
+def adapter(base):
+    """A small adapter whose weights make a difference, hung on the base model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0), base.unet, base.text_encoder)
+        for weight in made.parameters():
+            torch.nn.init.normal_(weight, std=0.05)
+    made.attach()
+    yield made
+    made.detach()
+
+
+@pytest.fixture
+def cached(prepared, base):
+    """The set's examples and their cached latents."""
+    found, latents = examples(prepared, RECIPE), LatentCache(prepared.root / "cache" / "latents", base)
+    latents.fill([example.image for example in found], quiet)
+    return found, latents
+
+
+def validation(base, adapter, cached, held=2, recipe=RECIPE, **more):
+    found, latents = cached
+    levels = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
+    return Validation(recipe, base, adapter, latents, levels, found[:held], found[held:], **more)
+
+
+class Half:
+    """One of two processes that work beside each other, and what both found."""
+
+    def __init__(self, rank: int, found: list[torch.Tensor]) -> None:
+        self.rank, self.found = rank, found
+
+    def own(self, items):
+        return items[self.rank :: 2]
+
+    def total(self, tensor):
+        self.found.append(tensor)
+        return tensor
+
+
+# --- the grid
+
+
+def test_timesteps_are_the_middles_of_equal_parts():
+    assert even_grid(4, 1, 0, 1000).times == (125, 375, 625, 875)
+    assert even_grid(1, 1, 0, 1000).times == (500,)
+    assert even_grid(3, 1, 0, 10).times == (1, 5, 8)
+    assert even_grid(1000, 1, 0, 1000).times == tuple(range(1000))
+
+
+def test_each_of_four_timesteps_is_in_a_band_of_its_own():
+    assert tuple(band_of(time, 1000) for time in even_grid(4, 1, 0, 1000).times) == BANDS
+    assert [band_of(time, 1000) for time in (0, 249, 250, 999)] == [BANDS[0], BANDS[0], BANDS[1], BANDS[3]]
+
+
+# --- the loss
+
+
+def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_square_of_the_noise(base, cached, monkeypatch):
+    found, latents = cached
+    monkeypatch.setattr(type(base), "predict", lambda self, noisy, times, conditioning: torch.zeros_like(noisy))
+    looker = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE), 75)
+    losses = looker.losses(found[:1], ["Lumi"], Grid((500,), 1, seed=7))
+    shape = tuple(latents.read(found[0].image).mean.shape)
+    noise = normal(shape, "validation", 7, found[0].image.content, 500, 0)
+    assert losses.shape == (1, 1, 1) and losses.item() == pytest.approx(float((noise**2).mean()))
+
+
+def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
+    found, latents = cached
+    scores = validation(base, adapter, cached, recipe=replace(RECIPE, validation_times=1, validation_noises=1))()
+    example = found[1]
+    clean = latents.read(example.image).mean[None]
+    noise = normal(tuple(clean.shape[1:]), "validation", RECIPE.seed, example.image.content, 500, 0)[None]
+    level = base.alphas_cumprod[500:501]
+    with torch.no_grad():
+        states = text_conditioning(base, [example.caption])
+        said = base.predict(noised(clean, noise, level), torch.tensor([500]), states)
+    by_hand = float((said - target(clean, noise, level, "epsilon")).square().mean())
+    assert scores.images[example.entry.key] == pytest.approx(by_hand, abs=1e-6, rel=0)
+
+
+def test_weighting_and_loss_of_the_recipe_change_nothing_so_that_runs_compare(base, adapter, cached):
+    plain = replace(RECIPE, weighting="none", min_snr_gamma=5.0)
+    other = replace(RECIPE, weighting="debiased", loss="huber", noise_offset=0.1, caption_dropout=0.9, tag_dropout=0.5)
+    assert validation(base, adapter, cached, recipe=plain)() == validation(base, adapter, cached, recipe=other)()
+
+
+# --- always the same
+
+
+def test_two_looks_at_equal_weights_are_equal_to_the_bit_whatever_was_drawn_meanwhile(base, adapter, cached):
+    look = validation(base, adapter, cached)
+    before = torch.random.get_rng_state()
+    first = look()
+    assert torch.equal(torch.random.get_rng_state(), before), "a look draws nothing from training's generator"
+    torch.rand(1000)
+    assert look() == first == validation(base, adapter, cached)()
+
+
+@pytest.mark.parametrize("together", [1, 2, 5, 64])
+def test_any_batch_size_gives_the_same(base, adapter, cached, together):
+    whole, parted = (validation(base, adapter, cached, together=size)() for size in (8, together))
+    assert parted.held.mean == pytest.approx(whole.held.mean, abs=1e-6, rel=0)
+    assert parted.watched.mean == pytest.approx(whole.watched.mean, abs=1e-6, rel=0)
+    assert parted.images == pytest.approx(whole.images, abs=1e-6, rel=0)
+
+
+def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cached):
+    found, latents = cached
+    long = replace(found[0], caption=", ".join(f"red hair {number}" for number in range(40)))
+    recipe = replace(RECIPE, max_tokens=225)
+    alone = validation(base, adapter, (found[2:4], latents), held=1, recipe=recipe)()
+    beside = validation(base, adapter, ((found[2], found[3], long), latents), held=1, recipe=recipe)()
+    key = found[2].entry.key
+    assert beside.images[key] == pytest.approx(alone.images[key], rel=1e-6), "a longer caption pads no other one"
+
+
+def test_another_seed_looks_with_other_noises(base, adapter, cached):
+    one, other = (validation(base, adapter, cached, recipe=replace(RECIPE, seed=seed))() for seed in (1, 2))
+    assert one.held.mean != other.held.mean
+
+
+def test_two_processes_find_together_what_one_finds(base, adapter, cached):
+    found, latents = cached
+    captions, grid = [example.caption for example in found], Grid((100, 700), 2, 5)
+    halves: list[torch.Tensor] = []
+    args = base, latents, base.alphas_cumprod, conditioner(base, RECIPE), 75
+    whole = Evaluator(*args).losses(found, captions, grid)
+    for rank in range(2):
+        Evaluator(*args, team=Half(rank, halves)).losses(found, captions, grid)
+    assert torch.allclose(sum(halves), whole, rtol=0, atol=1e-6)
+    assert [int((half == 0).sum()) for half in halves] == [12, 12], "each has looked at its half"
+
+
+def test_a_trained_text_encoder_is_read_anew_in_each_look(base, cached):
+    recipe = replace(RECIPE, train_text_encoder=True)
+    made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0, text_encoder=True), base.unet, base.text_encoder)
+    made.attach()
+    try:
+        look = validation(base, made, cached, recipe=recipe)
+        before = look()
+        with torch.no_grad():
+            for weight in made.parameters_of("te"):
+                weight.add_(0.1)
+        assert look().held.mean != before.held.mean
+    finally:
+        made.detach()
+
+
+def test_a_frozen_text_encoder_is_read_once_for_all_looks(base, adapter, cached, monkeypatch):
+    look, calls = validation(base, adapter, cached), []
+    read = base.text_encoder.forward
+    monkeypatch.setattr(base.text_encoder, "forward", lambda *args, **more: calls.append(1) or read(*args, **more))
+    look()
+    count = len(calls)
+    look()
+    assert 0 < count == len(calls)
+
+
+# --- what is said of them
+
+
+def test_means_by_side_concept_and_band_worked_by_hand(base, adapter, cached, monkeypatch):
+    found, latents = cached
+    named = (replace(found[0], concept="b"), replace(found[1], concept="a"), *found[2:4])
+
+    def losses(self, examples, captions, grid):
+        # image, timestep, noise: 1 to 16
+        return torch.arange(1.0, 17.0).reshape(4, 2, 2)
+
+    monkeypatch.setattr(Evaluator, "losses", losses)
+    recipe = replace(RECIPE, validation_times=2, validation_noises=2)
+    scores = validation(base, adapter, (named, latents), held=2, recipe=recipe)()
+    assert (scores.held.mean, scores.watched.mean, scores.compared) == (4.5, 12.5, 4.5)
+    assert scores.held.concepts == {"a": 6.5, "b": 2.5} and scores.watched.concepts == {"Lumi": 12.5}
+    assert scores.held.bands == {"250-500": 3.5, "750-1000": 5.5}, "timesteps 250 and 750"
+    assert list(scores.images.values()) == [2.5, 6.5, 10.5, 14.5]
+
+
+def test_a_side_without_images_has_no_scores(base, adapter, cached):
+    scores = validation(base, adapter, cached, held=0)()
+    assert scores.held is None and len(scores.images) == 6 and scores.compared == scores.watched.mean
+
+
+def test_an_adapter_learned_by_heart_shows_a_gap_between_held_and_watched(base, cached):
+    found, latents = cached
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = Adapter(AdapterConfig(algorithm="lora", rank=8, alpha=8.0), base.unet, base.text_encoder)
+    made.attach()
+    try:
+        look = validation(base, made, cached, held=4)
+        before = look()
+        learn_by_heart(base, made, found[4:], latents, steps=36)
+        after = look()
+    finally:
+        made.detach()
+    assert after.watched.mean < 0.7 * before.watched.mean, "what was trained on is known"
+    assert after.held.mean > before.held.mean, "and the others for that a little less"
+
+
+def learn_by_heart(base, adapter, found, latents, steps: int) -> None:
+    """Train on two images of two sizes, one after the other."""
+    optimizer = torch.optim.AdamW(adapter.parameters(), lr=1e-2)
+    with torch.no_grad():
+        states = [text_conditioning(base, [example.caption]) for example in found]
+    for step in range(steps):
+        example, conditioning = found[step % len(found)], states[step % len(found)]
+        clean = latents.read(example.image).mean.expand(4, -1, -1, -1)
+        noise = normal(tuple(clean.shape), "by heart", step)
+        times = torch.tensor([(37 * (4 * step + place)) % 1000 for place in range(4)])
+        level = base.alphas_cumprod[times]
+        repeated = Conditioning(conditioning.states.expand(4, -1, -1))
+        said = base.predict(noised(clean, noise, level), times, repeated)
+        (said - noise).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def test_a_loss_that_is_not_finite_names_the_images(base, adapter, cached):
+    with torch.no_grad():
+        next(adapter.parameters()).fill_(torch.inf)
+    with pytest.raises(PrepError, match=r"not finite for .*0 ✨ \[x\]\.png, .*4 ✨ \[x\]\.png and 1 more"):
+        validation(base, adapter, cached)()
+
+
+# --- what is left as it was
+
+
+def test_models_are_at_rest_in_a_look_and_as_they_were_after_it():
+    model = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Sequential(torch.nn.Dropout()))
+    model.train()
+    model[1].eval()
+    with pytest.raises(KeyError), at_rest(model):
+        assert not any(module.training for module in model.modules())
+        raise KeyError
+    assert [module.training for module in model] == [True, False] and model.training
+
+
+def test_captions_are_read_as_written_with_nothing_shuffled_or_left_out(cached):
+    example = replace(cached[0][0], caption="Lumi ||| {red|blue} hair, night\nsecond, line")
+    recipe = Recipe(caption_prefix="art", caption_dropout=0.5, tag_dropout=0.5)
+    assert plain_caption(example, recipe) == "art, Lumi, {red|blue} hair, night, second, line"
+    assert plain_caption(example, replace(recipe, wildcards=True, caption_lines="one")) == "art, Lumi, red hair, night"

@@ -1,0 +1,149 @@
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from PIL import Image
+
+from pipeline.core.errors import PrepError
+from pipeline.core.seeded import seeded_noise
+from train.models import ddim
+from train.models.conditioning import Conditioning
+from train.models.ddim import Request, ddim_step, ddim_timesteps, generate, sample_latents, sized
+from train.models.load import load_base
+from train.models.text_encoding import text_conditioning
+
+SCHEDULE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+
+def test_twenty_five_steps_go_from_961_down_to_1():
+    assert ddim_timesteps(25)[:2] == [961, 921]
+    assert ddim_timesteps(25)[-1] == 1
+    assert len(ddim_timesteps(25)) == 25
+
+
+def test_a_step_by_hand():
+    noisy, predicted = torch.tensor([1.0]), torch.tensor([0.5])
+    clean = (1.0 - 0.8 * 0.5) / 0.6
+    assert ddim_step(noisy, predicted, torch.tensor(0.36), torch.tensor(0.64)).item() == pytest.approx(
+        0.8 * clean + 0.6 * 0.5
+    )
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_a_whole_run_is_the_one_diffusers_makes(prediction):
+    reference = DDIMScheduler(**SCHEDULE, prediction_type=prediction)
+    reference.set_timesteps(25)
+    levels = reference.alphas_cumprod
+    ours = theirs = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    times = ddim_timesteps(25)
+    assert times == reference.timesteps.tolist()
+    for index, time in enumerate(times):
+        following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
+        ours = ddim_step(ours, torch.tanh(ours) * 0.9, levels[time], following, prediction)
+        theirs = reference.step(torch.tanh(theirs) * 0.9, time, theirs).prev_sample
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_schedule_that_ends_in_pure_noise_is_begun_there():
+    assert ddim_timesteps(25, trailing=True)[:2] == [999, 959]
+    assert ddim_timesteps(25, trailing=True)[-1] == 39
+    assert ddim_timesteps(3, trailing=True) == [999, 666, 332]
+
+
+def test_no_timestep_lies_beyond_the_schedule_however_many_are_asked_for():
+    for steps in (1, 7, 999, 1000):
+        for trailing in (False, True):
+            times = ddim_timesteps(steps, trailing=trailing)
+            assert len(times) == steps and min(times) >= 0 and max(times) <= 999
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_base("miniature", None, "cpu")
+
+
+def latents_of(base, requests, monkeypatch, **options):
+    """Every request's latents, as they come to the decoder."""
+    found, images = [], []
+
+    def keep(_, latents):
+        found.extend(latents)
+        return [Image.new("RGB", (8, 8), (number, 0, 0)) for number in range(len(latents))]
+
+    monkeypatch.setattr(ddim, "decode", keep)
+    generate(base, requests, on_image=lambda index, _: images.append(index), **options)
+    return dict(zip(images, found, strict=True))
+
+
+LONG = ", ".join(["1girl, long hair, blue eyes, red dress, smile, boots, black footwear"] * 9)
+MIXED = [
+    Request("1girl", 1, (64, 64)),
+    Request("2girls", 2, (48, 80), steps=3),
+    Request("1girl, hat", 3, (64, 64), negative="hat", guidance=3.0),
+    Request("smile", 4, (64, 64), guidance=1.0),
+    Request(LONG, 5, (64, 64)),
+    Request("1girl, boots", 6, (64, 64), negative=LONG),
+    Request("blue eyes", 7, (64, 64)),
+]
+
+
+def test_an_image_is_the_same_whatever_its_company(base, monkeypatch):
+    together = latents_of(base, MIXED, monkeypatch, steps=8, guidance=2.0, max_tokens=225)
+    assert sorted(together) == list(range(len(MIXED)))
+    for index, request in enumerate(MIXED):
+        alone = latents_of(base, [request], monkeypatch, steps=8, guidance=2.0, max_tokens=225, batch_size=1)[0]
+        assert torch.allclose(together[index], alone, atol=1e-5), index
+
+
+def test_a_requests_own_steps_and_guidance_go_before_those_of_all(base, monkeypatch):
+    own = latents_of(base, [Request("1girl", 1, (64, 64), steps=3, guidance=2.0)], monkeypatch, steps=9, guidance=9.0)
+    all_alike = latents_of(base, [Request("1girl", 1, (64, 64))], monkeypatch, steps=3, guidance=2.0)
+    others = latents_of(base, [Request("1girl", 1, (64, 64))], monkeypatch, steps=3, guidance=9.0)
+    assert torch.equal(own[0], all_alike[0])
+    assert not torch.allclose(own[0], others[0], atol=1e-3)
+
+
+def test_without_guidance_the_unet_sees_half_and_the_result_is_that_of_the_formula(base, monkeypatch):
+    seen = []
+    honest = type(base).predict
+
+    def counted(self, noisy, times, conditioning):
+        seen.append(len(noisy))
+        return honest(self, noisy, times, conditioning)
+
+    monkeypatch.setattr(type(base), "predict", counted)
+    requests = [Request("1girl", seed, (64, 64), negative="hat") for seed in (1, 2)]
+    plain = latents_of(base, requests, monkeypatch, steps=3, guidance=1.0)
+    assert seen == [2, 2, 2]
+    noise = torch.stack([seeded_noise((4, 16, 16), seed) for seed in (1, 2)])
+    toward, away = text_conditioning(base, ["1girl", "1girl", "hat", "hat"]).halves()
+    guided = sample_latents(base, noise, toward, away, 3, 1.0)
+    assert seen[3:] == [4, 4, 4]
+    assert torch.allclose(torch.stack([plain[0], plain[1]]), guided, atol=1e-4)
+
+
+def test_sdxl_is_told_that_a_painted_image_is_whole():
+    read = Conditioning(torch.zeros(2, 77, 4), torch.zeros(2, 3))
+    assert sized(read, (832, 1216)).sizes.tolist() == [[1216, 832, 0, 0, 1216, 832]] * 2
+    plain = Conditioning(torch.zeros(2, 77, 4))
+    assert sized(plain, (64, 64)) is plain
+
+
+def test_latents_that_are_not_finite_are_an_error_and_no_black_image(base):
+    with pytest.raises(PrepError, match="not finite"):
+        ddim.decode(base, torch.full((1, 4, 16, 16), float("nan")))
+
+
+def test_images_are_decoded_in_full_precision_and_a_few_at_a_time(base, monkeypatch):
+    latents = torch.randn(3, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    plain = [image.tobytes() for image in ddim.decode(base, latents)]
+    monkeypatch.setattr(ddim, "DECODED", 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        singly = [image.tobytes() for image in ddim.decode(base, latents)]
+    assert sum(a != b for one, other in zip(plain, singly, strict=True) for a, b in zip(one, other, strict=True)) < 20

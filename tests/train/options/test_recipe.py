@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from pipeline.core.errors import PrepError
+from train.optimization.optimizers import KINDS
+from train.options.recipe import Recipe, recipe_of, recipe_values
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("rank", 0, "at least 1"),
+        ("unet_lr", 0.0, "above 0"),
+        ("caption_dropout", 1.5, "from 0 to 1"),
+        ("min_snr_gamma", -1.0, "above 0"),
+        ("name", "../evil", "a plain file name"),
+        ("name", "", "a plain file name"),
+        ("steps", 0, "at least 1"),
+        ("prior_loss_weight", -0.5, "0 or more"),
+        ("gradient_accumulation_steps", -1, "at least 1, or 0"),
+        ("huber_c", 2.0, "above 0 and at most 1"),
+        ("noise_offset", -0.1, "0 or more"),
+        ("multires_discount", 0.0, "above 0 and at most 1"),
+        ("warmup_share", 1.0, "below 1"),
+        ("min_lr_ratio", 1.0, "below 1"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_the_value_seen(field, value, words):
+    with pytest.raises(PrepError, match=words) as caught:
+        Recipe(**{field: value})
+    assert f"{field} is {value!r}" in caught.value.message
+    assert field in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scheduler": "constant", "warmup_steps": 10}, "constant scheduler has no warm-up"),
+        ({"scheduler": "constant", "warmup_share": 0.1}, "constant scheduler has no warm-up"),
+        ({"warmup_steps": 10, "warmup_share": 0.1}, "both say how long"),
+        ({"weighting": "debiased", "min_snr_gamma": 3.0}, "does nothing with weighting = 'debiased'"),
+        ({"huber_c": 0.2}, "does nothing with loss = 'l2'"),
+        ({"loss": "l1", "huber_schedule": "constant"}, "does nothing with loss = 'l1'"),
+        ({"num_cycles": 3}, "does nothing with scheduler = 'cosine'"),
+        ({"scheduler": "linear", "power": 2.0}, "does nothing with scheduler = 'linear'"),
+        ({"scheduler": "constant", "min_lr_ratio": 0.1}, "does nothing with scheduler = 'constant'"),
+        ({"optimizer": "Prodigy", "min_lr_ratio": 0.1}, "does nothing with scheduler = 'constant'"),
+        ({"text_encoder_lr": 1e-4}, "the text encoder is not trained"),
+        ({"adaptive_noise_scale": 0.01}, "changes noise_offset, which is 0"),
+        ({"noise_offset_random": True}, "changes noise_offset, which is 0"),
+        ({"multires_discount": 0.1}, "does nothing while multires_iterations is 0"),
+        ({"noise_offset": 0.1, "multires_iterations": 6}, "together they overdo it"),
+        ({"zero_terminal_snr": True, "noise_offset": 0.1}, "mend the same fault"),
+        ({"zero_terminal_snr": True, "multires_iterations": 6}, "mend the same fault"),
+        ({"optimizer": "SGDNesterov"}, "no learning rate that suits in general"),
+        ({"optimizer": "Prodigy", "unet_lr": 1e-4}, "finds its rate by itself"),
+        (
+            {"optimizer": "DAdaptAdam", "train_text_encoder": True, "text_encoder_lr": 0.5},
+            "finds one rate for all weights",
+        ),
+        ({"patience": 3, "validation": "none"}, "no loss is looked at"),
+        ({"patience": 3}, "at start and end only"),
+        ({"validation": "training", "validation_share": 0.1}, "does nothing with validation = 'training'"),
+        ({"validation": "none", "validation_times": 2}, "does nothing with validation = 'none'"),
+        ({"keep_last": 3}, "no snapshots are saved"),
+        ({"sample_every_epochs": 1}, "nothing to paint"),
+        ({"random_crop": True, "face_crop": (1.0, 1.5)}, "both place the crop"),
+        ({"variants": 8}, "nothing varies the images"),
+        ({"flip_guard": ("mole",)}, "nothing is mirrored"),
+        ({"flip": True, "flip_guard": ("-",)}, "a word without letters"),
+        ({"optimizer": "ScheduleFreeAdamW", "scheduler": "cosine"}, "averages its weights"),
+        ({"optimizer": "ScheduleFreeAdamW", "scale_weight_norms": 1.0}, "only one of the two sequences"),
+    ],
+)
+def test_options_that_exclude_each_other_or_would_do_nothing_are_refused_with_the_reason(options, words):
+    with pytest.raises(PrepError, match=words) as caught:
+        Recipe(**options)
+    assert caught.value.hint
+
+
+def test_several_conflicts_are_told_at_once():
+    with pytest.raises(PrepError) as caught:
+        Recipe(num_cycles=3, huber_c=0.2)
+    assert "num_cycles" in caught.value.message and "huber_c" in caught.value.message
+
+
+def test_rates_suit_the_optimizer_and_the_algorithm_unless_given():
+    assert Recipe().rates == pytest.approx((5e-4, 1e-4))
+    assert Recipe(algorithm="loha").rates[0] == pytest.approx(2e-4)
+    assert Recipe(optimizer="Lion").rates == pytest.approx((1e-4, 2e-5))
+    assert Recipe(optimizer="Prodigy").rates == (1.0, 1.0)
+    assert Recipe(optimizer="Prodigy", unet_lr=0.5).rates == (0.5, 0.5)
+    assert Recipe(unet_lr=1e-3).rates == pytest.approx((1e-3, 2e-4))
+    assert Recipe(train_text_encoder=True, text_encoder_lr=3e-5).rates == pytest.approx((5e-4, 3e-5))
+
+
+def test_the_schedule_suits_the_optimizer_unless_given():
+    assert Recipe().schedule == "cosine"
+    assert Recipe(optimizer="DAdaptLion").schedule == "constant"
+    assert Recipe(optimizer="ScheduleFreeAdamW", warmup_share=0.1).schedule == "constant_with_warmup"
+    assert Recipe(optimizer="Prodigy", scheduler="cosine").schedule == "cosine"
+
+
+def test_every_optimizer_that_can_be_named_has_its_class():
+    assert set(get_args(get_type_hints(Recipe)["optimizer"])) == set(KINDS)
+
+
+def test_a_recipe_comes_back_from_its_json():
+    recipe = Recipe(
+        optimizer="Prodigy",
+        optimizer_args={"d_coef": "0.5"},
+        loss="huber",
+        multires_iterations=6,
+        face_crop=(1.0, 1.5),
+        sample_file=Path("prompts.txt"),
+        sample_prompts=("1girl --d 3",),
+    )
+    assert recipe_of(json.loads(json.dumps(recipe_values(recipe)))) == recipe

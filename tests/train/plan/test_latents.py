@@ -1,0 +1,115 @@
+"""A plan counts the latents that training will cache, and the regularization images that there are."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.concepts.regularization.assignment import reg_image_bucket
+from pipeline.stages import train
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Decision, Image
+from train.data.dataset import examples
+
+WIDE = {"size": [64, 48], "scaled": [80, 48], "crop": [8, 0, 72, 48], "loss": 0.2}
+TALL = {"size": [48, 64], "scaled": [48, 64], "crop": [0, 0, 48, 64], "loss": 0.0}
+
+
+@pytest.fixture
+def manifest(tmp_path: Path):
+    """Twelve images: ten with two regularization images painted for each, two beside the same three given ones, cut to
+    each one's size."""
+    manifest = Manifest.open(tmp_path / "set", create=True)
+    images, rows = [], []
+    for number in range(12):
+        path, bucket = f"images/Lumi/{number}.png", (WIDE, TALL)[number % 2]
+        images.append(Image(path, "Lumi", path, f"{number:064x}", 1, "copy"))
+        paths = [f"regularization/Lumi/{number}-{reg_image}.png" for reg_image in range(2)]
+        first = {"path": paths[0], "caption": "1girl", "size": bucket["size"], "seed": 1}
+        more = [{"path": paths[1], "seed": 2}]
+        if number >= 10:
+            paths = [f"regularization/given/{name}.png" for name in "abc"]
+            cut = {"size": bucket["size"], "scaled": [96, 96], "crop": [0, 0, *bucket["size"]], "loss": 0.1}
+            first = {"path": paths[0], "caption": "1girl", "size": bucket["size"], "matched": False, "bucket": cut}
+            more = [{"path": paths[1]}, {"path": paths[2]}, {}]
+        for reg_image in paths:
+            (tmp_path / "set" / reg_image).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "set" / reg_image).write_bytes(reg_image.encode())
+        rows += [
+            Decision(path, "bucket", bucket, "nearest"),
+            Decision(path, "caption", f"Lumi, 1girl{', looking left' if number == 1 else ''}", "tags"),
+            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "regularization", first | {"more": more}, "test"),
+        ]
+    with manifest.transaction():
+        run = manifest.begin_run("test", {})
+        manifest.put_images(images)
+        manifest.put_decisions(run, ("bucket", "caption", "multiplier", "regularization"), rows)
+        manifest.finish_run(run, {})
+    yield manifest
+    manifest.close()
+
+
+def told(manifest: Manifest, **options) -> int:
+    """The cached latents that the plan tells of."""
+    plan = train.plan(manifest, train.Options(base="miniature", **options))
+    (remark,) = [each for each in plan.remarks if " cached latents" in each]
+    return int(remark.partition(" cached latents")[0].rpartition(" ")[2])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"flip": True},
+        {"color_jitter": 0.1, "variants": 3},
+        {"random_crop": True},
+        {"flip": True, "color_jitter": 0.1, "random_crop": True},
+        {"flip": True, "prior_loss_weight": 0.0},
+        {"validation": "held-out", "validation_share": 0.4},
+    ],
+    ids=lambda options: " ".join(options) or "plain",
+)
+def test_what_is_told_is_what_training_caches(manifest, options):
+    recipe = train.Options(base="miniature", **options)
+    keys = {image.key for example in examples(manifest, recipe) for image in example.images()}
+    assert told(manifest, **options) == len(keys)
+
+
+def test_latents_are_worked_by_hand(manifest):
+    # twelve images, ten times two painted regularization images, three given ones in each of two sizes
+    assert told(manifest) == 12 + 20 + 6
+    # mirrored once more all but the image that looks left and its regularization images
+    assert told(manifest, flip=True) == 38 + 11 + 18 + 6
+    assert told(manifest, prior_loss_weight=0.0) == 12
+
+
+def test_every_reg_image_is_counted_and_those_that_are_copies_are_not(manifest):
+    def counted() -> int:
+        return train.plan(manifest, train.Options(base="miniature")).counts["regularization images"]
+
+    assert counted() == 20 + 3
+    copies = ("regularization/Lumi/0-1.png", "regularization/given/b.png")
+    with manifest.transaction():
+        run = manifest.begin_run("check", {})
+        manifest.put_rows(run, [Decision(path, "keep", False, "duplicate of a training image") for path in copies])
+    assert counted() == 19 + 2
+    assert told(manifest) == 12 + 19 + 4
+
+
+def test_images_whose_reg_images_are_all_copies_have_none(manifest):
+    with manifest.transaction():
+        run = manifest.begin_run("check", {})
+        paths = [f"regularization/Lumi/0-{reg_image}.png" for reg_image in range(2)]
+        manifest.put_rows(run, [Decision(path, "keep", False, "duplicate of a training image") for path in paths])
+    notes = train.plan(manifest, train.Options(base="miniature")).notes
+    assert f"1 images have no regularization image; make them with: prep regularize {manifest.root}" in notes
+
+
+def test_a_painted_reg_image_is_shown_whole_and_a_given_one_as_it_is_cut():
+    assert reg_image_bucket({"path": "x", "size": [64, 48]}) == {
+        "size": [64, 48],
+        "scaled": [64, 48],
+        "crop": [0, 0, 64, 48],
+        "loss": 0.0,
+    }
+    assert reg_image_bucket({"path": "x", "size": [64, 48], "bucket": WIDE}) == WIDE

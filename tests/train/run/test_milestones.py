@@ -1,0 +1,39 @@
+import pytest
+
+from train.options.recipe import Recipe
+from train.run.milestones import START, Progress, due
+
+PROMPTED = {"sample_prompts": ("1girl",)}
+
+
+def seen(**options) -> dict[str, list[int]]:
+    """Steps of a run of three epochs, of four batches each, at which something is due."""
+    recipe = Recipe(**PROMPTED | options)
+    places = [START] + [Progress(step, (step + 3) // 4, step % 4 == 0, step == 12) for step in range(1, 13)]
+    found = {place.step: due(recipe, place) for place in places}
+    return {
+        what: [step for step, wanted in found.items() if getattr(wanted, what)]
+        for what in ("snapshot", "look", "paint")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "snapshots", "looks", "paintings"),
+    [
+        ({}, [], [0, 12], [0, 12]),
+        ({"save_every_epochs": 1}, [4, 8], [0, 4, 8, 12], [0, 4, 8, 12]),
+        ({"save_every_epochs": 2}, [8], [0, 8, 12], [0, 8, 12]),
+        ({"save_every_steps": 5}, [5, 10], [0, 5, 10, 12], [0, 5, 10, 12]),
+        ({"save_every_steps": 5, "save_every_epochs": 1}, [4, 5, 8, 10], [0, 4, 5, 8, 10, 12], [0, 4, 5, 8, 10, 12]),
+        ({"validation_every": 6, "save_every_epochs": 1}, [4, 8], [0, 6, 12], [0, 4, 8, 12]),
+        ({"sample_every_steps": 3, "save_every_epochs": 1}, [4, 8], [0, 4, 8, 12], [0, 3, 6, 9, 12]),
+        ({"sample_every_epochs": 1, "validation": "none"}, [], [], [0, 4, 8, 12]),
+        ({"sample_prompts": (), "save_every_epochs": 1}, [4, 8], [0, 4, 8, 12], []),
+    ],
+)
+def test_what_is_due_follows_the_options(options, snapshots, looks, paintings):
+    assert seen(**options) == {"snapshot": snapshots, "look": looks, "paint": paintings}
+
+
+def test_the_end_of_the_run_is_no_snapshot_as_the_adapter_itself_is_saved_there():
+    assert not due(Recipe(save_every_steps=12), Progress(12, 3, True, True)).snapshot

@@ -1,0 +1,95 @@
+"""An adapter's file in the form that the programs it is for render as it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from pipeline.core.files import beside
+from train.adapters.files.checkpoints import open_checkpoint
+from train.adapters.files.client_support import objection
+from train.adapters.files.convert import TARGETS, convert_file
+from train.adapters.files.layer import Layer, algorithm_of
+from train.adapters.files.merged_model import merge_into
+from train.adapters.files.reader import open_adapter
+from train.adapters.files.weights import Weights
+from train.adapters.metadata import write_adapter
+from train.adapters.names.layers import by_layer
+
+AS_TRAINED = "as-trained"
+
+
+def export_adapter(
+    file: Path,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    target: str,
+    dtype: torch.dtype,
+    base: Path,
+) -> None:
+    """Write an adapter, rewritten exactly where a program it is for could not show it.
+
+    Args:
+        tensors: as trained, float32.
+        target: `as-trained`, or a name of `TARGETS`.
+        dtype: of the file.
+        base: the base model's folder or file, which some rewriting needs.
+    Raises:
+        PrepError: the target cannot show it in any form.
+    """
+    if target == AS_TRAINED or rendered(tensors, target):
+        write_adapter(file, {key: value.to(dtype) for key, value in tensors.items()}, dict(metadata))
+        return
+    with beside(file) as room:
+        native, made = room / "as-trained.safetensors", room / file.name
+        write_adapter(native, dict(tensors), dict(metadata))
+        convert_file(open_adapter(native), made, target, open_checkpoint(base), dtype)
+        made.replace(file)
+
+
+def rendered(tensors: Mapping[str, Tensor], target: str) -> bool:
+    """Whether all programs of a target show every layer as it was trained."""
+    for name, own in by_layer(tensors).items():
+        algorithm = algorithm_of({key: tuple(value.shape) for key, value in own.items()})
+        assert algorithm is not None, f"{name} is of an algorithm of ours"
+        layer = Layer(name, algorithm, dict(own))
+        if any(objection(client, layer) for client in TARGETS[target]):
+            return False
+    return True
+
+
+def merged_path(adapter: Path, base: Path) -> Path:
+    """Where the base model with an adapter merged in goes: a folder from a folder, a file from a file."""
+    return adapter.with_name(f"merged-{adapter.stem}{'' if base.is_dir() else '.safetensors'}")
+
+
+def stamps(merged: Path) -> dict[str, str]:
+    """Size and modification time of every file of a merged model, by its path in it; of none, none."""
+    files = [merged] if merged.is_file() else sorted(path for path in merged.rglob("*") if path.is_file())
+    return {
+        file.relative_to(merged.parent).as_posix(): f"{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files
+    }
+
+
+def refuse_foreign_model(merged: Path, known: Mapping[str, str]) -> None:
+    """See that nothing is written over but the merged model that an earlier run wrote, as it left it.
+
+    Raises:
+        PrepError: something else lies there.
+    """
+    if merged.exists() and stamps(merged) != known:
+        raise PrepError(
+            f"save_checkpoint would write over {merged}, which no run has written or which was changed since",
+            "move it away, or give the run another name",
+        )
+
+
+def write_merged(base: Path, adapter: Path) -> Path:
+    """Write the base model with an adapter merged in, beside the adapter, in the precision and layout that the base has."""
+    output = merged_path(adapter, base)
+    merge_into(open_checkpoint(base), [(open_adapter(adapter), Weights())], output, overwrite=True)
+    return output

@@ -1,0 +1,205 @@
+"""Exact rewriting of an adapter's layers into forms that the wanted clients render."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from train.adapters.files.checkpoints import Checkpoint
+from train.adapters.files.client_support import objection
+from train.adapters.files.delta import difference, halves, needs_base
+from train.adapters.files.factors import exact_factors, lora_layer, of_full_rank
+from train.adapters.files.layer import Layer
+from train.adapters.files.reader import AdapterFile
+from train.adapters.files.writer import claim, writing
+from train.adapters.metadata import renewed
+from train.adapters.names.layers import LayerPath, kernel_of, kohya_name, place_of
+from train.models.families.key_map import STANDARD, Blocks
+
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "universal": ("a1111", "forge", "comfyui"),
+    "a1111": ("a1111",),
+    "forge": ("forge",),
+    "comfyui": ("comfyui",),
+    "diffusers": ("diffusers",),
+}
+"""universal is every client that knows more than plain LoRA; a file for diffusers is read by all four."""
+
+DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "ss_network_alpha": "Dynamic"}
+"""Metadata of a file whose layers differ in rank and algorithm."""
+
+
+OPEN_CLIP_ATTENTION = {
+    "sd2": re.compile(r"(lora_te_text_model_encoder_layers_\d+_self_attn)_"),
+    "sdxl": re.compile(r"(lora_te2_text_model_encoder_layers_\d+_self_attn)_"),
+}
+OPEN_CLIP_WIDTH = {"sd2": 1024, "sdxl": 1280}
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """How many layers became what (`kept`, `lora`, `lokr`, `full` …), and the largest rank of those made LoRA."""
+
+    file: Path
+    layers: Mapping[str, int]
+    largest_rank: int
+
+
+def convert_file(
+    file: AdapterFile,
+    output: Path,
+    target: str,
+    base: Checkpoint | None = None,
+    dtype: torch.dtype | None = None,
+    overwrite: bool = False,
+) -> Converted:
+    """Write the adapter anew so that the target renders every layer as it was trained, with every key it reads.
+
+    Raises:
+        PrepError: a layer needs the base's weights and none are given, or the target cannot show it in any form.
+    """
+    claim(output, overwrite)
+    file.sound()
+    family = file.family or (base.family if base else "")
+    counts: Counter[str] = Counter()
+    rank, names = 0, list[str]()
+    with writing(output) as out:
+        for layer in file.layers():
+            found = renamed(
+                for_clients(layer, TARGETS[target], base, family), family, base.blocks if base else STANDARD
+            )
+            rewritten = found.tensors.keys() != layer.tensors.keys() or found.algorithm != layer.algorithm
+            counts[f"{layer.algorithm} → {found.algorithm}" if rewritten else "kept"] += 1
+            rank = max(rank, found.rank or 0) if rewritten else rank
+            names.append(found.name)
+            out.add_layer(found, dtype or file.dtype)
+        for layer in missing_projections(names, family) if "a1111" in TARGETS[target] else ():
+            counts["added, doing nothing, as A1111 needs it"] += 1
+            out.add_layer(layer, dtype or file.dtype)
+        shape = DYNAMIC if counts.keys() - {"kept"} else {}
+        out.metadata |= renewed(file.metadata, output.stem, family, shape)
+    return Converted(output, dict(counts), rank)
+
+
+def missing_projections(names: Sequence[str], family: str) -> Iterator[Layer]:
+    """LoRA that does nothing for what lacks of an OpenCLIP attention: A1111 applies q, k, v and out only together."""
+    if family not in OPEN_CLIP_WIDTH:
+        return
+    held = set(names)
+    for start in sorted({found[1] for name in names if (found := OPEN_CLIP_ATTENTION[family].match(name))}):
+        for name in (f"{start}_{letter}_proj" for letter in ("q", "k", "v", "out")):
+            if name not in held:
+                width = OPEN_CLIP_WIDTH[family]
+                zeros = {"lora_up.weight": torch.zeros(width, 1), "lora_down.weight": torch.zeros(1, width)}
+                yield Layer(name, "lora", zeros | {"alpha": torch.tensor(1.0)})
+
+
+def for_clients(layer: Layer, clients: tuple[str, ...], base: Checkpoint | None, family: str) -> Layer:
+    """The layer itself where all clients render it, else the smallest exact form that they do."""
+    if not any(objection(client, layer) for client in clients):
+        return _shaped(layer, family) if clients == TARGETS["diffusers"] else layer
+    if layer.algorithm == "norm":
+        return _whole_norm(layer, clients)
+    place = place_of(layer.name)
+    if place is None:
+        raise PrepError(f"{layer.name} stands for no layer of Stable Diffusion", "see: prep adapter info FILE")
+    weight = base_weight(layer, place, base)
+    kernel = tuple(weight.shape[2:]) if weight is not None else kernel_of(place, family)
+    for form in (_rebuilt_lokr(layer), _plain_lora(layer, weight, kernel), _whole(layer, weight, kernel)):
+        if form is not None and not any(objection(client, form) for client in clients):
+            return form
+    if layer.get("diff_b") is not None:
+        raise PrepError(f"{layer.name}: {clients[0]} has no form for a change of a bias", "convert it --for universal")
+    delta = difference(layer, weight)
+    return lora_layer(layer.name, of_full_rank(delta.flatten(1)), kernel)
+
+
+def _shaped(layer: Layer, family: str) -> Layer:
+    """A LoRA in the number of dimensions its module has, which diffusers insists on: kohya writes some of SD 2.x in four."""
+    place = place_of(layer.name)
+    if place is None or not family or place.part != "unet":
+        return layer
+    up, down, kernel = layer.tensors["lora_up.weight"], layer.tensors["lora_down.weight"], kernel_of(place, family)
+    tensors = {
+        "lora_up.weight": up.reshape(*up.shape[:2], *[1] * len(kernel)),
+        "lora_down.weight": down.reshape(down.shape[0], -1, *kernel),
+    }
+    return replace(layer, tensors=dict(layer.tensors) | tensors)
+
+
+def base_weight(layer: Layer, place: LayerPath, base: Checkpoint | None) -> Tensor | None:
+    """The weight the layer acts on, None without a base for layers that need none.
+
+    Raises:
+        PrepError: the layer needs a base and none is given, or the base has no such layer.
+    """
+    if base is None:
+        if needs_base(layer):
+            difference(layer)
+        return None
+    slot = base.slot(place)
+    if slot is None:
+        raise PrepError(
+            f"{base.path} has no layer {place.path}, which {layer.name} acts on",
+            "give the model the adapter was trained on; SD 1.x, 2.x and SDXL differ",
+        )
+    return base.tensor(slot).float()
+
+
+def _rebuilt_lokr(layer: Layer) -> Layer | None:
+    """A LoKr without its Tucker core: both halves whole, the scale in the second."""
+    if layer.algorithm != "lokr" or not layer.tucker or layer.dora == "output":
+        return None
+    first, second = halves(layer)
+    tensors = {"lokr_w1": first, "lokr_w2": second * layer.scale, "alpha": torch.tensor(1.0)}
+    magnitude = layer.get("dora_scale")
+    return replace(layer, tensors=tensors if magnitude is None else tensors | {"dora_scale": magnitude})
+
+
+def _plain_lora(layer: Layer, weight: Tensor | None, kernel: tuple[int, ...]) -> Layer | None:
+    factors = exact_factors(layer, weight)
+    if factors is None or not factors.smaller:
+        return None
+    return lora_layer(layer.name, factors, kernel)
+
+
+def _whole(layer: Layer, weight: Tensor | None, kernel: tuple[int, ...]) -> Layer | None:
+    """The difference itself, with a change of the bias kept."""
+    delta = difference(layer, weight)
+    if weight is None and delta.dim() == 2 and kernel:
+        inside = kernel[0] * kernel[1]
+        delta = delta.reshape(delta.shape[0], delta.shape[1] // inside, *kernel)
+    bias = layer.get("diff_b")
+    return Layer(layer.name, "full", {"diff": delta} if bias is None else {"diff": delta, "diff_b": bias})
+
+
+def _whole_norm(layer: Layer, clients: tuple[str, ...]) -> Layer:
+    """A norm's change with the half that is missing as zeros."""
+    known = next(iter(layer.tensors.values()))
+    empty = torch.zeros(known.shape)
+    found = replace(layer, tensors={"w_norm": empty, "b_norm": empty} | dict(layer.tensors))
+    if any(objection(client, found) for client in clients):
+        raise PrepError(f"{layer.name}: {clients[0]} has no form for a change of a norm", "convert it --for universal")
+    return found
+
+
+def renamed(layer: Layer, family: str, blocks: Blocks = STANDARD) -> Layer:
+    """The layer under the name that every client reads.
+
+    Raises:
+        PrepError: its name stands for no layer.
+    """
+    place = place_of(layer.name, blocks)
+    if place is None:
+        raise PrepError(f"{layer.name} stands for no layer of Stable Diffusion", "see: prep adapter info FILE")
+    kept = place.style != "bare" and place.path != "conv_norm_out" and not layer.name.startswith("lycoris_")
+    if kept and not family:
+        return layer
+    return replace(layer, name=kohya_name(place, family, blocks))

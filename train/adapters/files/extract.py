@@ -1,0 +1,142 @@
+"""An adapter made of what lies between two checkpoints, one of which was trained from the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from train.adapters.files.checkpoints import Checkpoint
+from train.adapters.files.factors import Cut, lora_layer, spectrum_of
+from train.adapters.files.merge import refuse_missing
+from train.adapters.files.residual import Residual
+from train.adapters.files.writer import claim, writing
+from train.adapters.metadata import renewed
+from train.adapters.names.layers import LayerPath, block_of, kohya_name
+
+ProgressCallback = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """Ranks by how many layers got them, layers that do not differ, and the share of the difference left out."""
+
+    file: Path
+    ranks: Mapping[int, int]
+    equal: int
+    residual: Residual
+
+
+def extract_file(
+    base: Checkpoint,
+    tuned: Checkpoint,
+    output: Path,
+    cut: Cut,
+    conv_cut: Cut | None = None,
+    text_encoders: bool = True,
+    dtype: torch.dtype = torch.float16,
+    overwrite: bool = False,
+    progress: ProgressCallback = lambda what, done, total: None,
+) -> Extracted:
+    """Write the best LoRA of the wanted rank for every linear layer and 1×1 convolution of UNet and text encoders.
+
+    With `conv_cut` larger convolutions too (LoCon). Layers that are equal in both are left out.
+
+    Raises:
+        PrepError: the checkpoints do not match, or do not differ.
+    """
+    claim(output, overwrite)
+    places = [place for place in _matching(base, tuned) if _wanted(place, conv_cut, text_encoders)]
+    ranks: Counter[int] = Counter()
+    residual, equal = Residual(), 0
+    with writing(output) as out:
+        for done, place in enumerate(places):
+            progress("extracting layers", done, len(places))
+            delta = _delta(base, tuned, place)
+            if not bool(delta.any()):
+                equal += 1
+                continue
+            kernel = tuple(delta.shape[2:])
+            spectrum = spectrum_of(delta.flatten(1))
+            factors, lost = spectrum.cut(conv_cut if conv_cut and _large(kernel) else cut)
+            residual.add(block_of(place, base.blocks), lost, float(spectrum.values.square().sum()))
+            ranks[factors.rank] += 1
+            out.add_layer(lora_layer(kohya_name(place, base.family, base.blocks), factors, kernel), dtype)
+        progress("extracting layers", len(places), len(places))
+        if not ranks:
+            raise PrepError(f"{base.path} and {tuned.path} hold equal weights", "give two checkpoints that differ")
+        out.metadata |= _metadata(base, tuned, output.stem, ranks, conv_cut)
+    return Extracted(output, dict(ranks), equal, residual)
+
+
+def _matching(base: Checkpoint, tuned: Checkpoint) -> Iterator[LayerPath]:
+    """Places of the base, once the other checkpoint is known to have them all in the same shapes."""
+    places = list(base.places())
+    refuse_missing([f"{place.part}:{place.path}" for place in places if tuned.slot(place) is None], tuned.path)
+    for place in places:
+        one, other = base.slot(place), tuned.slot(place)
+        assert one is not None and other is not None
+        if _elements(one.shape) != _elements(other.shape) or one.shape[0] != other.shape[0]:
+            raise PrepError(
+                f"the models do not match: {place.path} is {list(one.shape)} in {base.path} and {list(other.shape)} in "
+                f"{tuned.path}",
+                "give two checkpoints of one family, one trained from the other",
+            )
+    return iter(places)
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def _wanted(place: LayerPath, conv_cut: Cut | None, text_encoders: bool) -> bool:
+    """Layers that LoRA adapts: those in attentions and text encoders, and with `conv_cut` resnets and resampling too."""
+    if place.part != "unet":
+        return text_encoders and (".self_attn." in place.path or ".mlp." in place.path)
+    if ".attentions." in place.path:
+        return True
+    inside = any(f".{kind}." in place.path for kind in ("resnets", "downsamplers", "upsamplers"))
+    return inside and conv_cut is not None
+
+
+def _large(kernel: tuple[int, ...]) -> bool:
+    return any(side > 1 for side in kernel)
+
+
+def _delta(base: Checkpoint, tuned: Checkpoint, place: LayerPath) -> Tensor:
+    """The difference in float32, in the base's shape.
+
+    Raises:
+        PrepError: it is not finite.
+    """
+    one, other = base.slot(place), tuned.slot(place)
+    assert one is not None and other is not None
+    before = base.tensor(one).float()
+    found = tuned.tensor(other).float().reshape(before.shape) - before
+    if not bool(torch.isfinite(found).all()):
+        raise PrepError(f"{place.path} holds values that are not finite in one of the checkpoints", "get it anew")
+    return found
+
+
+def _metadata(
+    base: Checkpoint, tuned: Checkpoint, name: str, ranks: Counter[int], conv_cut: Cut | None
+) -> dict[str, str]:
+    one = str(next(iter(ranks))) if len(ranks) == 1 else "Dynamic"
+    return renewed(
+        {},
+        name,
+        base.family,
+        {
+            "ss_network_module": "networks.lora",
+            "ss_network_dim": one,
+            "ss_network_alpha": one,
+            "ss_network_args": {} if conv_cut is None else {"conv_dim": "Dynamic", "conv_alpha": "Dynamic"},
+            "ss_sd_model_name": base.path.name,
+            "ss_training_comment": f"extracted: {tuned.path.name} - {base.path.name}",
+        },
+    )

@@ -1,0 +1,146 @@
+"""A checkpoint with adapters' differences added to its weights, in the layout and precision it has."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from train.adapters.files.checkpoints import Checkpoint, Slot
+from train.adapters.files.delta import difference
+from train.adapters.files.layer import Layer
+from train.adapters.files.merge import Merged, Source, gathered, one_family, refuse_missing
+from train.adapters.files.writer import claim, replace_folder, writing
+from train.adapters.metadata import HASHES
+from train.adapters.names.layers import LayerPath
+from train.models.families.key_map import Blocks
+from train.models.loading.safetensors_header import read_header
+
+Change = tuple[int, str, LayerPath, str, Slot]
+"""Source, layer, place, what of it (`weight` or `bias`), and where that lies."""
+
+
+def merge_into(base: Checkpoint, sources: Sequence[Source], output: Path, overwrite: bool = False) -> Merged:
+    """The checkpoint with every source's difference added, in the precision and layout it has, tensor by tensor.
+
+    Raises:
+        PrepError: a source is for another model: shapes differ, or layers are missing.
+    """
+    claim(output, overwrite, folder=base.folder)
+    if base.path.resolve() in (output.resolve(), *output.resolve().parents):
+        raise PrepError(f"{output} is the checkpoint itself, or in it", "write to another --output")
+    one_family(sources, base)
+    places = gathered(sources, base)
+    changes = _changes(sources, places, base)
+    if base.folder:
+        _write_folder(base, sources, changes, output)
+    else:
+        _write_file(base.path, base, sources, changes, output)
+    return Merged(output, len(places), {"weights changed": len(changes)}, 0.0)
+
+
+def _changes(
+    sources: Sequence[Source], places: Mapping[LayerPath, list[str]], base: Checkpoint
+) -> dict[tuple[Path, str], list[Change]]:
+    """What is to be added to each key of each file of the checkpoint."""
+    found: dict[tuple[Path, str], list[Change]] = {}
+    missing = []
+    for place, names in places.items():
+        for index, name in enumerate(names):
+            if not name or sources[index][1].at(place, base.blocks) == 0:
+                continue
+            suffixes = sources[index][0].outlines[name].keys
+            wanted = [] if suffixes.keys() == {"b_norm"} else ["weight"]
+            wanted += ["bias"] if suffixes.keys() & {"diff_b", "b_norm"} else []
+            for what in wanted:
+                slot = base.slot(place, what)
+                if slot is None:
+                    missing.append(f"{place.part}:{place.path}.{what}")
+                else:
+                    found.setdefault((slot.file, slot.key), []).append((index, name, place, what, slot))
+    refuse_missing(missing, base.path)
+    return found
+
+
+def _write_file(
+    file: Path,
+    base: Checkpoint,
+    sources: Sequence[Source],
+    changes: Mapping[tuple[Path, str], list[Change]],
+    output: Path,
+) -> None:
+    header = read_header(file)
+    with writing(output, hashed=False) as out, safe_open(file, framework="pt") as opened:
+        for key in header.shapes:
+            tensor = opened.get_tensor(key)
+            if (file, key) in changes:
+                tensor = changed(tensor, changes[file, key], sources, base.blocks)
+            out.add(key, tensor)
+        merged = ", ".join(
+            [base.path.stem, *(f"{source.path.stem} ({weights.overall:g})" for source, weights in sources)]
+        )
+        out.metadata |= {key: value for key, value in header.metadata.items() if key not in HASHES}
+        out.metadata["modelspec.merged_from"] = merged
+
+
+def changed(tensor: Tensor, changes: Sequence[Change], sources: Sequence[Source], blocks: Blocks) -> Tensor:
+    """The tensor with all its changes added in float32 and rounded once to its own precision.
+
+    Raises:
+        PrepError: a change has another shape, or the sum is too large for the precision.
+    """
+    whole = tensor.float().clone()
+    before = tensor.float()
+    for index, name, place, what, slot in changes:
+        file, weights = sources[index]
+        layer = file.layer(name)
+        part = slot.part(whole)
+        part += weights.at(place, blocks) * _addition(layer, what, slot.part(before))
+    rounded = whole.to(tensor.dtype)
+    if not bool(torch.isfinite(rounded).all()):
+        raise PrepError(
+            f"{changes[0][1]} makes weights too large for {str(tensor.dtype).removeprefix('torch.')}",
+            "merge into a checkpoint in fp32 or bf16, or with a smaller weight",
+        )
+    return rounded
+
+
+def _addition(layer: Layer, what: str, weight: Tensor) -> Tensor:
+    if what == "weight" and layer.algorithm != "norm":
+        return difference(layer, weight)
+    suffix = {"norm": {"weight": "w_norm", "bias": "b_norm"}[what]}.get(layer.algorithm, "diff_b")
+    found = layer.tensors[suffix] if suffix in layer.tensors else torch.zeros_like(weight)
+    if found.numel() != weight.numel():
+        raise PrepError(
+            f"{layer.name}.{suffix} has {found.numel()} values, the model {weight.numel()}",
+            "take a model of the kind the adapter was trained on",
+        )
+    return found.reshape(weight.shape)
+
+
+def _write_folder(
+    base: Checkpoint, sources: Sequence[Source], changes: Mapping[tuple[Path, str], list[Change]], output: Path
+) -> None:
+    """Build the whole folder beside the output, then put it in place at once."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    made = output.parent / f".prep-{secrets.token_hex(8)}.tmp"
+    touched = {file for file, _ in changes}
+    try:
+        for file in sorted(base.path.rglob("*")):
+            target = made / file.relative_to(base.path)
+            if file.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            elif file in touched:
+                _write_file(file, base, sources, changes, target)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+        replace_folder(made, output)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

@@ -1,0 +1,193 @@
+"""An adapter file, opened lazily: its layers by kohya's names, whatever style it was written in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from pipeline.core.errors import PrepError
+from train.adapters.files.layer import Layer, algorithm_of, checked, faults, rank_of
+from train.adapters.files.peft_alphas import peft_alpha
+from train.adapters.files.writer import FORMATS
+from train.adapters.names.keys import named
+from train.adapters.names.layers import LayerPath, place_of
+from train.models.families.registry import WIDTHS
+from train.models.loading.safetensors_header import read_header
+
+FLOATS = {name: dtype for dtype, name in FORMATS.items() if dtype.is_floating_point and dtype.itemsize > 1}
+WHOLE = tuple(name for dtype, name in FORMATS.items() if not dtype.is_floating_point)
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A layer's algorithm, keys (suffix → key in the file) and shapes, known without reading its weights."""
+
+    name: str
+    algorithm: str
+    keys: Mapping[str, str]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def rank(self) -> int | None:
+        return rank_of(self.algorithm, self.shapes)
+
+    @property
+    def place(self) -> LayerPath | None:
+        return place_of(self.name)
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """What the header of a file says. Weights are read by `layer`, one layer at a time; they begin at the byte `start`.
+
+    `unknown` are keys of no known style or algorithm, `problems` what makes layers unusable.
+    """
+
+    path: Path
+    size: int
+    start: int
+    metadata: Mapping[str, str]
+    dtypes: Mapping[str, str]
+    outlines: Mapping[str, Outline]
+    unknown: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.dtypes)
+
+    @cached_property
+    def family(self) -> str:
+        """sd1, sd2 or sdxl, by the shapes of cross attention and the names; "" if neither tells."""
+        return family_of(self.outlines, self.metadata)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The one most weights are in."""
+        known = Counter(dtype for key, dtype in self.dtypes.items() if dtype in FLOATS and not key.endswith(".alpha"))
+        return FLOATS[known.most_common(1)[0][0]] if known else torch.float32
+
+    def layer(self, name: str) -> Layer:
+        """The weights of one layer in float32.
+
+        Raises:
+            PrepError: they are not finite, or cannot be read.
+        """
+        outline = self.outlines[name]
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                tensors = {suffix: file.get_tensor(key).float() for suffix, key in outline.keys.items()}
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise PrepError(
+                f"{self.path}: {name} cannot be read: {error}", "the file is damaged: copy it anew"
+            ) from error
+        if "alpha" not in tensors and outline.rank and (place := outline.place) is not None:
+            alpha = peft_alpha(self.metadata, place.part, place.path, outline.rank)
+            tensors |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
+        return checked(Layer(name, outline.algorithm, tensors))
+
+    def layers(self) -> Iterator[Layer]:
+        for name in self.outlines:
+            yield self.layer(name)
+
+    def sound(self) -> AdapterFile:
+        """The file itself, if nothing of it is lost when its layers are used.
+
+        Raises:
+            PrepError: it has unknown keys or layers that cannot be computed.
+        """
+        wrong = [*self.problems, *(f"{key}: not a key of any known adapter" for key in self.unknown)]
+        if wrong:
+            more = f"\n… and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+            raise PrepError(
+                f"{self.path} cannot be used whole:\n" + "\n".join(wrong[:SHOWN]) + more,
+                f"see all with: prep adapter info {self.path}",
+            )
+        return self
+
+
+def open_adapter(path: Path) -> AdapterFile:
+    """Read the header of a safetensors file and sort its keys into layers.
+
+    Raises:
+        PrepError: it is missing, no safetensors file, or holds no adapter layer at all.
+    """
+    header = read_header(path)
+    shapes, dtypes = header.shapes, header.dtypes
+    grouped: dict[str, dict[str, str]] = {}
+    unknown: list[str] = []
+    problems: list[str] = []
+    for key in sorted(shapes):
+        name = named(key)
+        if name is None:
+            unknown.append(key)
+        elif dtypes[key] not in (*FLOATS, *WHOLE):
+            problems.append(f"{name.layer}: {name.suffix} is in {dtypes[key]}, which cannot be computed with")
+        elif name.suffix in grouped.setdefault(name.layer, {}):
+            problems.append(f"{key} says again what {grouped[name.layer][name.suffix]} says")
+        else:
+            grouped[name.layer][name.suffix] = key
+    outlines = {}
+    for layer, keys in grouped.items():
+        held = {suffix: shapes[key] for suffix, key in keys.items()}
+        algorithm = algorithm_of(held)
+        if algorithm is None:
+            unknown += keys.values()
+            continue
+        problems += faults(layer, algorithm, held)
+        outlines[layer] = Outline(layer, algorithm, keys, held)
+    problems += _alphas(outlines)
+    if not outlines:
+        raise PrepError(
+            f"{path} holds no layer of an adapter; its keys begin with {', '.join(sorted(shapes)[:3]) or 'nothing'}",
+            "give a LoRA or LyCORIS file; for what lies between two checkpoints use prep adapter extract",
+        )
+    size = path.stat().st_size
+    return AdapterFile(path, size, header.start, header.metadata, dtypes, outlines, tuple(unknown), tuple(problems))
+
+
+def _alphas(outlines: Mapping[str, Outline]) -> list[str]:
+    """Layers without alpha among layers with it: clients act on them with another strength than was trained."""
+    ranked = [outline for outline in outlines.values() if outline.rank]
+    without = [outline.name for outline in ranked if "alpha" not in outline.shapes]
+    if not without or len(without) == len(ranked):
+        return []
+    return [f"{name}: alpha is missing, though other layers have one" for name in without]
+
+
+def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> str:
+    """By the width of the text states that cross attention reads (768, 1024, 2048), then by names and metadata."""
+    for outline in outlines.values():
+        place = outline.place
+        if place is not None and place.path.endswith(("attn2.to_k", "attn2.to_v")):
+            width = _width(outline)
+            if width in WIDTHS:
+                return WIDTHS[width]
+    blocks = ("down_blocks", "mid_block", "up_blocks")
+    places = [place for outline in outlines.values() if (place := outline.place) is not None]
+    if any(place.style == "ldm" and place.path.startswith(blocks) for place in places) or any(
+        name.startswith("lora_te2_") for name in outlines
+    ):
+        return "sdxl"
+    version = metadata.get("ss_base_model_version", "")
+    if version.startswith(("sdxl", "sd_v2", "sd_v1")):
+        return {"sdxl": "sdxl", "sd_v2": "sd2", "sd_v1": "sd1"}[
+            version[:4] if version.startswith("sdxl") else version[:5]
+        ]
+    return ""
+
+
+def _width(outline: Outline) -> int:
+    for suffix in ("lora_down.weight", "hada_w1_b", "diff", "a2.weight"):
+        if suffix in outline.shapes and len(outline.shapes[suffix]) > 1:
+            return outline.shapes[suffix][1]
+    first = outline.shapes.get("lokr_w1") or outline.shapes.get("lokr_w1_b")
+    second = outline.shapes.get("lokr_w2") or outline.shapes.get("lokr_w2_b")
+    return first[1] * second[1] if first and second and len(first) > 1 and len(second) > 1 else 0

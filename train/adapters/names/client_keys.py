@@ -1,0 +1,120 @@
+"""Which keys of an adapter file each client reads, and why it ignores the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from train.adapters.names.keys import KeyName, named
+from train.adapters.names.layers import LayerPath, place_of
+
+CLIENTS = ("a1111", "forge", "comfyui", "diffusers")
+LINEAR_TEXT = (
+    ".self_attn.q_proj",
+    ".self_attn.k_proj",
+    ".self_attn.v_proj",
+    ".self_attn.out_proj",
+    ".mlp.fc1",
+    ".mlp.fc2",
+)
+LORA = ("lora_down.weight", "lora_up.weight", "alpha", "dora_scale")
+LOST_BY_A1111_IN_SDXL = ("up_blocks.0.upsamplers.0.conv", "add_embedding.linear_1", "add_embedding.linear_2")
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Keys that a client reads, and those it leaves with the reason."""
+
+    read: tuple[str, ...]
+    ignored: Mapping[str, str]
+
+
+def used_keys(client: str, keys: Iterable[str], family: str) -> Used:
+    """Sort the keys of a file for a model of the family sd1, sd2 or sdxl."""
+    keys = tuple(keys)
+    names = {key: named(key) for key in keys}
+    whole = _refusal(names) if client == "diffusers" else ""
+    complete = _complete_attention(names.values()) if client == "a1111" else frozenset()
+    read, ignored = [], {}
+    for key, name in names.items():
+        why = whole or _why_not(client, name, family, complete)
+        if why:
+            ignored[key] = why
+        else:
+            read.append(key)
+    return Used(tuple(read), ignored)
+
+
+def _why_not(client: str, name: KeyName | None, family: str, complete: frozenset[str]) -> str:
+    place = place_of(name.layer) if name else None
+    if name is None or place is None:
+        return "a name that stands for no layer of Stable Diffusion"
+    if place.style == "bare" and not name.dotted:
+        return "the name lacks text_model, as trainers on transformers 5 leave it out"
+    if name.layer.startswith("lycoris_") and client in ("a1111", "diffusers"):
+        return "the prefix lycoris_ is not known to it"
+    if client == "a1111":
+        return _a1111(name, place, family, complete)
+    if client == "diffusers":
+        return _diffusers(name, place, family)
+    return _comfyui(place)
+
+
+def _a1111(name: KeyName, place: LayerPath, family: str, complete: frozenset[str]) -> str:
+    if name.dotted:
+        return "it reads no dotted (diffusers or PEFT) names"
+    if place.part == "unet":
+        lost = ("conv_norm_out", *(LOST_BY_A1111_IN_SDXL if family == "sdxl" else ()))
+        return "it knows this layer by its LDM name only" if place.style == "diffusers" and place.path in lost else ""
+    if place.path == "text_projection":
+        return "it does not adapt the text projection"
+    if not (place.part == "te2" or family == "sd2"):
+        return ""
+    if not place.path.endswith(LINEAR_TEXT):
+        return "it does not adapt the norms of OpenCLIP text encoders"
+    if ".self_attn." not in place.path:
+        return ""
+    if name.suffix in ("oft_blocks", "rescale"):
+        return "it cannot rotate the attention of OpenCLIP text encoders"
+    if name.suffix == "diff_b" and not place.path.endswith(".out_proj"):
+        return "it leaves out biases of the attention of OpenCLIP text encoders"
+    attention = f"{place.part}:{place.path.rsplit('.', 1)[0]}"
+    return "" if attention in complete else "it needs q, k, v and out of an OpenCLIP attention, or applies none"
+
+
+def _complete_attention(names: Iterable[KeyName | None]) -> frozenset[str]:
+    found: dict[str, set[str]] = {}
+    for name in names:
+        place = place_of(name.layer) if name else None
+        if place is not None and ".self_attn." in place.path:
+            attention, projection = place.path.rsplit(".", 1)
+            found.setdefault(f"{place.part}:{attention}", set()).add(projection)
+    return frozenset(attention for attention, projections in found.items() if len(projections) == 4)
+
+
+def _comfyui(place: LayerPath) -> str:
+    if place.part == "unet" or place.path.endswith(LINEAR_TEXT):
+        return ""
+    if place.path == "text_projection" and place.part == "te2":
+        return ""
+    return "it adapts only the linear layers of text encoders"
+
+
+def _refusal(names: Mapping[str, KeyName | None]) -> str:
+    """Diffusers loads a kohya file wholly or not at all."""
+    for key, name in names.items():
+        if name is None or name.suffix not in LORA:
+            return f"it loads plain LoRA only and refuses the file for {key}"
+    return ""
+
+
+def _diffusers(name: KeyName, place: LayerPath, family: str) -> str:
+    if name.suffix == "dora_scale" and not name.dotted:
+        return "it drops DoRA's magnitudes with a warning"
+    if place.part == "unet" and not name.dotted:
+        if family == "sdxl":
+            lost = place.style == "diffusers" and place.path == "add_embedding.linear_2"
+            return "it knows this layer by its LDM name only" if lost else ""
+        if place.style == "ldm" and place.path.startswith(("down_blocks", "up_blocks", "mid_block")):
+            return "in files for SD 1.x and 2.x it reads UNet names in diffusers' style only"
+    return ""

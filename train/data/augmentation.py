@@ -1,0 +1,226 @@
+"""Views of an image: which part of it is shown, whether mirrored, and in which colours. All of it is decided here, before
+anything is decoded, as a pure function of content, caption and recipe; no torch.
+
+A view is encoded like an image of its own and cached by what it shows. A mirrored view is made of mirrored pixels: an
+encoder's filters are not symmetric and it pads on one side, so that mirrored latents would be those of no image.
+
+random_crop moves the crop, face_crop enlarges the image about its subject: both place the crop, so a recipe has one of
+them. color_jitter and flip go with either. A regularization image is shown in the colours of its image's view and
+mirrored with it, but whole, as it was made for the bucket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.seeded import rng
+from train.data.color_jitter import Colour, drawn_colour, uniform
+
+if TYPE_CHECKING:
+    from train.options.recipe import Recipe
+
+LARGEST = 1.5
+"""Pixels that face_crop makes of one pixel of the file along a side, at most; beyond, detail is only smeared."""
+TRIES = 4
+"""How many draws for each view that is wanted; where they give no more different ones, there are none to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    """A view to encode: content hash, file, bucket decision ({"size", "scaled", "crop", …}), then whether what the crop
+    holds is mirrored, in which colours it is shown, and the (width, height) of the file as measured."""
+
+    content: str
+    file: Path
+    bucket: Any
+    flip: bool = False
+    colour: Colour | None = None
+    pixels: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        width, height = self.bucket["size"]
+        return width, height
+
+    @property
+    def original(self) -> tuple[int, int]:
+        """(width, height) of the file, upright; what it is scaled to where that was not measured."""
+        across, down = self.pixels or self.bucket["scaled"]
+        return across, down
+
+    @property
+    def key(self) -> str:
+        """Everything that its latent depends on beside the VAE; what a view does not have is not named."""
+        parts = [self.content, *(",".join(map(str, self.bucket[name])) for name in ("size", "scaled", "crop"))]
+        if "background" in self.bucket:
+            parts.append(self.bucket["background"])
+        if self.flip:
+            parts.append("mirrored")
+        if self.colour:
+            parts.append(repr(self.colour))
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Where an image's subject is, (x, y) in parts of its sides, and the (width, height) of the file in pixels."""
+
+    at: tuple[float, float]
+    pixels: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the views of an image are decided from, and its name for people."""
+
+    name: str
+    image: ImageView
+    caption: str
+    subject: Subject | None = None
+
+
+def views(seen: Seen, recipe: Recipe) -> tuple[ImageView, ...]:
+    """Every view of an image, all different: the image itself where nothing is to be varied; `variants` drawn ones, or
+    as many as there can be; and, unless its caption forbids it, the same ones mirrored."""
+    varied = _variants(seen.image, seen.subject, recipe)
+    if not recipe.flip or forbidding(seen.caption, recipe):
+        return varied
+    return (*varied, *(replace(view, flip=True) for view in varied))
+
+
+def reg_image_view(reg_image: ImageView, view: ImageView) -> ImageView:
+    """A regularization image as it goes with a view of its image: mirrored with it and in its colours, never cropped."""
+    return replace(reg_image, flip=view.flip, colour=view.colour)
+
+
+def dealt(views: Sequence[ImageView], earlier: int, *key: int | str) -> ImageView:
+    """The view for a showing that comes after `earlier` ones of the same image. The views are dealt like cards, all of
+    them before one comes again, in an order drawn anew each time, so that none is shown more than once too often."""
+    if len(views) == 1:
+        return views[0]
+    turn, place = divmod(earlier, len(views))
+    return views[int(rng(*key, "views", turn).permutation(len(views))[place])]
+
+
+def forbidding(caption: str, recipe: Recipe) -> str:
+    """The first of `flip_guard`'s words that stands in a caption, or in what is put around all captions; "" if none does.
+
+    Whole words count, whatever their case, between hyphens and underscores too: `left` stands in `left-handed` and in
+    `looking_left`, not in `leftover`.
+    """
+    said = _words(f"{recipe.caption_prefix} {caption} {recipe.caption_suffix}")
+    return next((word for word in recipe.flip_guard if _words(word).strip() and _words(word) in said), "")
+
+
+def _words(text: str) -> str:
+    """The words of a text with one space before and behind each."""
+    return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""])
+
+
+def _variants(image: ImageView, subject: Subject | None, recipe: Recipe) -> tuple[ImageView, ...]:
+    if not (recipe.color_jitter or _can_move(image, subject, recipe)):
+        return (image,)
+    found: dict[str, ImageView] = {}
+    for index in range(TRIES * recipe.variants):
+        view = _drawn(image, subject, recipe, index)
+        found.setdefault(view.key, view)
+        if len(found) == recipe.variants:
+            break
+    return tuple(found.values())
+
+
+def _can_move(image: ImageView, subject: Subject | None, recipe: Recipe) -> bool:
+    """Whether the recipe shows another part of the image than the bucket decision does."""
+    if recipe.random_crop:
+        return _spare(image) != (0, 0)
+    return recipe.face_crop is not None and subject is not None and _enlargement(image, subject, recipe)[1] > 1
+
+
+def _drawn(image: ImageView, subject: Subject | None, recipe: Recipe, index: int) -> ImageView:
+    """View number `index`, drawn for this content."""
+    key = ("view", recipe.seed, image.content, index)
+    if _can_move(image, subject, recipe):
+        if recipe.random_crop:
+            image = _moved(image, *key)
+        elif subject is not None:
+            image = _enlarged(image, subject, recipe, *key)
+    return replace(image, colour=drawn_colour(recipe.color_jitter, *key)) if recipe.color_jitter else image
+
+
+def _spare(image: ImageView) -> tuple[int, int]:
+    """(right, down): pixels of the scaled image that the crop leaves out."""
+    (across, down), (width, height) = image.bucket["scaled"], image.size
+    return across - width, down - height
+
+
+def _moved(image: ImageView, *key: int | str) -> ImageView:
+    """The crop anywhere in the scaled image, every place as likely."""
+    left, top = (int(uniform(*key, axis) * (spare + 1)) for axis, spare in zip("xy", _spare(image), strict=True))
+    return _cropped(image, image.bucket["scaled"], left, top)
+
+
+def _enlargement(image: ImageView, subject: Subject, recipe: Recipe) -> tuple[float, float]:
+    """Least and most by which an image may be enlarged: as the recipe says, but within what its file can give."""
+    assert recipe.face_crop is not None
+    least, most = recipe.face_crop
+    room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket["scaled"], strict=True))
+    most = max(1.0, min(most, room))
+    return min(least, most), most
+
+
+def _enlarged(image: ImageView, subject: Subject, recipe: Recipe, *key: int | str) -> ImageView:
+    """Enlarged by a drawn factor, every ratio as likely, and cut so that the subject is as near to the middle as the
+    image's edges let it be."""
+    least, most = _enlargement(image, subject, recipe)
+    factor = least * (most / least) ** uniform(*key, "enlarged")
+    scaled = [max(side, round(now * factor)) for side, now in zip(image.size, image.bucket["scaled"], strict=True)]
+    left, top = (
+        min(max(round(at * whole - side / 2), 0), whole - side)
+        for at, whole, side in zip(subject.at, scaled, image.size, strict=True)
+    )
+    return _cropped(image, scaled, left, top)
+
+
+def _cropped(image: ImageView, scaled: Sequence[int], left: int, top: int) -> ImageView:
+    width, height = image.size
+    crop = {"scaled": list(scaled), "crop": [left, top, left + width, top + height]}
+    return replace(image, bucket={**image.bucket, **crop})
+
+
+# --- what a plan says of it
+
+
+def remarks(seen: Sequence[Seen], recipe: Recipe) -> tuple[str, ...]:
+    """What flip, random_crop and face_crop leave as it is, and why."""
+    found = [_flip_remark(seen, recipe)] if recipe.flip else []
+    if recipe.random_crop:
+        whole = [each for each in seen if _spare(each.image) == (0, 0)]
+        found.append(_left(whole, seen, "random_crop", "of which the bucket cuts nothing away"))
+    if recipe.face_crop:
+        unknown = [each for each in seen if each.subject is None]
+        small = [each for each in seen if each.subject and _enlargement(each.image, each.subject, recipe)[1] <= 1]
+        if recipe.face_crop[1] > 1:
+            found.append(
+                _left(small, seen, "face_crop", f"of which it would make more than {LARGEST} times their file's pixels")
+            )
+        way = "whose subject is not known (prep check SET --force measures where it is)"
+        found.append(_left(unknown, seen, "face_crop", way))
+    return tuple(remark for remark in found if remark)
+
+
+def _left(some: Sequence[Seen], seen: Sequence[Seen], option: str, why: str) -> str:
+    if not some:
+        return ""
+    return f"{option} leaves {len(some)} of {len(seen)} images as they are, {why}, such as {some[0].name}"
+
+
+def _flip_remark(seen: Sequence[Seen], recipe: Recipe) -> str:
+    guarded = [each for each in seen if forbidding(each.caption, recipe)]
+    if not guarded:
+        return ""
+    said = " or ".join(dict.fromkeys(forbidding(each.caption, recipe) for each in guarded))
+    return f"flip leaves out {len(guarded)} of {len(seen)} images whose caption says {said}, such as {guarded[0].name}"

@@ -1,0 +1,88 @@
+"""The batches of a run, one after the other over all epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+
+from train.data.dataset import Example
+from train.data.sampler import SampledImage, Showings, epoch_batches
+from train.options.recipe import Recipe
+from train.run.milestones import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step trains on: `step` counts from 0 over the whole run, `epoch` from 0. `earlier` says how often each
+    example was shown before in the run, which decides its regularization image and its view; left out, each is shown
+    for the first time."""
+
+    step: int
+    epoch: int
+    examples: tuple[Example, ...]
+    earlier: tuple[int, ...] = ()
+
+
+def total_steps(recipe: Recipe, examples: Sequence[Example]) -> int:
+    """Batches of the whole run: as given, or what the epochs come to."""
+    if recipe.steps is not None:
+        return recipe.steps
+    return sum(islice(_epoch_lengths(recipe, [example.entry for example in examples]), recipe.epochs))
+
+
+def _epoch_lengths(recipe: Recipe, entries: Sequence[SampledImage]) -> Iterator[int]:
+    """How many batches each epoch has, without making them; the same as `epoch_length`, but the set is gone over once."""
+    sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
+    bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
+    shares = Showings(entries, recipe.seed)
+    for epoch in count():
+        shown = np.bincount(bucket, weights=shares.within(epoch), minlength=len(sizes)).astype(np.int64)
+        yield int((-(-shown // recipe.batch_size)).sum())
+
+
+def window(recipe: Recipe, examples: Sequence[Example]) -> int:
+    """Batches to an update: as given, or as many as there are buckets ("Tutorial: Lycoris/LoCon Training using Kohya_SS",
+    Civitai)."""
+    return recipe.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
+
+
+def place_after(recipe: Recipe, examples: Sequence[Example], step: int, last: bool) -> Progress:
+    """Where in the run `step` batches end."""
+    lengths = _epoch_lengths(recipe, [example.entry for example in examples])
+    done, epoch = 0, 0
+    while done < step:
+        done += next(lengths)
+        epoch += 1
+    return Progress(step, epoch, step > 0 and done == step, last)
+
+
+def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> Iterator[Batch]:
+    """Every batch of the run from step `start` on; epochs follow each other until the steps are done."""
+    by_key = {example.entry.key: example for example in examples}
+    entries = [example.entry for example in examples]
+    total, step = total_steps(recipe, examples), 0
+    for epoch, length in enumerate(_epoch_lengths(recipe, entries)):
+        if step >= total:
+            return
+        if step + length > start:
+            before = Showings(entries, recipe.seed).until(epoch).tolist()
+            shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
+            for keys in epoch_batches(entries, recipe.batch_size, recipe.seed, epoch):
+                earlier = _counted(keys, shown)
+                if start <= step < total:
+                    yield Batch(step, epoch, tuple(by_key[key] for key in keys), earlier)
+                step += 1
+        else:
+            step += length
+
+
+def _counted(keys: Sequence[str], shown: dict[str, int]) -> tuple[int, ...]:
+    """How often each was shown before, and count it as shown now; one that stands there again comes after itself."""
+    earlier = []
+    for key in keys:
+        earlier.append(shown[key])
+        shown[key] += 1
+    return tuple(earlier)

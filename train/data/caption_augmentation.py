@@ -1,0 +1,204 @@
+"""The caption as shown at one moment of training.
+
+In this order, each draw with a key of its own, so that one option changes nothing about another's draws:
+
+1. the whole caption is left out, by chance or in every n-th epoch: then nothing of it is shown, its prefix neither;
+2. of a caption of several lines one is drawn, or all are read as one;
+3. wildcards are replaced by one of their parts;
+4. the tags are parted into those kept in front, those that move, and those kept at the end: by the keep separator where
+   the caption holds it, else by the number of tags to keep;
+5. tags between which the group separator stands are one from here on;
+6. warm-up: only the first of the moving tags are there yet;
+7. the moving tags are left out one by one by chance, and what remains is shuffled;
+8. prefix and suffix are put around it, and no mark is left anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from math import floor
+from typing import TYPE_CHECKING
+
+from pipeline.core.seeded import rng
+
+if TYPE_CHECKING:
+    from train.options.recipe import Recipe
+
+Key = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """When a caption is shown: step and epoch, counted from 0 over the run, and the key of its draws, which its
+    regularization image shares."""
+
+    step: int
+    epoch: int
+    key: Key
+
+
+def tags_of(caption: str) -> list[str]:
+    """A caption's tags, whatever space stands around the commas."""
+    return [tag for part in caption.split(",") if (tag := part.strip())]
+
+
+def marks(recipe: Recipe) -> tuple[str, ...]:
+    """What parts captions and is never read."""
+    return tuple(mark for mark in (recipe.keep_separator, recipe.group_separator) if mark)
+
+
+def spoken(caption: str, marks: Sequence[str]) -> str:
+    """A caption as it is read when nothing is shuffled or left out: one line, without the marks that part it."""
+    held = [mark for mark in (*marks, "\n") if mark and mark in caption]
+    if not held:
+        return caption
+    for mark in held:
+        caption = caption.replace(mark, ",")
+    return ", ".join(tags_of(caption))
+
+
+def shown_caption(caption: str, triggers: Sequence[str], recipe: Recipe, moment: StepContext) -> str:
+    """An image's caption as shown now; trigger words in front of it stay there if nothing else is said."""
+    if is_dropped(recipe, moment):
+        return ""
+    return affixed(_without_affixes(caption, triggers, recipe.keep_tags, recipe, moment), recipe)
+
+
+def shown_reg_image(caption: str, of: str, triggers: Sequence[str], recipe: Recipe, moment: StepContext) -> str:
+    """A regularization image's caption as shown beside its image, whose caption is `of`: the same draws leave out and
+    move the same tags. Trigger words that it lacks are not counted among its tags to keep."""
+    if is_dropped(recipe, moment):
+        return ""
+    lacking = len(set(leading(tags_of(of), triggers)) - set(tags_of(caption)))
+    keep = None if recipe.keep_tags is None else max(0, recipe.keep_tags - lacking)
+    return _without_affixes(caption, triggers, keep, recipe, moment)
+
+
+def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:
+    """The trigger words that stand in front."""
+    return list(takewhile(lambda tag: tag in triggers, tags))
+
+
+def affixed(text: str, recipe: Recipe) -> str:
+    """The text between prefix and suffix, with one comma each."""
+    prefix, suffix = recipe.caption_prefix.strip(", "), recipe.caption_suffix.strip(", ")
+    return ", ".join(part for part in (prefix, text, suffix) if part)
+
+
+def _without_affixes(
+    caption: str, triggers: Sequence[str], keep: int | None, recipe: Recipe, moment: StepContext
+) -> str:
+    text = _line(caption, recipe, moment)
+    if recipe.wildcards:
+        draw = rng(*moment.key, "wildcard")
+        text = expand(text, lambda parts: parts[int(draw.integers(len(parts)))])
+    return _arranged(text, triggers, keep, recipe, moment)
+
+
+def is_dropped(recipe: Recipe, moment: StepContext) -> bool:
+    """Whether the whole caption is left out now: in every n-th epoch, counted from 1, or by chance."""
+    every = recipe.caption_dropout_epochs
+    if every and (moment.epoch + 1) % every == 0:
+        return True
+    return recipe.caption_dropout > 0 and bool(rng(*moment.key, "caption").random() < recipe.caption_dropout)
+
+
+def _line(caption: str, recipe: Recipe, moment: StepContext) -> str:
+    """One line of the caption, or all of it."""
+    if recipe.caption_lines == "all" or "\n" not in caption:
+        return caption
+    lines = [line for part in caption.splitlines() if (line := part.strip())]
+    return lines[int(rng(*moment.key, "line").integers(len(lines)))] if lines else ""
+
+
+def _arranged(text: str, triggers: Sequence[str], keep: int | None, recipe: Recipe, moment: StepContext) -> str:
+    """Steps 4 to 7: the tags put in their places, and the marks taken out."""
+    done, warmup = warmup_at(recipe, moment)
+    if not (recipe.shuffle_tags or recipe.tag_dropout or warmup):
+        return spoken(text, marks(recipe))
+    head, moving, tail = parted(text.replace("\n", ","), triggers, keep, recipe.keep_separator)
+    moving = moving[: warmed_up(len(moving), recipe.tag_warmup_min, done, warmup)]
+    if recipe.tag_dropout:
+        chances = rng(*moment.key, "tags").random(len(moving))
+        moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= recipe.tag_dropout]
+    if recipe.shuffle_tags:
+        moving = [moving[place] for place in rng(*moment.key, "order").permutation(len(moving))]
+    return ", ".join(spoken(tag, (recipe.group_separator,)) for tag in (*head, *moving, *tail))
+
+
+def parted(
+    caption: str, triggers: Sequence[str], keep: int | None, separator: str
+) -> tuple[list[str], list[str], list[str]]:
+    """The tags kept in front, those that move, and those kept at the end: as the separator says, else the first `keep`
+    are kept, or the trigger words in front. A third separator and further ones are nothing but commas."""
+    if separator and separator in caption:
+        head, moving, *tail = caption.split(separator, 2)
+        return tags_of(head), tags_of(moving), tags_of(tail[0].replace(separator, ",")) if tail else []
+    tags = tags_of(caption)
+    place = len(leading(tags, triggers)) if keep is None else keep
+    return tags[:place], tags[place:], []
+
+
+def warmup_at(recipe: Recipe, moment: StepContext) -> tuple[float, float]:
+    """(how much of the warm-up is done, how much there is): in steps, or in epochs for a share of a run of epochs."""
+    if recipe.tag_warmup_steps:
+        return moment.step, recipe.tag_warmup_steps
+    if recipe.steps is not None:
+        return moment.step, recipe.tag_warmup_share * recipe.steps
+    return moment.epoch, recipe.tag_warmup_share * recipe.epochs
+
+
+def warmed_up(tags: int, least: int, done: float, warmup: float) -> int:
+    """How many of the moving tags are there: `least` at first, then evenly more, all at the end of the warm-up:
+    least + ⌊(tags - least) · done / warmup⌋."""
+    if done >= warmup or tags <= least:
+        return tags
+    return least + floor((tags - least) * done / warmup)
+
+
+_BRACES = re.compile(r"\{\{|\}\}|[{}|]|[^{}|]+")
+
+
+def expand(text: str, choose: Callable[[list[str]], str]) -> str:
+    """Replace every {a|b|c} by the one of its parts that `choose` gives; {{ and }} are braces to be shown.
+
+    A brace without its partner stays as it is written, as does a group within a group; see `unpaired`.
+    """
+    shown, parts = [], list[str]()
+    for piece in _BRACES.findall(text):
+        if piece == "{" and not parts:
+            parts = [""]
+        elif piece == "}" and parts:
+            shown.append(choose(parts))
+            parts = []
+        elif piece == "|" and parts:
+            parts.append("")
+        else:
+            plain = piece[0] if piece in ("{{", "}}") else piece
+            if parts:
+                parts[-1] += plain
+            else:
+                shown.append(plain)
+    return "".join(shown) + ("{" + "|".join(parts) if parts else "")
+
+
+def unpaired(text: str) -> bool:
+    """Whether a caption holds a brace without its partner, or a group within a group."""
+    inside = False
+    for piece in _BRACES.findall(text):
+        if piece in "{}" and inside == (piece == "{"):
+            return True
+        inside = piece == "{" if piece in "{}" else inside
+    return inside
+
+
+def longest(caption: str, recipe: Recipe) -> str:
+    """The caption at its longest, as it is read with nothing left out: what the limit of tokens is held against."""
+    lines = caption.splitlines() if recipe.caption_lines == "one" else [caption]
+    text = max(lines, key=len, default="")
+    if recipe.wildcards:
+        text = expand(text, lambda parts: max(parts, key=len))
+    return affixed(spoken(text, marks(recipe)), recipe)

@@ -1,0 +1,230 @@
+"""Which images the loss is measured on: some that are never trained on, and a fixed part of those that are. No torch
+here.
+
+Images are chosen by a hash of their own keys and the seed, never by their place: the order in which they come does not
+matter, and an image that is added moves few others. Near-duplicates are held out together or not at all, as a loss on
+one of them tells nothing when the other is trained on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import PrepError
+from pipeline.core.seeded import key_seed
+
+if TYPE_CHECKING:
+    from train.options.recipe import Recipe
+
+ENOUGH = 200
+"""Images from which `auto` holds some out: of fewer, each is worth more to training than to measuring."""
+LEAST_KEPT = 8
+"""Images that every concept keeps to train on at least."""
+MOST_NAMED = 3
+STANDSTILL = (
+    "it falls as they are learned by heart, so it tells a standstill from progress, and nothing of overfitting; look at "
+    "the samples too"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An image to be trained on: its key, its concept, the group of images that belong together with it, and its
+    multiplier; one with multiplier 0 is never shown, and neither held out nor looked at."""
+
+    key: str
+    concept: str
+    group: int
+    multiplier: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`held` are keys never trained on; `watched` keys that are trained on and looked at on the same grid; both in order
+    of key. `multipliers` has every key that is trained on, and its concept keeps the exposures that it had in all.
+    `remarks` say what was chosen and why."""
+
+    held: tuple[str, ...]
+    watched: tuple[str, ...]
+    multipliers: Mapping[str, float]
+    remarks: tuple[str, ...]
+
+
+def hold_out(candidates: Sequence[Candidate], recipe: Recipe) -> Parts:
+    """Part a set for training and looking, by the recipe's `validation` options and its seed.
+
+    Raises:
+        PrepError: images are to be held out, but no concept can spare one.
+    """
+    multipliers = {each.key: each.multiplier for each in candidates}
+    if recipe.validation == "none":
+        return Parts((), (), multipliers, ())
+    shown = [each for each in candidates if each.multiplier > 0]
+    wants = recipe.validation == "held-out" or (recipe.validation == "auto" and len(shown) >= ENOUGH)
+    held = _held(shown, recipe) if wants else set[str]()
+    if recipe.validation == "held-out" and not held:
+        raise _nothing_to_spare(shown, recipe)
+    trained = [each for each in shown if each.key not in held]
+    watched = _watched(trained, recipe)
+    multipliers |= _shares_kept(shown, held)
+    return Parts(
+        tuple(sorted(held)),
+        tuple(sorted(watched)),
+        {key: value for key, value in multipliers.items() if key not in held},
+        tuple(_remarks(shown, held, watched, recipe)),
+    )
+
+
+def spare(images: int, share: float) -> int:
+    """How many of a concept's images may be held out: its share, rounded, if it keeps LEAST_KEPT."""
+    return max(0, min(floor(images * share + 0.5), images - LEAST_KEPT))
+
+
+def _held(shown: Sequence[Candidate], recipe: Recipe) -> set[str]:
+    """Whole groups, every concept in turn, until no concept may lose more or enough images are held out."""
+    groups: dict[int, list[Candidate]] = defaultdict(list)
+    for each in shown:
+        groups[each.group].append(each)
+    free = {concept: spare(count, recipe.validation_share) for concept, count in _images(shown).items()}
+    ranks = {number: min(_rank(each.key, recipe) for each in members) for number, members in groups.items()}
+    waiting: dict[str, list[int]] = {concept: [] for concept in _turns(free, recipe)}
+    for number in sorted(groups, key=lambda number: -ranks[number]):
+        for concept in _images(groups[number]):
+            waiting[concept].append(number)
+    held: set[str] = set()
+    taken: set[int] = set()
+    while any(waiting.values()):
+        for groups_left in waiting.values():
+            while groups_left:
+                number = groups_left.pop()
+                lost = Counter(each.concept for each in groups[number])
+                fits = all(free[concept] >= count for concept, count in lost.items())
+                if number not in taken and fits and len(held) + lost.total() <= recipe.validation_images:
+                    taken.add(number)
+                    held |= {each.key for each in groups[number]}
+                    free = {concept: left - lost[concept] for concept, left in free.items()}
+                    break
+    return held
+
+
+def _watched(trained: Sequence[Candidate], recipe: Recipe) -> set[str]:
+    """Images, every concept in turn, those of groups not seen yet first."""
+    waiting: dict[str, list[Candidate]] = {concept: [] for concept in _turns(_images(trained), recipe)}
+    before: Counter[int] = Counter()
+    order = {}
+    for each in sorted(trained, key=lambda each: _rank(each.key, recipe)):
+        order[each.key] = before[each.group], _rank(each.key, recipe)
+        before[each.group] += 1
+        waiting[each.concept].append(each)
+    for members in waiting.values():
+        members.sort(key=lambda each: order[each.key], reverse=True)
+    watched: set[str] = set()
+    while any(waiting.values()):
+        for members in waiting.values():
+            if members and len(watched) < recipe.validation_images:
+                watched.add(members.pop().key)
+        if len(watched) == recipe.validation_images:
+            break
+    return watched
+
+
+def _shares_kept(shown: Sequence[Candidate], held: Collection[str]) -> dict[str, float]:
+    """Multipliers with which every concept is shown as often as before, by fewer images."""
+    whole, left = defaultdict[str, float](float), defaultdict[str, float](float)
+    for each in sorted(shown, key=lambda each: each.key):
+        whole[each.concept] += each.multiplier
+        left[each.concept] += each.multiplier if each.key not in held else 0.0
+    losing = {each.concept for each in shown if each.key in held}
+    return {
+        each.key: each.multiplier * whole[each.concept] / left[each.concept]
+        for each in shown
+        if each.concept in losing and each.key not in held
+    }
+
+
+def _rank(key: str, recipe: Recipe) -> int:
+    return key_seed("hold out", recipe.seed, key)
+
+
+def _turns(concepts: Collection[str], recipe: Recipe) -> list[str]:
+    """The concepts in the order of their turns, which their names do not favour."""
+    return sorted(concepts, key=lambda concept: key_seed("turn", recipe.seed, concept))
+
+
+def _images(candidates: Sequence[Candidate]) -> Counter[str]:
+    return Counter(each.concept for each in candidates)
+
+
+# --- words
+
+
+def _nothing_to_spare(shown: Sequence[Candidate], recipe: Recipe) -> PrepError:
+    counts = _images(shown)
+    concept, most = max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)
+    return PrepError(
+        f"train: validation is 'held-out', but no concept can spare an image: the largest, {concept}, has {most}; one "
+        f"must keep {LEAST_KEPT} and lose no more than {recipe.validation_share:.0%} of them, near-duplicates together",
+        'use validation = "training", which looks at images that are trained on, or a larger validation_share',
+    )
+
+
+def _remarks(
+    shown: Sequence[Candidate], held: Collection[str], watched: Collection[str], recipe: Recipe
+) -> Iterator[str]:
+    concepts = {each.key: each.concept for each in shown}
+    seen = {concepts[key] for key in watched}
+    if not held:
+        yield (
+            f"validation: {_why_none(shown, recipe)}; the loss is measured on {_counted(watched, concepts)} that are "
+            f"trained on: {STANDSTILL}"
+        )
+    else:
+        yield (
+            f"validation: {_counted(held, concepts)} are held out and never trained on, beside {_counted(watched, concepts)} "
+            "of those that are"
+        )
+        yield from _without_held(shown, {concepts[key] for key in held}, recipe)
+    if unseen := sorted(set(concepts.values()) - seen):
+        yield (
+            f"validation: {len(unseen)} of {len(unseen) + len(seen)} concepts are not looked at, such as {unseen[0]}, as "
+            f"validation_images is {recipe.validation_images}"
+        )
+
+
+def _why_none(shown: Sequence[Candidate], recipe: Recipe) -> str:
+    if recipe.validation == "training":
+        return "no image is held out"
+    if len(shown) < ENOUGH:
+        return f"{len(shown)} images are too few to hold any out, which is done from {ENOUGH} on"
+    return f"no concept can spare an image: each must keep {LEAST_KEPT} and lose {recipe.validation_share:.0%} at most"
+
+
+def _without_held(shown: Sequence[Candidate], holding: Collection[str], recipe: Recipe) -> Iterator[str]:
+    """Concepts none of whose images are held out: those that may not lose one, and those that could have."""
+    counts = _images(shown)
+    unable = sorted(concept for concept in counts if not spare(counts[concept], recipe.validation_share))
+    if unable:
+        yield (
+            f"validation: none is held out of {_named(unable, counts)}: a concept must keep {LEAST_KEPT} images and lose "
+            f"{recipe.validation_share:.0%} of them at most, rounded; their loss is measured on what is trained on"
+        )
+    left = sorted(set(counts) - set(holding) - set(unable))
+    if left:
+        yield (
+            f"validation: none is held out of {_named(left, counts)}: their images belong together in groups too large to "
+            f"spare, or the {recipe.validation_images} validation_images were used up"
+        )
+
+
+def _named(concepts: Sequence[str], counts: Mapping[str, int]) -> str:
+    named = ", ".join(f"{concept} ({counts[concept]})" for concept in concepts[:MOST_NAMED])
+    return f"{named} and {len(concepts) - MOST_NAMED} more" if len(concepts) > MOST_NAMED else named
+
+
+def _counted(keys: Collection[str], concepts: Mapping[str, str]) -> str:
+    count = len({concepts[key] for key in keys})
+    return f"{len(keys)} image{'s' * (len(keys) != 1)} of {count} concept{'s' * (count != 1)}"

@@ -1,0 +1,271 @@
+"""Latents of the set's images: encoded once, kept as mean and spread, found again by content and never by name."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from pipeline.core.image_io import UnreadableImage, load_cropped
+from train.data.augmentation import ImageView as ImageView
+from train.data.color_jitter import changed
+from train.data.latent_files import (
+    Array,
+    Damaged,
+    file_bytes,
+    latent_file,
+    latent_name,
+    lying,
+    note_vae,
+    read_latent,
+    write_latent,
+)
+from train.models.base import BaseModel
+
+PIXELS_AT_ONCE = 1024 * 1024
+"""A batch for the VAE has as many images as together have this many pixels, but at least two and at most"""
+MOST_AT_ONCE = 32
+DECODERS = 4
+AHEAD = 2
+"""Batches that are decoded while the VAE works on one."""
+HELD_BYTES = 2**30
+"""Latents that were read stay in memory until they take this much."""
+NAMED = 10
+"""How many unreadable images an error names."""
+ProgressCallback = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """Mean and standard deviation of the scaled latents, each (4, h, w) float32: a sample is mean + spread * noise."""
+
+    mean: Tensor
+    spread: Tensor
+
+
+class LatentCache:
+    """SET/cache/latents: one file for each (view of an image, VAE). What is damaged is encoded again and noted in
+    `mended`, as (the image's file, why); a cache that does not write keeps what it mended in memory.
+
+    The VAE computes in `dtype`. In half precision some VAEs overflow, SDXL's own among them: such images are encoded
+    again in float32 and noted in `overflowed`. Latents of different precisions are different files.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        base: BaseModel,
+        dtype: torch.dtype = torch.float32,
+        writes: bool = True,
+        pixels_at_once: int = PIXELS_AT_ONCE,
+    ) -> None:
+        self._folder, self._base, self._writes, self._pixels_at_once = folder, base, writes, pixels_at_once
+        self._dtype = dtype
+        self._vae = base.vae_digest + ("" if dtype is torch.float32 else f" in {str(dtype).removeprefix('torch.')}")
+        self._held: dict[str, Latent] = {}
+        self._held_bytes = 0
+        self._checked: set[str] = set()
+        self.mended: list[tuple[Path, str]] = []
+        self.overflowed = 0
+
+    def name(self, image: ImageView) -> str:
+        return latent_name(image, self._vae)
+
+    def file(self, image: ImageView) -> Path:
+        return latent_file(self._folder, self.name(image))
+
+    def shape(self, image: ImageView) -> tuple[int, int, int]:
+        """(C, h, w) of an image's latent."""
+        width, height = (side // self._base.latent_factor for side in image.size)
+        return self._base.vae.config.latent_channels, height, width
+
+    def fill(self, images: Sequence[ImageView], progress: ProgressCallback) -> None:
+        """Encode what is missing or not as long as it must be, while other threads decode what comes next and write what
+        is done. Files are judged by their sizes alone here, so that a full cache costs next to nothing; what they hold is
+        checked when it is first read.
+
+        Raises:
+            PrepError: images cannot be read, all of them named once the others are done; or the VAE makes something
+                of one that is not finite.
+        """
+        distinct, sizes = {self.name(image): image for image in images}, lying(self._folder)
+        one_of_each = {image.size: image for image in distinct.values()}
+        lengths = {size: file_bytes(self.shape(image)) for size, image in one_of_each.items()}
+        missing = [image for name, image in distinct.items() if sizes.get(name) != lengths[image.size]]
+        self.mended += [
+            (image.file, f"its file has {sizes[name]} bytes")
+            for image in missing
+            if (name := self.name(image)) in sizes
+        ]
+        if self._writes:
+            note_vae(self._folder, self._vae, self._base.name)
+        unreadable: list[UnreadableImage] = []
+        done = 0
+        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as writer:
+            writing: deque[Future[None]] = deque()
+            for batch, decoding in _decoding(batches_of(missing, self._pixels_at_once), decoders):
+                read = _readable(batch, decoding, unreadable)
+                if read:
+                    pixels = [each for _, each in read]
+                    writing.append(writer.submit(self._keep, [image for image, _ in read], *self._encoded(pixels)))
+                if len(writing) > 1:
+                    writing.popleft().result()
+                done += len(batch)
+                progress("caching latents", done, len(missing))
+            for future in writing:
+                future.result()
+        _refuse(unreadable)
+
+    @torch.no_grad()
+    def _encoded(self, pixels: Sequence[Array]) -> tuple[Tensor, Tensor]:
+        """Mean and spread of (H, W, 3) images in -1..1, each (B, C, h, w) on the device.
+
+        A lone image is encoded beside itself: libraries treat batches of one otherwise than larger ones, and an image's
+        latent shall not depend on which others are missing.
+        """
+        batch = torch.from_numpy(np.stack(pixels if len(pixels) > 1 else [*pixels, *pixels])).permute(0, 3, 1, 2)
+        device = self._base.device
+        batch = batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.contiguous()
+        mean, spread = self._coded(batch, self._dtype)
+        if self._dtype is not torch.float32:
+            overflowed = ~(torch.isfinite(mean) & torch.isfinite(spread)).flatten(1).all(1)
+            if overflowed.any():
+                mean[overflowed], spread[overflowed] = self._again(batch, overflowed)
+                self.overflowed += int(overflowed[: len(pixels)].sum())
+        return mean[: len(pixels)], spread[: len(pixels)]
+
+    def _again(self, batch: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """In float32, for the rows marked; a lone one beside itself."""
+        found = batch[rows]
+        mean, spread = self._coded(found if len(found) > 1 else found.repeat(2, 1, 1, 1), torch.float32)
+        return mean[: len(found)], spread[: len(found)]
+
+    def _coded(self, batch: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        with torch.autocast(batch.device.type, dtype, enabled=dtype is not torch.float32):
+            posterior = self._base.vae.encode(batch).latent_dist
+        scale = self._base.vae.config.scaling_factor
+        return posterior.mean.float() * scale, posterior.std.float() * scale
+
+    def _keep(self, images: Sequence[ImageView], means: Tensor, spreads: Tensor) -> None:
+        """Write latents, the finite ones first."""
+        means, spreads = means.cpu(), spreads.cpu()
+        odd = []
+        for image, mean, spread in zip(images, means.numpy(), spreads.numpy(), strict=True):
+            if np.isfinite(mean).all() and np.isfinite(spread).all():
+                write_latent(self.file(image), mean, spread)
+            else:
+                odd.append(image.file)
+        if odd:
+            _not_finite(odd)
+
+    def read(self, image: ImageView) -> Latent:
+        """The latent of a view, checked against its checksum when it is first read; a damaged one is encoded again.
+
+        Raises:
+            PrepError: it is damaged, and so is the image, or the VAE makes something of it that is not finite.
+        """
+        name = self.name(image)
+        held = self._held.get(name)
+        if held is not None:
+            return held
+        try:
+            file, first = latent_file(self._folder, name), name not in self._checked
+            mean, spread = read_latent(file, self.shape(image), check=first)
+        except Damaged as damage:
+            return self._mend(name, image, str(damage))
+        self._checked.add(name)
+        latent = Latent(torch.from_numpy(mean), torch.from_numpy(spread))
+        if self._held_bytes + 2 * mean.nbytes <= HELD_BYTES:
+            self._held[name] = latent
+            self._held_bytes += 2 * mean.nbytes
+        return latent
+
+    def _mend(self, name: str, image: ImageView, why: str) -> Latent:
+        means, spreads = self._encoded([pixels_of(image)])
+        latent = Latent(means[0].cpu(), spreads[0].cpu())
+        if not (torch.isfinite(latent.mean).all() and torch.isfinite(latent.spread).all()):
+            _not_finite([image.file])
+        if self._writes:
+            write_latent(latent_file(self._folder, name), latent.mean.numpy(), latent.spread.numpy())
+        self.mended.append((image.file, why))
+        self._held[name] = latent
+        return latent
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was damaged or overflowed and was made again, in words."""
+        found = []
+        if self.mended:
+            file, why = self.mended[0]
+            found.append(
+                f"cached latents that were damaged and made again: {len(self.mended)}, such as that of {file}: {why}"
+            )
+        if self.overflowed:
+            found.append(
+                f"images for which the VAE overflowed in {str(self._dtype).removeprefix('torch.')} and that were encoded "
+                f'again in fp32: {self.overflowed}; with vae_precision = "fp32" they are encoded once'
+            )
+        return tuple(found)
+
+
+def pixels_of(image: ImageView) -> Array:
+    """(H, W, 3) float32 in -1..1: cropped to the bucket, in the view's colours, mirrored if it is."""
+    pixels = np.asarray(load_cropped(image.file, image.bucket), np.float32)
+    pixels = changed(pixels, image.colour) if image.colour else pixels
+    return (np.ascontiguousarray(pixels[:, ::-1]) if image.flip else pixels) / np.float32(127.5) - np.float32(1)
+
+
+def batches_of(images: Sequence[ImageView], pixels: int = PIXELS_AT_ONCE) -> Iterator[list[ImageView]]:
+    """Images of one size together, as many as have so many pixels."""
+    for (width, height), same in groupby(sorted(images, key=lambda each: each.size), key=lambda each: each.size):
+        group, count = list(same), min(MOST_AT_ONCE, max(2, pixels // (width * height)))
+        yield from (group[start : start + count] for start in range(0, len(group), count))
+
+
+def _decoding(
+    batches: Iterator[list[ImageView]], decoders: ThreadPoolExecutor
+) -> Iterator[tuple[list[ImageView], list[Future[Array]]]]:
+    """Each batch with its pixels, which other threads work on some batches ahead."""
+    waiting: deque[tuple[list[ImageView], list[Future[Array]]]] = deque()
+    for batch in batches:
+        waiting.append((batch, [decoders.submit(pixels_of, image) for image in batch]))
+        if len(waiting) > AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _readable(
+    batch: Sequence[ImageView], decoding: Sequence[Future[Array]], unreadable: list[UnreadableImage]
+) -> list[tuple[ImageView, Array]]:
+    """Images with their pixels; those that have none are added to `unreadable`."""
+    found = []
+    for image, future in zip(batch, decoding, strict=True):
+        try:
+            found.append((image, future.result()))
+        except UnreadableImage as error:
+            unreadable.append(error)
+    return found
+
+
+def _refuse(unreadable: Sequence[UnreadableImage]) -> None:
+    if unreadable:
+        listed = [f"{each.path}: {each.reason}" for each in unreadable[:NAMED]]
+        listed += [f"… and {len(unreadable) - NAMED} more"] if len(unreadable) > NAMED else []
+        raise PrepError(
+            f"{len(unreadable)} images to be trained on cannot be read\n" + "\n".join(listed),
+            "put them back, or leave them out with: prep check SET --force (regularization images: prep regularize SET --force)",
+        )
+
+
+def _not_finite(files: Sequence[Path]) -> None:
+    raise PrepError(
+        f"the VAE turns {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''} into numbers that are not finite",
+        "leave the image out, or use another VAE",
+    )

@@ -1,0 +1,153 @@
+"""Files of cached latents: SET/cache/latents/ab/ab….safetensors, each named for all that it depends on, with a checksum of
+what it holds. No torch here, so that a cache can be looked through without a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from pipeline.core.files import replacing, write_text
+from train.data.augmentation import ImageView
+
+VERSION = "2"
+VAES = "vaes.json"
+"""Digest of each VAE that encoded what lies there → the base models it was used with."""
+END = ".safetensors"
+CHECKSUM = "sha256"
+Array = NDArray[np.float32]
+_FOLDER = re.compile("[0-9a-f]{2}")
+_NAME = re.compile("[0-9a-f]{64}")
+
+
+class Damaged(Exception):
+    """A file does not hold the latent that was written; the words say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What `trim` took away."""
+
+    files: int
+    bytes: int
+
+
+def latent_name(image: ImageView, vae: str) -> str:
+    """64 hexadecimal digits for a view of an image and the VAE, given by its digest and precision, that encodes it."""
+    return hashlib.sha256(f"{VERSION}\0{image.key}\0{vae}".encode()).hexdigest()
+
+
+def latent_file(folder: Path, name: str) -> Path:
+    return folder / name[:2] / f"{name}{END}"
+
+
+def write_latent(file: Path, mean: Array, spread: Array) -> None:
+    """Write (C, h, w) mean and spread, whole or not at all."""
+    held = _packed(mean, spread, _checksum(mean, spread))
+    with replacing(file) as temporary:
+        temporary.write_bytes(held)
+
+
+def read_latent(file: Path, shape: tuple[int, int, int] | None = None, check: bool = True) -> tuple[Array, Array]:
+    """Mean and spread, of this shape if one is given.
+
+    Raises:
+        Damaged: the file is missing or not whole, holds something else, or with `check` does not fit its checksum.
+    """
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            mean, spread = (np.array(opened.get_tensor(name)) for name in ("mean", "spread"))
+            noted = (opened.metadata() or {}).get(CHECKSUM)
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
+        raise Damaged(str(error)) from error
+    if {mean.dtype, spread.dtype} != {np.dtype(np.float32)} or mean.shape != spread.shape or mean.ndim != 3:
+        raise Damaged("it holds no mean and spread of a latent")
+    if shape is not None and mean.shape != shape:
+        raise Damaged(f"it holds a latent of {mean.shape} instead of {shape}")
+    if check and noted != _checksum(mean, spread):
+        raise Damaged("it does not fit its checksum")
+    return mean, spread
+
+
+@lru_cache(maxsize=256)
+def file_bytes(shape: tuple[int, int, int]) -> int:
+    """How long the file of a (C, h, w) latent is, to the byte."""
+    nothing = np.zeros(shape, np.float32)
+    return len(_packed(nothing, nothing, "0" * 64))
+
+
+def _packed(mean: Array, spread: Array, checksum: str) -> bytes:
+    return save({"mean": np.ascontiguousarray(mean), "spread": np.ascontiguousarray(spread)}, {CHECKSUM: checksum})
+
+
+def _checksum(mean: Array, spread: Array) -> str:
+    return hashlib.sha256(mean.tobytes() + spread.tobytes()).hexdigest()
+
+
+def note_vae(folder: Path, vae: str, base: str) -> None:
+    """Note which base model a VAE's latents are for, so that it can be told later which ones are still used."""
+    known = vaes(folder)
+    if base not in known.get(vae, ()):
+        noted = {**known, vae: sorted({*known.get(vae, ()), base})}
+        write_text(folder / VAES, json.dumps(noted, indent=1, ensure_ascii=False) + "\n")
+
+
+def vaes(folder: Path) -> dict[str, list[str]]:
+    """What `note_vae` noted; nothing where the note is missing or cannot be read."""
+    try:
+        noted = json.loads((folder / VAES).read_text(encoding="utf-8"))
+        return {str(vae): [str(base) for base in bases] for vae, bases in noted.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def lying(folder: Path) -> dict[str, int]:
+    """Name → bytes of every latent's file; what is named otherwise, or is a link, is none of them."""
+    return {entry.name.removesuffix(END): entry.stat(follow_symlinks=False).st_size for entry in _entries(folder)}
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    for inner in _scanned(folder):
+        if _FOLDER.fullmatch(inner.name) and inner.is_dir(follow_symlinks=False):
+            for entry in _scanned(Path(inner.path)):
+                name = entry.name.removesuffix(END)
+                ours = entry.name.endswith(END) and _NAME.fullmatch(name) and name.startswith(inner.name)
+                if ours and entry.is_file(follow_symlinks=False):
+                    yield entry
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def verify(folder: Path) -> Iterator[tuple[str, str]]:
+    """(name, why it is damaged, "" where it is not) of every latent's file, each read whole."""
+    for name in sorted(lying(folder)):
+        try:
+            read_latent(latent_file(folder, name))
+        except Damaged as damage:
+            yield name, str(damage) or "it cannot be read"
+        else:
+            yield name, ""
+
+
+def trim(folder: Path, used: Collection[str]) -> Removed:
+    """Remove the files of latents whose names are not among those used; nothing else in the folder is touched."""
+    unused = {name: size for name, size in lying(folder).items() if name not in used}
+    for name in unused:
+        latent_file(folder, name).unlink(missing_ok=True)
+    return Removed(len(unused), sum(unused.values()))

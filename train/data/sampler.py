@@ -1,0 +1,126 @@
+"""Which images make up each batch of each epoch: a pure function of the set, the batch size, the seed, the epoch.
+
+- An image with multiplier m is shown ⌊Km⌋ or ⌈Km⌉ times over any first K epochs, whole and fractional alike.
+- No image is left out because its bucket is short: a short batch stays short, and the loop weighs images, not batches.
+- No image is twice in a batch while another of its bucket is waiting.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import heapify, heappop, heappush
+from math import floor
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from pipeline.core.seeded import rng
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SampledImage:
+    """An image as the sampler sees it: its key, the (width, height) of its bucket, and its multiplier."""
+
+    key: str
+    bucket: tuple[int, int]
+    multiplier: float
+
+
+def exposures(multiplier: float, offset: float, epoch: int) -> int:
+    """How often an image appears in one epoch (counted from 0): ⌊(e+1)m + u⌋ - ⌊em + u⌋ with offset u in [0, 1).
+
+    Summed over the first K epochs that is ⌊Km + u⌋, so ⌊Km⌋ or ⌈Km⌉. Exact: the sums are made of fractions.
+    """
+    exact, start = Fraction(multiplier).limit_denominator(10**6), Fraction(offset).limit_denominator(10**6)
+    return floor(exact * (epoch + 1) + start) - floor(exact * epoch + start)
+
+
+def offsets(entries: Sequence[SampledImage], seed: int) -> dict[str, float]:
+    """Spread the images' offsets evenly over [0, 1), so that every epoch is about equally long."""
+    order = rng("offsets", seed).permutation(len(entries))
+    return {entries[index].key: place / len(entries) for place, index in enumerate(order)}
+
+
+def epoch_batches(
+    entries: Sequence[SampledImage], batch_size: int, seed: int, epoch: int
+) -> tuple[tuple[str, ...], ...]:
+    """The batches of one epoch, each of images of one bucket, in the order they are trained on."""
+    waiting: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    counts = Showings(entries, seed).within(epoch).tolist()
+    for entry, count in sorted(zip(entries, counts, strict=True), key=lambda pair: pair[0].key):
+        if count:
+            waiting[entry.bucket][entry.key] = count
+    draw = rng("order", seed, epoch)
+    batches = [batch for bucket in sorted(waiting) for batch in bucket_batches(waiting[bucket], batch_size, draw)]
+    return tuple(batches[index] for index in draw.permutation(len(batches)))
+
+
+def bucket_batches(waiting: Mapping[str, int], batch_size: int, draw: Generator) -> list[tuple[str, ...]]:
+    """Cut one bucket's exposures into batches in the order they are filled.
+
+    A batch takes each waiting image once, those with most exposures left first (chance breaks ties), and only when
+    none is left to take, the ones with most exposures left again.
+    """
+    names = sorted(waiting)
+    chances = draw.random(len(names)).tolist()
+    heap = [(-waiting[name], chance, name) for name, chance in zip(names, chances, strict=True)]
+    heapify(heap)
+    batches = []
+    while heap:
+        taken = [heappop(heap) for _ in range(min(batch_size, len(heap)))]
+        batch = [name for _, _, name in taken]
+        left = [(minus + 1, chance, name) for minus, chance, name in taken if minus < -1]
+        if len(batch) < batch_size:
+            heapify(left)
+            heap = left
+            while heap and len(batch) < batch_size:
+                minus, chance, name = heappop(heap)
+                batch.append(name)
+                if minus < -1:
+                    heappush(heap, (minus + 1, chance, name))
+        else:
+            for (minus, _, name), chance in zip(left, draw.random(len(left)).tolist(), strict=True):
+                heappush(heap, (minus, chance, name))
+        batches.append(tuple(batch))
+    return batches
+
+
+def epoch_length(entries: Sequence[SampledImage], batch_size: int, seed: int, epoch: int) -> int:
+    """How many batches an epoch has, without making them."""
+    totals: dict[tuple[int, int], int] = defaultdict(int)
+    for entry, count in zip(entries, Showings(entries, seed).within(epoch).tolist(), strict=True):
+        totals[entry.bucket] += count
+    return sum(-(-total // batch_size) for total in totals.values())
+
+
+class Showings:
+    """How often every image is shown in the first epochs, ⌊em + u⌋ as `exposures` has it: with m = a / b and u = p / n
+    it is ⌊ea / b⌋ + ⌊((ea mod b) n + p b) / (b n)⌋, whose terms stay below 2⁶³."""
+
+    def __init__(self, entries: Sequence[SampledImage], seed: int) -> None:
+        values, which = np.unique([entry.multiplier for entry in entries], return_inverse=True)
+        exact = [Fraction(float(value)).limit_denominator(10**6) for value in values]
+        self._above = np.array([each.numerator for each in exact], np.int64)[which]
+        self._below = np.array([each.denominator for each in exact], np.int64)[which]
+        start = offsets(entries, seed)
+        places = [round(start[entry.key] * len(entries)) for entry in entries]
+        self._place, self._images = np.array(places, np.int64), len(entries)
+
+    def any(self) -> bool:
+        return bool(self._above.any())
+
+    def until(self, epochs: int) -> Counts:
+        """(N,) exposures in the first `epochs` epochs."""
+        whole, rest = np.divmod(self._above * epochs, self._below)
+        numerator = rest * self._images + self._place * self._below
+        return whole + numerator // (self._below * self._images)
+
+    def within(self, epoch: int) -> Counts:
+        """(N,) exposures in one epoch, counted from 0."""
+        return self.until(epoch + 1) - self.until(epoch)

@@ -1,0 +1,108 @@
+"""What one step shows the UNet: latents, noise and timesteps, each drawn for its image alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.core.seeded import normal, rng
+from train.data.augmentation import ImageView, dealt, reg_image_view
+from train.data.batches import Batch
+from train.data.dataset import Example, RegImage
+from train.data.latent_cache import LatentCache
+from train.optimization.noise import drawn_noise
+from train.options.recipe import Recipe
+
+Key = tuple[str, int, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An image shown in a step, or with `regularization` a regularization image beside that of its example. `key` is that of its
+    draws, which a matched regularization image shares with its image; `place` the one among all samples of the step,
+    whichever process works on it."""
+
+    example: Example
+    image: ImageView
+    key: Key
+    place: int
+    reg_image: RegImage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Samples of one step on the CPU: images, then the regularization images that go with them.
+
+    `clean`, `noise` (to be predicted) and `mixed` (mixed in; the same tensor unless it is perturbed) are (B, C, h, w),
+    `times` (B,).
+    """
+
+    samples: tuple[Sample, ...]
+    clean: Tensor
+    noise: Tensor
+    mixed: Tensor
+    times: Tensor
+
+    @property
+    def reg_images(self) -> int:
+        """How many of the samples are regularization images."""
+        return sum(sample.reg_image is not None for sample in self.samples)
+
+
+def draw_inputs(
+    batch: Batch, recipe: Recipe, latents: LatentCache, timesteps: int, rows: Sequence[int] | None = None
+) -> Inputs:
+    """Draw a step's samples: a pure function of the batch's place in the run, its images and the recipe.
+
+    Args:
+        rows: which of the batch's examples to draw, all if not given; what is drawn for one does not depend on the others.
+    """
+    samples = samples_of(batch, recipe, rows)
+    clean, drawn, times = [], [], []
+    for sample in samples:
+        latent = latents.read(sample.image)
+        spread = latent.spread * normal(tuple(latent.mean.shape), *sample.key, sample.place, "latent")
+        clean.append(latent.mean + spread)
+        drawn.append(drawn_noise(clean[-1], recipe, *sample.key))
+        times.append(int(rng(*sample.key, "timestep").integers(0, timesteps)))
+    noise = _stacked([wanted for wanted, _ in drawn])
+    mixed = _stacked([fed for _, fed in drawn]) if recipe.ip_noise_gamma else noise
+    return Inputs(samples, _stacked(clean), noise, mixed, torch.tensor(times, dtype=torch.int64))
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tensor:
+    """Of no parts a tensor without rows, for a process that has no sample in a short batch."""
+    return torch.stack(list(parts)) if parts else torch.empty(0)
+
+
+def samples_of(batch: Batch, recipe: Recipe, rows: Sequence[int] | None = None) -> tuple[Sample, ...]:
+    """Which views and regularization images a step shows, those of the examples in `rows`: views are dealt,
+    regularization images take turns, both by how often the example was shown before."""
+    wanted = range(len(batch.examples)) if rows is None else sorted(rows)
+    names = exposures_of(batch)
+    images, reg_images = [], []
+    place = len(batch.examples)
+    for row, example in enumerate(batch.examples):
+        earlier = batch.earlier[row] if batch.earlier else 0
+        key = ("sample", recipe.seed, batch.epoch, batch.step, names[row])
+        reg_image = example.reg_image(earlier) if recipe.prior_loss_weight > 0 else None
+        if row in wanted:
+            view = dealt(example.shown(), earlier, recipe.seed, example.entry.key)
+            images.append(Sample(example, view, key, row))
+            if reg_image is not None:
+                reg_image_key = key if reg_image.matched else (*key[:-1], f"{names[row]} beside")
+                reg_images.append(
+                    Sample(example, reg_image_view(reg_image.image, view), reg_image_key, place, reg_image)
+                )
+        place += reg_image is not None
+    return (*images, *reg_images)
+
+
+def exposures_of(batch: Batch) -> list[str]:
+    """A name for each exposure in a batch: the image's key, and for one that stands there again also which time it is,
+    so that it gets other draws."""
+    keys = [example.entry.key for example in batch.examples]
+    return [f"{key} again {again}" if (again := keys[:place].count(key)) else key for place, key in enumerate(keys)]

@@ -1,0 +1,108 @@
+"""The base model: tokenizers, text encoders, VAE, UNet and noise schedule of one SD 1.x, SD 2.x or SDXL model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from pipeline.core.errors import PrepError
+from train.models.conditioning import Conditioning
+from train.models.families.family import Family
+from train.models.families.registry import FAMILIES
+from train.models.loading.vae import weights_digest
+from train.models.locate import folder_digest
+
+
+@dataclass(eq=False)
+class BaseModel:
+    """Everything frozen that training and sampling need, on one device.
+
+    `folder` is the folder or the single file it comes from, `family` sd1, sd2 or sdxl, `prediction` epsilon or
+    v_prediction; `alphas_cumprod` ends in 0 with zero-terminal SNR. `notes` say what was found out or overruled.
+    """
+
+    name: str
+    folder: Path
+    family: str
+    tokenizers: tuple[CLIPTokenizer, ...]
+    text_encoders: tuple[Any, ...]
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    alphas_cumprod: Tensor
+    prediction: str
+    device: torch.device
+    own_vae: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Family:
+        return FAMILIES[self.family]
+
+    @property
+    def tokenizer(self) -> CLIPTokenizer:
+        """The first one."""
+        return self.tokenizers[0]
+
+    @property
+    def text_encoder(self) -> Any:
+        """The first one."""
+        return self.text_encoders[0]
+
+    @cached_property
+    def files_digest(self) -> str:
+        """SHA-256 that identifies the files: of a single file that of its bytes, as A1111 shows it."""
+        return folder_digest(self.folder)
+
+    @cached_property
+    def vae_digest(self) -> str:
+        """What latents depend on: SHA-256 over the VAE's weights and scaling factor."""
+        return weights_digest(self.vae)
+
+    @property
+    def digest(self) -> str:
+        """What images and adapters made with the model depend on: its files, and the VAE if it is another one."""
+        if self.own_vae:
+            return self.files_digest
+        return hashlib.sha256(f"{self.files_digest}\0{self.vae_digest}".encode()).hexdigest()
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels per latent pixel along one side: 8 for SD, 4 for the miniature."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def zero_terminal_snr(self) -> bool:
+        """Whether the model's own noise schedule ends in pure noise."""
+        return float(self.alphas_cumprod[-1]) == 0
+
+    def predict(self, noisy: Tensor, times: Tensor | int, conditioning: Conditioning) -> Tensor:
+        """(B, 4, h, w) noise or velocity that the UNet sees in (B, 4, h, w) latents at the timesteps (B,), or at one."""
+        added = None
+        if self.kind.sized:
+            assert conditioning.pooled is not None and conditioning.sizes is not None, "SDXL is told sizes too"
+            added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.sizes}
+        return self.unet(noisy, times, conditioning.states, added_cond_kwargs=added).sample
+
+
+def pick_device(asked: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:1`; a GPU asked for and not usable is an error, never a quiet CPU."""
+    if asked == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(asked)
+    except RuntimeError as error:
+        raise PrepError(f"device {asked!r} is unknown", "write auto, cpu, cuda or cuda:1") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise PrepError(
+            f"device {asked} was asked for, but torch {torch.__version__} sees no CUDA device",
+            "check the driver with nvidia-smi, or use --device cpu",
+        )
+    return device

@@ -1,0 +1,184 @@
+"""Deterministic DDIM sampling with classifier-free guidance (Song et al. 2020, arXiv:2010.02502, eq. 12 with sigma = 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from pipeline.core.seeded import seeded_noise
+from train.models.base import BaseModel
+from train.models.conditioning import Conditioning, joined
+from train.models.noise_schedule import training_alphas_cumprod
+from train.models.prompts import Request as Request
+from train.models.text_encoding import text_conditioning
+
+DECODED = 2**20
+"""Pixels that the VAE decodes at once, or one image: its activations are the largest of all."""
+
+
+def ddim_timesteps(steps: int, trained: int = 1000, trailing: bool = False) -> list[int]:
+    """Evenly spaced timesteps, latest first.
+
+    SD's `leading` spacing with offset 1 ends at 1 (25 steps: 961, 921 … 1). A model whose schedule ends in pure noise
+    must start there: `trailing` spacing (25 steps: 999, 959 … 39; Lin et al. 2023, arXiv:2305.08891, table 2).
+    """
+    if trailing:
+        return [round(trained * (steps - index) / steps) - 1 for index in range(steps)]
+    return [min(index * (trained // steps) + 1, trained - 1) for index in reversed(range(steps))]
+
+
+def ddim_step(
+    noisy: Tensor, predicted: Tensor, level: Tensor, next_level: Tensor, prediction: str = "epsilon"
+) -> Tensor:
+    """One step from noise level `level` to `next_level` (both alpha-bar, scalars).
+
+    x' = sqrt(next) * x0 + sqrt(1 - next) * eps, with x0 = (x - sqrt(1 - level) * eps) / sqrt(level); a v-prediction is
+    turned into eps and x0 first (Salimans & Ho 2022, arXiv:2202.00512).
+    """
+    if prediction == "v_prediction":
+        clean = level.sqrt() * noisy - (1 - level).sqrt() * predicted
+        noise = level.sqrt() * predicted + (1 - level).sqrt() * noisy
+    else:
+        noise = predicted
+        clean = (noisy - (1 - level).sqrt() * noise) / level.sqrt()
+    return next_level.sqrt() * clean + (1 - next_level).sqrt() * noise
+
+
+@torch.no_grad()
+def sample_latents(
+    base: BaseModel,
+    noise: Tensor,
+    toward: Conditioning,
+    away: Conditioning | None,
+    steps: int,
+    guidance: float,
+    levels: Tensor | None = None,
+) -> Tensor:
+    """Denoise (B, 4, h, w) noise, guided toward one conditioning and, if there is one, away from another.
+
+    Args:
+        levels: (T,) alpha-bar of every timestep, the base model's own if not given.
+    """
+    levels = (base.alphas_cumprod if levels is None else levels).to(noise.device)
+    times = ddim_timesteps(steps, len(levels), trailing=bool(levels[-1] == 0))
+    latents, asked = noise, toward if away is None else joined([away, toward])
+    for index, time in enumerate(times):
+        following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
+        if away is None:
+            predicted = base.predict(latents, time, asked).float()
+        else:
+            unwanted, wanted = base.predict(torch.cat([latents, latents]), time, asked).float().chunk(2)
+            predicted = unwanted + guidance * (wanted - unwanted)
+        latents = ddim_step(latents, predicted, levels[time], following, base.prediction)
+    return latents
+
+
+@torch.no_grad()
+def decode(base: BaseModel, latents: Tensor) -> list[Image.Image]:
+    """Scaled latents (B, 4, h, w) → RGB images, in float32 whatever precision was sampled in.
+
+    Raises:
+        PrepError: they are not finite.
+    """
+    if not torch.isfinite(latents).all():
+        raise PrepError(
+            "painting gave numbers that are not finite",
+            "use bf16 or no mixed_precision; if the adapter is new, train it with a lower learning rate",
+        )
+    images = []
+    together = max(1, DECODED // (latents.shape[-1] * latents.shape[-2] * base.latent_factor**2))
+    with torch.autocast(latents.device.type, enabled=False):
+        for part in latents.split(together):
+            pixels = base.vae.decode(part / base.vae.config.scaling_factor).sample
+            array = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            images += [Image.fromarray(np.ascontiguousarray(image)) for image in array]
+    return images
+
+
+def generate(
+    base: BaseModel,
+    requests: Sequence[Request],
+    steps: int = 25,
+    guidance: float = 7.0,
+    batch_size: int = 8,
+    clip_skip: int = 1,
+    on_image: Callable[[int, Image.Image], None] | None = None,
+    max_tokens: int = 75,
+    zero_terminal: bool = False,
+) -> list[Image.Image]:
+    """Make every requested image; `on_image(index, image)` is told as they come.
+
+    An image does not depend on which others are made with it. Guidance of at most 1 is none, as in diffusers and
+    sd-scripts: the negative prompt is not read then, and a step takes half the time.
+    Args:
+        steps, guidance: of the requests that have none of their own.
+        zero_terminal: whether the noise schedule is to end in pure noise, as the model was trained.
+    """
+    whole = [
+        replace(
+            request,
+            steps=steps if request.steps is None else request.steps,
+            guidance=guidance if request.guidance is None else request.guidance,
+        )
+        for request in requests
+    ]
+    levels = training_alphas_cumprod(base.alphas_cumprod, base.prediction, zero_terminal)
+    made: dict[int, Image.Image] = {}
+    for chosen in _batches(whole, batch_size):
+        for indices, latents in _painted(base, whole, chosen, levels, clip_skip, max_tokens):
+            for index, image in zip(indices, decode(base, latents), strict=True):
+                made[index] = image
+                if on_image:
+                    on_image(index, image)
+    return [made[index] for index in range(len(requests))]
+
+
+def _batches(requests: Sequence[Request], batch_size: int) -> Iterator[list[int]]:
+    """Indices of requests of one size, number of steps and guidance."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for index, request in enumerate(requests):
+        alike.setdefault((request.size, request.steps, request.guidance), []).append(index)
+    for indices in alike.values():
+        yield from (indices[start : start + batch_size] for start in range(0, len(indices), batch_size))
+
+
+@torch.no_grad()
+def _painted(
+    base: BaseModel, requests: Sequence[Request], chosen: Sequence[int], levels: Tensor, clip_skip: int, max_tokens: int
+) -> Iterator[tuple[list[int], Tensor]]:
+    """(indices, latents) of a batch's requests, those whose texts are equally long together.
+
+    Every request's texts are read by themselves: padded to the length of others, they would mean something else.
+    """
+    first = requests[chosen[0]]
+    assert first.steps is not None and first.guidance is not None
+    guided, (width, height) = first.guidance > 1, first.size
+    lengths: dict[int, list[tuple[int, Conditioning]]] = {}
+    for index in chosen:
+        request = requests[index]
+        texts = [request.prompt, request.negative] if guided else [request.prompt]
+        read = sized(text_conditioning(base, texts, clip_skip, max_tokens), request.size)
+        lengths.setdefault(read.states.shape[1], []).append((index, read))
+    shape = (base.unet.config.in_channels, height // base.latent_factor, width // base.latent_factor)
+    for rows in lengths.values():
+        indices = [index for index, _ in rows]
+        noise = torch.stack([seeded_noise(shape, requests[index].seed) for index in indices]).to(base.device)
+        toward = joined([read[:1] for _, read in rows])
+        away = joined([read[1:] for _, read in rows]) if guided else None
+        yield indices, sample_latents(base, noise, toward, away, first.steps, first.guidance, levels)
+
+
+def sized(conditioning: Conditioning, size: tuple[int, int]) -> Conditioning:
+    """With the sizes that SDXL is told for a whole image of (width, height), if it takes any and has none yet
+    (Podell et al. 2023, arXiv:2307.01952, section 2.2): original and target are the image's own, nothing is cropped."""
+    if conditioning.pooled is None or conditioning.sizes is not None:
+        return conditioning
+    width, height = size
+    row = torch.tensor([height, width, 0, 0, height, width], device=conditioning.states.device, dtype=torch.float32)
+    return replace(conditioning, sizes=row.expand(len(conditioning.states), -1))

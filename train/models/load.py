@@ -1,0 +1,103 @@
+"""Load a base model: UNet, text encoders, VAE and noise schedule, from a folder, a hub repository or one file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+
+from pipeline.core.errors import PrepError
+from train.models.base import BaseModel, pick_device
+from train.models.conditioning import whole_image, with_sizes
+from train.models.loading.diffusers_folder import load_folder
+from train.models.loading.loaded import Loaded
+from train.models.loading.prediction_probe import TIMES, noise_shares, told_apart
+from train.models.loading.single_file import load_file
+from train.models.loading.vae import load_vae
+from train.models.locate import find_folder
+from train.models.text_encoding import text_conditioning
+
+
+def load_base(
+    name: str,
+    revision: str | None = None,
+    device: str = "auto",
+    *,
+    vae: str | None = None,
+    tokenizer: Path | None = None,
+    prediction: str = "auto",
+) -> BaseModel:
+    """Load a base model in float32, frozen, with nothing in its files run.
+
+    Args:
+        name: a folder in diffusers format, a single file, a hub repository, or `miniature`.
+        vae: another VAE: a folder, a hub repository or a single file.
+        tokenizer: a folder with CLIP's vocabulary.
+        prediction: epsilon, v_prediction, or auto, which takes what the files say, else what the UNet shows.
+
+    Raises:
+        PrepError: it cannot be had, read or trained, or what it predicts cannot be told.
+    """
+    place, target = find_folder(name, revision), pick_device(device)
+    found = (
+        load_file(place, tokenizer, vae is None, prediction != "auto")
+        if place.is_file()
+        else load_folder(name, place, tokenizer, vae is None)
+    )
+    own = found.vae if vae is None else load_vae(vae, _vae_config(place, found))
+    if own is None:
+        raise PrepError(f"{place} holds no VAE", "give one of its family: vae = FOLDER, FILE or OWNER/NAME")
+    for model in (*found.text_encoders, own, found.unet):
+        model.requires_grad_(False).eval().to(target)
+    base = BaseModel(
+        name=name,
+        folder=place,
+        family=found.family.name,
+        tokenizers=found.tokenizers,
+        text_encoders=found.text_encoders,
+        vae=own,
+        unet=found.unet,
+        alphas_cumprod=found.levels,
+        prediction=found.prediction or "",
+        device=target,
+        own_vae=vae is None,
+    )
+    if prediction != "auto":
+        return replace(base, prediction=prediction, notes=_overruled(place, prediction, found))
+    return base if base.prediction else _measured(base)
+
+
+def _vae_config(place: Path, found: Loaded) -> dict[str, Any]:
+    if place.is_dir():
+        return dict(AutoencoderKL.load_config(place, subfolder="vae"))
+    return dict(found.family.configs()["vae"])
+
+
+def _overruled(place: Path, asked: str, found: Loaded) -> tuple[str, ...]:
+    if found.prediction in (None, asked):
+        return ()
+    return (f"{place} says that it predicts {found.prediction}; {asked} was asked for and is taken",)
+
+
+def _measured(base: BaseModel) -> BaseModel:
+    """The model with the prediction that its UNet shows.
+
+    Raises:
+        PrepError: it shows neither.
+    """
+    with torch.no_grad():
+        text = with_sizes(text_conditioning(base, [""]), [whole_image((1024, 1024))])
+    levels, channels = base.alphas_cumprod, base.unet.config.in_channels
+    shares = noise_shares(lambda noisy, times: base.predict(noisy, times, text), levels, channels, base.device)
+    told = told_apart(shares, levels)
+    seen = f"gives back {shares[0]:.0%} of the noise at timestep {TIMES[0]} and {shares[1]:.0%} at {TIMES[1]}"
+    if told is None:
+        raise PrepError(
+            f"what {base.folder} predicts cannot be told: its files do not say it, and its UNet {seen}",
+            "give prediction = epsilon or prediction = v_prediction, as its author says (SD 2.x for 768 pixels: the latter)",
+        )
+    note = f"{base.folder} does not say what it predicts; {told} was measured: its UNet {seen}"
+    return replace(base, prediction=told, notes=(note,))

@@ -1,0 +1,80 @@
+"""A base model from a folder in diffusers format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from pipeline.core.errors import PrepError
+from train.models.families.family import Family, TextPart
+from train.models.families.registry import family_of_config
+from train.models.loading.loaded import Loaded
+from train.models.loading.tokenizers import load_tokenizers
+from train.models.loading.vocabulary import vocabulary_folder
+
+
+def load_folder(name: str, folder: Path, tokenizer: Path | None, with_vae: bool) -> Loaded:
+    """Load a model folder in float32 on the CPU, from safetensors only.
+
+    Raises:
+        PrepError: it is no such folder, a part does not load, or it is no model that can be trained.
+    """
+    disable_progress_bar()
+    if not (folder / "model_index.json").is_file():
+        raise PrepError(
+            f"{folder} is no diffusers model: it has no model_index.json",
+            "give the folder that holds model_index.json, or a single .safetensors file",
+        )
+    try:
+        family = _family(folder)
+        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
+        unet = _part(UNet2DConditionModel, folder, "unet")
+        encoders = tuple(_part(_kind(part), folder, part.folder) for part in family.text)
+        vae = _part(AutoencoderKL, folder, "vae") if with_vae else None
+        if tokenizer is None:
+            tokenizers = tuple(CLIPTokenizer.from_pretrained(folder, subfolder=part.tokenizer) for part in family.text)
+        else:
+            words = encoders[0].config.vocab_size
+            tokenizers = load_tokenizers(family, vocabulary_folder(folder, tokenizer), words)
+    except (OSError, ValueError, KeyError) as error:
+        raise PrepError(
+            f"base model {name} does not load from {folder}: {error}",
+            "it must be Stable Diffusion 1.x, 2.x or SDXL in diffusers format with safetensors weights",
+        ) from error
+    return Loaded(family, tokenizers, encoders, vae, unet, scheduler, _prediction(folder, scheduler))
+
+
+def _family(folder: Path) -> Family:
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    if config.get("in_channels", 4) != 4:
+        raise ValueError(f"its UNet takes {config['in_channels']} channels, not 4, as models for inpainting do")
+    return family_of_config(config)
+
+
+def _kind(part: TextPart) -> type:
+    return CLIPTextModelWithProjection if part.pooled else CLIPTextModel
+
+
+def _part(kind: Any, folder: Path, part: str) -> Any:
+    """Of a part that is there in half precision only, that one."""
+    files = [file.name for file in (folder / part).glob("*.safetensors")]
+    half = bool(files) and all(".fp16" in name for name in files)
+    return kind.from_pretrained(
+        folder, subfolder=part, use_safetensors=True, torch_dtype=torch.float32, variant="fp16" if half else None
+    )
+
+
+def _prediction(folder: Path, scheduler: DDIMScheduler) -> str:
+    """What the scheduler's config says; diffusers means epsilon where it says nothing."""
+    kind = str(scheduler.config.prediction_type)
+    if kind not in ("epsilon", "v_prediction"):
+        raise PrepError(
+            f"{folder} predicts {kind!r}, which cannot be trained", "give a model of epsilon or v_prediction"
+        )
+    return kind

@@ -1,0 +1,129 @@
+"""A model's parts, built empty from their configs and filled from a single file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from pipeline.core.errors import PrepError
+from train.models.families.family import Family, TextPart
+from train.models.families.key_map import UNET, VAE, Stored, blocks_of, text_to_ldm, unet_to_ldm, vae_to_ldm
+from train.models.loading.weights import Weights
+
+Finder = Callable[[str], Stored]
+"""A weight's name as diffusers or transformers call it → where it stands in a single file."""
+MOST_NAMED = 3
+
+
+def empty_unet(config: Mapping[str, Any]) -> UNet2DConditionModel:
+    """On torch's meta device: shapes, no weights, and nothing drawn from the global generator."""
+    with torch.device("meta"):
+        return UNet2DConditionModel.from_config(dict(config))
+
+
+def empty_vae(config: Mapping[str, Any]) -> AutoencoderKL:
+    """As `empty_unet`."""
+    with torch.device("meta"):
+        return AutoencoderKL.from_config(dict(config))
+
+
+def empty_text(config: Mapping[str, Any], pooled: bool) -> CLIPTextModel | CLIPTextModelWithProjection:
+    """As `empty_unet`, with the projection of the pooled states if they are used."""
+    with torch.device("meta"):
+        return (CLIPTextModelWithProjection if pooled else CLIPTextModel)(CLIPTextConfig(**config))
+
+
+def unet_finder(config: Mapping[str, Any]) -> Finder:
+    blocks = blocks_of(config)
+    return lambda key: Stored(UNET + unet_to_ldm(key, blocks))
+
+
+def vae_finder(config: Mapping[str, Any], prefix: str = VAE) -> Finder:
+    count = len(config["down_block_types"])
+    return lambda key: Stored(prefix + vae_to_ldm(key, count))
+
+
+def text_finder(part: TextPart) -> Finder:
+    def find(key: str) -> Stored:
+        place = text_to_ldm(key, part.names)
+        return Stored(part.prefix + place.key, place.third, place.turned)
+
+    return find
+
+
+def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
+    """Give an empty model the weights of a file, in float32.
+
+    Raises:
+        PrepError: weights are missing, or of another shape.
+    """
+    wanted = model.state_dict()
+    places = {name: _variant(weights, find(name)) for name in wanted}
+    missing = sorted(place.key for place in places.values() if place.key not in weights.shapes)
+    if missing:
+        raise PrepError(
+            f"{weights.file} lacks {_named(missing)} of {what}", "give a whole checkpoint of another source"
+        )
+    filled, wrong = {}, []
+    for name, tensor in wanted.items():
+        found = _taken(weights, places[name])
+        if found.ndim != tensor.ndim and found.numel() == tensor.numel():
+            found = found.reshape(tensor.shape)  # linear layers that were saved as 1×1 convolutions, or the other way
+        if found.shape != tensor.shape:
+            wrong.append(f"{places[name].key} ({tuple(found.shape)}, not {tuple(tensor.shape)})")
+            continue
+        filled[name] = found.to(torch.float32, copy=True).contiguous()  # no longer mapped from the file
+    if wrong:
+        raise PrepError(f"{weights.file} does not fit {what}: {_named(wrong)}", "give another checkpoint")
+    model.load_state_dict(filled, assign=True)
+    _count_positions(model)
+
+
+def _variant(weights: Weights, place: Stored) -> Stored:
+    """The place under one of the names that other programs write it with: NovelAI's first model and its merges lack
+    `text_model.`, and some mergers save OpenCLIP's projection as a linear layer, not turned over."""
+    if place.key in weights.shapes:
+        return place
+    shorter, linear = place.key.replace(".text_model.", ".", 1), f"{place.key}.weight"
+    if shorter in weights.shapes:
+        return Stored(shorter, place.third)
+    return Stored(linear) if place.turned and linear in weights.shapes else place
+
+
+def _taken(weights: Weights, place: Stored) -> Tensor:
+    tensor = weights.tensor(place.key)
+    if place.third is not None:
+        tensor = tensor.chunk(3)[place.third]
+    return tensor.T if place.turned else tensor
+
+
+def _named(found: list[str]) -> str:
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return f"{', '.join(found[:MOST_NAMED])}{more}"
+
+
+def _count_positions(model: nn.Module) -> None:
+    """CLIP counts its positions in a buffer that is never saved."""
+    for module in model.modules():
+        if "position_ids" in module._buffers:
+            positions = module.get_submodule("position_embedding").get_parameter("weight")
+            module.register_buffer("position_ids", torch.arange(len(positions))[None], persistent=False)
+
+
+def check_whole(weights: Weights, unet: nn.Module, find: Finder, family: Family) -> None:
+    """Refuse a UNet with layers that the family does not have, such as a larger one that begins alike.
+
+    Raises:
+        PrepError: there are such layers.
+    """
+    known = {find(name).key for name in unet.state_dict()}
+    beyond = sorted(name for name in weights.shapes if name.startswith(UNET) and name not in known)
+    if beyond:
+        raise PrepError(
+            f"{weights.file} has layers that {family.title} does not have: {_named(beyond)}", "give another checkpoint"
+        )

@@ -1,0 +1,74 @@
+"""The header of a safetensors file: names, shapes, number formats and metadata, read without a weight; no torch here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from pipeline.core.errors import PrepError
+
+PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+"""Endings of files that hold a pickle."""
+LARGEST = 100_000_000
+"""Bytes above which a header is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`shapes` and `dtypes` of all weights by name, these as safetensors writes them (BF16), and the `metadata` written
+    beside them; the weights begin at the byte `start`."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+    metadata: Mapping[str, str]
+    start: int
+
+
+def read_header(file: Path) -> Header:
+    """Read and check a header.
+
+    Raises:
+        PrepError: the file is missing, a pickle, no sound safetensors file, or shorter than its header says.
+    """
+    if not file.is_file():
+        raise PrepError(f"there is no file {file}", "check the path")
+    if file.suffix.lower() in PICKLED:
+        raise PrepError(
+            f"{file} is a pickle, which could run code when opened", "take it as .safetensors, which most sites offer"
+        )
+    try:
+        entries, start = _entries(file)
+        needed = start + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+        if needed > file.stat().st_size:
+            raise PrepError(
+                f"{file} is cut off: its header tells of {needed} bytes, it has {file.stat().st_size}",
+                "download it again",
+            )
+        with safe_open(file, framework="numpy") as opened:
+            metadata = dict(opened.metadata() or {})
+        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise PrepError(
+            f"{file} is not a readable safetensors file: {error}",
+            "it may be cut short or be of another kind: get it anew",
+        ) from error
+    return Header(shapes, {name: str(entry["dtype"]) for name, entry in entries.items()}, metadata, start)
+
+
+def _entries(file: Path) -> tuple[dict[str, Any], int]:
+    """What the header says of each weight, and where it ends."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > LARGEST:
+            raise ValueError(f"its header of {length} bytes is too long")
+        raw = stream.read(length)
+    if not 2 <= length == len(raw):
+        raise ValueError("it does not begin with a header")
+    entries = dict(json.loads(raw))
+    entries.pop("__metadata__", None)
+    return entries, 8 + length

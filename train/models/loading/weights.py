@@ -1,0 +1,97 @@
+"""The weights of one file, each read when it is asked for: safetensors, or a .ckpt whose pickle runs no code."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pipeline.core.errors import PrepError
+from train.models.loading.safetensors_header import PICKLED, read_header
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """What a file holds. `tensor(name)` reads one weight, as it is stored."""
+
+    file: Path
+    shapes: Mapping[str, tuple[int, ...]]
+    metadata: Mapping[str, str]
+    tensor: Callable[[str], Tensor]
+
+
+class _Callback:
+    """Stands for a class that pytorch-lightning names in old checkpoints, which holds nothing and does nothing here."""
+
+
+HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (_Callback, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
+    (_Callback, "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint"),
+]
+
+
+def open_weights(file: Path) -> Weights:
+    """Open a file of weights.
+
+    Raises:
+        PrepError: it cannot be read, is cut off, or is a pickle that would run code.
+    """
+    if not file.is_file():
+        raise PrepError(f"there is no file {file}", "check the path")
+    if file.suffix.lower() in PICKLED:
+        return _pickled(file)
+    header = read_header(file)
+    try:
+        opened = safe_open(file, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise PrepError(f"{file} cannot be read as safetensors: {error}", "download it again") from error
+    return Weights(file, header.shapes, header.metadata, opened.get_tensor)
+
+
+def _pickled(file: Path) -> Weights:
+    try:
+        with torch.serialization.safe_globals(HARMLESS):
+            read: Any = _loaded(file)
+    except pickle.UnpicklingError as error:
+        raise _refused(file, error) from error
+    except Exception as error:
+        raise PrepError(
+            f"{file} cannot be read as a checkpoint: {_first_line(error)}",
+            "download it again, or take the .safetensors of it",
+        ) from error
+    while isinstance(read, dict) and isinstance(read.get("state_dict"), dict):
+        read = read["state_dict"]
+    tensors = (
+        {str(key): value for key, value in read.items() if isinstance(value, Tensor)} if isinstance(read, dict) else {}
+    )
+    if not tensors:
+        raise PrepError(f"{file} holds no weights", "give a model's checkpoint")
+    return Weights(file, {key: tuple(value.shape) for key, value in tensors.items()}, {}, tensors.__getitem__)
+
+
+def _loaded(file: Path) -> Any:
+    """Mapped into memory where the file is a zip archive, as torch has written them since version 1.6."""
+    with file.open("rb") as stream:
+        zipped = stream.read(4) == b"PK\x03\x04"
+    return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+
+
+def _refused(file: Path, error: Exception) -> PrepError:
+    try:
+        found = ", ".join(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))[:3])
+    except Exception:
+        found = ""
+    return PrepError(
+        f"{file} is a pickle that would run code ({found or _first_line(error)}) and is refused",
+        "take the .safetensors of this model; do not load the file elsewhere unless you trust who made it",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,167 @@
+"""Captions to the states that the UNet attends to."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from pipeline.core.errors import PrepError
+from train.models.conditioning import Conditioning, joined
+from train.models.tokens import CHUNK, COMMA, Special, chunks, framed
+
+if TYPE_CHECKING:
+    from train.models.base import BaseModel
+
+Row = tuple[int, ...]
+"""The ids of one chunk of a caption, without start, end and padding: the same for all text encoders of a model."""
+TOGETHER = 8
+"""Rows that a frozen encoder reads at once, always as many, so that a caption's states do not depend on its company."""
+
+
+def special_tokens(tokenizer: CLIPTokenizer) -> Special:
+    return Special(
+        tokenizer.bos_token_id,
+        tokenizer.eos_token_id,
+        tokenizer.pad_token_id,
+        tokenizer.convert_tokens_to_ids(COMMA),
+    )
+
+
+def token_rows(base: BaseModel, captions: Sequence[str], max_tokens: int = CHUNK) -> list[list[Row]]:
+    """Each caption's rows: as many as its tokens need, at most max_tokens / 75; what is beyond is not read.
+
+    Within a batch all have as many as the longest, as the clients pad them: an empty row holds only start and end.
+    """
+    special, size = special_tokens(base.tokenizer), _chunk_size(base)
+    rows: list[list[Row]] = [
+        [tuple(part) for part in chunks(_ids(base, caption), special.comma, size)[: max_tokens // CHUNK]]
+        for caption in captions
+    ]
+    longest = max(map(len, rows), default=0)
+    return [[*own, *[()] * (longest - len(own))] for own in rows]
+
+
+def row_states(base: BaseModel, rows: Sequence[Row], clip_skip: int = 1) -> Conditioning:
+    """States (N, 77, C) of N rows, those of all text encoders beside each other, and what is pooled of the last one.
+
+    SD 1.x and 2.x are read at the last layer, or `clip_skip - 1` before it, under the final layer norm (of SD 2.x, whose
+    last layer is left away, that is the penultimate); SDXL at the penultimate of both as it is, as diffusers'
+    StableDiffusionXLPipeline does.
+
+    Raises:
+        PrepError: the model is not read at that layer.
+    """
+    check_clip_skip(base, clip_skip)
+    read = [
+        _read(base, encoder, tokenizer, rows, clip_skip)
+        for encoder, tokenizer in zip(base.text_encoders, base.tokenizers, strict=True)
+    ]
+    pooled = read[-1].text_embeds if base.kind.text[-1].pooled else None
+    pairs = zip(base.text_encoders, read, strict=True)
+    return Conditioning(torch.cat([_layer(base, encoder, each, clip_skip) for encoder, each in pairs], -1), pooled)
+
+
+def _read(base: BaseModel, encoder: Any, tokenizer: CLIPTokenizer, rows: Sequence[Row], clip_skip: int) -> Any:
+    special, size = special_tokens(tokenizer), _chunk_size(base)
+    ids = torch.tensor([framed(row, special, size) for row in rows], device=base.device)
+    return encoder(ids, output_hidden_states=base.kind.penultimate or clip_skip > 1)
+
+
+def _layer(base: BaseModel, encoder: Any, read: Any, clip_skip: int) -> Tensor:
+    if base.kind.penultimate:
+        return read.hidden_states[-2]
+    if clip_skip == 1:
+        return read.last_hidden_state
+    return getattr(encoder, "text_model", encoder).final_layer_norm(read.hidden_states[-clip_skip])
+
+
+def check_clip_skip(base: BaseModel, clip_skip: int) -> None:
+    """Refuse a layer that the model has not, or that SDXL is never read at.
+
+    Raises:
+        PrepError: it is such a one.
+    """
+    if base.kind.penultimate:
+        if clip_skip > 2:
+            raise PrepError(
+                f"clip_skip is {clip_skip}, but {base.kind.title} is read at the penultimate layer of its text encoders",
+                "leave clip_skip out; 2, as clients call that layer, is the same",
+            )
+        return
+    layers = base.text_encoder.config.num_hidden_layers
+    if clip_skip > layers:
+        raise PrepError(
+            f"clip_skip is {clip_skip}, but the text encoder of {base.name} has {layers} layers",
+            f"give clip_skip = 1 to {layers}",
+        )
+
+
+def text_conditioning(
+    base: BaseModel, captions: Sequence[str], clip_skip: int = 1, max_tokens: int = CHUNK
+) -> Conditioning:
+    """States (B, 77 · n, C) for B captions, those of the n rows that the longest of them needs one after the other, and,
+    where the family uses it, what is pooled of each caption's first row."""
+    rows = token_rows(base, captions, max_tokens)
+    count = len(rows[0])
+    read = row_states(base, [row for own in rows for row in own], clip_skip)
+    states = read.states.reshape(len(captions), -1, read.states.shape[-1])
+    return Conditioning(states, None if read.pooled is None else read.pooled[::count])
+
+
+class TextStates:
+    """States of frozen text encoders: each distinct row is read once, and those used last are kept, up to `most_bytes`.
+
+    Captions that are shuffled come seldom twice; they pass through and leave what is kept bounded.
+    """
+
+    def __init__(
+        self, base: BaseModel, clip_skip: int = 1, max_tokens: int = CHUNK, most_bytes: int = 256 * 2**20
+    ) -> None:
+        check_clip_skip(base, clip_skip)
+        self._base, self._clip_skip, self._max_tokens, self._most = base, clip_skip, max_tokens, most_bytes
+        self._known: OrderedDict[Row, Conditioning] = OrderedDict()
+
+    @torch.no_grad()
+    def __call__(self, captions: Sequence[str]) -> Conditioning:
+        """As `text_conditioning`."""
+        rows = token_rows(self._base, captions, self._max_tokens)
+        wanted = list(dict.fromkeys(row for own in rows for row in own))
+        states = {row: self._known[row] for row in wanted if row in self._known}
+        missing = [row for row in wanted if row not in states]
+        for start in range(0, len(missing), TOGETHER):
+            group = missing[start : start + TOGETHER]
+            filled = [*group, *[group[0]] * (TOGETHER - len(group))]
+            read = row_states(self._base, filled, self._clip_skip)
+            states |= {row: _copied(read[place : place + 1]) for place, row in enumerate(group)}
+        self._keep(states)
+        return joined(
+            [Conditioning(torch.cat([states[row].states for row in own], 1), states[own[0]].pooled) for own in rows]
+        )
+
+    def _keep(self, states: dict[Row, Conditioning]) -> None:
+        """Remember these as the ones used last, and forget the ones used longest ago."""
+        for row, state in states.items():
+            self._known[row] = state
+            self._known.move_to_end(row)
+        size = next(iter(states.values())).states.nbytes if states else 1
+        while len(self._known) * size > self._most:
+            self._known.popitem(last=False)
+
+
+def _copied(row: Conditioning) -> Conditioning:
+    """A copy, or it would hold on to all it was read with."""
+    return Conditioning(row.states.clone(), None if row.pooled is None else row.pooled.clone())
+
+
+def _chunk_size(base: BaseModel) -> int:
+    return base.text_encoder.config.max_position_embeddings - 2
+
+
+def _ids(base: BaseModel, caption: str) -> list[int]:
+    """A caption's token ids, however many, without those of start and end."""
+    return base.tokenizer(caption, add_special_tokens=False, truncation=False, verbose=False).input_ids

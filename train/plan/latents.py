@@ -1,0 +1,84 @@
+"""Which latents a run caches, as a plan counts them: one for everything different that is shown of an image or a
+regularization image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.concepts.regularization.assignment import every_reg_image, reg_image_bucket
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Image
+
+if TYPE_CHECKING:
+    from train.data.augmentation import ImageView, Seen
+    from train.options.recipe import Recipe
+
+Size = tuple[int, int]
+RegImages = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Image → its regularization images, as their decision has them."""
+
+
+def used_reg_images(manifest: Manifest) -> RegImages:
+    """The regularization images that are trained on: all but those that `check` found to be copies of images to be trained on."""
+    out = {path for path, row in manifest.decisions("keep").items() if not row.value}
+    found = {
+        path: [reg_image for reg_image in every_reg_image(row.value) if reg_image["path"] not in out]
+        for path, row in manifest.decisions("regularization").items()
+    }
+    return {path: reg_images for path, reg_images in found.items() if reg_images}
+
+
+def reg_image_files(images: Sequence[Image], reg_images: RegImages) -> int:
+    """How many different regularization images go beside these: one that was made for an image is its own, given ones
+    go beside many."""
+    return len({_name(image.path, reg_image) for image in images for reg_image in reg_images.get(image.path, ())})
+
+
+def _name(path: str, reg_image: Mapping[str, Any]) -> str:
+    return str(reg_image["path"]) if "bucket" in reg_image else f"{reg_image['path']} of {path}"
+
+
+def cached_sizes(
+    manifest: Manifest,
+    images: Sequence[Image],
+    buckets: Mapping[str, Mapping[str, Any]],
+    captions: Mapping[str, str],
+    reg_images: RegImages,
+    options: Recipe,
+) -> tuple[Size, ...]:
+    """(width, height) in pixels of every latent that these images, their views and their regularization images need.
+
+    Args:
+        buckets, captions: of the images, by path.
+    """
+    from train.data.augmentation import ImageView, Seen, reg_image_view, views
+    from train.data.dataset import seen_images
+
+    def seen(image: Image) -> Seen:
+        view = ImageView(image.content, manifest.root, buckets[image.path])  # no file is opened
+        return Seen(image.path, view, captions[image.path])
+
+    placed = {each.name: each for each in seen_images(manifest, options)}
+    varied = bool(options.flip or options.color_jitter or options.random_crop or options.face_crop)
+    found: dict[str, Size] = {}
+    for image in images:
+        one = placed.get(image.path) or seen(image)
+        shown = views(one, options) if varied else ()
+        beside = [_reg_image_image(manifest, image.path, reg_image) for reg_image in reg_images.get(image.path, ())]
+        found.update((each.key, each.size) for each in (one.image, *shown, *beside))
+        if varied:
+            found.update(
+                (each.key, each.size)
+                for reg_image in beside
+                for view in shown
+                for each in [reg_image_view(reg_image, view)]
+            )
+    return tuple(found.values())
+
+
+def _reg_image_image(manifest: Manifest, path: str, reg_image: Mapping[str, Any]) -> ImageView:
+    """A regularization image by its name instead of its content, as it may not be made yet."""
+    from train.data.augmentation import ImageView
+
+    return ImageView(_name(path, reg_image), manifest.root, reg_image_bucket(reg_image))

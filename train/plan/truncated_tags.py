@@ -1,0 +1,86 @@
+"""Which tags of captions the text encoder does not see, and caption options that find nothing to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import PrepError
+from pipeline.store.records import Decision
+from train.plan.images import MOST_NAMED, TrainedImages
+
+if TYPE_CHECKING:
+    from train.options.recipe import Recipe
+
+COMMON = 3
+"""Captions that a tag stands in before it pays to learn its tokens."""
+
+
+def cut_tags(found: TrainedImages, options: Recipe) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+    """A row for every image whose caption is too long, or a remark why that cannot be told."""
+    from pipeline.tags.vocabulary.token_count import TagTokens, load_tokens
+    from train.data.caption_augmentation import longest, tags_of
+    from train.models.loading.vocabulary import vocabulary_folder
+    from train.models.locate import find_folder
+    from train.models.tokens import Limit
+
+    try:
+        folder = find_folder(options.base, options.revision, download=False)
+        vocabulary = vocabulary_folder(folder, options.tokenizer, download=False)
+        tokens = TagTokens(load_tokens(vocabulary))
+    except PrepError as error:
+        return (), (f"which tags the limit of {options.max_tokens} tokens cuts cannot be told: {error.message}",)
+    counts = Counter(tag for text in found.captions for tag in set(tags_of(longest(text, options))))
+    tokens.learn([tag for tag, count in counts.items() if count >= COMMON])
+    limit, rows = Limit(tokens.of_text, options.max_tokens), []
+    for image, text in zip(found.kept, found.captions, strict=True):
+        lost, count = limit.lost(tags_of(longest(text, options)))
+        if count:
+            evidence = f"{count} tokens more than are read"
+            rows.append(Decision(image.path, "cut", lost, f"tags beyond {options.max_tokens} tokens", evidence))
+    return tuple(rows), ()
+
+
+def caption_notes(found: TrainedImages, cut: Sequence[Decision], options: Recipe) -> tuple[str, ...]:
+    """What of the captions is not read, and options that find nothing in them."""
+    notes = []
+    if cut:
+        named = "; ".join(f"{row.path}: {_shortened(', '.join(row.value))}" for row in cut[:MOST_NAMED])
+        way = f", or give max_tokens = {options.max_tokens + 75}" if options.max_tokens < 225 else ""
+        other = " (other tags each time, as they are shuffled)" if options.shuffle_tags else ""
+        notes.append(
+            f"{len(cut)} captions have more than {options.max_tokens} tokens, the rest is not read{other}: {named}"
+            f"{' …' if len(cut) > MOST_NAMED else ''}; shorten them with prep curate{way}"
+        )
+    if options.wildcards:
+        notes += _brace_notes(found)
+    if options.group_separator and not _any_holds(found, options.group_separator):
+        notes.append(f"group_separator does nothing: no caption holds {options.group_separator}")
+    if options.caption_lines == "one" and not _any_holds(found, "\n"):
+        notes.append("caption_lines does nothing: no caption has a second line")
+    return tuple(notes)
+
+
+def _brace_notes(found: TrainedImages) -> list[str]:
+    from train.data.caption_augmentation import unpaired
+
+    pairs = zip(found.kept, found.captions, strict=True)
+    braced = {image.path: text for image, text in pairs if "{" in text or "}" in text}
+    if not braced:
+        return ["wildcards does nothing: no caption holds {a|b}"]
+    alone = [path for path, text in braced.items() if unpaired(text)]
+    if not alone:
+        return []
+    return [
+        f"{len(alone)} captions hold a brace without its partner, which stays as it is written, such as {alone[0]}; "
+        "write {{ or }} for a brace that is to be shown"
+    ]
+
+
+def _any_holds(found: TrainedImages, mark: str) -> bool:
+    return any(mark in text for text in found.captions)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
