@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.store.caption_files import FILE
+from pipeline.store.decisions import codec
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
 
@@ -48,7 +48,7 @@ def _told(row: tuple[Any, ...] | None) -> Iterator[Change]:
 
 
 def _decision(path: str, field: str, value: str | None, reason: str, evidence: str) -> Decision | None:
-    return None if value is None else Decision(path, field, json.loads(value), reason or "", evidence or "")
+    return None if value is None else Decision(path, field, codec.load(field, value), reason or "", evidence or "")
 
 
 def file_changes(manifest: Manifest, after: int, until: int) -> list[tuple[str, str]]:

@@ -37,6 +37,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pipeline.core.errors import PrepError
+from pipeline.store.decisions import codec
 from pipeline.store.records import Decision, Image, Measurement, Run, Tagger
 
 FILE = "manifest.db"
@@ -290,7 +291,7 @@ class Manifest:
 
     def put_rows(self, run: int, rows: Iterable[Decision], gone: Iterable[tuple[str, str]] = ()) -> int:
         """Change single decisions: put these, drop those of (path, field) in `gone`; noted like any other change."""
-        planned = [(row.path, row.field, _dump(row.value), row.reason, row.evidence) for row in rows]
+        planned = [(row.path, row.field, codec.dump(row.value), row.reason, row.evidence) for row in rows]
         return self.put_back(run, planned + [(path, field, None, None, None) for path, field in gone])
 
     def put_back(self, run: int, rows: Iterable[tuple[str, str, str | None, str | None, str | None]]) -> int:
@@ -312,7 +313,7 @@ class Manifest:
         self.db.executemany("INSERT INTO temp.planned_fields VALUES (?)", [(field,) for field in fields])
         self.db.executemany(
             "INSERT INTO temp.planned VALUES (?,?,?,?,?)",
-            ((each.path, each.field, _dump(each.value), each.reason, each.evidence) for each in decisions),
+            ((each.path, each.field, codec.dump(each.value), each.reason, each.evidence) for each in decisions),
         )
 
     def _settle(self, run: int) -> int:
@@ -443,7 +444,7 @@ def _values(record: type) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _decision(path: str, field: str, value: str, reason: str, evidence: str) -> Decision:
-    return Decision(path, field, json.loads(value), reason, evidence)
+    return Decision(path, field, codec.load(field, value), reason, evidence)
 
 
 def _if_any(path: str, field: str, value: str | None, reason: str, evidence: str) -> Decision | None:

@@ -22,6 +22,9 @@ import numpy as np
 
 from pipeline.cli.main import COLLECT_AFTER
 from pipeline.stages import train
+from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from train.data.batches import planned_batches
@@ -48,13 +51,15 @@ def made_up(manifest: Manifest, count: int) -> None:
         images.append(Image(path, concept, path, content, 1, "copy"))
         width, height = SIZES[number % len(SIZES)]
         tags = [TAGS[place] for place in chosen[number]]
-        bucket = {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
-        with_caption = {"path": reg_image, "caption": ", ".join(tags), "size": [width, height], "seed": 420}
+        bucket = Bucket((width, height), (width, height), (0, 0, width, height))
+        with_caption = RegularizationAssignment(
+            (RegularizationImage(reg_image, ", ".join(tags), (width, height), 420),)
+        )
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
             Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
-            Decision(path, "multiplier", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
+            Decision(path, "multiplier", Repeats(1 + number % 7 / 3, 1), "share"),
             Decision(path, "regularization", with_caption, "same caption"),
         ]
         (manifest.root / reg_image).write_bytes(b"")

@@ -58,7 +58,7 @@ def balance_of(
 ) -> Balance | None:
     """What the multipliers come to, None where there are none; `options` are those of the run that chose them."""
     alike = Counter(
-        (image.concept, decided.value["exact"], decided.value["repeat"], decided.reason == GIVEN)
+        (image.concept, decided.value.exact, decided.value.exported, decided.reason == GIVEN)
         for image in kept
         if (decided := multipliers.get(image.path))
     )

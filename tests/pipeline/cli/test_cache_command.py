@@ -11,6 +11,8 @@ from PIL import Image as Pixels
 from pipeline.cli.commands.cache import command, used_latents
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
+from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from train.data.dataset import examples
@@ -32,11 +34,11 @@ def root(tmp_path: Path) -> Path:
             file.parent.mkdir(parents=True, exist_ok=True)
             Pixels.fromarray(np.full((16, 16, 3), 50 * number, np.uint8)).save(file)
             images.append(Image(path, "Lumi", path, file_digest(file), file.stat().st_size, "copy"))
-            bucket = {"size": [16, 16], "scaled": [16, 16], "crop": [0, 0, 16, 16], "loss": 0.0}
+            bucket = Bucket((16, 16), (16, 16), (0, 0, 16, 16))
             rows += [
                 Decision(path, "bucket", bucket, "nearest"),
                 Decision(path, "caption", "1girl", "tags"),
-                Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+                Decision(path, "multiplier", Repeats(1.0, 1), "share"),
             ]
         with manifest.transaction():
             run = manifest.begin_run("test", {})

@@ -9,6 +9,7 @@ from export_sets import change, export, noise
 from painted_sets import run_flatten
 
 from pipeline.store.caption_files import captions
+from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 
 IMAGES = {
@@ -40,7 +41,7 @@ def manifest(tmp_path):
     shown = {str(tmp_path / "source" / name): number for name, number in IMAGES.items()}
     for image in manifest.images():
         exact = shown[image.source]
-        change(manifest, image.path, "multiplier", {"exact": exact, "repeat": max(1, int(exact))})
+        change(manifest, image.path, "multiplier", Repeats(exact, max(1, int(exact))))
     return manifest
 
 
@@ -65,8 +66,8 @@ def test_an_export_is_read_back_as_the_same_set(manifest, tmp_path, layout):
     planned = export(manifest, out, layout, shard_bytes=20_000)
     sources = {"kohya": [out / "train"], "webdataset": sorted(out.glob("*.tar"))}.get(layout, [out])
     again = read_back(tmp_path / "again", *sources)
-    part = "repeat" if layout == "kohya" else "exact"
-    decided = {path: float(row.value[part]) for path, row in manifest.decisions("multiplier").items()}
+    part = "exported" if layout == "kohya" else "exact"
+    decided = {path: float(getattr(row.value, part)) for path, row in manifest.decisions("multiplier").items()}
     given = {path: row.value for path, row in again.decisions("given").items()}
     assert facts(again, given) == facts(manifest, decided)
     assert set(again.human()) == {image.path for image in again.images()}, "captions come back as a person's"
@@ -75,10 +76,12 @@ def test_an_export_is_read_back_as_the_same_set(manifest, tmp_path, layout):
 
 def test_different_multipliers_within_one_concept_are_read_back_too(manifest, tmp_path):
     path = next(image.path for image in manifest.images() if image.path.endswith("b [v2] (final).png"))
-    change(manifest, path, "multiplier", {"exact": 3.5, "repeat": 3})
+    change(manifest, path, "multiplier", Repeats(3.5, 3))
     decided = {path: row.value for path, row in manifest.decisions("multiplier").items()}
-    for layout, part, below in (("kohya", "repeat", "train"), ("everydream", "exact", "")):
+    for layout, part, below in (("kohya", "exported", "train"), ("everydream", "exact", "")):
         export(manifest, tmp_path / layout, layout)
         again = read_back(tmp_path / f"again-{layout}", tmp_path / layout / below)
         given = {path: row.value for path, row in again.decisions("given").items()}
-        assert facts(again, given) == facts(manifest, {path: float(value[part]) for path, value in decided.items()})
+        assert facts(again, given) == facts(
+            manifest, {path: float(getattr(value, part)) for path, value in decided.items()}
+        )

@@ -7,6 +7,8 @@ import pytest
 from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.tables import reg_images
 from pipeline.report.html.thumbnails import Thumbnails
+from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 
@@ -30,10 +32,8 @@ def decide(manifest: Manifest, **values) -> None:
         manifest.put_decisions(manifest.begin_run("regularize", {}), ("regularization",), rows)
 
 
-def painted(*paths: str, **more) -> dict:
-    first, *rest = paths
-    value = {"path": first, "caption": "1girl", "size": [64, 64], **more}
-    return value | ({"more": [{"path": path} for path in rest]} if rest else {})
+def painted(*paths: str, caption: str = "1girl", **more) -> RegularizationAssignment:
+    return RegularizationAssignment(tuple(RegularizationImage(path, caption, (64, 64), **more) for path in paths))
 
 
 def words(manifest: Manifest) -> str:
@@ -57,7 +57,7 @@ def test_one_reg_image_each_is_told_as_such(manifest):
 
 
 def test_given_images_are_counted_once_and_not_called_painted(manifest):
-    given = {"matched": False, "bucket": {}}
+    given = {"matched": False, "bucket": Bucket.whole((64, 64))}
     decide(manifest, x=painted("r/1.png", "r/2.png", "r/1.png", **given), y=painted("r/2.png", **given))
     facts = collect(manifest)
     assert (facts.pair_count, facts.reg_image_count) == (2, 2) and len(facts.pairs[0].reg_images) == 2

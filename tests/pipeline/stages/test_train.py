@@ -10,6 +10,9 @@ from painted_sets import quiet
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import train
+from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import preview_stage
@@ -27,11 +30,11 @@ def manifest(tmp_path: Path):
         concept, size, exact = ("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)
         path = f"images/{concept}/{number}.png"
         images.append(Image(path, concept, path, f"{number:064x}", 1, "copy"))
-        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
+        bucket = Bucket(size, size, (0, 0, *size))
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"{concept}, 1girl, solo", "tags"),
-            Decision(path, "multiplier", {"exact": exact, "repeat": 1}, "share"),
+            Decision(path, "multiplier", Repeats(exact, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
@@ -125,7 +128,10 @@ def test_images_that_the_steps_do_not_reach_are_told(manifest):
 
 
 def test_reg_images_are_counted_in_unless_left_out(manifest):
-    reg_images = {image.path: {"path": "x", "caption": "", "size": [64, 64]} for image in manifest.kept()[:3]}
+    reg_images = {
+        image.path: RegularizationAssignment((RegularizationImage("x", "", (64, 64), 1),))
+        for image in manifest.kept()[:3]
+    }
     change(manifest, "regularization", reg_images)
     plan = planned(manifest)
     assert plan.counts["regularization images"] == 3

@@ -12,6 +12,8 @@ from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
+from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from train.adapters.adapter import Adapter, AdapterConfig
@@ -101,13 +103,13 @@ def manifest(tmp_path_factory):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         paint(scene).resize((48, 48)).save(root / path)
         images.append(Image(path, "Lumi", str(root / path), file_digest(root / path), 1, "copy"))
-        bucket = {"size": [48, 48], "scaled": [48, 48], "crop": [0, 0, 48, 48], "loss": 0.0}
+        bucket = Bucket((48, 48), (48, 48), (0, 0, 48, 48))
         decisions += [
             Decision(path, "keep", True, "fine"),
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "multiplier", Repeats(1.0, 1), "share"),
         ]
     with opened.transaction():
         run = opened.begin_run("test", {}, "")

@@ -16,6 +16,7 @@ from pipeline.cli.commands.tags import command
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
 from pipeline.store.caption_files import captions
+from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.runner import run_stage
@@ -210,7 +211,7 @@ def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "multiplier", {"exact": 97.0, "repeat": 97}, "balanced")]
+        put = [Decision(image_of("people/Lumi/c").path, "multiplier", Repeats(97.0, 97), "balanced")]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
