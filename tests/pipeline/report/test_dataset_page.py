@@ -293,7 +293,7 @@ def test_sizes_tell_what_is_enlarged_cut_away_and_left_over(manifest: Manifest) 
 def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> None:
     run = put(manifest, "balance", ("repeats",))
     with manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=? WHERE id=?", (run + 1, run))
+        manifest.mark_undone(run, run + 1)
     runs = collect(manifest).runs
     assert [each.undone for each in runs if each.number == run] == [run + 1]
     page = Elements(render(report_of(manifest)))
