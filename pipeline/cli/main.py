@@ -37,7 +37,8 @@ class Commands(click.Group):
                 return stage_command(entry)
         for entry in COMMANDS:
             if entry.name == cmd_name:
-                return entry.load().command
+                command: click.Command = entry.load().command
+                return command
         return None
 
     def resolve_command(

@@ -149,7 +149,8 @@ def preview_stage(manifest: Manifest, stage: ModuleType, options: Any, progress:
     observed(manifest, stage, options)
     if hasattr(stage, "measure"):
         stage.measure(manifest, options, progress)
-    return stage.plan(manifest, options)
+    plan: Plan = stage.plan(manifest, options)
+    return plan
 
 
 def versions(distributions: tuple[str, ...]) -> dict[str, str]:

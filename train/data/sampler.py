@@ -119,7 +119,8 @@ class Showings:
         """(N,) exposures in the first `epochs` epochs."""
         whole, rest = np.divmod(self._above * epochs, self._below)
         numerator = rest * self._images + self._place * self._below
-        return whole + numerator // (self._below * self._images)
+        exposures: Counts = whole + numerator // (self._below * self._images)
+        return exposures
 
     def within(self, epoch: int) -> Counts:
         """(N,) exposures in one epoch, counted from 0."""

@@ -30,7 +30,6 @@ TAGS = ("1girl", "solo", "hat")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Nine images: one flat, one a copy of the first, one with a tag that the tagger does not see, one without any."""
-    torch.set_num_threads(1)
     root = tmp_path / "set"
     images, rows, measured, scores = [], [], [], {}
     for number in range(9):

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, exposures_of, planned, sets
@@ -69,7 +68,6 @@ def test_a_hundred_thousand_images_are_counted_as_one_is():
 @pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
 @pytest.mark.parametrize("text_encoder", [False, True])
 def test_an_adapters_numbers_are_those_of_the_adapter_that_is_hung(algorithm, text_encoder):
-    torch.set_num_threads(1)
     base = load_base("miniature", device="cpu")
     convolutions = algorithm != "lora"
     shape = AdapterConfig(
