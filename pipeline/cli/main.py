@@ -7,7 +7,6 @@ import errno
 import functools
 import gc
 import inspect
-import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ import click
 
 from pipeline.config.registry import COMMANDS, STAGES, Command
 from pipeline.core.errors import PrepError
+from pipeline.store.failures import CannotUse, explained
 
 INTERRUPTED = 130
 COLLECT_AFTER = (200_000, 20, 100)
@@ -37,7 +37,8 @@ class Commands(click.Group):
                 return stage_command(entry)
         for entry in COMMANDS:
             if entry.name == cmd_name:
-                return entry.load().command
+                command: click.Command = entry.load().command
+                return command
         return None
 
     def resolve_command(
@@ -93,20 +94,15 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, CannotUse) as error:
         console.fail(_mendable(error))
     return 1
 
 
-def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
+def _mendable(error: OSError | CannotUse) -> PrepError:
     """A failure of the machine, in the words of a person's problem."""
-    if isinstance(error, sqlite3.OperationalError):
-        hint = (
-            "another prep may be at work on this set; wait for it to end"
-            if "locked" in str(error)
-            else "see that the disk is not full and the set's folder can be written to"
-        )
-        return PrepError(f"the set's manifest.db: {error}", hint)
+    if isinstance(error, CannotUse):
+        return explained(error)
     where = f" ({error.filename})" if error.filename else ""
     hints = {
         errno.ENOSPC: "make room on the disk and run the same again",
@@ -123,13 +119,14 @@ def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
 def stage_command(entry: Command) -> click.Command:
     """A stage's command, made from its docstring and its Options."""
     from pipeline.cli.options import options_from
+    from pipeline.cli.set_folder import SET
     from pipeline.config.settings import declared
 
     stage = entry.load()
     parameters: list[click.Parameter] = []
     if any(setting.section == "set" for setting in declared(stage.Options)):
         parameters.append(click.Argument(["sources"], nargs=-1, metavar="SRC..."))
-    parameters.append(click.Argument(["root"], metavar="SET", type=click.Path(path_type=Path)))
+    parameters.append(click.Argument(["root"], metavar="SET", type=SET))
     parameters += options_from(stage.Options)
     parameters += [
         click.Option(
@@ -182,7 +179,7 @@ def run_command(
     from pipeline.cli import console
     from pipeline.config.settings import FILE, resolved, settings_of
     from pipeline.sources.source_list import remember, with_sources
-    from pipeline.store.lock import opened
+    from pipeline.store.opening import open_write
     from pipeline.store.runner import preview_stage, run_stage
 
     given = settings_of(root)
@@ -191,7 +188,7 @@ def run_command(
     found = resolved(entry.name, stage.Options, settings, flags)
     options = found.options
     first = entry == STAGES[0]
-    with opened(root, entry.name, create=first, dry_run=dry_run) as manifest:
+    with open_write(root, entry.name, create=first, dry_run=dry_run) as manifest:
         if dry_run:
             with console.progress_bars() as progress:
                 plan = preview_stage(manifest, stage, options, progress)

@@ -1,4 +1,4 @@
-"""Train an adapter on the set: buckets, multipliers, captions and regularization images as they were decided."""
+"""Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ __all__ = [
 ]
 NAME = "train"
 SLOW = BY_NAME = True
-READS = ("images", "keep", "bucket", "caption", "multiplier", "regularization")
+READS = ("images", "keep", "bucket", "caption", "repeats", "regularization")
 OBSERVES = "base model or regularization images"
 USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 

@@ -139,7 +139,7 @@ def run_stage(
             patterns,
             origins,
         )
-        undo_log.announce(manifest, run_id, (link.path for link in plan.links))
+        undo_log.begin(manifest, run_id, (link.path for link in plan.links))
     return replace(apply(manifest, plan, run_id, progress, work, patterns), announced=announced)
 
 
@@ -149,7 +149,8 @@ def preview_stage(manifest: Manifest, stage: ModuleType, options: Any, progress:
     observed(manifest, stage, options)
     if hasattr(stage, "measure"):
         stage.measure(manifest, options, progress)
-    return stage.plan(manifest, options)
+    plan: Plan = stage.plan(manifest, options)
+    return plan
 
 
 def versions(distributions: tuple[str, ...]) -> dict[str, str]:
@@ -167,7 +168,7 @@ def _close_unfinished(manifest: Manifest, stage: ModuleType, options: Any) -> No
     """Note which files a run that was killed made, before another one of its stage goes on."""
     run = last_run(manifest, stage, options)
     if run is not None and not run.finished:
-        undo_log.close(manifest, run.id)
+        undo_log.finalize(manifest, run.id)
 
 
 def apply(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
+    buckets, captions, repeats = (_values(manifest, field) for field in ("bucket", "caption", "repeats"))
     triggers, subjects, measured = (
         _triggers(manifest),
         _subjects(manifest, recipe),
@@ -94,7 +93,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
         seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
         found.append(
             Example(
-                entry=SampledImage(image.path, bucket.size, repeats[image.path].exact),
+                entry=SampledImage(image.path, (width, height), repeats[image.path]["exact"]),
                 concept=image.concept,
                 image=view,
                 caption=caption,
@@ -111,14 +110,15 @@ def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int,
     return (width, height) if width and height else None
 
 
+def _values(manifest: Manifest, field: str) -> dict[str, Any]:
+    """Path → the value of a decision; without its reason, which takes as long to read again."""
+    return dict(manifest.values(field))
+
+
 def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Image → the words that curation put in front; only rows that name any are read, as tags can be very many."""
-    rows = manifest.db.execute(
-        "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", ('"trigger word"',)
-    )
-    return {
-        path: tuple(tag for tag, *why in json.loads(value) if why == ["added", "trigger word"]) for path, value in rows
-    }
+    rows = manifest.values("tags", containing='"trigger word"')
+    return {path: tuple(tag for tag, *why in tags if why == ["added", "trigger word"]) for path, tags in rows}
 
 
 def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
@@ -158,7 +158,7 @@ def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
 
 def _reg_images(manifest: Manifest) -> dict[str, tuple[RegImage, ...]]:
     """Image → its regularization images, but for those that `check` found to be copies of images to be trained on."""
-    copies = read.excluded(manifest)
+    copies = manifest.paths_where("keep", False)
     used = {
         path: [reg_image for reg_image in assigned.images if reg_image.path not in copies]
         for path, assigned in read.regularization(manifest).items()
@@ -195,19 +195,9 @@ def _contents(manifest: Manifest, paths: Sequence[str]) -> dict[str, str]:
     new = [path for path in stamps if path not in found]
     with ThreadPoolExecutor(4) as threads:
         read = dict(zip(new, threads.map(file_digest, [manifest.root / path for path in new]), strict=True))
-    _remember(manifest, [(path, *stamps[path], content) for path, content in read.items()])
+    if read:
+        manifest.remember_files((path, *stamps[path], content) for path, content in read.items())
     return found | read
-
-
-def _remember(manifest: Manifest, rows: Sequence[tuple[str, int, int, str]]) -> None:
-    """So that the next start is quicker; where the record cannot be written to, files are read again then."""
-    if not rows:
-        return
-    try:
-        with manifest.transaction():
-            manifest.put_files(rows)
-    except sqlite3.OperationalError:
-        return
 
 
 def _refuse_missing(root: Path, missing: Sequence[str]) -> None:
@@ -235,7 +225,7 @@ def dataset_digest(found: tuple[Example, ...]) -> str:
     rows = [
         [
             example.entry.key,
-            example.entry.multiplier,
+            example.entry.repeats,
             example.image.content,
             example.image.bucket.to_json(),
             example.caption,

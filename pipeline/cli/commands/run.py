@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import bring_forward
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.sources.source_list import remember, same_settings
-from pipeline.store.lock import opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
 from pipeline.store.records import Plan
 from pipeline.store.runner import inputs, is_fresh, preview_stage, run_stage
 
@@ -47,7 +48,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     options = {entry.name: resolved(entry.name, stage.Options, settings, {}) for entry, stage in plans}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
-    with opened(root, "run", create=True, dry_run=dry_run) as manifest:
+    with open_write(root, "run", create=True, dry_run=dry_run) as manifest:
         if not dry_run:
             remember(root, settings, settings)
         done = (_previews if dry_run else _runs)(manifest, plans, options, as_json)
@@ -64,11 +65,13 @@ def find(file_or_set: Path) -> tuple[Path, Settings]:
     file = file_or_set / FILE if file_or_set.is_dir() else file_or_set
     if not file.exists():
         raise PrepError(f"no settings at {file}", f"make a set first: prep flatten FOLDER {file_or_set}")
+    bring_forward(file.parent)
     settings = load_settings(file)
     if file_or_set.is_dir() or (settings.path is None and file.name == FILE):
         return file.parent, replace(settings, path=None)
     if settings.path is None:
         raise PrepError(f"{file} does not say where the set is", 'write path = "FOLDER" under [set]')
+    bring_forward(settings.path)
     return settings.path, settings
 
 

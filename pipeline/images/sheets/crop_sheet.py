@@ -49,7 +49,8 @@ class Cell:
 
     @property
     def scale(self) -> float:
-        return max(self.bucket.scaled[0] / self.image[0], self.bucket.scaled[1] / self.image[1])
+        scale: float = max(self.bucket["scaled"][0] / self.image[0], self.bucket["scaled"][1] / self.image[1])
+        return scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Balance:
     """The concept tree and what its repeats come to.
 
     `training` says in words what `shown` images are shown in; `missed` and `missed_rounded` how much of an epoch is
-    not where it was promised to be, with exact multipliers and with whole repeats.
+    not where it was promised to be, with exact repeats and with whole repeats.
     """
 
     branches: tuple[Branch, ...]
@@ -53,17 +53,16 @@ class Balance:
     shown: float
 
 
-def balance_of(
-    kept: Sequence[Image], multipliers: Mapping[str, Decision], options: Mapping[str, Any]
-) -> Balance | None:
-    """What the multipliers come to, None where there are none; `options` are those of the run that chose them."""
+def balance_of(kept: Sequence[Image], repeats: Mapping[str, Decision], options: Mapping[str, Any]) -> Balance | None:
+    """What the repeats come to, None where there are none; `options` are those of the run that chose them."""
     alike = Counter(
         (image.concept, decided.value.exact, decided.value.exported, decided.reason == GIVEN)
         for image in kept
-        if (decided := multipliers.get(image.path))
+        if (decided := repeats.get(image.path))
     )
     groups = [
-        Group(concept, count, exact, repeat, given) for (concept, exact, repeat, given), count in sorted(alike.items())
+        Group(concept, count, exact, repeat, user_set)
+        for (concept, exact, repeat, user_set), count in sorted(alike.items())
     ]
     if not groups:
         return None
@@ -91,11 +90,11 @@ def balance(facts: Balance) -> Html:
     intro = element(
         "p",
         "Every folder's share is split among the folders in it. The mark is the share that a concept is to get, the bars "
-        "what it gets. This trainer uses the exact multipliers, exports to others whole repeats. Bars of one level of "
+        "what it gets. This trainer uses the exact repeats, exports to others whole repeats. Bars of one level of "
         "folders are drawn to the same scale.",
         class_="lead",
     )
-    heads = ("concept", "", "images", "weight", "target", "exact", "whole", "multiplier", "repeat", "seen")
+    heads = ("concept", "", "images", "weight", "target", "exact", "whole", "repeats", "repeat", "seen")
     widest: dict[int, float] = {}
     for each in facts.branches:
         line = each.line
@@ -141,7 +140,7 @@ def _branch(branch: Branch, widest: float) -> Html:
         element("span", words, style=indent, title=line.path, class_="quiet" if own else None),
         _plot(branch, widest),
         grouped(line.images),
-        "given" if line.weight is None else f"{line.weight:g}",
+        "user-set" if line.weight is None else f"{line.weight:g}",
         f"{line.target:.1%}",
         f"{line.share:.1%}",
         f"{line.rounded:.1%}",

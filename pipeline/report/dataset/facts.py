@@ -148,7 +148,7 @@ class Decided:
 
 def collect(manifest: Manifest) -> Facts:
     """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
-    names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "regularization")
+    names = ("placed", "keep", "tags", "caption", "repeats", "bucket", "regularization")
     human = {path: plain(text) for path, text in manifest.human().items()}
     fields = {name: manifest.decisions(name) for name in names}
     decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
@@ -168,8 +168,8 @@ def collect(manifest: Manifest) -> Facts:
         dropped_for=_dropped_for(steps),
         curated=_curated(decided),
         triggers=_triggers(decided),
-        balance=balance_of(decided.kept, fields["multiplier"], settings.get("balance", {})),
-        sizes=sizes_of(decided.kept, fields["bucket"], fields["multiplier"], manifest.measurements(), batch_size),
+        balance=balance_of(decided.kept, fields["repeats"], settings.get("balance", {})),
+        sizes=sizes_of(decided.kept, fields["bucket"], fields["repeats"], manifest.measurements(), batch_size),
         pairs=pairs[:8],
         pair_count=len(pairs),
         reg_image_count=len({reg_image for pair in pairs for reg_image in pair.reg_images}),

@@ -49,19 +49,19 @@ class Sizes:
 def sizes_of(
     kept: Sequence[Image],
     buckets: Mapping[str, Decision],
-    multipliers: Mapping[str, Decision],
+    repeats: Mapping[str, Decision],
     measured: Mapping[str, Measurement],
     batch: int,
 ) -> Sizes | None:
-    """The sizes that were decided, None where there are none; an image without multiplier is shown once an epoch."""
+    """The sizes that were decided, None where there are none; an image without repeats is shown once an epoch."""
     found: dict[tuple[int, int], list[tuple[float, bool, float, str]]] = defaultdict(list)
     for image in kept:
         if decided := buckets.get(image.path):
             bucket = decided.value
             known = measured.get(image.content)
-            enlarged = known is not None and 0 < known.width < bucket.scaled[0]
-            exposures = multipliers[image.path].value.exact if image.path in multipliers else 1.0
-            found[bucket.size].append((bucket.loss, enlarged, exposures, image.path))
+            enlarged = known is not None and 0 < known.width < decided.value["scaled"][0]
+            exposures = repeats[image.path].value["exact"] if image.path in repeats else 1.0
+            found[width, height].append((decided.value["loss"], enlarged, exposures, image.path))
     if not found:
         return None
     sized = []

@@ -115,11 +115,11 @@ def _rows(folder: Path, figures: LogSummary) -> tuple[Row, ...]:
     listed = folder / IMAGES
     known = {row.path: row for row in read_csv(listed)} if listed.is_file() else {}
     for path, about in _json(folder / SET).items():
-        known.setdefault(path, Row(path, str(about["concept"]), float(about["multiplier"]), Tally()))
+        known.setdefault(path, Row(path, str(about["concept"]), float(about["repeats"]), Tally()))
     if not figures.steps:
         return tuple(known[path] for path in sorted(known))
     return tuple(
-        Row(path, row.concept, row.multiplier, figures.images.get(path, Tally()))
+        Row(path, row.concept, row.repeats, figures.images.get(path, Tally()))
         for path in sorted(known.keys() | figures.images.keys())
         for row in (known.get(path, Row(path, "", None, Tally())),)
     )

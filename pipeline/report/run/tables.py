@@ -81,7 +81,7 @@ def concepts(facts: RunFacts, album: Thumbnails) -> Html:
     )
     cards = [_concept(name, rows, facts, album) for name, rows in sorted(found.items())]
     trained = {name: [each for each in rows if each.path not in facts.held_out] for name, rows in found.items()}
-    promised = sum(each.multiplier or 0.0 for rows in trained.values() for each in rows)
+    promised = sum(each.repeats or 0.0 for rows in trained.values() for each in rows)
     shown = sum(tally.exposures for tally in tallies.values())
     shares = [_share(name, tally, trained[name], promised, shown) for name, tally in tallies.items()]
     heads = ("concept", "", "trained on", "promised", "got", "exposures", "each", "mean loss", "regularization")
@@ -90,13 +90,13 @@ def concepts(facts: RunFacts, album: Thumbnails) -> Html:
 
 
 def _share(name: str, tally: Tally, trained: Sequence[Row], promised: float, shown: int) -> Html:
-    """A concept's row: its part of all multipliers and of all exposures, without images that are held out."""
+    """A concept's row: its part of all repeats and of all exposures, without images that are held out."""
     got = tally.exposures / shown if shown else 0.0
     return row(
         name or "not known",
         meter(got, "after"),
         grouped(len(trained)),
-        percent(sum(each.multiplier or 0.0 for each in trained) / promised) if promised else "",
+        percent(sum(each.repeats or 0.0 for each in trained) / promised) if promised else "",
         percent(got),
         grouped(tally.exposures),
         f"{tally.exposures / len(trained):.1f}×" if trained else "",
@@ -130,7 +130,7 @@ def images(facts: RunFacts) -> Html:
         row(
             join(element("code", each.path), _aside(each, facts)),
             each.concept,
-            "" if each.multiplier is None else f"{each.multiplier:.3f}",
+            "" if each.repeats is None else f"{each.repeats:.3f}",
             grouped(each.tally.exposures),
             "" if each.tally.loss is None else f"{each.tally.loss:.4f}",
             grouped(each.tally.last) if each.tally.last else "",
@@ -142,7 +142,7 @@ def images(facts: RunFacts) -> Html:
     words = "Those seen least come first; a click on a head sorts by it. The same table is in images.csv."
     if len(order) > MOST_ROWS:
         words += f" These are {grouped(MOST_ROWS)} of {grouped(len(order))}; images.csv has all."
-    heads = ("image", "concept", "multiplier", "exposures", "mean loss", "last step", "regularization")
+    heads = ("image", "concept", "repeats", "exposures", "mean loss", "last step", "regularization")
     shown = element("div", table(heads, rows, tuple(range(2, 7)), "sortable"), class_="tall")
     return join(element("p", words, class_="lead"), shown)
 

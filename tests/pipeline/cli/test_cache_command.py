@@ -38,12 +38,12 @@ def root(tmp_path: Path) -> Path:
             rows += [
                 Decision(path, "bucket", bucket, "nearest"),
                 Decision(path, "caption", "1girl", "tags"),
-                Decision(path, "multiplier", Repeats(1.0, 1), "share"),
+                Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
             ]
         with manifest.transaction():
             run = manifest.begin_run("test", {})
             manifest.put_images(images)
-            manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+            manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
             manifest.finish_run(run, {})
         (root / "prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
         for name in names(manifest, Recipe(base="miniature")):
@@ -133,7 +133,7 @@ def test_what_a_run_used_stays_until_the_run_is_undone(root):
     found = cache(root)
     assert found["latents"]["unused_files"] == 0 and "another version of prep" in found["notes"][0]
     with Manifest.open(root) as manifest, manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=99 WHERE id=?", (run,))
+        manifest.mark_undone(run, 99)
     assert cache(root)["latents"]["unused_files"] == 3
 
 

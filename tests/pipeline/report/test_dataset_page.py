@@ -115,8 +115,8 @@ def finish(manifest: Manifest) -> None:
     put(
         manifest,
         "balance",
-        ("multiplier",),
-        *(Decision(path, "multiplier", Repeats(1.25, 1), "share") for path in (FIRST, SECOND)),
+        ("repeats",),
+        *(Decision(path, "repeats", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)),
         options={"weights": {}, "steps": None, "epochs": 4, "batch_size": 2},
     )
     bucket = Bucket((64, 40), (64, 40), (0, 0, 64, 40), 0.034)
@@ -246,12 +246,12 @@ def fill_shelves(manifest: Manifest) -> None:
         value = exact.get(image.concept, 1.0)
         choice = Repeats(5.0, 5) if image.path in given else Repeats(value, int(value))
         reason = "given by its folder" if image.path in given else "share of its concept"
-        rows.append(Decision(image.path, "multiplier", choice, reason))
+        rows.append(Decision(image.path, "repeats", choice, reason))
     with manifest.transaction():
         run = manifest.begin_run("flatten", {})
         manifest.put_images(images, run)
         manifest.put_decisions(run, ("keep",), [Decision(image.path, "keep", True, "good") for image in images])
-    put(manifest, "balance", ("multiplier",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
+    put(manifest, "balance", ("repeats",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
 
 
 def test_target_and_realised_share_of_every_node_are_plotted(manifest: Manifest) -> None:
@@ -296,9 +296,9 @@ def test_sizes_tell_what_is_enlarged_cut_away_and_left_over(manifest: Manifest) 
 
 
 def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> None:
-    run = put(manifest, "balance", ("multiplier",))
+    run = put(manifest, "balance", ("repeats",))
     with manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=? WHERE id=?", (run + 1, run))
+        manifest.mark_undone(run, run + 1)
     runs = collect(manifest).runs
     assert [each.undone for each in runs if each.number == run] == [run + 1]
     page = Elements(render(report_of(manifest)))

@@ -84,7 +84,7 @@ def run(tmp_path) -> Path:
     """SET/runs/x, finished, of two images and one held out."""
     folder = tmp_path / "set" / "runs" / "x"
     folder.mkdir(parents=True)
-    images = {path: {"concept": path.split("/")[1], "multiplier": 1.5} for path in (LUMI, QUILL, HELD)}
+    images = {path: {"concept": path.split("/")[1], "repeats": 1.5} for path in (LUMI, QUILL, HELD)}
     for number, path in enumerate(images):
         save(painted(number), tmp_path / "set" / path)
     write_lines(folder / "log.jsonl", line(1), line(2, [QUILL, 900, 0.75]), line(3), line(4))
@@ -172,7 +172,7 @@ def test_an_image_that_was_never_shown_is_pointed_out(run):
 
 def test_no_text_becomes_markup_and_no_path_leaves_the_set(run, tmp_path):
     secret = save(painted(5), tmp_path / "secret.png")
-    images = {f"../{secret.name}": {"concept": EVIL, "multiplier": 1.0}, EVIL: {"concept": EVIL, "multiplier": 1.0}}
+    images = {f"../{secret.name}": {"concept": EVIL, "repeats": 1.0}, EVIL: {"concept": EVIL, "repeats": 1.0}}
     write_lines(run / "log.jsonl", line(1, [EVIL, 10, 0.5]) | {"concepts": {EVIL: 0.5}, "reg_images": []})
     images_csv(run / "images.csv", read_figures(run / "log.jsonl"), images)
     (run / "progress" / "grid.png").unlink()

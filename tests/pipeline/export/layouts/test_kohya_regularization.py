@@ -28,31 +28,28 @@ def put(root: Path, reg_image: str, size: tuple[int, int] = (64, 64)) -> str:
     return reg_image
 
 
-def made(caption: str, *files: str) -> RegularizationAssignment:
-    """Regularization images that were generated from seeds 1, 2 and so on."""
-    images = (RegularizationImage(file, caption, (64, 64), seed) for seed, file in enumerate(files, 1))
-    return RegularizationAssignment(tuple(images))
-
-
-def matched(tmp_path: Path, reg_images: int, multiplier: float) -> Workshop:
+def matched(tmp_path: Path, reg_images: int, repeats: float) -> Workshop:
     """Two images with so many painted regularization images each."""
     root = tmp_path / "set"
     shop = Workshop(root)
     for name in "ab":
-        path = shop.add("x", f"{name}.png", multiplier=multiplier)
-        files = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
-        shop.decide(path, "regularization", made("1girl", *files))
+        path = shop.add("x", f"{name}.png", repeats=repeats)
+        first, *rest = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
+        more = [{"path": reg_image, "seed": place} for place, reg_image in enumerate(rest, 2)]
+        shop.decide(
+            path, "regularization", {"path": first, "caption": "1girl", "size": [64, 64], "seed": 1, "more": more}
+        )
     return shop
 
 
-@pytest.mark.parametrize(("multiplier", "repeat"), [(6.0, 2), (5.0, 1), (1.0, 1)])
-def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, multiplier, repeat):
-    planned = export(matched(tmp_path, 3, multiplier).done(), tmp_path / "out")
+@pytest.mark.parametrize(("repeats", "repeat"), [(6.0, 2), (5.0, 1), (1.0, 1)])
+def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, repeats, repeat):
+    planned = export(matched(tmp_path, 3, repeats).done(), tmp_path / "out")
     assert regularization(tmp_path / "out") == {f"{repeat}_x": (repeat, 0)}
     images = {path for path in tree(tmp_path / "out") if path.startswith("regularization") and path.endswith(".png")}
     assert images == {f"regularization/{repeat}_x/{name}{end}.png" for name in "ab" for end in ("", "1", "2")}
     unused = [note for note in planned.notes if "sd-scripts never shows" in note]
-    assert bool(unused) == (multiplier == 1.0)
+    assert bool(unused) == (repeats == 1.0)
     assert not unused or ": 4 of 6;" in unused[0]
 
 
@@ -74,7 +71,7 @@ def given(tmp_path: Path) -> Workshop:
     wide = Bucket((64, 48), (64, 53), (0, 2, 64, 50), 0.1)
     tall = Bucket((48, 64), (77, 64), (14, 0, 62, 64), 0.4)
     for place, concept in enumerate("xxyy"):
-        path = shop.add(concept, f"{place}.png", multiplier=4.0)
+        path = shop.add(concept, f"{place}.png", repeats=4.0)
         bucket = (wide, tall)[place % 2]
         reg_images = (RegularizationImage(file, "1girl", bucket.size, None, False, bucket) for file in (one, two))
         shop.decide(path, "regularization", RegularizationAssignment(tuple(reg_images)))

@@ -211,7 +211,7 @@ def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "multiplier", Repeats(97.0, 97), "balanced")]
+        put = [Decision(image_of("people/Lumi/c").path, "repeats", {"exact": 97.0, "repeat": 97}, "balanced")]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
@@ -312,7 +312,7 @@ def decided(manifest: Manifest, path: str) -> dict[str, Any]:
 def state(manifest: Manifest) -> Any:
     columns = "path, field, value, reason, evidence"
     files = {file.name: file.read_bytes() for file in sorted(manifest.root.rglob("images/*/*.txt"))}
-    return sorted(manifest.db.execute(f"SELECT {columns} FROM decisions")), files
+    return sorted(manifest._db.execute(f"SELECT {columns} FROM decisions")), files
 
 
 @pytest.mark.parametrize(
