@@ -12,10 +12,10 @@ import click
 
 from pipeline.core.errors import PrepError
 from pipeline.core.text_diff import pieces
-from pipeline.store.decisions import codec
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
 from pipeline.store.runner import Outcome, reasons
+from pipeline.store.values import codec
 
 SHOWN_CHANGES = 20
 MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}

@@ -9,10 +9,10 @@ from pathlib import Path
 from pipeline.core.errors import PrepError
 from pipeline.export.request import STAMP, Crop, ExportedImage, Request
 from pipeline.store.caption_files import captions
-from pipeline.store.decisions.bucket import Bucket
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.undo_log import ABSENT, stamp
+from pipeline.store.values.bucket import Bucket
 
 TRIGGER = ("added", "trigger word")
 """The action and the reason of a tag that curation put in front as a trigger word."""
@@ -151,7 +151,7 @@ def _must_have_buckets(
 def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[float, int]:
     """(exact, whole): what balance decided, else what the person's folder says, else once."""
     if decided is not None:
-        return float(decided.value["exact"]), max(1, int(decided.value["repeat"]))
+        return decided.value.exact, max(1, decided.value.exported)
     if user_repeats is not None:
         return float(user_repeats.value), max(1, int(user_repeats.value))
     return 1.0, 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 
 SHARD_BYTES = 500_000_000
 CROP, SHARD, STAMP = "crop:", "shard:", "stamp:"

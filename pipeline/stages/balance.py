@@ -28,9 +28,9 @@ from pipeline.concepts.exposure import (
 from pipeline.concepts.shares import Rounding, exact_repeats, nodes, shares, tree, unmatched, whole_repeats
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Plan
+from pipeline.store.values.repeats import Repeats
 
 NAME = "balance"
 READS: tuple[str, ...] = ("images", "keep", "user_repeats")
@@ -201,7 +201,7 @@ def _decisions(kept: Sequence[Image], user_repeats: Mapping[str, Decision], bala
     alike: dict[object, tuple[object, str, str]] = {}
     for group in balanced.groups:
         if group.user_set:
-            value = {"exact": group.exact, "repeat": group.repeat}
+            value = Repeats(group.exact, group.repeat)
             alike[group.concept, group.exact] = value, GIVEN, f"{group.exact:.10g} an epoch"
             continue
         reason = "held at max_repeat" if group.concept in balanced.held else "share of its concept"

@@ -31,11 +31,11 @@ from pipeline.images.buckets.buckets import (
 from pipeline.images.buckets.crop_summary import Fits, notes, table
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.images.buckets.fewer_buckets import BucketList, BucketTrial, Crowd, shorter
-from pipeline.store.decisions import read
-from pipeline.store.decisions.bucket import CENTRE, Bucket
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
+from pipeline.store.values import read
+from pipeline.store.values.bucket import CENTRE, Bucket
+from pipeline.store.values.repeats import Repeats
 
 NAME = "bucket"
 READS: tuple[str, ...] = ("images", "keep")
@@ -202,10 +202,9 @@ def _rungs(options: Options) -> BucketList:
 
 def _exposures(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(N,) exact and (N,) whole exposures per epoch; 1 before `balance` ran. Only the report depends on them."""
-    rows = manifest.decisions("repeats")
-    once = {"exact": 1.0, "repeat": 1}
-    values = [rows[path].value if path in rows else once for path in paths]
-    return np.array([each["exact"] for each in values], float), np.array([each["repeat"] for each in values], np.int64)
+    decided, once = read.repeats(manifest), Repeats(1.0, 1)
+    found = [decided.get(path, once) for path in paths]
+    return np.array([each.exact for each in found], float), np.array([each.exported for each in found], np.int64)
 
 
 # --- what crops hold on to

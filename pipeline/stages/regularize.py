@@ -23,12 +23,12 @@ from pipeline.concepts.regularization.files import read_mark, remove_strays, sav
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
-from pipeline.store.decisions import read
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
 from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from train.models.identity import base_identity
 
 if TYPE_CHECKING:

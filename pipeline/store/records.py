@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.store.decisions import codec
+from pipeline.store.values import codec
 
 Json = Any
 THE_SET = "."

@@ -20,7 +20,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from tests.benchmarks.decode import paint
 from train.data.latent_cache import ImageView, LatentCache, batches_of, pixels_of
 from train.models.base import BaseModel

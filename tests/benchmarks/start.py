@@ -22,11 +22,11 @@ import numpy as np
 
 from pipeline.cli.main import COLLECT_AFTER
 from pipeline.stages import train
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 from train.data.batches import planned_batches
 from train.data.dataset import Example, examples
 from train.data.latent_cache import LatentCache
@@ -59,7 +59,7 @@ def made_up(manifest: Manifest, count: int) -> None:
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
             Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
-            Decision(path, "repeats", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1 + number % 7 / 3, 1), "share"),
             Decision(path, "regularization", with_caption, "same caption"),
         ]
         (manifest.root / reg_image).write_bytes(b"")

@@ -19,7 +19,7 @@ from typing import cast
 
 import torch
 
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.adapters.adapter import Adapter
 from train.data.augmentation import ImageView
 from train.data.batches import Batch

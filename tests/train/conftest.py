@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.files import file_digest
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags
@@ -33,7 +33,7 @@ def prepared(tmp_path: Path):
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", {"exact": 1.5, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.5, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")

@@ -7,9 +7,9 @@ from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
-from pipeline.store.decisions.bucket import Bucket
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
+from pipeline.store.values.bucket import Bucket
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage, examples
 from train.data.latent_cache import ImageView, Latent

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.seeded import rng
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.data.color_jitter import Colour, drawn_colour, uniform
 
 if TYPE_CHECKING:

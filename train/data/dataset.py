@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
-from pipeline.store.decisions import read
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
+from pipeline.store.values import read
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
 from train.data.caption_augmentation import spoken, tags_of
 from train.data.sampler import SampledImage
@@ -79,7 +79,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    buckets, captions, repeats = (_values(manifest, field) for field in ("bucket", "caption", "repeats"))
+    buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects, measured = (
         _triggers(manifest),
         _subjects(manifest, recipe),
@@ -93,7 +93,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
         seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
         found.append(
             Example(
-                entry=SampledImage(image.path, (width, height), repeats[image.path]["exact"]),
+                entry=SampledImage(image.path, bucket.size, repeats[image.path].exact),
                 concept=image.concept,
                 image=view,
                 caption=caption,
@@ -108,11 +108,6 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
 def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int, int] | None:
     width, height = measured.get(content, (0, 0))
     return (width, height) if width and height else None
-
-
-def _values(manifest: Manifest, field: str) -> dict[str, Any]:
-    """Path → the value of a decision; without its reason, which takes as long to read again."""
-    return dict(manifest.values(field))
 
 
 def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -158,7 +153,7 @@ def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
 
 def _reg_images(manifest: Manifest) -> dict[str, tuple[RegImage, ...]]:
     """Image → its regularization images, but for those that `check` found to be copies of images to be trained on."""
-    copies = manifest.paths_where("keep", False)
+    copies = read.excluded(manifest)
     used = {
         path: [reg_image for reg_image in assigned.images if reg_image.path not in copies]
         for path, assigned in read.regularization(manifest).items()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.images.buckets.crop_anchors import FACE, box_in_name, face_in
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS, profile
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import Subject
 
 

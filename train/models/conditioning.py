@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 
 Sizes = tuple[int, int, int, int, int, int]
 """Original height and width, top and left of the crop, target height and width, in pixels."""

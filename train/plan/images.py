@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import captions
-from pipeline.store.decisions import read
-from pipeline.store.decisions.bucket import Bucket
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
 from pipeline.store.records import Image
+from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
 from train.plan.latents import cached_sizes, reg_image_files, used_reg_images
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TrainedImages:
 
     kept: tuple[Image, ...]
     captions: tuple[str, ...]
-    buckets: tuple[Mapping[str, Any], ...]
+    buckets: tuple[Bucket, ...]
     repeats: tuple[float, ...]
     reg_images: tuple[tuple[int, int], ...]
     reg_image_files: int
@@ -54,13 +54,12 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
     all_decided(manifest)
     from train.job import parted
 
-    texts, repeats = captions(manifest), manifest.decisions("repeats")
-    buckets = {path: row.value for path, row in manifest.decisions("bucket").items()}
+    texts, repeats, buckets = captions(manifest), read.repeats(manifest), read.buckets(manifest)
     reg_images = used_reg_images(manifest) if options.prior_loss_weight else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},
-        {image.path: repeats[image.path].value["exact"] for image in kept},
+        {image.path: repeats[image.path].exact for image in kept},
         options,
     )
     held = frozenset(parts.held)
@@ -71,7 +70,7 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
         tuple(texts[image.path] for image in kept),
         tuple(buckets[image.path] for image in kept),
         tuple(parts.repeats[image.path] for image in kept),
-        tuple(tuple(buckets[image.path]["size"]) for image in kept if image.path in reg_images),
+        tuple(buckets[image.path].size for image in kept if image.path in reg_images),
         reg_image_files(kept, reg_images),
         cached_sizes(manifest, cached, buckets, texts, reg_images, options),
         parts.held,
@@ -84,6 +83,6 @@ def entries(found: TrainedImages) -> list[SampledImage]:
     from train.data.sampler import SampledImage
 
     return [
-        SampledImage(image.path, (bucket["size"][0], bucket["size"][1]), repeats)
+        SampledImage(image.path, bucket.size, repeats)
         for image, bucket, repeats in zip(found.kept, found.buckets, found.repeats, strict=True)
     ]

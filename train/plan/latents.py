@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.store.decisions import read
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationImage
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
+from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationImage
 
 if TYPE_CHECKING:
     from train.data.augmentation import ImageView, Seen

@@ -16,11 +16,11 @@ from pipeline.core.links import How
 from pipeline.images.buckets import crop_anchors as holding
 from pipeline.images.buckets.buckets import Fit, Size, fit
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
-from pipeline.store.decisions import read
-from pipeline.store.decisions.bucket import CENTRE, Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Link, Plan
+from pipeline.store.values import read
+from pipeline.store.values.bucket import CENTRE, Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 MOST_TURNS = 100_000
 """About how many places beside images are given away in a set, so that the record stays small."""
@@ -84,11 +84,11 @@ def _hands(
     """Kept image → the given ones shown beside it, in turn; those for whom none were given are not among them."""
     from pipeline.core.seeded import rng
 
-    repeats = manifest.decisions("repeats")
+    repeats = read.repeats(manifest)
     hands: dict[str, list[Given]] = {}
     for node, places in shared(pools, [image.concept for image in kept]).items():
         paths, deck = [kept[place].path for place in places], pools.images[node]
-        shares = [float(repeats[path].value["exact"]) if path in repeats else 1.0 for path in paths]
+        shares = [repeats[path].exact if path in repeats else 1.0 for path in paths]
         turns = turns_wanted(shares, len(deck), MOST_TURNS * len(places) // len(kept))
         widths = [size[0] / size[1] for size in (buckets[path].size for path in paths)]
         cards = [given.size[0] / given.size[1] for given in deck]

@@ -17,7 +17,7 @@ from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
 from pipeline.core.image_io import UnreadableImage, decode, open_image, rgb
 from pipeline.images.buckets.buckets import Size
-from pipeline.store.decisions.bucket import CENTRE, Bucket
+from pipeline.store.values.bucket import CENTRE, Bucket
 
 WIDTH, HEIGHT = 1640, 2400
 """Pixels that a sheet is at most, but for a single cell that is larger."""
@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def scale(self) -> float:
-        scale: float = max(self.bucket["scaled"][0] / self.image[0], self.bucket["scaled"][1] / self.image[1])
+        scale: float = max(self.bucket.scaled[0] / self.image[0], self.bucket.scaled[1] / self.image[1])
         return scale
 
 

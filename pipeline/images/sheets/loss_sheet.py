@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
 from pipeline.core.image_io import UnreadableImage, load_cropped
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 
 COLUMNS = 5
 BOX = 240

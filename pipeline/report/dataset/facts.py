@@ -13,9 +13,9 @@ from typing import Any
 from pipeline.report.dataset.balance import Balance, balance_of
 from pipeline.report.dataset.sizes import Sizes, sizes_of
 from pipeline.store.caption_files import plain
-from pipeline.store.decisions.regularization import RegularizationAssignment
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Run
+from pipeline.store.values.regularization import RegularizationAssignment
 
 ORDINARY = ("good", "placed")
 BELOW = "below its threshold"

@@ -59,9 +59,9 @@ def sizes_of(
         if decided := buckets.get(image.path):
             bucket = decided.value
             known = measured.get(image.content)
-            enlarged = known is not None and 0 < known.width < decided.value["scaled"][0]
-            exposures = repeats[image.path].value["exact"] if image.path in repeats else 1.0
-            found[width, height].append((decided.value["loss"], enlarged, exposures, image.path))
+            enlarged = known is not None and 0 < known.width < bucket.scaled[0]
+            exposures = repeats[image.path].value.exact if image.path in repeats else 1.0
+            found[bucket.size].append((bucket.loss, enlarged, exposures, image.path))
     if not found:
         return None
     sized = []

@@ -11,10 +11,10 @@ from PIL import Image as Pixels
 from pipeline.cli.commands.cache import command, used_latents
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
 from train.data.latent_files import VAES, file_bytes, latent_file, latent_name, lying, note_vae, write_latent
 from train.options.recipe import Recipe
@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
             rows += [
                 Decision(path, "bucket", bucket, "nearest"),
                 Decision(path, "caption", "1girl", "tags"),
-                Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
+                Decision(path, "repeats", Repeats(1.0, 1), "share"),
             ]
         with manifest.transaction():
             run = manifest.begin_run("test", {})

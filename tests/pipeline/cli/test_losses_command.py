@@ -15,10 +15,10 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.images.measurement import measure_image
 from pipeline.images.sheets.loss_sheet import BOX, LINES, Tile, _wrapped, draw_losses
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Tagger
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter
 from train.models.load import load_base
 from train.options.recipe import Recipe, recipe_values
@@ -49,7 +49,7 @@ def root(tmp_path: Path) -> Path:
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch")), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"], ["sketch", "added", "of its folder"]], "chosen"),
-            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
         ]
     tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
     rows.append(Decision(".", "tagger", tagger.id, "used last"))

@@ -23,7 +23,7 @@ from pipeline.core.image_io import (
     unpacked,
 )
 from pipeline.core.pixels import pixels
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 
 
 def reason(path, **options):

@@ -15,8 +15,8 @@ from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.export import writing
 from pipeline.export.record import FILE, read_record
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.repeats import Repeats
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 
 LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
 
@@ -73,7 +73,7 @@ def test_a_new_caption_is_the_only_file_that_is_written(manifest, folder):
 def test_another_repeat_moves_a_folder_and_leaves_no_empty_one(manifest, folder):
     export(manifest, folder)
     for name in "ab":
-        change(manifest, f"images/characters~Lumi/{name}.png", "repeats", {"exact": 3.0, "repeat": 3})
+        change(manifest, f"images/characters~Lumi/{name}.png", "repeats", Repeats(3.0, 3))
     export(manifest, folder)
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["1_artists~alder", "3_characters~Lumi"]
 

@@ -18,12 +18,12 @@ from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of, write_report
 from pipeline.report.dataset.samples import Learned, SampleGrid, TraitShare, read_samples
 from pipeline.report.html.markup import Html, element
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Plan
 from pipeline.store.runner import apply
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 
 EVIL = "</script><script>alert(1)</script>"
 SECTIONS = ("images", "measured", "set-aside", "tags", "absorbed", "balance", "buckets", "regularization", "runs")
@@ -116,7 +116,7 @@ def finish(manifest: Manifest) -> None:
         manifest,
         "balance",
         ("repeats",),
-        *(Decision(path, "repeats", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)),
+        *(Decision(path, "repeats", Repeats(1.25, 1), "share") for path in (FIRST, SECOND)),
         options={"weights": {}, "steps": None, "epochs": 4, "batch_size": 2},
     )
     bucket = Bucket((64, 40), (64, 40), (0, 0, 64, 40), 0.034)

@@ -7,10 +7,10 @@ import pytest
 from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.tables import reg_images
 from pipeline.report.html.thumbnails import Thumbnails
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 EVIL = "<script>alert(1)</script>"
 

@@ -7,10 +7,10 @@ from painted_sets import painted, quiet, run_flatten, save
 from pipeline.config.settings import load_settings, options_for
 from pipeline.core.errors import PrepError
 from pipeline.stages import balance, check
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import run_stage
+from pipeline.store.values.repeats import Repeats
 from train.options.recipe import Recipe
 
 
@@ -346,4 +346,4 @@ def test_a_painted_set_is_balanced_after_flatten(flattened, source):
     run_stage(flattened, check, check.Options(), quiet)
     run_stage(flattened, balance, balance.Options(max_repeat=4.0), quiet)
     row = flattened.decisions("repeats")["images/characters~Quill/a.png"]
-    assert row.value["exact"] == pytest.approx(4) and row.reason == "held at max_repeat"
+    assert row.value.exact == pytest.approx(4) and row.reason == "held at max_repeat"

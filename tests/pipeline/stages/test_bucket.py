@@ -9,11 +9,11 @@ from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.images.buckets.detail_profile import STRIPS, focus
 from pipeline.stages import bucket, check
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Measurement
 from pipeline.store.records import Image as PILImage
 from pipeline.store.runner import run_stage
+from pipeline.store.values.repeats import Repeats
 
 MINIATURE = {"resolution": 64, "step": 8}
 RIGHT = (bytes(28) + bytes([255] * 4) + bytes([255] * STRIPS)).hex()
@@ -232,8 +232,8 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
     manifest = measured(
         tmp_path, *((f"{number}.png", (600, 500), {}) for number in range(5)), ("s.png", (256, 256), {})
     )
-    rows = [Decision(f"images/x/{n}.png", "repeats", {"exact": 1.5, "repeat": 1}, "share") for n in range(5)]
-    rows.append(Decision("images/x/s.png", "repeats", {"exact": 8.25, "repeat": 8}, "share"))
+    rows = [Decision(f"images/x/{n}.png", "repeats", Repeats(1.5, 1), "share") for n in range(5)]
+    rows.append(Decision("images/x/s.png", "repeats", Repeats(8.25, 8), "share"))
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), rows)
     plan = bucket.plan(manifest, bucket.Options(batch_size=4))
@@ -278,7 +278,7 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
 def test_repeats_change_the_report_and_no_crop(tmp_path):
     manifest = measured(tmp_path, ("a.png", (600, 500), {}))
     before = bucket.plan(manifest, bucket.Options())
-    row = Decision("images/x/a.png", "repeats", {"exact": 3.0, "repeat": 3}, "share")
+    row = Decision("images/x/a.png", "repeats", Repeats(3.0, 3), "share")
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), [row])
     after = bucket.plan(manifest, bucket.Options())

@@ -13,11 +13,11 @@ from pipeline.concepts.regularization.assignment import reg_image_path, reg_imag
 from pipeline.concepts.regularization.files import save_caption
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import Made, run_stage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 PAINTED = {"base": "miniature", "steps": 1, "device": "cpu"}

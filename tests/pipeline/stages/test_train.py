@@ -10,12 +10,12 @@ from painted_sets import quiet
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import train
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import preview_stage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 
 LONG = ", ".join(f"red hair {number}" for number in range(30))
 SIZES = ((64, 64), (56, 72))
@@ -34,7 +34,7 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"{concept}, 1girl, solo", "tags"),
-            Decision(path, "repeats", {"exact": exact, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(exact, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})

@@ -3,9 +3,9 @@ import sqlite3
 import pytest
 
 from pipeline.core.errors import PrepError
-from pipeline.store.decisions.bucket import Bucket
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Tagger
+from pipeline.store.values.bucket import Bucket
 
 
 @pytest.fixture

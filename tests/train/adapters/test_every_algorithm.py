@@ -12,10 +12,10 @@ from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.count.planned import planned_figures
 from train.adapters.count.sizes import trained_numbers
@@ -109,7 +109,7 @@ def manifest(tmp_path_factory):
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
         ]
     with opened.transaction():
         run = opened.begin_run("test", {}, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import LARGEST, ImageView, Seen, Subject, dealt, forbidding, reg_image_view, remarks, views
 from train.data.color_jitter import Colour, changed, chroma_matrix, drawn_colour
 from train.data.subject_position import subject_of

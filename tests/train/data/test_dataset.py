@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PrepError
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.records import Decision, Measurement
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 from train.data import dataset
 from train.data.dataset import dataset_digest, examples, seen_images, tag_frequency
 from train.options.recipe import Recipe
@@ -133,7 +133,7 @@ def test_the_digest_changes_with_anything_that_is_trained_on(prepared):
     path = prepared.kept()[0].path
     put(prepared, "caption", {path: "another"})
     after = dataset_digest(examples(prepared, PLAIN))
-    put(prepared, "repeats", {path: {"exact": 1.51, "repeat": 1}})
+    put(prepared, "repeats", {path: Repeats(1.51, 1)})
     multiplied = dataset_digest(examples(prepared, PLAIN))
     put(prepared, "bucket", {path: Bucket((48, 80), (50, 80), (1, 0, 49, 80), 0.04)})
     cropped = dataset_digest(examples(prepared, PLAIN))

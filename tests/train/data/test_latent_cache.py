@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.core.errors import PrepError
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.data import latent_cache as latents_module
 from train.data.color_jitter import Colour
 from train.data.latent_cache import ImageView, LatentCache, pixels_of

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, sets
 
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView
 from train.data.batches import Batch, planned_batches
 from train.data.color_jitter import Colour

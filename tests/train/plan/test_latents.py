@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.stages import train
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationImage
+from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
 
 WIDE = Bucket((64, 48), (80, 48), (8, 0, 72, 48), 0.2)
@@ -38,8 +38,8 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"Lumi, 1girl{', looking left' if number == 1 else ''}", "tags"),
-            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
-            Decision(path, "regularization", first | {"more": more}, "test"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
+            Decision(path, "regularization", RegularizationAssignment(tuple(reg_images)), "test"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import train.miniature
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
@@ -125,7 +125,7 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join(tags) or "alone", "tags"),
-            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})

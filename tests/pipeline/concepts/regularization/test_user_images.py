@@ -17,11 +17,11 @@ from pipeline.concepts.regularization.rotation import dealt, turns_wanted
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.stages import bucket, regularize
-from pipeline.store.decisions.repeats import Repeats
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.undo import newest, undo
+from pipeline.store.values.repeats import Repeats
 
 LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"
 
@@ -190,7 +190,7 @@ def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
     outcome, reg_images = ran(ready, folder)
     assert not outcome.fresh and "four" in names(beside(reg_images, "alder", "Quill"))
     with ready.transaction():
-        value = {"exact": 3.0, "repeat": 3}
+        value = Repeats(3.0, 3)
         ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "repeats", value, "share")])
     assert not ran(ready, folder)[0].fresh
 
@@ -257,7 +257,7 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
         rows = [
             Decision(image.path, field, value, "test")
             for image in ready.kept()
-            for field, value in (("caption", "girl"), ("repeats", {"exact": 1.0, "repeat": 1}))
+            for field, value in (("caption", "girl"), ("repeats", Repeats(1.0, 1)))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
     for example in examples(ready, Recipe(base="miniature")):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.core.filenames import concept_of, flat, safe, without_repeats
 from pipeline.export.layouts.kohya_config import Subset, dataset_toml, quoted
 from pipeline.export.naming import Names
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 DATASET_KEYS = {
     "resolution",

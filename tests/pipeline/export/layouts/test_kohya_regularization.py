@@ -9,8 +9,8 @@ from export_sets import Workshop, change, export, noise, tree
 from PIL import Image
 
 from pipeline.export.layouts.kohya_regularization import _unused
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 
 def regularization(folder: Path) -> dict[str, tuple[int, int]]:
@@ -28,17 +28,20 @@ def put(root: Path, reg_image: str, size: tuple[int, int] = (64, 64)) -> str:
     return reg_image
 
 
+def made(caption: str, *files: str) -> RegularizationAssignment:
+    """Regularization images that were generated from seeds 1, 2 and so on."""
+    images = (RegularizationImage(file, caption, (64, 64), seed) for seed, file in enumerate(files, 1))
+    return RegularizationAssignment(tuple(images))
+
+
 def matched(tmp_path: Path, reg_images: int, repeats: float) -> Workshop:
     """Two images with so many painted regularization images each."""
     root = tmp_path / "set"
     shop = Workshop(root)
     for name in "ab":
         path = shop.add("x", f"{name}.png", repeats=repeats)
-        first, *rest = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
-        more = [{"path": reg_image, "seed": place} for place, reg_image in enumerate(rest, 2)]
-        shop.decide(
-            path, "regularization", {"path": first, "caption": "1girl", "size": [64, 64], "seed": 1, "more": more}
-        )
+        files = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
+        shop.decide(path, "regularization", made("1girl", *files))
     return shop
 
 

@@ -6,7 +6,7 @@ from painted_sets import painted, quiet, save
 from PIL import Image
 
 from pipeline.images.sheets.crop_sheet import HEIGHT, WIDTH, Cell, draw_sheets, grid_for, thumbnail
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 
 BOX = (200, 100)
 

@@ -14,7 +14,7 @@ from ldm_files import ldm_tensors
 from tiny_models import single_tensors, tiny_pipeline, write_single
 
 from pipeline.core.errors import PrepError
-from pipeline.store.decisions.bucket import Bucket
+from pipeline.store.values.bucket import Bucket
 from train.models.conditioning import size_ids, whole_image, with_sizes
 from train.models.families.key_map import VAE, blocks_of, unet_from_ldm, unet_to_ldm
 from train.models.families.registry import FAMILIES

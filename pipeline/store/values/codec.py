@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.store.decisions.bucket import Bucket
-from pipeline.store.decisions.regularization import RegularizationAssignment
-from pipeline.store.decisions.repeats import Repeats
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment
+from pipeline.store.values.repeats import Repeats
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "bucket": Bucket.from_json,
-    "multiplier": Repeats.from_json,
+    "repeats": Repeats.from_json,
     "regularization": RegularizationAssignment.from_json,
 }
 """Field → how its JSON is read; other fields hold plain values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.store.decisions.bucket import Bucket, Size
+from pipeline.store.values.bucket import Bucket, Size
 
 
 @dataclass(frozen=True, slots=True)
