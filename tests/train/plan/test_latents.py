@@ -8,7 +8,7 @@ from pipeline.stages import train
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
-from pipeline.store.values.regularization import RegularizationImage
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
 
