@@ -18,9 +18,9 @@ from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of, write_report
 from pipeline.report.dataset.samples import Learned, SampleGrid, TraitShare, read_samples
 from pipeline.report.html.markup import Html, element
+from pipeline.store.apply import apply
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Plan
-from pipeline.store.runner import apply
 
 EVIL = "</script><script>alert(1)</script>"
 SECTIONS = ("images", "measured", "set-aside", "tags", "absorbed", "balance", "buckets", "regularization", "runs")
