@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.report.dataset.balance import Balance, balance_of
-from pipeline.report.dataset.sizes import Sizes, sizes_of
+from pipeline.report.dataset.buckets import Sizes, sizes_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Run
