@@ -30,10 +30,10 @@ from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Plan
+from pipeline.store.stage import Stage
 from pipeline.store.values.repeats import Repeats
 
 NAME = "balance"
-READS: tuple[str, ...] = ("images", "keep", "user_repeats")
 MANY_REPEATS = 50
 """Times the least shown image's exposures above which a concept is warned of; the cap then advised is 20 times."""
 ADVISED_REPEATS = 20
@@ -365,3 +365,12 @@ def _images(number: int) -> str:
 def _grouped(number: float) -> str:
     """A whole number with its thousands set apart."""
     return f"{number:,.0f}".replace(",", " ")
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "user_repeats"),
+    plan=plan,
+)

@@ -8,7 +8,7 @@ middle, from the top, or from where the image's detail is; single images can be 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,13 +33,12 @@ from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.images.buckets.fewer_buckets import BucketList, BucketTrial, Crowd, shorter
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
 from pipeline.store.values.bucket import CENTRE, Bucket
 from pipeline.store.values.repeats import Repeats
 
 NAME = "bucket"
-READS: tuple[str, ...] = ("images", "keep")
-OBSERVES = "where the images' detail lies"
 CROPS = "reports/crops"
 FEW = 20
 """With fewer images a shorter ladder is not proposed: one more image would change the answer."""
@@ -335,10 +334,10 @@ def missing(manifest: Manifest, options: Options) -> str:
     return ""
 
 
-def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int], None]) -> dict[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Draw the contact sheets, where they are asked for."""
     if not options.contact_sheet:
-        return {}
+        return WorkResult()
     from pipeline.images.sheets.crop_sheet import Cell, draw_sheets
 
     buckets, known = read.buckets(manifest), _known(manifest)
@@ -346,4 +345,18 @@ def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int
         Cell(path, (width, height), buckets[path])
         for path, (width, height) in zip(known.paths, known.images.tolist(), strict=True)
     ]
-    return draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress)
+    return WorkResult(draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress))
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep"),
+    plan=plan,
+    observe=observe,
+    observes="where the images' detail lies",
+    missing=missing,
+    work=work,
+    files=files,
+)

@@ -33,12 +33,9 @@ from pipeline.sources.source_list import contents, holds, look
 from pipeline.store.caption_files import CAME, plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
-from pipeline.store.runner import ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 
 NAME = "flatten"
-READS: tuple[str, ...] = ()
-OBSERVES = "sources"
-MAKES: tuple[str, ...] = ()
 BATCH = 256
 READERS = 4
 """The evidence of a caption that flatten brought and nobody changed since."""
@@ -124,9 +121,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     )
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Count how the images of the set came to it."""
-    return {f"as {link}": number for link, number in Counter(image.link for image in manifest.images()).most_common()}
+    links = Counter(image.link for image in manifest.images())
+    return WorkResult({f"as {link}": number for link, number in links.most_common()})
 
 
 class _Flattening:
@@ -425,3 +423,18 @@ def _bytes(path: str) -> int:
 def _images_in(root: Path) -> set[str]:
     files = (root / "images").glob("*/*")
     return {path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS}
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=(),
+    plan=plan,
+    observe=observe,
+    observes="sources",
+    measure=measure,
+    missing=missing,
+    work=work,
+    makes=(),
+)

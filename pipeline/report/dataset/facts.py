@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.dataset.balance import Balance, balance_of
-from pipeline.report.dataset.sizes import Sizes, sizes_of
+from pipeline.report.dataset.buckets import Sizes, sizes_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Run
@@ -132,7 +132,6 @@ class Facts:
     pair_count: int
     reg_image_count: int
     runs: tuple[StageRun, ...]
-    stages: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,6 @@ def collect(manifest: Manifest) -> Facts:
     left_out, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
-    runs = tuple(map(_run, manifest.runs()))
     settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
     batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
     return Facts(
@@ -173,8 +171,7 @@ def collect(manifest: Manifest) -> Facts:
         pairs=pairs[:8],
         pair_count=len(pairs),
         reg_image_count=len({reg_image for pair in pairs for reg_image in pair.reg_images}),
-        runs=runs,
-        stages=frozenset(run.stage for run in runs),
+        runs=tuple(map(_run, manifest.runs())),
     )
 
 

@@ -59,7 +59,7 @@ def repeat_of(plan, concept):
 
 def test_every_kept_image_has_repeats_worked_by_hand(checked):
     """Half for artists/alder (2 images), a quarter each for Lumi (2) and Quill (1): 1/4, 1/8, 1/4."""
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert values(checked) == {
         "artists~alder/x.png": Repeats(2.0, 2),
         "artists~alder/y.png": Repeats(2.0, 2),
@@ -72,18 +72,18 @@ def test_every_kept_image_has_repeats_worked_by_hand(checked):
 
 
 def test_the_same_input_gives_the_same_plan_and_planning_twice_changes_nothing(checked):
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     plan = balance.plan(checked, balance.Options())
     assert plan == balance.plan(checked, balance.Options()) and not checked.changes(plan.fields, plan.decisions)
-    assert run_stage(checked, balance, balance.Options(), quiet).fresh
+    assert run_stage(checked, balance.STAGE, balance.Options(), quiet).fresh
 
 
 def test_only_kept_images_count_and_loosening_brings_the_others_back(checked):
-    run_stage(checked, check, check.Options(drop=("images/artists~alder/x.png",)), quiet)
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, check.STAGE, check.Options(drop=("images/artists~alder/x.png",)), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert values(checked)["artists~alder/y.png"].exact == 4 and len(values(checked)) == 4
-    run_stage(checked, check, check.Options(), quiet)
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, check.STAGE, check.Options(), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert len(values(checked)) == 5
 
 
@@ -95,7 +95,7 @@ def test_a_set_without_kept_images_is_told(set_of):
 
 
 def test_a_weight_holds_among_siblings(checked):
-    run_stage(checked, balance, balance.Options(weights={"characters": 3, "characters/Quill": 0.5}), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(weights={"characters": 3, "characters/Quill": 0.5}), quiet)
     found = values(checked)
     assert found["characters~Lumi/a.png"].exact == pytest.approx(2)
     assert found["characters~Quill/a.png"].exact == pytest.approx(2)
@@ -343,7 +343,7 @@ def test_a_painted_set_is_balanced_after_flatten(flattened, source):
     for number in range(6):
         save(painted(100 + number, 1.5), source / f"artists/birch/{number}.png")
     run_flatten(flattened, source)
-    run_stage(flattened, check, check.Options(), quiet)
-    run_stage(flattened, balance, balance.Options(max_repeat=4.0), quiet)
+    run_stage(flattened, check.STAGE, check.Options(), quiet)
+    run_stage(flattened, balance.STAGE, balance.Options(max_repeat=4.0), quiet)
     row = flattened.decisions("repeats")["images/characters~Quill/a.png"]
     assert row.value.exact == pytest.approx(4) and row.reason == "held at max_repeat"

@@ -277,7 +277,7 @@ def test_an_empty_set_and_an_unprepared_one_are_refused(manifest, tmp_path):
 
 
 def test_planning_twice_says_the_same(manifest):
-    first, second = (preview_stage(manifest, train, train.Options(base="miniature"), quiet) for _ in range(2))
+    first, second = (preview_stage(manifest, train.STAGE, train.Options(base="miniature"), quiet) for _ in range(2))
     assert first == second
 
 

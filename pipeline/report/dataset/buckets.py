@@ -1,4 +1,4 @@
-"""The training sizes: how many images each has, what is enlarged, what is cut away, and which fill no batch."""
+"""The bucket resolutions: how many images each has, what is upscaled, what is cropped, and which fill no batch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pipeline.core.humanize import counted, grouped, percent
-from pipeline.report.html.markup import Html, element, join, meter, row, table
 from pipeline.store.records import Decision, Image, Measurement
 
 SHAPE_SIDE = 36
-NUMBERS = (3, 4, 5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,52 +70,51 @@ def sizes_of(
     return Sizes(tuple(sized), fmean(entry[0] for entry in every), (Path(path).name, loss), batch)
 
 
-def sizes(facts: Sizes) -> Html:
-    """Training sizes from tall to wide."""
+@dataclass(frozen=True, slots=True)
+class BucketRow:
+    """A row of the table: `shape` is (width, height) in pixels of its outline, `share` compares its images with those
+    of the fullest bucket, `left_over` are the images in its last batch of an epoch, 0 when that is full."""
+
+    bucket: Bucket
+    shape: tuple[float, float]
+    share: float
+    left_over: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketsView:
+    """`cropped` and `worst` are parts of an image; `partial` counts buckets whose last batch is not full."""
+
+    rows: tuple[BucketRow, ...]
+    cropped: float
+    worst: float
+    worst_name: str
+    upscaled: int
+    partial: int
+    batch: int
+
+
+def buckets_view(facts: Sizes | None) -> BucketsView | None:
+    """Bucket resolutions from tall to wide, None before they are decided."""
+    if facts is None:
+        return None
     most = max(bucket.images for bucket in facts.buckets)
-    tallest = max(max(bucket.size) for bucket in facts.buckets)
-    rows = [_bucket(bucket, most, tallest, facts.batch) for bucket in facts.buckets]
-    name, worst = facts.worst
-    enlarged = sum(bucket.enlarged for bucket in facts.buckets)
-    words = (
-        f"{counted(len(rows), 'size')}, every one near the same area, so that nothing is squeezed and little is cut "
-        f"away: {percent(facts.loss)} of an image on average, {percent(worst)} of {name}, the worst. "
-        f"{_enlarged(enlarged)} than what they are trained at."
+    scale = SHAPE_SIDE / max(max(bucket.size) for bucket in facts.buckets)
+    rows = tuple(
+        BucketRow(
+            bucket,
+            (bucket.size[0] * scale, bucket.size[1] * scale),
+            bucket.images / most,
+            bucket.left_over(facts.batch),
+        )
+        for bucket in facts.buckets
     )
-    heads = ("", "size", "images", "", "ratio", "enlarged", "cut away", "at worst", "last batch")
-    return join(element("p", words, class_="lead"), _runts(facts), table(heads, rows, NUMBERS, "sizes"))
-
-
-def _enlarged(number: int) -> str:
-    return "No image is smaller" if not number else f"{counted(number, 'image is', 'images are')} smaller"
-
-
-def _runts(facts: Sizes) -> Html | str:
-    """Sizes whose last batch of an epoch is not full."""
-    short = [bucket for bucket in facts.buckets if bucket.left_over(facts.batch)]
-    if not short:
-        return ""
-    words = (
-        f"In batches of {facts.batch}, the last batch of {counted(len(short), 'size')} is not full. This trainer trains "
-        "on short batches as they are, and weighs every image alike."
-    )
-    return element("p", words, class_="lead")
-
-
-def _bucket(bucket: Bucket, most: int, tallest: int, batch: int) -> Html:
-    width, height = bucket.size
-    scale = SHAPE_SIDE / tallest
-    shape = element("span", class_="shape", style=f"width:{width * scale:.1f}px;height:{height * scale:.1f}px")
-    left = bucket.left_over(batch)
-    return row(
-        shape,
-        f"{width} × {height}",
-        meter(bucket.images / most, "after"),
-        grouped(bucket.images),
-        f"{width / height:.2f}",
-        grouped(bucket.enlarged) if bucket.enlarged else "",
-        percent(bucket.loss),
-        percent(bucket.worst),
-        f"{left} of {batch}" if left else "full",
-        numbers=NUMBERS,
+    return BucketsView(
+        rows=rows,
+        cropped=facts.loss,
+        worst=facts.worst[1],
+        worst_name=facts.worst[0],
+        upscaled=sum(bucket.enlarged for bucket in facts.buckets),
+        partial=sum(row.left_over > 0 for row in rows),
+        batch=facts.batch,
     )
