@@ -25,12 +25,13 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pipeline.core.errors import PrepError
+from pipeline.core.flat import flat
 from pipeline.core.links import link_file
 from pipeline.store import undo_log
 from pipeline.store.caption_files import CAME, WRITTEN, plain, take_in, write_captions
@@ -78,7 +79,7 @@ def _hash(text: str) -> str:
 
 
 def options_json(options: Any) -> str:
-    return json.dumps(asdict(options), sort_keys=True, default=str)
+    return json.dumps(flat(options), sort_keys=True, default=str)
 
 
 def last_run(manifest: Manifest, stage: ModuleType, options: Any) -> Run | None:
