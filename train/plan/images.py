@@ -55,7 +55,7 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
 
     texts, repeats = captions(manifest), manifest.decisions("repeats")
     buckets = {path: row.value for path, row in manifest.decisions("bucket").items()}
-    reg_images = used_reg_images(manifest) if options.prior_loss_weight else {}
+    reg_images = used_reg_images(manifest) if options.objective.prior_loss_weight else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},
