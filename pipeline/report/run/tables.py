@@ -14,7 +14,7 @@ from pipeline.report.html.thumbnails import Thumbnails
 from pipeline.report.run.facts import RunFacts, Saved, part
 
 if TYPE_CHECKING:
-    from train.run.log_summary import Row, Tally
+    from pipeline.store.training_log import Row, Tally
 
 THUMBNAILS = 4
 MOST_ROWS = 5000
@@ -71,7 +71,7 @@ def _snapshot(each: Saved, best: bool) -> Html:
 
 def concepts(facts: RunFacts, album: Thumbnails) -> Html:
     """A card with a few images for each concept, and the shares they were promised and got; without those held out."""
-    from train.run.log_summary import by_concept
+    from pipeline.store.training_log import by_concept
 
     found: dict[str, list[Row]] = defaultdict(list)
     for each in facts.rows:
