@@ -56,7 +56,7 @@ STAGES = (
     StageEntry(
         "train",
         "pipeline.stages.train",
-        "Train an adapter on the set: buckets, multipliers, captions and regularization images as they were decided.",
+        "Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided.",
     ),
     StageEntry(
         "sample",

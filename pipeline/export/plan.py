@@ -20,7 +20,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.versions import versions
 
 NAME = "export"
-READS = ("images", "keep", "bucket", "human", "caption", "tags", "given", "multiplier", "regularization")
+READS = ("images", "keep", "bucket", "human", "caption", "tags", "user_repeats", "repeats", "regularization")
 LayoutName = Literal["kohya", "everydream", "imagefolder", "webdataset"]
 Links = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
 

@@ -198,7 +198,7 @@ def _rungs(options: Options) -> BucketList:
 
 def _exposures(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(N,) exact and (N,) whole exposures per epoch; 1 before `balance` ran. Only the report depends on them."""
-    rows = manifest.decisions("multiplier")
+    rows = manifest.decisions("repeats")
     once = {"exact": 1.0, "repeat": 1}
     values = [rows[path].value if path in rows else once for path in paths]
     return np.array([each["exact"] for each in values], float), np.array([each["repeat"] for each in values], np.int64)

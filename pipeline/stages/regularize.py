@@ -126,7 +126,7 @@ def observe(manifest: Manifest, options: Options) -> str:
         from pipeline.concepts.regularization.user_images import listing_digest
 
         assert options.given is not None
-        return listing_digest(manifest, options.given) + manifest.digest("multiplier")
+        return listing_digest(manifest, options.given) + manifest.digest("repeats")
     if options.images == "matched":
         return base_identity(manifest, options.base, options.revision, options.vae)
     return ""

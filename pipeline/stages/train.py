@@ -1,4 +1,4 @@
-"""Train an adapter on the set: buckets, multipliers, captions and regularization images as they were decided."""
+"""Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ STAGE = Stage(
     name=NAME,
     help=__doc__,
     options=Options,
-    reads=("images", "keep", "bucket", "caption", "multiplier", "regularization"),
+    reads=("images", "keep", "bucket", "caption", "repeats", "regularization"),
     plan=plan,
     observe=observe,
     observes="base model or regularization images",

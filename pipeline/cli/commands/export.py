@@ -23,7 +23,7 @@ SHOWN = 20
 UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "KI": 1024, "MI": 1024**2, "GI": 1024**3}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes, such as 500MB or 2GiB."""
 
     name = "size"
@@ -75,7 +75,7 @@ def command(
 
     FOLDER is new, empty, or an earlier export of this set, which is brought up to date: what is as it should be stays,
     what is no longer wanted goes, and what a person added or changed there is listed and never touched. Every kept
-    image is written with its caption. kohya takes whole repeats, the others exact multipliers. To read an export
+    image is written with its caption. kohya takes whole repeats, the others exact repeats. To read an export
     back, give prep flatten FOLDER/train for kohya, FOLDER for everydream and imagefolder, and the shards for webdataset.
     """
     from pipeline.export.plan import Options

@@ -97,7 +97,7 @@ def place(anchors: Sequence[str], scaled: Sizes, sizes: Sizes, strips: NDArray[n
     numbers = {name: number for number, name in enumerate(kinds)}
     kind = np.array([numbers[name] for name in anchors], np.int64)
     aligned = np.array([ALIGNED.get(anchor.name, ALIGNED[CENTRE]) for anchor in kinds.values()])
-    corners = np.floor(jut * aligned.reshape(-1, 2)[kind]).astype(np.int64)
+    corners: NDArray[np.int64] = np.floor(jut * aligned.reshape(-1, 2)[kind]).astype(np.int64)
     points = np.array([anchor.point or (np.nan, np.nan) for anchor in kinds.values()]).reshape(-1, 2)[kind]
     given = ~np.isnan(points[:, 0])
     middles = np.floor(points[given] * scaled[given] - sizes[given] / 2 + 0.5)
@@ -126,7 +126,8 @@ def _fullest(strips: NDArray[np.uint8], length: NDArray[np.int64], window: NDArr
     inside = _up_to(running, starts + window[:, None], length) - _up_to(running, starts, length)
     good = inside >= inside.max(1, keepdims=True) - NEAR
     away = np.where(good, np.abs(starts - starts[:, PLACES // 2, None]), length.max(initial=0) + 1)
-    return starts[np.arange(len(starts)), away.argmin(1)]
+    fullest: NDArray[np.int64] = starts[np.arange(len(starts)), away.argmin(1)]
+    return fullest
 
 
 def _up_to(running: NDArray[np.float64], edges: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.float64]:

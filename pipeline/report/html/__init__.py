@@ -1,0 +1,1 @@
+"""What pages are made of: Jinja2 templates, styles and script in `assets/`, thumbnails, and the geometry of charts."""

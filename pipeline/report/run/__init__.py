@@ -1,0 +1,1 @@
+"""The page about a training run: `facts.py` reads the run's folder, every other file makes the view of one section."""

@@ -231,10 +231,10 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
     manifest = measured(
         tmp_path, *((f"{number}.png", (600, 500), {}) for number in range(5)), ("s.png", (256, 256), {})
     )
-    rows = [Decision(f"images/x/{n}.png", "multiplier", {"exact": 1.5, "repeat": 1}, "share") for n in range(5)]
-    rows.append(Decision("images/x/s.png", "multiplier", {"exact": 8.25, "repeat": 8}, "share"))
+    rows = [Decision(f"images/x/{n}.png", "repeats", {"exact": 1.5, "repeat": 1}, "share") for n in range(5)]
+    rows.append(Decision("images/x/s.png", "repeats", {"exact": 8.25, "repeat": 8}, "share"))
     with manifest.transaction():
-        manifest.put_decisions(manifest.begin_run("balance", {}), ("multiplier",), rows)
+        manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), rows)
     plan = bucket.plan(manifest, bucket.Options(batch_size=4))
     assert plan.table == (
         {
@@ -277,9 +277,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
 def test_repeats_change_the_report_and_no_crop(tmp_path):
     manifest = measured(tmp_path, ("a.png", (600, 500), {}))
     before = bucket.plan(manifest, bucket.Options())
-    row = Decision("images/x/a.png", "multiplier", {"exact": 3.0, "repeat": 3}, "share")
+    row = Decision("images/x/a.png", "repeats", {"exact": 3.0, "repeat": 3}, "share")
     with manifest.transaction():
-        manifest.put_decisions(manifest.begin_run("balance", {}), ("multiplier",), [row])
+        manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), [row])
     after = bucket.plan(manifest, bucket.Options())
     assert after.decisions == before.decisions and after.table[0]["shown"] == 3.0
 

@@ -152,7 +152,7 @@ def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(
     assert len(left) == 2
     for file in left:
         with PIL.Image.open(file) as image:
-            assert image.size == (64, 48) and image.info["prep-regularization image"]
+            assert image.size == (64, 48) and image.info["prep-regularization"]
             image.load()
     outcome = run_stage(manifest, regularize.STAGE, options, quiet)
     assert outcome.counts["images made"] == 4 and outcome.counts["images already there"] == 2

@@ -193,7 +193,7 @@ def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
     assert not outcome.fresh and "four" in names(beside(reg_images, "alder", "Quill"))
     with ready.transaction():
         value = {"exact": 3.0, "repeat": 3}
-        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "multiplier", value, "share")])
+        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "repeats", value, "share")])
     assert not ran(ready, folder)[0].fresh
 
 
@@ -259,7 +259,7 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
         rows = [
             Decision(image.path, field, value, "test")
             for image in ready.kept()
-            for field, value in (("caption", "girl"), ("multiplier", {"exact": 1.0, "repeat": 1}))
+            for field, value in (("caption", "girl"), ("repeats", {"exact": 1.0, "repeat": 1}))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
     for example in examples(ready, Recipe(base="miniature")):

@@ -210,7 +210,7 @@ def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "multiplier", {"exact": 97.0, "repeat": 97}, "balanced")]
+        put = [Decision(image_of("people/Lumi/c").path, "repeats", {"exact": 97.0, "repeat": 97}, "balanced")]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
