@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,10 +160,8 @@ def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[f
 
 def _triggers(manifest: Manifest) -> dict[str, frozenset[str]]:
     """Image → the trigger words that curation put in front; row by row, as the tags of a set can be very many."""
-    rows = manifest.db.execute(
-        "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", (f'"{TRIGGER[1]}"',)
-    )
-    return {path: frozenset(tag for tag, *why in json.loads(value) if tuple(why) == TRIGGER) for path, value in rows}
+    rows = manifest.values("tags", containing=f'"{TRIGGER[1]}"')
+    return {path: frozenset(tag for tag, *why in tags if tuple(why) == TRIGGER) for path, tags in rows}
 
 
 def _leading(caption: str, words: frozenset[str]) -> int:

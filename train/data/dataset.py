@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -114,18 +113,13 @@ def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int,
 
 def _values(manifest: Manifest, field: str) -> dict[str, Any]:
     """Path → the value of a decision; without its reason, which takes as long to read again."""
-    rows = manifest.db.execute("SELECT path, value FROM decisions WHERE field=?", (field,))
-    return {path: json.loads(value) for path, value in rows}
+    return dict(manifest.values(field))
 
 
 def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Image → the words that curation put in front; only rows that name any are read, as tags can be very many."""
-    rows = manifest.db.execute(
-        "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", ('"trigger word"',)
-    )
-    return {
-        path: tuple(tag for tag, *why in json.loads(value) if why == ["added", "trigger word"]) for path, value in rows
-    }
+    rows = manifest.values("tags", containing='"trigger word"')
+    return {path: tuple(tag for tag, *why in tags if why == ["added", "trigger word"]) for path, tags in rows}
 
 
 def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
@@ -165,9 +159,7 @@ def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
 
 def _reg_images(manifest: Manifest) -> dict[str, tuple[RegImage, ...]]:
     """Image → its regularization images, but for those that `check` found to be copies of images to be trained on."""
-    copies = {
-        path for (path,) in manifest.db.execute("SELECT path FROM decisions WHERE field='keep' AND value='false'")
-    }
+    copies = manifest.paths_where("keep", False)
     used = {
         path: [reg_image for reg_image in every_reg_image(value) if reg_image["path"] not in copies]
         for path, value in _values(manifest, "regularization").items()
@@ -204,19 +196,9 @@ def _contents(manifest: Manifest, paths: Sequence[str]) -> dict[str, str]:
     new = [path for path in stamps if path not in found]
     with ThreadPoolExecutor(4) as threads:
         read = dict(zip(new, threads.map(file_digest, [manifest.root / path for path in new]), strict=True))
-    _remember(manifest, [(path, *stamps[path], content) for path, content in read.items()])
+    if read:
+        manifest.remember_files((path, *stamps[path], content) for path, content in read.items())
     return found | read
-
-
-def _remember(manifest: Manifest, rows: Sequence[tuple[str, int, int, str]]) -> None:
-    """So that the next start is quicker; where the record cannot be written to, files are read again then."""
-    if not rows:
-        return
-    try:
-        with manifest.transaction():
-            manifest.put_files(rows)
-    except sqlite3.OperationalError:
-        return
 
 
 def _refuse_missing(root: Path, missing: Sequence[str]) -> None:

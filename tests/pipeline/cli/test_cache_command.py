@@ -131,7 +131,7 @@ def test_what_a_run_used_stays_until_the_run_is_undone(root):
     found = cache(root)
     assert found["latents"]["unused_files"] == 0 and "another version of prep" in found["notes"][0]
     with Manifest.open(root) as manifest, manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=99 WHERE id=?", (run,))
+        manifest.mark_undone(run, 99)
     assert cache(root)["latents"]["unused_files"] == 3
 
 

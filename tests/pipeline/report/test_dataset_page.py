@@ -304,7 +304,7 @@ def test_buckets_tell_what_is_upscaled_cropped_and_left_over(manifest: Manifest)
 def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> None:
     run = put(manifest, "balance", ("repeats",))
     with manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=? WHERE id=?", (run + 1, run))
+        manifest.mark_undone(run, run + 1)
     runs = collect(manifest).runs
     assert [each.undone for each in runs if each.number == run] == [run + 1]
     page = Elements(render(report_of(manifest)))

@@ -311,7 +311,7 @@ def decided(manifest: Manifest, path: str) -> dict[str, Any]:
 def state(manifest: Manifest) -> Any:
     columns = "path, field, value, reason, evidence"
     files = {file.name: file.read_bytes() for file in sorted(manifest.root.rglob("images/*/*.txt"))}
-    return sorted(manifest.db.execute(f"SELECT {columns} FROM decisions")), files
+    return sorted(manifest._db.execute(f"SELECT {columns} FROM decisions")), files
 
 
 @pytest.mark.parametrize(
