@@ -1,4 +1,4 @@
-"""Regularization regularization images: where they lie, and how a decision names all of an image's."""
+"""Regularization images: where they lie, and how a decision names all of an image's."""
 
 from __future__ import annotations
 
