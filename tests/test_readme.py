@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.registry import COMMANDS, STAGES
+from pipeline.cli.commands import COMMANDS
+from pipeline.config.registry import STAGES
 from pipeline.config.settings import load_settings, options_for
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,7 @@ def test_its_settings_are_understood_by_every_stage(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     settings = load_settings(file)
     for entry in STAGES:
-        options_for(entry.name, entry.load().Options, settings, {})
+        options_for(entry.name, entry.options(), settings, {})
     assert settings.stages["train"]["algorithm"] == "locon"
 
 

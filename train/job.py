@@ -92,8 +92,8 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
     arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
     found = examples(manifest, recipe)
     concepts = {example.entry.key: example.concept for example in found}
-    parts = parted(manifest, concepts, {example.entry.key: example.entry.multiplier for example in found}, recipe)
-    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.multipliers)
+    parts = parted(manifest, concepts, {example.entry.key: example.entry.repeats for example in found}, recipe)
+    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.repeats)
     prompts = asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts")
     requests, prompt_remarks = settled(prompts, commonest_size(training))
     return Job(
@@ -119,11 +119,11 @@ def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
     return max(counts, key=lambda size: (counts[size], size))
 
 
-def parted(manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe) -> Parts:
+def parted(manifest: Manifest, concepts: Mapping[str, str], repeats: Mapping[str, float], recipe: Recipe) -> Parts:
     """Which images are trained on and which are looked at, by path."""
     paths: Sequence[str] = tuple(concepts)
     groups = near_groups(manifest, paths) if recipe.validation != "none" else dict.fromkeys(paths, 0)
-    return hold_out([Candidate(path, concepts[path], groups[path], multipliers[path]) for path in paths], recipe)
+    return hold_out([Candidate(path, concepts[path], groups[path], repeats[path]) for path in paths], recipe)
 
 
 def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
@@ -131,5 +131,5 @@ def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
 
 
 def _weighed(example: Example, parts: Parts) -> Example:
-    entry = replace(example.entry, multiplier=parts.multipliers[example.entry.key])
+    entry = replace(example.entry, repeats=parts.repeats[example.entry.key])
     return replace(example, entry=entry)

@@ -13,9 +13,9 @@ import click
 
 from pipeline.core.errors import PrepError
 from pipeline.core.text_diff import pieces
+from pipeline.store.apply import Outcome, reasons
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
-from pipeline.store.runner import Outcome, reasons
 
 SHOWN_CHANGES = 20
 MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}

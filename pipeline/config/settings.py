@@ -190,7 +190,7 @@ def load_settings(file: Path) -> Settings:
 def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: list[str]) -> dict[str, Any]:
     entry = registry.stage(section)
     assert entry is not None
-    options = entry.load().Options
+    options = entry.options()
     known = {setting.name: setting.kind for setting in declared(options) if setting.section == "stage"}
     before = len(problems)
     values = _read_keys(section, table, known, base, problems)
@@ -285,7 +285,7 @@ def _of_section(section: str, settings: Settings) -> dict[str, Any]:
     given = settings.stages.get(section, {})
     entry = registry.stage(section)
     assert entry is not None
-    *below, _ = _layers(entry.load().Options, given)
+    *below, _ = _layers(entry.options(), given)
     values: dict[str, Any] = {}
     for _, layer in below:
         values |= layer

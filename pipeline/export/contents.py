@@ -96,7 +96,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
     if not kept:
         raise PrepError(f"no image of {manifest.root} is kept", f"see why: prep status {manifest.root}")
     _must_be_there(manifest, kept)
-    rows = {field: manifest.decisions(field) for field in ("bucket", "multiplier", "given")}
+    rows = {field: manifest.decisions(field) for field in ("bucket", "repeats", "user_repeats")}
     triggers = _triggers(manifest)
     texts, measured = captions(manifest), manifest.measurements()
     reg_images, waiting = _reg_images(manifest, {image.path for image in kept}, triggers)
@@ -104,7 +104,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
     samples = []
     for image in kept:
         found = measured.get(image.content)
-        exact, repeat = _multiplier(rows["multiplier"].get(image.path), rows["given"].get(image.path))
+        exact, repeat = _repeats(rows["repeats"].get(image.path), rows["user_repeats"].get(image.path))
         caption = texts.get(image.path) or None
         samples.append(
             Sample(
@@ -120,7 +120,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
                 reg_images.get(image.path, ()),
             )
         )
-    notes = _notes(manifest, samples, rows["multiplier"], rows["given"], waiting)
+    notes = _notes(manifest, samples, rows["repeats"], rows["user_repeats"], waiting)
     return Contents(tuple(samples), tuple(notes))
 
 
@@ -150,12 +150,12 @@ def _must_have_buckets(
         )
 
 
-def _multiplier(decided: Decision | None, given: Decision | None) -> tuple[float, int]:
+def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[float, int]:
     """(exact, whole): what balance decided, else what the person's folder says, else once."""
     if decided is not None:
         return float(decided.value["exact"]), max(1, int(decided.value["repeat"]))
-    if given is not None:
-        return float(given.value), max(1, int(given.value))
+    if user_repeats is not None:
+        return float(user_repeats.value), max(1, int(user_repeats.value))
     return 1.0, 1
 
 
@@ -204,23 +204,23 @@ def _reg_images(
 def _notes(
     manifest: Manifest,
     samples: list[Sample],
-    multipliers: Mapping[str, Decision],
-    given: Mapping[str, Decision],
+    repeats: Mapping[str, Decision],
+    user_repeats: Mapping[str, Decision],
     waiting: int,
 ) -> list[str]:
     notes = []
     bare = [sample.image.path for sample in samples if sample.caption is None]
     if bare:
         notes.append(f"images without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
-    unbalanced = [sample.image.path for sample in samples if sample.image.path not in multipliers]
-    once = [path for path in unbalanced if path not in given]
+    unbalanced = [sample.image.path for sample in samples if sample.image.path not in repeats]
+    once = [path for path in unbalanced if path not in user_repeats]
     if unbalanced and len(unbalanced) > len(once):
         notes.append(
             f"prep balance has not seen {len(unbalanced)} images: {len(unbalanced) - len(once)} are shown as often "
             "as their folders say"
         )
     if once:
-        notes.append(f"images without a multiplier, shown once: {len(once)}; run: prep balance {manifest.root}")
+        notes.append(f"images without repeats, shown once: {len(once)}; run: prep balance {manifest.root}")
     if waiting:
         notes.append(f"regularization images that are not there yet: {waiting}; run: prep regularize {manifest.root}")
     return notes

@@ -8,7 +8,7 @@ middle, from the top, or from where the image's detail is; single images can be 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,10 +33,9 @@ from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.images.buckets.fewer_buckets import BucketList, BucketTrial, Crowd, shorter
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 
 NAME = "bucket"
-READS: tuple[str, ...] = ("images", "keep")
-OBSERVES = "where the images' detail lies"
 CROPS = "reports/crops"
 FEW = 20
 """With fewer images a shorter ladder is not proposed: one more image would change the answer."""
@@ -199,7 +198,7 @@ def _rungs(options: Options) -> BucketList:
 
 def _exposures(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(N,) exact and (N,) whole exposures per epoch; 1 before `balance` ran. Only the report depends on them."""
-    rows = manifest.decisions("multiplier")
+    rows = manifest.decisions("repeats")
     once = {"exact": 1.0, "repeat": 1}
     values = [rows[path].value if path in rows else once for path in paths]
     return np.array([each["exact"] for each in values], float), np.array([each["repeat"] for each in values], np.int64)
@@ -340,10 +339,10 @@ def missing(manifest: Manifest, options: Options) -> str:
     return ""
 
 
-def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int], None]) -> dict[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Draw the contact sheets, where they are asked for."""
     if not options.contact_sheet:
-        return {}
+        return WorkResult()
     from pipeline.images.sheets.crop_sheet import Cell, draw_sheets
 
     rows, known = manifest.decisions("bucket"), _known(manifest)
@@ -351,4 +350,18 @@ def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int
         Cell(path, (width, height), rows[path].value)
         for path, (width, height) in zip(known.paths, known.images.tolist(), strict=True)
     ]
-    return draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress)
+    return WorkResult(draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress))
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep"),
+    plan=plan,
+    observe=observe,
+    observes="where the images' detail lies",
+    missing=missing,
+    work=work,
+    files=files,
+)

@@ -24,6 +24,7 @@ from pipeline.core.files import file_digest
 from pipeline.store.caption_files import NOT_UTF8, WRITTEN, lost, plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import THE_SET, Decision, Image, Plan, Tagger
+from pipeline.store.stage import Stage
 from pipeline.tags.captions import messages
 from pipeline.tags.captions.build import (
     Names,
@@ -63,8 +64,6 @@ from pipeline.tags.vocabulary.rules_file import EVERYONE, RuleFile, lists_of, re
 from pipeline.tags.vocabulary.token_count import Tokens, load_tokens, tokenizer_files
 
 NAME = "curate"
-READS = ("images", "keep", "scores", "human", "tagger", "overlay")
-OBSERVES = "the tagger, the rules, the tokenizer"
 NO_TAGGER = "none"
 BOORU = "booru"
 """The tagger that tags from image boards are recorded under; they are certain."""
@@ -627,3 +626,15 @@ def _notes_on_words(
     yield from messages.on_keys("absorb", "trigger word", asked.absorb, leads | {EVERYONE}, leads)
     yield from messages.on_keys("keep", "trigger word", asked.keep, leads | {EVERYONE}, leads)
     yield from messages.on_keys("core", "trigger word", named, leads, leads)
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "scores", "human", "tagger", "overlay"),
+    plan=plan,
+    observe=observe,
+    observes="the tagger, the rules, the tokenizer",
+    missing=missing,
+)

@@ -25,7 +25,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.links import How
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
-from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from train.models.identity import base_identity
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from train.models.base import BaseModel
 
 NAME = "regularize"
-SLOW = True
-READS = ("images", "keep", "bucket", "caption")
-OBSERVES = "base model, given images or balance"
-USES = ("torch", "diffusers", "transformers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +126,7 @@ def observe(manifest: Manifest, options: Options) -> str:
         from pipeline.concepts.regularization.user_images import listing_digest
 
         assert options.given is not None
-        return listing_digest(manifest, options.given) + manifest.digest("multiplier")
+        return listing_digest(manifest, options.given) + manifest.digest("repeats")
     if options.images == "matched":
         return base_identity(manifest, options.base, options.revision, options.vae)
     return ""
@@ -229,25 +225,23 @@ def missing(manifest: Manifest, options: Options) -> str:
     return f"{len(gone)} regularization images are not there, such as {gone[0]}" if gone else ""
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int] | Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Write the regularization images' captions, and sample matched ones that are not there yet or were made
     otherwise; every one is kept as soon as it is made."""
     rows = _all_reg_images(manifest)
     remove_strays(manifest, {row["path"] for row in rows}, NAME)
     captions = {row["path"]: row["caption"] for row in rows}
-    counts: Mapping[str, int] | Made = {}
+    result = WorkResult()
     if rows and options.images == "matched":
-        counts = _paint(manifest, options, rows, progress)
+        result = _paint(manifest, options, rows, progress)
     elif rows:
-        counts = {"given images in use": len(captions)}
+        result = WorkResult({"given images in use": len(captions)})
     for path, caption in captions.items():
         save_caption(manifest.root / path, caption)
-    return counts
+    return result
 
 
-def _paint(
-    manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: ProgressCallback
-) -> Mapping[str, int] | Made:
+def _paint(manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: ProgressCallback) -> WorkResult:
     from train.models.ddim import Request, generate
     from train.models.load import load_base
 
@@ -275,7 +269,7 @@ def _paint(
     ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
     counts = {"images made": len(todo), "images already there": len(rows) - len(todo)}
-    return Made(counts, base.notes) if base.notes else counts
+    return WorkResult(counts, base.notes)
 
 
 def _marks(options: Options, rows: list[dict[str, Any]], base: BaseModel) -> list[str]:
@@ -304,3 +298,20 @@ def _marks(options: Options, rows: list[dict[str, Any]], base: BaseModel) -> lis
         )
         for row in rows
     ]
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "bucket", "caption"),
+    plan=plan,
+    observe=observe,
+    observes="base model, given images or balance",
+    measure=measure,
+    missing=missing,
+    work=work,
+    files=files,
+    uses=("torch", "diffusers", "transformers"),
+    slow=True,
+)

@@ -5,7 +5,7 @@ Fields of decisions and their values (JSON):
 | field      | stage      | value                                                                                 |
 |------------|------------|---------------------------------------------------------------------------------------|
 | placed     | flatten    | path in the set, or null for a source file that was left out (its key is the source)   |
-| given      | flatten    | how often the person's folders say an image is to be shown: 24.0                      |
+| user_repeats | flatten  | how often the person's folders say an image is to be shown: 24.0                      |
 | human      | edits      | the caption that a person wrote, as its file holds it                                  |
 | keep       | check      | true or false                                                                         |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1,   |
@@ -17,8 +17,8 @@ Fields of decisions and their values (JSON):
 | flags      | curate     | ["watermark", …]: what is wrong with the image and not said in its caption           |
 | contradictions | curate | [{"slot", "dominant", "rival", "score", "dominant_score", "share", "fix", "mended"}, …] |
 | cut        | train      | [tag, …]: tags of the caption that the text encoder does not see                      |
-| multiplier | balance    | {"exact": 1.25, "repeat": 1}                                                          |
-| regularization image       | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched image; "more":   |
+| repeats    | balance    | {"exact": 1.25, "repeat": 1}                                                          |
+| regularization | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched image; "more":   |
 |            |            | […], what further ones have otherwise; given ones have "matched": false and a "bucket" |
 """
 

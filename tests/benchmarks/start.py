@@ -54,7 +54,7 @@ def made_up(manifest: Manifest, count: int) -> None:
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
             Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
-            Decision(path, "multiplier", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
             Decision(path, "regularization", with_caption, "same caption"),
         ]
         (manifest.root / reg_image).write_bytes(b"")
@@ -70,7 +70,7 @@ def made_up(manifest: Manifest, count: int) -> None:
         run = manifest.begin_run("made up", {})
         manifest.put_images(images)
         manifest.put_files(files)
-        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "regularization"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "tags", "repeats", "regularization"), rows)
         manifest.finish_run(run, {})
 
 

@@ -50,7 +50,7 @@ class Workshop:
         self.measured: list[Measurement] = []
 
     def add(self, concept: str, name: str = "a.png", caption: str | None = "solo", **decided: Any) -> str:
-        """An image of a concept with decisions by field name; a number for `multiplier` is the exact one. Its path."""
+        """An image of a concept with decisions by field name; a number for `repeats` is the exact one. Its path."""
         path = f"images/{safe(flat(concept))}/{name}"
         file = self.manifest.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,13 +63,13 @@ class Workshop:
         )
         if caption is not None:
             file.with_suffix(".txt").write_text(caption + "\n", encoding="utf-8", newline="\n")
-        for field, value in {"multiplier": 1.0, "bucket": BUCKET, **decided}.items():
+        for field, value in {"repeats": 1.0, "bucket": BUCKET, **decided}.items():
             if value is not None:
                 self.decide(path, field, value)
         return path
 
     def decide(self, path: str, field: str, value: Any) -> None:
-        if field == "multiplier":
+        if field == "repeats":
             value = {"exact": value, "repeat": max(1, int(value))}
         self.rows.append(Decision(path, field, value, "test"))
 

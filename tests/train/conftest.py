@@ -14,7 +14,7 @@ from train.miniature.scenes import true_tags
 
 @pytest.fixture
 def prepared(tmp_path: Path):
-    """An open manifest with six images in two buckets, captions with the trigger Lumi, fractional multipliers."""
+    """An open manifest with six images in two buckets, captions with the trigger Lumi, fractional repeats."""
     root = tmp_path / "set"
     manifest = Manifest.open(root, create=True)
     images, decisions = [], []
@@ -31,12 +31,12 @@ def prepared(tmp_path: Path):
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.5, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": 1.5, "repeat": 1}, "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")
         manifest.put_images(images)
-        manifest.put_decisions(run, ("keep", "bucket", "caption", "tags", "multiplier"), decisions)
+        manifest.put_decisions(run, ("keep", "bucket", "caption", "tags", "repeats"), decisions)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()

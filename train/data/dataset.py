@@ -80,7 +80,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    buckets, captions, multipliers = (_values(manifest, field) for field in ("bucket", "caption", "multiplier"))
+    buckets, captions, repeats = (_values(manifest, field) for field in ("bucket", "caption", "repeats"))
     triggers, subjects, measured = (
         _triggers(manifest),
         _subjects(manifest, recipe),
@@ -95,7 +95,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
         seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
         found.append(
             Example(
-                entry=SampledImage(image.path, (width, height), multipliers[image.path]["exact"]),
+                entry=SampledImage(image.path, (width, height), repeats[image.path]["exact"]),
                 concept=image.concept,
                 image=view,
                 caption=caption,
@@ -244,7 +244,7 @@ def dataset_digest(found: tuple[Example, ...]) -> str:
     rows = [
         [
             example.entry.key,
-            example.entry.multiplier,
+            example.entry.repeats,
             example.image.content,
             example.image.bucket,
             example.caption,

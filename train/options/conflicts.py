@@ -12,7 +12,7 @@ from train.optimization.schedules import DECAYING
 if TYPE_CHECKING:
     from train.options.recipe import Recipe
 
-LEAST_MULTIPLIER = 0.01
+LEAST_FACTOR = 0.01
 """An adaptive optimizer multiplies its rate with unet_lr; one below this was meant for another optimizer."""
 NEEDS = (
     ("min_snr_gamma", "weighting", ("min-snr",)),
@@ -154,7 +154,7 @@ def _of_rates(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _of_adaptive(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    if recipe.unet_lr is not None and recipe.unet_lr < LEAST_MULTIPLIER:
+    if recipe.unet_lr is not None and recipe.unet_lr < LEAST_FACTOR:
         yield (
             f"unet_lr is {recipe.unet_lr}, but {recipe.optimizer} finds its rate by itself and multiplies it "
             "with this one",

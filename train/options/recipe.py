@@ -128,7 +128,7 @@ class Recipe:
     batch_size: int = 4
     """Images a batch; matched regularization images come on top."""
     epochs: int = 10
-    """Passes over the set, each as long as the multipliers make it."""
+    """Passes over the set, each as long as the repeats make it."""
     steps: int | None = None
     """Stop after this many batches instead of after whole epochs."""
     gradient_accumulation_steps: int = 1

@@ -32,7 +32,7 @@ class TrainedImages:
     kept: tuple[Image, ...]
     captions: tuple[str, ...]
     buckets: tuple[Mapping[str, Any], ...]
-    multipliers: tuple[float, ...]
+    repeats: tuple[float, ...]
     reg_images: tuple[tuple[int, int], ...]
     reg_image_files: int
     latents: tuple[tuple[int, int], ...]
@@ -53,23 +53,23 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
     all_decided(manifest)
     from train.job import parted
 
-    texts, multipliers = captions(manifest), manifest.decisions("multiplier")
+    texts, repeats = captions(manifest), manifest.decisions("repeats")
     buckets = {path: row.value for path, row in manifest.decisions("bucket").items()}
     reg_images = used_reg_images(manifest) if options.prior_loss_weight else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},
-        {image.path: multipliers[image.path].value["exact"] for image in kept},
+        {image.path: repeats[image.path].value["exact"] for image in kept},
         options,
     )
     held = frozenset(parts.held)
-    cached = [image for image in kept if image.path in parts.multipliers or image.path in held]
-    kept = tuple(image for image in kept if image.path in parts.multipliers)
+    cached = [image for image in kept if image.path in parts.repeats or image.path in held]
+    kept = tuple(image for image in kept if image.path in parts.repeats)
     return TrainedImages(
         kept,
         tuple(texts[image.path] for image in kept),
         tuple(buckets[image.path] for image in kept),
-        tuple(parts.multipliers[image.path] for image in kept),
+        tuple(parts.repeats[image.path] for image in kept),
         tuple(tuple(buckets[image.path]["size"]) for image in kept if image.path in reg_images),
         reg_image_files(kept, reg_images),
         cached_sizes(manifest, cached, buckets, texts, reg_images, options),
@@ -83,6 +83,6 @@ def entries(found: TrainedImages) -> list[SampledImage]:
     from train.data.sampler import SampledImage
 
     return [
-        SampledImage(image.path, (bucket["size"][0], bucket["size"][1]), multiplier)
-        for image, bucket, multiplier in zip(found.kept, found.buckets, found.multipliers, strict=True)
+        SampledImage(image.path, (bucket["size"][0], bucket["size"][1]), repeats)
+        for image, bucket, repeats in zip(found.kept, found.buckets, found.repeats, strict=True)
     ]

@@ -23,7 +23,7 @@ def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
         "images": len(found.kept),
         "images held out": len(found.held),
         "regularization images": found.reg_image_files,
-        "exposures an epoch": round(sum(found.multipliers)),
+        "exposures an epoch": round(sum(found.repeats)),
         "exposures in the run": int(run.shown.sum()),
         "steps": run.steps,
         "full batches": run.full,
@@ -36,7 +36,7 @@ def table(found: TrainedImages, run: TrainingSchedule) -> tuple[Mapping[str, Any
     concepts: dict[str, list[int]] = {}
     for place, image in enumerate(found.kept):
         concepts.setdefault(image.concept, []).append(place)
-    every, total = np.array(found.multipliers), int(run.shown.sum())
+    every, total = np.array(found.repeats), int(run.shown.sum())
     return tuple(
         {
             "concept": concept,

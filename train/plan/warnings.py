@@ -34,9 +34,9 @@ def showing_notes(manifest: Manifest, found: TrainedImages, run: TrainingSchedul
             f"{found.kept[int(never[0])].path}; the first epoch alone has {run.epoch_steps}"
         )
     shown: dict[tuple[int, int], float] = {}
-    for bucket, multiplier in zip(found.buckets, found.multipliers, strict=True):
+    for bucket, repeats in zip(found.buckets, found.repeats, strict=True):
         size = (bucket["size"][0], bucket["size"][1])
-        shown[size] = shown.get(size, 0.0) + multiplier
+        shown[size] = shown.get(size, 0.0) + repeats
     runts = sorted((count, size) for size, count in shown.items() if count < options.batch_size)
     if runts and len(shown) > 1:
         named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in runts[:MOST_NAMED])

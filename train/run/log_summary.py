@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 
-COLUMNS = ("path", "concept", "multiplier", "exposures", "mean_loss", "last_step", "twin_showings")
+COLUMNS = ("path", "concept", "repeats", "exposures", "mean_loss", "last_step", "twin_showings")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 BANDS = ("0-250", "250-500", "500-750", "750-1000")
@@ -195,7 +195,7 @@ def images_csv(target: Path, figures: LogSummary, images: Mapping[str, Mapping[s
     A text that a spreadsheet would take for a formula gets an apostrophe in front; `read_csv` takes it off.
 
     Args:
-        images: every image of the run by its path, with its concept and its multiplier.
+        images: every image of the run by its path, with its concept and its repeats.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
@@ -203,9 +203,9 @@ def images_csv(target: Path, figures: LogSummary, images: Mapping[str, Mapping[s
     for path in sorted(images.keys() | figures.images.keys()):
         about, tally = images.get(path, {}), figures.images.get(path, Tally())
         loss = "" if tally.loss is None else f"{tally.loss:.6g}"
-        multiplier = "" if about.get("multiplier") is None else f"{about['multiplier']:.6g}"
+        repeats = "" if about.get("repeats") is None else f"{about['repeats']:.6g}"
         shown = (tally.exposures, loss, tally.last or "", tally.reg_images)
-        writer.writerow((_cell(path), _cell(str(about.get("concept", ""))), multiplier, *shown))
+        writer.writerow((_cell(path), _cell(str(about.get("concept", ""))), repeats, *shown))
     write_text(target, stream.getvalue())
 
 
@@ -219,11 +219,11 @@ def _text(cell: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of images.csv; the multiplier is None where it was not known."""
+    """A row of images.csv; the repeats are None where it was not known."""
 
     path: str
     concept: str
-    multiplier: float | None
+    repeats: float | None
     tally: Tally
 
 
@@ -243,11 +243,11 @@ def read_csv(file: Path) -> tuple[Row, ...]:
 
 
 def _row(cells: Mapping[str, str]) -> Row:
-    multiplier, loss = cells["multiplier"], cells["mean_loss"]
+    repeats, loss = cells["repeats"], cells["mean_loss"]
     return Row(
         _text(cells["path"]),
         _text(cells["concept"]),
-        float(multiplier) if multiplier else None,
+        float(repeats) if repeats else None,
         Tally(
             int(cells["exposures"]),
             float(loss) if loss else None,

@@ -122,9 +122,7 @@ def described_device(device: Any) -> str:
 def close_folder(job: Job, watch: Watch, place: Progress, seconds: float, merged: Path | None) -> tuple[str, ...]:
     """Write down what came of the run; returns how its weights compare with those of the run that it does again."""
     images = {example.entry.key: example for example in job.training}
-    rows = {
-        key: {"concept": example.concept, "multiplier": example.entry.multiplier} for key, example in images.items()
-    }
+    rows = {key: {"concept": example.concept, "repeats": example.entry.repeats} for key, example in images.items()}
     images_csv(job.folder / "images.csv", read_figures(job.folder / "log.jsonl"), rows)
     last = next(snapshot for snapshot in watch.snapshots if snapshot.file == f"{job.recipe.name}.safetensors")
     best = next((snapshot for snapshot in watch.snapshots if snapshot.best), None)

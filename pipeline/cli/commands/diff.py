@@ -26,7 +26,7 @@ TEXTS = ("caption", "human")
 @click.command(short_help="Show what a run changed, captions word by word.")
 @click.argument("root", metavar="SET", type=click.Path(path_type=Path))
 @click.argument("runs", metavar="[RUN] [RUN]", type=int, nargs=-1)
-@click.option("--field", help="Only rows of this field, such as caption, keep or multiplier.")
+@click.option("--field", help="Only rows of this field, such as caption, keep or repeats.")
 @click.option("--image", help="Only images whose path holds this.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Most rows shown; 0 shows all."

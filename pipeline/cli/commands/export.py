@@ -75,7 +75,7 @@ def command(
 
     FOLDER is new, empty, or an earlier export of this set, which is brought up to date: what is as it should be stays,
     what is no longer wanted goes, and what a person added or changed there is listed and never touched. Every kept
-    image is written with its caption. kohya takes whole repeats, the others exact multipliers. To read an export
+    image is written with its caption. kohya takes whole repeats, the others exact repeats. To read an export
     back, give prep flatten FOLDER/train for kohya, FOLDER for everydream and imagefolder, and the shards for webdataset.
     """
     from pipeline.export.plan import Options

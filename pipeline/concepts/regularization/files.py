@@ -14,7 +14,7 @@ from pipeline.core.files import replacing, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.undo_log import stamp
 
-MARK = "prep-regularization image"
+MARK = "prep-regularization"
 """The PNG text that holds the mark."""
 
 

@@ -86,11 +86,11 @@ def _hands(
     """Kept image → the given ones shown beside it, in turn; those for whom none were given are not among them."""
     from pipeline.core.seeded import rng
 
-    multipliers = manifest.decisions("multiplier")
+    repeats = manifest.decisions("repeats")
     hands: dict[str, list[Given]] = {}
     for node, places in shared(pools, [image.concept for image in kept]).items():
         paths, deck = [kept[place].path for place in places], pools.images[node]
-        shares = [float(multipliers[path].value["exact"]) if path in multipliers else 1.0 for path in paths]
+        shares = [float(repeats[path].value["exact"]) if path in repeats else 1.0 for path in paths]
         turns = turns_wanted(shares, len(deck), MOST_TURNS * len(places) // len(kept))
         widths = [size[0] / size[1] for size in (_size(buckets[path]) for path in paths)]
         cards = [given.size[0] / given.size[1] for given in deck]

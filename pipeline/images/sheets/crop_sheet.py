@@ -1,4 +1,4 @@
-"""Contact sheets of crops: every image whole and small, what is cut away darkened, on one JPEG per size or more."""
+"""Contact sheets of crops: every image whole and small, what is cropped darkened, one JPEG or more per bucket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADER, CAPTION = 84, 66
 SHEET, CELL, LINE = (32, 33, 36), (43, 45, 49), (255, 183, 77)
 BRIGHT, PALE, ALARM = (236, 237, 239), (154, 158, 166), (255, 138, 101)
 DARKENED = 0.28
-"""What is left of the brightness of what is cut away."""
+"""What is left of the brightness of what is cropped."""
 LARGE_LOSS = 0.2
 WORKERS = 4
 _OURS = re.compile(r"\d+x\d+(-\d+)?\.jpg")
@@ -77,7 +77,7 @@ def draw_sheets(
     """Draw the cells into `folder` of the set and take away the sheets that were there before.
 
     Args:
-        limit: images per size, those that lose most first; 0 for all.
+        limit: images per size, the most cropped first; 0 for all.
     Returns:
         How many sheets and images were drawn, and how many of these could not be read.
     """
@@ -115,7 +115,7 @@ class Page:
 
 
 def _grouped(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-    """The images of each size, those that lose most first."""
+    """The images of each bucket, the most cropped first."""
     groups: dict[Size, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.size, []).append(cell)
@@ -150,10 +150,10 @@ def grid_for(size: Size, count: int) -> Grid:
 def _figures(group: Sequence[Cell], shown: int) -> str:
     losses, larger = [cell.bucket["loss"] for cell in group], [cell.scale for cell in group if cell.scale > 1]
     words = [f"{len(group)} images" if len(group) > 1 else "1 image"]
-    words[0] += f", the {shown} that lose most" if shown < len(group) else ""
-    words.append(f"{fmean(losses):.1%} cut away on average, {max(losses):.1%} at most")
+    words[0] += f", the {shown} most cropped" if shown < len(group) else ""
+    words.append(f"{fmean(losses):.1%} cropped on average, {max(losses):.1%} at most")
     if larger:
-        words.append(f"{len(larger)} enlarged, {max(larger):.2f} times at most")
+        words.append(f"{len(larger)} upscaled, {max(larger):.2f} times at most")
     return "  ·  ".join(words)
 
 
@@ -204,14 +204,14 @@ def _draw_cell(
 
 
 def _caption(cell: Cell) -> str:
-    """What is cut, how it was scaled, and what the crop holds on to."""
+    """What is cropped, how it was scaled, and the crop anchor."""
     held = cell.bucket.get("anchor", "centre")
     kept = f"  ·  {held}" if held != "centre" and cell.bucket["loss"] > 0 else ""
-    return f"{cell.bucket['loss']:.1%} cut  ·  at {cell.scale:.2f}{kept}"
+    return f"{cell.bucket['loss']:.1%} cropped  ·  scaled by {cell.scale:.2f}{kept}"
 
 
 def thumbnail(root: Path, cell: Cell, box: Size) -> Image.Image | str:
-    """The whole image reduced into the box with its crop marked, or why it cannot be drawn.
+    """The whole image downscaled into the box with its crop marked, or why it cannot be drawn.
 
     A JPEG is decoded at a half, a quarter or an eighth where that is still twice the box; the crop is marked in parts
     of the image, so it lies the same.
@@ -231,7 +231,7 @@ def thumbnail(root: Path, cell: Cell, box: Size) -> Image.Image | str:
 
 
 def _marked(reduced: Image.Image, bucket: Mapping[str, Any]) -> Image.Image:
-    """Darken what is cut away and draw a line around what is kept."""
+    """Darken what is cropped and draw a line around what is kept."""
     if not bucket["loss"]:
         return reduced
     left, top, right, bottom = bucket["crop"]

@@ -1,4 +1,1 @@
-"""The page about a set: its data, gathered from the manifest, and its sections.
-
-May import: what `pipeline.report` may.
-"""
+"""The page about a set: `facts.py` reads what the stages decided, every other file makes the view of one section."""

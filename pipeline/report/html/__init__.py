@@ -1,4 +1,1 @@
-"""Pages from plain values: the frame with its Content-Security-Policy, escaped markup, charts as SVG, thumbnails as data URLs.
-
-Knows no manifest and no run. May import: `pipeline.core`.
-"""
+"""What pages are made of: Jinja2 templates, styles and script in `assets/`, thumbnails, and the geometry of charts."""

@@ -1,4 +1,1 @@
-"""The page about a training run: its data, read from the files in the run's folder, and its sections.
-
-May import: what `pipeline.report` may.
-"""
+"""The page about a training run: `facts.py` reads the run's folder, every other file makes the view of one section."""

@@ -238,11 +238,10 @@ def _made(why: str) -> str:
 
 def covered(manifest: Manifest, selection: Selection, few: int, always: float) -> Iterator[Line]:
     """On and off of every tag of every concept, with the repeats that were decided."""
-    multipliers = manifest.decisions("multiplier")
+    decided = manifest.decisions("repeats")
     concepts = [shown.concept for shown in selection.images]
     repeats = [
-        float(multipliers[shown.path].value["exact"]) if shown.path in multipliers else 1.0
-        for shown in selection.images
+        float(decided[shown.path].value["exact"]) if shown.path in decided else 1.0 for shown in selection.images
     ]
     triggers = triggers_by_concept(manifest, selection.images)
     for each in coverage(sightings_of(selection.images), concepts, repeats, few, always):

@@ -36,12 +36,12 @@ def root(tmp_path: Path) -> Path:
             rows += [
                 Decision(path, "bucket", bucket, "nearest"),
                 Decision(path, "caption", "1girl", "tags"),
-                Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+                Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
             ]
         with manifest.transaction():
             run = manifest.begin_run("test", {})
             manifest.put_images(images)
-            manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+            manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
             manifest.finish_run(run, {})
         (root / "prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
         for name in names(manifest, Recipe(base="miniature")):

@@ -30,7 +30,6 @@ TAGS = ("1girl", "solo", "hat")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Nine images: one flat, one a copy of the first, one with a tag that the tagger does not see, one without any."""
-    torch.set_num_threads(1)
     root = tmp_path / "set"
     images, rows, measured, scores = [], [], [], {}
     for number in range(9):
@@ -48,7 +47,7 @@ def root(tmp_path: Path) -> Path:
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch")), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"], ["sketch", "added", "of its folder"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
         ]
     tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
     rows.append(Decision(".", "tagger", tagger.id, "used last"))
@@ -58,7 +57,7 @@ def root(tmp_path: Path) -> Path:
         manifest.put_measurements(measured)
         manifest.put_tagger(tagger)
         manifest.put_scores(tagger.id, scores)
-        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "tagger"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "tags", "repeats", "tagger"), rows)
         manifest.finish_run(run, {})
     (root / "prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
     return root

@@ -15,7 +15,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
-from pipeline.store.runner import Made, run_stage
+from pipeline.store.runner import run_stage
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 PAINTED = {"base": "miniature", "steps": 1, "device": "cpu"}
@@ -146,15 +146,15 @@ def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(PIL.Image.Image, "save", save)
         with pytest.raises(PrepError, match=r"\.png could not be written: No space left on device") as caught:
-            run_stage(manifest, regularize, options, quiet)
+            run_stage(manifest, regularize.STAGE, options, quiet)
     assert "room on the disk" in caught.value.hint
     left = [file for file in (manifest.root / "regularization").rglob("*") if file.is_file()]
     assert len(left) == 2
     for file in left:
         with PIL.Image.open(file) as image:
-            assert image.size == (64, 48) and image.info["prep-regularization image"]
+            assert image.size == (64, 48) and image.info["prep-regularization"]
             image.load()
-    outcome = run_stage(manifest, regularize, options, quiet)
+    outcome = run_stage(manifest, regularize.STAGE, options, quiet)
     assert outcome.counts["images made"] == 4 and outcome.counts["images already there"] == 2
 
 
@@ -178,9 +178,8 @@ def planned_reg_images(manifest) -> Manifest:
 def painting(manifest: Manifest, **options) -> tuple[int, tuple[str, ...], bytes]:
     """How many were painted, what was said of the base model, and the bytes of one."""
     made = regularize.work(manifest, regularize.Options(**PAINTED, **options), quiet)
-    counts, notes = (made.counts, made.notes) if isinstance(made, Made) else (made, ())
     with PIL.Image.open(manifest.root / "regularization/Lumi/B.png") as image:
-        return counts["images made"], notes, image.tobytes()
+        return made.counts["images made"], made.notes, image.tobytes()
 
 
 def test_reg_images_are_painted_as_the_prediction_that_is_asked_for_says(planned_reg_images):

@@ -31,12 +31,12 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"{concept}, 1girl, solo", "tags"),
-            Decision(path, "multiplier", {"exact": exact, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": exact, "repeat": 1}, "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()
@@ -271,7 +271,7 @@ def test_an_empty_set_and_an_unprepared_one_are_refused(manifest, tmp_path):
 
 
 def test_planning_twice_says_the_same(manifest):
-    first, second = (preview_stage(manifest, train, train.Options(base="miniature"), quiet) for _ in range(2))
+    first, second = (preview_stage(manifest, train.STAGE, train.Options(base="miniature"), quiet) for _ in range(2))
     assert first == second
 
 

@@ -107,12 +107,12 @@ def manifest(tmp_path_factory):
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
         ]
     with opened.transaction():
         run = opened.begin_run("test", {}, "")
         opened.put_images(images)
-        opened.put_decisions(run, ("keep", "bucket", "caption", "tags", "multiplier"), decisions)
+        opened.put_decisions(run, ("keep", "bucket", "caption", "tags", "repeats"), decisions)
         opened.finish_run(run, {})
     yield opened
     opened.close()

@@ -37,7 +37,7 @@ def test_an_example_holds_what_was_decided_about_its_image(prepared):
     found = examples(prepared, Recipe())
     assert [example.entry.key for example in found] == [image.path for image in prepared.kept()]
     first = found[0]
-    assert (first.entry.bucket, first.entry.multiplier, first.concept) == ((48, 80), 1.5, "Lumi")
+    assert (first.entry.bucket, first.entry.repeats, first.concept) == ((48, 80), 1.5, "Lumi")
     assert first.image.file == prepared.root / first.entry.key and first.image.size == (48, 80)
     assert first.triggers == ("Lumi",) and first.caption.startswith("Lumi, ")
     assert first.reg_images == () and first.reg_image(3) is None and first.shown() == (first.image,)
@@ -131,7 +131,7 @@ def test_the_digest_changes_with_anything_that_is_trained_on(prepared):
     path = prepared.kept()[0].path
     put(prepared, "caption", {path: "another"})
     after = dataset_digest(examples(prepared, PLAIN))
-    put(prepared, "multiplier", {path: {"exact": 1.51, "repeat": 1}})
+    put(prepared, "repeats", {path: {"exact": 1.51, "repeat": 1}})
     multiplied = dataset_digest(examples(prepared, PLAIN))
     put(prepared, "bucket", {path: {"size": [48, 80], "scaled": [50, 80], "crop": [1, 0, 49, 80], "loss": 0.04}})
     cropped = dataset_digest(examples(prepared, PLAIN))

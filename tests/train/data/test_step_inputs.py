@@ -34,14 +34,14 @@ def image(name: str, size=(64, 64)) -> ImageView:
 
 
 def example(
-    key: str, reg_images: int = 0, views: int = 1, size=(64, 64), multiplier: float = 1.0, matched=True
+    key: str, reg_images: int = 0, views: int = 1, size=(64, 64), repeats: float = 1.0, matched=True
 ) -> Example:
     plain = image(key, size)
     shown = tuple(replace(plain, colour=Colour(1 + number / 10)) for number in range(views)) if views > 1 else ()
     beside = tuple(
         RegImage(image(f"{key} regularization image {number}", size), "1girl", matched) for number in range(reg_images)
     )
-    return Example(SampledImage(key, size, multiplier), "Lumi", plain, "Lumi", ("Lumi",), beside, shown)
+    return Example(SampledImage(key, size, repeats), "Lumi", plain, "Lumi", ("Lumi",), beside, shown)
 
 
 def test_a_matched_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has_its_own():
@@ -112,7 +112,7 @@ def test_a_reg_image_goes_with_the_view_that_is_shown():
 
 
 def run(entries, start=0, reg_images=3, views=4, **options):
-    found = [example(entry.key, reg_images, views, entry.bucket, entry.multiplier) for entry in entries]
+    found = [example(entry.key, reg_images, views, entry.bucket, entry.repeats) for entry in entries]
     recipe = Recipe(**options)
     return [(batch.step, batch.earlier, samples_of(batch, recipe)) for batch in planned_batches(recipe, found, start)]
 

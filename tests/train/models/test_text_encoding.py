@@ -13,7 +13,6 @@ LONG = ", ".join(f"red hair {number}" for number in range(40))
 
 @pytest.fixture(scope="module")
 def base():
-    torch.set_num_threads(1)
     return load_base("miniature", device="cpu")
 
 

@@ -37,13 +37,13 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"Lumi, 1girl{', looking left' if number == 1 else ''}", "tags"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
             Decision(path, "regularization", first | {"more": more}, "test"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "multiplier", "regularization"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "repeats", "regularization"), rows)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()

@@ -123,12 +123,12 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join(tags) or "alone", "tags"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()

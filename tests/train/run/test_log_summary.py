@@ -90,9 +90,9 @@ def test_steps_that_the_log_does_not_hold_are_told(tmp_path):
 
 
 IMAGES = {
-    "images/=cmd/a, b.png": {"concept": "=cmd|' /C calc'!A0", "multiplier": 1.5},
-    'images/Lumi/ö "x".png': {"concept": "Lumi", "multiplier": 2 / 3},
-    "images/Lumi/never.png": {"concept": "Lumi", "multiplier": 1},
+    "images/=cmd/a, b.png": {"concept": "=cmd|' /C calc'!A0", "repeats": 1.5},
+    'images/Lumi/ö "x".png': {"concept": "Lumi", "repeats": 2 / 3},
+    "images/Lumi/never.png": {"concept": "Lumi", "repeats": 1},
 }
 
 
@@ -104,7 +104,7 @@ def test_the_table_has_a_row_for_every_image_and_comes_back(tmp_path):
     images_csv(file, figures, IMAGES)
     rows = {row.path: row for row in read_csv(file)}
     assert list(rows) == sorted(IMAGES)
-    assert rows[keys[0]].tally == Tally(2, 0.25, 2, 1) and rows[keys[0]].multiplier == 1.5
+    assert rows[keys[0]].tally == Tally(2, 0.25, 2, 1) and rows[keys[0]].repeats == 1.5
     assert rows[keys[1]].tally == Tally(1, 0.5, 1, 0)
     assert rows[keys[2]].tally == Tally(0, None, 0, 0)
     assert {path: row.concept for path, row in rows.items()} == {path: each["concept"] for path, each in IMAGES.items()}
@@ -112,7 +112,7 @@ def test_the_table_has_a_row_for_every_image_and_comes_back(tmp_path):
 
 def test_no_cell_of_the_table_is_a_formula_to_a_spreadsheet(tmp_path):
     names = [f"{mark}1+1" for mark in "=+-@\t\r"] + ["'=already", "plain"]
-    images = {name: {"concept": name, "multiplier": 1.0} for name in names}
+    images = {name: {"concept": name, "repeats": 1.0} for name in names}
     file = tmp_path / "images.csv"
     images_csv(file, read_figures(tmp_path / "none"), images)
     with file.open(encoding="utf-8", newline="") as stream:

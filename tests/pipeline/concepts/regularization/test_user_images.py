@@ -29,7 +29,7 @@ LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"
 @pytest.fixture
 def ready(checked: Manifest) -> Manifest:
     """Five images of three concepts with sizes of about 64²."""
-    run_stage(checked, bucket, bucket.Options(resolution=64, step=16, anchor="top"), quiet)
+    run_stage(checked, bucket.STAGE, bucket.Options(resolution=64, step=16, anchor="top"), quiet)
     return checked
 
 
@@ -50,7 +50,7 @@ def options(folder: Path, **more) -> regularize.Options:
 
 
 def ran(manifest: Manifest, folder: Path, **more):
-    outcome = run_stage(manifest, regularize, options(folder, **more), quiet)
+    outcome = run_stage(manifest, regularize.STAGE, options(folder, **more), quiet)
     return outcome, {path: every_reg_image(row.value) for path, row in manifest.decisions("regularization").items()}
 
 
@@ -169,7 +169,7 @@ def test_each_is_cropped_to_the_size_of_the_image_it_goes_beside_by_the_rules_of
 
 
 def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
-    run_stage(ready, bucket, bucket.Options(resolution=256, step=64), quiet)
+    run_stage(ready, bucket.STAGE, bucket.Options(resolution=256, step=64), quiet)
     outcome, _ = ran(ready, folder)
     assert any("given images that are enlarged" in note and "times" in note for note in outcome.plan.notes)
 
@@ -193,7 +193,7 @@ def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
     assert not outcome.fresh and "four" in names(beside(reg_images, "alder", "Quill"))
     with ready.transaction():
         value = {"exact": 3.0, "repeat": 3}
-        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "multiplier", value, "share")])
+        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "repeats", value, "share")])
     assert not ran(ready, folder)[0].fresh
 
 
@@ -205,7 +205,7 @@ def test_an_image_that_is_given_no_more_leaves_the_set_and_a_persons_own_file_st
     (folder / "two.png").unlink()
     ran(ready, folder)
     assert not (ready.root / gone).exists() and not (ready.root / gone).with_suffix(".txt").exists() and own.exists()
-    run_stage(ready, regularize, regularize.Options(images="none"), quiet)
+    run_stage(ready, regularize.STAGE, regularize.Options(images="none"), quiet)
     assert list((ready.root / "regularization").rglob("*.*")) == [own]
 
 
@@ -238,7 +238,7 @@ def test_killed_or_out_of_space_a_run_done_again_ends_as_an_undisturbed_one(read
 
 
 def test_a_preview_brings_nothing(ready, folder):
-    plan = preview_stage(ready, regularize, options(folder), quiet)
+    plan = preview_stage(ready, regularize.STAGE, options(folder), quiet)
     assert len(plan.decisions) == 5 and len(plan.links) == 5
     assert not (ready.root / "regularization").exists() and not ready.decisions("regularization")
 
@@ -259,7 +259,7 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
         rows = [
             Decision(image.path, field, value, "test")
             for image in ready.kept()
-            for field, value in (("caption", "girl"), ("multiplier", {"exact": 1.0, "repeat": 1}))
+            for field, value in (("caption", "girl"), ("repeats", {"exact": 1.0, "repeat": 1}))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
     for example in examples(ready, Recipe(base="miniature")):
@@ -329,7 +329,7 @@ def test_transparent_given_images_are_put_on_the_background_of_the_set(ready, fo
     clear = painted(80, 1.5).convert("RGBA")
     clear.paste((0, 0, 0, 0), (0, 0, 20, 20))
     save(clear, folder / "characters/Lumi/clear.png")
-    run_stage(ready, bucket, bucket.Options(resolution=64, step=16, background="#102030"), quiet)
+    run_stage(ready, bucket.STAGE, bucket.Options(resolution=64, step=16, background="#102030"), quiet)
     _, reg_images = ran(ready, folder)
     found = beside(reg_images, "Lumi")
     here = next(reg_image for reg_image in found if "/clear-" in reg_image["path"])

@@ -26,12 +26,12 @@ def put(root: Path, reg_image: str, size: tuple[int, int] = (64, 64)) -> str:
     return reg_image
 
 
-def matched(tmp_path: Path, reg_images: int, multiplier: float) -> Workshop:
+def matched(tmp_path: Path, reg_images: int, repeats: float) -> Workshop:
     """Two images with so many painted regularization images each."""
     root = tmp_path / "set"
     shop = Workshop(root)
     for name in "ab":
-        path = shop.add("x", f"{name}.png", multiplier=multiplier)
+        path = shop.add("x", f"{name}.png", repeats=repeats)
         first, *rest = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
         more = [{"path": reg_image, "seed": place} for place, reg_image in enumerate(rest, 2)]
         shop.decide(
@@ -40,14 +40,14 @@ def matched(tmp_path: Path, reg_images: int, multiplier: float) -> Workshop:
     return shop
 
 
-@pytest.mark.parametrize(("multiplier", "repeat"), [(6.0, 2), (5.0, 1), (1.0, 1)])
-def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, multiplier, repeat):
-    planned = export(matched(tmp_path, 3, multiplier).done(), tmp_path / "out")
+@pytest.mark.parametrize(("repeats", "repeat"), [(6.0, 2), (5.0, 1), (1.0, 1)])
+def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, repeats, repeat):
+    planned = export(matched(tmp_path, 3, repeats).done(), tmp_path / "out")
     assert regularization(tmp_path / "out") == {f"{repeat}_x": (repeat, 0)}
     images = {path for path in tree(tmp_path / "out") if path.startswith("regularization") and path.endswith(".png")}
     assert images == {f"regularization/{repeat}_x/{name}{end}.png" for name in "ab" for end in ("", "1", "2")}
     unused = [note for note in planned.notes if "sd-scripts never shows" in note]
-    assert bool(unused) == (multiplier == 1.0)
+    assert bool(unused) == (repeats == 1.0)
     assert not unused or ": 4 of 6;" in unused[0]
 
 
@@ -69,7 +69,7 @@ def given(tmp_path: Path) -> Workshop:
     wide = {"size": [64, 48], "scaled": [64, 53], "crop": [0, 2, 64, 50], "loss": 0.1}
     tall = {"size": [48, 64], "scaled": [77, 64], "crop": [14, 0, 62, 64], "loss": 0.4}
     for place, concept in enumerate("xxyy"):
-        path = shop.add(concept, f"{place}.png", multiplier=4.0)
+        path = shop.add(concept, f"{place}.png", repeats=4.0)
         bucket = (wide, tall)[place % 2]
         value = {"path": one, "caption": "1girl", "size": bucket["size"], "matched": False, "bucket": bucket}
         shop.decide(path, "regularization", value | {"more": [{"path": two}]})

@@ -34,7 +34,6 @@ def count(model) -> int:
 
 @pytest.fixture(scope="module")
 def pipelines():
-    torch.set_num_threads(1)
     return {name: tiny_pipeline(name) for name in NAMES}
 
 
@@ -209,7 +208,6 @@ def test_sizes_by_hand():
 
 
 def test_a_unet_that_says_the_noise_is_told_from_one_that_says_the_velocity():
-    torch.set_num_threads(1)
     base = load_base("miniature", device="cpu")
     with torch.no_grad():
         text = text_conditioning(base, [""])

@@ -16,7 +16,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const down = head.getAttribute("aria-sort") === "ascending";
       heads.forEach((each) => each.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const text = (row) => row.cells[place].textContent;
+      const text = (row) => row.cells[place].textContent.trim();
       const rows = [...body.rows].sort((one, other) => {
         const empty = (text(one) === "") - (text(other) === "");
         return empty || (down ? -1 : 1) * compare(text(one), text(other));

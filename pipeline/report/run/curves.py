@@ -1,13 +1,13 @@
-"""How a run went, as curves: losses, the looks at the validation loss, concepts, bands of timesteps, rates."""
+"""How a run went, as curves: training and validation losses, concepts, bands of timesteps, learning rates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.report.html.charts import COLOURS, FAINT, Chart, Line, drawn
-from pipeline.report.html.markup import Html, element, join
-from pipeline.report.run.facts import RunFacts
+from pipeline.report.html.charts import COLOURS, FAINT, Chart, DrawnChart, Line, draw
+from pipeline.report.run.facts import HELD_OUT, TRAIN_SUBSET, RunFacts
 
 if TYPE_CHECKING:
     from train.run.log_summary import Curve
@@ -15,45 +15,42 @@ if TYPE_CHECKING:
 POINTS = 400
 """Points of a curve that are drawn."""
 RATES = {"unet_lr": "U-Net", "text_encoder_lr": "text encoder"}
+SPLITS = {HELD_OUT: "held out", TRAIN_SUBSET: "train subset"}
 
 
-def curves(facts: RunFacts) -> Html:
-    """Every chart there is something for."""
+@dataclass(frozen=True, slots=True)
+class CurvesView:
+    """`speed` is the median of images a second, `memory` the most bytes; each is None where it is not known."""
+
+    charts: tuple[DrawnChart, ...]
+    speed: float | None
+    memory: int | None
+
+
+def curves_view(facts: RunFacts) -> CurvesView | None:
+    """Every chart there is something for, None before the first step."""
     figures = facts.figures
+    if not figures.steps and not facts.validations:
+        return None
     charts = (
-        _swinging("Loss in training", "The objective with all its weights", "loss", facts),
-        _looks(facts),
+        _noisy("Training loss", "The objective with all its weights", "loss", facts),
+        _validation(facts),
         _group("Loss by concept", "Moving means over the images of a concept.", figures.concepts, facts),
         _group(
             "Loss by timestep",
             "Moving means over four bands, from nearly clean images (0) to nearly pure noise (1000).",
             figures.bands,
         ),
-        _named(
-            "Learning rate", "As it acts: with adaptive optimizers, their own estimate times the rate.", facts, RATES
-        ),
-        _swinging("Gradient", "Its norm before it is clipped", "gradient_norm", facts),
-        _named("Weights", "Norm of the adapter's weights.", facts, {"weights_norm": "norm of the weights"}),
+        _named("Learning rate", "As applied: adaptive optimizers multiply it by their own estimate.", facts, RATES),
+        _noisy("Gradient norm", "Before clipping", "gradient_norm", facts),
+        _named("Weights norm", "Norm of the adapter's weights.", facts, {"weights_norm": "norm of the weights"}),
     )
-    shown = [drawn(chart) for chart in charts if chart is not None]
-    words = "A loss in training swings with the timesteps that are drawn; only means over many steps tell anything."
-    return join(element("p", words, class_="lead"), element("div", *shown, class_="charts"), _speed(facts))
-
-
-def _speed(facts: RunFacts) -> Html | str:
-    figures, words = facts.figures, []
     speeds = figures.curves.get("images_per_second")
-    if speeds:
-        middle = sorted(speeds.values)[len(speeds.values) // 2]
-        words.append(
-            f"{middle:.3g} images a second, regularization images among them, in the middle of the run's steps."
-        )
-    if figures.memory:
-        words.append(f"At most {figures.memory / 2**30:.2f} GiB of memory.")
-    return element("p", " ".join(words), class_="lead") if words else ""
+    speed = sorted(speeds.values)[len(speeds.values) // 2] if speeds else None
+    return CurvesView(tuple(draw(chart) for chart in charts if chart is not None), speed, figures.memory)
 
 
-def _swinging(title: str, what: str, key: str, facts: RunFacts) -> Chart | None:
+def _noisy(title: str, what: str, key: str, facts: RunFacts) -> Chart | None:
     """A figure of which every step says little: its moving mean over the steps themselves."""
     from train.run.log_summary import smooth
 
@@ -64,11 +61,10 @@ def _swinging(title: str, what: str, key: str, facts: RunFacts) -> Chart | None:
     return Chart(title, f"{what}: every step faint, the moving mean over it.", lines)
 
 
-def _looks(facts: RunFacts) -> Chart | None:
-    sides = {"held": "held out", "watched": "trained on"}
+def _validation(facts: RunFacts) -> Chart | None:
     lines = []
-    for kind, (side, name) in zip(("c1", "c0"), sides.items(), strict=True):
-        points = [(look["step"], float(look[side])) for look in facts.looks if look.get(side) is not None]
+    for kind, (split, name) in zip(("c1", "c0"), SPLITS.items(), strict=True):
+        points = [(each["step"], float(each[split])) for each in facts.validations if each.get(split) is not None]
         if points:
             steps, losses = tuple(step for step, _ in points), tuple(loss for _, loss in points)
             lines.append(Line(name, steps, losses, kind, dots=len(points) <= 60))
@@ -76,10 +72,12 @@ def _looks(facts: RunFacts) -> Chart | None:
         return None
     compared = lines[0]
     lowest = min(range(len(compared.values)), key=lambda place: (compared.values[place], compared.steps[place]))
-    note = "The same images, noises and timesteps each time, unweighted."
-    if compared.name == sides["watched"]:
-        note += " No image is held out: this loss falls on while images are learned by heart."
-    return Chart("Validation", note, tuple(lines), (compared.steps[lowest], f"best, step {compared.steps[lowest]}"))
+    note = "The same images, noise and timesteps each time, unweighted."
+    if compared.name == SPLITS[TRAIN_SUBSET]:
+        note += " No image is held out: this loss keeps falling while images are memorized."
+    return Chart(
+        "Validation loss", note, tuple(lines), (compared.steps[lowest], f"best, step {compared.steps[lowest]}")
+    )
 
 
 def _group(title: str, note: str, found: Mapping[str, Curve], facts: RunFacts | None = None) -> Chart | None:
@@ -90,7 +88,7 @@ def _group(title: str, note: str, found: Mapping[str, Curve], facts: RunFacts | 
     if not most:
         return None
     if len(found) > COLOURS:
-        note += f" The {COLOURS} of {len(found)} that were shown most; the table below has all."
+        note += f" The {COLOURS} of {len(found)} with most exposures; the table below has all."
     shown = [name for name in found if name in most] if facts is None else sorted(most)
     return Chart(title, note, tuple(_line(name, smooth(found[name]), f"c{place}") for place, name in enumerate(shown)))
 
