@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import normal
+from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter
 from train.data.caption_augmentation import affixed, expand, marks, spoken
 from train.data.dataset import Example
@@ -35,10 +35,10 @@ from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.noise_schedule import noised
 from train.models.precision import DTYPES
+from train.models.seeded_noise import normal
 from train.models.text_encoding import TextStates, text_conditioning, token_rows
 from train.optimization.objective import target
 from train.options.recipe import Recipe
-from train.run.log_summary import BANDS
 
 __all__ = ["BANDS", "Scores", "Validation"]
 TOGETHER = 8

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import write_text
+from pipeline.store.training_log import images_csv, read_figures
 from train.adapters.export import merged_path, refuse_foreign_model, stamps
 from train.data.batches import total_steps
 from train.distributed.world import World
@@ -16,7 +17,6 @@ from train.job import Job
 from train.models.base import BaseModel
 from train.options.recipe import recipe_values
 from train.run.callbacks import Watch
-from train.run.log_summary import images_csv, read_figures
 from train.run.milestones import Progress
 from train.run.resume_state import saved_step
 from train.run.run_record import RUN, differences, finish_run, images_of, note_snapshots, read_run, write_run

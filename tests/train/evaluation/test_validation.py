@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import normal
+from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.data.dataset import examples
 from train.data.latent_cache import LatentCache
@@ -21,10 +21,10 @@ from train.evaluation.validation import (
 from train.models.conditioning import Conditioning
 from train.models.load import load_base
 from train.models.noise_schedule import noised, training_alphas_cumprod
+from train.models.seeded_noise import normal
 from train.models.text_encoding import text_conditioning
 from train.optimization.objective import target
 from train.options.recipe import Recipe
-from train.run.log_summary import BANDS
 
 RECIPE = Recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
 

@@ -4,11 +4,11 @@ from diffusers import DDIMScheduler
 from PIL import Image
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import seeded_noise
 from train.models import ddim
 from train.models.conditioning import Conditioning
 from train.models.ddim import Request, ddim_step, ddim_timesteps, generate, sample_latents, sized
 from train.models.load import load_base
+from train.models.seeded_noise import seeded_noise
 from train.models.text_encoding import text_conditioning
 
 SCHEDULE = {
