@@ -25,7 +25,9 @@ def test_every_path_it_names_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    local = [target for target in targets if "://" not in target and not target.startswith(("commands.md", "reference/"))]
+    local = [
+        target for target in targets if "://" not in target and not target.startswith(("commands.md", "reference/"))
+    ]
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.commands import COMMANDS
+from pipeline.cli.command_list import COMMANDS
 from pipeline.config.registry import STAGES
 from pipeline.config.settings import load_settings, options_for
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.commands import COMMANDS
+from pipeline.cli.command_list import COMMANDS
 from pipeline.config.registry import STAGES
 from pipeline.core.errors import PrepError
 

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import Settings, convert, declared, options_for, settings_of
 from pipeline.core.errors import PrepError
-from pipeline.stages import load
 from pipeline.store.freshness import OBSERVED, OPTIONS, inputs, options_json
 from pipeline.store.lock import looking
 from pipeline.store.manifest import Manifest
@@ -38,7 +38,7 @@ def command(root: Path, as_json: bool) -> None:
     """
     settings = settings_of(root)
     with looking(root) as manifest:
-        stages = [_status(manifest, load(entry), settings) for entry in registry.STAGES]
+        stages = [_status(manifest, load_stage(entry), settings) for entry in registry.STAGES]
         images, kept = len(manifest.images()), len(manifest.kept())
         others = list(_others(manifest, stages))
     if as_json:
@@ -87,7 +87,7 @@ def _others(manifest: Manifest, stages: Sequence[Mapping[str, Any]]) -> Iterator
     """The runs of other names, which have files of their own."""
     shown = {row["run"] for row in stages}
     for entry in registry.STAGES:
-        if load(entry).run_name:
+        if load_stage(entry).run_name:
             names = {
                 str(run.options.get("name")): run
                 for run in manifest.runs()
