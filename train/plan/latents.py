@@ -52,7 +52,8 @@ def cached_sizes(
     """(width, height) in pixels of every latent that these images, their views and their regularization images need.
 
     Args:
-        buckets, captions: of the images, by path.
+        buckets: of the images, by path.
+        captions: of the images, by path.
     """
     from train.data.augmentation import ImageView, Seen, reg_image_view, views
     from train.data.dataset import seen_images
