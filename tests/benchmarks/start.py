@@ -33,7 +33,7 @@ from train.data.latent_cache import LatentCache
 from train.data.latent_files import file_bytes, latent_file
 from train.models.base import BaseModel
 from train.models.load import load_base
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 
 SIZES = [(64, 64), (56, 72), (72, 56), (48, 80), (80, 48), (40, 96), (96, 40), (64, 56)]
 TAGS = [f"tag number {number}" for number in range(400)]
@@ -128,7 +128,7 @@ def main() -> None:
     names = ("plan s", "record s", "cache s", "batch s", "start s", "plan proc.", "start proc.")
     print(f"{'images':>9} " + " ".join(f"{name:>12}" for name in names))
     for count in asked.images:
-        measure(count, base, Recipe(base="miniature", epochs=10, device="cpu"))
+        measure(count, base, make_recipe(base="miniature", epochs=10, device="cpu"))
 
 
 if __name__ == "__main__":

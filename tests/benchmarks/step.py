@@ -34,7 +34,7 @@ from train.miniature.scenes import true_tags
 from train.models.base import BaseModel
 from train.models.conditioning import with_sizes
 from train.models.load import load_base
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.run.callbacks import Watch
 from train.run.milestones import Progress
 from train.run.step_log import RunLog
@@ -95,7 +95,7 @@ def bare_step(trainer: Trainer, base: BaseModel, adapter: Adapter, batch: Batch)
 
 def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[float, float, float]:
     """Median milliseconds of prep's step and of the bare one after it, and the median of their ratios."""
-    recipe = Recipe(
+    recipe = make_recipe(
         base=asked.base,
         batch_size=asked.batch_size,
         steps=asked.steps + WARM_UP + 1,

@@ -85,7 +85,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
         _subjects(manifest, recipe),
         manifest.measured("width", "height"),
     )
-    reg_images = _reg_images(manifest) if recipe.prior_loss_weight > 0 else {}
+    reg_images = _reg_images(manifest) if recipe.objective.prior_loss_weight > 0 else {}
     found = []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
@@ -118,7 +118,7 @@ def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
 
 def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
     """Image → where its subject is, as far as that is known; read only where the recipe enlarges about it."""
-    if recipe.face_crop is None:
+    if recipe.augmentation.face_crop is None:
         return {}
     measured, buckets = manifest.measured("width", "height", "focus"), read.buckets(manifest)
     found = {
@@ -132,7 +132,7 @@ def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
 def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
     """What views are decided from, for every kept image with a bucket and a caption, as a plan tells of it; nothing
     where the recipe leaves nothing to tell."""
-    if not (recipe.flip or recipe.random_crop or recipe.face_crop):
+    if not (recipe.augmentation.flip or recipe.augmentation.random_crop or recipe.augmentation.face_crop):
         return ()
     buckets, captions = read.buckets(manifest), read.captions(manifest)
     subjects = _subjects(manifest, recipe)

@@ -17,7 +17,8 @@ def subject_of(source: str, bucket: Bucket, width: int, height: int, focus: str)
     it is known.
 
     Args:
-        width, height: of the image in pixels, as measured.
+        width: of the image in pixels, as measured.
+        height: the same.
         focus: detail per strip, as measured; "" where it was not.
     """
     if not (width and height):

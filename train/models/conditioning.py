@@ -28,11 +28,6 @@ class Conditioning:
         pooled, sizes = (None if part is None else part[rows] for part in (self.pooled, self.sizes))
         return Conditioning(self.states[rows], pooled, sizes)
 
-    def halves(self) -> tuple[Conditioning, Conditioning]:
-        """Of the first half of the samples and of the second."""
-        half = len(self.states) // 2
-        return self[:half], self[half:]
-
 
 def joined(parts: Sequence[Conditioning]) -> Conditioning:
     """The samples of several, one after the other; all must have the same parts."""

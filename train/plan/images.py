@@ -55,7 +55,7 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
     from train.job import parted
 
     texts, repeats, buckets = captions(manifest), read.repeats(manifest), read.buckets(manifest)
-    reg_images = used_reg_images(manifest) if options.prior_loss_weight else {}
+    reg_images = used_reg_images(manifest) if options.objective.prior_loss_weight else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},

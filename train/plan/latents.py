@@ -52,7 +52,8 @@ def cached_sizes(
     """(width, height) in pixels of every latent that these images, their views and their regularization images need.
 
     Args:
-        buckets, captions: of the images, by path.
+        buckets: of the images, by path.
+        captions: of the images, by path.
     """
     from train.data.augmentation import ImageView, Seen, reg_image_view, views
     from train.data.dataset import seen_images
@@ -62,7 +63,12 @@ def cached_sizes(
         return Seen(image.path, view, captions[image.path])
 
     placed = {each.name: each for each in seen_images(manifest, options)}
-    varied = bool(options.flip or options.color_jitter or options.random_crop or options.face_crop)
+    varied = bool(
+        options.augmentation.flip
+        or options.augmentation.color_jitter
+        or options.augmentation.random_crop
+        or options.augmentation.face_crop
+    )
     found: dict[str, Size] = {}
     for image in images:
         one = placed.get(image.path) or seen(image)

@@ -88,7 +88,8 @@ def place(anchors: Sequence[str], scaled: Sizes, sizes: Sizes, strips: NDArray[n
 
     Args:
         anchors: N names that `parse` knows.
-        scaled, sizes: (N, 2) of the scaled images and of their crops.
+        scaled: (N, 2) sizes of the scaled images.
+        sizes: (N, 2) sizes of their crops.
         strips: (N, 2, 32) detail per column and row strip; zeros where it is not known, which means the middle.
     Returns:
         (N, 2), 0 to what juts out.

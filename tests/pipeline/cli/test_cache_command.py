@@ -17,7 +17,7 @@ from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
 from train.data.latent_files import VAES, file_bytes, latent_file, latent_name, lying, note_vae, write_latent
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 
 VAE = "digest of the VAE"
 
@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
             manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
             manifest.finish_run(run, {})
         (root / "prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
-        for name in names(manifest, Recipe(base="miniature")):
+        for name in names(manifest, make_recipe(base="miniature")):
             write(root, name)
         note_vae(root / "cache" / "latents", VAE, "miniature")
     return root
@@ -112,7 +112,7 @@ def test_trim_takes_what_no_image_uses_and_leaves_all_else(root):
 
 def test_an_image_that_is_left_out_uses_its_latent_no_more_and_a_view_that_is_asked_for_does(root):
     with Manifest.open(root) as manifest:
-        mirrored = names(manifest, Recipe(base="miniature", flip=True))
+        mirrored = names(manifest, make_recipe(base="miniature", flip=True))
         with manifest.transaction():
             run = manifest.begin_run("check", {})
             manifest.put_rows(run, [Decision("images/Lumi/[1].png", "keep", False, "blurry")])
@@ -125,7 +125,7 @@ def test_an_image_that_is_left_out_uses_its_latent_no_more_and_a_view_that_is_as
 
 def test_what_a_run_used_stays_until_the_run_is_undone(root):
     with Manifest.open(root) as manifest:
-        for name in names(manifest, Recipe(base="miniature", flip=True)):
+        for name in names(manifest, make_recipe(base="miniature", flip=True)):
             write(root, name)
         with manifest.transaction():
             run = manifest.begin_run("train", {"base": "miniature", "flip": True})

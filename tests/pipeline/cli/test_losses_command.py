@@ -21,7 +21,7 @@ from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter
 from train.models.load import load_base
-from train.options.recipe import Recipe, recipe_values
+from train.options.recipe import make_recipe, recipe_values
 from train.session import adapter_shape
 
 SIZE = (64, 64)
@@ -67,11 +67,11 @@ def root(tmp_path: Path) -> Path:
 
 def add_run(root: Path, name: str) -> None:
     """An adapter as a run leaves it; one image was held out."""
-    recipe = Recipe(base="miniature", device="cpu", rank=2, alpha=2.0, name=name)
+    recipe = make_recipe(base="miniature", device="cpu", rank=2, alpha=2.0, name=name)
     base = load_base("miniature", device="cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder)
+        adapter = Adapter(adapter_shape(recipe.adapter), base.unet, base.text_encoder)
         for weight in adapter.parameters():
             torch.nn.init.normal_(weight, std=0.1)
     folder = root / "runs" / name

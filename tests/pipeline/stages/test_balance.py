@@ -11,7 +11,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import run_stage
 from pipeline.store.values.repeats import Repeats
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 
 
 def values(manifest):
@@ -238,8 +238,12 @@ def test_how_often_an_image_is_seen_follows_from_the_planned_training(set_of, tm
 
 
 def test_the_planned_training_has_the_trainers_own_defaults():
-    options, recipe = balance.Options(), Recipe()
-    assert (options.steps, options.epochs, options.batch_size) == (recipe.steps, recipe.epochs, recipe.batch_size)
+    options, recipe = balance.Options(), make_recipe()
+    assert (options.steps, options.epochs, options.batch_size) == (
+        recipe.batches.steps,
+        recipe.batches.epochs,
+        recipe.batches.batch_size,
+    )
 
 
 def test_the_published_table_comes_out_with_its_warnings(set_of):

@@ -16,6 +16,7 @@ from pipeline.store.runner import preview_stage
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
+from train.options.recipe import make_recipe
 
 LONG = ", ".join(f"red hair {number}" for number in range(30))
 SIZES = ((64, 64), (56, 72))
@@ -52,7 +53,7 @@ def change(manifest: Manifest, field: str, values: dict[str, object]) -> None:
 
 
 def planned(manifest: Manifest, **options):
-    return train.plan(manifest, train.Options(**{"base": "miniature", **options}))
+    return train.plan(manifest, make_recipe(**{"base": "miniature", **options}))
 
 
 def remark(plan, opening: str) -> str:
@@ -277,7 +278,7 @@ def test_an_empty_set_and_an_unprepared_one_are_refused(manifest, tmp_path):
 
 
 def test_planning_twice_says_the_same(manifest):
-    first, second = (preview_stage(manifest, train.STAGE, train.Options(base="miniature"), quiet) for _ in range(2))
+    first, second = (preview_stage(manifest, train.STAGE, make_recipe(base="miniature"), quiet) for _ in range(2))
     assert first == second
 
 
@@ -299,8 +300,9 @@ import sys
 from pathlib import Path
 from pipeline.store.manifest import Manifest
 from pipeline.stages import train
+from train.options.recipe import make_recipe
 with Manifest.open(Path(sys.argv[1])) as manifest:
-    print(train.plan(manifest, train.Options(base="miniature", epochs=4)).counts["steps"])
+    print(train.plan(manifest, make_recipe(base="miniature", epochs=4)).counts["steps"])
 print(*(name for name in ("torch", "diffusers", "transformers", "lycoris", "cv2") if name in sys.modules))
 """
 

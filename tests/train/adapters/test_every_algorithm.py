@@ -30,7 +30,7 @@ from train.miniature.scenes import true_tags
 from train.models.load import load_base
 from train.models.locate import find_folder
 from train.models.shapes import BaseShapes
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 from train.plan.memory import base_shapes
 from train.run.resume_state import load_state
 from train.session import attach_adapter, new_adapter, train_adapter
@@ -70,7 +70,7 @@ def recipe_for(case: str, **more) -> Recipe:
     options = {"unet_lr": 1e-2, "scheduler": "constant", "batch_size": 2, "steps": STEPS, "save_state_every": 2}
     options |= {"validation": "training", "validation_images": 2, "validation_times": 2, "device": "cpu"}
     options |= {"base": "miniature", "save_precision": "fp32", "name": case.replace(" ", "-")}
-    return Recipe(**options | small | chosen | more)
+    return make_recipe(**options | small | chosen | more)
 
 
 def die_at_three(what: str, done: int, total: int) -> None:
@@ -142,7 +142,9 @@ def run(request, manifest, base):
         for weight, stored in zip(adapter.parameters(), state.parts["adapter"], strict=True):
             weight.copy_(stored)
     native = file.with_name("native.safetensors")
-    write_adapter(native, adapter.tensors(), {"ss_network_args": "dylora"} if recipe.algorithm == "dylora" else {})
+    write_adapter(
+        native, adapter.tensors(), {"ss_network_args": "dylora"} if recipe.adapter.algorithm == "dylora" else {}
+    )
     adapter.attach()
     shown = predicted(base)
     adapter.detach()
@@ -199,7 +201,7 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
 def test_the_plan_counts_what_is_hung_and_run_json_says_it(run, base):
     recipe = recipe_for(run.case)
     adapter = new_adapter(recipe, base)
-    figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_shape(recipe))
+    figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_shape(recipe.adapter))
     assert figures == adapter.describe()
     assert sum(part.numbers for part in figures) == sum(weight.numel() for weight in adapter.parameters())
     document = json.loads((run.file.parent / "run.json").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
+from train.options.recipe import make_recipe
 
 WIDE = Bucket((64, 48), (80, 48), (8, 0, 72, 48), 0.2)
 TALL = Bucket((48, 64), (48, 64), (0, 0, 48, 64))
@@ -52,7 +53,7 @@ def manifest(tmp_path: Path):
 
 def told(manifest: Manifest, **options) -> int:
     """The cached latents that the plan tells of."""
-    plan = train.plan(manifest, train.Options(base="miniature", **options))
+    plan = train.plan(manifest, make_recipe(base="miniature", **options))
     (remark,) = [each for each in plan.remarks if " cached latents" in each]
     return int(remark.partition(" cached latents")[0].rpartition(" ")[2])
 
@@ -71,7 +72,7 @@ def told(manifest: Manifest, **options) -> int:
     ids=lambda options: " ".join(options) or "plain",
 )
 def test_what_is_told_is_what_training_caches(manifest, options):
-    recipe = train.Options(base="miniature", **options)
+    recipe = make_recipe(base="miniature", **options)
     keys = {image.key for example in examples(manifest, recipe) for image in example.images()}
     assert told(manifest, **options) == len(keys)
 
@@ -86,7 +87,7 @@ def test_latents_are_worked_by_hand(manifest):
 
 def test_every_reg_image_is_counted_and_those_that_are_copies_are_not(manifest):
     def counted() -> int:
-        return train.plan(manifest, train.Options(base="miniature")).counts["regularization images"]
+        return train.plan(manifest, make_recipe(base="miniature")).counts["regularization images"]
 
     assert counted() == 20 + 3
     copies = ("regularization/Lumi/0-1.png", "regularization/given/b.png")
@@ -102,7 +103,7 @@ def test_images_whose_reg_images_are_all_copies_have_none(manifest):
         run = manifest.begin_run("check", {})
         paths = [f"regularization/Lumi/0-{reg_image}.png" for reg_image in range(2)]
         manifest.put_rows(run, [Decision(path, "keep", False, "duplicate of a training image") for path in paths])
-    notes = train.plan(manifest, train.Options(base="miniature")).notes
+    notes = train.plan(manifest, make_recipe(base="miniature")).notes
     assert f"1 images have no regularization image; make them with: prep regularize {manifest.root}" in notes
 
 

@@ -15,7 +15,7 @@ from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
 from train.models.tokens import Limit
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.plan.images import images_of
 from train.plan.truncated_tags import cut_tags
 
@@ -138,7 +138,7 @@ def manifest(tmp_path: Path):
 
 @pytest.mark.parametrize("most", [75, 150])
 def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
-    recipe = Recipe(base="miniature", max_tokens=most, caption_prefix="red hair")
+    recipe = make_recipe(base="miniature", max_tokens=most, caption_prefix="red hair")
     found = images_of(manifest, recipe)
     limit = Limit(load_tokens(FOLDER).of_text, most)
     wanted = []

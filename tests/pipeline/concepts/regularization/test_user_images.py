@@ -250,7 +250,7 @@ def test_the_command_shows_the_counts_per_concept(ready, folder, command):
 
 def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
     from train.data.dataset import examples
-    from train.options.recipe import Recipe
+    from train.options.recipe import make_recipe
 
     ran(ready, folder)
     with ready.transaction():
@@ -260,7 +260,7 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
             for field, value in (("caption", "girl"), ("repeats", Repeats(1.0, 1)))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
-    for example in examples(ready, Recipe(base="miniature")):
+    for example in examples(ready, make_recipe(base="miniature")):
         assert example.reg_images and not any(reg_image.matched for reg_image in example.reg_images)
         assert {reg_image.image.size for reg_image in example.reg_images} == {example.image.size}
 
