@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from decided import decided, trigger
 
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
@@ -29,11 +31,11 @@ def prepared(tmp_path: Path):
         images.append(Image(path, "Lumi", str(file), file_digest(file), file.stat().st_size, "copy"))
         bucket = Bucket(size, size, (0, 0, *size))
         decisions += [
-            Decision(path, "keep", True, "fine"),
-            Decision(path, "bucket", bucket, "nearest aspect"),
-            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", Repeats(1.5, 1), "share"),
+            Decision(path, "keep", True, CheckReason.GOOD),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", ", ".join(("Lumi", *true_tags(scene)))),
+            decided(path, "tags", [trigger("Lumi")]),
+            decided(path, "repeats", Repeats(1.5, 1)),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")

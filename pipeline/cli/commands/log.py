@@ -17,6 +17,7 @@ from pipeline.store.caption_files import EDITS
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Run
 from pipeline.store.undo import NAME as UNDO
+from pipeline.store.wording import counted, phrase
 
 
 @click.command(short_help="Show what ran, and what was decided about which image and why.")
@@ -60,7 +61,7 @@ def command(
             (
                 (stage_name, decision)
                 for run, stage_name, decision in _decisions(manifest, image, concept)
-                if (wanted is None or run in wanted) and (reason or "") in decision.reason
+                if (wanted is None or run in wanted) and (reason or "") in f"{phrase(decision)} {decision.reason}"
             )
             if filtered or as_json
             else ()
@@ -71,7 +72,7 @@ def command(
             {
                 "runs": [asdict(run) for run in runs],
                 "left_off": left,
-                "decisions": [{"stage": name, **decision.as_json()} for name, decision in shown],
+                "decisions": [{"stage": name, **console.decision_json(decision)} for name, decision in shown],
             }
         )
         return
@@ -103,7 +104,7 @@ def _decisions(manifest: Manifest, image: str | None, concept: str | None) -> It
 
 
 def _run_row(run: Run) -> dict[str, object]:
-    counts = ", ".join(f"{number} {reason}" for reason, number in run.counts.items())
+    counts = ", ".join(f"{number} {counted(key)}" for key, number in run.counts.items())
     return {
         "run": run.id,
         "stage": run.stage,

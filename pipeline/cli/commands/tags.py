@@ -15,6 +15,7 @@ from pipeline.store.caption_files import captions, take_in
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read, open_write
 from pipeline.store.records import Image
+from pipeline.store.wording import phrase
 from pipeline.tags.captions.manual_edits import ADD, REMOVE, REPLACE, Edit
 from pipeline.tags.editor import queries
 from pipeline.tags.editor.bulk_edits import Edited, plan_edits, record
@@ -195,7 +196,7 @@ def why(root: Path, image: str, tag: str | None, **values: Any) -> None:
     if tag is None:
         if not values["as_json"]:
             console.say(f"{found.path}: {asked.caption or 'no caption'}")
-        rows = ({"tag": name, "action": action, "reason": reason} for name, action, reason in asked.rows)
+        rows = ({"tag": row.tag, "action": row.action.value, "reason": phrase(row)} for row in asked.rows)
         _tell(root, rows, values, image=found.path, caption=asked.caption)
         return
     told = answer(asked, names.of(tag), names)
@@ -223,8 +224,8 @@ def _explain(told: Answer) -> None:
     where = "in the caption" if told.in_caption else "not in the caption"
     click.echo(console.printable(f"{told.tag}: {where} of {told.image}"))
     click.echo(console.printable(f"because     {told.because}"))
-    for tag, action, reason in told.rows:
-        click.echo(console.printable(f"curation    {tag}: {action}, {reason}"))
+    for row in told.rows:
+        click.echo(console.printable(f"curation    {row.tag}: {row.action}, {phrase(row)}"))
     for score in told.scores:
         limit = "" if score.threshold is None else f", its threshold is {score.threshold:.2f}"
         said = "knows no such tag" if not score.known else "below 0.01" if score.score is None else f"{score.score:.2f}"
@@ -286,12 +287,12 @@ def _verdict_key(text: str) -> str:
 
 @command.command(short_help="List images at odds with the others of their concept.")
 @_with(_ROOT, *_FILTERS, *_OUTPUT)
-@click.option("--slot", help='Only this slot, such as "hair colour".')
-def contradictions(root: Path, slot: str | None, **values: Any) -> None:
+@click.option("--attribute", help='Only this attribute, such as "hair colour".')
+def contradictions(root: Path, attribute: str | None, **values: Any) -> None:
     """List the images that curation found at odds with the others of their concept, the likeliest errors first."""
     with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
-        rows = queries.contradictions_of(manifest, selection, slot)
+        rows = queries.contradictions_of(manifest, selection, attribute)
     _tell(root, rows, values, images=len(selection.images))
     if not values["as_json"] and any(not row.get("mended") for row in rows):
         console.say(f'mend them with: prep curate {root} --contradictions fix --fix "SLOT or image"')

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from decided import decided
 
 from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
@@ -27,7 +28,7 @@ def manifest(tmp_path: Path):
 
 def decide(manifest: Manifest, **values) -> None:
     with manifest.transaction():
-        rows = [Decision(f"images/a/{name}.png", "regularization", value, "test") for name, value in values.items()]
+        rows = [decided(f"images/a/{name}.png", "regularization", value) for name, value in values.items()]
         manifest.put_decisions(manifest.begin_run("regularize", {}), ("regularization",), rows)
 
 

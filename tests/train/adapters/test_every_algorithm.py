@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from decided import decided, trigger
 from full_size_models import weightless
 from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
@@ -105,11 +107,11 @@ def manifest(tmp_path_factory):
         images.append(Image(path, "Lumi", str(root / path), file_digest(root / path), 1, "copy"))
         bucket = Bucket((48, 48), (48, 48), (0, 0, 48, 48))
         decisions += [
-            Decision(path, "keep", True, "fine"),
-            Decision(path, "bucket", bucket, "nearest aspect"),
-            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
+            Decision(path, "keep", True, CheckReason.GOOD),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", ", ".join(("Lumi", *true_tags(scene)))),
+            decided(path, "tags", [trigger("Lumi")]),
+            decided(path, "repeats", Repeats(1.0, 1)),
         ]
     with opened.transaction():
         run = opened.begin_run("test", {}, "")

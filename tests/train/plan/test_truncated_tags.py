@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+from decided import decided
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import train.miniature
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.wording import figures
 from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
@@ -123,9 +125,9 @@ def manifest(tmp_path: Path):
             *([f"a sentence that stands in number {number} alone"] * (number % 3)),
         ]
         rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", ", ".join(tags) or "alone", "tags"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", ", ".join(tags) or "alone"),
+            decided(path, "repeats", Repeats(1.0, 1)),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
@@ -147,5 +149,5 @@ def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
         if count:
             wanted.append((image.path, lost, f"{count} tokens more than are read"))
     rows, remarks = cut_tags(found, recipe)
-    assert [(row.path, row.value, row.evidence) for row in rows] == wanted
+    assert [(row.path, row.value, figures(row)) for row in rows] == wanted
     assert 10 < len(wanted) < 60 and remarks == ()
