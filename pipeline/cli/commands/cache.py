@@ -143,7 +143,7 @@ def used_latents(manifest: Manifest) -> Use:
         for recipe in recipes:
             images = [image for example in examples(manifest, recipe) for image in example.images()]
             for vae, bases in noted.items():
-                names |= {latent_name(image, vae) for image in images if recipe.base in bases}
+                names |= {latent_name(image, vae) for image in images if recipe.model.base in bases}
     except PrepError as error:
         return Use(None, error.message)
     return Use(frozenset(names), notes=notes)

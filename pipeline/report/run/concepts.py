@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.report.run.facts import RunFacts
 
 if TYPE_CHECKING:
-    from train.run.log_summary import Row, Tally
+    from pipeline.store.training_log import Row, Tally
 
 REFERENCES = 4
 
@@ -35,7 +35,7 @@ class ConceptView:
 
 def concepts_view(facts: RunFacts) -> tuple[ConceptView, ...] | None:
     """The concepts by name, None where the run's images are not known."""
-    from train.run.log_summary import by_concept
+    from pipeline.store.training_log import by_concept
 
     found: dict[str, list[Row]] = defaultdict(list)
     for each in facts.rows:

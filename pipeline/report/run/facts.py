@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import PrepError
 
 if TYPE_CHECKING:
-    from train.run.log_summary import LogSummary, Row
+    from pipeline.store.training_log import LogSummary, Row
 
 RUN, SET, LOG, VALIDATION, IMAGES, GRID = (
     "run.json",
@@ -75,7 +75,7 @@ def part(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def collect_run(folder: Path) -> RunFacts:
     """Read a run's folder; what is missing stays empty, what cannot be read is told in `problems`."""
-    from train.run.log_summary import lines, read_figures
+    from pipeline.store.training_log import lines, read_figures
 
     problems: list[str] = []
 
@@ -112,7 +112,7 @@ def _validation(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _rows(folder: Path, figures: LogSummary) -> tuple[Row, ...]:
     """Every image of the run: counted by the log where there is one, else as images.csv has it."""
-    from train.run.log_summary import Row, Tally, read_csv
+    from pipeline.store.training_log import Row, Tally, read_csv
 
     listed = folder / IMAGES
     known = {row.path: row for row in read_csv(listed)} if listed.is_file() else {}

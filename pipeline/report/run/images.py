@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.report.run.facts import RunFacts
 
 if TYPE_CHECKING:
-    from train.run.log_summary import Row
+    from pipeline.store.training_log import Row
 
 MOST_ROWS = 5000
 """Images that the table has at most; more would make a page that no browser likes."""

@@ -15,7 +15,7 @@ from pipeline.report.html.page import environment
 from pipeline.report.run.facts import collect_run
 from pipeline.report.run.page import render_run, write_run_page
 from pipeline.report.run.snapshots import recommended
-from train.run.log_summary import images_csv, read_figures
+from pipeline.store.training_log import images_csv, read_figures
 
 EVIL = "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>"
 LUMI, QUILL, HELD = "images/Lumi/a.png", "images/Quill/b.png", "images/Quill/held.png"

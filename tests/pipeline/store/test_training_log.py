@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PrepError
-from train.run.log_summary import Curve, Tally, by_concept, images_csv, lines, read_csv, read_figures, smooth, thinned
+from pipeline.store.training_log import (
+    Curve,
+    Tally,
+    by_concept,
+    images_csv,
+    lines,
+    read_csv,
+    read_figures,
+    smooth,
+    thinned,
+)
 
 
 def line(step: int, **given) -> dict:

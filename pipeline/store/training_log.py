@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 
-COLUMNS = ("path", "concept", "repeats", "exposures", "mean_loss", "last_step", "twin_showings")
+COLUMNS = ("path", "concept", "repeats", "exposures", "mean_loss", "last_step", "reg_image_exposures")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 BANDS = ("0-250", "250-500", "500-750", "750-1000")
@@ -252,6 +252,6 @@ def _row(cells: Mapping[str, str]) -> Row:
             int(cells["exposures"]),
             float(loss) if loss else None,
             int(cells["last_step"] or 0),
-            int(cells["twin_showings"]),
+            int(cells["reg_image_exposures"]),
         ),
     )
