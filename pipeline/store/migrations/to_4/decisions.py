@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from pipeline.store.migrations.to_4.names import FIELDS, REASONS
+from pipeline.store.migrations.to_4.names import FIELDS, REASONS, renamed
 
 BATCH = 10_000
 CAPTION_FILE = "caption file"
@@ -36,9 +36,21 @@ def _placed(old: Told) -> Told:
 
 
 def _repeats(old: Told) -> Told:
-    return old._replace(
-        evidence=re.sub(r"^([\d.]+% promised, [\d,]+) picture(s?) of ", r"\1 image\2 of ", old.evidence)
-    )
+    value = renamed(old.value, {"repeat": "exported"})
+    evidence = re.sub(r"^([\d.]+% promised, [\d,]+) picture(s?) of ", r"\1 image\2 of ", old.evidence)
+    return old._replace(value=value, evidence=evidence)
+
+
+def _regularization(old: Told) -> Told:
+    """Its keys in another order, in which user-supplied images did not have them."""
+    value = _in_order(old.value)
+    if "more" in value:
+        value["more"] = [_in_order(other) for other in value["more"]]
+    return old._replace(value=value)
+
+
+def _in_order(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: value[key] for key in ("path", "caption", "size", "seed", "matched", "bucket", "more") if key in value}
 
 
 def _contradictions(old: Told) -> Told:
@@ -64,6 +76,7 @@ OF_FIELD: dict[str, Callable[[Told], Told]] = {
     "caption": _came,
     "placed": _placed,
     "multiplier": _repeats,
+    "twin": _regularization,
     "tags": _tags,
     "contradictions": _contradictions,
     CAPTION_FILE: _caption_file,
@@ -92,8 +105,12 @@ def columns_now(field: str, old: Columns) -> Columns:
         return old
     before = Told(json.loads(old.value), old.reason or "", old.evidence or "")
     after = told_now(field, before)
-    value = old.value if after.value == before.value else json.dumps(after.value, ensure_ascii=False)
-    return Columns(value, after.reason, after.evidence)
+    same = _dump(after.value) == _dump(before.value)
+    return Columns(old.value if same else _dump(after.value), after.reason, after.evidence)
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def bring_forward(connection: sqlite3.Connection) -> None:

@@ -65,7 +65,7 @@ LOG = {
 """Keys of a line of runs/NAME/log.jsonl."""
 SET = {"multiplier": "repeats", "twins": "reg_images"}
 """Keys of an image in runs/NAME/set.json."""
-TABLE = {"multiplier": "repeats", "showings": "exposures", "twin_showings": "twin_showings"}
+TABLE = {"multiplier": "repeats", "showings": "exposures", "twin_showings": "reg_image_exposures"}
 """Columns of runs/NAME/images.csv."""
 OLD_TABLE, NEW_TABLE = "pictures.csv", "images.csv"
 """Its name in runs/NAME."""
