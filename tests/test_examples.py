@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from pipeline.cli.main import prep
 from pipeline.config.registry import STAGES
 from pipeline.config.settings import load_settings, options_for
+from pipeline.core.flat import flat
 from pipeline.store.manifest import Manifest
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, Scene
@@ -25,7 +26,7 @@ def test_every_example_is_understood_by_every_stage(file):
     for entry in STAGES:
         options = options_for(entry.name, entry.options(), settings, {})
         for key, value in settings.stages.get(entry.name, {}).items():
-            assert getattr(options, key) == value
+            assert flat(options)[key] == value
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)

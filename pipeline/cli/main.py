@@ -6,7 +6,6 @@ import difflib
 import errno
 import functools
 import gc
-import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import click
 from pipeline.cli.command_list import COMMANDS
 from pipeline.config.registry import STAGES
 from pipeline.core.errors import PrepError
+from pipeline.store.failures import CannotUse, explained
 
 INTERRUPTED = 130
 COLLECT_AFTER = (200_000, 20, 100)
@@ -93,20 +93,15 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, CannotUse) as error:
         console.fail(_mendable(error))
     return 1
 
 
-def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
+def _mendable(error: OSError | CannotUse) -> PrepError:
     """A failure of the machine, in the words of a person's problem."""
-    if isinstance(error, sqlite3.OperationalError):
-        hint = (
-            "another prep may be at work on this set; wait for it to end"
-            if "locked" in str(error)
-            else "see that the disk is not full and the set's folder can be written to"
-        )
-        return PrepError(f"the set's manifest.db: {error}", hint)
+    if isinstance(error, CannotUse):
+        return explained(error)
     where = f" ({error.filename})" if error.filename else ""
     hints = {
         errno.ENOSPC: "make room on the disk and run the same again",

@@ -13,11 +13,12 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.options import given_flags, options_from
+from pipeline.cli.set_folder import SET
 from pipeline.config.registry import STAGES, StageEntry
 from pipeline.config.settings import FILE, declared, resolved, settings_of
 from pipeline.sources.source_list import remember, with_sources
-from pipeline.store.lock import opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.stage import OptionsT, Stage
 
@@ -36,7 +37,7 @@ def stage_command(entry: StageEntry) -> click.Command:
     parameters: list[click.Parameter] = []
     if any(setting.section == "set" for setting in declared(options)):
         parameters.append(click.Argument(["sources"], nargs=-1, metavar="SRC..."))
-    parameters.append(click.Argument(["root"], metavar="SET", type=click.Path(path_type=Path)))
+    parameters.append(click.Argument(["root"], metavar="SET", type=SET))
     parameters += options_from(options)
     parameters += [
         click.Option(
@@ -80,7 +81,7 @@ def run_command(stage: Stage[Any], request: Request) -> None:
     settings = with_sources(given, request.sources)
     found = resolved(stage.name, stage.options, settings, request.flags)
     first = stage.name == STAGES[0].name
-    with opened(root, stage.name, create=first, dry_run=request.dry_run) as manifest:
+    with open_write(root, stage.name, create=first, dry_run=request.dry_run) as manifest:
         if request.dry_run:
             _preview(manifest, stage, found.options, request.as_json)
             return

@@ -96,7 +96,7 @@ def _lay_out(manifest: Manifest, contents: Contents, options: Options) -> Layout
         assert train is not None
         recipe = options_for("train", train.options(), settings_of(manifest.root), {})
         bucket = run.options if run and run.finished else None
-        return kohya.lay_out(contents, request, bucket, recipe.shuffle_tags, recipe.keep_tags)
+        return kohya.lay_out(contents, request, bucket, recipe.captions.shuffle_tags, recipe.captions.keep_tags)
     others: Mapping[str, Callable[[Contents, Request], Layout]] = {
         "everydream": everydream.lay_out,
         "imagefolder": imagefolder.lay_out,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import math
 import re
 from collections import Counter
@@ -395,14 +394,9 @@ def _scored(
         batch = images[start : start + _BATCH]
         contents = tuple({image.content for image in batch})
         ids = tuple(tagger.id for tagger in taggers)
-        rows = manifest.db.execute(
-            "SELECT content, tagger, scores FROM scores "
-            f"WHERE content IN ({','.join('?' * len(contents))}) AND tagger IN ({','.join('?' * len(ids))})",
-            (*contents, *ids),
-        )
         found: dict[str, dict[str, dict[str, float]]] = {}
-        for content, tagger, scores in rows:
-            found.setdefault(content, {})[tagger] = json.loads(scores)
+        for content, tagger, scores in manifest.scores_of(contents, ids):
+            found.setdefault(content, {})[tagger] = scores
         for image in batch:
             yield image, found.get(image.content, {})
 

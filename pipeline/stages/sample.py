@@ -176,7 +176,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
     folder, listing = sample_folder(manifest, options.name), [_row(request) for request in requests]
-    facts = {"Clip skip": recipe.clip_skip} if recipe.clip_skip > 1 else {}
+    facts = {"Clip skip": recipe.text.clip_skip} if recipe.text.clip_skip > 1 else {}
     painted = 0
 
     def on_image(index: int, image: object) -> None:
@@ -190,15 +190,15 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
             base,
             requests,
             batch_size=options.batch_size,
-            clip_skip=recipe.clip_skip,
+            clip_skip=recipe.text.clip_skip,
             on_image=on_image,
-            max_tokens=recipe.max_tokens,
-            zero_terminal=recipe.zero_terminal_snr,
+            max_tokens=recipe.text.max_tokens,
+            zero_terminal=recipe.noise.zero_terminal_snr,
         )
         for entry, number, request, image in zip(listing, numbers, requests, images, strict=True):
             target = folder / f"{_plain(number, request.prompt)} seed {request.seed} {which}.png"
             more = facts | {"Adapter": options.name, "Adapter strength": strength}
-            save_png(image, target, infotext(request, recipe.base, more))
+            save_png(image, target, infotext(request, recipe.model.base, more))
             entry[which] = target.relative_to(manifest.root).as_posix()
     adapter.detach()
     write_text(folder / LISTING, json.dumps(listing, indent=2, ensure_ascii=False) + "\n")
@@ -225,7 +225,7 @@ def image_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     """(width, height) asked for, or the commonest bucket's."""
     if options.width and options.height:
         return options.width, options.height
-    buckets = Counter(tuple(row.value["size"]) for row in manifest.decisions("bucket").values())
+    buckets = Counter(row.value.size for row in manifest.decisions("bucket").values())
     if not buckets:
         raise PrepError(
             "the size of the samples is unknown: no image has a bucket", f"run: prep bucket {manifest.root}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
+from pipeline.core.flat import flat
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Run
 from pipeline.store.stage import OptionsT, Stage
@@ -28,7 +28,7 @@ def _hash(text: str) -> str:
 
 def options_json(options: Any) -> str:
     """The options of a stage, a dataclass, as one text in which equal options are equal."""
-    return json.dumps(asdict(options), sort_keys=True, default=str)
+    return json.dumps(flat(options), sort_keys=True, default=str)
 
 
 def last_run(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT) -> Run | None:

@@ -55,7 +55,7 @@ def run_stage(
             patterns,
             origins,
         )
-        undo_log.announce(manifest, run_id, (link.path for link in plan.links))
+        undo_log.begin(manifest, run_id, (link.path for link in plan.links))
     return replace(apply(manifest, plan, run_id, progress, work, patterns), announced=announced)
 
 
@@ -71,4 +71,4 @@ def _close_unfinished(manifest: Manifest, stage: Stage[OptionsT], options: Optio
     """Note which files a run that was killed made, before another one of its stage goes on."""
     run = last_run(manifest, stage, options)
     if run is not None and not run.finished:
-        undo_log.close(manifest, run.id)
+        undo_log.finalize(manifest, run.id)

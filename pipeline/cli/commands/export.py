@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.config.settings import absolute
 from pipeline.store.caption_files import take_in
-from pipeline.store.lock import opened
+from pipeline.store.opening import open_write
 
 if TYPE_CHECKING:
     from pipeline.export.plan import Export, LayoutName, Links, Options
@@ -37,7 +38,7 @@ class Size(click.ParamType[int]):
 
 
 @click.command(short_help="Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option(
     "--layout",
@@ -90,7 +91,7 @@ def command(
         resize=resize,
         shard_bytes=shard_size or SHARD_BYTES,
     )
-    with opened(absolute(root), "export", dry_run=dry_run) as manifest:
+    with open_write(absolute(root), "export", dry_run=dry_run) as manifest:
         take_in(manifest)
         export, kinds = _carry_out(manifest, options, dry_run)
     if as_json:

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 
 
 @click.command(short_help="Write one HTML page that shows what was found, decided and learned.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option(
     "--output",
     metavar="FILE",

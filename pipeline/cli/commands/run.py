@@ -11,14 +11,15 @@ from typing import Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import bring_forward
 from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.sources.source_list import remember, same_settings
 from pipeline.store.freshness import inputs, is_fresh
-from pipeline.store.lock import opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
 from pipeline.store.records import Plan
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.stage import ANYTHING, OptionsT, Stage
@@ -46,7 +47,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     options = {stage.name: resolved(stage.name, stage.options, settings, {}) for stage in stages}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
-    with opened(root, "run", create=True, dry_run=dry_run) as manifest:
+    with open_write(root, "run", create=True, dry_run=dry_run) as manifest:
         if not dry_run:
             remember(root, settings, settings)
         done = (_previews if dry_run else _runs)(manifest, stages, options, as_json)
@@ -63,11 +64,13 @@ def find(file_or_set: Path) -> tuple[Path, Settings]:
     file = file_or_set / FILE if file_or_set.is_dir() else file_or_set
     if not file.exists():
         raise PrepError(f"no settings at {file}", f"make a set first: prep flatten FOLDER {file_or_set}")
+    bring_forward(file.parent)
     settings = load_settings(file)
     if file_or_set.is_dir() or (settings.path is None and file.name == FILE):
         return file.parent, replace(settings, path=None)
     if settings.path is None:
         raise PrepError(f"{file} does not say where the set is", 'write path = "FOLDER" under [set]')
+    bring_forward(settings.path)
     return settings.path, settings
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import Settings, convert, declared, options_for, settings_of
 from pipeline.core.errors import PrepError
 from pipeline.store.freshness import OBSERVED, OPTIONS, inputs, options_json
-from pipeline.store.lock import looking
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_read
 from pipeline.store.records import Run
 from pipeline.store.stage import Stage
 
@@ -29,7 +30,7 @@ WORDS = {
 
 
 @click.command(short_help="Show which stages are up to date, and what each of them counted.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, as_json: bool) -> None:
     """Show which stages are up to date, and what each of them counted.
@@ -37,7 +38,7 @@ def command(root: Path, as_json: bool) -> None:
     A stage is stale when its input changed since it ran, or when prep.toml now says otherwise than it ran with.
     """
     settings = settings_of(root)
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         stages = [_status(manifest, load_stage(entry), settings) for entry in registry.STAGES]
         images, kept = len(manifest.images()), len(manifest.kept())
         others = list(_others(manifest, stages))

@@ -24,7 +24,7 @@ TABLES = ("images", "decisions", "captions")
 def state(manifest):
     """Everything that an undo has to restore: rows without their run's number, and every file with its bytes."""
     columns = {"images": "*", "decisions": "path, field, value, reason, evidence", "captions": "path, text"}
-    rows = {table: sorted(manifest.db.execute(f"SELECT {columns[table]} FROM {table}")) for table in TABLES}
+    rows = {table: sorted(manifest._db.execute(f"SELECT {columns[table]} FROM {table}")) for table in TABLES}
     files = {
         file.relative_to(manifest.root).as_posix(): file.read_bytes()
         for folder in ("images", "regularization", "runs")

@@ -13,14 +13,14 @@ from pipeline.stages.sample import Options
 from pipeline.store.runner import preview_stage, run_stage
 from train.adapters.metadata import write_adapter
 from train.models.load import load_base
-from train.options.recipe import Recipe, recipe_values
+from train.options.recipe import make_recipe, recipe_values
 from train.session import new_adapter
 
 
 @pytest.fixture
 def trained(prepared):
     """The prepared set with an adapter that changes images, in runs/adapter."""
-    recipe, base = Recipe(base="miniature", device="cpu", rank=4), load_base("miniature", None, "cpu")
+    recipe, base = make_recipe(base="miniature", device="cpu", rank=4), load_base("miniature", None, "cpu")
     adapter, folder = new_adapter(recipe, base), prepared.root / "runs" / "adapter"
     generator = torch.Generator().manual_seed(1)
     tensors = {
