@@ -9,6 +9,7 @@ import pytest
 import torch
 from full_size_models import weightless
 from safetensors import safe_open
+from tolerance import rounding
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
@@ -190,7 +191,7 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     own = run.native if run.case in REWRITTEN else run.file
     on = train_adapter(manifest, recipe_for(run.case, name="on", network_weights=own, steps=1), quiet, base)
     first = next(read_evaluations(on.file.parent / "validation.jsonl")).loss
-    assert first == pytest.approx(run.looks[1], rel=1e-5)
+    assert first == pytest.approx(run.looks[1], rel=rounding(256 * 9))
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 
