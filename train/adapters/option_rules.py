@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from train.adapters.config import AdapterConfig
 from train.adapters.names.blocks import BASE, NAMES
-from train.optimization.optimizers import KINDS
 
 if TYPE_CHECKING:
-    from train.options.recipe import Recipe
+    from train.adapters.options import AdapterOptions
 
 LOW_RANK = ("lora", "locon", "loha", "lokr", "glora", "dylora")
 CONVOLUTIONAL = ("locon", "loha", "lokr", "glora", "dylora", "full", "oft", "boft", "norm")
@@ -52,12 +51,12 @@ WHY = {
 }
 
 
-def convolutions_of(recipe: Recipe) -> bool:
+def convolutions_of(recipe: AdapterOptions) -> bool:
     """Whether the UNet's resnet, down- and upsampling layers are adapted."""
     return recipe.algorithm in CONVOLUTIONAL if recipe.convolutions == "auto" else recipe.convolutions == "yes"
 
 
-def adapter_shape(recipe: Recipe) -> AdapterConfig:
+def adapter_shape(recipe: AdapterOptions) -> AdapterConfig:
     """What kind of adapter a run trains."""
     return AdapterConfig(
         algorithm=recipe.algorithm,
@@ -84,7 +83,7 @@ def adapter_shape(recipe: Recipe) -> AdapterConfig:
     )
 
 
-def algorithm_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def algorithm_conflicts(recipe: AdapterOptions) -> Iterator[tuple[str, str]]:
     """(what is wrong and why, what to type) of every option that the algorithm cannot use."""
     fields = type(recipe).__dataclass_fields__
     for option, algorithms in TAKES.items():
@@ -101,7 +100,7 @@ def algorithm_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from _blocks(recipe)
 
 
-def _convolutions(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _convolutions(recipe: AdapterOptions) -> Iterator[tuple[str, str]]:
     if recipe.algorithm in ("lora", "ia3") and recipe.convolutions == "yes":
         yield (
             f'convolutions is "yes", but algorithm {recipe.algorithm} adapts the transformer layers only',
@@ -113,7 +112,7 @@ def _convolutions(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "tucker is true, but decomposes large convolutions only, and none is adapted", "leave tucker out"
 
 
-def _together(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _together(recipe: AdapterOptions) -> Iterator[tuple[str, str]]:
     if recipe.algorithm == "lokr" and recipe.full_matrix:
         for option in ("decompose_both", "tucker", "rank_dropout", "rank_stabilized"):
             if getattr(recipe, option):
@@ -135,7 +134,7 @@ def _together(recipe: Recipe) -> Iterator[tuple[str, str]]:
         )
 
 
-def _dropouts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _dropouts(recipe: AdapterOptions) -> Iterator[tuple[str, str]]:
     if recipe.dora and recipe.network_dropout:
         yield (
             f"network_dropout is {recipe.network_dropout}, but with dora a layer's output is one with its change",
@@ -143,7 +142,7 @@ def _dropouts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         )
 
 
-def _blocks(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _blocks(recipe: AdapterOptions) -> Iterator[tuple[str, str]]:
     for option in ("blocks", "block_ranks", "block_alphas"):
         chosen = getattr(recipe, option)
         unknown = [name for name in chosen if name not in NAMES]
@@ -158,11 +157,6 @@ def _blocks(recipe: Recipe) -> Iterator[tuple[str, str]]:
         for name, value in chosen.items():
             if value < least:
                 yield f"{option} gives {name} {value!r}", f"give {'0' if option == 'blocks' else 'something above 0'}"
-    if KINDS[recipe.optimizer].adaptive and set(recipe.blocks.values()) - {0.0, 1.0}:
-        yield (
-            f"blocks gives shares of the learning rate, but {recipe.optimizer} finds one rate for all weights",
-            "give 0 or 1 only, or use another optimizer",
-        )
     if recipe.blocks and not any(recipe.blocks.values()) and {"IN", "MID", "OUT"} <= recipe.blocks.keys():
         yield "blocks leaves every block of the UNet out", "give at least one of them a share above 0"
     if recipe.algorithm == "dylora" and recipe.block_ranks and recipe.rank_unit >= 1:

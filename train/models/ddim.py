@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import seeded_noise
 from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, joined
 from train.models.noise_schedule import training_alphas_cumprod
 from train.models.prompts import Request as Request
+from train.models.seeded_noise import seeded_noise
 from train.models.text_encoding import text_conditioning
 
 DECODED = 2**20

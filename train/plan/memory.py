@@ -137,16 +137,19 @@ def memory_bytes(
 
 def grows(options: Recipe) -> str:
     """What is to be said of the file's size where the programs it is for need layers rewritten, which makes it larger."""
-    plain = options.algorithm in ("lora", "locon", "dylora") and not (options.dora or options.tucker)
+    plain = options.adapter.algorithm in ("lora", "locon", "dylora") and not (
+        options.adapter.dora or options.adapter.tucker
+    )
     rewritten = {
         "as-trained": False,
-        "a1111": options.algorithm == "glora",
+        "a1111": options.adapter.algorithm == "glora",
         "diffusers": not plain,
     }.get(
-        options.export_for,
-        options.algorithm in ("glora", "oft", "boft", "ia3") or (options.algorithm == "lokr" and options.tucker),
+        options.saving.export_for,
+        options.adapter.algorithm in ("glora", "oft", "boft", "ia3")
+        or (options.adapter.algorithm == "lokr" and options.adapter.tucker),
     )
-    return f' as trained; rewritten for export_for = "{options.export_for}" it is larger' if rewritten else ""
+    return f' as trained; rewritten for export_for = "{options.saving.export_for}" it is larger' if rewritten else ""
 
 
 def in_words(number: float) -> str:

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import captions, take_in
-from pipeline.store.lock import looking, opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_read, open_write
 from pipeline.store.records import Image
 from pipeline.tags.captions.manual_edits import ADD, REMOVE, REPLACE, Edit
 from pipeline.tags.editor import queries
@@ -44,7 +45,7 @@ def command() -> None:
 
 # --- what the commands have in common
 
-_ROOT = click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+_ROOT = click.argument("root", metavar="SET", type=SET)
 _TAGS = click.argument("tags", metavar="TAG...", nargs=-1, required=True)
 _OUTPUT = (
     click.option(
@@ -124,7 +125,7 @@ def _unknown(selection: Selection, tags: Iterable[str]) -> None:
 @click.option("--rare", is_flag=True, help="The rarest first.")
 def list_(root: Path, by_concept: bool, considered: bool, rare: bool, **values: Any) -> None:
     """Count tags: how many captions have each, and what share of them."""
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = queries.listed(selection, by_concept)
         if considered:
@@ -145,7 +146,7 @@ def list_(root: Path, by_concept: bool, considered: bool, rare: bool, **values: 
 )
 def pairs(root: Path, tag: str | None, at_least: int, **values: Any) -> None:
     """Show which tags stand together: with TAG, what stands beside it; else the pairs of the largest lift."""
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
     if tag is None:
         rows = queries.pairs(selection, at_least)
@@ -163,7 +164,7 @@ def pairs(root: Path, tag: str | None, at_least: int, **values: Any) -> None:
 def find(root: Path, tags: tuple[str, ...], **values: Any) -> None:
     """List the images whose captions have all of these tags, with the tagger's score where there is one."""
     wanted = _filter({**values, "having": (*tags, *values["having"])})
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, wanted)
         named = [selection.names.of(tag) for tag in (*wanted.having, *wanted.lacking)]
         _unknown(selection, named)
@@ -186,7 +187,7 @@ def why(root: Path, image: str, tag: str | None, **values: Any) -> None:
 
     IMAGE is a path in the set, or a part of one that only one image has.
     """
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         found = _one_image(manifest, image)
         texts = captions(manifest)
         asked = gather(manifest, found, texts.get(found.path, ""))
@@ -239,7 +240,7 @@ def _explain(told: Answer) -> None:
 @_with(_ROOT, *_FILTERS, *_OUTPUT)
 def rules(root: Path, **values: Any) -> None:
     """Show what each rule of curation did: how often, in how many images, to which tags."""
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = queries.rules_of(manifest, selection)
     _tell(root, rows, values, images=len(selection.images))
@@ -265,7 +266,7 @@ def rules(root: Path, **values: Any) -> None:
 )
 def coverage(root: Path, tags: tuple[str, ...], verdict: str | None, few: int, always: float, **values: Any) -> None:
     """Show of every concept and tag how often training sees it on and off, repeats counted, and what comes of that."""
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
         named = {selection.names.of(tag) for tag in _tags(tags)}
         _unknown(selection, sorted(named))
@@ -288,7 +289,7 @@ def _verdict_key(text: str) -> str:
 @click.option("--slot", help='Only this slot, such as "hair colour".')
 def contradictions(root: Path, slot: str | None, **values: Any) -> None:
     """List the images that curation found at odds with the others of their concept, the likeliest errors first."""
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = queries.contradictions_of(manifest, selection, slot)
     _tell(root, rows, values, images=len(selection.images))
@@ -300,7 +301,7 @@ def contradictions(root: Path, slot: str | None, **values: Any) -> None:
 @_with(_ROOT, *_FILTERS, *_OUTPUT)
 def spelling(root: Path, **values: Any) -> None:
     """List tags of captions that look like a misspelt trigger word, or like a known tag written otherwise."""
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         selection = select(manifest, _filter(values))
         rows = queries.misspelt_in(manifest, selection)
     _tell(root, rows, values, images=len(selection.images))
@@ -341,7 +342,7 @@ def _edit(root: Path, what: str, typed: Sequence[str], new: str | None, values: 
     if not (wanted.is_given or values["everything"]):
         raise click.UsageError("say which images: give --concept, --image, --with or --without, or --all for every one")
     dry_run = values["dry_run"]
-    with opened(root, f"tags {what}") as manifest:
+    with open_write(root, f"tags {what}") as manifest:
         take_in(manifest)
         selection = select(manifest, wanted)
         edits = _edits_meant(selection, what, typed, new)

@@ -14,7 +14,7 @@ from pipeline.core.files import replacing, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.undo_log import stamp
 
-MARK = "prep-regularization image"
+MARK = "prep-regularization"
 """The PNG text that holds the mark."""
 
 
@@ -87,9 +87,5 @@ def remove_strays(manifest: Manifest, wanted: set[str], stage: str) -> None:
 
 def _brought(manifest: Manifest, stage: str) -> set[str]:
     """Files that earlier runs of the stage made and nobody changed since."""
-    rows = manifest.db.execute(
-        "SELECT f.path, f.after FROM file_history f JOIN runs r ON r.id=f.run "
-        "WHERE r.stage=? AND f.after IS NOT NULL AND f.after<>''",
-        (stage,),
-    )
-    return {path for path, after in rows if stamp(manifest.root / path) == after}
+    made = manifest.history.made_by_stage(stage)
+    return {path for path, after in made if stamp(manifest.root / path) == after}

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.report.dataset.balance import Balance, balance_of
-from pipeline.report.dataset.sizes import Sizes, sizes_of
+from pipeline.report.dataset.buckets import Sizes, sizes_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Run
+from pipeline.store.values.regularization import RegularizationAssignment
 
 ORDINARY = ("good", "placed")
 BELOW = "below its threshold"
@@ -132,7 +132,6 @@ class Facts:
     pair_count: int
     reg_image_count: int
     runs: tuple[StageRun, ...]
-    stages: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +147,13 @@ class Decided:
 
 def collect(manifest: Manifest) -> Facts:
     """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
-    names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "regularization")
+    names = ("placed", "keep", "tags", "caption", "repeats", "bucket", "regularization")
     human = {path: plain(text) for path, text in manifest.human().items()}
     fields = {name: manifest.decisions(name) for name in names}
     decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
     left_out, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
-    runs = tuple(map(_run, manifest.runs()))
     settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
     batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
     return Facts(
@@ -168,13 +166,12 @@ def collect(manifest: Manifest) -> Facts:
         dropped_for=_dropped_for(steps),
         curated=_curated(decided),
         triggers=_triggers(decided),
-        balance=balance_of(decided.kept, fields["multiplier"], settings.get("balance", {})),
-        sizes=sizes_of(decided.kept, fields["bucket"], fields["multiplier"], manifest.measurements(), batch_size),
+        balance=balance_of(decided.kept, fields["repeats"], settings.get("balance", {})),
+        sizes=sizes_of(decided.kept, fields["bucket"], fields["repeats"], manifest.measurements(), batch_size),
         pairs=pairs[:8],
         pair_count=len(pairs),
         reg_image_count=len({reg_image for pair in pairs for reg_image in pair.reg_images}),
-        runs=runs,
-        stages=frozenset(run.stage for run in runs),
+        runs=tuple(map(_run, manifest.runs())),
     )
 
 
@@ -300,13 +297,13 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
         row, caption = decided.fields["regularization"].get(image.path), decided.fields["caption"].get(image.path)
         if row is None:
             continue
-        value = row.value if isinstance(row.value, dict) else {"path": row.value}
-        text = str(value.get("caption") or (caption.value if caption else ""))
+        assigned: RegularizationAssignment = row.value
+        first = assigned.images[0]
+        text = first.caption or str(caption.value if caption else "")
         reg_images = tuple(
-            decided.root / path
-            for path in dict.fromkeys(str(reg_image["path"]) for reg_image in every_reg_image(value))
+            decided.root / path for path in dict.fromkeys(reg_image.path for reg_image in assigned.images)
         )
-        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, value.get("matched", True))
+        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, first.matched)
         found[image.concept].append(pair)
     longest = max(map(len, found.values()), default=0)
     return tuple(

@@ -6,11 +6,11 @@ from diffusers import DDIMScheduler
 from PIL import Image
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import seeded_noise
 from train.models import ddim
 from train.models.conditioning import Conditioning
 from train.models.ddim import Request, ddim_step, ddim_timesteps, generate, sample_latents, sized
 from train.models.load import load_base
+from train.models.seeded_noise import seeded_noise
 from train.models.text_encoding import text_conditioning
 
 SCHEDULE = {
@@ -156,7 +156,8 @@ def test_without_guidance_the_unet_sees_half_and_the_result_is_that_of_the_formu
     plain = latents_of(base, requests, monkeypatch, steps=3, guidance=1.0)
     assert seen == [2, 2, 2]
     noise = torch.stack([seeded_noise((4, 16, 16), seed) for seed in (1, 2)])
-    toward, away = text_conditioning(base, ["1girl", "1girl", "hat", "hat"]).halves()
+    both = text_conditioning(base, ["1girl", "1girl", "hat", "hat"])
+    toward, away = both[:2], both[2:]
     guided = sample_latents(base, noise, toward, away, 3, 1.0)
     assert seen[3:] == [4, 4, 4]
     assert torch.allclose(torch.stack([plain[0], plain[1]]), guided, atol=1e-4)

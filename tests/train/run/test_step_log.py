@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pipeline.core.errors import PrepError
+from pipeline.store.training_log import read_figures
 from train.distributed.world import World
-from train.run.log_summary import read_figures
 from train.run.step_log import TOGETHER, LogEntry, RunLog
 
 

@@ -21,6 +21,7 @@ from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.runner import run_stage
 from pipeline.store.undo import find as find_run
 from pipeline.store.undo import undo
+from pipeline.store.values.repeats import Repeats
 
 LABELS = ("1girl", "solo", "smile", "grin", "hat", "witch hat", "boots", "long hair", "<o>_<o>", "wariza")
 TAGGER = Tagger("t", "1", "p", "CPU", {**dict.fromkeys(LABELS, "general"), "general": "rating"})
@@ -58,7 +59,7 @@ def curated(tmp_path: Path) -> Manifest:
     """A curated set of two characters; one caption of five was written by a person."""
     manifest = put_set(tmp_path / "set", IMAGES)
     text_file(manifest, "people/Quill/written").write_bytes(WRITTEN.encode())
-    run_stage(manifest, curate, curate.Options(prune="none", general=0.5), quiet)
+    run_stage(manifest, curate.STAGE, curate.Options(prune="none", general=0.5), quiet)
     return manifest
 
 
@@ -210,7 +211,7 @@ def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "multiplier", {"exact": 97.0, "repeat": 97}, "balanced")]
+        put = [Decision(image_of("people/Lumi/c").path, "repeats", Repeats(97.0, 97), "balanced")]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
@@ -311,7 +312,7 @@ def decided(manifest: Manifest, path: str) -> dict[str, Any]:
 def state(manifest: Manifest) -> Any:
     columns = "path, field, value, reason, evidence"
     files = {file.name: file.read_bytes() for file in sorted(manifest.root.rglob("images/*/*.txt"))}
-    return sorted(manifest.db.execute(f"SELECT {columns} FROM decisions")), files
+    return sorted(manifest._db.execute(f"SELECT {columns} FROM decisions")), files
 
 
 @pytest.mark.parametrize(
@@ -412,8 +413,8 @@ def test_an_edit_survives_every_later_curation_and_freezes_nothing(
     ask("add", "red hat", "--concept", "people/Lumi")
     ask("replace", "boots", "to", "red boots", "--concept", "people/Lumi")
     before = state(curated)
-    run_stage(curated, curate, curate.Options(prune="none", general=0.5), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(prune="none", general=0.5), quiet)
     assert state(curated) == before, "what an edit does at once is what curation does with it"
-    run_stage(curated, curate, curate.Options(prune="none", general=0.15), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(prune="none", general=0.15), quiet)
     assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl, grin, red hat"
     assert caption(curated, "people/Lumi/c") == "Lumi, solo, 1girl, red boots, red hat"

@@ -21,7 +21,7 @@ from train.adapters.inject.dropout import Clock, Dropout, StepContext
 from train.adapters.inject.lycoris_init import Start, initial_weights
 from train.adapters.inject.registry import KINDS
 from train.adapters.names.blocks import by_block
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 
 # --- shapes read
 
@@ -298,7 +298,7 @@ def test_a_rank_stabilized_file_says_the_alpha_that_its_readers_divide_by_the_ra
 )
 def test_what_an_algorithm_cannot_use_is_refused_with_the_reason(options, words):
     with pytest.raises(PrepError, match=words):
-        Recipe(**options)
+        make_recipe(**options)
 
 
 # --- sizes
