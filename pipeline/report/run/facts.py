@@ -79,7 +79,8 @@ def collect_run(folder: Path) -> RunFacts:
         try:
             return read(*given)
         except (PrepError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            problems.append(error.message if isinstance(error, PrepError) else f"{given[0]} cannot be read: {error}")
+            why = f"{error} is missing" if isinstance(error, KeyError) else error
+            problems.append(error.message if isinstance(error, PrepError) else f"{given[0]} cannot be read: {why}")
             return instead
 
     about = tried(_json, folder / RUN, instead={})
