@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.commands import COMMANDS
+from pipeline.cli.command_list import COMMANDS
 from pipeline.config.registry import STAGES
 from pipeline.core.errors import PrepError
 from pipeline.store.failures import CannotUse, explained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,22 @@ from pipeline.cli.set_folder import SET
 from pipeline.config.registry import STAGES, StageEntry
 from pipeline.config.settings import FILE, declared, resolved, settings_of
 from pipeline.sources.source_list import remember, with_sources
-from pipeline.stages import load
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.stage import OptionsT, Stage
 
 
+def load_stage(entry: StageEntry) -> Stage[Any]:
+    """Import a stage."""
+    stage = importlib.import_module(entry.module).STAGE
+    assert isinstance(stage, Stage), entry.module
+    return stage
+
+
 def stage_command(entry: StageEntry) -> click.Command:
     """A stage's command, made from its help and its options."""
-    stage = load(entry)
+    stage = load_stage(entry)
     options: type = stage.options
     parameters: list[click.Parameter] = []
     if any(setting.section == "set" for setting in declared(options)):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.core.errors import PrepError
 from pipeline.export.request import STAMP, Crop, ExportedImage, Request
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.undo_log import ABSENT, stamp
+from pipeline.store.values.bucket import Bucket
 
 TRIGGER = ("added", "trigger word")
 """The action and the reason of a tag that curation put in front as a trigger word."""
@@ -30,13 +29,13 @@ class ExportedRegImage:
     path: str
     caption: str
     stamp: str
-    bucket: Mapping[str, Any] | None
+    bucket: Bucket | None
     triggers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A kept image. `caption` is None where there is none, `bucket` the decision's value or None.
+    """A kept image. `caption` is None where there is none, `bucket` how it is cropped, or None.
 
     `exact` is how often it is to be shown per epoch, `repeat` the same as a whole number; `triggers` counts the trigger
     words that its caption begins with; `size` is (width, height) as measured, None if it was not. `regularization
@@ -47,7 +46,7 @@ class Sample:
     caption: str | None
     exact: float
     repeat: int
-    bucket: Mapping[str, Any] | None
+    bucket: Bucket | None
     triggers: int
     size: tuple[int, int] | None
     transparent: bool
@@ -152,7 +151,7 @@ def _must_have_buckets(
 def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[float, int]:
     """(exact, whole): what balance decided, else what the person's folder says, else once."""
     if decided is not None:
-        return float(decided.value["exact"]), max(1, int(decided.value["repeat"]))
+        return decided.value.exact, max(1, decided.value.exported)
     if user_repeats is not None:
         return float(user_repeats.value), max(1, int(user_repeats.value))
     return 1.0, 1
@@ -183,15 +182,15 @@ def _reg_images(
     found: dict[str, list[ExportedRegImage]] = {}
     for path, row in manifest.decisions("regularization").items():
         words = triggers.get(path, frozenset())
-        for value in every_reg_image(row.value) if path in kept else ():
-            reg_image, caption = value["path"], value["caption"]
+        for value in row.value.images if path in kept else ():
+            reg_image, caption = value.path, value.caption
             if reg_image in out:
                 continue
             if reg_image not in stamps:
                 stamps[reg_image] = stamp(manifest.root / reg_image)
             if stamps[reg_image] != ABSENT:
                 one = ExportedRegImage(
-                    reg_image, caption, STAMP + stamps[reg_image], value.get("bucket"), _leading(caption, words)
+                    reg_image, caption, STAMP + stamps[reg_image], value.bucket, _leading(caption, words)
                 )
                 found.setdefault(path, []).append(one)
     waiting = sum(stamped == ABSENT for stamped in stamps.values())

@@ -1,19 +1,5 @@
 """The stages: one file each, with its options, what it decides and how, and at its end the `STAGE` that says what runs when.
 
-Importing this package imports no stage; `pipeline.config.registry` lists them.
+The rules that a stage applies are in `sources`, `images`, `tags` and `concepts`; `pipeline.config.registry` lists the stages.
+May import: everything in `pipeline` but `cli`; `taggers` and `train` inside functions.
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import Any
-
-from pipeline.config.registry import StageEntry
-from pipeline.store.stage import Stage
-
-
-def load(entry: StageEntry) -> Stage[Any]:
-    """Import a stage."""
-    stage = importlib.import_module(entry.module).STAGE
-    assert isinstance(stage, Stage), entry.module
-    return stage

@@ -31,6 +31,7 @@ from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Plan
 from pipeline.store.stage import Stage
+from pipeline.store.values.repeats import Repeats
 
 NAME = "balance"
 MANY_REPEATS = 50
@@ -200,12 +201,12 @@ def _decisions(kept: Sequence[Image], user_repeats: Mapping[str, Decision], bala
     alike: dict[object, tuple[object, str, str]] = {}
     for group in balanced.groups:
         if group.user_set:
-            value = {"exact": group.exact, "repeat": group.repeat}
+            value = Repeats(group.exact, group.repeat)
             alike[group.concept, group.exact] = value, GIVEN, f"{group.exact:.10g} an epoch"
             continue
         reason = "held at max_repeat" if group.concept in balanced.held else "share of its concept"
         evidence = f"{targets[group.concept]:.2%} promised, {_images(group.images)} of {group.concept}"
-        alike[group.concept] = {"exact": round(group.exact, 9), "repeat": group.repeat}, reason, evidence
+        alike[group.concept] = Repeats(round(group.exact, 9), group.repeat), reason, evidence
     found = []
     for image in kept:
         row = user_repeats.get(image.path)

@@ -225,7 +225,7 @@ def image_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     """(width, height) asked for, or the commonest bucket's."""
     if options.width and options.height:
         return options.width, options.height
-    buckets = Counter(tuple(row.value["size"]) for row in manifest.decisions("bucket").values())
+    buckets = Counter(row.value.size for row in manifest.decisions("bucket").values())
     if not buckets:
         raise PrepError(
             "the size of the samples is unknown: no image has a bucket", f"run: prep bucket {manifest.root}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.store.records import Decision
 from pipeline.store.rows import decision, decision_if_any, dump
+from pipeline.store.values import codec
 
 Changes = dict[tuple[str, str], tuple[Decision | None, Decision | None]]
 """(path, field) → (what holds now, what would hold), None where there is none."""
@@ -53,7 +54,7 @@ class DecisionTable:
             "SELECT path, value FROM decisions WHERE field=? AND (?='' OR instr(value, ?)) ORDER BY path",
             (field, containing, containing),
         )
-        return ((path, json.loads(value)) for path, value in rows if among is None or path in among)
+        return ((path, codec.load(field, value)) for path, value in rows if among is None or path in among)
 
     def paths_where(self, field: str, value: Any) -> set[str]:
         """The paths whose decision has this value."""

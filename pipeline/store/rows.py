@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 from pipeline.store.records import Decision
+from pipeline.store.values import codec
 
 
 def columns(record: type, table: str = "") -> str:
@@ -29,11 +29,11 @@ def values(record: type) -> Callable[[Any], tuple[Any, ...]]:
 
 def dump(value: Any) -> str:
     """A value as it is stored; undo and freshness compare this text."""
-    return json.dumps(value, ensure_ascii=False)
+    return codec.dump(value)
 
 
 def decision(path: str, field: str, value: str, reason: str, evidence: str) -> Decision:
-    return Decision(path, field, json.loads(value), reason, evidence)
+    return Decision(path, field, codec.load(field, value), reason, evidence)
 
 
 def decision_if_any(

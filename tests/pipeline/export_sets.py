@@ -17,8 +17,10 @@ from pipeline.export.writing import carry_out
 from pipeline.store.caption_files import take_in
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 
-BUCKET = {"size": [64, 64], "scaled": [96, 64], "crop": [16, 0, 80, 64], "loss": 0.333}
+BUCKET = Bucket((64, 64), (96, 64), (16, 0, 80, 64), 0.333)
 BUCKET_OPTIONS = {
     "resolution": 64,
     "step": 8,
@@ -70,7 +72,7 @@ class Workshop:
 
     def decide(self, path: str, field: str, value: Any) -> None:
         if field == "repeats":
-            value = {"exact": value, "repeat": max(1, int(value))}
+            value = Repeats(value, max(1, int(value)))
         self.rows.append(Decision(path, field, value, "test"))
 
     def done(self, bucket: Mapping[str, Any] | None = BUCKET_OPTIONS) -> Manifest:

@@ -7,6 +7,8 @@ import pytest
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags
@@ -25,13 +27,13 @@ def prepared(tmp_path: Path):
         paint(scene).resize(size).save(file)
         path = file.relative_to(root).as_posix()
         images.append(Image(path, "Lumi", str(file), file_digest(file), file.stat().st_size, "copy"))
-        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
+        bucket = Bucket(size, size, (0, 0, *size))
         decisions += [
             Decision(path, "keep", True, "fine"),
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", {"exact": 1.5, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.5, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")

@@ -9,6 +9,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
+from pipeline.store.values.bucket import Bucket
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage, examples
 from train.data.latent_cache import ImageView, Latent
@@ -338,8 +339,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
         def read(self, image):
             return Latent(torch.zeros(4, 8, 8), torch.zeros(4, 8, 8))
 
-    image = ImageView("content", Path("x.png"), {"size": [64, 64]})
-    reg_image = ImageView("regularization", Path("y.png"), {"size": [64, 64]})
+    image = ImageView("content", Path("x.png"), Bucket.whole((64, 64)))
+    reg_image = ImageView("regularization", Path("y.png"), Bucket.whole((64, 64)))
     example = Example(
         SampledImage("a", (64, 64), 1.0), "Lumi", image, "Lumi", ("Lumi",), (RegImage(reg_image, "1girl"),)
     )
@@ -356,6 +357,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
 
 def test_an_unset_bucket_decision_is_refused(prepared):
     with prepared.transaction():
-        prepared.put_decisions(prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", {}, "none")])
+        prepared.put_decisions(
+            prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", Bucket.whole((8, 8)), "none")]
+        )
     with pytest.raises(PrepError, match="have no bucket"):
         examples(prepared, make_recipe(**QUICK))

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.concepts.regularization.assignment import every_reg_image, reg_image_bucket
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
+from pipeline.store.values import read
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
 from train.data.caption_augmentation import spoken, tags_of
 from train.data.sampler import SampledImage
@@ -79,7 +79,7 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    buckets, captions, repeats = (_values(manifest, field) for field in ("bucket", "caption", "repeats"))
+    buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects, measured = (
         _triggers(manifest),
         _subjects(manifest, recipe),
@@ -89,12 +89,11 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     found = []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
-        width, height = bucket["size"]
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
         seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
         found.append(
             Example(
-                entry=SampledImage(image.path, (width, height), repeats[image.path]["exact"]),
+                entry=SampledImage(image.path, bucket.size, repeats[image.path].exact),
                 concept=image.concept,
                 image=view,
                 caption=caption,
@@ -111,11 +110,6 @@ def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int,
     return (width, height) if width and height else None
 
 
-def _values(manifest: Manifest, field: str) -> dict[str, Any]:
-    """Path → the value of a decision; without its reason, which takes as long to read again."""
-    return dict(manifest.values(field))
-
-
 def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Image → the words that curation put in front; only rows that name any are read, as tags can be very many."""
     rows = manifest.values("tags", containing='"trigger word"')
@@ -126,9 +120,9 @@ def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
     """Image → where its subject is, as far as that is known; read only where the recipe enlarges about it."""
     if recipe.augmentation.face_crop is None:
         return {}
-    measured, buckets = manifest.measured("width", "height", "focus"), manifest.decisions("bucket")
+    measured, buckets = manifest.measured("width", "height", "focus"), read.buckets(manifest)
     found = {
-        image.path: subject_of(image.source, buckets[image.path].value, *measured.get(image.content, (0, 0, "")))
+        image.path: subject_of(image.source, buckets[image.path], *measured.get(image.content, (0, 0, "")))
         for image in manifest.kept()
         if image.path in buckets
     }
@@ -140,13 +134,13 @@ def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
     where the recipe leaves nothing to tell."""
     if not (recipe.augmentation.flip or recipe.augmentation.random_crop or recipe.augmentation.face_crop):
         return ()
-    buckets, captions = manifest.decisions("bucket"), manifest.decisions("caption")
+    buckets, captions = read.buckets(manifest), read.captions(manifest)
     subjects = _subjects(manifest, recipe)
     return tuple(
         Seen(
             image.path,
-            ImageView(image.content, manifest.root / image.path, buckets[image.path].value),
-            captions[image.path].value,
+            ImageView(image.content, manifest.root / image.path, buckets[image.path]),
+            captions[image.path],
             subjects.get(image.path),
         )
         for image in manifest.kept()
@@ -159,22 +153,22 @@ def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
 
 def _reg_images(manifest: Manifest) -> dict[str, tuple[RegImage, ...]]:
     """Image → its regularization images, but for those that `check` found to be copies of images to be trained on."""
-    copies = manifest.paths_where("keep", False)
+    copies = read.excluded(manifest)
     used = {
-        path: [reg_image for reg_image in every_reg_image(value) if reg_image["path"] not in copies]
-        for path, value in _values(manifest, "regularization").items()
+        path: [reg_image for reg_image in assigned.images if reg_image.path not in copies]
+        for path, assigned in read.regularization(manifest).items()
     }
-    contents = _contents(manifest, [value["path"] for values in used.values() for value in values])
+    contents = _contents(manifest, [reg_image.path for reg_images in used.values() for reg_image in reg_images])
     return {
         path: tuple(
             RegImage(
-                ImageView(contents[value["path"]], manifest.root / value["path"], reg_image_bucket(value)),
-                value["caption"],
-                value.get("matched", True),
+                ImageView(contents[reg_image.path], manifest.root / reg_image.path, reg_image.cropping),
+                reg_image.caption,
+                reg_image.matched,
             )
-            for value in values
+            for reg_image in reg_images
         )
-        for path, values in used.items()
+        for path, reg_images in used.items()
     }
 
 
@@ -228,7 +222,7 @@ def dataset_digest(found: tuple[Example, ...]) -> str:
             example.entry.key,
             example.entry.repeats,
             example.image.content,
-            example.image.bucket,
+            example.image.bucket.to_json(),
             example.caption,
             example.triggers,
             [view.key for view in example.views],

@@ -71,9 +71,9 @@ def sample_latents(
     for index, time in enumerate(times):
         following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
         if away is None:
-            predicted = base.predict(latents, time, asked).float()
+            predicted = base.predict(latents, time, asked).to(latents.dtype)
         else:
-            unwanted, wanted = base.predict(torch.cat([latents, latents]), time, asked).float().chunk(2)
+            unwanted, wanted = base.predict(torch.cat([latents, latents]), time, asked).to(latents.dtype).chunk(2)
             predicted = unwanted + guidance * (wanted - unwanted)
         latents = ddim_step(latents, predicted, levels[time], following, base.prediction)
     return latents

@@ -60,7 +60,7 @@ def _rounded(exposures: float) -> float | int:
 def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
     from train.adapters.option_rules import LOW_RANK
 
-    window = options.batches.gradient_accumulation_steps or len({tuple(bucket["size"]) for bucket in found.buckets})
+    window = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
     share = int(run.shown.sum()) / (run.steps * options.batches.batch_size)
     part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""

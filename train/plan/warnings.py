@@ -35,8 +35,7 @@ def showing_notes(manifest: Manifest, found: TrainedImages, run: TrainingSchedul
         )
     shown: dict[tuple[int, int], float] = {}
     for bucket, repeats in zip(found.buckets, found.repeats, strict=True):
-        size = (bucket["size"][0], bucket["size"][1])
-        shown[size] = shown.get(size, 0.0) + repeats
+        shown[bucket.size] = shown.get(bucket.size, 0.0) + repeats
     runts = sorted((count, size) for size, count in shown.items() if count < options.batches.batch_size)
     if runts and len(shown) > 1:
         named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in runts[:MOST_NAMED])

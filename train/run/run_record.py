@@ -80,7 +80,7 @@ def images_of(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
             "caption": example.caption,
             "repeats": example.entry.repeats,
             "size": list(example.entry.bucket),
-            "crop": list(example.image.bucket["crop"]),
+            "crop": list(example.image.bucket.crop),
             "reg_images": [reg_image.image.content for reg_image in example.reg_images],
         }
         for example in examples

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +109,8 @@ def _why(decision: Decision | None) -> str:
 
 def _json(change: Change) -> dict[str, Any]:
     row: dict[str, Any] = {"path": change.path, "field": change.field, "run": change.run}
-    row["before"] = asdict(change.before) if change.before else None
-    row["after"] = asdict(change.after) if change.after else None
+    row["before"] = change.before.as_json() if change.before else None
+    row["after"] = change.after.as_json() if change.after else None
     if change.field in TEXTS and isinstance(_value(change.before), str) and isinstance(_value(change.after), str):
         row["words"] = [
             {"kind": kind, "text": text} for kind, text in pieces(_value(change.before), _value(change.after))

@@ -71,7 +71,7 @@ def command(
             {
                 "runs": [asdict(run) for run in runs],
                 "left_off": left,
-                "decisions": [{"stage": name, **asdict(decision)} for name, decision in shown],
+                "decisions": [{"stage": name, **decision.as_json()} for name, decision in shown],
             }
         )
         return

@@ -12,11 +12,11 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.set_folder import bring_forward
+from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.sources.source_list import remember, same_settings
-from pipeline.stages import load
 from pipeline.store.freshness import inputs, is_fresh
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
@@ -43,7 +43,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     settings and inputs are as they were is skipped.
     """
     root, settings = find(file_or_set)
-    stages = [load(entry) for entry in _until(until)]
+    stages = [load_stage(entry) for entry in _until(until)]
     options = {stage.name: resolved(stage.name, stage.options, settings, {}) for stage in stages}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")

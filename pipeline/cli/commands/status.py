@@ -11,10 +11,10 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
+from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import Settings, convert, declared, options_for, settings_of
 from pipeline.core.errors import PrepError
-from pipeline.stages import load
 from pipeline.store.freshness import OBSERVED, OPTIONS, inputs, options_json
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
@@ -39,7 +39,7 @@ def command(root: Path, as_json: bool) -> None:
     """
     settings = settings_of(root)
     with open_read(root) as manifest:
-        stages = [_status(manifest, load(entry), settings) for entry in registry.STAGES]
+        stages = [_status(manifest, load_stage(entry), settings) for entry in registry.STAGES]
         images, kept = len(manifest.images()), len(manifest.kept())
         others = list(_others(manifest, stages))
     if as_json:
@@ -88,7 +88,7 @@ def _others(manifest: Manifest, stages: Sequence[Mapping[str, Any]]) -> Iterator
     """The runs of other names, which have files of their own."""
     shown = {row["run"] for row in stages}
     for entry in registry.STAGES:
-        if load(entry).run_name:
+        if load_stage(entry).run_name:
             names = {
                 str(run.options.get("name")): run
                 for run in manifest.runs()

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.images.buckets.buckets import Size, Sizes
 from pipeline.images.buckets.detail_profile import STRIPS
+from pipeline.store.values.bucket import CENTRE
 
-CENTRE, SUBJECT, FACE = "centre", "subject", "face"
+SUBJECT, FACE = "subject", "face"
 ALIGNED = {CENTRE: (0.5, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "left": (0.0, 0.5), "right": (1.0, 0.5)}
 """Named anchors: the part of what juts out that is cut away on the left, and above."""
 NEAR = 0.01
@@ -87,7 +88,8 @@ def place(anchors: Sequence[str], scaled: Sizes, sizes: Sizes, strips: NDArray[n
 
     Args:
         anchors: N names that `parse` knows.
-        scaled, sizes: (N, 2) of the scaled images and of their crops.
+        scaled: (N, 2) sizes of the scaled images.
+        sizes: (N, 2) sizes of their crops.
         strips: (N, 2, 32) detail per column and row strip; zeros where it is not known, which means the middle.
     Returns:
         (N, 2), 0 to what juts out.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw
 
 from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
 from pipeline.core.image_io import UnreadableImage, load_cropped
+from pipeline.store.values.bucket import Bucket
 
 COLUMNS = 5
 BOX = 240
@@ -25,10 +25,10 @@ SHEET, CELL, BRIGHT, PALE, ALARM = (32, 33, 36), (43, 45, 49), (236, 237, 239), 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """An image on the sheet: its path in the set, its bucket decision, its losses in words, and the reasons."""
+    """An image on the sheet: its path in the set, its bucket, its losses in words, and the reasons."""
 
     path: str
-    bucket: Mapping[str, Any]
+    bucket: Bucket
     figures: str
     reasons: tuple[str, ...]
 

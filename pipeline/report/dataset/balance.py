@@ -53,7 +53,7 @@ class Balance:
 def balance_of(kept: Sequence[Image], repeats: Mapping[str, Decision], options: Mapping[str, Any]) -> Balance | None:
     """What the repeats come to, None where there are none; `options` are those of the run that chose them."""
     alike = Counter(
-        (image.concept, decided.value["exact"], decided.value["repeat"], decided.reason == GIVEN)
+        (image.concept, decided.value.exact, decided.value.exported, decided.reason == GIVEN)
         for image in kept
         if (decided := repeats.get(image.path))
     )

@@ -54,11 +54,11 @@ def sizes_of(
     found: dict[tuple[int, int], list[tuple[float, bool, float, str]]] = defaultdict(list)
     for image in kept:
         if decided := buckets.get(image.path):
-            width, height = decided.value["size"]
+            bucket = decided.value
             known = measured.get(image.content)
-            enlarged = known is not None and 0 < known.width < decided.value["scaled"][0]
-            exposures = repeats[image.path].value["exact"] if image.path in repeats else 1.0
-            found[width, height].append((decided.value["loss"], enlarged, exposures, image.path))
+            enlarged = known is not None and 0 < known.width < bucket.scaled[0]
+            exposures = repeats[image.path].value.exact if image.path in repeats else 1.0
+            found[bucket.size].append((bucket.loss, enlarged, exposures, image.path))
     if not found:
         return None
     sized = []

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.report.dataset.balance import Balance, balance_of
 from pipeline.report.dataset.buckets import Sizes, sizes_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Run
+from pipeline.store.values.regularization import RegularizationAssignment
 
 ORDINARY = ("good", "placed")
 BELOW = "below its threshold"
@@ -297,13 +297,13 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
         row, caption = decided.fields["regularization"].get(image.path), decided.fields["caption"].get(image.path)
         if row is None:
             continue
-        value = row.value if isinstance(row.value, dict) else {"path": row.value}
-        text = str(value.get("caption") or (caption.value if caption else ""))
+        assigned: RegularizationAssignment = row.value
+        first = assigned.images[0]
+        text = first.caption or str(caption.value if caption else "")
         reg_images = tuple(
-            decided.root / path
-            for path in dict.fromkeys(str(reg_image["path"]) for reg_image in every_reg_image(value))
+            decided.root / path for path in dict.fromkeys(reg_image.path for reg_image in assigned.images)
         )
-        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, value.get("matched", True))
+        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, first.matched)
         found[image.concept].append(pair)
     longest = max(map(len, found.values()), default=0)
     return tuple(

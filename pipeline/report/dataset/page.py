@@ -67,7 +67,7 @@ def sections(report: Report) -> tuple[Section, ...]:
 
     return (
         section("samples", "Samples", samples_view(facts, learned), "No samples were generated yet.", "sample"),
-        section("tag-recall", "Tag recall", tag_recall_view(learned), "Tag recall was not measured on the samples."),
+        section("tag-recall", "Tag recall", tag_recall_view(learned), "Tag recall was not measured."),
         section("excluded", "Excluded", excluded_view(facts), "No images yet.", "flatten"),
         section("tags", "Tags", tags_view(facts), "No tags were considered yet.", "curate"),
         section("triggers", "Trigger words", facts.triggers or None, "No caption has a trigger word yet.", "curate"),

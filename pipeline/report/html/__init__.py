@@ -1,1 +1,5 @@
-"""What pages are made of: Jinja2 templates, styles and script in `assets/`, thumbnails, and the geometry of charts."""
+"""What pages are made of: Jinja2 templates that escape whatever they are given, styles and script in `assets`, the
+Content-Security-Policy, the geometry of charts, and thumbnails as data URLs.
+
+Knows no manifest and no run. May import: `pipeline.core`.
+"""

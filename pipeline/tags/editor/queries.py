@@ -236,9 +236,7 @@ def covered(manifest: Manifest, selection: Selection, few: int, always: float) -
     """On and off of every tag of every concept, with the repeats that were decided."""
     decided = manifest.decisions("repeats")
     concepts = [shown.concept for shown in selection.images]
-    repeats = [
-        float(decided[shown.path].value["exact"]) if shown.path in decided else 1.0 for shown in selection.images
-    ]
+    repeats = [decided[shown.path].value.exact if shown.path in decided else 1.0 for shown in selection.images]
     triggers = triggers_by_concept(manifest, selection.images)
     for each in coverage(sightings_of(selection.images), concepts, repeats, few, always):
         yield {

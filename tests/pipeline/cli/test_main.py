@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from painted_sets import painted, save
 
-from pipeline.cli.commands import COMMANDS
+from pipeline.cli.command_list import COMMANDS
 from pipeline.config.registry import STAGES
 from pipeline.stages import balance, check
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from export_sets import BUCKET, Workshop, change, export, tree
@@ -14,6 +15,8 @@ from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.export import writing
 from pipeline.export.record import FILE, read_record
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 
 LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
 
@@ -70,7 +73,7 @@ def test_a_new_caption_is_the_only_file_that_is_written(manifest, folder):
 def test_another_repeat_moves_a_folder_and_leaves_no_empty_one(manifest, folder):
     export(manifest, folder)
     for name in "ab":
-        change(manifest, f"images/characters~Lumi/{name}.png", "repeats", {"exact": 3.0, "repeat": 3})
+        change(manifest, f"images/characters~Lumi/{name}.png", "repeats", Repeats(3.0, 3))
     export(manifest, folder)
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["1_artists~alder", "3_characters~Lumi"]
 
@@ -217,7 +220,7 @@ def test_a_caption_changed_after_a_kill_is_a_persons(manifest, folder, monkeypat
 
 
 def test_a_failed_export_is_an_unfinished_run(manifest, folder):
-    change(manifest, "images/artists~alder/a.png", "bucket", {"scaled": [1, 1], "crop": "no crop", "size": [64, 64]})
+    change(manifest, "images/artists~alder/a.png", "bucket", Bucket((64, 64), (1, 1), (0, 0, -1, -1)))
     with pytest.raises(ValueError):
         export(manifest, folder, resize=True)
     run = manifest.last_run("export")
@@ -361,7 +364,7 @@ def test_resize_writes_the_very_pixels_that_are_trained_on(manifest, folder):
 
 def test_another_crop_is_written_anew(manifest, folder):
     export(manifest, folder, resize=True)
-    moved = {**BUCKET, "crop": [0, 0, 64, 64]}
+    moved = replace(BUCKET, crop=(0, 0, 64, 64))
     change(manifest, "images/artists~alder/a.png", "bucket", moved)
     planned = export(manifest, folder, resize=True)
     assert [file.path for file in planned.changes.write] == ["train/1_artists~alder/a.png"]

@@ -10,6 +10,7 @@ from painted_sets import run_flatten
 
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
+from pipeline.store.values.repeats import Repeats
 
 IMAGES = {
     "characters/fanart/Mihari/a.png": 24.6,
@@ -40,7 +41,7 @@ def manifest(tmp_path):
     shown = {str(tmp_path / "source" / name): number for name, number in IMAGES.items()}
     for image in manifest.images():
         exact = shown[image.source]
-        change(manifest, image.path, "repeats", {"exact": exact, "repeat": max(1, int(exact))})
+        change(manifest, image.path, "repeats", Repeats(exact, max(1, int(exact))))
     return manifest
 
 
@@ -75,7 +76,7 @@ def test_an_export_is_read_back_as_the_same_set(manifest, tmp_path, layout):
 
 def test_different_repeats_within_one_concept_are_read_back_too(manifest, tmp_path):
     path = next(image.path for image in manifest.images() if image.path.endswith("b [v2] (final).png"))
-    change(manifest, path, "repeats", {"exact": 3.5, "repeat": 3})
+    change(manifest, path, "repeats", Repeats(3.5, 3))
     decided = {path: row.value for path, row in manifest.decisions("repeats").items()}
     for layout, part, below in (("kohya", "repeat", "train"), ("everydream", "exact", "")):
         export(manifest, tmp_path / layout, layout)

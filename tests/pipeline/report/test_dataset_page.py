@@ -20,6 +20,9 @@ from pipeline.report.dataset.samples import Learned, SamplePair, TraitShare, rea
 from pipeline.store.apply import apply
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Plan
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 
 EVIL = "</script><script>alert(1)</script>"
 SECTIONS = (
@@ -122,12 +125,14 @@ def finish(manifest: Manifest) -> None:
         manifest,
         "balance",
         ("repeats",),
-        *(Decision(path, "repeats", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)),
+        *(Decision(path, "repeats", Repeats(1.25, 1), "share") for path in (FIRST, SECOND)),
         options={"weights": {}, "steps": None, "epochs": 4, "batch_size": 2},
     )
-    bucket = {"size": [64, 40], "scaled": [64, 40], "crop": [0, 0, 64, 40], "loss": 0.034}
+    bucket = Bucket((64, 40), (64, 40), (0, 0, 64, 40), 0.034)
     put(manifest, "bucket", ("bucket",), *(Decision(path, "bucket", bucket, "reduced") for path in (FIRST, SECOND)))
-    reg_image = {"path": "regularization/girls~Ada/one.png", "caption": f"1girl {EVIL}", "size": [64, 40], "seed": 1}
+    reg_image = RegularizationAssignment(
+        (RegularizationImage("regularization/girls~Ada/one.png", f"1girl {EVIL}", (64, 40), 1),)
+    )
     put(manifest, "regularize", ("regularization",), Decision(FIRST, "regularization", reg_image, "same caption"))
 
 
@@ -248,7 +253,7 @@ def fill_shelves(manifest: Manifest) -> None:
     rows = []
     for image in images:
         value = exact.get(image.concept, 1.0)
-        choice = {"exact": 5.0, "repeat": 5} if image.path in given else {"exact": value, "repeat": int(value)}
+        choice = Repeats(5.0, 5) if image.path in given else Repeats(value, int(value))
         reason = "given by its folder" if image.path in given else "share of its concept"
         rows.append(Decision(image.path, "repeats", choice, reason))
     with manifest.transaction():
@@ -283,8 +288,8 @@ def test_target_and_realised_share_of_every_node_are_plotted(manifest: Manifest)
 
 def test_buckets_tell_what_is_upscaled_cropped_and_left_over(manifest: Manifest) -> None:
     finish(manifest)
-    bucket = {"size": [64, 64], "scaled": [107, 64], "crop": [21, 0, 85, 64], "loss": 0.4}
-    small = {"size": [640, 384], "scaled": [640, 384], "crop": [0, 0, 640, 384], "loss": 0.0}
+    bucket = Bucket((64, 64), (107, 64), (21, 0, 85, 64), 0.4)
+    small = Bucket((640, 384), (640, 384), (0, 0, 640, 384))
     put(manifest, "bucket", ("bucket",), Decision(FIRST, "bucket", bucket, "x"), Decision(SECOND, "bucket", small, "y"))
     with manifest.transaction():
         manifest.put_measurements([Measurement(colour, width=200, height=120) for colour in ("red", "blue")])

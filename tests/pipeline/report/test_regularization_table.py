@@ -8,6 +8,8 @@ from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 EVIL = "<script>alert(1)</script>"
 
@@ -29,10 +31,8 @@ def decide(manifest: Manifest, **values) -> None:
         manifest.put_decisions(manifest.begin_run("regularize", {}), ("regularization",), rows)
 
 
-def generated(*paths: str, **more) -> dict:
-    first, *rest = paths
-    value = {"path": first, "caption": "1girl", "size": [64, 64], **more}
-    return value | ({"more": [{"path": path} for path in rest]} if rest else {})
+def generated(*paths: str, caption: str = "1girl", **more) -> RegularizationAssignment:
+    return RegularizationAssignment(tuple(RegularizationImage(path, caption, (64, 64), **more) for path in paths))
 
 
 def words(manifest: Manifest) -> str:
@@ -55,9 +55,9 @@ def test_one_reg_image_each_is_told_as_such(manifest):
     assert "more in rotation" not in words(manifest)
 
 
-def test_user_supplied_images_are_counted_once_and_not_called_generated(manifest):
-    supplied = {"matched": False, "bucket": {}}
-    decide(manifest, x=generated("r/1.png", "r/2.png", "r/1.png", **supplied), y=generated("r/2.png", **supplied))
+def test_given_images_are_counted_once_and_not_called_painted(manifest):
+    given = {"matched": False, "bucket": Bucket.whole((64, 64))}
+    decide(manifest, x=generated("r/1.png", "r/2.png", "r/1.png", **given), y=generated("r/2.png", **given))
     facts = collect(manifest)
     assert (facts.pair_count, facts.reg_image_count) == (2, 2) and len(facts.pairs[0].reg_images) == 2
     shown = words(manifest)

@@ -10,6 +10,7 @@ from pipeline.stages import balance, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import run_stage
+from pipeline.store.values.repeats import Repeats
 from train.options.recipe import make_recipe
 
 
@@ -49,7 +50,7 @@ def images_of(sizes):
 
 def repeat_of(plan, concept):
     (found,) = {
-        (row.value["exact"], row.value["repeat"], row.reason)
+        (row.value.exact, row.value.exported, row.reason)
         for row in plan.decisions
         if row.path.startswith(f"images/{concept.replace('/', '~')}/")
     }
@@ -60,11 +61,11 @@ def test_every_kept_image_has_repeats_worked_by_hand(checked):
     """Half for artists/alder (2 images), a quarter each for Lumi (2) and Quill (1): 1/4, 1/8, 1/4."""
     run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert values(checked) == {
-        "artists~alder/x.png": {"exact": 2.0, "repeat": 2},
-        "artists~alder/y.png": {"exact": 2.0, "repeat": 2},
-        "characters~Lumi/a.png": {"exact": 1.0, "repeat": 1},
-        "characters~Lumi/b.png": {"exact": 1.0, "repeat": 1},
-        "characters~Quill/a.png": {"exact": 2.0, "repeat": 2},
+        "artists~alder/x.png": Repeats(2.0, 2),
+        "artists~alder/y.png": Repeats(2.0, 2),
+        "characters~Lumi/a.png": Repeats(1.0, 1),
+        "characters~Lumi/b.png": Repeats(1.0, 1),
+        "characters~Quill/a.png": Repeats(2.0, 2),
     }
     row = checked.decisions("repeats")["images/characters~Quill/a.png"]
     assert row.reason == "share of its concept" and row.evidence == "25.00% promised, 1 image of characters/Quill"
@@ -80,7 +81,7 @@ def test_the_same_input_gives_the_same_plan_and_planning_twice_changes_nothing(c
 def test_only_kept_images_count_and_loosening_brings_the_others_back(checked):
     run_stage(checked, check.STAGE, check.Options(drop=("images/artists~alder/x.png",)), quiet)
     run_stage(checked, balance.STAGE, balance.Options(), quiet)
-    assert values(checked)["artists~alder/y.png"]["exact"] == 4 and len(values(checked)) == 4
+    assert values(checked)["artists~alder/y.png"].exact == 4 and len(values(checked)) == 4
     run_stage(checked, check.STAGE, check.Options(), quiet)
     run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert len(values(checked)) == 5
@@ -96,9 +97,9 @@ def test_a_set_without_kept_images_is_told(set_of):
 def test_a_weight_holds_among_siblings(checked):
     run_stage(checked, balance.STAGE, balance.Options(weights={"characters": 3, "characters/Quill": 0.5}), quiet)
     found = values(checked)
-    assert found["characters~Lumi/a.png"]["exact"] == pytest.approx(2)
-    assert found["characters~Quill/a.png"]["exact"] == pytest.approx(2)
-    assert found["artists~alder/x.png"]["exact"] == pytest.approx(1)
+    assert found["characters~Lumi/a.png"].exact == pytest.approx(2)
+    assert found["characters~Quill/a.png"].exact == pytest.approx(2)
+    assert found["artists~alder/x.png"].exact == pytest.approx(1)
 
 
 def test_a_pattern_weighs_every_concept_it_is_for(set_of):
@@ -190,7 +191,7 @@ def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("flatten", {}), ("user_repeats",), rows)
     plan = balance.plan(manifest, balance.Options())
-    found = {row.path: row.value["exact"] for row in plan.decisions}
+    found = {row.path: row.value.exact for row in plan.decisions}
     assert (found["images/a/0.png"], found["images/a/1.png"], found["images/a/2.png"]) == (5, 2, 3)
     assert plan.table[0]["repeat"] == "2-5" and plan.table[0]["exact"] == "2-5"
 
@@ -349,4 +350,4 @@ def test_a_painted_set_is_balanced_after_flatten(flattened, source):
     run_stage(flattened, check.STAGE, check.Options(), quiet)
     run_stage(flattened, balance.STAGE, balance.Options(max_repeat=4.0), quiet)
     row = flattened.decisions("repeats")["images/characters~Quill/a.png"]
-    assert row.value["exact"] == pytest.approx(4) and row.reason == "held at max_repeat"
+    assert row.value.exact == pytest.approx(4) and row.reason == "held at max_repeat"

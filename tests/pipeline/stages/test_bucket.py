@@ -13,6 +13,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Measurement
 from pipeline.store.records import Image as PILImage
 from pipeline.store.runner import run_stage
+from pipeline.store.values.repeats import Repeats
 
 MINIATURE = {"resolution": 64, "step": 8}
 RIGHT = (bytes(28) + bytes([255] * 4) + bytes([255] * STRIPS)).hex()
@@ -38,13 +39,13 @@ def test_every_kept_image_has_one_bucket_that_the_decoder_can_follow(checked):
     rows = checked.decisions("bucket")
     assert set(rows) == {image.path for image in checked.kept()}
     for path, row in rows.items():
-        assert load_cropped(checked.root / path, row.value).size == tuple(row.value["size"])
-        assert set(row.value) == {"size", "scaled", "crop", "loss", "anchor"}
+        assert load_cropped(checked.root / path, row.value).size == row.value.size
+        assert set(row.value.to_json()) == {"size", "scaled", "crop", "loss", "anchor"}
 
 
 def test_painted_framings_lose_nothing(checked):
     plan = bucket.plan(checked, bucket.Options(**MINIATURE))
-    assert {(row.value["loss"], row.reason) for row in plan.decisions} == {(0.0, "reduced")}
+    assert {(row.value.loss, row.reason) for row in plan.decisions} == {(0.0, "reduced")}
     assert sum(row["images"] for row in plan.table if row["bucket"] != "all") == 5
 
 
@@ -136,14 +137,14 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
     anchors = {"images/x/a.png": "left", "images/x/[bc].png": "0.4,0.5", "images/x/c.png": "centre"}
     options = bucket.Options(min_side=512, max_side=512, anchor="subject", anchors=anchors)
     rows = {row.path[-5]: row for row in bucket.plan(manifest, options).decisions}
-    assert {name: row.value["crop"] for name, row in rows.items()} == {
-        "a": [0, 0, 512, 512],
-        "b": [154, 0, 666, 512],
-        "c": [256, 0, 768, 512],
-        "d": [512, 0, 1024, 512],
-        "e": [512, 0, 1024, 512],
+    assert {name: row.value.crop for name, row in rows.items()} == {
+        "a": (0, 0, 512, 512),
+        "b": (154, 0, 666, 512),
+        "c": (256, 0, 768, 512),
+        "d": (512, 0, 1024, 512),
+        "e": (512, 0, 1024, 512),
     }
-    assert [rows[name].value["anchor"] for name in "abcd"] == ["left", "0.4,0.5", "centre", "subject"]
+    assert [rows[name].value.anchor for name in "abcd"] == ["left", "0.4,0.5", "centre", "subject"]
     assert [rows[name].reason for name in "abcd"] == [
         "enlarged and cropped, left kept",
         "enlarged and cropped, point kept",
@@ -156,13 +157,13 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
 def test_a_crop_from_the_top_keeps_the_upper_edge(tmp_path):
     manifest = measured(tmp_path, ("tall.png", (500, 1000), {}))
     (row,) = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512, anchor="top")).decisions
-    assert row.value["crop"] == [0, 0, 512, 512] and row.evidence.endswith("moved 256 px up")
+    assert row.value.crop == (0, 0, 512, 512) and row.evidence.endswith("moved 256 px up")
 
 
 def test_images_without_a_measured_focus_stay_in_the_middle_and_are_told(tmp_path):
     manifest = measured(tmp_path, ("old.png", (1000, 500), {}), ("new.png", (1000, 500), {"focus": RIGHT}))
     plan = bucket.plan(manifest, bucket.Options(anchor="subject", min_side=512, max_side=512))
-    assert plan.decisions[1].value["crop"] == [256, 0, 768, 512]
+    assert plan.decisions[1].value.crop == (256, 0, 768, 512)
     assert any(
         note.startswith("the detail of 1 of 2 images was not measured, such as images/x/old.png")
         and note.endswith("run: prep check SET --force")
@@ -198,12 +199,12 @@ def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
     options = bucket.Options(min_side=512, max_side=512, faces_in_names=True)
     plan = bucket.plan(manifest, options)
     face, plain, wide = plan.decisions
-    assert face.value["crop"] == [40, 0, 552, 512] and face.value["anchor"] == "face", "it starts at 40 · 1.024"
+    assert face.value.crop == (40, 0, 552, 512) and face.value.anchor == "face", "it starts at 40 · 1.024"
     assert face.reason == "enlarged and cropped, face kept"
-    assert plain.value["crop"] == wide.value["crop"] == [256, 0, 768, 512] and plain.value["anchor"] == "centre"
+    assert plain.value.crop == wide.value.crop == (256, 0, 768, 512) and plain.value.anchor == "centre"
     assert any("1 of 2 faces are larger than their crop, such as in images/x/wide" in note for note in plan.notes)
     untold = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512)).decisions[0]
-    assert untold.value["crop"] == [256, 0, 768, 512]
+    assert untold.value.crop == (256, 0, 768, 512)
 
 
 def test_faces_asked_for_where_no_name_tells_of_one_are_told(tmp_path):
@@ -215,7 +216,7 @@ def test_faces_asked_for_where_no_name_tells_of_one_are_told(tmp_path):
 def test_only_transparent_images_have_a_background_and_it_is_what_is_decoded(tmp_path):
     manifest = measured(tmp_path, ("a.png", (512, 512), {"transparent": True}), ("b.png", (512, 512), {}))
     clear, opaque = bucket.plan(manifest, bucket.Options(background="Navy")).decisions
-    assert clear.value["background"] == "#000080" and "background" not in opaque.value
+    assert clear.value.background == "#000080" and not opaque.value.background
     file = save(Image.new("RGBA", (512, 512), (0, 0, 0, 0)), tmp_path / "clear.png")
     assert load_cropped(file, clear.value).getpixel((0, 0)) == (0, 0, 128)
 
@@ -231,8 +232,8 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
     manifest = measured(
         tmp_path, *((f"{number}.png", (600, 500), {}) for number in range(5)), ("s.png", (256, 256), {})
     )
-    rows = [Decision(f"images/x/{n}.png", "repeats", {"exact": 1.5, "repeat": 1}, "share") for n in range(5)]
-    rows.append(Decision("images/x/s.png", "repeats", {"exact": 8.25, "repeat": 8}, "share"))
+    rows = [Decision(f"images/x/{n}.png", "repeats", Repeats(1.5, 1), "share") for n in range(5)]
+    rows.append(Decision("images/x/s.png", "repeats", Repeats(8.25, 8), "share"))
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), rows)
     plan = bucket.plan(manifest, bucket.Options(batch_size=4))
@@ -277,7 +278,7 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
 def test_repeats_change_the_report_and_no_crop(tmp_path):
     manifest = measured(tmp_path, ("a.png", (600, 500), {}))
     before = bucket.plan(manifest, bucket.Options())
-    row = Decision("images/x/a.png", "repeats", {"exact": 3.0, "repeat": 3}, "share")
+    row = Decision("images/x/a.png", "repeats", Repeats(3.0, 3), "share")
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), [row])
     after = bucket.plan(manifest, bucket.Options())
@@ -330,6 +331,6 @@ def test_check_measures_the_focus_that_crops_are_made_from(flattened, source):
     run_stage(flattened, check.STAGE, check.Options(), quiet)
     options = bucket.Options(resolution=64, step=8, min_side=64, max_side=64, anchor="subject")
     rows = {row.path: row for row in bucket.plan(flattened, options).decisions}
-    left, _, right, _ = rows["images/right/r.png"].value["crop"]
+    left, _, right, _ = rows["images/right/r.png"].value.crop
     assert left <= 330 * 64 / 200 and right >= 390 * 64 / 200
     assert len(focus(np.zeros((8, 8), np.uint8))) == 4 * STRIPS

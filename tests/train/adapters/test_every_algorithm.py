@@ -14,6 +14,8 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.count.planned import planned_figures
 from train.adapters.count.sizes import trained_numbers
@@ -101,13 +103,13 @@ def manifest(tmp_path_factory):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         paint(scene).resize((48, 48)).save(root / path)
         images.append(Image(path, "Lumi", str(root / path), file_digest(root / path), 1, "copy"))
-        bucket = {"size": [48, 48], "scaled": [48, 48], "crop": [0, 0, 48, 48], "loss": 0.0}
+        bucket = Bucket((48, 48), (48, 48), (0, 0, 48, 48))
         decisions += [
             Decision(path, "keep", True, "fine"),
             Decision(path, "bucket", bucket, "nearest aspect"),
             Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
         ]
     with opened.transaction():
         run = opened.begin_run("test", {}, "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import LARGEST, ImageView, Seen, Subject, dealt, forbidding, reg_image_view, remarks, views
 from train.data.color_jitter import Colour, changed, chroma_matrix, drawn_colour
 from train.data.subject_position import subject_of
@@ -15,15 +16,15 @@ from train.options.recipe import make_recipe
 
 
 def image(content: str = "a", size=(64, 64), scaled=(64, 64), crop=None, **rest) -> ImageView:
-    crop = crop or [0, 0, *size]
-    return ImageView(content, Path("x.png"), {"size": list(size), "scaled": list(scaled), "crop": crop, **rest})
+    crop = crop or (0, 0, *size)
+    return ImageView(content, Path("x.png"), Bucket(size, scaled, crop, **rest))
 
 
 def seen(each: ImageView, caption: str = "1girl", subject: Subject | None = None) -> Seen:
     return Seen("images/a/x.png", each, caption, subject)
 
 
-WIDE = {"scaled": (96, 64), "crop": [16, 0, 80, 64]}
+WIDE = {"scaled": (96, 64), "crop": (16, 0, 80, 64)}
 
 
 def test_without_augmentation_an_image_is_its_only_view():
@@ -65,15 +66,15 @@ def test_random_crop_moves_the_crop_within_what_the_bucket_leaves():
     found = views(seen(image(**WIDE)), make_recipe(random_crop=True, variants=8))
     assert len({view.key for view in found}) == 8
     for view in found:
-        left, top, right, bottom = view.bucket["crop"]
-        assert 0 <= left <= 32 and (top, bottom, right - left) == (0, 64, 64) and view.bucket["scaled"] == [96, 64]
-    assert len({view.bucket["crop"][0] for view in found}) == 8
+        left, top, right, bottom = view.bucket.crop
+        assert 0 <= left <= 32 and (top, bottom, right - left) == (0, 64, 64) and view.bucket.scaled == (96, 64)
+    assert len({view.bucket.crop[0] for view in found}) == 8
 
 
 def test_there_are_no_more_views_than_there_are_different_ones():
     assert views(seen(image()), make_recipe(random_crop=True)) == (image(),), "nothing is cut away"
     narrow = image(scaled=(65, 64))
-    assert {view.bucket["crop"][0] for view in views(seen(narrow), make_recipe(random_crop=True))} == {0, 1}
+    assert {view.bucket.crop[0] for view in views(seen(narrow), make_recipe(random_crop=True))} == {0, 1}
 
 
 def test_views_depend_on_content_and_seed_and_on_no_other_image():
@@ -93,25 +94,23 @@ def test_face_crop_enlarges_about_the_subject_within_the_image():
     subject = Subject((0.25, 0.5), (400, 400))
     recipe = make_recipe(face_crop=(2.0, 2.0))
     (view,) = views(seen(image(), subject=subject), recipe)
-    assert view.bucket["scaled"] == [128, 128]
-    assert view.bucket["crop"] == [0, 32, 64, 96], "its middle, 32 of 128, is in the middle of the crop"
+    assert view.bucket.scaled == (128, 128)
+    assert view.bucket.crop == (0, 32, 64, 96), "its middle, 32 of 128, is in the middle of the crop"
     (view,) = views(seen(image(), subject=Subject((0.9, 0.5), (400, 400))), recipe)
-    assert view.bucket["crop"] == [64, 32, 128, 96], "as near to it as the edge lets it be"
+    assert view.bucket.crop == (64, 32, 128, 96), "as near to it as the edge lets it be"
 
 
 def test_face_crop_draws_factors_from_its_range():
     found = views(
         seen(image(), subject=Subject((0.5, 0.5), (999, 999))), make_recipe(face_crop=(1.2, 1.8), variants=16)
     )
-    scales = [view.bucket["scaled"][0] / 64 for view in found]
+    scales = [view.bucket.scaled[0] / 64 for view in found]
     assert len(found) == 16 and 1.18 < min(scales) < 1.4 and 1.6 < max(scales) <= 1.81
 
 
 def test_face_crop_makes_no_more_pixels_of_a_file_than_it_says():
     small = Subject((0.5, 0.5), (64, 64))
-    assert (
-        max(v.bucket["scaled"][0] for v in views(seen(image(), subject=small), make_recipe(face_crop=(1.0, 4.0)))) <= 96
-    )
+    assert max(v.bucket.scaled[0] for v in views(seen(image(), subject=small), make_recipe(face_crop=(1.0, 4.0)))) <= 96
     tiny = Subject((0.5, 0.5), (int(64 / LARGEST), 64))
     assert views(seen(image(), subject=tiny), make_recipe(face_crop=(2.0, 4.0))) == (image(),)
 
@@ -120,16 +119,20 @@ def test_an_image_without_a_known_subject_stays_whole():
     assert views(seen(image()), make_recipe(face_crop=(1.2, 1.5))) == (image(),)
 
 
+def anchored(name: str) -> Bucket:
+    return Bucket((40, 40), (40, 40), (0, 0, 40, 40), 0.0, name)
+
+
 def test_a_subject_is_a_face_a_point_or_the_middle_of_the_detail():
     flat, right = "ff" * 64, "00" * 31 + "ff" + "ff" * 32
-    assert subject_of("x_10_20_4_4.png", {"anchor": "face"}, 40, 40, flat) == Subject((0.25, 0.5), (40, 40))
-    assert subject_of("x_10_20_4_4.png", {"anchor": "centre"}, 40, 40, flat) == Subject((0.5, 0.5), (40, 40))
-    assert subject_of("x.png", {"anchor": "0.1,0.9"}, 40, 40, flat) == Subject((0.1, 0.9), (40, 40))
-    found = subject_of("x.png", {"anchor": "subject"}, 40, 40, right)
+    assert subject_of("x_10_20_4_4.png", anchored("face"), 40, 40, flat) == Subject((0.25, 0.5), (40, 40))
+    assert subject_of("x_10_20_4_4.png", anchored("centre"), 40, 40, flat) == Subject((0.5, 0.5), (40, 40))
+    assert subject_of("x.png", anchored("0.1,0.9"), 40, 40, flat) == Subject((0.1, 0.9), (40, 40))
+    found = subject_of("x.png", anchored("subject"), 40, 40, right)
     assert found is not None and found.at == (31.5 / 32, 0.5)
-    assert subject_of("x.png", {"anchor": "centre"}, 40, 40, "") is None
-    assert subject_of("x.png", {"anchor": "centre"}, 40, 40, "00" * 64) is None, "an image without detail"
-    assert subject_of("x.png", {"anchor": "centre"}, 0, 0, flat) is None
+    assert subject_of("x.png", anchored("centre"), 40, 40, "") is None
+    assert subject_of("x.png", anchored("centre"), 40, 40, "00" * 64) is None, "an image without detail"
+    assert subject_of("x.png", anchored("centre"), 0, 0, flat) is None
 
 
 def test_a_reg_image_is_mirrored_and_coloured_with_its_image_but_never_cropped():

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.core.errors import PrepError
+from pipeline.store.values.bucket import Bucket
 from train.data import latent_cache as latents_module
 from train.data.color_jitter import Colour
 from train.data.latent_cache import ImageView, LatentCache, pixels_of
@@ -35,7 +36,7 @@ def drawn(folder: Path, count: int, size=(32, 32)) -> list[ImageView]:
         file = folder / f"{size[0]}-{number}.png"
         pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), np.uint8)
         Image.fromarray(pixels).save(file)
-        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size]}
+        bucket = Bucket(size, size, (0, 0, *size))
         found.append(ImageView(f"{number} {size}", file, bucket))
     return found
 
@@ -76,17 +77,17 @@ def test_everything_that_is_shown_of_an_image_is_in_its_name(base, tmp_path):
         replace(plain, flip=True),
         replace(plain, colour=Colour(1.1)),
         replace(plain, colour=Colour(1.2)),
-        replace(plain, bucket={**bucket, "crop": [1, 0, 33, 32]}),
-        replace(plain, bucket={**bucket, "scaled": [40, 40]}),
-        replace(plain, bucket={**bucket, "background": "#000000"}),
+        replace(plain, bucket=replace(bucket, crop=(1, 0, 33, 32))),
+        replace(plain, bucket=replace(bucket, scaled=(40, 40))),
+        replace(plain, bucket=replace(bucket, background="#000000")),
     ]
     assert len({cache.name(each) for each in (plain, *others)}) == 7
-    assert cache.name(replace(plain, bucket={**bucket, "loss": 0.3})) == cache.name(plain)
+    assert cache.name(replace(plain, bucket=replace(bucket, loss=0.3))) == cache.name(plain)
 
 
 def test_another_vae_finds_no_latent_of_the_first():
     """kohya-ss/sd-scripts trains on what another VAE made, as its caches do not say which."""
-    image = ImageView("a", Path("x.png"), {"size": [32, 32], "scaled": [32, 32], "crop": [0, 0, 32, 32]})
+    image = ImageView("a", Path("x.png"), Bucket((32, 32), (32, 32), (0, 0, 32, 32)))
     assert latent_name(image, "one") != latent_name(image, "other")
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, sets
 
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView
 from train.data.batches import Batch, planned_batches
 from train.data.color_jitter import Colour
@@ -30,7 +31,7 @@ class Blank:
 
 
 def image(name: str, size=(64, 64)) -> ImageView:
-    return ImageView(name, Path(f"{name}.png"), {"size": list(size), "scaled": list(size), "crop": [0, 0, *size]})
+    return ImageView(name, Path(f"{name}.png"), Bucket(size, size, (0, 0, *size)))
 
 
 def example(

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pipeline.core.filenames import concept_of, flat, safe, without_repeats
 from pipeline.export.layouts.kohya_config import Subset, dataset_toml, quoted
 from pipeline.export.naming import Names
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 DATASET_KEYS = {
     "resolution",
@@ -189,7 +191,9 @@ def with_reg_images(tmp_path: Path) -> Workshop:
     for name in ("a.png", "b.png", "c.png"):
         path = shop.add("x", name, repeats=3.0)
         reg_image = f"regularization/x/{name}"
-        shop.decide(path, "regularization", {"path": reg_image, "caption": "1girl", "size": [64, 64], "seed": 1})
+        shop.decide(
+            path, "regularization", RegularizationAssignment((RegularizationImage(reg_image, "1girl", (64, 64), 1),))
+        )
         if name != "c.png":
             file = tmp_path / "set" / reg_image
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +242,7 @@ def test_images_that_sd_scripts_would_not_show_as_they_are_are_counted(tmp_path)
 
 def test_images_that_sd_scripts_would_crop_otherwise_are_counted(tmp_path):
     shop = Workshop(tmp_path / "set")
-    same = {"size": [64, 64], "scaled": [64, 64], "crop": [0, 0, 64, 64], "loss": 0.0}
+    same = Bucket((64, 64), (64, 64), (0, 0, 64, 64))
     shop.add("x", "a.png", bucket=same, size=(64, 64))
     shop.add("x", "b.png", bucket=BUCKET)
     notes = export(shop.done(), tmp_path / "out").notes

@@ -21,6 +21,7 @@ from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.runner import run_stage
 from pipeline.store.undo import find as find_run
 from pipeline.store.undo import undo
+from pipeline.store.values.repeats import Repeats
 
 LABELS = ("1girl", "solo", "smile", "grin", "hat", "witch hat", "boots", "long hair", "<o>_<o>", "wariza")
 TAGGER = Tagger("t", "1", "p", "CPU", {**dict.fromkeys(LABELS, "general"), "general": "rating"})
@@ -210,7 +211,7 @@ def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "repeats", {"exact": 97.0, "repeat": 97}, "balanced")]
+        put = [Decision(image_of("people/Lumi/c").path, "repeats", Repeats(97.0, 97), "balanced")]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
