@@ -34,6 +34,7 @@ QUICK = {
     "unet_lr": 1e-2,
     "save_state_every": 2,
     "save_precision": "fp32",
+    "validation_times": 1,
     "device": "cpu",
 }
 

@@ -16,6 +16,8 @@ from pipeline.store.undo_log import stamp
 
 MARK = "prep-regularization"
 """The PNG text that holds the mark."""
+OLD_MARK = "prep-twin"
+"""What it was called in sets of format 3, whose images are not touched when the set is brought forward."""
 
 
 @contextlib.contextmanager
@@ -62,7 +64,7 @@ def read_mark(file: Path) -> str | None:
     """The mark of a generated image; None for any other file."""
     try:
         with Image.open(file) as image:
-            return image.info.get(MARK)
+            return image.info.get(MARK, image.info.get(OLD_MARK))
     except OSError:
         return None
 
