@@ -54,7 +54,9 @@ USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 def observe(manifest: Manifest, options: Options) -> str:
     regularized = manifest.last_run("regularize")
-    return f"{base_identity(manifest, options.model.base, options.model.revision, options.model.vae)} {regularized.digest if regularized else ''}"
+    model = options.model
+    identity = base_identity(manifest, model.base, model.revision, model.vae)
+    return f"{identity} {regularized.digest if regularized else ''}"
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.concepts.regularization.assignment import every_reg_image, reg_image_bucket
 from pipeline.core.errors import PrepError
@@ -18,12 +18,10 @@ from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
-from train.data.caption_augmentation import spoken, tags_of
+from train.data.caption_augmentation import spoken, tags_of, told
+from train.data.options import AugmentationOptions, DatasetOptions
 from train.data.sampler import SampledImage
 from train.data.subject_position import subject_of
-
-if TYPE_CHECKING:
-    from train.options.recipe import Recipe
 
 NAMED = 10
 """How many missing regularization images an error names."""
@@ -70,7 +68,7 @@ class Example:
         return self.reg_images[earlier % len(self.reg_images)] if self.reg_images else None
 
 
-def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
+def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]:
     """Every kept image in order of path, with its regularization images unless their weight is 0.
 
     Raises:
@@ -83,16 +81,20 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     buckets, captions, multipliers = (_values(manifest, field) for field in ("bucket", "caption", "multiplier"))
     triggers, subjects, measured = (
         _triggers(manifest),
-        _subjects(manifest, recipe),
+        _subjects(manifest, options.augmentation),
         manifest.measured("width", "height"),
     )
-    reg_images = _reg_images(manifest) if recipe.objective.prior_loss_weight > 0 else {}
+    reg_images = _reg_images(manifest) if options.regularized else {}
     found = []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
         width, height = bucket["size"]
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
-        seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
+        seen = views(
+            Seen(image.path, view, told(caption, options.captions), subjects.get(image.path)),
+            options.augmentation,
+            options.seed,
+        )
         found.append(
             Example(
                 entry=SampledImage(image.path, (width, height), multipliers[image.path]["exact"]),
@@ -128,9 +130,9 @@ def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
-    """Image → where its subject is, as far as that is known; read only where the recipe enlarges about it."""
-    if recipe.augmentation.face_crop is None:
+def _subjects(manifest: Manifest, options: AugmentationOptions) -> dict[str, Subject]:
+    """Image → where its subject is, as far as that is known; read only where it is enlarged about it."""
+    if options.face_crop is None:
         return {}
     measured, buckets = manifest.measured("width", "height", "focus"), manifest.decisions("bucket")
     found = {
@@ -141,18 +143,19 @@ def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
     return {path: subject for path, subject in found.items() if subject is not None}
 
 
-def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
+def seen_images(manifest: Manifest, options: DatasetOptions) -> tuple[Seen, ...]:
     """What views are decided from, for every kept image with a bucket and a caption, as a plan tells of it; nothing
-    where the recipe leaves nothing to tell."""
-    if not (recipe.augmentation.flip or recipe.augmentation.random_crop or recipe.augmentation.face_crop):
+    where the options leave nothing to tell."""
+    placed = options.augmentation
+    if not (placed.flip or placed.random_crop or placed.face_crop):
         return ()
     buckets, captions = manifest.decisions("bucket"), manifest.decisions("caption")
-    subjects = _subjects(manifest, recipe)
+    subjects = _subjects(manifest, options.augmentation)
     return tuple(
         Seen(
             image.path,
             ImageView(image.content, manifest.root / image.path, buckets[image.path].value),
-            captions[image.path].value,
+            told(captions[image.path].value, options.captions),
             subjects.get(image.path),
         )
         for image in manifest.kept()

@@ -16,7 +16,7 @@ from pipeline.config.settings import composed, convert, declared, parts_of, sugg
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.adapters.options import AdapterOptions
-from train.data.options import AugmentationOptions, BatchOptions, CaptionOptions
+from train.data.options import AugmentationOptions, BatchOptions, CaptionOptions, DatasetOptions
 from train.evaluation.options import SampleOptions, ValidationOptions
 from train.models.options import ModelOptions, PrecisionOptions, TextOptions
 from train.optimization.options import NoiseOptions, ObjectiveOptions, OptimizerOptions, ScheduleOptions
@@ -69,6 +69,15 @@ class Recipe:
 
             above = ("replay", typed(settings_again(Path(values["replay"]))))
         return below, above
+
+    @property
+    def dataset(self) -> DatasetOptions:
+        return DatasetOptions(
+            augmentation=self.augmentation,
+            captions=self.captions,
+            seed=self.run.seed,
+            regularized=self.objective.prior_loss_weight > 0,
+        )
 
     @property
     def rates(self) -> tuple[float, float]:

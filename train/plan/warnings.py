@@ -41,7 +41,8 @@ def showing_notes(manifest: Manifest, found: TrainedImages, run: TrainingSchedul
     if runts and len(shown) > 1:
         named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in runts[:MOST_NAMED])
         notes.append(
-            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of {options.batches.batch_size}: {named}"
+            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of "
+            f"{options.batches.batch_size}: {named}"
             f"{' …' if len(runts) > MOST_NAMED else ''}; nothing of them is left out, but their batches stay short"
         )
     return tuple(notes)

@@ -14,12 +14,11 @@ from typing import Any
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
+from train.evaluation.bands import BANDS
 
 COLUMNS = ("path", "concept", "multiplier", "exposures", "mean_loss", "last_step", "twin_showings")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
-BANDS = ("0-250", "250-500", "500-750", "750-1000")
-"""Four equal parts of the 1000 timesteps, from nearly clean to nearly pure noise."""
 LEAST_WINDOW, WINDOW_PART = 10, 20
 """A curve is the mean of its last values: at least so many, else this part of all."""
 
