@@ -24,8 +24,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def test_every_example_is_understood_by_every_stage(file):
     settings = load_settings(file)
     for entry in STAGES:
-        stage = entry.load()
-        options = options_for(entry.name, stage.Options, settings, {})
+        options = options_for(entry.name, entry.options(), settings, {})
         for key, value in settings.stages.get(entry.name, {}).items():
             assert flat(options)[key] == value
 

@@ -65,11 +65,11 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
     parts = parted(
         manifest,
         concepts,
-        {example.entry.key: example.entry.multiplier for example in found},
+        {example.entry.key: example.entry.repeats for example in found},
         recipe.validation,
         recipe.run.seed,
     )
-    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.multipliers)
+    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.repeats)
     prompts = asked_prompts(recipe.samples.sample_prompts, recipe.samples.sample_file, "sample_prompts")
     requests, prompt_remarks = settled(prompts, commonest_size(training))
     return Job(
@@ -100,5 +100,5 @@ def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
 
 
 def _weighed(example: Example, parts: Parts) -> Example:
-    entry = replace(example.entry, multiplier=parts.multipliers[example.entry.key])
+    entry = replace(example.entry, repeats=parts.repeats[example.entry.key])
     return replace(example, entry=entry)

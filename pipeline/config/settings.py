@@ -212,7 +212,7 @@ def load_settings(file: Path) -> Settings:
 def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: list[str]) -> dict[str, Any]:
     entry = registry.stage(section)
     assert entry is not None
-    options = entry.load().Options
+    options = entry.options()
     known = {setting.name: setting.kind for setting in declared(options) if setting.section == "stage"}
     before = len(problems)
     values = _read_keys(section, table, known, base, problems, other_names(options))
@@ -335,7 +335,7 @@ def _of_section(section: str, settings: Settings) -> dict[str, Any]:
     """What a stage's section of prep.toml gives, over the presets it names."""
     entry = registry.stage(section)
     assert entry is not None
-    options = entry.load().Options
+    options = entry.options()
     given = _translated(options, settings.stages.get(section, {})).values
     *below, _ = _layers(options, given)
     values: dict[str, Any] = {}

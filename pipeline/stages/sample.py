@@ -14,17 +14,13 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 
 if TYPE_CHECKING:
     from train.models.prompts import Request
 
 NAME = "sample"
-SLOW = BY_NAME = True
-READS = ("bucket", "caption", "tags")
 LISTING = "samples.json"
-OBSERVES = "adapter"
-USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +158,7 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
     return manifest.root / "runs" / name / "samples"
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Paint every prompt and seed twice; the listing says which file is what."""
     from train.adapters.adapter import attach_adapter
     from train.models.ddim import generate
@@ -211,7 +207,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
         f"images, each without the adapter and with it: {folder}",
         f"side by side: prep report {manifest.root}",
     )
-    return Made({"images painted": 2 * len(requests)}, results=results)
+    return WorkResult({"images painted": 2 * len(requests)}, results=results)
 
 
 def _row(request: Request) -> dict[str, object]:
@@ -230,7 +226,7 @@ def image_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     """(width, height) asked for, or the commonest bucket's."""
     if options.width and options.height:
         return options.width, options.height
-    buckets = Counter(tuple(row.value["size"]) for row in manifest.decisions("bucket").values())
+    buckets = Counter(row.value.size for row in manifest.decisions("bucket").values())
     if not buckets:
         raise PrepError(
             "the size of the samples is unknown: no image has a bucket", f"run: prep bucket {manifest.root}"
@@ -244,3 +240,20 @@ def _plain(number: int, prompt: str) -> str:
     system, however many bytes its letters take."""
     words = re.sub(r"[^\w+-]+", " ", prompt).strip()[:60]
     return f"{number:02} {words.encode()[:150].decode(errors='ignore')}".strip()
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("bucket", "caption", "tags"),
+    plan=plan,
+    observe=observe,
+    observes="adapter",
+    missing=missing,
+    work=work,
+    files=files,
+    uses=("torch", "diffusers", "transformers", "lycoris-lora"),
+    slow=True,
+    run_name=lambda options: options.name,
+)

@@ -1,4 +1,4 @@
-"""Train an adapter on the set: buckets, multipliers, captions and regularization images as they were decided."""
+"""Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.undo_log import stamp
 from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
@@ -31,25 +31,7 @@ from train.plan.warnings import showing_notes, text_rate_notes
 if TYPE_CHECKING:
     from train.plan.steps import TrainingSchedule
 
-__all__ = [
-    "BY_NAME",
-    "NAME",
-    "OBSERVES",
-    "READS",
-    "SLOW",
-    "USES",
-    "Options",
-    "files",
-    "missing",
-    "observe",
-    "plan",
-    "work",
-]
 NAME = "train"
-SLOW = BY_NAME = True
-READS = ("images", "keep", "bucket", "caption", "multiplier", "regularization")
-OBSERVES = "base model or regularization images"
-USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 
 def observe(manifest: Manifest, options: Options) -> str:
@@ -163,7 +145,7 @@ def missing(manifest: Manifest, options: Options) -> str:
     return "" if file.is_file() else f"{file} is not there"
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     from pipeline.report.run.page import write_run_page
     from train.run.run_record import RUN, run_folder
     from train.session import train_adapter
@@ -179,7 +161,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
             write_run_page(folder)
     counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
     results = (*trained.compared, *_results(folder, options.run.name, trained.resumed_from))
-    return Made(counts, trained.notes, results)
+    return WorkResult(counts, trained.notes, results)
 
 
 def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:
@@ -200,3 +182,20 @@ def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:
         words += f", lowest {best.loss:.4g} at step {best.step}"
         yield words + (f": take {result['best']}" if result["best"] else "")
     yield f"all about it: {folder / 'report.html'}"
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "bucket", "caption", "repeats", "regularization"),
+    plan=plan,
+    observe=observe,
+    observes="base model or regularization images",
+    missing=missing,
+    work=work,
+    files=files,
+    uses=("torch", "diffusers", "transformers", "lycoris-lora"),
+    slow=True,
+    run_name=lambda options: options.run.name,
+)

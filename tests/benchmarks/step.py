@@ -19,6 +19,7 @@ from typing import cast
 
 import torch
 
+from pipeline.store.values.bucket import Bucket
 from train.adapters.adapter import Adapter
 from train.data.augmentation import ImageView
 from train.data.batches import Batch
@@ -67,7 +68,7 @@ def painted(folder: Path, count: int, side_px: int) -> list[Example]:
         file = folder / f"{index}.png"
         paint(scene).resize((side_px, side_px)).save(file)
         size = [side_px, side_px]
-        image = ImageView(f"content {index}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]})
+        image = ImageView(f"content {index}", file, Bucket(size, size, (0, 0, *size)))
         caption = ", ".join(("Lumi", *true_tags(scene)))
         found.append(Example(SampledImage(file.name, (side_px, side_px), 1.0), "Lumi", image, caption, ("Lumi",)))
     return found

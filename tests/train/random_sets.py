@@ -10,13 +10,13 @@ from train.data.sampler import SampledImage
 from train.options.recipe import make_recipe
 
 SIZES = [(64, 64), (56, 72), (48, 80), (80, 48)]
-MULTIPLIERS = st.one_of(st.integers(1, 6).map(float), st.integers(1, 400).map(lambda hundredths: hundredths / 100))
+REPEATS = st.one_of(st.integers(1, 6).map(float), st.integers(1, 400).map(lambda hundredths: hundredths / 100))
 
 
 @st.composite
 def sets(draw) -> list[SampledImage]:
-    rows = draw(st.lists(st.tuples(st.sampled_from(SIZES), MULTIPLIERS), min_size=1, max_size=24))
-    return [SampledImage(f"image {index:02}", size, multiplier) for index, (size, multiplier) in enumerate(rows)]
+    rows = draw(st.lists(st.tuples(st.sampled_from(SIZES), REPEATS), min_size=1, max_size=24))
+    return [SampledImage(f"image {index:02}", size, repeats) for index, (size, repeats) in enumerate(rows)]
 
 
 def planned(entries: list[SampledImage], start: int = 0, **options) -> list[tuple[int, int, tuple[str, ...]]]:

@@ -9,6 +9,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
+from pipeline.store.values.bucket import Bucket
 from train.adapters.adapter import attach_adapter
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage, examples
@@ -35,6 +36,7 @@ QUICK = {
     "unet_lr": 1e-2,
     "save_state_every": 2,
     "save_precision": "fp32",
+    "validation_times": 1,
     "device": "cpu",
 }
 
@@ -172,11 +174,13 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}, ""), plan.fields, plan.decisions)
     assert regularize.missing(prepared, options).startswith("6 regularization images are not there")
-    assert regularize.work(prepared, options, quiet) == {"images made": 6, "images already there": 0}
-    assert regularize.work(prepared, options, quiet) == {"images made": 0, "images already there": 6}
+    assert regularize.work(prepared, options, quiet).counts == {"images made": 6, "images already there": 0}
+    assert regularize.work(prepared, options, quiet).counts == {"images made": 0, "images already there": 6}
     assert regularize.missing(prepared, options) == ""
     assert (
-        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["images made"]
+        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet).counts[
+            "images made"
+        ]
         == 6
     )
     found = examples(prepared, make_recipe(**QUICK).dataset)
@@ -338,8 +342,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
         def read(self, image):
             return Latent(torch.zeros(4, 8, 8), torch.zeros(4, 8, 8))
 
-    image = ImageView("content", Path("x.png"), {"size": [64, 64]})
-    reg_image = ImageView("regularization", Path("y.png"), {"size": [64, 64]})
+    image = ImageView("content", Path("x.png"), Bucket.whole((64, 64)))
+    reg_image = ImageView("regularization", Path("y.png"), Bucket.whole((64, 64)))
     example = Example(
         SampledImage("a", (64, 64), 1.0), "Lumi", image, "Lumi", ("Lumi",), (RegImage(reg_image, "1girl"),)
     )
@@ -356,6 +360,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
 
 def test_an_unset_bucket_decision_is_refused(prepared):
     with prepared.transaction():
-        prepared.put_decisions(prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", {}, "none")])
+        prepared.put_decisions(
+            prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", Bucket.whole((8, 8)), "none")]
+        )
     with pytest.raises(PrepError, match="have no bucket"):
         examples(prepared, make_recipe(**QUICK).dataset)

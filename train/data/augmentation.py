@@ -15,9 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipeline.core.seeded import rng
+from pipeline.store.values.bucket import Bucket
 from train.data.color_jitter import Colour, drawn_colour, uniform
 from train.data.options import AugmentationOptions
 
@@ -29,33 +29,34 @@ TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class ImageView:
-    """A view to encode: content hash, file, bucket decision ({"size", "scaled", "crop", …}), then whether what the crop
+    """A view to encode: content hash, file, how it is cropped, then whether what the crop
     holds is mirrored, in which colours it is shown, and the (width, height) of the file as measured."""
 
     content: str
     file: Path
-    bucket: Any
+    bucket: Bucket
     flip: bool = False
     colour: Colour | None = None
     pixels: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        width, height = self.bucket["size"]
-        return width, height
+        return self.bucket.size
 
     @property
     def original(self) -> tuple[int, int]:
         """(width, height) of the file, upright; what it is scaled to where that was not measured."""
-        across, down = self.pixels or self.bucket["scaled"]
-        return across, down
+        return self.pixels or self.bucket.scaled
 
     @property
     def key(self) -> str:
         """Everything that its latent depends on beside the VAE; what a view does not have is not named."""
-        parts = [self.content, *(",".join(map(str, self.bucket[name])) for name in ("size", "scaled", "crop"))]
-        if "background" in self.bucket:
-            parts.append(self.bucket["background"])
+        parts = [
+            self.content,
+            *(",".join(map(str, each)) for each in (self.bucket.size, self.bucket.scaled, self.bucket.crop)),
+        ]
+        if self.bucket.background:
+            parts.append(self.bucket.background)
         if self.flip:
             parts.append("mirrored")
         if self.colour:
@@ -152,21 +153,21 @@ def _drawn(image: ImageView, subject: Subject | None, options: AugmentationOptio
 
 def _spare(image: ImageView) -> tuple[int, int]:
     """(right, down): pixels of the scaled image that the crop leaves out."""
-    (across, down), (width, height) = image.bucket["scaled"], image.size
+    (across, down), (width, height) = image.bucket.scaled, image.size
     return across - width, down - height
 
 
 def _moved(image: ImageView, *key: int | str) -> ImageView:
     """The crop anywhere in the scaled image, every place as likely."""
     left, top = (int(uniform(*key, axis) * (spare + 1)) for axis, spare in zip("xy", _spare(image), strict=True))
-    return _cropped(image, image.bucket["scaled"], left, top)
+    return _cropped(image, image.bucket.scaled, left, top)
 
 
 def _enlargement(image: ImageView, subject: Subject, options: AugmentationOptions) -> tuple[float, float]:
     """Least and most by which an image may be enlarged: as face_crop says, but within what its file can give."""
     assert options.face_crop is not None
     least, most = options.face_crop
-    room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket["scaled"], strict=True))
+    room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket.scaled, strict=True))
     most = max(1.0, min(most, room))
     return min(least, most), most
 
@@ -176,7 +177,8 @@ def _enlarged(image: ImageView, subject: Subject, options: AugmentationOptions, 
     image's edges let it be."""
     least, most = _enlargement(image, subject, options)
     factor = least * (most / least) ** uniform(*key, "enlarged")
-    scaled = [max(side, round(now * factor)) for side, now in zip(image.size, image.bucket["scaled"], strict=True)]
+    across, down = (max(side, round(now * factor)) for side, now in zip(image.size, image.bucket.scaled, strict=True))
+    scaled = across, down
     left, top = (
         min(max(round(at * whole - side / 2), 0), whole - side)
         for at, whole, side in zip(subject.at, scaled, image.size, strict=True)
@@ -184,10 +186,10 @@ def _enlarged(image: ImageView, subject: Subject, options: AugmentationOptions, 
     return _cropped(image, scaled, left, top)
 
 
-def _cropped(image: ImageView, scaled: Sequence[int], left: int, top: int) -> ImageView:
+def _cropped(image: ImageView, scaled: tuple[int, int], left: int, top: int) -> ImageView:
     width, height = image.size
-    crop = {"scaled": list(scaled), "crop": [left, top, left + width, top + height]}
-    return replace(image, bucket={**image.bucket, **crop})
+    bucket = replace(image.bucket, scaled=scaled, crop=(left, top, left + width, top + height))
+    return replace(image, bucket=bucket)
 
 
 # --- what a plan says of it

@@ -33,23 +33,23 @@ STANDSTILL = (
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An image to be trained on: its key, its concept, the group of images that belong together with it, and its
-    multiplier; one with multiplier 0 is never shown, and neither held out nor looked at."""
+    repeats; one with 0 repeats is never shown, and neither held out nor looked at."""
 
     key: str
     concept: str
     group: int
-    multiplier: float
+    repeats: float
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`held` are keys never trained on; `watched` keys that are trained on and looked at on the same grid; both in order
-    of key. `multipliers` has every key that is trained on, and its concept keeps the exposures that it had in all.
+    of key. `repeats` has every key that is trained on, and its concept keeps the exposures that it had in all.
     `remarks` say what was chosen and why."""
 
     held: tuple[str, ...]
     watched: tuple[str, ...]
-    multipliers: Mapping[str, float]
+    repeats: Mapping[str, float]
     remarks: tuple[str, ...]
 
 
@@ -59,21 +59,21 @@ def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: 
     Raises:
         PrepError: images are to be held out, but no concept can spare one.
     """
-    multipliers = {each.key: each.multiplier for each in candidates}
+    repeats = {each.key: each.repeats for each in candidates}
     if options.validation == "none":
-        return Parts((), (), multipliers, ())
-    shown = [each for each in candidates if each.multiplier > 0]
+        return Parts((), (), repeats, ())
+    shown = [each for each in candidates if each.repeats > 0]
     wants = options.validation == "held-out" or (options.validation == "auto" and len(shown) >= ENOUGH)
     held = _held(shown, options, seed) if wants else set[str]()
     if options.validation == "held-out" and not held:
         raise _nothing_to_spare(shown, options)
     trained = [each for each in shown if each.key not in held]
     watched = _watched(trained, options.validation_images, seed)
-    multipliers |= _shares_kept(shown, held)
+    repeats |= _shares_kept(shown, held)
     return Parts(
         tuple(sorted(held)),
         tuple(sorted(watched)),
-        {key: value for key, value in multipliers.items() if key not in held},
+        {key: value for key, value in repeats.items() if key not in held},
         tuple(_remarks(shown, held, watched, options)),
     )
 
@@ -145,14 +145,14 @@ def _watched(trained: Sequence[Candidate], most: int, seed: int) -> set[str]:
 
 
 def _shares_kept(shown: Sequence[Candidate], held: Collection[str]) -> dict[str, float]:
-    """Multipliers with which every concept is shown as often as before, by fewer images."""
+    """Repeats with which every concept is shown as often as before, by fewer images."""
     whole, left = defaultdict[str, float](float), defaultdict[str, float](float)
     for each in sorted(shown, key=lambda each: each.key):
-        whole[each.concept] += each.multiplier
-        left[each.concept] += each.multiplier if each.key not in held else 0.0
+        whole[each.concept] += each.repeats
+        left[each.concept] += each.repeats if each.key not in held else 0.0
     losing = {each.concept for each in shown if each.key in held}
     return {
-        each.key: each.multiplier * whole[each.concept] / left[each.concept]
+        each.key: each.repeats * whole[each.concept] / left[each.concept]
         for each in shown
         if each.concept in losing and each.key not in held
     }
@@ -179,7 +179,8 @@ def _nothing_to_spare(shown: Sequence[Candidate], options: ValidationOptions) ->
     concept, most = max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)
     return PrepError(
         f"train: validation is 'held-out', but no concept can spare an image: the largest, {concept}, has {most}; one "
-        f"must keep {LEAST_KEPT} and lose no more than {options.validation_share:.0%} of them, near-duplicates together",
+        f"must keep {LEAST_KEPT} and lose no more than {options.validation_share:.0%} of them, near-duplicates "
+        "together",
         'use validation = "training", which looks at images that are trained on, or a larger validation_share',
     )
 

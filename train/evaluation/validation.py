@@ -24,19 +24,19 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import normal
+from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter
 from train.data.caption_augmentation import affixed, expand, spoken
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.options import CaptionOptions
 from train.distributed.world import ALONE, World
-from train.evaluation.bands import band_of
 from train.evaluation.validation_history import Scores, Split
 from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.noise_schedule import noised
 from train.models.options import TextOptions
+from train.models.seeded_noise import normal
 from train.models.text_encoding import TextStates, text_conditioning, token_rows
 from train.optimization.objective import target
 
@@ -45,6 +45,11 @@ TOGETHER = 8
 """Samples looked at at once; nothing depends on it but speed and memory, which without gradients is far less than a
 step's."""
 Conditioned = Callable[[Sequence[str]], Conditioning]
+
+
+def band_of(time: int, timesteps: int) -> str:
+    """The name of the band that a timestep lies in: with 1000 of them, 300 is in 250-500."""
+    return BANDS[time * len(BANDS) // timesteps]
 
 
 @dataclass(frozen=True, slots=True)

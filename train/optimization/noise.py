@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipeline.core.seeded import normal, rng
+from pipeline.core.seeded import rng
+from train.models.seeded_noise import normal
 from train.optimization.options import NoiseOptions
 
 

@@ -24,7 +24,7 @@ def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
         "images": len(found.kept),
         "images held out": len(found.held),
         "regularization images": found.reg_image_files,
-        "exposures an epoch": round(sum(found.multipliers)),
+        "exposures an epoch": round(sum(found.repeats)),
         "exposures in the run": int(run.shown.sum()),
         "steps": run.steps,
         "full batches": run.full,
@@ -37,7 +37,7 @@ def table(found: TrainedImages, run: TrainingSchedule) -> tuple[Mapping[str, Any
     concepts: dict[str, list[int]] = {}
     for place, image in enumerate(found.kept):
         concepts.setdefault(image.concept, []).append(place)
-    every, total = np.array(found.multipliers), int(run.shown.sum())
+    every, total = np.array(found.repeats), int(run.shown.sum())
     return tuple(
         {
             "concept": concept,
@@ -60,7 +60,7 @@ def _rounded(exposures: float) -> float | int:
 def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
     from train.adapters.option_rules import LOW_RANK
 
-    window = options.batches.gradient_accumulation_steps or len({tuple(bucket["size"]) for bucket in found.buckets})
+    window = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
     share = int(run.shown.sum()) / (run.steps * options.batches.batch_size)
     part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""

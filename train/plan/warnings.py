@@ -34,16 +34,14 @@ def showing_notes(manifest: Manifest, found: TrainedImages, run: TrainingSchedul
             f"{found.kept[int(never[0])].path}; the first epoch alone has {run.epoch_steps}"
         )
     shown: dict[tuple[int, int], float] = {}
-    for bucket, multiplier in zip(found.buckets, found.multipliers, strict=True):
-        size = (bucket["size"][0], bucket["size"][1])
-        shown[size] = shown.get(size, 0.0) + multiplier
+    for bucket, repeats in zip(found.buckets, found.repeats, strict=True):
+        shown[bucket.size] = shown.get(bucket.size, 0.0) + repeats
     runts = sorted((count, size) for size, count in shown.items() if count < options.batches.batch_size)
     if runts and len(shown) > 1:
         named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in runts[:MOST_NAMED])
         notes.append(
-            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of "
-            f"{options.batches.batch_size}: {named}"
-            f"{' …' if len(runts) > MOST_NAMED else ''}; nothing of them is left out, but their batches stay short"
+            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of {options.batches.batch_size}: "
+            f"{named}{' …' if len(runts) > MOST_NAMED else ''}; nothing of them is left out, but their batches stay short"
         )
     return tuple(notes)
 

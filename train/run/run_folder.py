@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.store.training_log import images_csv, read_figures
 from train.adapters.export import refuse_foreign_model, stamps
 from train.data.dataset import Example
 from train.data.progress import Progress
 from train.distributed.world import World
 from train.evaluation.validation_history import FILE as LOOKS
 from train.run.callbacks import Watch
-from train.run.log_summary import images_csv, read_figures
 from train.run.resume_state import saved_step
 from train.run.run_record import RUN, RunStart, differences, finish_run, note_snapshots, read_run, write_run
 from train.run.snapshots import Snapshot, from_rows, refuse_foreign
@@ -113,9 +113,7 @@ def close_folder(
 ) -> None:
     """Write down what came of the run; `merged` is the base model with the adapter merged in, where that was written."""
     images = {example.entry.key: example for example in training}
-    rows = {
-        key: {"concept": example.concept, "multiplier": example.entry.multiplier} for key, example in images.items()
-    }
+    rows = {key: {"concept": example.concept, "repeats": example.entry.repeats} for key, example in images.items()}
     images_csv(folder / "images.csv", read_figures(folder / "log.jsonl"), rows)
     last = next(snapshot for snapshot in watch.snapshots if snapshot.file == f"{watch.name}.safetensors")
     best = next((snapshot for snapshot in watch.snapshots if snapshot.best), None)

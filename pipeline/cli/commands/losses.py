@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.config.settings import options_for, settings_of
 from pipeline.core.errors import PrepError
-from pipeline.store.lock import opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
 from pipeline.store.records import THE_SET, Decision
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ KINDS = ("hardest", "easiest")
 
 
 @click.command(short_help="Show which images are hardest and easiest, before training and after.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option("--name", metavar="RUN", help="Run whose adapter is used; the one that prep.toml names if not given.")
 @click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="Images shown of either kind.")
 @click.option(
@@ -51,7 +52,7 @@ def command(root: Path, name: str | None, count: int, times: int, noises: int, d
     one that is very easy may be flat or have copies in the set. Thumbnails go to runs/RUN/losses.png in the set, without
     a run to reports/losses.png.
     """
-    with opened(root, "losses") as manifest:
+    with open_write(root, "losses") as manifest:
         run = _run(root, name)
         examples, found = _measured(manifest, run, device, times, noises)
         known = known_of(manifest, examples, run)

@@ -13,6 +13,9 @@ from pipeline.stages import train
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import preview_stage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 from train.options.recipe import make_recipe
 
 LONG = ", ".join(f"red hair {number}" for number in range(30))
@@ -28,16 +31,16 @@ def manifest(tmp_path: Path):
         concept, size, exact = ("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)
         path = f"images/{concept}/{number}.png"
         images.append(Image(path, concept, path, f"{number:064x}", 1, "copy"))
-        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
+        bucket = Bucket(size, size, (0, 0, *size))
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"{concept}, 1girl, solo", "tags"),
-            Decision(path, "multiplier", {"exact": exact, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(exact, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()
@@ -126,7 +129,10 @@ def test_images_that_the_steps_do_not_reach_are_told(manifest):
 
 
 def test_reg_images_are_counted_in_unless_left_out(manifest):
-    reg_images = {image.path: {"path": "x", "caption": "", "size": [64, 64]} for image in manifest.kept()[:3]}
+    reg_images = {
+        image.path: RegularizationAssignment((RegularizationImage("x", "", (64, 64), 1),))
+        for image in manifest.kept()[:3]
+    }
     change(manifest, "regularization", reg_images)
     plan = planned(manifest)
     assert plan.counts["regularization images"] == 3
@@ -272,7 +278,7 @@ def test_an_empty_set_and_an_unprepared_one_are_refused(manifest, tmp_path):
 
 
 def test_planning_twice_says_the_same(manifest):
-    first, second = (preview_stage(manifest, train, make_recipe(base="miniature"), quiet) for _ in range(2))
+    first, second = (preview_stage(manifest, train.STAGE, make_recipe(base="miniature"), quiet) for _ in range(2))
     assert first == second
 
 
@@ -312,7 +318,7 @@ def test_what_is_done_beside_the_steps_is_counted(manifest):
 
 
 def test_images_held_out_are_counted_and_not_shown(manifest, monkeypatch):
-    monkeypatch.setattr("train.data.holdout.LEAST_KEPT", 4)
+    monkeypatch.setattr("train.evaluation.holdout.LEAST_KEPT", 4)
     plan = planned(manifest, epochs=4, validation="held-out", validation_share=0.1)
     assert plan.counts["images held out"] == 10 - plan.counts["images"] > 0
     assert plan.counts["exposures an epoch"] == 12, "their concept keeps its exposures"

@@ -21,7 +21,7 @@ from train.data.sampler import SampledImage, epoch_batches, epoch_length
 def test_over_a_run_of_epochs_every_image_is_shown_its_floor_or_ceiling_and_none_is_lost(entries, size, seed, epochs):
     shown = exposures_of(planned(entries, batch_size=size, seed=seed, epochs=epochs))
     for entry in entries:
-        exact = Fraction(entry.multiplier).limit_denominator(100) * epochs
+        exact = Fraction(entry.repeats).limit_denominator(100) * epochs
         assert floor(exact) <= shown[entry.key] <= ceil(exact)
         assert shown[entry.key] == exact or exact.denominator > 1
 
@@ -68,8 +68,8 @@ def test_a_longer_run_begins_as_the_shorter_one(entries, size, seed):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 5), st.integers(0, 5))
-def test_images_of_one_multiplier_never_meet_themselves_where_there_are_enough(count, size, multiplier, seed):
-    entries = [SampledImage(f"{index:02}", SIZES[0], float(multiplier)) for index in range(count)]
+def test_images_of_equal_repeats_never_meet_themselves_where_there_are_enough(count, size, repeats, seed):
+    entries = [SampledImage(f"{index:02}", SIZES[0], float(repeats)) for index in range(count)]
     for keys in epoch_batches(entries, size, seed, 0):
         assert len(set(keys)) == min(len(keys), count)
 

@@ -5,6 +5,9 @@ import pytest
 
 from pipeline.core.errors import PrepError
 from pipeline.store.records import Decision, Measurement
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 from train.data import dataset
 from train.data.dataset import dataset_digest, examples, seen_images, tag_frequency
 from train.options.recipe import make_recipe
@@ -23,9 +26,8 @@ def with_reg_images(manifest, count: int) -> list[Path]:
     """Give the first image so many regularization images."""
     path = manifest.kept()[0].path
     reg_images = [f"regularization/Lumi/0{'' if number == 1 else f'-{number}'}.png" for number in range(1, count + 1)]
-    first = {"path": reg_images[0], "caption": "1girl", "size": [48, 80], "seed": 1}
-    more = [{"path": reg_image, "seed": number} for number, reg_image in enumerate(reg_images[1:], 2)]
-    put(manifest, "regularization", {path: first | ({"more": more} if more else {})})
+    found = (RegularizationImage(reg_image, "1girl", (48, 80), seed) for seed, reg_image in enumerate(reg_images, 1))
+    put(manifest, "regularization", {path: RegularizationAssignment(tuple(found))})
     files = [manifest.root / reg_image for reg_image in reg_images]
     for number, file in enumerate(files):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,7 @@ def test_an_example_holds_what_was_decided_about_its_image(prepared):
     found = examples(prepared, make_recipe().dataset)
     assert [example.entry.key for example in found] == [image.path for image in prepared.kept()]
     first = found[0]
-    assert (first.entry.bucket, first.entry.multiplier, first.concept) == ((48, 80), 1.5, "Lumi")
+    assert (first.entry.bucket, first.entry.repeats, first.concept) == ((48, 80), 1.5, "Lumi")
     assert first.image.file == prepared.root / first.entry.key and first.image.size == (48, 80)
     assert first.triggers == ("Lumi",) and first.caption.startswith("Lumi, ")
     assert first.reg_images == () and first.reg_image(3) is None and first.shown() == (first.image,)
@@ -131,9 +133,9 @@ def test_the_digest_changes_with_anything_that_is_trained_on(prepared):
     path = prepared.kept()[0].path
     put(prepared, "caption", {path: "another"})
     after = dataset_digest(examples(prepared, PLAIN.dataset))
-    put(prepared, "multiplier", {path: {"exact": 1.51, "repeat": 1}})
+    put(prepared, "repeats", {path: Repeats(1.51, 1)})
     multiplied = dataset_digest(examples(prepared, PLAIN.dataset))
-    put(prepared, "bucket", {path: {"size": [48, 80], "scaled": [50, 80], "crop": [1, 0, 49, 80], "loss": 0.04}})
+    put(prepared, "bucket", {path: Bucket((48, 80), (50, 80), (1, 0, 49, 80), 0.04)})
     cropped = dataset_digest(examples(prepared, PLAIN.dataset))
     with_reg_images(prepared, 1)
     one = dataset_digest(examples(prepared, make_recipe().dataset))

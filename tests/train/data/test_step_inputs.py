@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, sets
 
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView
 from train.data.batches import Batch, planned_batches
 from train.data.color_jitter import Colour
@@ -31,18 +32,18 @@ class Blank:
 
 
 def image(name: str, size=(64, 64)) -> ImageView:
-    return ImageView(name, Path(f"{name}.png"), {"size": list(size), "scaled": list(size), "crop": [0, 0, *size]})
+    return ImageView(name, Path(f"{name}.png"), Bucket(size, size, (0, 0, *size)))
 
 
 def example(
-    key: str, reg_images: int = 0, views: int = 1, size=(64, 64), multiplier: float = 1.0, matched=True
+    key: str, reg_images: int = 0, views: int = 1, size=(64, 64), repeats: float = 1.0, matched=True
 ) -> Example:
     plain = image(key, size)
     shown = tuple(replace(plain, colour=Colour(1 + number / 10)) for number in range(views)) if views > 1 else ()
     beside = tuple(
         RegImage(image(f"{key} regularization image {number}", size), "1girl", matched) for number in range(reg_images)
     )
-    return Example(SampledImage(key, size, multiplier), "Lumi", plain, "Lumi", ("Lumi",), beside, shown)
+    return Example(SampledImage(key, size, repeats), "Lumi", plain, "Lumi", ("Lumi",), beside, shown)
 
 
 def test_a_matched_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has_its_own():
@@ -113,7 +114,7 @@ def test_a_reg_image_goes_with_the_view_that_is_shown():
 
 
 def run(entries, start=0, reg_images=3, views=4, **options):
-    found = [example(entry.key, reg_images, views, entry.bucket, entry.multiplier) for entry in entries]
+    found = [example(entry.key, reg_images, views, entry.bucket, entry.repeats) for entry in entries]
     recipe = make_recipe(**options)
     seed, batches = recipe.run.seed, planned_batches(recipe.batches, recipe.run.seed, found, start)
     return [(batch.step, batch.earlier, samples_of(batch, seed)) for batch in batches]

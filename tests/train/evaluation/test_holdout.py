@@ -58,7 +58,7 @@ def parted(found, recipe):
 @given(candidates(), recipes())
 def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, recipe):
     parts = parted(found, recipe)
-    shown = [each for each in found if each.multiplier > 0]
+    shown = [each for each in found if each.repeats > 0]
     held = [each for each in shown if each.key in parts.held]
     assert not {each.group for each in held} & {each.group for each in shown if each.key not in parts.held}
     counts, lost = (Counter(each.concept for each in part) for part in (shown, held))
@@ -70,7 +70,7 @@ def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, rec
         and len(parts.watched) <= recipe.validation.validation_images
     )
     assert not set(parts.held) & set(parts.watched)
-    assert parts.multipliers.keys() == {each.key for each in found} - set(parts.held)
+    assert parts.repeats.keys() == {each.key for each in found} - set(parts.held)
     assert set(parts.watched) <= {each.key for each in shown}
     assert len(parts.watched) == min(recipe.validation.validation_images, len(shown) - len(held))
 
@@ -80,8 +80,8 @@ def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, rec
 def test_every_concept_keeps_its_exposures(found, recipe):
     parts = parted(found, recipe)
     for concept in {each.concept for each in found}:
-        before = sum(each.multiplier for each in found if each.concept == concept)
-        after = sum(parts.multipliers.get(each.key, 0.0) for each in found if each.concept == concept)
+        before = sum(each.repeats for each in found if each.concept == concept)
+        after = sum(parts.repeats.get(each.key, 0.0) for each in found if each.concept == concept)
         assert after == pytest.approx(before)
 
 
@@ -132,14 +132,14 @@ def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
     )
 
 
-def test_multipliers_worked_by_hand():
+def test_repeats_worked_by_hand():
     found = [*alone(20), Candidate("Lumi/heavy", "Lumi", 99, 4.0), *alone(8, "Quill", 200)]
     parts = held_out(found, with_values(HELD_OUT, validation_share=0.1))
     assert len(parts.held) == 2 and "Lumi/heavy" not in parts.held
-    assert parts.multipliers["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
+    assert parts.repeats["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
     kept = next(key for key in parts.watched if key.startswith("Lumi/") and key != "Lumi/heavy")
-    assert parts.multipliers[kept] == pytest.approx(24 / 22)
-    assert parts.multipliers["Quill/0"] == 1.0, "a concept that holds none out is left as it is"
+    assert parts.repeats[kept] == pytest.approx(24 / 22)
+    assert parts.repeats["Quill/0"] == 1.0, "a concept that holds none out is left as it is"
 
 
 def test_a_concept_that_can_spare_none_says_so():
@@ -174,7 +174,7 @@ def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
 
 def test_nothing_is_looked_at_without_validation():
     parts = held_out(alone(300), make_recipe(validation="none"))
-    assert (parts.held, parts.watched, parts.remarks) == ((), (), ()) and len(parts.multipliers) == 300
+    assert (parts.held, parts.watched, parts.remarks) == ((), (), ()) and len(parts.repeats) == 300
 
 
 def test_holding_out_where_no_concept_can_spare_one_is_an_error_that_says_why():

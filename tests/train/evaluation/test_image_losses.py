@@ -20,7 +20,6 @@ def quiet(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def base():
-    torch.set_num_threads(1)
     return load_base("miniature", device="cpu")
 
 

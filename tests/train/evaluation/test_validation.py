@@ -4,15 +4,24 @@ import pytest
 import torch
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import normal
+from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.data.dataset import examples
 from train.data.latent_cache import LatentCache
-from train.evaluation.bands import BANDS, band_of
-from train.evaluation.validation import Evaluator, Grid, Validation, at_rest, conditioner, even_grid, plain_caption
+from train.evaluation.validation import (
+    Evaluator,
+    Grid,
+    Validation,
+    at_rest,
+    band_of,
+    conditioner,
+    even_grid,
+    plain_caption,
+)
 from train.models.conditioning import Conditioning
 from train.models.load import load_base
 from train.models.noise_schedule import noised, training_alphas_cumprod
+from train.models.seeded_noise import normal
 from train.models.text_encoding import text_conditioning
 from train.optimization.objective import target
 from train.options.recipe import make_recipe, with_values
@@ -27,7 +36,6 @@ def quiet(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def base():
-    torch.set_num_threads(1)
     return load_base("miniature", device="cpu")
 
 

@@ -268,20 +268,20 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
 def test_a_start_that_is_refused_changes_nothing_and_leaves_no_run(prepared, wrong, words):
     """The run before it stays whole, and undo takes back that one."""
     options = {key: value for key, value in OPTIONS.items() if key != "epochs"} | {"steps": 2}
-    run_stage(prepared, train_stage, make_recipe(**options), quiet)
+    run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet)
     folder = folder_of(prepared)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     runs = [run.id for run in prepared.runs()]
     for _ in range(2):
         with pytest.raises(PrepError, match=words):
-            run_stage(prepared, train_stage, make_recipe(**options | wrong), quiet)
+            run_stage(prepared, train_stage.STAGE, make_recipe(**options | wrong), quiet)
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     assert [run.id for run in prepared.runs()] == runs
     assert newest(prepared).stage == "train" and newest(prepared).id == runs[-1]
 
 
 def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is(prepared):
-    outcome = run_stage(prepared, train_stage, make_recipe(**OPTIONS), quiet)
+    outcome = run_stage(prepared, train_stage.STAGE, make_recipe(**OPTIONS), quiet)
     trained, adapter, validation, page = outcome.results
     looks = list(read_evaluations(folder_of(prepared) / "validation.jsonl"))
     assert trained.startswith(f"trained {run_of(prepared)['result']['steps']} steps in ") and adapter.endswith(
@@ -301,9 +301,9 @@ def test_the_state_is_kept_beside_every_snapshot(prepared):
 
 def test_a_plan_says_that_an_adapter_of_that_name_is_there_and_runs_of_other_names_stay_fresh(prepared):
     options = {key: value for key, value in OPTIONS.items() if key != "epochs"} | {"steps": 2}
-    run_stage(prepared, train_stage, make_recipe(**options), quiet)
-    run_stage(prepared, train_stage, make_recipe(**options | {"name": "other"}), quiet)
-    assert run_stage(prepared, train_stage, make_recipe(**options), quiet).fresh
+    run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet)
+    run_stage(prepared, train_stage.STAGE, make_recipe(**options | {"name": "other"}), quiet)
+    assert run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet).fresh
     assert not any(
         "takes its place" in note for note in train_stage.plan(prepared, make_recipe(**options | {"name": "c"})).notes
     )

@@ -54,4 +54,5 @@ def staged(values: Tensor, blocks: Tensor, apart: int) -> Tensor:
     count, size = blocks.shape[:2]
     paired = values.unflatten(-1, (-1, 2, apart)).mT.flatten(-3).unflatten(-1, (count, size))
     mixed = torch.einsum("bij,...bj->...bi", blocks, paired).flatten(-2)
-    return mixed.unflatten(-1, (-1, apart, 2)).mT.flatten(-3)
+    parted: Tensor = mixed.unflatten(-1, (-1, apart, 2)).mT.flatten(-3)
+    return parted

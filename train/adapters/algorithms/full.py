@@ -26,7 +26,8 @@ class Full(nn.Module):
         return self.diff.detach().clone(), None if self.diff_b is None else self.diff_b.detach().clone()
 
     def norm(self, site: BaseLayer) -> Tensor:
-        return self.diff.norm()
+        norm: Tensor = self.diff.norm()
+        return norm
 
     def shrink(self, ratio: Tensor) -> None:
         self.diff.mul_(ratio)

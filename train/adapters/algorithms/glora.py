@@ -59,7 +59,8 @@ class Glora(nn.Module):
     def norm(self, site: BaseLayer) -> Tensor:
         if site.weight[0, 0].numel() == 1:
             return product_norm(*self._factors(site))
-        return self.delta(site)[0].norm()
+        norm: Tensor = self.delta(site)[0].norm()
+        return norm
 
     def shrink(self, ratio: Tensor) -> None:
         root = ratio.sqrt()

@@ -80,7 +80,8 @@ class Loha(nn.Module):
             return self.scale * one * core(self.hada_t2, self.hada_w2_a.mT, self.hada_w2_b)
         with in_full(first):
             both = ((self.scale * first) @ self.hada_w1_b) * (self.hada_w2_a @ self.hada_w2_b)
-        return both.unflatten(1, site.weight.shape[1:])
+        whole: Tensor = both.unflatten(1, site.weight.shape[1:])
+        return whole
 
     def _decomposed(self, site: BaseLayer, delta: Tensor) -> Tensor:
         return delta if self.dora_scale is None else decomposed(site.whole(), delta, self.dora_scale)
@@ -90,7 +91,8 @@ class Loha(nn.Module):
 
     def norm(self, site: BaseLayer) -> Tensor:
         if self.hada_t1 is not None or self.rank**2 > min(self.hada_w1_a.shape[0], self.hada_w1_b.shape[1]):
-            return self._delta(site, Dropout("")).norm()
+            norm: Tensor = self._delta(site, Dropout("")).norm()
+            return norm
         return product_norm(*self._factors(site, self.scale, Dropout("")))
 
     def shrink(self, ratio: Tensor) -> None:

@@ -72,14 +72,16 @@ class Lokr(nn.Module):
             return site.pointwise(parts.mT, small).mT.flatten(-2)
         parts = site.apply(x.unflatten(1, (count, -1)).flatten(0, 1), large).unflatten(0, (-1, count))
         mixed = small.to(parts.dtype) @ parts.flatten(2)
-        return mixed.unflatten(2, parts.shape[2:]).flatten(1, 2)
+        whole: Tensor = mixed.unflatten(2, parts.shape[2:]).flatten(1, 2)
+        return whole
 
     def _small(self, scale: float, drops: Dropout) -> Tensor:
         if self.lokr_w1 is not None:
             return scale * self.lokr_w1
         kept = drops.ranks(self.lokr_w1_a) if self.lokr_w2 is not None else None
         with in_full(self.lokr_w1_a):
-            return (self.lokr_w1_a * (scale if kept is None else scale * kept)) @ self.lokr_w1_b
+            small: Tensor = (self.lokr_w1_a * (scale if kept is None else scale * kept)) @ self.lokr_w1_b
+        return small
 
     def _large(self, site: BaseLayer, drops: Dropout) -> Tensor:
         if self.lokr_w2 is not None:
@@ -90,7 +92,8 @@ class Lokr(nn.Module):
         if self.lokr_t2 is not None:
             return core(self.lokr_t2, up, self.lokr_w2_b)
         with in_full(up):
-            return (up @ self.lokr_w2_b).unflatten(1, (-1, *site.weight.shape[2:]))
+            large: Tensor = (up @ self.lokr_w2_b).unflatten(1, (-1, *site.weight.shape[2:]))
+        return large
 
     def _delta(self, site: BaseLayer, drops: Dropout) -> Tensor:
         small, large = self._small(self.scale, drops), self._large(site, drops)
@@ -101,9 +104,10 @@ class Lokr(nn.Module):
         return self._delta(site, Dropout("")), None
 
     def norm(self, site: BaseLayer) -> Tensor:
-        one = product_norm(self.lokr_w1_a, self.lokr_w1_b) if self.lokr_w1 is None else self.lokr_w1.norm()
+        one: Tensor = product_norm(self.lokr_w1_a, self.lokr_w1_b) if self.lokr_w1 is None else self.lokr_w1.norm()
         if self.lokr_w2 is not None:
-            return one * self.lokr_w2.norm() * self.scale
+            dense: Tensor = one * self.lokr_w2.norm() * self.scale
+            return dense
         if self.lokr_t2 is not None:
             return one * core_norm(self.lokr_t2, self.lokr_w2_a.mT, self.lokr_w2_b) * self.scale
         return one * product_norm(self.lokr_w2_a, self.lokr_w2_b) * self.scale

@@ -23,7 +23,8 @@ def turning(blocks: Tensor, limit: Tensor) -> Tensor:
         q = blocks - blocks.mT
         held = torch.where(limit > 0, (limit / (q.norm() + 1e-8)).clamp(max=1.0), torch.ones_like(limit))
         q = q * held
-        return 2 * torch.linalg.solve(torch.eye(q.shape[-1], device=q.device, dtype=q.dtype) - q, q)
+        turned: Tensor = 2 * torch.linalg.solve(torch.eye(q.shape[-1], device=q.device, dtype=q.dtype) - q, q)
+        return turned
 
 
 class Oft(nn.Module):
@@ -60,6 +61,7 @@ def turned(values: Tensor, turns: Tensor, convolution: bool) -> Tensor:
     turns = turns.to(values.dtype)
     blocks, size = turns.shape[:2]
     if convolution:
-        return (turns.mT @ values.flatten(2).unflatten(1, (blocks, size))).reshape(values.shape)
+        turned: Tensor = (turns.mT @ values.flatten(2).unflatten(1, (blocks, size))).reshape(values.shape)
+        return turned
     split = values.reshape(-1, blocks, size).transpose(0, 1)
     return (split @ turns).transpose(0, 1).reshape(values.shape)

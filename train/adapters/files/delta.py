@@ -136,7 +136,8 @@ def rotations(layer: Layer, limit: float) -> Tensor:
         norm = float(skew.norm()) + 1e-8
         skew = skew * min(1.0, limit / norm)
     identity = torch.eye(skew.shape[-1])
-    return torch.linalg.solve(identity - skew, identity + skew, left=False)
+    turn: Tensor = torch.linalg.solve(identity - skew, identity + skew, left=False)
+    return turn
 
 
 def _oft(layer: Layer, weight: Tensor) -> Tensor:
@@ -164,7 +165,8 @@ def butterfly(blocks: Tensor, rows: Tensor, stage: int) -> Tensor:
     apart = 2**stage * (size // 2)
     mixed = rows.unflatten(0, (-1, 2, apart)).transpose(1, 2).flatten(0, 2).unflatten(0, (-1, size))
     turned = torch.einsum("bij,bjx->bix", blocks, mixed).flatten(0, 1)
-    return turned.unflatten(0, (-1, apart, 2)).transpose(1, 2).flatten(0, 2)
+    apart_again: Tensor = turned.unflatten(0, (-1, apart, 2)).transpose(1, 2).flatten(0, 2)
+    return apart_again
 
 
 def _rescale(layer: Layer, weight: Tensor) -> Tensor:
@@ -189,4 +191,5 @@ def _decomposed(layer: Layer, weight: Tensor, delta: Tensor) -> Tensor:
 def axis_norm(weight: Tensor, axis: int) -> Tensor:
     """The norm of every slice along `axis`, with dimensions kept, and a little above 0."""
     others = [dim for dim in range(weight.dim()) if dim != axis]
-    return torch.linalg.vector_norm(weight, dim=others, keepdim=True) + torch.finfo(weight.dtype).eps
+    norm: Tensor = torch.linalg.vector_norm(weight, dim=others, keepdim=True) + torch.finfo(weight.dtype).eps
+    return norm

@@ -47,7 +47,8 @@ class Wrapper:
 
     def norm(self) -> Tensor:
         """The norm of what the layer's weight is changed by, before any magnitude of DoRA."""
-        return self.algorithm.norm(self.site)  # type: ignore[attr-defined]
+        norm: Tensor = self.algorithm.norm(self.site)  # type: ignore[attr-defined]
+        return norm
 
     def shrink(self, ratio: Tensor) -> None:
         self.algorithm.shrink(ratio)  # type: ignore[attr-defined]

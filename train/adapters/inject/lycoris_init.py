@@ -93,7 +93,10 @@ def _module(algorithm: str, name: str, layer: nn.Module, start: Start) -> nn.Mod
         more = {"train_on_input": start.on_input}
     if start.dora:
         more |= {"weight_decompose": True, "wd_on_out": False}
-    return kinds[algorithm](name, layer, lora_dim=start.rank, alpha=float(alpha), use_tucker=start.tucker, **more)
+    module: nn.Module = kinds[algorithm](
+        name, layer, lora_dim=start.rank, alpha=float(alpha), use_tucker=start.tucker, **more
+    )
+    return module
 
 
 def _norm(layer: nn.Module) -> dict[str, Tensor]:
