@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.registry import STAGES
+from pipeline.config.settings import declared
+
 ROOT = Path(__file__).parents[1]
 TOPS = ("pipeline", "taggers", "train")
 PACKAGES = sorted(file.parent for top in TOPS for file in (ROOT / top).rglob("__init__.py"))
@@ -46,6 +49,16 @@ def test_a_package_says_what_lives_in_it_and_what_it_may_import(package: Path) -
     named = [name for line in re.findall(r"^- ([^:\n]*)", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)]
     there = {path.stem for path in package.iterdir()}
     assert [name for name in named if name not in there] == []
+
+
+def test_the_changelog_names_options_as_they_are() -> None:
+    rows = re.findall(
+        r"^ *\| (\w+) \| `(\w+)` \| `(\w+)` \|$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    known = {entry.name: {setting.name for setting in declared(entry.options())} for entry in STAGES}
+    assert len(rows) > 10
+    assert [row for row in rows if row[2] not in known[row[0]]] == [], "new names that no option has"
+    assert [row for row in rows if row[1] in known[row[0]]] == [], "old names that an option still has"
 
 
 def test_types_are_shipped_with_every_package() -> None:

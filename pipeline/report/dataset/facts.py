@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.dataset.balance import Balance, balance_of
-from pipeline.report.dataset.buckets import Sizes, sizes_of
+from pipeline.report.dataset.buckets import Buckets, buckets_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import DUPLICATES, CheckReason
@@ -42,19 +42,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """An image, every tag considered for it, and the caption it got; `human` when a person wrote that."""
+    """An image, every tag considered for it, and the caption it got; `manual` when a person wrote that."""
 
     name: str
     file: Path
     concept: str
     steps: tuple[TagDecision, ...]
     caption: str
-    human: bool
+    manual: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Absorbed:
-    """A tag left out of `images` of the `total` images of a trigger word, so that the word takes on its meaning.
+class PrunedTag:
+    """A tag pruned from `images` of the `total` images of a trigger word, so that the word takes on its meaning.
 
     `figures` are those it was decided by.
     """
@@ -67,19 +67,19 @@ class Absorbed:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger word, the images that carry it, some of them to look at, and what it absorbs."""
+    """A trigger word, the images that carry it, some of them to look at, and the tags pruned into it."""
 
     word: str
     images: int
     concepts: tuple[str, ...]
     references: tuple[tuple[str, Path], ...]
-    absorbed: tuple[Absorbed, ...]
+    pruned: tuple[PrunedTag, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """An image and its regularization images, which may not be made yet, each once in the order they come in; `caption` is
-    the first one's, `matched` whether they were painted for this image."""
+    the first one's, `matched` whether they were generated for this image."""
 
     name: str
     file: Path
@@ -108,7 +108,7 @@ class Facts:
 
     files: int
     kept: int
-    left_out: tuple[Verdict, ...]
+    excluded: tuple[Verdict, ...]
     noted: tuple[Verdict, ...]
     actions: Mapping[str, int]
     unlikely: int
@@ -116,7 +116,7 @@ class Facts:
     curated: tuple[Curated, ...]
     triggers: tuple[Trigger, ...]
     balance: Balance | None
-    sizes: Sizes | None
+    buckets: Buckets | None
     pairs: tuple[Pair, ...]
     pair_count: int
     reg_image_count: int
@@ -140,7 +140,7 @@ def collect(manifest: Manifest) -> Facts:
     human = {path: plain(text) for path, text in manifest.human().items()}
     fields = {name: manifest.decisions(name) for name in names}
     decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
-    left_out, noted = verdicts(decided)
+    excluded, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps: list[TagDecision] = [step for row in decided.fields["tags"].values() for step in row.value]
     settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
@@ -148,7 +148,7 @@ def collect(manifest: Manifest) -> Facts:
     return Facts(
         files=len(decided.fields["placed"]) or len(decided.images),
         kept=len(decided.kept),
-        left_out=left_out,
+        excluded=excluded,
         noted=noted,
         actions=Counter(step.action.value for step in steps if not step.below_threshold),
         unlikely=sum(step.below_threshold for step in steps),
@@ -156,7 +156,7 @@ def collect(manifest: Manifest) -> Facts:
         curated=_curated(decided),
         triggers=_triggers(decided),
         balance=balance_of(decided.kept, fields["repeats"], settings.get("balance", {})),
-        sizes=sizes_of(decided.kept, fields["bucket"], fields["repeats"], manifest.measurements(), batch_size),
+        buckets=buckets_of(decided.kept, fields["bucket"], fields["repeats"], manifest.measurements(), batch_size),
         pairs=pairs[:8],
         pair_count=len(pairs),
         reg_image_count=len({reg_image for pair in pairs for reg_image in pair.reg_images}),
@@ -165,7 +165,7 @@ def collect(manifest: Manifest) -> Facts:
 
 
 def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
-    """(what was left out, what was kept with a remark), by reason with the most frequent first."""
+    """(what was excluded, what was kept with a note), by reason with the most frequent first."""
     by_path = {image.path: image for image in decided.images}
     kept = {image.path for image in decided.kept}
     left, noted = [], []
@@ -252,12 +252,12 @@ def _added(decided: Decided, image: Image) -> list[str]:
 
 
 def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
-    absorbed: Counter[str] = Counter()
+    pruned: Counter[str] = Counter()
     reasons: dict[str, str] = {}
     for image in images:
         for step in decided.fields["tags"][image.path].value:
             if step.reason == TagReason.CORE and step.data["trigger"] == word:
-                absorbed[step.tag] += 1
+                pruned[step.tag] += 1
                 reasons.setdefault(step.tag, core_figures(step.data))
     alone = [image for image in images if _added(decided, image) == [word]] or images
     spread = alone[:: max(1, len(alone) // REFERENCES)][:REFERENCES]
@@ -266,7 +266,7 @@ def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
         len(images),
         tuple(sorted({image.concept for image in images})),
         tuple((Path(image.path).name, decided.root / image.path) for image in spread),
-        tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()),
+        tuple(PrunedTag(tag, count, len(images), reasons[tag]) for tag, count in pruned.most_common()),
     )
 
 

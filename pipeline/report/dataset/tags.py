@@ -65,7 +65,7 @@ def _curated(image: Curated) -> CuratedView:
         file=image.file,
         concept=image.concept,
         caption=image.caption,
-        manual=image.human,
+        manual=image.manual,
         tags=tuple(map(_shown, likely)),
         changes=tuple(_shown(step) for step in likely if step.action != TagAction.KEPT),
         unlikely=tuple(step.tag for step in image.steps if step.below_threshold),
