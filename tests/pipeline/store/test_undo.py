@@ -13,6 +13,7 @@ from pipeline.stages import balance, bucket, check, curate
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
 from pipeline.store.runner import run_stage
+from pipeline.store.stage import Stage, WorkResult
 from pipeline.store.undo import find, newest, since, undo
 
 TABLES = ("images", "decisions", "captions")
