@@ -36,18 +36,18 @@ class Branch:
 class Balance:
     """The concept tree and what its repeats come to.
 
-    `training` says in words what `shown` images are shown in; `missed` and `missed_rounded` how much of an epoch is
-    not where its target is, with fractional and with whole repeats.
+    `training` says in words how long the planned training is, which has about `training_exposures`; `missed` and
+    `missed_rounded` are the parts of an epoch that are off target with fractional and with whole repeats.
     """
 
     branches: tuple[Branch, ...]
     images: int
-    epoch: float
+    exposures_per_epoch: float
     effective: float
     missed: float
     missed_rounded: float
     training: str
-    shown: float
+    training_exposures: float
 
 
 def balance_of(kept: Sequence[Image], repeats: Mapping[str, Decision], options: Mapping[str, Any]) -> Balance | None:
@@ -73,12 +73,12 @@ def balance_of(kept: Sequence[Image], repeats: Mapping[str, Decision], options: 
     return Balance(
         branches=tuple(Branch(line, line.images / images, line.seen(shown)) for line in tree),
         images=images,
-        epoch=epoch,
+        exposures_per_epoch=epoch,
         effective=effective_size(groups),
         missed=variation([line.share for line in leaves], targets),
         missed_rounded=variation([line.rounded for line in leaves], targets),
         training=f"{steps} batches of {batch_size}" if steps else f"{epochs} epoch" + ("" if epochs == 1 else "s"),
-        shown=shown,
+        training_exposures=shown,
     )
 
 
@@ -118,7 +118,7 @@ class BalanceView:
     """The figures above the table as in Balance, and the rows of the table."""
 
     images: int
-    exposures: float
+    exposures_per_epoch: float
     effective: float
     missed: float
     missed_rounded: float
@@ -137,12 +137,12 @@ def balance_view(facts: Balance | None) -> BalanceView | None:
         widest[line.depth] = max(widest.get(line.depth, 0.0), line.target, line.share, line.rounded, each.files)
     return BalanceView(
         images=facts.images,
-        exposures=facts.epoch,
+        exposures_per_epoch=facts.exposures_per_epoch,
         effective=facts.effective,
         missed=facts.missed,
         missed_rounded=facts.missed_rounded,
         training=facts.training,
-        training_exposures=facts.shown,
+        training_exposures=facts.training_exposures,
         nodes=tuple(_node(each, widest[each.line.depth]) for each in facts.branches),
     )
 

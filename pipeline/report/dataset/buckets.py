@@ -15,16 +15,16 @@ SHAPE_SIDE = 36
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """A training size (width, height), its images, how many of them are enlarged, and what the crop cuts away.
+class BucketFigures:
+    """A bucket resolution (width, height), its images, how many of them are upscaled, and how much is cropped.
 
-    `loss` and `worst` are parts of an image, the mean and the largest; `exposures` images of it in an epoch.
+    `cropped` and `worst` are parts of an image, the mean and the largest; `exposures` are those of an epoch.
     """
 
     size: tuple[int, int]
     images: int
-    enlarged: int
-    loss: float
+    upscaled: int
+    cropped: float
     worst: float
     exposures: float
 
@@ -34,40 +34,40 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """The training sizes from tall to wide; `worst` names the image that most is cut of, with the part of it."""
+class Buckets:
+    """The buckets from tall to wide; `cropped` is the mean part of an image, `worst` the most cropped image and its part."""
 
-    buckets: tuple[Bucket, ...]
-    loss: float
+    buckets: tuple[BucketFigures, ...]
+    cropped: float
     worst: tuple[str, float]
     batch: int
 
 
-def sizes_of(
+def buckets_of(
     kept: Sequence[Image],
     buckets: Mapping[str, Decision],
     repeats: Mapping[str, Decision],
     measured: Mapping[str, Measurement],
     batch: int,
-) -> Sizes | None:
-    """The sizes that were decided, None where there are none; an image without repeats is shown once an epoch."""
+) -> Buckets | None:
+    """The buckets that were decided, None where there are none; an image without repeats counts once an epoch."""
     found: dict[tuple[int, int], list[tuple[float, bool, float, str]]] = defaultdict(list)
     for image in kept:
         if decided := buckets.get(image.path):
             bucket = decided.value
             known = measured.get(image.content)
-            enlarged = known is not None and 0 < known.width < bucket.scaled[0]
+            upscaled = known is not None and 0 < known.width < bucket.scaled[0]
             exposures = repeats[image.path].value.exact if image.path in repeats else 1.0
-            found[bucket.size].append((bucket.loss, enlarged, exposures, image.path))
+            found[bucket.size].append((bucket.loss, upscaled, exposures, image.path))
     if not found:
         return None
-    sized = []
+    sized: list[BucketFigures] = []
     for size, rows in sorted(found.items(), key=lambda item: (item[0][0] / item[0][1], item[0])):
-        losses, enlargements, exposures_of, _ = zip(*rows, strict=True)
-        sized.append(Bucket(size, len(rows), sum(enlargements), fmean(losses), max(losses), math.fsum(exposures_of)))
+        crops, upscales, exposures_of, _ = zip(*rows, strict=True)
+        sized.append(BucketFigures(size, len(rows), sum(upscales), fmean(crops), max(crops), math.fsum(exposures_of)))
     every = [entry for rows in found.values() for entry in rows]
-    loss, _, _, path = max(every, key=lambda entry: (entry[0], entry[3]))
-    return Sizes(tuple(sized), fmean(entry[0] for entry in every), (Path(path).name, loss), batch)
+    most, _, _, path = max(every, key=lambda entry: (entry[0], entry[3]))
+    return Buckets(tuple(sized), fmean(entry[0] for entry in every), (Path(path).name, most), batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class BucketRow:
     """A row of the table: `shape` is (width, height) in pixels of its outline, `share` compares its images with those
     of the fullest bucket, `left_over` are the images in its last batch of an epoch, 0 when that is full."""
 
-    bucket: Bucket
+    bucket: BucketFigures
     shape: tuple[float, float]
     share: float
     left_over: int
@@ -94,7 +94,7 @@ class BucketsView:
     batch: int
 
 
-def buckets_view(facts: Sizes | None) -> BucketsView | None:
+def buckets_view(facts: Buckets | None) -> BucketsView | None:
     """Bucket resolutions from tall to wide, None before they are decided."""
     if facts is None:
         return None
@@ -111,10 +111,10 @@ def buckets_view(facts: Sizes | None) -> BucketsView | None:
     )
     return BucketsView(
         rows=rows,
-        cropped=facts.loss,
+        cropped=facts.cropped,
         worst=facts.worst[1],
         worst_name=facts.worst[0],
-        upscaled=sum(bucket.enlarged for bucket in facts.buckets),
+        upscaled=sum(bucket.upscaled for bucket in facts.buckets),
         partial=sum(row.left_over > 0 for row in rows),
         batch=facts.batch,
     )

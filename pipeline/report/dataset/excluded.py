@@ -32,7 +32,7 @@ def excluded_view(facts: Facts) -> ExcludedView | None:
     """None where there are no files yet."""
     if not facts.files:
         return None
-    return ExcludedView(facts.files, len(facts.left_out), _by_reason(facts.left_out), _by_reason(facts.noted))
+    return ExcludedView(facts.files, len(facts.excluded), _by_reason(facts.excluded), _by_reason(facts.noted))
 
 
 def _by_reason(found: tuple[Verdict, ...]) -> tuple[ReasonGroup, ...]:

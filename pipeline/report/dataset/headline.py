@@ -50,7 +50,7 @@ class Headline:
 
 
 def headline(facts: Facts, learned: Learned) -> Headline:
-    reasons = Counter(verdict.reason for verdict in facts.left_out)
+    reasons = Counter(verdict.reason for verdict in facts.excluded)
     most = max(reasons.values(), default=1)
     recalls = {word: learned.recall(word) for word in learned.triggers()}
     return Headline(
@@ -58,7 +58,7 @@ def headline(facts: Facts, learned: Learned) -> Headline:
         triggers=len(facts.triggers),
         last=max((run.started for run in facts.runs), default="")[:10],
         files=facts.files,
-        excluded=len(facts.left_out),
+        excluded=len(facts.excluded),
         reasons=tuple(ReasonCount(reason, count, count / most) for reason, count in reasons.most_common(MOST_REASONS)),
         other_reasons=max(0, len(reasons) - MOST_REASONS),
         noted=len(facts.noted),

@@ -72,7 +72,7 @@ def sections(report: Report) -> tuple[Section, ...]:
         section("tags", "Tags", tags_view(facts), "No tags were considered yet.", "curate"),
         section("triggers", "Trigger words", facts.triggers or None, "No caption has a trigger word yet.", "curate"),
         section("balance", "Balance", balance_view(facts.balance), "Not balanced yet.", "balance"),
-        section("buckets", "Buckets", buckets_view(facts.sizes), "No bucket resolutions yet.", "bucket"),
+        section("buckets", "Buckets", buckets_view(facts.buckets), "No bucket resolutions yet.", "bucket"),
         section(
             "regularization", "Regularization", regularization_view(facts), "No regularization images.", "regularize"
         ),

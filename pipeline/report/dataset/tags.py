@@ -63,7 +63,7 @@ def _curated(image: Curated) -> CuratedView:
         file=image.file,
         concept=image.concept,
         caption=image.caption,
-        manual=image.human,
+        manual=image.manual,
         tags=tuple(map(_shown, likely)),
         changes=tuple(step for step in likely if step.action != "kept"),
         unlikely=tuple(step.tag for step in image.steps if step.unlikely),

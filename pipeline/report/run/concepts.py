@@ -6,12 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.report.run.facts import RunFacts
-
-if TYPE_CHECKING:
-    from pipeline.store.training_log import Row, Tally
+from pipeline.store.training_log import Row, Tally, by_concept
 
 REFERENCES = 4
 
@@ -35,8 +32,6 @@ class ConceptView:
 
 def concepts_view(facts: RunFacts) -> tuple[ConceptView, ...] | None:
     """The concepts by name, None where the run's images are not known."""
-    from pipeline.store.training_log import by_concept
-
     found: dict[str, list[Row]] = defaultdict(list)
     for each in facts.rows:
         found[each.concept].append(each)

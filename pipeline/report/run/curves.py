@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeline.report.html.charts import COLOURS, FAINT, Chart, DrawnChart, Line, draw
 from pipeline.report.run.facts import HELD_OUT, TRAIN_SUBSET, RunFacts
-
-if TYPE_CHECKING:
-    from pipeline.store.training_log import Curve
+from pipeline.store.training_log import Curve, smooth, thinned
 
 POINTS = 400
 """Points of a curve that are drawn."""
@@ -52,8 +49,6 @@ def curves_view(facts: RunFacts) -> CurvesView | None:
 
 def _noisy(title: str, what: str, key: str, facts: RunFacts) -> Chart | None:
     """A figure of which every step says little: its moving mean over the steps themselves."""
-    from pipeline.store.training_log import smooth
-
     found = facts.figures.curves.get(key)
     if found is None:
         return None
@@ -82,8 +77,6 @@ def _validation(facts: RunFacts) -> Chart | None:
 
 def _group(title: str, note: str, found: Mapping[str, Curve], facts: RunFacts | None = None) -> Chart | None:
     """A line each, of as many as can be told apart: those with most steps."""
-    from pipeline.store.training_log import smooth
-
     most = sorted(sorted(found), key=lambda name: -len(found[name].steps))[:COLOURS]
     if not most:
         return None
@@ -100,7 +93,5 @@ def _named(title: str, note: str, facts: RunFacts, names: Mapping[str, str]) -> 
 
 
 def _line(name: str, curve: Curve, kind: str) -> Line:
-    from pipeline.store.training_log import thinned
-
     thin = thinned(curve, POINTS)
     return Line(name, thin.steps, thin.values, kind)

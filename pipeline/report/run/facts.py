@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.core.errors import PrepError
-
-if TYPE_CHECKING:
-    from pipeline.store.training_log import LogSummary, Row
+from pipeline.store.training_log import LogSummary, Row, Tally, lines, read_csv, read_figures
 
 RUN, SET, LOG, VALIDATION, IMAGES, GRID = (
     "run.json",
@@ -75,15 +73,14 @@ def part(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def collect_run(folder: Path) -> RunFacts:
     """Read a run's folder; what is missing stays empty, what cannot be read is told in `problems`."""
-    from pipeline.store.training_log import lines, read_figures
-
     problems: list[str] = []
 
     def tried(read: Any, *given: Any, instead: Any) -> Any:
         try:
             return read(*given)
         except (PrepError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            problems.append(error.message if isinstance(error, PrepError) else f"{given[0]} cannot be read: {error}")
+            why = f"{error} is missing" if isinstance(error, KeyError) else error
+            problems.append(error.message if isinstance(error, PrepError) else f"{given[0]} cannot be read: {why}")
             return instead
 
     about = tried(_json, folder / RUN, instead={})
@@ -112,8 +109,6 @@ def _validation(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _rows(folder: Path, figures: LogSummary) -> tuple[Row, ...]:
     """Every image of the run: counted by the log where there is one, else as images.csv has it."""
-    from pipeline.store.training_log import Row, Tally, read_csv
-
     listed = folder / IMAGES
     known = {row.path: row for row in read_csv(listed)} if listed.is_file() else {}
     for path, about in _json(folder / SET).items():

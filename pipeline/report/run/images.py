@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeline.report.run.facts import RunFacts
-
-if TYPE_CHECKING:
-    from pipeline.store.training_log import Row
+from pipeline.store.training_log import Row
 
 MOST_ROWS = 5000
 """Images that the table has at most; more would make a page that no browser likes."""

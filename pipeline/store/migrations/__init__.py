@@ -1,6 +1,6 @@
 """Steps that bring an older set forward: one module for each version, `to_N`, which leads from N - 1 to N.
 
-A step has `rows(connection, root)`, which changes the record, and `files(root)`, which changes other files of the set. The
+A step has `rows(connection)`, which changes the record, and `files(root)`, which changes other files of the set. The
 rows of all steps are changed in one transaction: killed before it ends, the set is as it was. Files are changed after it,
 each replaced as a whole; `unfinished_migrations` says that this is still to be done, and whoever opens the set next goes
 on with it, so `files` may meet some that it changed already.
@@ -29,7 +29,7 @@ class Step:
     """What leads to a version from the one before it."""
 
     version: int
-    rows: Callable[[sqlite3.Connection, Path], None]
+    rows: Callable[[sqlite3.Connection], None]
     files: Callable[[Path], None]
 
 
@@ -58,7 +58,7 @@ def migrate(file: Path, version: int) -> None:
             (now,) = connection.execute("PRAGMA user_version").fetchone()
             for step in STEPS:
                 if step.version > now:
-                    step.rows(connection, file.parent)
+                    step.rows(connection)
                     connection.execute("INSERT INTO unfinished_migrations VALUES (?)", (step.version,))
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={VERSION}")

@@ -200,7 +200,7 @@ def test_a_half_done_set_shows_what_there_is(manifest: Manifest) -> None:
 
 def test_a_copy_stands_beside_its_keeper(manifest: Manifest) -> None:
     facts = collect(manifest)
-    copy = next(verdict for verdict in facts.left_out if verdict.reason == "duplicate")
+    copy = next(verdict for verdict in facts.excluded if verdict.reason == "duplicate")
     assert (copy.name, copy.keeper, copy.keeper_file) == ("copy.png", FIRST, manifest.root / FIRST)
     assert [verdict.reason for verdict in facts.noted] == ["turned by EXIF"]
 
@@ -213,9 +213,9 @@ def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
     assert facts.dropped_for == (("core of ada", 2, ("red hair",)),)
     (trigger,) = facts.triggers
     assert (trigger.word, trigger.images, trigger.concepts) == ("ada", 2, ("girls/Ada",))
-    (absorbed,) = trigger.absorbed
-    assert (absorbed.tag, absorbed.images, absorbed.total) == ("red hair", 2, 2)
-    assert absorbed.figures == "in 2 of 2 images"
+    (pruned,) = trigger.pruned
+    assert (pruned.tag, pruned.images, pruned.total) == ("red hair", 2, 2)
+    assert pruned.figures == "in 2 of 2 images"
 
 
 def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
@@ -223,7 +223,7 @@ def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
     with manifest.transaction():
         row = Decision(FIRST, "human", "\ufeffmy own words\n", "written by a person")
         manifest.put_rows(manifest.begin_run("edits", {}), [row])
-    by_hand = [image for image in collect(manifest).curated if image.human]
+    by_hand = [image for image in collect(manifest).curated if image.manual]
     assert [image.caption for image in by_hand] == ["my own words"]
     assert "manual caption" in Elements(render(report_of(manifest))).text
 
@@ -236,7 +236,8 @@ def test_shares_in_the_tree_add_up(manifest: Manifest) -> None:
     assert (girls.line.path, girls.line.exact, girls.line.share, girls.files) == ("girls", (), 1.0, 1.0)
     assert (ada.line.path, ada.line.depth, ada.line.images) == ("girls/Ada", 1, 2)
     assert (ada.line.exact, ada.line.repeats) == ((1.25,), (1,))
-    assert (balance.epoch, balance.effective, balance.training, balance.shown) == (2.5, 2.0, "4 epochs", 10.0)
+    assert (balance.exposures_per_epoch, balance.effective) == (2.5, 2.0)
+    assert (balance.training, balance.training_exposures) == ("4 epochs", 10.0)
     assert ada.seen == 5.0
 
 
@@ -263,8 +264,8 @@ def fill_shelves(manifest: Manifest) -> None:
     put(manifest, "balance", ("repeats",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
 
 
-def test_target_and_realised_share_of_every_node_are_plotted(manifest: Manifest) -> None:
-    """Showings: a/few 4, a/… 4, of b one balanced 8/3 and two given 5 each: 20 2/3."""
+def test_target_and_actual_share_of_every_node_are_plotted(manifest: Manifest) -> None:
+    """Exposures: a/few 4, a/… 4, of b one balanced 8/3 and two user-set 5 each: 20 2/3."""
     fill_shelves(manifest)
     balance = collect(manifest).balance
     assert balance is not None
@@ -293,14 +294,14 @@ def test_buckets_tell_what_is_upscaled_cropped_and_left_over(manifest: Manifest)
     put(manifest, "bucket", ("bucket",), Decision(FIRST, "bucket", bucket, "x"), Decision(SECOND, "bucket", small, "y"))
     with manifest.transaction():
         manifest.put_measurements([Measurement(colour, width=200, height=120) for colour in ("red", "blue")])
-    sizes = collect(manifest).sizes
-    assert sizes is not None
-    assert [(each.size, each.images, each.enlarged, each.worst) for each in sizes.buckets] == [
+    buckets = collect(manifest).buckets
+    assert buckets is not None
+    assert [(each.size, each.images, each.upscaled, each.worst) for each in buckets.buckets] == [
         ((64, 64), 1, 0, 0.4),
         ((640, 384), 1, 1, 0.0),
     ]
-    assert (sizes.loss, sizes.worst, sizes.batch) == (0.2, ("one.png", 0.4), 2)
-    assert [each.left_over(2) for each in sizes.buckets] == [1, 1]
+    assert (buckets.cropped, buckets.worst, buckets.batch) == (0.2, ("one.png", 0.4), 2)
+    assert [each.left_over(2) for each in buckets.buckets] == [1, 1]
     text = " ".join(Elements(render(report_of(manifest))).text.split())
     assert "20% of an image on average, 40% of one.png, the worst. 1 image is smaller than its bucket and is" in text
     assert "the last batch of 2 buckets is partial" in text and "1 of 2" in text

@@ -55,7 +55,7 @@ def test_one_reg_image_each_is_told_as_such(manifest):
     assert "more in rotation" not in words(manifest)
 
 
-def test_given_images_are_counted_once_and_not_called_painted(manifest):
+def test_user_supplied_images_are_counted_once_and_not_called_generated(manifest):
     given = {"matched": False, "bucket": Bucket.whole((64, 64))}
     decide(manifest, x=generated("r/1.png", "r/2.png", "r/1.png", **given), y=generated("r/2.png", **given))
     facts = collect(manifest)

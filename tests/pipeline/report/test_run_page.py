@@ -160,6 +160,11 @@ def test_damaged_files_are_named_and_the_rest_is_shown(run):
     assert "4 exposures" in page
 
 
+def test_a_missing_key_is_named(run):
+    (run / "set.json").write_text('{"images/x.png": {"concept": "x"}}', encoding="utf-8")
+    assert "cannot be read: 'repeats' is missing" in Elements(render_run(collect_run(run))).text
+
+
 def test_steps_that_are_not_logged_are_told(run):
     write_lines(run / "log.jsonl", line(1), line(4))
     assert "Steps 2–3 are not in log.jsonl" in render_run(collect_run(run))

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from full_size_models import weightless
+from prepared_sets import prepared_set
 from safetensors import safe_open
+from tolerance import rounding
 
 from pipeline.core.errors import PrepError
-from pipeline.core.files import file_digest
-from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
-from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
-from train.adapters.adapter import Adapter, AdapterConfig
+from train.adapters.adapter import Adapter, AdapterConfig, attach_adapter
 from train.adapters.count.planned import planned_figures
 from train.adapters.count.sizes import trained_numbers
 from train.adapters.inject.base_layer import BaseLayer
@@ -24,16 +22,13 @@ from train.adapters.inject.targets import Target, targets_of
 from train.adapters.metadata import write_adapter
 from train.adapters.option_rules import TAKES, adapter_shape
 from train.evaluation.validation_history import read_evaluations
-from train.miniature.examples import scenes
-from train.miniature.painter import paint
-from train.miniature.scenes import true_tags
 from train.models.load import load_base
 from train.models.locate import find_folder
 from train.models.shapes import BaseShapes
 from train.options.recipe import Recipe, make_recipe
 from train.plan.memory import base_shapes
 from train.run.resume_state import load_state
-from train.session import attach_adapter, new_adapter, train_adapter
+from train.session import new_adapter, train_adapter
 
 CASES = {
     "lora": {"algorithm": "lora", "train_text_encoder": True},
@@ -95,27 +90,7 @@ def base():
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
     """Two images of one size."""
-    root = tmp_path_factory.mktemp("sets") / "set"
-    opened = Manifest.open(root, create=True)
-    images, decisions = [], []
-    for number, scene in enumerate(scenes(2, seed=31)):
-        path = f"images/Lumi/{number}.png"
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        paint(scene).resize((48, 48)).save(root / path)
-        images.append(Image(path, "Lumi", str(root / path), file_digest(root / path), 1, "copy"))
-        bucket = Bucket((48, 48), (48, 48), (0, 0, 48, 48))
-        decisions += [
-            Decision(path, "keep", True, "fine"),
-            Decision(path, "bucket", bucket, "nearest aspect"),
-            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
-        ]
-    with opened.transaction():
-        run = opened.begin_run("test", {}, "")
-        opened.put_images(images)
-        opened.put_decisions(run, ("keep", "bucket", "caption", "tags", "repeats"), decisions)
-        opened.finish_run(run, {})
+    opened = prepared_set(tmp_path_factory.mktemp("sets") / "set", [(48, 48)] * 2, Repeats(1.0, 1))
     yield opened
     opened.close()
 
@@ -194,7 +169,7 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     own = run.native if run.case in REWRITTEN else run.file
     on = train_adapter(manifest, recipe_for(run.case, name="on", network_weights=own, steps=1), quiet, base)
     first = next(read_evaluations(on.file.parent / "validation.jsonl")).loss
-    assert first == pytest.approx(run.looks[1], rel=1e-5)
+    assert first == pytest.approx(run.looks[1], rel=rounding(256 * 9))
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 

@@ -194,9 +194,9 @@ def test_the_answer_in_words_shows_rows_scores_and_edits(ask: Callable[..., Resu
 
 
 def test_an_image_that_is_not_named_exactly_is_asked_for(ask: Callable[..., Result]) -> None:
-    with pytest.raises(PrepError, match=r"3 images fit 'Lumi':\nimages/people~Lumi/a.png"):
+    with pytest.raises(PrepError, match=r"3 images match 'Lumi':\nimages/people~Lumi/a.png"):
         ask("why", "Lumi", "smile")
-    with pytest.raises(PrepError, match="0 images fit 'nobody'"):
+    with pytest.raises(PrepError, match="0 images match 'nobody'"):
         ask("why", "nobody", "smile")
 
 
@@ -256,7 +256,7 @@ def test_an_unknown_concept_or_image_is_told_with_what_there_is(ask: Callable[..
     with pytest.raises(PrepError, match="no kept image is of the concept 'Lumi'") as caught:
         ask("list", "--concept", "Lumi")
     assert caught.value.hint == "give the whole path of a concept, such as: people/Lumi"
-    with pytest.raises(PrepError, match="no kept image fits 'x'"):
+    with pytest.raises(PrepError, match="no kept image matches 'x'"):
         ask("list", "--image", "x")
     assert ask("list", "--concept", "people~Lumi").exit_code == 0, "as folders of the set are called"
 
@@ -349,9 +349,7 @@ def test_a_dry_run_shows_words_and_writes_nothing(ask: Callable[..., Result], cu
     before, runs = state(curated), len(curated.runs())
     result = ask("remove", "smile", "--all", "--dry-run")
     assert "images/people~Lumi/a.png\n    Lumi, solo, 1girl, [-smile, -]witch hat, <o>_<o>\n" in result.stdout
-    assert (
-        "images/people~Quill/written.png (by a person)\n    quill[-,  Smile -],a red Hat, long_hair\n" in result.stdout
-    )
+    assert "images/people~Quill/written.png (manual)\n    quill[-,  Smile -],a red Hat, long_hair\n" in result.stdout
     assert "nothing was written" in result.stderr and "caption changed" in result.stdout
     assert (state(curated), len(curated.runs())) == (before, runs)
 
@@ -360,7 +358,7 @@ def test_what_is_so_already_makes_no_run(ask: Callable[..., Result], curated: Ma
     ask("remove", "wariza", "--image", "Lumi/b")
     runs = len(curated.runs())
     result = ask("remove", "wariza", "--image", "Lumi/b")
-    assert "nothing to do: all of it is so already" in result.stderr and len(curated.runs()) == runs
+    assert "nothing to do: no caption would change" in result.stderr and len(curated.runs()) == runs
     assert answer("remove", "wariza", "--image", "Lumi/b")["counts"] == {"as it was": 1}
 
 
@@ -376,9 +374,9 @@ def test_every_image_is_edited_only_when_that_is_said(ask: Callable[..., Result]
     [
         (("remove", "lumi", "--all"), "Lumi is a trigger word of 3 of these images", "change [curate] triggers"),
         (("remove", "smlie", "--all"), "no tag of this set is called smlie", "near it are: smile"),
-        (("replace", "smile", "to", "a, b", "--all"), "'a, b' is not one tag", "give tags apart"),
-        (("add", ",", "--all"), "no tag is given", "give tags apart"),
-        (("add", "grin", "--with", "grin"), "no kept image fits", "prep tags find"),
+        (("replace", "smile", "to", "a, b", "--all"), "'a, b' is not one tag", "give one tag, without commas"),
+        (("add", ",", "--all"), "no tag is given", "give one tag, without commas"),
+        (("add", "grin", "--with", "grin"), "no kept image matches", "prep tags find"),
     ],
 )
 def test_an_edit_that_cannot_be_meant_is_refused_before_anything_changes(
