@@ -222,7 +222,9 @@ def test_the_person_is_told_once_and_the_old_record_is_kept(old, command):
 
 def rows(file):
     with sqlite3.connect(file) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY 1")]
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY 1")
+        ]
         found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
         found["version"] = connection.execute("PRAGMA user_version").fetchall()
     connection.close()
