@@ -160,18 +160,19 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
 
 def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Generate every prompt and seed twice; the listing says which file is what."""
+    from train.adapters.adapter import attach_adapter
     from train.models.ddim import generate
     from train.models.infotext import infotext, save_png
+    from train.models.load import base_of
     from train.options.recipe import recipe_of
     from train.run.run_record import adapter_file
-    from train.session import attach_adapter, base_of
 
     chosen, _ = chosen_requests(manifest, options)
     file = adapter_file(manifest.root, options.name)
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
     recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
-    base = base_of(recipe, options.device)
+    base = base_of(recipe.model, options.device)
     adapter = attach_adapter(base, file)
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]

@@ -61,6 +61,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         cut,
         counts=counts(found, run),
         remarks=(
+            *options.translated,
             *preset_remarks(options),
             *course_remarks(found, run, options),
             *milestone_remarks(found, run, options),

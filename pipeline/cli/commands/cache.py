@@ -142,7 +142,7 @@ def used_latents(manifest: Manifest) -> Use:
     try:
         recipes, notes = _recipes(manifest)
         for recipe in recipes:
-            images = [image for example in examples(manifest, recipe) for image in example.images()]
+            images = [image for example in examples(manifest, recipe.dataset) for image in example.images()]
             for vae, bases in noted.items():
                 names |= {latent_name(image, vae) for image in images if recipe.model.base in bases}
     except PrepError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,10 +140,9 @@ def _measured(
     manifest: Manifest, run: _Run, device: str, timesteps: int, noise_samples: int
 ) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
     from train.data.dataset import examples
-    from train.evaluation.image_losses import losses_of_set
-    from train.options.recipe import with_values
+    from train.session import losses_of_set
 
-    found = examples(manifest, with_values(run.recipe, prior_loss_weight=0.0))  # without regularization images
+    found = examples(manifest, replace(run.recipe.dataset, regularized=False))
     with console.progress_bars() as progress:
         losses = losses_of_set(
             manifest.root,
@@ -164,7 +163,7 @@ def _measured(
 def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict[str, Known]:
     """What the record says of every image that may explain its loss."""
     from pipeline.images.duplicate_groups import near_groups
-    from train.data.caption_augmentation import marks, spoken, tags_of
+    from train.data.caption_augmentation import spoken, tags_of
     from train.evaluation.outliers import Known
 
     groups = near_groups(manifest, [example.entry.key for example in examples])
@@ -176,7 +175,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
     found = {}
     for example in examples:
         path, content = example.entry.key, example.image.content
-        tags = tuple(tags_of(spoken(example.caption, marks(run.recipe))))
+        tags = tuple(tags_of(spoken(example.caption, run.recipe.captions.marks)))
         unseen = {*example.triggers, *_given(curated.get(path))}
         contrast, sharpness = measured.get(content, (None, None))
         found[path] = Known(

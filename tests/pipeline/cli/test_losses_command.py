@@ -20,9 +20,9 @@ from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter
+from train.adapters.option_rules import adapter_shape
 from train.models.load import load_base
 from train.options.recipe import make_recipe, recipe_values
-from train.session import adapter_shape
 
 SIZE = (64, 64)
 FLAT, COPY, WRONG, EMPTY = 4, 5, 6, 7

@@ -318,7 +318,7 @@ def test_what_is_done_beside_the_steps_is_counted(manifest):
 
 
 def test_images_held_out_are_counted_and_not_shown(manifest, monkeypatch):
-    monkeypatch.setattr("train.data.holdout.LEAST_KEPT", 4)
+    monkeypatch.setattr("train.evaluation.holdout.LEAST_KEPT", 4)
     plan = planned(manifest, epochs=4, validation="held-out", validation_share=0.1)
     assert plan.counts["images held out"] == 10 - plan.counts["images"] > 0
     assert plan.counts["exposures an epoch"] == 12, "their concept keeps its exposures"

@@ -73,7 +73,7 @@ def told(manifest: Manifest, **options) -> int:
 )
 def test_what_is_told_is_what_training_caches(manifest, options):
     recipe = make_recipe(base="miniature", **options)
-    keys = {image.key for example in examples(manifest, recipe) for image in example.images()}
+    keys = {image.key for example in examples(manifest, recipe.dataset) for image in example.images()}
     assert told(manifest, **options) == len(keys)
 
 

@@ -143,7 +143,7 @@ def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
     limit = Limit(load_tokens(FOLDER).of_text, most)
     wanted = []
     for image, text in zip(found.kept, found.captions, strict=True):
-        lost, count = limit.lost(tags_of(longest(text, recipe)))
+        lost, count = limit.lost(tags_of(longest(text, recipe.captions)))
         if count:
             wanted.append((image.path, lost, f"{count} tokens more than are read"))
     rows, remarks = cut_tags(found, recipe)
