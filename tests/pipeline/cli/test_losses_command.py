@@ -120,7 +120,7 @@ def test_without_a_run_the_base_model_of_the_settings_is_looked_at_and_that_is_s
     assert "run adapter has no adapter yet: 9 images with miniature alone" in result.stderr
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["hardest", "hardest", "easiest", "easiest"]
-    assert lines[0].split() == ["image", "base", "reasons", "to", "look"]
+    assert lines[0].split() == ["image", "base", "possible", "reasons"]
     assert "such as images/Lumi/" in result.stderr and "--json lists all" in result.stderr
     assert (root / "reports" / "losses.png").is_file() and not (root / "runs").exists()
 
