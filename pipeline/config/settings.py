@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from pipeline.config import registry
 from pipeline.config.other_names import OtherNames, Translation, translated
+from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
@@ -72,26 +73,6 @@ def declared(options: type) -> tuple[Setting, ...]:
             kind, optional = _without_none(hints[item.name])
             found.append(Setting(item.name, kind, optional, default_of(item), item.metadata.get("section", "stage")))
     return tuple(found)
-
-
-@functools.cache
-def parts_of(options: type) -> dict[str, type]:
-    """Field → class, of the fields that are options themselves."""
-    hints = typing.get_type_hints(options)
-    return {
-        item.name: hints[item.name]
-        for item in dataclasses.fields(options)
-        if dataclasses.is_dataclass(hints[item.name])
-    }
-
-
-def composed(options: type, values: Mapping[str, Any]) -> Any:
-    """An instance of an Options class from one flat mapping of values, each of which goes to the part that declares it."""
-    parts, rest = dict[str, Any](), dict(values)
-    for name, part in parts_of(options).items():
-        known = {setting.name for setting in declared(part)}
-        parts[name] = composed(part, {key: rest.pop(key) for key in known & rest.keys()})
-    return options(**parts, **rest)
 
 
 @functools.cache

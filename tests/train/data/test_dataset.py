@@ -39,8 +39,8 @@ def test_an_example_holds_what_was_decided_about_its_image(prepared):
     found = examples(prepared, make_recipe().dataset)
     assert [example.entry.key for example in found] == [image.path for image in prepared.kept()]
     first = found[0]
-    assert (first.entry.bucket, first.entry.repeats, first.concept) == ((48, 80), 1.5, "Lumi")
-    assert first.image.file == prepared.root / first.entry.key and first.image.size == (48, 80)
+    assert (first.entry.bucket, first.entry.repeats, first.concept) == ((24, 40), 1.5, "Lumi")
+    assert first.image.file == prepared.root / first.entry.key and first.image.size == (24, 40)
     assert first.triggers == ("Lumi",) and first.caption.startswith("Lumi, ")
     assert first.reg_images == () and first.reg_image(3) is None and first.shown() == (first.image,)
     assert list(first.images()) == [first.image]
