@@ -56,7 +56,9 @@ def metadata_of(file: Path) -> dict[str, str]:
 
 
 def log_of(manifest: Manifest) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (manifest.root / "runs/adapter/log.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line) for line in (manifest.root / "runs/adapter/log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def run_digest(manifest: Manifest, recipe: Recipe) -> str:
@@ -89,7 +91,10 @@ def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights
     again = weights(trained.file)
     assert undisturbed.keys() == again.keys()
     assert all(torch.equal(undisturbed[key], again[key]) for key in again)
-    log = [json.loads(line)["step"] for line in (prepared.root / "runs/adapter/log.jsonl").read_text().splitlines()]
+    log = [
+        json.loads(line)["step"]
+        for line in (prepared.root / "runs/adapter/log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert log == [1, 2, 3, 4, 5]
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from export_sets import BUCKET, Workshop, change, export, tree
 from PIL import Image as Pillow
+from platforms import needs_symlinks
 
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
@@ -126,7 +127,7 @@ def test_a_persons_file_or_folder_in_the_way_stays_and_is_listed(manifest, folde
     assert export(manifest, folder).changes.in_the_way == ("train/1_artists~alder/a.png",)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@needs_symlinks
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(manifest, folder, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -347,7 +348,7 @@ def test_hard_links_are_recognised_and_copies_made_when_asked_for(manifest, fold
     assert export(manifest, folder, links="copy").fresh
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@needs_symlinks
 def test_symbolic_links_are_made_when_asked_for_and_stay(manifest, folder):
     export(manifest, folder, links="symlink")
     assert (folder / "train/1_artists~alder/a.png").is_symlink()

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from painted_sets import painted, save
 from PIL import Image
+from platforms import needs_symlinks
 
 from pipeline.core.errors import PrepError
 from pipeline.sources.scan import scan
@@ -21,6 +22,7 @@ def test_concepts_are_folder_paths_and_loose_images_make_one_of_the_sources_name
     assert found["characters/Lumi", "a.txt"] == "caption" and found["characters", "readme.md"] == "unknown"
 
 
+@needs_symlinks
 def test_whatever_cannot_be_brought_is_told_why(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
@@ -43,6 +45,7 @@ def test_whatever_cannot_be_brought_is_told_why(tmp_path):
     }
 
 
+@needs_symlinks
 def test_links_that_lead_in_circles_through_two_folders_end(tmp_path):
     (tmp_path / "r/a").mkdir(parents=True)
     (tmp_path / "r/b").mkdir()
@@ -54,6 +57,7 @@ def test_links_that_lead_in_circles_through_two_folders_end(tmp_path):
     }
 
 
+@needs_symlinks
 def test_many_folders_that_link_to_each_other_are_each_read_once(tmp_path):
     for one in range(12):
         save(painted(one, 0.2), tmp_path / f"r/{one}/a.png")
@@ -63,6 +67,7 @@ def test_many_folders_that_link_to_each_other_are_each_read_once(tmp_path):
     assert kinds.count("image") == 12 and len(kinds) == 12 + 144
 
 
+@needs_symlinks
 def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tmp_path):
     outside = save(painted(1, 0.2), tmp_path / "private/a.png")
     inside = save(painted(2, 0.2), tmp_path / "r/b/b.png")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from platforms import needs_symlinks
 from tolerance import BFLOAT16, near
 
 from pipeline.core.errors import PrepError
@@ -280,6 +281,7 @@ def test_verify_names_what_is_damaged_and_why(tmp_path):
     assert list(verify(tmp_path))[1][1] != ""
 
 
+@needs_symlinks
 def test_trim_takes_unused_latents_and_nothing_else(tmp_path):
     used, unused = "ab" + "0" * 62, "ab" + "1" * 62
     for name in (used, unused):

@@ -19,7 +19,7 @@ TALL = Bucket((48, 64), (48, 64), (0, 0, 48, 64))
 
 @pytest.fixture
 def manifest(tmp_path: Path):
-    """Twelve images: ten with two regularization images painted for each, two beside the same three given ones, cut to
+    """Twelve images: ten with two regularization images generated for each, two beside the same three given ones, cut to
     each one's size."""
     manifest = Manifest.open(tmp_path / "set", create=True)
     images, rows = [], []

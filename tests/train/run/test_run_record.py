@@ -1,7 +1,6 @@
 """What a run leaves in its folder, and what it does with what it finds there."""
 
 import json
-import os
 import signal
 
 import pytest
@@ -163,7 +162,7 @@ def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
 
     def interrupt(what: str, done: int, total: int) -> None:
         if what.startswith("training") and done == 5:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         train_adapter(prepared, recipe, interrupt)
