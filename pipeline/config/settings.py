@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import registry
-from pipeline.config.other_names import OtherNames, Translation, translated
+from pipeline.config.other_names import OtherNames, Translation, other_names, translated
 from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
@@ -229,12 +229,6 @@ def _read_keys(
         if others is not None and key in others.paths and isinstance(values[key], str):
             values[key] = convert(value, Path, base)
     return values
-
-
-def other_names(options: type) -> OtherNames | None:
-    """Another trainer's names that are taken for these options too."""
-    found: OtherNames | None = getattr(options, "other_names", None)
-    return found
 
 
 def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
