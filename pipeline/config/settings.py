@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import registry
-from pipeline.config.other_names import OtherNames, Translation, translated
+from pipeline.config.other_names import OtherNames, Translation, other_names, translated
+from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
@@ -73,26 +74,6 @@ def declared(options: type) -> tuple[Setting, ...]:
             kind, optional = _without_none(hints[item.name])
             found.append(Setting(item.name, kind, optional, default_of(item), item.metadata.get("section", "stage")))
     return tuple(found)
-
-
-@functools.cache
-def parts_of(options: type) -> dict[str, type]:
-    """Field → class, of the fields that are options themselves."""
-    hints = typing.get_type_hints(options)
-    return {
-        item.name: hints[item.name]
-        for item in dataclasses.fields(options)
-        if dataclasses.is_dataclass(hints[item.name])
-    }
-
-
-def composed(options: type, values: Mapping[str, Any]) -> Any:
-    """An instance of an Options class from one flat mapping of values, each of which goes to the part that declares it."""
-    parts, rest = dict[str, Any](), dict(values)
-    for name, part in parts_of(options).items():
-        known = {setting.name for setting in declared(part)}
-        parts[name] = composed(part, {key: rest.pop(key) for key in known & rest.keys()})
-    return options(**parts, **rest)
 
 
 @functools.cache
@@ -249,12 +230,6 @@ def _read_keys(
         if others is not None and key in others.paths and isinstance(values[key], str):
             values[key] = convert(value, Path, base)
     return values
-
-
-def other_names(options: type) -> OtherNames | None:
-    """Another trainer's names that are taken for these options too."""
-    found: OtherNames | None = getattr(options, "other_names", None)
-    return found
 
 
 def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
