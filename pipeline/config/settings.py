@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import registry
+from pipeline.config.other_names import OtherNames, Translation, translated
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
@@ -63,6 +64,8 @@ def declared(options: type) -> tuple[Setting, ...]:
     hints = typing.get_type_hints(options)
     found: list[Setting] = []
     for item in dataclasses.fields(options):
+        if not item.compare:
+            continue  # no setting, but what became of some
         if dataclasses.is_dataclass(hints[item.name]):
             found += declared(hints[item.name])
         else:
@@ -212,7 +215,7 @@ def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: 
     options = entry.options()
     known = {setting.name: setting.kind for setting in declared(options) if setting.section == "stage"}
     before = len(problems)
-    values = _read_keys(section, table, known, base, problems)
+    values = _read_keys(section, table, known, base, problems, other_names(options))
     if len(problems) == before:
         try:
             layered(options, values, {})
@@ -222,24 +225,42 @@ def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: 
 
 
 def _read_keys(
-    section: str, table: Mapping[str, Any], known: Mapping[str, Any], base: Path, problems: list[str]
+    section: str,
+    table: Mapping[str, Any],
+    known: Mapping[str, Any],
+    base: Path,
+    problems: list[str],
+    others: OtherNames | None = None,
 ) -> dict[str, Any]:
+    """Values by key, each of its type; those under another trainer's names as they are, to be translated."""
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known:
-            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known)}")
+        if key not in known and (others is None or key not in others):
+            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known, others or ())}")
             continue
         try:
-            values[key] = convert(value, known[key], base)
+            values[key] = convert(value, known[key], base) if key in known else value
         except ValueError as error:
-            problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
+            if others is None or key not in others:
+                problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
+                continue
+            values[key] = value
+        if others is not None and key in others.paths and isinstance(values[key], str):
+            values[key] = convert(value, Path, base)
     return values
 
 
-def suggest(seen: str, known: typing.Iterable[str]) -> str:
-    """`; did you mean x? known: a, b` for a message about a name that is not known."""
+def other_names(options: type) -> OtherNames | None:
+    """Another trainer's names that are taken for these options too."""
+    found: OtherNames | None = getattr(options, "other_names", None)
+    return found
+
+
+def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
+    """`; did you mean x? known: a, b` for a message about a name that is not known; `also` are names that are known, but
+    too many to be told."""
     known = tuple(known)
-    near = difflib.get_close_matches(seen, known, 1)
+    near = difflib.get_close_matches(seen, (*known, *also), 1)
     return (f"; did you mean {near[0]}?" if near else ";") + " known: " + ", ".join(known)
 
 
@@ -277,16 +298,27 @@ def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -
     """Lay settings over each other: a flag goes before a run that is done again, that before prep.toml, prep.toml before
     a preset, and a preset before the default.
 
-    Options that can be taken from presets or an earlier run have `layers(values)`: any number of layers below prep.toml,
-    then one above it, chosen by the values given.
+    Names of another trainer are translated first, layer by layer. Options that can be taken from presets or an earlier run
+    have `layers(values)`: any number of layers below prep.toml, then one above it, chosen by the values given.
     """
-    chosen = {**given, **flags}
-    *below, above = _layers(options, chosen)
+    stated, typed = _translated(options, given), _translated(options, flags)
+    given, flags = stated.values, typed.values
+    *below, above = _layers(options, {**given, **flags})
     values, origins = dict[str, Any](), {setting.name: "default" for setting in declared(options)}
     for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
         values |= layer
         origins |= dict.fromkeys(layer, origin)
+    if remarks := (*stated.remarks, *typed.remarks):
+        values["translated"] = remarks
     return Resolved(composed(options, values), origins)
+
+
+def _translated(options: type, values: Mapping[str, Any]) -> Translation:
+    """The values by our names, where they were given by another trainer's."""
+    others = other_names(options)
+    if others is None:
+        return Translation(values)
+    return translated(values, others, {setting.name: setting.kind for setting in declared(options)}, convert)
 
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -301,10 +333,11 @@ def _layers(options: type, chosen: Mapping[str, Any]) -> tuple[Layer, ...]:
 
 def _of_section(section: str, settings: Settings) -> dict[str, Any]:
     """What a stage's section of prep.toml gives, over the presets it names."""
-    given = settings.stages.get(section, {})
     entry = registry.stage(section)
     assert entry is not None
-    *below, _ = _layers(entry.options(), given)
+    options = entry.options()
+    given = _translated(options, settings.stages.get(section, {})).values
+    *below, _ = _layers(options, given)
     values: dict[str, Any] = {}
     for _, layer in below:
         values |= layer

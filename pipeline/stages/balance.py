@@ -1,4 +1,4 @@
-"""Choose how often each image is shown, so that every concept gets its share.
+"""Choose the repeats of every image, so that each concept gets its target share of an epoch.
 
 The folders of concepts are a tree: the whole is split among its branches, each branch among its own, by their weights
 (1 each if not given), and images lying directly in a branch count as one more. Images of a concept with few of

@@ -1,4 +1,4 @@
-"""Give every kept image the training size nearest to its aspect ratio.
+"""Assign every kept image to the bucket nearest to its aspect ratio.
 
 Sizes have about the area of the resolution squared and sides in multiples of the step. Scale and crop are stored per
 image, with the part of it that the crop cuts away, and are exactly what is trained on. A crop is taken from the

@@ -1,4 +1,4 @@
-"""Judge every image: readable, large enough, sharp, and not a copy of another.
+"""Decide which images to keep: readable, large enough, sharp, and no duplicates.
 
 Nothing is deleted: every image gets a verdict with its reason, and another threshold judges anew without reading
 a pixel again. Of equal and nearly equal images one is kept and the others name it. A regularization image that

@@ -1,4 +1,4 @@
-"""Turn scores into captions: choose, rename, consolidate, prune what the trigger should absorb, trigger words first.
+"""Turn scores into captions: choose and rename tags, drop what is implied or prunes into the trigger, trigger words first.
 
 Every tag considered leaves a row that says what became of it and why. A caption file that a person changed is taken
 in and wins over every rule; delete the file to have prep write it again. No model is needed: a new threshold is a new

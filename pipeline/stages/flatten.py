@@ -1,4 +1,4 @@
-"""Bring folders of images into a set; the originals are never touched.
+"""Import folders of images into a set; the originals are never changed.
 
 A source is a folder, an archive (.zip, .tar, .tar.gz), or a folder of a dataset repository, written
 hf://datasets/OWNER/NAME/FOLDER. Every image below it gets its place in SET/images/CONCEPT: a clone, a hard link or a

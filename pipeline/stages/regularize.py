@@ -1,4 +1,4 @@
-"""Make a matched regularization image for every kept one: the base model's own answer to the same caption.
+"""Generate a regularization image for every kept image: what the base model makes of the same caption.
 
 Each regularization image has its image's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
 recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where an image
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.concepts.regularization.assignment import FOLDER, reg_image_paths
-from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_painted
+from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_generated
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
@@ -228,7 +228,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     captions = {row.path: row.caption for row in rows}
     result = WorkResult()
     if rows and options.images == "matched":
-        result = _paint(manifest, options, rows, progress)
+        result = _generate(manifest, options, rows, progress)
     elif rows:
         result = WorkResult({"given images in use": len(captions)})
     for path, caption in captions.items():
@@ -236,7 +236,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     return result
 
 
-def _paint(
+def _generate(
     manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
 ) -> WorkResult:
     from train.models.ddim import Request, generate
@@ -256,7 +256,7 @@ def _paint(
 
     def keep(index: int, image: Image) -> None:
         nonlocal done
-        save_painted(manifest.root / rows[todo[index]].path, image, marks[todo[index]])
+        save_generated(manifest.root / rows[todo[index]].path, image, marks[todo[index]])
         done += 1
         progress("sampling regularization images", done, len(todo))
 

@@ -40,8 +40,8 @@ class Measurement:
     of pixels that are clear and hold another colour than white. `sharpness` is the variance of the Laplacian of the
     image at a fixed working size, `contrast` the standard deviation of its grey. `phash` is the PDQ hash, 64 hex
     digits, `hash_quality` what PDQ says of it, 0 to 100. `bits` are per channel, `profile` the name of the embedded
-    colour profile. The bars are uniform strips along the edges, in pixels. `sketch` is written and read by
-    `pipeline/copies.py`, `focus` by `pipeline/crops/focus.py`.
+    colour profile. The bars are uniform strips along the edges, in pixels. `fingerprint` is written and read by
+    `pipeline.images.duplicates`, `focus` by `pipeline.images.buckets.detail_profile`.
     """
 
     content: str
@@ -57,7 +57,7 @@ class Measurement:
     phash: str = ""
     problem: str = ""
     hash_quality: int = 0
-    sketch: str = ""
+    fingerprint: str = ""
     hidden: float = 0.0
     bits: int = 8
     profile: str = ""

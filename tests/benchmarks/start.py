@@ -106,14 +106,14 @@ def measure(count: int, base: BaseModel, recipe: Recipe) -> None:
     with tempfile.TemporaryDirectory() as scratch, Manifest.open(Path(scratch) / "set", create=True) as manifest:
         made_up(manifest, count)
         folder = manifest.root / "cache" / "latents"
-        filled(LatentCache(folder, base), folder, examples(manifest, recipe))
+        filled(LatentCache(folder, base), folder, examples(manifest, recipe.dataset))
         gc.collect()
         _, plan, plan_busy = seconds(lambda: train.plan(manifest, recipe))
-        found, read, read_busy = seconds(lambda: examples(manifest, recipe))
+        found, read, read_busy = seconds(lambda: examples(manifest, recipe.dataset))
         cache = LatentCache(folder, base)
         images = [image for example in found for image in example.images()]
         _, judged, judged_busy = seconds(lambda: cache.fill(images, quiet))
-        _, first, first_busy = seconds(lambda: next(planned_batches(recipe, found, 0)))
+        _, first, first_busy = seconds(lambda: next(planned_batches(recipe.batches, recipe.run.seed, found, 0)))
         clock, busy = read + judged + first, read_busy + judged_busy + first_busy
     columns = (plan, read, judged, first, clock, plan_busy, busy)
     print(f"{count:>9} " + " ".join(f"{each:>12.2f}" for each in columns), flush=True)

@@ -10,6 +10,7 @@ from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
 from pipeline.store.values.bucket import Bucket
+from train.adapters.adapter import attach_adapter
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage, examples
 from train.data.latent_cache import ImageView, Latent
@@ -19,9 +20,10 @@ from train.loop import Trainer
 from train.models.load import load_base
 from train.models.precision import DTYPES, lower
 from train.optimization.optimizers import KINDS
+from train.optimization.options import NoiseOptions
 from train.options.recipe import Recipe, make_recipe
 from train.run.resume_state import load_state
-from train.session import attach_adapter, train_adapter
+from train.session import train_adapter
 
 QUICK = {
     "base": "miniature",
@@ -186,7 +188,7 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
         ]
         == 6
     )
-    found = examples(prepared, make_recipe(**QUICK))
+    found = examples(prepared, make_recipe(**QUICK).dataset)
     assert all(
         [reg_image.image.size for reg_image in example.reg_images] == [example.image.size]
         and [reg_image.caption for reg_image in example.reg_images] == [example.caption]
@@ -350,8 +352,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
     example = Example(
         SampledImage("a", (64, 64), 1.0), "Lumi", image, "Lumi", ("Lumi",), (RegImage(reg_image, "1girl"),)
     )
-    recipe = make_recipe(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
-    drawn = draw_inputs(Batch(3, 0, (example, example)), recipe, Blank(), 1000)
+    noise = NoiseOptions(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
+    drawn = draw_inputs(Batch(3, 0, (example, example)), noise, 420, Blank(), 1000)
     assert drawn.reg_images == 2
     for row in (0, 1):
         assert torch.equal(drawn.noise[row], drawn.noise[row + 2])
@@ -367,4 +369,4 @@ def test_an_unset_bucket_decision_is_refused(prepared):
             prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", Bucket.whole((8, 8)), "none")]
         )
     with pytest.raises(PrepError, match="have no bucket"):
-        examples(prepared, make_recipe(**QUICK))
+        examples(prepared, make_recipe(**QUICK).dataset)

@@ -25,6 +25,7 @@ from train.adapters.inject.registry import KINDS, kind_of
 from train.adapters.inject.targets import Target, every_layer, targets_of
 from train.adapters.names.blocks import by_block
 from train.adapters.names.layers import by_layer
+from train.models.base import BaseModel
 
 __all__ = ["Adapter", "AdapterConfig", "read_adapter"]
 
@@ -250,3 +251,19 @@ def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise PrepError(
             f"{path} is not a readable safetensors file: {error}", "train it again with: prep train SET --force"
         ) from error
+
+
+def attach_adapter(base: BaseModel, file: Path) -> Adapter:
+    """Hang a trained adapter on its base model, ready to sample with.
+
+    Raises:
+        PrepError: the file is not there, or does not fit the base model.
+    """
+    if not file.is_file():
+        raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
+    tensors, _ = read_adapter(file)
+    shape = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
+    held = {key: value.to(torch.float32) for key, value in tensors.items()}
+    adapter = Adapter.of_tensors(held, shape, base.unet, *base.text_encoders).to(base.device)
+    adapter.attach()
+    return adapter

@@ -59,12 +59,12 @@ def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mappin
         "ss_output_name": name,
         "modelspec.title": name,
         "modelspec.sai_model_spec": SPEC,
-        "prep_version": _version(),
+        "prep_version": prep_version(),
     }
-    return kept | _texts({**model, **facts, **changes})
+    return kept | as_texts({**model, **facts, **changes})
 
 
-def _texts(facts: Mapping[str, Any]) -> dict[str, str]:
+def as_texts(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: value
         if isinstance(value, str)
@@ -75,7 +75,7 @@ def _texts(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _version() -> str:
+def prep_version() -> str:
     try:
         return version("lora-prep")
     except PackageNotFoundError:

@@ -4,6 +4,7 @@ says what it knows of its own; what two components know together is said here. A
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.config.rules import Problem, idle, out_of_range
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def problems(recipe: Recipe) -> Iterator[Problem]:
     """(what is wrong and why, what to type) of everything that cannot be."""
-    components = [getattr(recipe, name) for name in recipe.__slots__]
+    components = [part for part in (getattr(recipe, item.name) for item in fields(recipe)) if is_dataclass(part)]
     for component in components:
         yield from out_of_range(component)
     for component in components:

@@ -1,11 +1,11 @@
-"""Show which images are hardest and easiest, before training and after."""
+"""List the images with the highest and lowest loss, before and after training."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,37 +28,56 @@ SHEET = "losses.png"
 KINDS = ("hardest", "easiest")
 
 
-@click.command(short_help="Show which images are hardest and easiest, before training and after.")
+@click.command(short_help="List the images with the highest and lowest loss, before and after training.")
 @click.argument("root", metavar="SET", type=SET)
-@click.option("--name", metavar="RUN", help="Run whose adapter is used; the one that prep.toml names if not given.")
-@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="Images shown of either kind.")
 @click.option(
-    "--times",
+    "--name", metavar="RUN", help="Training run whose adapter is used.  [default: the one named in prep.toml]"
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Images shown with the highest and with the lowest loss.",
+)
+@click.option(
+    "--timesteps",
     type=click.IntRange(1, 1000),
     default=8,
     show_default=True,
-    help="Timesteps, evenly spread, at which each image is looked at.",
+    help="Timesteps, evenly spaced, at which the loss of each image is measured.",
 )
 @click.option(
-    "--noises", type=click.IntRange(min=1), default=1, show_default=True, help="Noises for each of these timesteps."
+    "--noise-samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Noise samples at each of these timesteps.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document, with every image, to stdout.")
-def command(root: Path, name: str | None, count: int, times: int, noises: int, device: str, as_json: bool) -> None:
-    """Show which images are hardest and easiest, before training and after.
+def command(
+    root: Path, name: str | None, count: int, timesteps: int, noise_samples: int, device: str, as_json: bool
+) -> None:
+    """List the images with the highest and lowest loss, before and after training.
 
-    Every kept image's loss is measured with the base model and with a run's adapter, or, before there is one, with the
-    base model alone, at the same noises. An image that stays hard may be tagged wrongly, damaged or unlike the others;
-    one that is very easy may be flat or have copies in the set. Thumbnails go to runs/RUN/losses.png in the set, without
-    a run to reports/losses.png.
+    The loss of every kept image is measured with the base model and, once there is one, with the adapter, on the same
+    noise. An image whose loss stays high may be tagged wrongly, damaged or unlike the others; one whose loss is very low
+    may be flat or have duplicates in the set. Thumbnails are written to SET/runs/RUN/losses.png, without an adapter to
+    SET/reports/losses.png.
     """
     with open_write(root, "losses") as manifest:
         run = _run(root, name)
-        examples, found = _measured(manifest, run, device, times, noises)
+        examples, found = _measured(manifest, run, device, timesteps, noise_samples)
         known = known_of(manifest, examples, run)
         document = _document(run, found, known, count)
         target = _draw(root, run, examples, document)
-    document |= {"set": str(root), "times": times, "noises": noises, "sheet": target.relative_to(root).as_posix()}
+    document |= {
+        "set": str(root),
+        "timesteps": timesteps,
+        "noise_samples": noise_samples,
+        "sheet": target.relative_to(root).as_posix(),
+    }
     if as_json:
         console.print_json(document)
         return
@@ -112,24 +131,28 @@ def _read(file: Path, root: Path) -> dict[str, Any]:
         return values
     except (OSError, ValueError) as error:
         raise PrepError(
-            f"{file} cannot be read, so it is not known what the adapter was made by: {error}",
+            f"{file} cannot be read, so the settings of the adapter are unknown: {error}",
             f"train again with: prep train {root} --force",
         ) from error
 
 
 def _measured(
-    manifest: Manifest, run: _Run, device: str, times: int, noises: int
+    manifest: Manifest, run: _Run, device: str, timesteps: int, noise_samples: int
 ) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
     from train.data.dataset import examples
-    from train.evaluation.image_losses import losses_of_set
-    from train.options.recipe import with_values
+    from train.session import losses_of_set
 
-    found = examples(
-        manifest, with_values(run.recipe, prior_loss_weight=0.0)
-    )  # regularization images are not looked at
+    found = examples(manifest, replace(run.recipe.dataset, regularized=False))
     with console.progress_bars() as progress:
         losses = losses_of_set(
-            manifest.root, found, run.recipe, run.adapter, device, times=times, noises=noises, progress=progress
+            manifest.root,
+            found,
+            run.recipe,
+            run.adapter,
+            device,
+            times=timesteps,
+            noises=noise_samples,
+            progress=progress,
         )
     return found, losses
 
@@ -140,7 +163,7 @@ def _measured(
 def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict[str, Known]:
     """What the record says of every image that may explain its loss."""
     from pipeline.images.duplicate_groups import near_groups
-    from train.data.caption_augmentation import marks, spoken, tags_of
+    from train.data.caption_augmentation import spoken, tags_of
     from train.evaluation.outliers import Known
 
     groups = near_groups(manifest, [example.entry.key for example in examples])
@@ -152,7 +175,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
     found = {}
     for example in examples:
         path, content = example.entry.key, example.image.content
-        tags = tuple(tags_of(spoken(example.caption, marks(run.recipe))))
+        tags = tuple(tags_of(spoken(example.caption, run.recipe.captions.marks)))
         unseen = {*example.triggers, *_given(curated.get(path))}
         contrast, sharpness = measured.get(content, (None, None))
         found[path] = Known(
@@ -236,7 +259,9 @@ def _show(run: _Run, document: Mapping[str, Any], images: int) -> None:
     else:
         change = mean["adapter"] / mean["base"] - 1
         console.say(f"run {run.name} on {run.recipe.model.base}, {images} images")
-        console.say(f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with it ({change:+.1%})")
+        console.say(
+            f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with the adapter ({change:+.1%})"
+        )
     console.print_table(
         [_line(f"{kind} {place}", row) for kind in KINDS for place, row in enumerate(document[kind], 1)]
     )
@@ -245,14 +270,14 @@ def _show(run: _Run, document: Mapping[str, Any], images: int) -> None:
     if others:
         count = f"{len(others)} more image{'s' if len(others) > 1 else ''}"
         first = f"{others[0]['path']} ({others[0]['reasons'][0]})"
-        console.say(f"worth a look: {count}, such as {first}; --json lists all")
+        console.say(f"worth checking: {count}, such as {first}; --json lists all")
 
 
 def _line(rank: str, row: Mapping[str, Any]) -> dict[str, Any]:
     line = {"": rank, "image": row["path"], "base": row["base"]}
     if row["adapter"] is not None:
         line |= {"adapter": row["adapter"], "change %": round(100 * row["change"], 1)}
-    return line | {"reasons to look": "; ".join(row["reasons"])}
+    return line | {"possible reasons": "; ".join(row["reasons"])}
 
 
 def _draw(root: Path, run: _Run, examples: Sequence[Example], document: Mapping[str, Any]) -> Path:

@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def names(manifest: Manifest, recipe: Recipe) -> set[str]:
-    return {latent_name(image, VAE) for each in examples(manifest, recipe) for image in each.images()}
+    return {latent_name(image, VAE) for each in examples(manifest, recipe.dataset) for image in each.images()}
 
 
 def write(root: Path, name: str) -> Path:

@@ -21,9 +21,9 @@ from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter
+from train.adapters.option_rules import adapter_shape
 from train.models.load import load_base
 from train.options.recipe import make_recipe, recipe_values
-from train.session import adapter_shape
 
 SIZE = (64, 64)
 FLAT, COPY, WRONG, EMPTY = 4, 5, 6, 7
@@ -84,7 +84,7 @@ def add_run(root: Path, name: str) -> None:
 
 def losses(root: Path, *arguments: str):
     result = CliRunner().invoke(
-        command, [str(root), "--device", "cpu", "--times", "2", *arguments], catch_exceptions=False
+        command, [str(root), "--device", "cpu", "--timesteps", "2", *arguments], catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     return result
@@ -94,7 +94,7 @@ def test_images_are_ranked_with_their_losses_and_reasons(root):
     add_run(root, "mine")
     found = json.loads(losses(root, "--name", "mine", "--count", "3", "--json").stdout)
     reasons = {row["path"]: " / ".join(row["reasons"]) for row in found["images"]}
-    assert len(reasons) == 9 and found["run"] == "mine" and found["times"] == 2
+    assert len(reasons) == 9 and found["run"] == "mine" and found["timesteps"] == 2
 
     def of(number: int) -> str:
         return reasons[f"images/Lumi/{number} [x].png"]

@@ -14,7 +14,7 @@ from tolerance import LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.values.repeats import Repeats
-from train.adapters.adapter import Adapter, AdapterConfig
+from train.adapters.adapter import Adapter, AdapterConfig, attach_adapter
 from train.adapters.count.planned import planned_figures
 from train.adapters.count.sizes import trained_numbers
 from train.adapters.inject.base_layer import BaseLayer
@@ -28,7 +28,7 @@ from train.models.shapes import BaseShapes
 from train.options.recipe import Recipe, make_recipe
 from train.plan.memory import base_shapes
 from train.run.resume_state import load_state
-from train.session import attach_adapter, new_adapter, train_adapter
+from train.session import new_adapter, train_adapter
 
 CASES = {
     "lora": {"algorithm": "lora", "train_text_encoder": True},

@@ -1,10 +1,12 @@
 import pytest
+import torch
 from tolerance import LOSS
 
 from train.evaluation.image_losses import losses_per_image
 from train.evaluation.outliers import ImageLoss
-from train.evaluation.validation import Validation
+from train.evaluation.validation import Validation, even_grid
 from train.options.recipe import make_recipe, with_values
+from train.session import evaluator
 
 RECIPE = make_recipe(base="miniature", device="cpu", validation_times=2)
 
@@ -16,17 +18,25 @@ def quiet(what: str, done: int, total: int) -> None:
 BOTH = pytest.mark.parametrize("adapter", [False, True], ids=["frozen text", "trained text"], indirect=True)
 
 
+def validation(recipe, base, adapter, latents, held) -> Validation:
+    options, levels = recipe.validation, base.alphas_cumprod
+    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(levels))
+    return Validation(evaluator(recipe, base, latents, levels, torch.float32), adapter, grid, held, [], recipe.captions)
+
+
 def measured(base, adapter, cached, recipe=RECIPE, progress=quiet) -> tuple[ImageLoss, ...]:
     found, latents = cached
     levels = base.alphas_cumprod
-    return losses_per_image(base, adapter, found, latents, levels, recipe, times=2, noises=1, progress=progress)
+    looker = evaluator(recipe, base, latents, levels, torch.float32)
+    grid = even_grid(2, 1, recipe.run.seed, len(levels))
+    return losses_per_image(looker, adapter, found, recipe.captions, grid, progress)
 
 
 @BOTH
 def test_losses_with_an_adapter_are_those_of_validation_and_without_those_of_the_base_model(base, adapter, cached):
     recipe = with_values(RECIPE, train_text_encoder=adapter.shape.text_encoder)
     found = measured(base, adapter, cached, recipe)
-    look = Validation(recipe, base, adapter, cached[1], base.alphas_cumprod, cached[0], [])()
+    look = validation(recipe, base, adapter, cached[1], cached[0])()
     assert {each.key: each.adapter for each in found} == pytest.approx(look.images, rel=LOSS)
     adapter.detach()
     alone = measured(base, None, cached, recipe)
@@ -41,7 +51,7 @@ def test_the_adapter_has_its_strength_again_after_a_failure(base, adapter, cache
     def stop(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    look = Validation(RECIPE, base, adapter, cached[1], base.alphas_cumprod, cached[0][:1], [])
+    look = validation(RECIPE, base, adapter, cached[1], cached[0][:1])
     before = look()
     with pytest.raises(KeyboardInterrupt):
         measured(base, adapter, cached, progress=stop)

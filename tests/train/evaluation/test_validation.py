@@ -23,6 +23,7 @@ from train.models.seeded_noise import normal
 from train.models.text_encoding import text_conditioning
 from train.optimization.objective import target
 from train.options.recipe import make_recipe, with_values
+from train.session import evaluator
 
 RECIPE = make_recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
 
@@ -34,7 +35,10 @@ def quiet(what: str, done: int, total: int) -> None:
 def validation(base, adapter, cached, held=2, recipe=RECIPE, **more):
     found, latents = cached
     levels = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
-    return Validation(recipe, base, adapter, latents, levels, found[:held], found[held:], **more)
+    looker = replace(evaluator(recipe, base, latents, levels, torch.float32), **more)
+    options = recipe.validation
+    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(levels))
+    return Validation(looker, adapter, grid, found[:held], found[held:], recipe.captions)
 
 
 class Half:
@@ -72,7 +76,7 @@ def test_each_of_four_timesteps_is_in_a_band_of_its_own():
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_square_of_the_noise(base, cached, monkeypatch):
     found, latents = cached
     monkeypatch.setattr(type(base), "predict", lambda self, noisy, times, conditioning: torch.zeros_like(noisy))
-    looker = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE), 75)
+    looker = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75)
     losses = looker.losses(found[:1], ["Lumi"], Grid((500,), 1, seed=7))
     shape = tuple(latents.read(found[0].image).mean.shape)
     noise = normal(shape, "validation", 7, found[0].image.content, 500, 0)
@@ -140,7 +144,7 @@ def test_two_processes_find_together_what_one_finds(base, adapter, cached):
     found, latents = cached
     captions, grid = [example.caption for example in found], Grid((100, 700), 2, 5)
     halves: list[torch.Tensor] = []
-    args = base, latents, base.alphas_cumprod, conditioner(base, RECIPE), 75
+    args = base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75
     whole = Evaluator(*args).losses(found, captions, grid)
     for rank in range(2):
         Evaluator(*args, team=Half(rank, halves)).losses(found, captions, grid)
@@ -256,7 +260,8 @@ def test_models_are_at_rest_in_a_look_and_as_they_were_after_it():
 def test_captions_are_read_as_written_with_nothing_shuffled_or_left_out(cached):
     example = replace(cached[0][0], caption="Lumi ||| {red|blue} hair, night\nsecond, line")
     recipe = make_recipe(caption_prefix="art", caption_dropout=0.5, tag_dropout=0.5)
-    assert plain_caption(example, recipe) == "art, Lumi, {red|blue} hair, night, second, line"
+    assert plain_caption(example, recipe.captions) == "art, Lumi, {red|blue} hair, night, second, line"
     assert (
-        plain_caption(example, with_values(recipe, wildcards=True, caption_lines="one")) == "art, Lumi, red hair, night"
+        plain_caption(example, with_values(recipe, wildcards=True, caption_lines="one").captions)
+        == "art, Lumi, red hair, night"
     )

@@ -19,7 +19,7 @@ TALL = Bucket((48, 64), (48, 64), (0, 0, 48, 64))
 
 @pytest.fixture
 def manifest(tmp_path: Path):
-    """Twelve images: ten with two regularization images painted for each, two beside the same three given ones, cut to
+    """Twelve images: ten with two regularization images generated for each, two beside the same three given ones, cut to
     each one's size."""
     manifest = Manifest.open(tmp_path / "set", create=True)
     images, rows = [], []
@@ -73,7 +73,7 @@ def told(manifest: Manifest, **options) -> int:
 )
 def test_what_is_told_is_what_training_caches(manifest, options):
     recipe = make_recipe(base="miniature", **options)
-    keys = {image.key for example in examples(manifest, recipe) for image in example.images()}
+    keys = {image.key for example in examples(manifest, recipe.dataset) for image in example.images()}
     assert told(manifest, **options) == len(keys)
 
 

@@ -231,9 +231,9 @@ def test_what_is_no_run_json_is_refused(tmp_path, text):
 def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_adapter_does(prepared):
     import torch
 
+    from train.adapters.adapter import attach_adapter
     from train.models.conditioning import Conditioning
     from train.models.load import load_base
-    from train.session import attach_adapter
 
     options = {key: value for key, value in OPTIONS.items() if key not in ("rank", "alpha")}
     options |= {"algorithm": "full", "train_norm": True, "epochs": 2, "save_checkpoint": True}

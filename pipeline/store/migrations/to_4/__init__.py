@@ -24,6 +24,7 @@ OLD_TABLES = frozenset(
 
 def rows(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE unfinished_migrations (version INTEGER PRIMARY KEY)")
+    connection.execute("ALTER TABLE measurements RENAME COLUMN sketch TO fingerprint")
     changed = digests.changed(connection)
     decisions.bring_forward(connection)
     runs.bring_forward(connection, changed)

@@ -260,7 +260,7 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
             for field, value in (("caption", "girl"), ("repeats", Repeats(1.0, 1)))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
-    for example in examples(ready, make_recipe(base="miniature")):
+    for example in examples(ready, make_recipe(base="miniature").dataset):
         assert example.reg_images and not any(reg_image.matched for reg_image in example.reg_images)
         assert {reg_image.image.size for reg_image in example.reg_images} == {example.image.size}
 
