@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from painted_sets import painted
 from PIL import Image as Images
 from safetensors.torch import save_file
+from tolerance import LOSS
 
 from pipeline.cli.commands.losses import command
 from pipeline.core.errors import PrepError
@@ -131,7 +132,7 @@ def test_the_same_losses_come_again_and_the_base_models_do_not_depend_on_the_ada
     beside, again = (json.loads(losses(root, "--json").stdout) for _ in range(2))
     assert beside == again and beside["run"] == "adapter"
     bases = [{row["path"]: row["base"] for row in found["images"]} for found in (alone, beside)]
-    assert bases[0] == pytest.approx(bases[1], abs=1e-6)
+    assert bases[0] == pytest.approx(bases[1], rel=LOSS)
 
 
 @pytest.mark.parametrize("name", ["lost", "../runs/mine"])
