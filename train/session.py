@@ -16,7 +16,7 @@ from pipeline.store.manifest import Manifest
 from train.adapters.adapter import Adapter, AdapterConfig, read_adapter
 from train.adapters.detect import check_same
 from train.adapters.export import write_merged
-from train.adapters.option_rules import adapter_shape
+from train.adapters.option_rules import adapter_config
 from train.data.batches import place_after, total_steps, window
 from train.data.dataset import tag_frequency
 from train.data.latent_cache import LatentCache
@@ -198,17 +198,17 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
         PrepError: the file is of another shape than was asked for.
     """
     if recipe.network_weights is not None:
-        check_same(adapter_shape(recipe), recipe.network_weights)
+        check_same(adapter_config(recipe), recipe.network_weights)
         tensors, _ = read_adapter(recipe.network_weights)
         held = {key: value.to(torch.float32) for key, value in tensors.items()}
-        return Adapter.of_tensors(held, adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
+        return Adapter.of_tensors(held, adapter_config(recipe), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.seed))
-        return Adapter(adapter_shape(recipe), base.unet, *base.text_encoders).to(base.device)
+        return Adapter(adapter_config(recipe), base.unet, *base.text_encoders).to(base.device)
 
 
 def attach_adapter(base: BaseModel, file: Path) -> Adapter:
-    """Hang a trained adapter on its base model, ready to sample with.
+    """Attach a trained adapter to its base model, ready to sample with.
 
     Raises:
         PrepError: the file is not there, or does not fit the base model.
@@ -216,9 +216,9 @@ def attach_adapter(base: BaseModel, file: Path) -> Adapter:
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
-    shape = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
+    config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
     held = {key: value.to(torch.float32) for key, value in tensors.items()}
-    adapter = Adapter.of_tensors(held, shape, base.unet, *base.text_encoders).to(base.device)
+    adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)
     adapter.attach()
     return adapter
 

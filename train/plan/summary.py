@@ -57,13 +57,13 @@ def _rounded(exposures: float) -> float | int:
 
 
 def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
-    from train.adapters.option_rules import LOW_RANK
+    from train.adapters.registry import ALGORITHMS
 
     window = options.gradient_accumulation_steps or len({tuple(bucket["size"]) for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
     share = int(run.shown.sum()) / (run.steps * options.batch_size)
     part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""
-    ranked = f" of rank {options.rank}" if options.algorithm in (*LOW_RANK, "oft", "boft") else ""
+    ranked = f" of rank {options.rank}" if "rank" in ALGORITHMS[options.algorithm].takes else ""
     return (
         f"{options.algorithm}{ranked} on {options.base}: {counted(run.steps, 'step')} of up to "
         f"{counted(options.batch_size, 'image')}{' and their regularization images' if found.reg_images else ''}, "
@@ -151,7 +151,7 @@ def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
 def footprint(found: TrainedImages, options: Recipe, base: BaseShapes | None, unknown: str) -> tuple[str, ...]:
     """Disk and memory in words; what depends on the base model only where its files are there."""
     from train.adapters.count.planned import planned_figures
-    from train.adapters.option_rules import adapter_shape
+    from train.adapters.option_rules import adapter_config
     from train.plan.memory import STORED, grows, in_words, latent_bytes, memory_bytes
 
     sizes = found.latents
@@ -159,8 +159,8 @@ def footprint(found: TrainedImages, options: Recipe, base: BaseShapes | None, un
     latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
     if base is None:
         return (latents, f"the size of the adapter and the memory it takes to train cannot be told: {unknown}")
-    adapter = planned_figures(base, adapter_shape(options))
-    trained = sum(part.numbers for part in adapter)
+    adapter = planned_figures(base, adapter_config(options))
+    trained = sum(part.parameters for part in adapter)
     half, largest = options.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
     images = options.batch_size * (2 if found.reg_images else 1)
     memory = memory_bytes(base, trained, images, largest, half, options.gradient_checkpointing)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.adapters.metadata import KINDS, SINGLE, SPEC, AlgorithmNames, _texts, _version, model_facts
+from train.adapters.metadata import FAMILIES, SINGLE, SPEC, FamilyNames, model_facts, prep_version, texts
+from train.adapters.option_rules import adapter_config
+from train.adapters.registry import ALGORITHMS
 from train.optimization.schedules import updates_of, warmup_updates
 from train.options.recipe import Recipe
-
-LYCORIS_NAMES = {"oft": "diag-oft"}
-
 
 PLAIN = ("algo", "conv_dim", "conv_alpha")
 """Arguments that kohya's own LoRA on linear layers does not have."""
@@ -54,29 +53,27 @@ def adapter_metadata(
         **_noise_and_loss(recipe),
         **_captions(recipe),
         **_data(recipe, images, reg_images, held_out, buckets, frequency),
-        **_spec(recipe, KINDS[family, v_prediction], buckets, triggers, v_prediction),
-        "prep_version": _version(),
+        **_spec(recipe, FAMILIES[family, v_prediction], buckets, triggers, v_prediction),
+        "prep_version": prep_version(),
         "prep_base_digest": base_digest,
     }
-    return _texts(facts)
+    return texts(facts)
 
 
 def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
     """What readers call an adapter's shape; the arguments are LyCORIS' own, as far as they differ from its defaults."""
-    plain = recipe.algorithm == "lora" and not (recipe.dora or recipe.train_norm)
+    algorithm = ALGORITHMS[recipe.algorithm]
+    plain = algorithm.kohya_module and not (recipe.dora or recipe.train_norm)
     chosen = {
-        "algo": LYCORIS_NAMES.get(recipe.algorithm, recipe.algorithm),
+        "algo": algorithm.lycoris_name,
         "conv_dim": recipe.conv_rank,
         "conv_alpha": recipe.conv_alpha,
-        "factor": recipe.factor if recipe.algorithm == "lokr" else None,
-        "decompose_both": recipe.decompose_both or None,
-        "full_matrix": recipe.full_matrix or None,
+        **algorithm.network_args(adapter_config(recipe)),
         "dora_wd": recipe.dora or None,
         "wd_on_output": False if recipe.dora else None,
         "rs_lora": recipe.rank_stabilized or None,
         "use_tucker": recipe.tucker or None,
         "train_norm": recipe.train_norm or None,
-        "block_size": recipe.rank_unit if recipe.algorithm == "dylora" else None,
     }
     arguments = {key: value for key, value in chosen.items() if value is not None and not (plain and key in PLAIN)}
     dropouts = {"rank_dropout": recipe.rank_dropout, "module_dropout": recipe.module_dropout}
@@ -145,7 +142,7 @@ def _data(
 
 def _spec(
     recipe: Recipe,
-    kind: AlgorithmNames,
+    kind: FamilyNames,
     buckets: Mapping[tuple[int, int], int],
     triggers: list[str],
     v_prediction: bool,
@@ -156,7 +153,7 @@ def _spec(
         "modelspec.sai_model_spec": SPEC,
         "modelspec.architecture": f"{kind.architecture}/lora",
         "modelspec.implementation": kind.implementation,
-        "modelspec.implementation_version": f"lora-prep/{_version()}",
+        "modelspec.implementation_version": f"lora-prep/{prep_version()}",
         "modelspec.title": recipe.name,
         "modelspec.resolution": f"{common[0]}x{common[1]}",
         "modelspec.trigger_phrase": ", ".join(triggers),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from train.adapters.files.checkpoints import Checkpoint
-    from train.adapters.files.factors import Cut
+    from train.adapters.files.spectrum import Cut
     from train.adapters.files.weights import Weights
 
 PATH = click.Path(path_type=Path)
@@ -284,7 +284,7 @@ def _dtype(name: str | None) -> torch.dtype | None:
 
 
 def _cut(rank: int | None, energy: float | None) -> Cut:
-    from train.adapters.files.factors import Cut
+    from train.adapters.files.spectrum import Cut
 
     if rank is None and energy is None:
         raise click.UsageError("say how much to keep: --rank 32, or --energy 0.99")

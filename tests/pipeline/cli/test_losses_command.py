@@ -20,7 +20,7 @@ from pipeline.store.records import Decision, Image, Tagger
 from train.adapters.adapter import Adapter
 from train.models.load import load_base
 from train.options.recipe import Recipe, recipe_values
-from train.session import adapter_shape
+from train.session import adapter_config
 
 SIZE = (64, 64)
 FLAT, COPY, WRONG, EMPTY = 4, 5, 6, 7
@@ -70,7 +70,7 @@ def add_run(root: Path, name: str) -> None:
     base = load_base("miniature", device="cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        adapter = Adapter(adapter_shape(recipe), base.unet, base.text_encoder)
+        adapter = Adapter(adapter_config(recipe), base.unet, base.text_encoder)
         for weight in adapter.parameters():
             torch.nn.init.normal_(weight, std=0.1)
     folder = root / "runs" / name

@@ -1,0 +1,1 @@
+"""Formulas that several algorithms share. Importing them loads no torch: see `lazy_torch`."""
