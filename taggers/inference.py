@@ -78,7 +78,8 @@ def probabilities(values: np.ndarray, spec: ModelSpec, labels: int) -> np.ndarra
                 f"{spec.name} gives probabilities already, a second sigmoid would lift all above 0.5",
                 f'write activation = "none" in its {OVERRIDES}',
             )
-        return 1 / (1 + np.exp(-values.clip(-80, 80)))
+        squashed: np.ndarray = 1 / (1 + np.exp(-values.clip(-80, 80)))
+        return squashed
     if lowest < -1e-3 or highest > 1 + 1e-3:
         raise TaggerError(
             f"{spec.name} gives scores from {lowest:.2f} to {highest:.2f}, not probabilities",

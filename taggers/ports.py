@@ -59,7 +59,7 @@ def output_port(runtime: Any, spec: ModelSpec, labels: int, model: Path) -> str:
     Raises:
         TaggerError: there is no such output, or it does not show which one it is.
     """
-    outputs = {each.name: list(each.shape) for each in runtime.get_outputs()}
+    outputs: dict[str, list[Any]] = {each.name: list(each.shape) for each in runtime.get_outputs()}
     if spec.output:
         if spec.output not in outputs:
             raise TaggerError(f"{model} has no output {spec.output!r}", f"its outputs are: {', '.join(outputs)}")

@@ -77,6 +77,7 @@ def _square(size: Any) -> int:
 
 def _filter(step: Mapping[str, Any]) -> Interpolation:
     name = step.get("interpolation", "bilinear")
+    known: Interpolation
     for known in get_args(Interpolation):
         if name == known:
             return known

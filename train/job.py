@@ -17,37 +17,8 @@ from train.data.dataset import Example, dataset_digest, examples
 from train.data.holdout import Candidate, Parts, hold_out
 from train.models.prompts import Request, asked_prompts, settled
 from train.optimization.optimizers import read_arguments
-from train.options.recipe import Recipe, recipe_values
+from train.options.recipe import BESIDE, Recipe, recipe_values
 from train.run.run_record import run_folder
-
-BESIDE = frozenset(
-    {
-        "name",
-        "processes",
-        "save_precision",
-        "save_every_epochs",
-        "save_every_steps",
-        "keep_last",
-        "save_state_every",
-        "validation_images",
-        "validation_times",
-        "validation_noises",
-        "validation_every",
-        "patience",
-        "sample_prompts",
-        "sample_file",
-        "sample_every_epochs",
-        "sample_every_steps",
-        "tensorboard",
-        "export_for",
-        "save_checkpoint",
-        "device",
-        "preset",
-        "suggest",
-        "replay",
-    }
-)
-"""Options that change nothing of what is learned, so that a run can go on with others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +46,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return run_folder(self.root, self.recipe.name)
+        return run_folder(self.root, self.recipe.run.name)
 
     def state_digest(self, base: str) -> str:
         """What a saved state must agree in to be taken up: all that decides what is learned."""
@@ -85,16 +56,16 @@ class Job:
 
 def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], versions: Mapping[str, str]) -> Job:
     """Read the set, hold images out, and check the optimizer's arguments."""
-    if recipe.tensorboard:
+    if recipe.run.tensorboard:
         from train.run.tensorboard import writer_class
 
         writer_class()
-    arguments = read_arguments(recipe.optimizer, recipe.optimizer_args)
+    arguments = read_arguments(recipe.optimizer.optimizer, recipe.optimizer.optimizer_args)
     found = examples(manifest, recipe)
     concepts = {example.entry.key: example.concept for example in found}
-    parts = parted(manifest, concepts, {example.entry.key: example.entry.multiplier for example in found}, recipe)
-    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.multipliers)
-    prompts = asked_prompts(recipe.sample_prompts, recipe.sample_file, "sample_prompts")
+    parts = parted(manifest, concepts, {example.entry.key: example.entry.repeats for example in found}, recipe)
+    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.repeats)
+    prompts = asked_prompts(recipe.samples.sample_prompts, recipe.samples.sample_file, "sample_prompts")
     requests, prompt_remarks = settled(prompts, commonest_size(training))
     return Job(
         root=manifest.root,
@@ -109,7 +80,7 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
         origins=origins,
         versions=versions,
         digest=hashlib.sha256("".join(map(dataset_digest, (training, _held(found, parts)))).encode()).hexdigest(),
-        start=file_digest(recipe.network_weights) if recipe.network_weights else "",
+        start=file_digest(recipe.adapter.network_weights) if recipe.adapter.network_weights else "",
     )
 
 
@@ -119,11 +90,11 @@ def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
     return max(counts, key=lambda size: (counts[size], size))
 
 
-def parted(manifest: Manifest, concepts: Mapping[str, str], multipliers: Mapping[str, float], recipe: Recipe) -> Parts:
+def parted(manifest: Manifest, concepts: Mapping[str, str], repeats: Mapping[str, float], recipe: Recipe) -> Parts:
     """Which images are trained on and which are looked at, by path."""
     paths: Sequence[str] = tuple(concepts)
-    groups = near_groups(manifest, paths) if recipe.validation != "none" else dict.fromkeys(paths, 0)
-    return hold_out([Candidate(path, concepts[path], groups[path], multipliers[path]) for path in paths], recipe)
+    groups = near_groups(manifest, paths) if recipe.validation.validation != "none" else dict.fromkeys(paths, 0)
+    return hold_out([Candidate(path, concepts[path], groups[path], repeats[path]) for path in paths], recipe)
 
 
 def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
@@ -131,5 +102,5 @@ def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
 
 
 def _weighed(example: Example, parts: Parts) -> Example:
-    entry = replace(example.entry, multiplier=parts.multipliers[example.entry.key])
+    entry = replace(example.entry, repeats=parts.repeats[example.entry.key])
     return replace(example, entry=entry)

@@ -55,19 +55,21 @@ class Trainer:
         self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
         self.state_file, self.digest, self.log, self.team = state_file, digest, log, team
         self.levels = training_alphas_cumprod(
-            base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr
+            base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
         )
-        self.weights = timestep_weights(self.levels, recipe.weighting, recipe.min_snr_gamma, base.prediction)
-        self.widths = huber_widths(self.levels, recipe.huber_schedule, recipe.huber_c)
-        self.dtype = DTYPES[recipe.mixed_precision]
+        self.weights = timestep_weights(
+            self.levels, recipe.objective.weighting, recipe.objective.min_snr_gamma, base.prediction
+        )
+        self.widths = huber_widths(self.levels, recipe.objective.huber_schedule, recipe.objective.huber_c)
+        self.dtype = DTYPES[recipe.precision.mixed_precision]
         lower(base.unet, self.dtype)
-        if recipe.train_text_encoder:
+        if recipe.adapter.train_text_encoder:
             for encoder in base.text_encoders:
                 lower(encoder, self.dtype)
-        if recipe.gradient_checkpointing:
+        if recipe.precision.gradient_checkpointing:
             base.unet.enable_gradient_checkpointing()
             base.unet.train()
-        self.frozen_states = TextStates(base, recipe.clip_skip, recipe.max_tokens)
+        self.frozen_states = TextStates(base, recipe.text.clip_skip, recipe.text.max_tokens)
         self.trained = list(adapter.parameters())
         rated = [
             (rate * share, weights)
@@ -76,7 +78,7 @@ class Trainer:
         ]
         self.rates = [rate for rate, _ in rated]
         groups = [{"params": weights, "lr": rate} for rate, weights in rated]
-        self.optimizer = make_optimizer(recipe.optimizer, groups, arguments)
+        self.optimizer = make_optimizer(recipe.optimizer.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
     def run(self, examples: Sequence[Example], watch: Watch, progress: ProgressCallback) -> tuple[int, Progress]:
@@ -101,7 +103,7 @@ class Trainer:
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
                 place = Progress(done, batch.epoch + 1, ends_epoch, done == total)
                 stopping = whole and self._asked_to_stop(stop.asked, done)
-                kept = done - saved >= self.recipe.save_state_every or watch.keeps(place)
+                kept = done - saved >= self.recipe.saving.save_state_every or watch.keeps(place)
                 saving = done == total or stopping or (whole and kept)
                 wanted = watch.wants(place)
                 if saving or wanted:
@@ -127,10 +129,12 @@ class Trainer:
         loss = losses = torch.zeros(0, device=self.base.device)
         if shown.samples:
             keys = [sample.key for sample in shown.samples]
-            with self.adapter.dropping((self.recipe.seed, batch.step), keys):
+            with self.adapter.dropping((self.recipe.run.seed, batch.step), keys):
                 losses = self._losses(batch, shown)
                 weighted = losses * self.weights[shown.times.to(losses.device)]
-                loss = batch_loss(weighted, shown.reg_images, self.recipe.prior_loss_weight, self.recipe.batch_size)
+                loss = batch_loss(
+                    weighted, shown.reg_images, self.recipe.objective.prior_loss_weight, self.recipe.batches.batch_size
+                )
                 self.scaler.scale(loss / gathered).backward()
 
         def entry(rates: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
@@ -161,12 +165,12 @@ class Trainer:
             conditioning = with_sizes(conditioning, [sizes_of(sample.image) for sample in shown.samples])
             predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
         wanted = target(clean, noise, level, self.base.prediction)
-        return element_losses(predicted, wanted, recipe.loss, self.widths[times]).mean((1, 2, 3))
+        return element_losses(predicted, wanted, recipe.objective.loss, self.widths[times]).mean((1, 2, 3))
 
     def _conditioning(self, captions: list[str]) -> Conditioning:
         recipe = self.recipe
-        if recipe.train_text_encoder:
-            return text_conditioning(self.base, captions, recipe.clip_skip, recipe.max_tokens)
+        if recipe.adapter.train_text_encoder:
+            return text_conditioning(self.base, captions, recipe.text.clip_skip, recipe.text.max_tokens)
         return self.frozen_states(captions)
 
     def _captions(self, batch: Batch, samples: Sequence[Sample]) -> list[str]:
@@ -189,25 +193,25 @@ class Trainer:
         factor = rate_factor(
             update,
             updates,
-            recipe.schedule,
-            warmup=warmup_updates(recipe.warmup_steps, recipe.warmup_share, updates),
-            num_cycles=recipe.num_cycles,
-            power=recipe.power,
-            least=recipe.min_lr_ratio,
+            recipe.scheduler,
+            warmup=warmup_updates(recipe.schedule.warmup_steps, recipe.schedule.warmup_share, updates),
+            num_cycles=recipe.schedule.num_cycles,
+            power=recipe.schedule.power,
+            least=recipe.schedule.min_lr_ratio,
         )
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self._add_up_gradients()
         self.scaler.unscale_(self.optimizer)
-        if recipe.max_grad_norm:
-            norm = clip_grad_norm_(self.trained, recipe.max_grad_norm)
+        if recipe.optimizer.max_grad_norm:
+            norm = clip_grad_norm_(self.trained, recipe.optimizer.max_grad_norm)
         else:
             norm = get_total_norm([weight.grad for weight in self.trained if weight.grad is not None])
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        if recipe.scale_weight_norms:
-            self.adapter.scale_weight_norms(recipe.scale_weight_norms)
+        if recipe.adapter.scale_weight_norms:
+            self.adapter.scale_weight_norms(recipe.adapter.scale_weight_norms)
         return norm
 
     def _add_up_gradients(self) -> None:
@@ -273,11 +277,11 @@ def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
 def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
     """The learning rate of each part of the model that is adapted, by the names that `Adapter.groups` takes."""
     unet, text = recipe.rates
-    if not recipe.train_text_encoder:
+    if not recipe.adapter.train_text_encoder:
         return {"unet": unet}
     if encoders == 1:
         return {"unet": unet, "te": text}
-    return {"unet": unet, "te1": text, "te2": recipe.text_encoder_2_lr or text}
+    return {"unet": unet, "te1": text, "te2": recipe.optimizer.text_encoder_2_lr or text}
 
 
 def sizes_of(image: ImageView) -> Sizes:

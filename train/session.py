@@ -71,10 +71,10 @@ def train_adapter(
     A `base` that is given is left with its frozen weights in the recipe's precision.
     """
     job = planned_job(manifest, recipe, origins or {}, versions or {})
-    if recipe.processes == 1:
+    if recipe.run.processes == 1:
         return carry_out(job, ALONE, progress, base)
-    device = shared_device(recipe.device, recipe.processes)
-    found = in_processes(carry_out, job, recipe.processes, device, progress)
+    device = shared_device(recipe.run.device, recipe.run.processes)
+    found = in_processes(carry_out, job, recipe.run.processes, device, progress)
     assert isinstance(found, Trained)
     return found
 
@@ -82,7 +82,7 @@ def train_adapter(
 def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or base_of(recipe, process_device(shared_device(recipe.device, team.count), team))
+    base = base or base_of(recipe, process_device(shared_device(recipe.run.device, team.count), team))
     digest = job.state_digest(base.digest)
     latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)
     adapter = new_adapter(recipe, base)
@@ -92,7 +92,7 @@ def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel
     opened = open_folder(job, base, digest, team)
     if team.leads:
         note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
-    board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.tensorboard and team.leads else None
+    board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.run.tensorboard and team.leads else None
     adapter.attach()
     try:
         state_file = job.folder / STATE
@@ -104,10 +104,10 @@ def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel
         adapter.detach()
         if board:
             board.close()
-    file = adapter_file(job.root, recipe.name)
+    file = adapter_file(job.root, recipe.run.name)
     compared: tuple[str, ...] = ()
     if team.leads:
-        merged = write_merged(base.folder, file) if recipe.save_checkpoint else None
+        merged = write_merged(base.folder, file) if recipe.saving.save_checkpoint else None
         compared = close_folder(job, watch, place, time.monotonic() - begun, merged)
     notes = (*base.notes, *opened.notes, *watch.remarks, *latents.remarks())
     return Trained(file, place.step, started, notes, (*opened.differences, *compared))
@@ -120,9 +120,9 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
         PrepError: its text encoder has fewer layers than are to be skipped, or it predicts what the schedule asked for
             cannot be used with.
     """
-    training_alphas_cumprod(base.alphas_cumprod, base.prediction, recipe.zero_terminal_snr)
+    training_alphas_cumprod(base.alphas_cumprod, base.prediction, recipe.noise.zero_terminal_snr)
     with torch.no_grad():
-        text_conditioning(base, [""], recipe.clip_skip, recipe.max_tokens)
+        text_conditioning(base, [""], recipe.text.clip_skip, recipe.text.max_tokens)
 
 
 def cache_latents(job: Job, latents: LatentCache, team: World, progress: ProgressCallback) -> None:
@@ -181,9 +181,9 @@ def metadata_at(job: Job, base: BaseModel, place: Progress, planned: Progress) -
         images=len(found),
         reg_images=sum(len(example.reg_images) for example in found),
         buckets=dict(Counter(example.entry.bucket for example in found)),
-        frequency=tag_frequency(found, (recipe.keep_separator, recipe.group_separator)),
+        frequency=tag_frequency(found, (recipe.captions.keep_separator, recipe.captions.group_separator)),
         base_digest=base.digest,
-        optimizer=described(recipe.optimizer, job.arguments),
+        optimizer=described(recipe.optimizer.optimizer, job.arguments),
         gradient_accumulation_steps=window(recipe, found),
         held_out=len(job.held),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
@@ -197,14 +197,14 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
     Raises:
         PrepError: the file is of another shape than was asked for.
     """
-    if recipe.network_weights is not None:
-        check_same(adapter_config(recipe), recipe.network_weights)
-        tensors, _ = read_adapter(recipe.network_weights)
+    if recipe.adapter.network_weights is not None:
+        check_same(adapter_config(recipe.adapter), recipe.adapter.network_weights)
+        tensors, _ = read_adapter(recipe.adapter.network_weights)
         held = {key: value.to(torch.float32) for key, value in tensors.items()}
-        return Adapter.of_tensors(held, adapter_config(recipe), base.unet, *base.text_encoders).to(base.device)
+        return Adapter.of_tensors(held, adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key_seed("first weights", recipe.seed))
-        return Adapter(adapter_config(recipe), base.unet, *base.text_encoders).to(base.device)
+        torch.manual_seed(key_seed("first weights", recipe.run.seed))
+        return Adapter(adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
 
 
 def attach_adapter(base: BaseModel, file: Path) -> Adapter:
@@ -230,10 +230,10 @@ def base_of(recipe: Recipe, device: str | None = None) -> BaseModel:
         PrepError: see `load_base`.
     """
     return load_base(
-        recipe.base,
-        recipe.revision,
-        device or recipe.device,
-        vae=recipe.vae,
-        tokenizer=recipe.tokenizer,
-        prediction=recipe.prediction,
+        recipe.model.base,
+        recipe.model.revision,
+        device or recipe.run.device,
+        vae=recipe.model.vae,
+        tokenizer=recipe.model.tokenizer,
+        prediction=recipe.model.prediction,
     )

@@ -6,16 +6,16 @@ import contextlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
 
 from pipeline.core.errors import PrepError
 from pipeline.core.text_diff import pieces
+from pipeline.store.apply import Outcome, reasons
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
-from pipeline.store.runner import Outcome, reasons
+from pipeline.store.values import codec
 
 SHOWN_CHANGES = 20
 MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
@@ -160,7 +160,7 @@ def _marked(kind: str, text: str) -> str:
 def brief(decision: Decision | None) -> str:
     if decision is None:
         return "(nothing)"
-    value = json.dumps(decision.value, ensure_ascii=False)
+    value = codec.dump(decision.value)
     words = ", ".join(filter(None, (decision.reason, decision.evidence)))
     return f"{value if len(value) <= 120 else value[:119] + '…'} ({words})"
 
@@ -192,7 +192,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "remarks": list(plan.remarks),
         "notes": list(plan.notes),
         "table": [dict(row) for row in plan.table],
-        "decisions": [asdict(decision) for decision in plan.decisions],
+        "decisions": [decision.as_json() for decision in plan.decisions],
     }
 
 

@@ -6,19 +6,17 @@ import difflib
 import errno
 import functools
 import gc
-import inspect
-import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
 
-from pipeline.config.registry import COMMANDS, STAGES, Command
+from pipeline.cli.command_list import COMMANDS
+from pipeline.config.registry import STAGES
 from pipeline.core.errors import PrepError
+from pipeline.store.failures import CannotUse, explained
 
 INTERRUPTED = 130
 COLLECT_AFTER = (200_000, 20, 100)
@@ -29,15 +27,17 @@ class Commands(click.Group):
     """`prep`: knows every command by name and first line, and imports one only to show or run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [entry.name for entry in STAGES + COMMANDS]
+        return [entry.name for entry in (*STAGES, *COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from pipeline.cli.stage_command import stage_command
+
         for entry in STAGES:
             if entry.name == cmd_name:
                 return stage_command(entry)
-        for entry in COMMANDS:
-            if entry.name == cmd_name:
-                return entry.load().command
+        for command in COMMANDS:
+            if command.name == cmd_name:
+                return command.load()
         return None
 
     def resolve_command(
@@ -93,20 +93,15 @@ def _exit_code(run: Callable[[], Any]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, CannotUse) as error:
         console.fail(_mendable(error))
     return 1
 
 
-def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
+def _mendable(error: OSError | CannotUse) -> PrepError:
     """A failure of the machine, in the words of a person's problem."""
-    if isinstance(error, sqlite3.OperationalError):
-        hint = (
-            "another prep may be at work on this set; wait for it to end"
-            if "locked" in str(error)
-            else "see that the disk is not full and the set's folder can be written to"
-        )
-        return PrepError(f"the set's manifest.db: {error}", hint)
+    if isinstance(error, CannotUse):
+        return explained(error)
     where = f" ({error.filename})" if error.filename else ""
     hints = {
         errno.ENOSPC: "make room on the disk and run the same again",
@@ -115,99 +110,6 @@ def _mendable(error: OSError | sqlite3.OperationalError) -> PrepError:
         errno.ENAMETOOLONG: "choose shorter names",
     }
     return PrepError(f"{error.strerror or error}{where}", hints.get(error.errno or 0, ""))
-
-
-# --- a stage as a command
-
-
-def stage_command(entry: Command) -> click.Command:
-    """A stage's command, made from its docstring and its Options."""
-    from pipeline.cli.options import options_from
-    from pipeline.config.settings import declared
-
-    stage = entry.load()
-    parameters: list[click.Parameter] = []
-    if any(setting.section == "set" for setting in declared(stage.Options)):
-        parameters.append(click.Argument(["sources"], nargs=-1, metavar="SRC..."))
-    parameters.append(click.Argument(["root"], metavar="SET", type=click.Path(path_type=Path)))
-    parameters += options_from(stage.Options)
-    parameters += [
-        click.Option(
-            ["--dry-run", "--plan"], is_flag=True, help="Show what would be decided; write nothing but measurements."
-        ),
-        click.Option(["--force"], is_flag=True, help="Run even when nothing changed since the last run."),
-        click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
-    ]
-    return click.Command(
-        entry.name,
-        params=parameters,
-        callback=_callback(entry, stage),
-        short_help=entry.help,
-        help=inspect.cleandoc(stage.__doc__ or ""),
-    )
-
-
-def _callback(entry: Command, stage: ModuleType) -> Any:
-    @click.pass_context
-    def run(context: click.Context, /, **values: Any) -> None:
-        from pipeline.cli.options import given_flags
-
-        flags = given_flags(context, stage.Options)
-        run_command(
-            entry,
-            stage,
-            values["root"],
-            values.get("sources", ()),
-            flags,
-            dry_run=values["dry_run"],
-            force=values["force"],
-            as_json=values["as_json"],
-        )
-
-    return run
-
-
-def run_command(
-    entry: Command,
-    stage: ModuleType,
-    root: Path,
-    sources: tuple[str, ...],
-    flags: dict[str, Any],
-    *,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Run or preview one stage on a set and print what came of it."""
-    from pipeline.cli import console
-    from pipeline.config.settings import FILE, resolved, settings_of
-    from pipeline.sources.source_list import remember, with_sources
-    from pipeline.store.lock import opened
-    from pipeline.store.runner import preview_stage, run_stage
-
-    given = settings_of(root)
-    settings = with_sources(given, sources)
-    flags = {key: value for key, value in flags.items() if key != "sources"}
-    found = resolved(entry.name, stage.Options, settings, flags)
-    options = found.options
-    first = entry == STAGES[0]
-    with opened(root, entry.name, create=first, dry_run=dry_run) as manifest:
-        if dry_run:
-            with console.progress_bars() as progress:
-                plan = preview_stage(manifest, stage, options, progress)
-            if as_json:
-                console.print_json(console.preview_json(manifest, plan))
-            else:
-                console.show_preview(manifest, plan)
-            return
-        remember(root, given, settings)
-        with console.progress_bars() as bars:
-            announce = None if as_json else functools.partial(console.announce, bars)
-            outcome = run_stage(manifest, stage, options, bars, force, found.origins, announce)
-        console.print_json(console.outcome_json(outcome)) if as_json else console.show_outcome(outcome)
-    stated = settings.stages.get(entry.name, {})
-    if any(key not in stated or stated[key] != value for key, value in flags.items()):
-        console.say(f"flags hold for this run only; to keep them, write them under [{entry.name}] in {root / FILE}")
 
 
 def _show_version(context: click.Context) -> None:

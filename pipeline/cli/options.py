@@ -13,7 +13,7 @@ import click
 from pipeline.config.settings import Setting, declared, help_texts
 
 
-class Number(click.ParamType):
+class Number(click.ParamType[float]):
     """A finite number; `nan` and `inf` are refused."""
 
     name = "number"
@@ -28,10 +28,10 @@ class Number(click.ParamType):
         return number
 
 
-class Pair(click.ParamType):
+class Pair(click.ParamType[tuple[str, Any]]):
     """`KEY=VALUE`. A text is split at the first `=`, a number after the last one, as a concept's name may hold one."""
 
-    def __init__(self, kind: click.ParamType) -> None:
+    def __init__(self, kind: click.ParamType[Any]) -> None:
         self.kind = kind
         self.name = "key=value"
 
@@ -70,7 +70,7 @@ def _option(setting: Setting, text: str) -> click.Option:
     return click.Option(names, type=_type(setting.kind), default=None, help=text)
 
 
-def _type(kind: Any) -> click.ParamType:
+def _type(kind: Any) -> click.ParamType[Any]:
     if typing.get_origin(kind) is Literal:
         return click.Choice([str(each) for each in typing.get_args(kind)])
     if kind is Path:

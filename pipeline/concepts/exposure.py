@@ -10,29 +10,29 @@ from dataclasses import dataclass
 from pipeline.concepts.shares import OWN, Node, nodes, shares, tree
 
 GIVEN = "given by its folder"
-"""The reason of a multiplier that was taken from the folder's name or its multiply.txt."""
+"""The reason of repeats that was taken from the folder's name or its multiply.txt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Images of one concept shown alike: `exact` times an epoch here, `repeat` times by trainers that know no other.
 
-    `given` says that their folder asked for it, so that they have no share that was promised.
+    `user_set` says that their folder asked for it, so that they have no share that was promised.
     """
 
     concept: str
     images: int
     exact: float
     repeat: int
-    given: bool = False
+    user_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One node of the tree: its images, its weight (None where folders gave all repeats), and parts of the whole.
 
-    `target` is the share it was to get, `share` what exact multipliers give it, `rounded` what whole repeats do.
-    `exact` and `repeats` are the multipliers of its own images, none for a branch.
+    `target` is the share it was to get, `share` what exact repeats give it, `rounded` what whole repeats do.
+    `exact` and `repeats` are the repeats of its own images, none for a branch.
     """
 
     path: str
@@ -83,11 +83,11 @@ def lines(groups: Sequence[Group], weights: Mapping[str, float], exponent: float
     """
     free: Counter[str] = Counter()
     for group in groups:
-        free[group.concept] += 0 if group.given else group.images
+        free[group.concept] += 0 if group.user_set else group.images
     balanced = tree({concept: images for concept, images in free.items() if images}, weights, exponent)
     promised = shares(balanced) if balanced.children else {}
     weighed = _weights(balanced)
-    part = epoch_exposures(group for group in groups if not group.given) / epoch_exposures(groups)
+    part = epoch_exposures(group for group in groups if not group.user_set) / epoch_exposures(groups)
     paths = nodes(tree({group.concept: 1 for group in groups}, {}))
     branches = {path.rpartition("/")[0] for path in paths}
     leaf = {concept: f"{concept}/{OWN}" if concept in branches else concept for concept in free}
@@ -110,7 +110,7 @@ def _sums(groups: Sequence[Group], leaf: Mapping[str, str], promised: Mapping[st
     sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0, 0.0])
     for group in groups:
         share, rounded = group.exact * group.images / epoch, group.repeat * group.images / whole
-        _add(sums, leaf[group.concept], (group.images, share if group.given else 0.0, share, rounded))
+        _add(sums, leaf[group.concept], (group.images, share if group.user_set else 0.0, share, rounded))
     for concept, target in promised.items():
         _add(sums, leaf[concept], (0, target, 0.0, 0.0))
     return sums

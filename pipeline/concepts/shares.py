@@ -113,7 +113,7 @@ def unmatched(paths: list[str], weights: Mapping[str, float]) -> list[str]:
     return [key for key in weights if key not in known and not ("*" in key and any(map(pattern(key).fullmatch, paths)))]
 
 
-# --- shares and multipliers
+# --- shares and repeats
 
 
 def shares(node: Node, share: float = 1.0) -> dict[str, float]:
@@ -128,7 +128,7 @@ def shares(node: Node, share: float = 1.0) -> dict[str, float]:
     }
 
 
-def multipliers(
+def exact_repeats(
     node: Node, counts: Mapping[str, int], min_repeat: float = 1.0, max_repeat: float | None = None
 ) -> dict[str, float]:
     """Concept → how often each of its images is shown per epoch: share / images, the smallest being `min_repeat`.
@@ -175,7 +175,9 @@ def _pour(node: Node, amount: float, max_repeat: float) -> dict[str, float]:
     }
 
 
-def repeats(exact: Mapping[str, float], counts: Mapping[str, int], rounding: Rounding = "floor") -> dict[str, int]:
+def whole_repeats(
+    exact: Mapping[str, float], counts: Mapping[str, int], rounding: Rounding = "floor"
+) -> dict[str, int]:
     """Whole repeats for trainers that know no others, never below 1.
 
     `largest-remainder` rounds down, then up again where the remainder is largest, for as long as the epoch does not

@@ -2,7 +2,8 @@
 
 A stage declares `Options`, a frozen dataclass whose fields each have a docstring below them. A field with
 `metadata={"section": "set"}` is filled from the `[set]` section and has no flag; one with the name of another stage there
-is filled from that stage's section.
+is filled from that stage's section. A field that is a dataclass itself is a part: its options are those of the whole, in
+one flat list of flags and keys.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import registry
+from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
 FILE = "prep.toml"
@@ -57,20 +59,44 @@ class Settings:
 
 @functools.cache
 def declared(options: type) -> tuple[Setting, ...]:
-    """The settings that an Options class declares, in its order."""
+    """The settings that an Options class and its parts declare, in their order."""
     hints = typing.get_type_hints(options)
-    return tuple(
-        Setting(item.name, *_without_none(hints[item.name]), _default(item), item.metadata.get("section", "stage"))
+    found: list[Setting] = []
+    for item in dataclasses.fields(options):
+        if dataclasses.is_dataclass(hints[item.name]):
+            found += declared(hints[item.name])
+        else:
+            kind, optional = _without_none(hints[item.name])
+            found.append(Setting(item.name, kind, optional, default_of(item), item.metadata.get("section", "stage")))
+    return tuple(found)
+
+
+@functools.cache
+def parts_of(options: type) -> dict[str, type]:
+    """Field → class, of the fields that are options themselves."""
+    hints = typing.get_type_hints(options)
+    return {
+        item.name: hints[item.name]
         for item in dataclasses.fields(options)
-    )
+        if dataclasses.is_dataclass(hints[item.name])
+    }
+
+
+def composed(options: type, values: Mapping[str, Any]) -> Any:
+    """An instance of an Options class from one flat mapping of values, each of which goes to the part that declares it."""
+    parts, rest = dict[str, Any](), dict(values)
+    for name, part in parts_of(options).items():
+        known = {setting.name for setting in declared(part)}
+        parts[name] = composed(part, {key: rest.pop(key) for key in known & rest.keys()})
+    return options(**parts, **rest)
 
 
 @functools.cache
 def help_texts(options: type) -> dict[str, str]:
     """Field → the docstring below it, on one line."""
+    texts = {name: text for part in parts_of(options).values() for name, text in help_texts(part).items()}
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
     assert isinstance(body, ast.ClassDef)
-    texts: dict[str, str] = {}
     for before, after in zip(body.body, body.body[1:], strict=False):
         if (
             isinstance(before, ast.AnnAssign)
@@ -81,13 +107,6 @@ def help_texts(options: type) -> dict[str, str]:
         ):
             texts[before.target.id] = " ".join(after.value.value.split())
     return texts
-
-
-def _default(item: dataclasses.Field[Any]) -> Any:
-    if item.default_factory is not dataclasses.MISSING:
-        return item.default_factory()
-    assert item.default is not dataclasses.MISSING, f"option {item.name} needs a default"
-    return item.default
 
 
 def _without_none(kind: Any) -> tuple[Any, bool]:
@@ -190,7 +209,7 @@ def load_settings(file: Path) -> Settings:
 def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: list[str]) -> dict[str, Any]:
     entry = registry.stage(section)
     assert entry is not None
-    options = entry.load().Options
+    options = entry.options()
     known = {setting.name: setting.kind for setting in declared(options) if setting.section == "stage"}
     before = len(problems)
     values = _read_keys(section, table, known, base, problems)
@@ -267,7 +286,7 @@ def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -
     for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
         values |= layer
         origins |= dict.fromkeys(layer, origin)
-    return Resolved(options(**values), origins)
+    return Resolved(composed(options, values), origins)
 
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -285,7 +304,7 @@ def _of_section(section: str, settings: Settings) -> dict[str, Any]:
     given = settings.stages.get(section, {})
     entry = registry.stage(section)
     assert entry is not None
-    *below, _ = _layers(entry.load().Options, given)
+    *below, _ = _layers(entry.options(), given)
     values: dict[str, Any] = {}
     for _, layer in below:
         values |= layer

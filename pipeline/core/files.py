@@ -42,6 +42,12 @@ def write_text(target: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def write_bytes(target: Path, content: bytes) -> None:
+    """Put a whole file in place in one step."""
+    with replacing(target) as temporary:
+        temporary.write_bytes(content)
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes in hex."""
     with path.open("rb") as stream:

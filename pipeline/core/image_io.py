@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import PIL.Image
 from PIL import ImageCms
@@ -109,15 +109,32 @@ def _told(path: Path | str) -> Iterator[None]:
         raise UnreadableImage(path, _reason(error), _words(error)) from error
 
 
-def load_cropped(path: Path | str, bucket: Mapping[str, Any]) -> Image:
-    """The image as it is trained on: scaled to the bucket decision's `scaled`, then cut to its `crop`.
+class Cropping(Protocol):
+    """How an image is brought to its training size."""
 
-    What is transparent shows the decision's `background`, `#rrggbb`, or white where it names none.
+    @property
+    def scaled(self) -> tuple[int, int]: ...
+
+    @property
+    def crop(self) -> tuple[int, int, int, int]: ...
+
+    @property
+    def background(self) -> str: ...
+
+
+def load_cropped(path: Path | str, cropping: Cropping) -> Image:
+    """The image as it is trained on: resized to `scaled`, then cropped to `crop`.
+
+    What is transparent shows `background`, `#rrggbb`, or white where it is "".
     """
-    left, top, right, bottom = bucket["crop"]
-    red, green, blue = bytes.fromhex(bucket.get("background", "#ffffff").removeprefix("#"))
-    whole = load_rgb(path, (red, green, blue))
-    return whole.resize(tuple(bucket["scaled"]), PIL.Image.Resampling.LANCZOS).crop((left, top, right, bottom))
+    whole = load_rgb(path, rgb(cropping.background))
+    return whole.resize(cropping.scaled, PIL.Image.Resampling.LANCZOS).crop(cropping.crop)
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """`#rrggbb` as red, green and blue; "" is white."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#")) if colour else WHITE
+    return red, green, blue
 
 
 def alpha_of(whole: Image) -> Image | None:

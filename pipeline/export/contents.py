@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.core.errors import PrepError
 from pipeline.export.request import STAMP, Crop, ExportedImage, Request
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.undo_log import ABSENT, stamp
+from pipeline.store.values.bucket import Bucket
 
 TRIGGER = ("added", "trigger word")
 """The action and the reason of a tag that curation put in front as a trigger word."""
@@ -31,13 +29,13 @@ class ExportedRegImage:
     path: str
     caption: str
     stamp: str
-    bucket: Mapping[str, Any] | None
+    bucket: Bucket | None
     triggers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A kept image. `caption` is None where there is none, `bucket` the decision's value or None.
+    """A kept image. `caption` is None where there is none, `bucket` how it is cropped, or None.
 
     `exact` is how often it is to be shown per epoch, `repeat` the same as a whole number; `triggers` counts the trigger
     words that its caption begins with; `size` is (width, height) as measured, None if it was not. `regularization
@@ -48,7 +46,7 @@ class Sample:
     caption: str | None
     exact: float
     repeat: int
-    bucket: Mapping[str, Any] | None
+    bucket: Bucket | None
     triggers: int
     size: tuple[int, int] | None
     transparent: bool
@@ -96,7 +94,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
     if not kept:
         raise PrepError(f"no image of {manifest.root} is kept", f"see why: prep status {manifest.root}")
     _must_be_there(manifest, kept)
-    rows = {field: manifest.decisions(field) for field in ("bucket", "multiplier", "given")}
+    rows = {field: manifest.decisions(field) for field in ("bucket", "repeats", "user_repeats")}
     triggers = _triggers(manifest)
     texts, measured = captions(manifest), manifest.measurements()
     reg_images, waiting = _reg_images(manifest, {image.path for image in kept}, triggers)
@@ -104,7 +102,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
     samples = []
     for image in kept:
         found = measured.get(image.content)
-        exact, repeat = _multiplier(rows["multiplier"].get(image.path), rows["given"].get(image.path))
+        exact, repeat = _repeats(rows["repeats"].get(image.path), rows["user_repeats"].get(image.path))
         caption = texts.get(image.path) or None
         samples.append(
             Sample(
@@ -120,7 +118,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
                 reg_images.get(image.path, ()),
             )
         )
-    notes = _notes(manifest, samples, rows["multiplier"], rows["given"], waiting)
+    notes = _notes(manifest, samples, rows["repeats"], rows["user_repeats"], waiting)
     return Contents(tuple(samples), tuple(notes))
 
 
@@ -150,21 +148,19 @@ def _must_have_buckets(
         )
 
 
-def _multiplier(decided: Decision | None, given: Decision | None) -> tuple[float, int]:
+def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[float, int]:
     """(exact, whole): what balance decided, else what the person's folder says, else once."""
     if decided is not None:
-        return float(decided.value["exact"]), max(1, int(decided.value["repeat"]))
-    if given is not None:
-        return float(given.value), max(1, int(given.value))
+        return decided.value.exact, max(1, decided.value.exported)
+    if user_repeats is not None:
+        return float(user_repeats.value), max(1, int(user_repeats.value))
     return 1.0, 1
 
 
 def _triggers(manifest: Manifest) -> dict[str, frozenset[str]]:
     """Image → the trigger words that curation put in front; row by row, as the tags of a set can be very many."""
-    rows = manifest.db.execute(
-        "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", (f'"{TRIGGER[1]}"',)
-    )
-    return {path: frozenset(tag for tag, *why in json.loads(value) if tuple(why) == TRIGGER) for path, value in rows}
+    rows = manifest.values("tags", containing=f'"{TRIGGER[1]}"')
+    return {path: frozenset(tag for tag, *why in tags if tuple(why) == TRIGGER) for path, tags in rows}
 
 
 def _leading(caption: str, words: frozenset[str]) -> int:
@@ -186,15 +182,15 @@ def _reg_images(
     found: dict[str, list[ExportedRegImage]] = {}
     for path, row in manifest.decisions("regularization").items():
         words = triggers.get(path, frozenset())
-        for value in every_reg_image(row.value) if path in kept else ():
-            reg_image, caption = value["path"], value["caption"]
+        for value in row.value.images if path in kept else ():
+            reg_image, caption = value.path, value.caption
             if reg_image in out:
                 continue
             if reg_image not in stamps:
                 stamps[reg_image] = stamp(manifest.root / reg_image)
             if stamps[reg_image] != ABSENT:
                 one = ExportedRegImage(
-                    reg_image, caption, STAMP + stamps[reg_image], value.get("bucket"), _leading(caption, words)
+                    reg_image, caption, STAMP + stamps[reg_image], value.bucket, _leading(caption, words)
                 )
                 found.setdefault(path, []).append(one)
     waiting = sum(stamped == ABSENT for stamped in stamps.values())
@@ -204,23 +200,23 @@ def _reg_images(
 def _notes(
     manifest: Manifest,
     samples: list[Sample],
-    multipliers: Mapping[str, Decision],
-    given: Mapping[str, Decision],
+    repeats: Mapping[str, Decision],
+    user_repeats: Mapping[str, Decision],
     waiting: int,
 ) -> list[str]:
     notes = []
     bare = [sample.image.path for sample in samples if sample.caption is None]
     if bare:
         notes.append(f"images without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
-    unbalanced = [sample.image.path for sample in samples if sample.image.path not in multipliers]
-    once = [path for path in unbalanced if path not in given]
+    unbalanced = [sample.image.path for sample in samples if sample.image.path not in repeats]
+    once = [path for path in unbalanced if path not in user_repeats]
     if unbalanced and len(unbalanced) > len(once):
         notes.append(
             f"prep balance has not seen {len(unbalanced)} images: {len(unbalanced) - len(once)} are shown as often "
             "as their folders say"
         )
     if once:
-        notes.append(f"images without a multiplier, shown once: {len(once)}; run: prep balance {manifest.root}")
+        notes.append(f"images without repeats, shown once: {len(once)}; run: prep balance {manifest.root}")
     if waiting:
         notes.append(f"regularization images that are not there yet: {waiting}; run: prep regularize {manifest.root}")
     return notes

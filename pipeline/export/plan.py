@@ -17,10 +17,10 @@ from pipeline.export.layouts import everydream, imagefolder, kohya, webdataset
 from pipeline.export.record import Record
 from pipeline.export.request import SHARD_BYTES, Layout, Request
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import versions
+from pipeline.store.versions import versions
 
 NAME = "export"
-READS = ("images", "keep", "bucket", "human", "caption", "tags", "given", "multiplier", "regularization")
+READS = ("images", "keep", "bucket", "human", "caption", "tags", "user_repeats", "repeats", "regularization")
 LayoutName = Literal["kohya", "everydream", "imagefolder", "webdataset"]
 Links = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
 
@@ -94,9 +94,9 @@ def _lay_out(manifest: Manifest, contents: Contents, options: Options) -> Layout
     if options.layout == "kohya":
         run, train = manifest.last_run("bucket"), registry.stage("train")
         assert train is not None
-        recipe = options_for("train", train.load().Options, settings_of(manifest.root), {})
+        recipe = options_for("train", train.options(), settings_of(manifest.root), {})
         bucket = run.options if run and run.finished else None
-        return kohya.lay_out(contents, request, bucket, recipe.shuffle_tags, recipe.keep_tags)
+        return kohya.lay_out(contents, request, bucket, recipe.captions.shuffle_tags, recipe.captions.keep_tags)
     others: Mapping[str, Callable[[Contents, Request], Layout]] = {
         "everydream": everydream.lay_out,
         "imagefolder": imagefolder.lay_out,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.store.values.bucket import Bucket
+
 SHARD_BYTES = 500_000_000
 CROP, SHARD, STAMP = "crop:", "shard:", "stamp:"
 """How marks begin that do not tell the file's bytes; any other mark is the SHA-256 of them."""
@@ -47,11 +49,14 @@ class Crop:
     path: str
     source: str
     content: str
-    bucket: Mapping[str, Any]
+    bucket: Bucket
 
     @property
     def mark(self) -> str:
-        made_by = {key: self.bucket[key] for key in ("scaled", "crop", "background") if key in self.bucket}
+        bucket = self.bucket
+        made_by: dict[str, object] = {"scaled": bucket.scaled, "crop": bucket.crop}
+        if bucket.background:
+            made_by["background"] = bucket.background
         return CROP + _digest([self.content, made_by])
 
 

@@ -116,7 +116,7 @@ class Alike:
         import numpy as np
 
         stretch = self.aspects[others] / self.aspects[row]
-        same = np.maximum(stretch, 1 / stretch) <= MAX_ASPECT_DIFFERENCE
+        same: NDArray[np.bool_] = np.maximum(stretch, 1 / stretch) <= MAX_ASPECT_DIFFERENCE
         for start in range(0, len(others), 4096):  # a few at a time: sketches are a thousand times as large as rows
             part = slice(start, start + 4096)
             same[part] &= self._look_alike(row, others[part])
@@ -130,11 +130,12 @@ class Alike:
         brighter = np.abs(lumas.mean(axis=1) - luma.mean())
         coloured = np.abs(chromas - chroma).max(axis=1)
         standing_out = local_change(luma[0], lumas)
-        return (
+        same: NDArray[np.bool_] = (
             (brighter <= MAX_BRIGHTNESS_DIFFERENCE)
             & (coloured <= MAX_COLOUR_DIFFERENCE)
             & (standing_out <= self.change)
         )
+        return same
 
 
 def sketch(grey: np.ndarray, colours: np.ndarray, size: tuple[int, int]) -> str:
@@ -172,7 +173,8 @@ def area_means(grey: np.ndarray, size: tuple[int, int], count: int) -> NDArray[n
 
     def between(sums: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
         before = np.minimum(places.astype(int), len(sums) - 2)
-        return sums[before] + (places - before)[:, None] * (sums[before + 1] - sums[before])
+        between: NDArray[np.float64] = sums[before] + (places - before)[:, None] * (sums[before + 1] - sums[before])
+        return between
 
     down, across = edges(size[1], grey.shape[0]), edges(size[0], grey.shape[1])
     sums = between(between(cv2.integral(grey).astype(np.float64), down).T, across).T

@@ -222,7 +222,7 @@ def measuring_many(threads: int) -> Iterator[None]:
     import cv2
     from PIL import Image
 
-    core = Image.core
+    core = Image.core  # type: ignore[attr-defined]  # Pillow's C module, which its types leave out
     before = core.get_blocks_max(), cv2.getNumThreads()
     core.set_blocks_max(2 * threads)
     cv2.setNumThreads(1)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.store.manifest import SIDECAR
+from pipeline.store.digests import SIDECAR
 from pipeline.store.records import Tagger
 
 CATEGORIES = ("general", "character", "copyright", "artist", "meta")

@@ -184,7 +184,7 @@ def _cached(where: Address, wanted: dict[str, Any], error: Exception) -> str:
     import huggingface_hub
 
     try:
-        snapshot = huggingface_hub.snapshot_download(where.repo, **wanted, local_files_only=True)
+        snapshot: str = huggingface_hub.snapshot_download(where.repo, **wanted, local_files_only=True)
     except Exception:
         _refuse(where, error)
     if not (Path(snapshot) / where.folder).exists():
@@ -196,7 +196,7 @@ def _bars(progress: ProgressCallback, repo: str) -> Any:
     """Progress bars that draw nothing and tell `progress` how many files are here."""
     from tqdm.auto import tqdm
 
-    class Bars(tqdm):
+    class Bars(tqdm):  # type: ignore[misc]  # tqdm has no types
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self.done, self.files = 0, 0 if "unit" in options else int(options.get("total") or 0)
             options.pop("name", None)

@@ -28,7 +28,7 @@ class Described:
 
     caption: str = ""
     concept: str = ""
-    multiplier: float | None = None
+    repeats: float | None = None
     where: str = ""
     name: str = ""
     """What the image is called, where its file had to be called otherwise."""
@@ -145,7 +145,7 @@ def described(values: Mapping[str, Any], where: str, kohya: bool = False) -> Des
     if not all(isinstance(each, str) for each in texts):
         raise ValueError("caption is not a text")
     return Described(
-        ", ".join(each.strip() for each in texts), _concept(values.get("concept")), _multiplier(values), where
+        ", ".join(each.strip() for each in texts), _concept(values.get("concept")), _repeats(values), where
     )
 
 
@@ -158,13 +158,13 @@ def _concept(value: Any) -> str:
     return unicodedata.normalize("NFC", value)
 
 
-def _multiplier(values: Mapping[str, Any]) -> float | None:
-    value = values.get("multiplier")
+def _repeats(values: Mapping[str, Any]) -> float | None:
+    value = values.get("repeats")
     if value in (None, ""):
         return None
     number = positive(value)
     if number is None:
-        raise ValueError(f"multiplier {value!r} is not a number above 0")
+        raise ValueError(f"repeats {value!r} is not a number above 0")
     return number
 
 

@@ -16,7 +16,7 @@ _LARGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class UserRepeats:
     """How often images are to be shown, by whose word."""
 
     value: float
@@ -30,7 +30,7 @@ class Folders:
 
     concepts: dict[str, str] = field(default_factory=dict)
     """Folders whose name begins with repeats → their concept without them."""
-    given: dict[str, Given] = field(default_factory=dict)
+    user_repeats: dict[str, UserRepeats] = field(default_factory=dict)
     zero: list[str] = field(default_factory=list)
     """Names of folders that say 0 repeats."""
     rows: list[tuple[str, str, str]] = field(default_factory=list)
@@ -64,7 +64,7 @@ def _read_names(result: Folders, concepts: dict[str, str]) -> None:
         repeats, rest = numbered
         result.concepts[folder] = "/".join(filter(None, (above, concept_of(rest))))
         if repeats:
-            result.given[folder] = Given(float(repeats), IN_NAME, name)
+            result.user_repeats[folder] = UserRepeats(float(repeats), IN_NAME, name)
         else:
             result.zero.append(name)
 
@@ -81,7 +81,7 @@ def _inner(holding: Iterable[str]) -> set[str]:
 
 
 def _read_number(result: Folders, found: Found, concepts: dict[str, str]) -> None:
-    named = result.given.pop(found.folder, None)
+    named = result.user_repeats.pop(found.folder, None)
     try:
         text = Path(found.place).read_bytes()[:_LARGEST].decode("utf-8-sig").strip() if found.bytes else ""
     except (UnicodeDecodeError, OSError) as error:
@@ -94,5 +94,5 @@ def _read_number(result: Folders, found: Found, concepts: dict[str, str]) -> Non
         result.rows.append((found.path, f"{MULTIPLY} without images", text))
         return
     evidence = f"{MULTIPLY} {value:g}" + (f", before {named.evidence} of the folder's name" if named else "")
-    result.given[found.folder] = Given(value, MULTIPLY, evidence)
+    result.user_repeats[found.folder] = UserRepeats(value, MULTIPLY, evidence)
     result.rows.append((found.path, f"{MULTIPLY} taken in", text))

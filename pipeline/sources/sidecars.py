@@ -14,7 +14,7 @@ from pipeline.sources.metadata_files import Described, described, read_json
 from pipeline.sources.source_file import CAPTION, IMAGE, TABLE, Found, without_extension
 
 LARGEST_CAPTION = 2**20
-OF_EXPORT = ("caption", "concept", "multiplier")
+OF_EXPORT = ("caption", "concept", "repeats")
 """What the JSON beside an image may say. In what a downloader wrote, `caption` is the post's text, not a caption."""
 
 

@@ -25,14 +25,15 @@ from pipeline.concepts.exposure import (
     training_exposures,
     variation,
 )
-from pipeline.concepts.shares import Rounding, multipliers, nodes, repeats, shares, tree, unmatched
+from pipeline.concepts.shares import Rounding, exact_repeats, nodes, shares, tree, unmatched, whole_repeats
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Plan
+from pipeline.store.stage import Stage
+from pipeline.store.values.repeats import Repeats
 
 NAME = "balance"
-READS: tuple[str, ...] = ("images", "keep", "given")
 MANY_REPEATS = 50
 """Times the least shown image's exposures above which a concept is warned of; the cap then advised is 20 times."""
 ADVISED_REPEATS = 20
@@ -58,7 +59,7 @@ class Options:
     """How often an image of the concept that needs it least is shown per epoch."""
     max_repeat: float | None = None
     """How often any image is shown at most; what this cuts goes to the sibling concepts."""
-    given: Literal["keep", "ignore"] = "keep"
+    user_repeats: Literal["keep", "ignore"] = "keep"
     """Images whose folder says how often they are shown (24_name, multiply.txt) keep that, and the others are
     balanced among themselves; ignore balances all. min_repeat and max_repeat do not touch what is kept."""
     rounding: Rounding = "floor"
@@ -112,13 +113,13 @@ class Balanced:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    """One multiplier for every kept image."""
+    """Repeats for every kept image."""
     kept = manifest.kept()
     if not kept:
-        return Plan(NAME, ("multiplier",), notes=("no image is kept, so there is nothing to balance",))
-    given = manifest.decisions("given") if options.given == "keep" else {}
+        return Plan(NAME, ("repeats",), notes=("no image is kept, so there is nothing to balance",))
+    user_repeats = manifest.decisions("user_repeats") if options.user_repeats == "keep" else {}
     _refuse_unknown(kept, options.weights)
-    balanced = balance(kept, {path: float(row.value) for path, row in given.items()}, options)
+    balanced = balance(kept, {path: float(row.value) for path, row in user_repeats.items()}, options)
     epoch = epoch_exposures(balanced.groups)
     training = training_exposures(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
     counts = {
@@ -128,8 +129,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     }
     return Plan(
         NAME,
-        ("multiplier",),
-        _decisions(kept, given, balanced),
+        ("repeats",),
+        _decisions(kept, user_repeats, balanced),
         remarks=_remarks(balanced),
         notes=tuple(_notes(balanced, options)),
         counts=counts,
@@ -156,28 +157,28 @@ def _near(key: str, known: list[str]) -> list[str]:
     return known if len(known) <= LISTED else get_close_matches(key, known, 10, 0.2)
 
 
-def balance(kept: Sequence[Image], given: Mapping[str, float], options: Options) -> Balanced:
-    """Multipliers of all kept images: those of `given` (path → multiplier) keep theirs."""
-    counts = Counter(image.concept for image in kept if image.path not in given)
+def balance(kept: Sequence[Image], user_repeats: Mapping[str, float], options: Options) -> Balanced:
+    """Repeats of all kept images: those of `user_repeats` (path → repeats) keep theirs."""
+    counts = Counter(image.concept for image in kept if image.path not in user_repeats)
     exact: dict[str, float] = {}
     held: frozenset[str] = frozenset()
     if counts:
         root = tree(counts, options.weights, options.exponent)
-        exact = multipliers(root, counts, options.min_repeat, options.max_repeat)
+        exact = exact_repeats(root, counts, options.min_repeat, options.max_repeat)
         held = _held(exact, counts, shares(root), options.max_repeat)
-    whole = repeats(exact, counts, options.rounding)
+    whole = whole_repeats(exact, counts, options.rounding)
     groups = [Group(concept, counts[concept], exact[concept], whole[concept]) for concept in sorted(counts)]
-    own = Counter((image.concept, given[image.path]) for image in kept if image.path in given)
+    own = Counter((image.concept, user_repeats[image.path]) for image in kept if image.path in user_repeats)
     groups += [
-        Group(concept, images, value, whole_given(value, options.rounding), given=True)
+        Group(concept, images, value, whole_user_repeats(value, options.rounding), user_set=True)
         for (concept, value), images in sorted(own.items())
     ]
     return Balanced(tuple(groups), lines(groups, options.weights, options.exponent), exact, counts, held)
 
 
-def whole_given(value: float, rounding: Rounding) -> int:
-    """The whole repeat for a multiplier that a folder gave; it has no siblings to share remainders with."""
-    return repeats({"": value}, {"": 1}, "floor" if rounding == "floor" else "nearest")[""]
+def whole_user_repeats(value: float, rounding: Rounding) -> int:
+    """Whole repeats for those that a folder gave; they have no siblings to share remainders with."""
+    return whole_repeats({"": value}, {"": 1}, "floor" if rounding == "floor" else "nearest")[""]
 
 
 def _held(
@@ -195,24 +196,24 @@ def _held(
     )
 
 
-def _decisions(kept: Sequence[Image], given: Mapping[str, Decision], balanced: Balanced) -> tuple[Decision, ...]:
+def _decisions(kept: Sequence[Image], user_repeats: Mapping[str, Decision], balanced: Balanced) -> tuple[Decision, ...]:
     targets = {line.path.removesuffix("/."): line.target for line in balanced.lines if line.leaf}
     alike: dict[object, tuple[object, str, str]] = {}
     for group in balanced.groups:
-        if group.given:
-            value = {"exact": group.exact, "repeat": group.repeat}
+        if group.user_set:
+            value = Repeats(group.exact, group.repeat)
             alike[group.concept, group.exact] = value, GIVEN, f"{group.exact:.10g} an epoch"
             continue
         reason = "held at max_repeat" if group.concept in balanced.held else "share of its concept"
         evidence = f"{targets[group.concept]:.2%} promised, {_images(group.images)} of {group.concept}"
-        alike[group.concept] = {"exact": round(group.exact, 9), "repeat": group.repeat}, reason, evidence
+        alike[group.concept] = Repeats(round(group.exact, 9), group.repeat), reason, evidence
     found = []
     for image in kept:
-        row = given.get(image.path)
+        row = user_repeats.get(image.path)
         choice, reason, evidence = alike[image.concept if row is None else (image.concept, float(row.value))]
         if row is not None and row.evidence:
             evidence = f"{evidence}, {row.evidence}"
-        found.append(Decision(image.path, "multiplier", choice, reason, evidence))
+        found.append(Decision(image.path, "repeats", choice, reason, evidence))
     return tuple(found)
 
 
@@ -221,7 +222,7 @@ def _row(line: Line, training: float) -> dict[str, object]:
     return {
         "concept": "  " * line.depth + line.path,
         "images": line.images,
-        "weight": "given" if line.weight is None else f"{line.weight:g}",
+        "weight": "user-set" if line.weight is None else f"{line.weight:g}",
         "promised": f"{line.target:.2%}",
         "share": f"{line.share:.2%}",
         "exact": _span([f"{value:.4g}" for value in line.exact]),
@@ -250,14 +251,14 @@ def _remarks(balanced: Balanced) -> tuple[str, str]:
     return (
         f"{_images(images)} count as {_grouped(effective)} shown alike (effective sample size, "
         f"{effective / images:.1%} of all; before balancing it is all {_grouped(images)})",
-        f"the shares are missed by {rounded:.1%} in all with whole repeats, by {exact:.1%} with exact multipliers",
+        f"the shares are missed by {rounded:.1%} in all with whole repeats, by {exact:.1%} with exact repeats",
     )
 
 
 def _notes(balanced: Balanced, options: Options) -> list[str]:
     leaves = [line for line in balanced.lines if line.leaf]
     return [
-        *_given_notes(balanced, options),
+        *_user_set_notes(balanced, options),
         *_held_notes(leaves, options),
         *_few_notes(balanced.groups),
         *_large_notes(balanced.groups),
@@ -265,16 +266,16 @@ def _notes(balanced: Balanced, options: Options) -> list[str]:
     ]
 
 
-def _given_notes(balanced: Balanced, options: Options) -> list[str]:
+def _user_set_notes(balanced: Balanced, options: Options) -> list[str]:
     """Which concepts keep what their folder gives, and which weights have nothing left to weigh because of it."""
-    own = [group for group in balanced.groups if group.given]
+    own = [group for group in balanced.groups if group.user_set]
     if not own:
         return []
     counted = sum(group.images for group in own)
     words = [f"{group.exact:.10g} of {group.concept}" for group in own]
     notes = [
         f"{_images(counted)} keep the exposures their folder gives them, whatever min_repeat and max_repeat are: "
-        f"{_some(words)}; --given ignore balances them with the others"
+        f"{_some(words)}; --user-repeats ignore balances them with the others"
     ]
     left = nodes(tree(balanced.counts, {})) if balanced.counts else []
     idle = unmatched(left, options.weights)
@@ -295,14 +296,14 @@ def _held_notes(leaves: Sequence[Line], options: Options) -> list[str]:
 
 def _few_notes(groups: Sequence[Group]) -> list[str]:
     """Concepts of which a few images are shown again and again, the most often shown first."""
-    least = min((group.exact for group in groups if not group.given), default=min(group.exact for group in groups))
+    least = min((group.exact for group in groups if not group.user_set), default=min(group.exact for group in groups))
     epoch = epoch_exposures(groups)
     many = sorted((group for group in groups if group.exact >= MANY_REPEATS * least), key=lambda group: -group.exact)
     notes = [
         f"{_images(group.images)} of {group.concept} {'is' if group.images == 1 else 'are'} shown "
         f"{group.exact:.0f} times an epoch{' each' if group.images > 1 else ''}: that is "
         f"{_grouped(group.exact * group.images)} of {_grouped(epoch)} exposures; find more, or "
-        + ("--given ignore" if group.given else f"--max-repeat {ADVISED_REPEATS * least:g}")
+        + ("--user-repeats ignore" if group.user_set else f"--max-repeat {ADVISED_REPEATS * least:g}")
         for group in many[:SHOWN]
     ]
     if len(many) > SHOWN:
@@ -341,9 +342,9 @@ def _closer(balanced: Balanced, options: Options) -> str:
     epoch = math.fsum(exact)
     missed = {}
     for rounding in typing.get_args(Rounding):
-        whole = repeats(balanced.exact, balanced.counts, rounding)
+        whole = whole_repeats(balanced.exact, balanced.counts, rounding)
         shown = [
-            group.images * (whole_given(group.exact, rounding) if group.given else whole[group.concept])
+            group.images * (whole_user_repeats(group.exact, rounding) if group.user_set else whole[group.concept])
             for group in balanced.groups
         ]
         missed[rounding] = variation((each / epoch for each in exact), (each / sum(shown) for each in shown))
@@ -364,3 +365,12 @@ def _images(number: int) -> str:
 def _grouped(number: float) -> str:
     """A whole number with its thousands set apart."""
     return f"{number:,.0f}".replace(",", " ")
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "user_repeats"),
+    plan=plan,
+)

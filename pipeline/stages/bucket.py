@@ -8,7 +8,7 @@ middle, from the top, or from where the image's detail is; single images can be 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,10 +33,12 @@ from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.images.buckets.fewer_buckets import BucketList, BucketTrial, Crowd, shorter
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.values import read
+from pipeline.store.values.bucket import CENTRE, Bucket
+from pipeline.store.values.repeats import Repeats
 
 NAME = "bucket"
-READS: tuple[str, ...] = ("images", "keep")
-OBSERVES = "where the images' detail lies"
 CROPS = "reports/crops"
 FEW = 20
 """With fewer images a shorter ladder is not proposed: one more image would change the answer."""
@@ -199,10 +201,9 @@ def _rungs(options: Options) -> BucketList:
 
 def _exposures(manifest: Manifest, paths: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(N,) exact and (N,) whole exposures per epoch; 1 before `balance` ran. Only the report depends on them."""
-    rows = manifest.decisions("multiplier")
-    once = {"exact": 1.0, "repeat": 1}
-    values = [rows[path].value if path in rows else once for path in paths]
-    return np.array([each["exact"] for each in values], float), np.array([each["repeat"] for each in values], np.int64)
+    decided, once = read.repeats(manifest), Repeats(1.0, 1)
+    found = [decided.get(path, once) for path in paths]
+    return np.array([each.exact for each in found], float), np.array([each.exported for each in found], np.int64)
 
 
 # --- what crops hold on to
@@ -260,20 +261,13 @@ def _decisions(fits: Fits, names: list[str], transparent: list[bool], options: O
     ):
         across, down, wide, high, left, top = rest
         anchor = held[name]
-        value = {
-            "size": [wide, high],
-            "scaled": [across, down],
-            "crop": [left, top, left + wide, top + high],
-            "loss": round(loss, 6),
-            "anchor": anchor,
-        }
-        if is_clear:
-            value["background"] = below
+        crop = left, top, left + wide, top + high
+        value = Bucket((wide, high), (across, down), crop, round(loss, 6), anchor, below if is_clear else "")
         same = (across, down) == (width, height)
         reason = "size as it is" if same else "reduced" if scale <= 1 else "enlarged"
         evidence = f"{width}×{height} at {scale:.3g} to {wide}×{high}, {loss:.1%} cut away"
         if loss > 0:
-            reason += " and cropped" if anchor == holding.CENTRE else f" and cropped, {_word(anchor)} kept"
+            reason += " and cropped" if anchor == CENTRE else f" and cropped, {_word(anchor)} kept"
             evidence += _moved(left - (across - wide) // 2, top - (down - high) // 2)
         yield Decision(path, "bucket", value, reason, evidence)
 
@@ -340,15 +334,29 @@ def missing(manifest: Manifest, options: Options) -> str:
     return ""
 
 
-def work(manifest: Manifest, options: Options, progress: Callable[[str, int, int], None]) -> dict[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Draw the contact sheets, where they are asked for."""
     if not options.contact_sheet:
-        return {}
+        return WorkResult()
     from pipeline.images.sheets.crop_sheet import Cell, draw_sheets
 
-    rows, known = manifest.decisions("bucket"), _known(manifest)
+    buckets, known = read.buckets(manifest), _known(manifest)
     cells = [
-        Cell(path, (width, height), rows[path].value)
+        Cell(path, (width, height), buckets[path])
         for path, (width, height) in zip(known.paths, known.images.tolist(), strict=True)
     ]
-    return draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress)
+    return WorkResult(draw_sheets(manifest.root, CROPS, cells, options.sheet_images, progress))
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep"),
+    plan=plan,
+    observe=observe,
+    observes="where the images' detail lies",
+    missing=missing,
+    work=work,
+    files=files,
+)

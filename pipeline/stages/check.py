@@ -22,10 +22,9 @@ from pipeline.images.duplicates import Likeness, find_copies
 from pipeline.sources.source_file import EXTENSIONS
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Plan
-from pipeline.store.runner import ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage
 
 NAME = "check"
-READS: tuple[str, ...] = ("images",)
 REGULARIZATION = "regularization"
 BATCH = 64
 AHEAD = 128
@@ -379,3 +378,14 @@ def _notes(
             "crop them, or leave them out with --letterbox drop"
         )
     return notes
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images",),
+    plan=plan,
+    observe=observe,
+    measure=measure,
+)

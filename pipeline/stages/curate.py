@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import math
 import re
 from collections import Counter
@@ -24,6 +23,7 @@ from pipeline.core.files import file_digest
 from pipeline.store.caption_files import NOT_UTF8, WRITTEN, lost, plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import THE_SET, Decision, Image, Plan, Tagger
+from pipeline.store.stage import Stage
 from pipeline.tags.captions import messages
 from pipeline.tags.captions.build import (
     Names,
@@ -63,8 +63,6 @@ from pipeline.tags.vocabulary.rules_file import EVERYONE, RuleFile, lists_of, re
 from pipeline.tags.vocabulary.token_count import Tokens, load_tokens, tokenizer_files
 
 NAME = "curate"
-READS = ("images", "keep", "scores", "human", "tagger", "overlay")
-OBSERVES = "the tagger, the rules, the tokenizer"
 NO_TAGGER = "none"
 BOORU = "booru"
 """The tagger that tags from image boards are recorded under; they are certain."""
@@ -396,14 +394,9 @@ def _scored(
         batch = images[start : start + _BATCH]
         contents = tuple({image.content for image in batch})
         ids = tuple(tagger.id for tagger in taggers)
-        rows = manifest.db.execute(
-            "SELECT content, tagger, scores FROM scores "
-            f"WHERE content IN ({','.join('?' * len(contents))}) AND tagger IN ({','.join('?' * len(ids))})",
-            (*contents, *ids),
-        )
         found: dict[str, dict[str, dict[str, float]]] = {}
-        for content, tagger, scores in rows:
-            found.setdefault(content, {})[tagger] = json.loads(scores)
+        for content, tagger, scores in manifest.scores_of(contents, ids):
+            found.setdefault(content, {})[tagger] = scores
         for image in batch:
             yield image, found.get(image.content, {})
 
@@ -627,3 +620,15 @@ def _notes_on_words(
     yield from messages.on_keys("absorb", "trigger word", asked.absorb, leads | {EVERYONE}, leads)
     yield from messages.on_keys("keep", "trigger word", asked.keep, leads | {EVERYONE}, leads)
     yield from messages.on_keys("core", "trigger word", named, leads, leads)
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "scores", "human", "tagger", "overlay"),
+    plan=plan,
+    observe=observe,
+    observes="the tagger, the rules, the tokenizer",
+    missing=missing,
+)

@@ -25,7 +25,7 @@ from pipeline.sources import hub
 from pipeline.sources.booru import booru_tagger
 from pipeline.sources.metadata_files import Described, ImageTable, read_table
 from pipeline.sources.placement import DISOWNED, MOVED, VANISHED, Placing
-from pipeline.sources.repeats import NO_NUMBER, Folders, Given, folders
+from pipeline.sources.repeats import NO_NUMBER, Folders, UserRepeats, folders
 from pipeline.sources.scan import LEADS_OUT
 from pipeline.sources.sidecars import Beside, CaptionText, Sidecar, is_sidecar, read_caption, read_sidecar
 from pipeline.sources.source_file import CAPTION, EXTENSIONS, IMAGE, TABLE, Found, cut, sniffed, without_extension
@@ -33,12 +33,9 @@ from pipeline.sources.source_list import contents, holds, look
 from pipeline.store.caption_files import CAME, plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
-from pipeline.store.runner import ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 
 NAME = "flatten"
-READS: tuple[str, ...] = ()
-OBSERVES = "sources"
-MAKES: tuple[str, ...] = ()
 BATCH = 256
 READERS = 4
 """The evidence of a caption that flatten brought and nobody changed since."""
@@ -115,8 +112,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     images = tuple(sorted(placing.images.values(), key=lambda image: image.path))
     return Plan(
         NAME,
-        ("placed", "given"),
-        (*placing.rows, *work.given()),
+        ("placed", "user_repeats"),
+        (*placing.rows, *work.user_repeats()),
         images=images,
         links=tuple(placing.links),
         captions=tuple(work.captions.items()),
@@ -124,9 +121,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     )
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Count how the images of the set came to it."""
-    return {f"as {link}": number for link, number in Counter(image.link for image in manifest.images()).most_common()}
+    links = Counter(image.link for image in manifest.images())
+    return WorkResult({f"as {link}": number for link, number in links.most_common()})
 
 
 class _Flattening:
@@ -207,7 +205,7 @@ class _Flattening:
             self.described.setdefault(image, told)
         if sidecar.tags:
             return "tags taken in", f"{len(sidecar.tags)} tags"
-        says = [name for name in ("caption", "concept", "multiplier") if getattr(told, name)]
+        says = [name for name in ("caption", "concept", "repeats") if getattr(told, name)]
         return ("metadata taken in", ", ".join(says)) if says else ("json without tags or caption", "")
 
     def _table(self, found: Found, imgs: ImageTable) -> tuple[str, str]:
@@ -230,18 +228,18 @@ class _Flattening:
 
     # --- how often
 
-    def given(self) -> Iterator[Decision]:
+    def user_repeats(self) -> Iterator[Decision]:
         """How often the person's folders and tables say each image is to be shown."""
-        before = self.manifest.decisions("given")
+        before = self.manifest.decisions("user_repeats")
         for source, image in self.placing.images.items():
             found = self.images.get(source)
             told = self.described.get(source)
-            by_folder = self.folders.given.get(found.folder) if found else None
-            if told is not None and told.multiplier is not None:
+            by_folder = self.folders.user_repeats.get(found.folder) if found else None
+            if told is not None and told.repeats is not None:
                 over = f", before {by_folder.evidence}" if by_folder else ""
-                by_folder = Given(told.multiplier, "multiplier in metadata", told.where + over)
+                by_folder = UserRepeats(told.repeats, "repeats in metadata", told.where + over)
             if by_folder is not None:
-                yield Decision(image.path, "given", by_folder.value, by_folder.reason, by_folder.evidence)
+                yield Decision(image.path, "user_repeats", by_folder.value, by_folder.reason, by_folder.evidence)
             elif found is None and image.path in before:
                 yield before[image.path]
 
@@ -425,3 +423,18 @@ def _bytes(path: str) -> int:
 def _images_in(root: Path) -> set[str]:
     files = (root / "images").glob("*/*")
     return {path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS}
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=(),
+    plan=plan,
+    observe=observe,
+    observes="sources",
+    measure=measure,
+    missing=missing,
+    work=work,
+    makes=(),
+)

@@ -18,14 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.concepts.regularization.assignment import FOLDER, every_reg_image, reg_image_paths
+from pipeline.concepts.regularization.assignment import FOLDER, reg_image_paths
 from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_painted
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
-from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from train.models.identity import base_identity
 
 if TYPE_CHECKING:
@@ -34,10 +37,6 @@ if TYPE_CHECKING:
     from train.models.base import BaseModel
 
 NAME = "regularize"
-SLOW = True
-READS = ("images", "keep", "bucket", "caption")
-OBSERVES = "base model, given images or balance"
-USES = ("torch", "diffusers", "transformers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +129,7 @@ def observe(manifest: Manifest, options: Options) -> str:
         from pipeline.concepts.regularization.user_images import listing_digest
 
         assert options.given is not None
-        return listing_digest(manifest, options.given) + manifest.digest("multiplier")
+        return listing_digest(manifest, options.given) + manifest.digest("repeats")
     if options.images == "matched":
         return base_identity(manifest, options.base, options.revision, options.vae)
     return ""
@@ -157,43 +156,37 @@ def _plan_given(manifest: Manifest, options: Options) -> Plan:
     from pipeline.concepts.regularization.user_plan import plan_given
 
     assert options.given is not None
-    buckets = manifest.decisions("bucket")
+    buckets = read.buckets(manifest)
     for image in manifest.kept():
         _must_have(manifest, image.path, "bucket", buckets)
     pools = find_given(manifest, options.given, options.given_caption, options.min_side)
     return plan_given(manifest, pools, buckets, options.link, options.seed)
 
 
-def _must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, Decision]) -> None:
+def _must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, Bucket] | Mapping[str, str]) -> None:
     if path not in rows:
         stage = {"bucket": "bucket", "caption": "curate"}[field]
         raise PrepError(f"{path} has no {field} yet", f"run: prep {stage} {manifest.root}")
 
 
 def _plan_matched(manifest: Manifest, options: Options) -> Plan:
-    buckets, captions, tags = (manifest.decisions(field) for field in ("bucket", "caption", "tags"))
+    buckets, captions, tags = read.buckets(manifest), read.captions(manifest), manifest.decisions("tags")
     kept, decisions = manifest.kept(), []
     paths = reg_image_paths([image.path for image in kept], options.count)
     for place, image in enumerate(kept):
         _must_have(manifest, image.path, "bucket", buckets)
         _must_have(manifest, image.path, "caption", captions)
         row = tags.get(image.path)
-        caption = reg_image_caption(captions[image.path].value, row.value if row else [], options.trigger)
+        caption = reg_image_caption(captions[image.path], row.value if row else [], options.trigger)
         seeds = _seeds(options, place, len(kept))
-        value: dict[str, Any] = {
-            "path": paths[image.path][0],
-            "caption": caption,
-            "size": buckets[image.path].value["size"],
-            "seed": seeds[0],
-        }
-        others = zip(paths[image.path][1:], seeds[1:], strict=True)
-        more = [{"path": path, "seed": seed} for path, seed in others]
-        reason = "same caption" if caption == captions[image.path].value else "caption without trigger words"
-        said = f"seed {seeds[0]}" if not more else f"seeds {', '.join(map(str, seeds))}"
-        evidence = f"{said}, {options.steps} DDIM steps, guidance {options.guidance:g}"
-        decisions.append(
-            Decision(image.path, "regularization", value | ({"more": more} if more else {}), reason, evidence)
+        size = buckets[image.path].size
+        reg_images = tuple(
+            RegularizationImage(path, caption, size, seed) for path, seed in zip(paths[image.path], seeds, strict=True)
         )
+        reason = "same caption" if caption == captions[image.path] else "caption without trigger words"
+        said = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+        evidence = f"{said}, {options.steps} DDIM steps, guidance {options.guidance:g}"
+        decisions.append(Decision(image.path, "regularization", RegularizationAssignment(reg_images), reason, evidence))
     return Plan(NAME, ("regularization",), tuple(decisions))
 
 
@@ -212,10 +205,8 @@ def reg_image_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
     return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in out)
 
 
-def _all_reg_images(manifest: Manifest) -> list[dict[str, Any]]:
-    return [
-        reg_image for row in manifest.decisions("regularization").values() for reg_image in every_reg_image(row.value)
-    ]
+def _all_reg_images(manifest: Manifest) -> list[RegularizationImage]:
+    return [reg_image for assigned in read.regularization(manifest).values() for reg_image in assigned.images]
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -224,30 +215,30 @@ def files(options: Options) -> tuple[str, ...]:
 
 def missing(manifest: Manifest, options: Options) -> str:
     """Regularization images that are gone."""
-    paths = dict.fromkeys(reg_image["path"] for reg_image in _all_reg_images(manifest))
+    paths = dict.fromkeys(reg_image.path for reg_image in _all_reg_images(manifest))
     gone = [path for path in paths if not (manifest.root / path).is_file()]
     return f"{len(gone)} regularization images are not there, such as {gone[0]}" if gone else ""
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int] | Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Write the regularization images' captions, and sample matched ones that are not there yet or were made
     otherwise; every one is kept as soon as it is made."""
     rows = _all_reg_images(manifest)
-    remove_strays(manifest, {row["path"] for row in rows}, NAME)
-    captions = {row["path"]: row["caption"] for row in rows}
-    counts: Mapping[str, int] | Made = {}
+    remove_strays(manifest, {row.path for row in rows}, NAME)
+    captions = {row.path: row.caption for row in rows}
+    result = WorkResult()
     if rows and options.images == "matched":
-        counts = _paint(manifest, options, rows, progress)
+        result = _paint(manifest, options, rows, progress)
     elif rows:
-        counts = {"given images in use": len(captions)}
+        result = WorkResult({"given images in use": len(captions)})
     for path, caption in captions.items():
         save_caption(manifest.root / path, caption)
-    return counts
+    return result
 
 
 def _paint(
-    manifest: Manifest, options: Options, rows: list[dict[str, Any]], progress: ProgressCallback
-) -> Mapping[str, int] | Made:
+    manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
+) -> WorkResult:
     from train.models.ddim import Request, generate
     from train.models.load import load_base
 
@@ -260,25 +251,26 @@ def _paint(
         prediction=options.prediction,
     )
     marks = _marks(options, rows, base)
-    todo = [index for index, row in enumerate(rows) if read_mark(manifest.root / row["path"]) != marks[index]]
+    todo = [index for index, row in enumerate(rows) if read_mark(manifest.root / row.path) != marks[index]]
     done = 0
 
     def keep(index: int, image: Image) -> None:
         nonlocal done
-        save_painted(manifest.root / rows[todo[index]]["path"], image, marks[todo[index]])
+        save_painted(manifest.root / rows[todo[index]].path, image, marks[todo[index]])
         done += 1
         progress("sampling regularization images", done, len(todo))
 
     requests = [
-        Request(rows[index]["caption"], rows[index]["seed"], tuple(rows[index]["size"]), options.negative)
-        for index in todo
+        Request(row.caption, row.seed, row.size, options.negative)
+        for row in (rows[index] for index in todo)
+        if row.seed is not None
     ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
     counts = {"images made": len(todo), "images already there": len(rows) - len(todo)}
-    return Made(counts, base.notes) if base.notes else counts
+    return WorkResult(counts, base.notes)
 
 
-def _marks(options: Options, rows: list[dict[str, Any]], base: BaseModel) -> list[str]:
+def _marks(options: Options, rows: list[RegularizationImage], base: BaseModel) -> list[str]:
     """Everything each regularization image depends on, written into its PNG, so that a stale one is recognised; what
     is left to the base model is told by its files."""
     from train.models.loading.vocabulary import FILES, vocabulary_folder
@@ -298,9 +290,26 @@ def _marks(options: Options, rows: list[dict[str, Any]], base: BaseModel) -> lis
         common["tokenizer"] = [file_digest(vocabulary / name) for name in FILES]
     return [
         json.dumps(
-            common | {"prompt": row["caption"], "seed": row["seed"], "size": list(row["size"])},
+            common | {"prompt": row.caption, "seed": row.seed, "size": list(row.size)},
             sort_keys=True,
             ensure_ascii=True,
         )
         for row in rows
     ]
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "bucket", "caption"),
+    plan=plan,
+    observe=observe,
+    observes="base model, given images or balance",
+    measure=measure,
+    missing=missing,
+    work=work,
+    files=files,
+    uses=("torch", "diffusers", "transformers"),
+    slow=True,
+)

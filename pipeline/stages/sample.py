@@ -14,17 +14,13 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 
 if TYPE_CHECKING:
     from train.models.prompts import Request
 
 NAME = "sample"
-SLOW = BY_NAME = True
-READS = ("bucket", "caption", "tags")
 LISTING = "samples.json"
-OBSERVES = "adapter"
-USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +158,7 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
     return manifest.root / "runs" / name / "samples"
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Paint every prompt and seed twice; the listing says which file is what."""
     from train.models.ddim import generate
     from train.models.infotext import infotext, save_png
@@ -180,7 +176,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
     folder, listing = sample_folder(manifest, options.name), [_row(request) for request in requests]
-    facts = {"Clip skip": recipe.clip_skip} if recipe.clip_skip > 1 else {}
+    facts = {"Clip skip": recipe.text.clip_skip} if recipe.text.clip_skip > 1 else {}
     painted = 0
 
     def on_image(index: int, image: object) -> None:
@@ -194,15 +190,15 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
             base,
             requests,
             batch_size=options.batch_size,
-            clip_skip=recipe.clip_skip,
+            clip_skip=recipe.text.clip_skip,
             on_image=on_image,
-            max_tokens=recipe.max_tokens,
-            zero_terminal=recipe.zero_terminal_snr,
+            max_tokens=recipe.text.max_tokens,
+            zero_terminal=recipe.noise.zero_terminal_snr,
         )
         for entry, number, request, image in zip(listing, numbers, requests, images, strict=True):
             target = folder / f"{_plain(number, request.prompt)} seed {request.seed} {which}.png"
             more = facts | {"Adapter": options.name, "Adapter strength": strength}
-            save_png(image, target, infotext(request, recipe.base, more))
+            save_png(image, target, infotext(request, recipe.model.base, more))
             entry[which] = target.relative_to(manifest.root).as_posix()
     adapter.detach()
     write_text(folder / LISTING, json.dumps(listing, indent=2, ensure_ascii=False) + "\n")
@@ -210,7 +206,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
         f"images, each without the adapter and with it: {folder}",
         f"side by side: prep report {manifest.root}",
     )
-    return Made({"images painted": 2 * len(requests)}, results=results)
+    return WorkResult({"images painted": 2 * len(requests)}, results=results)
 
 
 def _row(request: Request) -> dict[str, object]:
@@ -229,7 +225,7 @@ def image_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     """(width, height) asked for, or the commonest bucket's."""
     if options.width and options.height:
         return options.width, options.height
-    buckets = Counter(tuple(row.value["size"]) for row in manifest.decisions("bucket").values())
+    buckets = Counter(row.value.size for row in manifest.decisions("bucket").values())
     if not buckets:
         raise PrepError(
             "the size of the samples is unknown: no image has a bucket", f"run: prep bucket {manifest.root}"
@@ -243,3 +239,20 @@ def _plain(number: int, prompt: str) -> str:
     system, however many bytes its letters take."""
     words = re.sub(r"[^\w+-]+", " ", prompt).strip()[:60]
     return f"{number:02} {words.encode()[:150].decode(errors='ignore')}".strip()
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("bucket", "caption", "tags"),
+    plan=plan,
+    observe=observe,
+    observes="adapter",
+    missing=missing,
+    work=work,
+    files=files,
+    uses=("torch", "diffusers", "transformers", "lycoris-lora"),
+    slow=True,
+    run_name=lambda options: options.name,
+)

@@ -20,7 +20,7 @@ from pipeline.core.image_io import decode, load_rgb, open_image
 from pipeline.store import records
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import THE_SET, Decision, Plan, Tagger
-from pipeline.store.runner import ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from taggers.download import pinned, published_sha256, revision_of
 from taggers.errors import TaggerError
 from taggers.registry import DEFAULT, find_spec
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from taggers.engine import OnnxTagger
 
 NAME = "tag"
-READS = ("images", "keep")
-MAKES = ("scores",)
-USES = ("onnxruntime", "onnxruntime-gpu", "pillow", "opencv-python-headless")
 JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 OVERSAMPLED = 2
 """Fast decoding leaves at least so many times the pixels per side that the model sees."""
@@ -95,7 +92,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Mapping[str, int]:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Score what has no scores yet, a batch to a transaction: a killed run loses one batch."""
     with prep_errors():
         specs = _specs(manifest, options)
@@ -109,7 +106,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
             _score(manifest, spec, tagger, todo, options, progress, told)
     if told.unreadable:
         told.counts["could not be read"] = len(told.unreadable)
-    return told.counts
+    return WorkResult(told.counts)
 
 
 def identity(spec: ModelSpec, decoding: str = "exact") -> Tagger:
@@ -281,3 +278,15 @@ def prep_errors() -> Iterator[None]:
         yield
     except TaggerError as error:
         raise PrepError(error.message, error.hint) from error
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep"),
+    plan=plan,
+    work=work,
+    makes=("scores",),
+    uses=("onnxruntime", "onnxruntime-gpu", "pillow", "opencv-python-headless"),
+)

@@ -1,4 +1,4 @@
-"""Train an adapter on the set: buckets, multipliers, captions and regularization images as they were decided."""
+"""Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.runner import Made, ProgressCallback
+from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.undo_log import stamp
 from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
@@ -31,30 +31,14 @@ from train.plan.warnings import showing_notes, text_rate_notes
 if TYPE_CHECKING:
     from train.plan.steps import TrainingSchedule
 
-__all__ = [
-    "BY_NAME",
-    "NAME",
-    "OBSERVES",
-    "READS",
-    "SLOW",
-    "USES",
-    "Options",
-    "files",
-    "missing",
-    "observe",
-    "plan",
-    "work",
-]
 NAME = "train"
-SLOW = BY_NAME = True
-READS = ("images", "keep", "bucket", "caption", "multiplier", "regularization")
-OBSERVES = "base model or regularization images"
-USES = ("torch", "diffusers", "transformers", "lycoris-lora")
 
 
 def observe(manifest: Manifest, options: Options) -> str:
     regularized = manifest.last_run("regularize")
-    return f"{base_identity(manifest, options.base, options.revision, options.vae)} {regularized.digest if regularized else ''}"
+    model = options.model
+    identity = base_identity(manifest, model.base, model.revision, model.vae)
+    return f"{identity} {regularized.digest if regularized else ''}"
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
@@ -62,10 +46,12 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     from train.optimization.optimizers import refuse_missing
     from train.plan.steps import course
 
-    refuse_missing(options.optimizer)
+    refuse_missing(options.optimizer.optimizer)
     found = images_of(manifest, options)
     _refuse_foreign_marks(manifest, found, options)
-    run = course(entries(found), options.batch_size, options.seed, options.epochs, options.steps)
+    run = course(
+        entries(found), options.batches.batch_size, options.run.seed, options.batches.epochs, options.batches.steps
+    )
     _refuse_what_never_comes(run, options)
     base, unknown = shapes_of(options)
     cut, uncounted = cut_tags(found, options)
@@ -97,8 +83,8 @@ def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
     """That there is an adapter of that name, which other settings or another set made."""
     from train.run.run_record import adapter_file
 
-    run = manifest.last_run(NAME, options.name)
-    file = adapter_file(manifest.root, options.name)
+    run = manifest.last_run(NAME, options.run.name)
+    file = adapter_file(manifest.root, options.run.name)
     if run is not None and run.finished and file.is_file():
         yield (
             f"{file} of run {run.id} is there; what is trained now takes its place, and prep undo brings it back: "
@@ -113,24 +99,24 @@ def _refuse_foreign_marks(manifest: Manifest, found: TrainedImages, options: Opt
     """Curation's separator would be read as a tag if training looked for another one."""
     curated = manifest.last_run("curate")
     mark = curated.options.get("keep_separator", "") if curated else ""
-    if mark and mark != options.keep_separator and any(mark in text for text in found.captions):
+    if mark and mark != options.captions.keep_separator and any(mark in text for text in found.captions):
         raise PrepError(
-            f"captions hold {mark!r}, the keep_separator of curation, but training looks for {options.keep_separator!r}",
+            f"captions hold {mark!r}, the keep_separator of curation, but training looks for {options.captions.keep_separator!r}",
             f'set keep_separator = "{mark}" in [train], or give --keep-separator "{mark}"',
         )
 
 
 def _refuse_what_never_comes(run: TrainingSchedule, options: Options) -> None:
     """What the options ask for later than the run lasts."""
-    if options.tag_warmup_steps >= run.steps:
+    if options.captions.tag_warmup_steps >= run.steps:
         raise PrepError(
-            f"train: tag_warmup_steps is {options.tag_warmup_steps}, but the run has {run.steps} steps: the last tags "
+            f"train: tag_warmup_steps is {options.captions.tag_warmup_steps}, but the run has {run.steps} steps: the last tags "
             "would never be shown",
             "give fewer, or a share of the run such as tag_warmup_share = 0.3",
         )
-    if options.caption_dropout_epochs > run.epochs + (run.beyond > 0):
+    if options.captions.caption_dropout_epochs > run.epochs + (run.beyond > 0):
         raise PrepError(
-            f"train: caption_dropout_epochs is {options.caption_dropout_epochs}, but the run ends in epoch "
+            f"train: caption_dropout_epochs is {options.captions.caption_dropout_epochs}, but the run ends in epoch "
             f"{run.epochs + (run.beyond > 0)}",
             "give a smaller number, or more steps",
         )
@@ -141,11 +127,11 @@ def _refuse_what_never_comes(run: TrainingSchedule, options: Options) -> None:
 
 def files(options: Options) -> tuple[str, ...]:
     """The adapter, its snapshots and what they were made by; its state, log and paintings are no results."""
-    folder = f"runs/{glob.escape(options.name)}"
+    folder = f"runs/{glob.escape(options.run.name)}"
     return (
-        f"{folder}/{glob.escape(options.name)}*.safetensors",
-        f"{folder}/merged-{glob.escape(options.name)}*",
-        f"{folder}/merged-{glob.escape(options.name)}/**/*",
+        f"{folder}/{glob.escape(options.run.name)}*.safetensors",
+        f"{folder}/merged-{glob.escape(options.run.name)}*",
+        f"{folder}/merged-{glob.escape(options.run.name)}/**/*",
         *(f"{folder}/{name}" for name in ("recipe.json", "run.json", "set.json", "images.csv", "report.html")),
     )
 
@@ -154,18 +140,18 @@ def missing(manifest: Manifest, options: Options) -> str:
     """The adapter, if it is gone."""
     from train.run.run_record import adapter_file
 
-    file = adapter_file(manifest.root, options.name)
+    file = adapter_file(manifest.root, options.run.name)
     return "" if file.is_file() else f"{file} is not there"
 
 
-def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Made:
+def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     from pipeline.report.run.page import write_run_page
     from train.run.run_record import RUN, run_folder
     from train.session import train_adapter
 
     run = manifest.last_run(NAME)
     assert run is not None and not run.finished, "the run is open while its work is done"
-    folder = run_folder(manifest.root, options.name)
+    folder = run_folder(manifest.root, options.run.name)
     before = stamp(folder / RUN)
     try:
         trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
@@ -173,8 +159,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Ma
         if stamp(folder / RUN) != before:
             write_run_page(folder)
     counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
-    results = (*trained.compared, *_results(folder, options.name, trained.resumed_from))
-    return Made(counts, trained.notes, results)
+    results = (*trained.compared, *_results(folder, options.run.name, trained.resumed_from))
+    return WorkResult(counts, trained.notes, results)
 
 
 def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:
@@ -195,3 +181,20 @@ def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:
         words += f", lowest {best.loss:.4g} at step {best.step}"
         yield words + (f": take {result['best']}" if result["best"] else "")
     yield f"all about it: {folder / 'report.html'}"
+
+
+STAGE = Stage(
+    name=NAME,
+    help=__doc__,
+    options=Options,
+    reads=("images", "keep", "bucket", "caption", "repeats", "regularization"),
+    plan=plan,
+    observe=observe,
+    observes="base model or regularization images",
+    missing=missing,
+    work=work,
+    files=files,
+    uses=("torch", "diffusers", "transformers", "lycoris-lora"),
+    slow=True,
+    run_name=lambda options: options.run.name,
+)

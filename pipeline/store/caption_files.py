@@ -6,30 +6,27 @@ so that any other text is known to be a person's. A file that is not UTF-8 is to
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.core.files import write_text
 from pipeline.core.text_diff import tags_changed
+from pipeline.store.caption_rows import OWN, Known, Stamp
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
+from pipeline.store.rows import dump
 
 EDITS = "edits"
 """The stage that runs are recorded under in which a person's captions were taken in."""
 WRITTEN = "written by a person"
 NOT_UTF8 = "caption file is not UTF-8"
-FILE = "caption file"
-"""The field that `history` notes a caption file's text under."""
 _SETTLED_NS = 2_000_000_000
 """A file changed less than this before it was looked at may change again without another time stamp."""
 _BATCH = 1000
 DELETED = "deleted by a person"
-OWN = "written by curation"
 CAME = "came with the image"
 
 
@@ -57,8 +54,7 @@ class _Edits:
     gone: list[tuple[str, str]] = field(default_factory=list)
     texts: list[tuple[str, str | None, str | None, str]] = field(default_factory=list)
     """(path, what the file held, what it holds, what happened)"""
-    stamps: list[tuple[str, str, int, int]] = field(default_factory=list)
-    """(path, text, bytes, modification time) to remember."""
+    stamps: list[Stamp] = field(default_factory=list)
 
 
 def take_in(manifest: Manifest) -> dict[str, int]:
@@ -84,10 +80,7 @@ def take_in(manifest: Manifest) -> dict[str, int]:
             _note(manifest, run, edits.texts)
         else:
             _note(manifest, 0, edits.texts)
-        manifest.db.executemany(
-            "DELETE FROM captions WHERE path=?", [(path,) for path, _, now, _ in edits.texts if now is None]
-        )
-        manifest.db.executemany("INSERT OR REPLACE INTO captions VALUES (?,?,?,?)", edits.stamps)
+        manifest.caption_rows.put(edits.stamps, [path for path, _, now, _ in edits.texts if now is None])
     return counts
 
 
@@ -97,25 +90,22 @@ def _note(manifest: Manifest, run: int, texts: list[tuple[str, str | None, str |
     for path, before, now, what in texts:
         by = run
         if what in (OWN, CAME):
-            found = manifest.db.execute(
-                "SELECT max(run) FROM decisions WHERE path=? AND field IN ('caption', 'human')", (path,)
-            ).fetchone()
-            by = found[0] or run
-        rows.append((by, path, FILE, _json(before), "", "", _json(now), what, ""))
-    manifest.db.executemany("INSERT INTO history VALUES (?,?,?,?,?,?,?,?,?)", rows)
+            by = manifest.caption_rows.decided_by(path) or run
+        rows.append((by, path, before, now, what))
+    manifest.caption_rows.note(rows)
 
 
 def _look(manifest: Manifest) -> _Edits:
     edits = _Edits()
-    stamps = {path: stamp for path, *stamp in manifest.db.execute("SELECT path, bytes, modified FROM captions")}
+    stamps = manifest.caption_rows.stamps()
     odd = _odd(manifest)
     for path, file, status in _files(manifest):
         if status is None and path not in stamps and path not in odd:
             continue
-        if status is not None and stamps.get(path) == [status.st_size, status.st_mtime_ns] and path not in odd:
+        if status is not None and stamps.get(path) == (status.st_size, status.st_mtime_ns) and path not in odd:
             continue
         text = None if status is None else _text(file)
-        known = _Known(*manifest.db.execute(_KNOWN, {"path": path}).fetchone())
+        known = manifest.caption_rows.known(path)
         if status is None:
             _deleted(edits, path, known)
         elif text is None:
@@ -125,54 +115,32 @@ def _look(manifest: Manifest) -> _Edits:
     return edits
 
 
-_KNOWN = f"""SELECT (SELECT text FROM captions WHERE path=:path),
-    (SELECT value FROM decisions WHERE path=:path AND field='human'),
-    (SELECT value FROM decisions WHERE path=:path AND field='caption'),
-    (SELECT after FROM history WHERE path=:path AND field='{FILE}' AND after_reason='{OWN}'
-        ORDER BY history.rowid DESC LIMIT 1)"""
-
-
-class _Known(NamedTuple):
-    """What the record says of one caption file: its text when last seen; and as JSON a person's caption, the decided
-    one, and what curation last put there."""
-
-    seen: str | None
-    human: str | None
-    decided: str | None
-    own: str | None
-
-    def intended(self) -> str | None:
-        """What prep would write."""
-        text = self.human or self.decided
-        return None if text in (None, "null") else json.loads(str(text)) + ("" if self.human else "\n")
-
-
 def _odd(manifest: Manifest) -> set[str]:
     """Images whose caption file is not UTF-8."""
-    return {path for (path,) in manifest.db.execute("SELECT path FROM decisions WHERE field='human' AND value='null'")}
+    return manifest.paths_where("human", None)
 
 
-def _deleted(edits: _Edits, path: str, known: _Known) -> None:
+def _deleted(edits: _Edits, path: str, known: Known) -> None:
     if known.seen is not None:
         edits.texts.append((path, known.seen, None, DELETED))
     if known.human is not None:
         edits.gone += [(path, "human"), (path, "caption")]
 
 
-def _unreadable(edits: _Edits, path: str, known: _Known, size: int) -> None:
+def _unreadable(edits: _Edits, path: str, known: Known, size: int) -> None:
     if known.human != "null":
         edits.rows.append(Decision(path, "human", None, NOT_UTF8, f"{size} bytes"))
         edits.gone.append((path, "caption"))
 
 
-def _read(edits: _Edits, path: str, known: _Known, text: str, status: os.stat_result) -> None:
+def _read(edits: _Edits, path: str, known: Known, text: str, status: os.stat_result) -> None:
     if known.seen is None and known.intended() != text and not plain(text):
         return
     trusted = status.st_mtime_ns if time.time_ns() - status.st_mtime_ns > _SETTLED_NS else 0
-    edits.stamps.append((path, text, status.st_size, trusted))
+    edits.stamps.append(Stamp(path, text, status.st_size, trusted))
     if known.human == "null" and text == known.seen:
         edits.gone.append((path, "human"))
-    elif known.human is not None and known.own == _json(text):
+    elif known.human is not None and known.own == dump(text):
         edits.gone += [(path, "human"), (path, "caption")]
         edits.texts.append((path, known.seen, text, "put back by a person"))
     elif text == known.seen:
@@ -223,31 +191,17 @@ def _text(file: str) -> str | None:
         return None
 
 
-def _json(text: str | None) -> str | None:
-    return None if text is None else json.dumps(text, ensure_ascii=False)
-
-
 def write_captions(manifest: Manifest, run: int) -> int:
     """Put every caption that is not on disk yet beside its image, and note what the file held before.
 
     Returns how many files were written. A caption file that is not UTF-8 stays as it is.
     """
-    pending = manifest.db.execute(_PENDING).fetchall()
-    for what, human in ((OWN, 0), (CAME, 1)):
+    pending = manifest.caption_rows.pending()
+    for what, human in ((OWN, False), (CAME, True)):
         texts = [(path, before, wanted) for path, before, wanted, of_a_person in pending if of_a_person == human]
         for start in range(0, len(texts), _BATCH):
             put_files(manifest, run, texts[start : start + _BATCH], what)
     return len(pending)
-
-
-_PENDING = """SELECT path, before, wanted, human FROM (
-        SELECT i.path AS path, c.text AS before, h.value IS NOT NULL AS human,
-            coalesce(json_extract(h.value, '$'), json_extract(d.value, '$') || char(10)) AS wanted
-        FROM images i LEFT JOIN decisions h ON h.path=i.path AND h.field='human'
-            LEFT JOIN decisions d ON d.path=i.path AND d.field='caption'
-            LEFT JOIN captions c ON c.path=i.path
-        WHERE h.value IS NULL OR h.value<>'null')
-    WHERE wanted IS NOT NULL AND wanted IS NOT before ORDER BY path"""
 
 
 def lost(manifest: Manifest) -> str:
@@ -255,11 +209,11 @@ def lost(manifest: Manifest) -> str:
     undecided = set(manifest.without("caption")) - _odd(manifest)
     if undecided:
         return f"captions to decide again: {len(undecided)}"
-    unwritten = len(manifest.db.execute(_PENDING).fetchall())
+    unwritten = len(manifest.caption_rows.pending())
     return f"caption files to write again: {unwritten}" if unwritten else ""
 
 
-def put_files(manifest: Manifest, run: int, texts: list[tuple[str, str | None, str | None]], what: str) -> None:
+def put_files(manifest: Manifest, run: int, texts: Sequence[tuple[str, str | None, str | None]], what: str) -> None:
     """Make caption files hold what is wanted and note it: (path, text before or None, text now or None for no file)."""
     stamps = []
     for path, _, text in texts:
@@ -269,11 +223,7 @@ def put_files(manifest: Manifest, run: int, texts: list[tuple[str, str | None, s
             continue
         write_text(file, text)
         status = file.stat()
-        stamps.append((path, text, status.st_size, 0))
+        stamps.append(Stamp(path, text, status.st_size, 0))
     with manifest.transaction():
-        manifest.db.executemany("DELETE FROM captions WHERE path=?", [(path,) for path, _, now in texts if now is None])
-        manifest.db.executemany("INSERT OR REPLACE INTO captions VALUES (?,?,?,?)", stamps)
-        manifest.db.executemany(
-            "INSERT INTO history VALUES (?,?,?,?,?,?,?,?,?)",
-            [(run, path, FILE, _json(before), "", "", _json(now), what, "") for path, before, now in texts],
-        )
+        manifest.caption_rows.put(stamps, [path for path, _, now in texts if now is None])
+        manifest.caption_rows.note([(run, path, before, now, what) for path, before, now in texts])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from pipeline.store.caption_files import FILE
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
 
@@ -28,35 +25,26 @@ def changes(manifest: Manifest, after: int, until: int) -> Iterator[Change]:
 
     Several changes of one row in between are told as one; a row that is again as it was is not told.
     """
-    query = """SELECT path, field, before, before_reason, before_evidence, after, after_reason, after_evidence, run
-        FROM history WHERE run>? AND run<=? AND field<>? ORDER BY path, field, run, rowid"""
-    held: tuple[Any, ...] | None = None
-    for row in manifest.db.execute(query, (after, until, FILE)):
-        if held is not None and held[:2] == row[:2]:
-            held = (*held[:5], *row[5:])
+    held: Change | None = None
+    for step in manifest.history.steps(after, until):
+        if held is not None and (held.path, held.field) == (step.path, step.field):
+            held = replace(held, after=step.after, run=step.run)
             continue
         yield from _told(held)
-        held = row
+        held = Change(*step)
     yield from _told(held)
 
 
-def _told(row: tuple[Any, ...] | None) -> Iterator[Change]:
-    if row is None or row[2:5] == row[5:8]:
-        return
-    path, field = row[:2]
-    yield Change(path, field, _decision(path, field, *row[2:5]), _decision(path, field, *row[5:8]), row[8])
-
-
-def _decision(path: str, field: str, value: str | None, reason: str, evidence: str) -> Decision | None:
-    return None if value is None else Decision(path, field, json.loads(value), reason or "", evidence or "")
+def _told(change: Change | None) -> Iterator[Change]:
+    if change is not None and change.before != change.after:
+        yield change
 
 
 def file_changes(manifest: Manifest, after: int, until: int) -> list[tuple[str, str]]:
     """(path, made, replaced or removed) for files of the set other than captions."""
-    query = """SELECT path, before, after FROM file_history WHERE run>? AND run<=? ORDER BY path, run"""
     first: dict[str, str] = {}
     last: dict[str, str] = {}
-    for path, before, now in manifest.db.execute(query, (after, until)):
+    for path, before, now in manifest.history.file_steps(after, until):
         first.setdefault(path, before)
         last[path] = now or ""
     words = {(False, True): "made", (True, True): "replaced", (True, False): "removed"}

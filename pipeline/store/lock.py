@@ -13,15 +13,13 @@ from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import HALF_WRITTEN, write_text
-from pipeline.store.caption_files import take_in
-from pipeline.store.manifest import FILE, Manifest
 
 LOCK = ".prep-lock"
 HOLDER = ".prep-holder.json"
 
 
 @contextlib.contextmanager
-def holding(root: Path, command: str) -> Iterator[None]:
+def lock(root: Path, command: str) -> Iterator[None]:
     """Hold the set for a command; the system lets go of it when the process ends, however it ends.
 
     Raises:
@@ -30,9 +28,9 @@ def holding(root: Path, command: str) -> Iterator[None]:
     import filelock
 
     root.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(root / LOCK, timeout=0)
+    held = filelock.FileLock(root / LOCK, timeout=0)
     try:
-        lock.acquire()
+        held.acquire()
     except filelock.Timeout:
         raise PrepError(f"{_holder(root)} is at work on {root}", "wait for it to end, or stop it") from None
     except NotImplementedError as error:
@@ -45,38 +43,16 @@ def holding(root: Path, command: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):  # the work is done, and a holder's name left behind is only swept over
             (root / HOLDER).unlink(missing_ok=True)
-        lock.release()
+        held.release()
 
 
-@contextlib.contextmanager
-def opened(root: Path, command: str, create: bool = False, dry_run: bool = False) -> Iterator[Manifest]:
-    """The record of a set for a command that writes to it, held for it alone; a preview makes no set where there is none."""
-    if not (root / FILE).exists() and (dry_run or not create):
-        with Manifest.preview(root) if create else Manifest.open(root) as manifest:
-            yield manifest
-        return
-    if root.exists() and not root.is_dir():
-        Manifest.open(root, create=True)
-    with holding(root, command), Manifest.open(root, create=create) as manifest:
-        yield manifest
-
-
-@contextlib.contextmanager
-def looking(root: Path) -> Iterator[Manifest]:
-    """The record of a set to read, with captions that were edited meanwhile unless another prep is at work."""
-    with Manifest.open(root) as manifest:
-        if not is_held(root):
-            take_in(manifest)
-        yield manifest
-
-
-def is_held(root: Path) -> bool:
+def is_locked(root: Path) -> bool:
     """Whether some process is at work on the set now."""
     import filelock
 
-    lock = filelock.FileLock(root / LOCK, timeout=0)
+    held = filelock.FileLock(root / LOCK, timeout=0)
     try:
-        with lock:
+        with held:
             return False
     except filelock.Timeout:
         return True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 
-NEEDED = (("bucket", "bucket"), ("caption", "curate"), ("multiplier", "balance"))
+NEEDED = (("bucket", "bucket"), ("caption", "curate"), ("repeats", "balance"))
 """(field, the stage that decides it)"""
 
 
 def all_decided(manifest: Manifest) -> None:
-    """See that every kept image has a bucket, a caption and a multiplier.
+    """See that every kept image has a bucket, a caption and repeats.
 
     Raises:
         PrepError: some have not; the message names the first, and what to type.

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.store.values import codec
+
 Json = Any
 THE_SET = "."
 """The path of decisions that are about the set as a whole."""
@@ -79,6 +81,17 @@ class Decision:
     value: Json
     reason: str
     evidence: str = ""
+
+    def as_json(self) -> dict[str, Json]:
+        """The row for those who read it by machine, its value as it is stored."""
+        value = codec.as_json(self.value)
+        return {
+            "path": self.path,
+            "field": self.field,
+            "value": value,
+            "reason": self.reason,
+            "evidence": self.evidence,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.core.errors import PrepError
 from pipeline.store import undo_log
-from pipeline.store.caption_files import EDITS, FILE, put_files
+from pipeline.store.caption_files import EDITS, put_files
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Run
 
@@ -79,7 +78,7 @@ def undo(manifest: Manifest, run: Run) -> Undone:
         PrepError: a later run changed the same, or the files kept for it are gone.
     """
     if not run.finished and run.stage != NAME:
-        undo_log.close(manifest, run.id)
+        undo_log.finalize(manifest, run.id)
     left = _refuse_conflicts(manifest, run)
     texts = _texts(manifest, run, left)
     by = _begin(manifest, run)
@@ -88,33 +87,21 @@ def undo(manifest: Manifest, run: Run) -> Undone:
     _remove_empty(manifest, by)
     with manifest.transaction():
         rows = _restore_rows(manifest, run, by, left)
-        images = _restore_images(manifest, run, by)
-        undo_log.settle(manifest, by)
+        images = manifest.restore_images(run.id, by)
+        undo_log.commit(manifest, by)
         _mark(manifest, run, by)
         counts = {"rows": rows, "images": images, "caption files": len(texts), "other files": files}
         manifest.finish_run(by, {key: number for key, number in counts.items() if number})
     return Undone(run, by, rows, images, len(texts), files, tuple(sorted(left)))
 
 
-_ROWS_SINCE = f"""SELECT h.path, h.field, l.run FROM history h
-    JOIN history l ON l.path=h.path AND l.field=h.field AND l.run>h.run
-    LEFT JOIN decisions d ON d.path=h.path AND d.field=h.field
-    WHERE h.run=? AND (h.field='{FILE}' OR d.value IS NOT h.after OR d.reason IS NOT h.after_reason
-        OR d.evidence IS NOT h.after_evidence)"""
-_IMAGES_SINCE = """SELECT h.path, 'images', l.run FROM image_history h
-    JOIN image_history l ON l.path=h.path AND l.run>h.run WHERE h.run=?"""
-_USED_SINCE = f"""SELECT h.path, l.field, l.run FROM image_history h
-    JOIN history l ON l.path=h.path AND l.field='{FILE}' AND l.run>h.run WHERE h.run=? AND h.before IS NULL"""
-
-
 def _changed_since(manifest: Manifest, run: Run) -> dict[tuple[str, str], set[int]]:
     """(path, field) that later runs, not undone, changed or built on → those runs."""
-    holding = {each.id for each in manifest.runs() if each.undone is None and each.stage != NAME}
+    lock = {each.id for each in manifest.runs() if each.undone is None and each.stage != NAME}
     found: dict[tuple[str, str], set[int]] = {}
-    for query in (_ROWS_SINCE, _IMAGES_SINCE, _USED_SINCE):
-        for path, field, later in manifest.db.execute(query, (run.id,)):
-            if later in holding:
-                found.setdefault((path, field), set()).add(later)
+    for path, field, later in manifest.history.changed_since(run.id):
+        if later in lock:
+            found.setdefault((path, field), set()).add(later)
     return found
 
 
@@ -141,7 +128,7 @@ def _refuse_conflicts(manifest: Manifest, run: Run) -> set[str]:
         )
     gone = [
         path
-        for path, before in manifest.db.execute("SELECT path, before FROM file_history WHERE run=?", (run.id,))
+        for path, before, _ in manifest.history.files(run.id)
         if before != undo_log.ABSENT and not undo_log.saved(manifest.root, run.id, path).exists()
     ]
     if gone and _unfinished(manifest, run) is None:
@@ -170,8 +157,7 @@ def _begin(manifest: Manifest, run: Run) -> int:
         return begun.id
     with manifest.transaction():
         by = manifest.begin_run(NAME, {"run": run.id, "stage": run.stage})
-        paths = [path for (path,) in manifest.db.execute("SELECT path FROM file_history WHERE run=?", (run.id,))]
-        undo_log.announce(manifest, by, paths)
+        undo_log.begin(manifest, by, [step.path for step in manifest.history.files(run.id)])
     return by
 
 
@@ -180,11 +166,7 @@ def _restore_files(manifest: Manifest, run: Run, by: int) -> int:
 
     What is moved out lies with the undo, for it to be undone; and with the run itself again where that is brought back.
     """
-    query = (
-        "SELECT r.path, r.before, u.before FROM file_history r JOIN file_history u ON u.path=r.path AND u.run=? "
-        "WHERE r.run=? ORDER BY r.path"
-    )
-    rows = manifest.db.execute(query, (by, run.id)).fetchall()
+    rows = manifest.history.files_of_both(run.id, by)
     owner = run.options["run"] if run.stage == NAME else by
     for path, before, now in rows:
         there, kept = manifest.root / path, undo_log.saved(manifest.root, owner, path)
@@ -200,8 +182,7 @@ def _restore_files(manifest: Manifest, run: Run, by: int) -> int:
 
 def _remove_empty(manifest: Manifest, by: int) -> None:
     """Take away folders that held nothing but what was moved out."""
-    paths = manifest.db.execute("SELECT path FROM file_history WHERE run=?", (by,))
-    for folder in {(manifest.root / path).parent for (path,) in paths}:
+    for folder in {(manifest.root / step.path).parent for step in manifest.history.files(by)}:
         while folder != manifest.root:
             try:
                 folder.rmdir()
@@ -212,11 +193,7 @@ def _remove_empty(manifest: Manifest, by: int) -> None:
 
 def _texts(manifest: Manifest, run: Run, left: set[str]) -> list[tuple[str, str | None, str | None]]:
     """(image, what its caption file holds, what it held before the run) where that is not so already."""
-    first: dict[str, str | None] = {}
-    query = "SELECT path, before FROM history WHERE run=? AND field=? ORDER BY rowid"
-    for path, before in manifest.db.execute(query, (run.id, FILE)):
-        first.setdefault(path, None if before is None else json.loads(before))
-    written = manifest.written()
+    first, written = manifest.caption_rows.before(run.id), manifest.written()
     return [
         (path, written.get(path), before)
         for path, before in first.items()
@@ -225,28 +202,12 @@ def _texts(manifest: Manifest, run: Run, left: set[str]) -> list[tuple[str, str 
 
 
 def _restore_rows(manifest: Manifest, run: Run, by: int, left: set[str]) -> int:
-    query = f"SELECT path, field, before, before_reason, before_evidence FROM history WHERE run=? AND field<>'{FILE}'"
-    rows = [
-        row for row in manifest.db.execute(query, (run.id,)) if not (row[0] in left and row[1] in ("caption", "human"))
-    ]
-    return manifest.put_back(by, rows)
-
-
-def _restore_images(manifest: Manifest, run: Run, by: int) -> int:
-    """Put back the rows of the table of images."""
-    rows = manifest.db.execute("SELECT path, before, after FROM image_history WHERE run=?", (run.id,)).fetchall()
-    manifest.db.executemany("DELETE FROM images WHERE path=?", ((path,) for path, _, _ in rows))
-    manifest.db.executemany(
-        "INSERT INTO images VALUES (?,?,?,?,?,?)", (json.loads(before) for _, before, _ in rows if before is not None)
-    )
-    manifest.db.executemany(
-        "INSERT INTO image_history VALUES (?,?,?,?)", ((by, path, after, before) for path, before, after in rows)
-    )
-    return len(rows)
+    rows = manifest.history.rows_before(run.id)
+    return manifest.put_back(by, [row for row in rows if not (row[0] in left and row[1] in ("caption", "human"))])
 
 
 def _mark(manifest: Manifest, run: Run, by: int) -> None:
     """The run is undone; if it was itself an undo, the run that it undid holds again."""
-    manifest.db.execute("UPDATE runs SET undone=? WHERE id=?", (by, run.id))
+    manifest.mark_undone(run.id, by)
     if run.stage == NAME:
-        manifest.db.execute("UPDATE runs SET undone=NULL WHERE undone=?", (run.id,))
+        manifest.bring_back(run.id)

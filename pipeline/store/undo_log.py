@@ -51,24 +51,16 @@ def save(root: Path, run: int, path: str) -> None:
             part.unlink(missing_ok=True)
 
 
-def announce(manifest: Manifest, run: int, paths: Iterable[str]) -> None:
+def begin(manifest: Manifest, run: int, paths: Iterable[str]) -> None:
     """Note, before they are touched, which files a run will make or replace; inside a transaction."""
-    manifest.db.executemany(
-        "INSERT OR IGNORE INTO file_history VALUES (?,?,?,NULL)",
-        ((run, path, stamp(manifest.root / path)) for path in paths),
-    )
+    manifest.history.note_files(run, ((path, stamp(manifest.root / path)) for path in paths))
 
 
-def settle(manifest: Manifest, run: int) -> None:
-    """Note what became of the announced files, and forget those that are as they were; inside a transaction."""
-    rows = manifest.db.execute("SELECT path, before FROM file_history WHERE run=?", (run,)).fetchall()
-    now = [(path, before, stamp(manifest.root / path)) for path, before in rows]
+def commit(manifest: Manifest, run: int) -> None:
+    """Note what became of the files that were noted, and forget those that are as they were; inside a transaction."""
+    now = [(path, before, stamp(manifest.root / path)) for path, before, _ in manifest.history.files(run)]
     same = [path for path, before, after in now if before == after]
-    manifest.db.executemany("DELETE FROM file_history WHERE run=? AND path=?", ((run, path) for path in same))
-    manifest.db.executemany(
-        "UPDATE file_history SET after=? WHERE run=? AND path=?",
-        ((after, run, path) for path, before, after in now if before != after),
-    )
+    manifest.history.finish_files(run, [(path, after) for path, before, after in now if before != after], same)
     for path in same:
         saved(manifest.root, run, path).unlink(missing_ok=True)
     _prune(manifest.root / FOLDER / str(run))
@@ -81,15 +73,15 @@ def watching(manifest: Manifest, run: int, patterns: tuple[str, ...]) -> Iterato
     for path in before:
         save(manifest.root, run, path)
     with manifest.transaction():
-        announce(manifest, run, before)
+        begin(manifest, run, before)
     try:
         yield
     finally:
-        close(manifest, run)
+        finalize(manifest, run)
 
 
-def close(manifest: Manifest, run: int) -> None:
-    """Note what a run made and replaced, of the files announced and of those that fit its patterns now; of a run for which
+def finalize(manifest: Manifest, run: int) -> None:
+    """Note what a run made and replaced, of the files noted and of those that fit its patterns now; of a run for which
     that is noted already, nothing."""
     patterns = manifest.patterns(run)
     if patterns is None:
@@ -97,10 +89,8 @@ def close(manifest: Manifest, run: int) -> None:
     after = _fitting(manifest.root, patterns)
     with manifest.transaction():
         manifest.forget_patterns(run)
-        manifest.db.executemany(
-            "INSERT OR IGNORE INTO file_history VALUES (?,?,?,NULL)", ((run, path, ABSENT) for path in after)
-        )
-        settle(manifest, run)
+        manifest.history.note_files(run, ((path, ABSENT) for path in after))
+        commit(manifest, run)
 
 
 def _fitting(root: Path, patterns: Iterable[str]) -> list[str]:

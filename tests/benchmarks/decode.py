@@ -54,8 +54,8 @@ def prepare(folder: Path, root: Path) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of flatten and of check."""
     with Manifest.open(root, create=True) as manifest:
         sources = flatten.Options(sources=(str(folder),))
-        flattening = timed(lambda: run_stage(manifest, flatten, sources, lambda *_: None))
-        checking = timed(lambda: run_stage(manifest, check, check.Options(), lambda *_: None))
+        flattening = timed(lambda: run_stage(manifest, flatten.STAGE, sources, lambda *_: None))
+        checking = timed(lambda: run_stage(manifest, check.STAGE, check.Options(), lambda *_: None))
         assert len(manifest.measurements()) == len(manifest.images()) == len(list(folder.iterdir()))
     return flattening, checking
 

@@ -20,6 +20,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from pipeline.store.values.bucket import Bucket
 from tests.benchmarks.decode import paint
 from train.data.latent_cache import ImageView, LatentCache, batches_of, pixels_of
 from train.models.base import BaseModel
@@ -46,7 +47,7 @@ def painted(folder: Path, count: int, side_px: int) -> list[ImageView]:
         file = folder / f"{number}.jpg"
         paint(file, number)
         size = [side_px, side_px]
-        found.append(ImageView(f"content {number}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]}))
+        found.append(ImageView(f"content {number}", file, Bucket(size, size, (0, 0, *size))))
     return found
 
 

@@ -69,11 +69,11 @@ def main(count: int) -> None:
             "bucket.plan, subject": lambda: bucket.plan(manifest, subject),
             "bucket.plan, no enlarging": lambda: bucket.plan(manifest, small),
             "balance.plan": lambda: balance.plan(manifest, balance.Options()),
-            "run balance, first": lambda: run_stage(manifest, balance, balance.Options(), quiet),
-            "run bucket, first": lambda: run_stage(manifest, bucket, middle, quiet),
-            "run bucket, up to date": lambda: run_stage(manifest, bucket, middle, quiet),
+            "run balance, first": lambda: run_stage(manifest, balance.STAGE, balance.Options(), quiet),
+            "run bucket, first": lambda: run_stage(manifest, bucket.STAGE, middle, quiet),
+            "run bucket, up to date": lambda: run_stage(manifest, bucket.STAGE, middle, quiet),
             "bucket.plan with repeats": lambda: bucket.plan(manifest, middle),
-            "run bucket again, subject": lambda: run_stage(manifest, bucket, subject, quiet),
+            "run bucket again, subject": lambda: run_stage(manifest, bucket.STAGE, subject, quiet),
         }
         print(f"{count} images\n   clock  processor")
         for name, action in timed.items():

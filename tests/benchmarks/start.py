@@ -24,13 +24,16 @@ from pipeline.cli.main import COLLECT_AFTER
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 from train.data.batches import planned_batches
 from train.data.dataset import Example, examples
 from train.data.latent_cache import LatentCache
 from train.data.latent_files import file_bytes, latent_file
 from train.models.base import BaseModel
 from train.models.load import load_base
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 
 SIZES = [(64, 64), (56, 72), (72, 56), (48, 80), (80, 48), (40, 96), (96, 40), (64, 56)]
 TAGS = [f"tag number {number}" for number in range(400)]
@@ -48,13 +51,15 @@ def made_up(manifest: Manifest, count: int) -> None:
         images.append(Image(path, concept, path, content, 1, "copy"))
         width, height = SIZES[number % len(SIZES)]
         tags = [TAGS[place] for place in chosen[number]]
-        bucket = {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
-        with_caption = {"path": reg_image, "caption": ", ".join(tags), "size": [width, height], "seed": 420}
+        bucket = Bucket((width, height), (width, height), (0, 0, width, height))
+        with_caption = RegularizationAssignment(
+            (RegularizationImage(reg_image, ", ".join(tags), (width, height), 420),)
+        )
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
             Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
-            Decision(path, "multiplier", {"exact": 1 + number % 7 / 3, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1 + number % 7 / 3, 1), "share"),
             Decision(path, "regularization", with_caption, "same caption"),
         ]
         (manifest.root / reg_image).write_bytes(b"")
@@ -70,7 +75,7 @@ def made_up(manifest: Manifest, count: int) -> None:
         run = manifest.begin_run("made up", {})
         manifest.put_images(images)
         manifest.put_files(files)
-        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "regularization"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "tags", "repeats", "regularization"), rows)
         manifest.finish_run(run, {})
 
 
@@ -123,7 +128,7 @@ def main() -> None:
     names = ("plan s", "record s", "cache s", "batch s", "start s", "plan proc.", "start proc.")
     print(f"{'images':>9} " + " ".join(f"{name:>12}" for name in names))
     for count in asked.images:
-        measure(count, base, Recipe(base="miniature", epochs=10, device="cpu"))
+        measure(count, base, make_recipe(base="miniature", epochs=10, device="cpu"))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import cast
 
 import torch
 
+from pipeline.store.values.bucket import Bucket
 from train.adapters.adapter import Adapter
 from train.data.augmentation import ImageView
 from train.data.batches import Batch
@@ -33,7 +34,7 @@ from train.miniature.scenes import true_tags
 from train.models.base import BaseModel
 from train.models.conditioning import with_sizes
 from train.models.load import load_base
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.run.callbacks import Watch
 from train.run.milestones import Progress
 from train.run.step_log import RunLog
@@ -67,7 +68,7 @@ def painted(folder: Path, count: int, side_px: int) -> list[Example]:
         file = folder / f"{index}.png"
         paint(scene).resize((side_px, side_px)).save(file)
         size = [side_px, side_px]
-        image = ImageView(f"content {index}", file, {"size": size, "scaled": size, "crop": [0, 0, *size]})
+        image = ImageView(f"content {index}", file, Bucket(size, size, (0, 0, *size)))
         caption = ", ".join(("Lumi", *true_tags(scene)))
         found.append(Example(SampledImage(file.name, (side_px, side_px), 1.0), "Lumi", image, caption, ("Lumi",)))
     return found
@@ -94,7 +95,7 @@ def bare_step(trainer: Trainer, base: BaseModel, adapter: Adapter, batch: Batch)
 
 def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[float, float, float]:
     """Median milliseconds of prep's step and of the bare one after it, and the median of their ratios."""
-    recipe = Recipe(
+    recipe = make_recipe(
         base=asked.base,
         batch_size=asked.batch_size,
         steps=asked.steps + WARM_UP + 1,

@@ -48,7 +48,7 @@ def flattened(source: Path, tmp_path: Path) -> Manifest:
 
 @pytest.fixture
 def checked(flattened: Manifest) -> Manifest:
-    run_stage(flattened, check, check.Options(), quiet)
+    run_stage(flattened, check.STAGE, check.Options(), quiet)
     return flattened
 
 

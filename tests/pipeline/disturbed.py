@@ -63,7 +63,7 @@ def run(arguments: list[str], how: str = "", at: int = 0, folder: Path | None = 
 
 def _child(arguments: list[str], how: str, at: int, pipe: Any) -> None:
     from pipeline.cli.main import prep
-    from pipeline.store import manifest
+    from pipeline.store import database
 
     done = 0
 
@@ -81,14 +81,14 @@ def _child(arguments: list[str], how: str, at: int, pipe: Any) -> None:
         if (writes and str(args[0]) != os.devnull) or event in WRITES:
             disturb(False)
 
-    real = manifest._connect
+    real = database.connect
 
-    def connect(file: Path | str) -> sqlite3.Connection:
+    def connect(file: Path) -> sqlite3.Connection:
         connection = real(file)
         connection.set_trace_callback(lambda statement: disturb(True))
         return connection
 
-    manifest._connect = connect
+    database.connect = connect
     sys.addaudithook(heard)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as words:
         try:

@@ -17,8 +17,10 @@ from pipeline.export.writing import carry_out
 from pipeline.store.caption_files import take_in
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 
-BUCKET = {"size": [64, 64], "scaled": [96, 64], "crop": [16, 0, 80, 64], "loss": 0.333}
+BUCKET = Bucket((64, 64), (96, 64), (16, 0, 80, 64), 0.333)
 BUCKET_OPTIONS = {
     "resolution": 64,
     "step": 8,
@@ -50,7 +52,7 @@ class Workshop:
         self.measured: list[Measurement] = []
 
     def add(self, concept: str, name: str = "a.png", caption: str | None = "solo", **decided: Any) -> str:
-        """An image of a concept with decisions by field name; a number for `multiplier` is the exact one. Its path."""
+        """An image of a concept with decisions by field name; a number for `repeats` is the exact one. Its path."""
         path = f"images/{safe(flat(concept))}/{name}"
         file = self.manifest.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,14 +65,14 @@ class Workshop:
         )
         if caption is not None:
             file.with_suffix(".txt").write_text(caption + "\n", encoding="utf-8", newline="\n")
-        for field, value in {"multiplier": 1.0, "bucket": BUCKET, **decided}.items():
+        for field, value in {"repeats": 1.0, "bucket": BUCKET, **decided}.items():
             if value is not None:
                 self.decide(path, field, value)
         return path
 
     def decide(self, path: str, field: str, value: Any) -> None:
-        if field == "multiplier":
-            value = {"exact": value, "repeat": max(1, int(value))}
+        if field == "repeats":
+            value = Repeats(value, max(1, int(value)))
         self.rows.append(Decision(path, field, value, "test"))
 
     def done(self, bucket: Mapping[str, Any] | None = BUCKET_OPTIONS) -> Manifest:

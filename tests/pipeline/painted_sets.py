@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.stages import flatten
+from pipeline.store.apply import Outcome
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import Outcome, run_stage
+from pipeline.store.runner import run_stage
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, random_scene
 
@@ -38,4 +39,4 @@ def flatten_options(*sources: Path | str, **options: Any) -> flatten.Options:
 
 
 def run_flatten(manifest: Manifest, *sources: Path | str, **options: Any) -> Outcome:
-    return run_stage(manifest, flatten, flatten_options(*sources, **options), quiet)
+    return run_stage(manifest, flatten.STAGE, flatten_options(*sources, **options), quiet)

@@ -96,7 +96,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 },
             )
         (root / images[0].path).parent.mkdir(parents=True, exist_ok=True)
-        run_stage(manifest, curate, curate.Options(general=0.35), lambda *_: None)
+        run_stage(manifest, curate.STAGE, curate.Options(general=0.35), lambda *_: None)
     return root
 
 

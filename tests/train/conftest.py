@@ -3,40 +3,14 @@
 from pathlib import Path
 
 import pytest
+from prepared_sets import prepared_set
 
-from pipeline.core.files import file_digest
-from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
-from train.miniature.examples import scenes
-from train.miniature.painter import paint
-from train.miniature.scenes import true_tags
+from pipeline.store.values.repeats import Repeats
 
 
 @pytest.fixture
 def prepared(tmp_path: Path):
-    """An open manifest with six images in two buckets, captions with the trigger Lumi, fractional multipliers."""
-    root = tmp_path / "set"
-    manifest = Manifest.open(root, create=True)
-    images, decisions = [], []
-    for index, scene in enumerate(scenes(6, seed=31)):
-        size = (64, 64) if index % 2 else (48, 80)
-        file = root / "images" / "Lumi" / f"{index} ✨ [x].png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        paint(scene).resize(size).save(file)
-        path = file.relative_to(root).as_posix()
-        images.append(Image(path, "Lumi", str(file), file_digest(file), file.stat().st_size, "copy"))
-        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
-        decisions += [
-            Decision(path, "keep", True, "fine"),
-            Decision(path, "bucket", bucket, "nearest aspect"),
-            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.5, "repeat": 1}, "share"),
-        ]
-    with manifest.transaction():
-        run = manifest.begin_run("test", {}, "")
-        manifest.put_images(images)
-        manifest.put_decisions(run, ("keep", "bucket", "caption", "tags", "multiplier"), decisions)
-        manifest.finish_run(run, {})
+    """An open manifest with six images in two buckets, captions with the trigger Lumi, fractional repeats."""
+    manifest = prepared_set(tmp_path / "set", [(24, 40), (32, 32)] * 3, Repeats(1.5, 1))
     yield manifest
     manifest.close()

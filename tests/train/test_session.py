@@ -9,6 +9,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
+from pipeline.store.values.bucket import Bucket
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage, examples
 from train.data.latent_cache import ImageView, Latent
@@ -18,7 +19,7 @@ from train.loop import Trainer
 from train.models.load import load_base
 from train.models.precision import DTYPES, lower
 from train.optimization.optimizers import KINDS
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 from train.run.resume_state import load_state
 from train.session import attach_adapter, train_adapter
 
@@ -33,6 +34,7 @@ QUICK = {
     "unet_lr": 1e-2,
     "save_state_every": 2,
     "save_precision": "fp32",
+    "validation_times": 1,
     "device": "cpu",
 }
 
@@ -56,7 +58,7 @@ def log_of(manifest: Manifest) -> list[dict[str, float]]:
 
 
 def run_digest(manifest: Manifest, recipe: Recipe) -> str:
-    with safe_open(manifest.root / "runs" / recipe.name / "state.safetensors", framework="pt") as opened:
+    with safe_open(manifest.root / "runs" / recipe.run.name / "state.safetensors", framework="pt") as opened:
         return opened.metadata()["digest"]
 
 
@@ -70,7 +72,7 @@ class Killed(BaseException):
 
 
 def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights(prepared):
-    recipe = Recipe(**QUICK)
+    recipe = make_recipe(**QUICK)
     undisturbed = weights(train_adapter(prepared, recipe, quiet).file)
     forget_run(prepared, "adapter")
 
@@ -111,8 +113,8 @@ def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights
     ids=["AdamW", "Prodigy", "ScheduleFreeAdamW"],
 )
 def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepared, options):
-    recipe = Recipe(**QUICK | {"steps": 7} | options)
-    pytest.importorskip(KINDS[recipe.optimizer].module)
+    recipe = make_recipe(**QUICK | {"steps": 7} | options)
+    pytest.importorskip(KINDS[recipe.optimizer.optimizer].module)
     undisturbed = weights(train_adapter(prepared, recipe, quiet).file)
     forget_run(prepared, "adapter")
     resumed = []
@@ -133,13 +135,13 @@ def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepa
 
 
 def test_a_state_of_other_settings_is_not_taken_up(prepared):
-    train_adapter(prepared, Recipe(**QUICK), quiet)
-    assert train_adapter(prepared, Recipe(**QUICK | {"unet_lr": 2e-2}), quiet).resumed_from == 0
+    train_adapter(prepared, make_recipe(**QUICK), quiet)
+    assert train_adapter(prepared, make_recipe(**QUICK | {"unet_lr": 2e-2}), quiet).resumed_from == 0
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
 def test_training_moves_the_weights_and_the_file_says_what_it_is(prepared, algorithm):
-    recipe = Recipe(
+    recipe = make_recipe(
         **QUICK | {"algorithm": algorithm, "save_precision": "fp16", "train_text_encoder": algorithm == "lora"}
     )
     trained = train_adapter(prepared, recipe, quiet)
@@ -170,23 +172,25 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}, ""), plan.fields, plan.decisions)
     assert regularize.missing(prepared, options).startswith("6 regularization images are not there")
-    assert regularize.work(prepared, options, quiet) == {"images made": 6, "images already there": 0}
-    assert regularize.work(prepared, options, quiet) == {"images made": 0, "images already there": 6}
+    assert regularize.work(prepared, options, quiet).counts == {"images made": 6, "images already there": 0}
+    assert regularize.work(prepared, options, quiet).counts == {"images made": 0, "images already there": 6}
     assert regularize.missing(prepared, options) == ""
     assert (
-        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet)["images made"]
+        regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet).counts[
+            "images made"
+        ]
         == 6
     )
-    found = examples(prepared, Recipe(**QUICK))
+    found = examples(prepared, make_recipe(**QUICK))
     assert all(
         [reg_image.image.size for reg_image in example.reg_images] == [example.image.size]
         and [reg_image.caption for reg_image in example.reg_images] == [example.caption]
         for example in found
     )
     assert (prepared.root / "regularization/Lumi/0 ✨ [x].txt").read_text(encoding="utf-8").strip() == found[0].caption
-    with_reg_images = weights(train_adapter(prepared, Recipe(**QUICK), quiet).file)
+    with_reg_images = weights(train_adapter(prepared, make_recipe(**QUICK), quiet).file)
     without = weights(
-        train_adapter(prepared, Recipe(**QUICK | {"prior_loss_weight": 0.0, "name": "alone"}), quiet).file
+        train_adapter(prepared, make_recipe(**QUICK | {"prior_loss_weight": 0.0, "name": "alone"}), quiet).file
     )
     assert any(not torch.equal(with_reg_images[key], without[key]) for key in without)
 
@@ -205,13 +209,13 @@ def test_a_set_that_was_not_prepared_is_refused_with_the_stage_to_run(prepared):
             run, ("caption",), [row for row in prepared.decisions("caption").values() if row.path != path]
         )
     with pytest.raises(PrepError, match="1 kept images have no caption") as caught:
-        train_adapter(prepared, Recipe(**QUICK), quiet)
+        train_adapter(prepared, make_recipe(**QUICK), quiet)
     assert "prep curate" in caught.value.hint
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_images(prepared):
     with pytest.raises(PrepError, match=r"the loss is (nan|inf) at step .*images/Lumi/"):
-        train_adapter(prepared, Recipe(**QUICK | {"unet_lr": 1e30, "max_grad_norm": 0.0}), quiet)
+        train_adapter(prepared, make_recipe(**QUICK | {"unet_lr": 1e30, "max_grad_norm": 0.0}), quiet)
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_own_images_and_the_last_good_state_is_kept(prepared, monkeypatch):
@@ -223,13 +227,13 @@ def test_a_loss_that_is_not_finite_is_named_with_its_own_images_and_the_last_goo
 
     monkeypatch.setattr(Trainer, "_losses", broken)
     with pytest.raises(PrepError, match="the loss is nan at step 4; the batch held") as caught:
-        train_adapter(prepared, Recipe(**QUICK), quiet)
+        train_adapter(prepared, make_recipe(**QUICK), quiet)
     assert set(caught.value.message.partition("held ")[2].split(", ")) == seen[4]
     folder = prepared.root / "runs/adapter"
     assert f"the last good state is kept in {folder / 'state.safetensors'}" in caught.value.hint
     monkeypatch.undo()
     assert [line["step"] for line in log_of(prepared)] == [1, 2, 3]
-    assert train_adapter(prepared, Recipe(**QUICK), quiet).resumed_from == 2
+    assert train_adapter(prepared, make_recipe(**QUICK), quiet).resumed_from == 2
 
 
 def test_weights_that_are_not_finite_are_never_saved_as_a_state(prepared, monkeypatch):
@@ -239,23 +243,23 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_state(prepared, monkey
 
     monkeypatch.setattr(Trainer, "_update", poison)
     with pytest.raises(PrepError, match="not finite any more; the last batches held images/Lumi/"):
-        train_adapter(prepared, Recipe(**QUICK | {"steps": 1}), quiet)
+        train_adapter(prepared, make_recipe(**QUICK | {"steps": 1}), quiet)
     assert not (prepared.root / "runs/adapter/state.safetensors").exists()
 
 
 def test_the_last_batches_count_though_they_do_not_fill_an_update(prepared):
-    trained = train_adapter(prepared, Recipe(**QUICK | {"steps": 3, "gradient_accumulation_steps": 2}), quiet)
+    trained = train_adapter(prepared, make_recipe(**QUICK | {"steps": 3, "gradient_accumulation_steps": 2}), quiet)
     assert metadata_of(trained.file)["ss_steps"] == "2"
     rates = [line["unet_lr"] for line in log_of(prepared)]
     assert rates == pytest.approx([1e-2, 1e-2, 0.5e-2])
     alone = train_adapter(
-        prepared, Recipe(**QUICK | {"steps": 1, "gradient_accumulation_steps": 4, "name": "alone"}), quiet
+        prepared, make_recipe(**QUICK | {"steps": 1, "gradient_accumulation_steps": 4, "name": "alone"}), quiet
     )
     assert any(bool(value.any()) for key, value in weights(alone.file).items() if "lora_up" in key)
 
 
 def test_accumulate_0_gathers_as_many_batches_as_there_are_buckets(prepared):
-    trained = train_adapter(prepared, Recipe(**QUICK | {"gradient_accumulation_steps": 0, "steps": 4}), quiet)
+    trained = train_adapter(prepared, make_recipe(**QUICK | {"gradient_accumulation_steps": 0, "steps": 4}), quiet)
     assert metadata_of(trained.file)["ss_gradient_accumulation_steps"] == "2"
     assert metadata_of(trained.file)["ss_steps"] == "2"
 
@@ -263,7 +267,7 @@ def test_accumulate_0_gathers_as_many_batches_as_there_are_buckets(prepared):
 def test_metadata_and_log_tell_the_rates_that_acted(prepared):
     pytest.importorskip("prodigyopt")
     options = {"optimizer": "Prodigy", "optimizer_args": {"d_coef": "2"}, "unet_lr": None, "steps": 2}
-    trained = train_adapter(prepared, Recipe(**QUICK | options), quiet)
+    trained = train_adapter(prepared, make_recipe(**QUICK | options), quiet)
     metadata = metadata_of(trained.file)
     assert metadata["ss_learning_rate"] == "1.0"
     assert metadata["ss_lr_scheduler"] == "constant"
@@ -274,9 +278,9 @@ def test_metadata_and_log_tell_the_rates_that_acted(prepared):
 
 def test_wrong_options_are_refused_before_anything_is_encoded(prepared):
     with pytest.raises(PrepError, match="has no such argument"):
-        train_adapter(prepared, Recipe(**QUICK | {"optimizer_args": {"weight_dekay": "1"}}), quiet)
+        train_adapter(prepared, make_recipe(**QUICK | {"optimizer_args": {"weight_dekay": "1"}}), quiet)
     with pytest.raises(PrepError, match="the base model predicts epsilon"):
-        train_adapter(prepared, Recipe(**QUICK | {"zero_terminal_snr": True}), quiet)
+        train_adapter(prepared, make_recipe(**QUICK | {"zero_terminal_snr": True}), quiet)
     assert not list((prepared.root / "cache").rglob("*.safetensors"))
 
 
@@ -293,7 +297,7 @@ def test_no_step_waits_for_the_device(prepared, monkeypatch):
     at = {}
     train_adapter(
         prepared,
-        Recipe(**QUICK | {"save_state_every": 100, "gradient_accumulation_steps": 2, "noise_offset": 0.1}),
+        make_recipe(**QUICK | {"save_state_every": 100, "gradient_accumulation_steps": 2, "noise_offset": 0.1}),
         lambda what, done, total: at.update({(what.split(":")[0], done): len(waits)}),
     )
     assert at["training", 4] == at["training", 1]
@@ -312,7 +316,7 @@ def test_rounding_the_frozen_weights_once_is_what_autocast_does_at_every_use(pre
 
 
 def test_half_precision_trains_and_saves_the_state_of_its_loss_scale(prepared):
-    recipe = Recipe(**QUICK | {"mixed_precision": "fp16", "steps": 2})
+    recipe = make_recipe(**QUICK | {"mixed_precision": "fp16", "steps": 2})
     trained = train_adapter(prepared, recipe, quiet)
     assert any(bool(value.any()) for key, value in weights(trained.file).items() if "lora_up" in key)
     state = load_state(prepared.root / "runs/adapter/state.safetensors", run_digest(prepared, recipe))
@@ -321,7 +325,7 @@ def test_half_precision_trains_and_saves_the_state_of_its_loss_scale(prepared):
 
 def test_torchs_global_generator_is_left_as_it_was(prepared):
     before = torch.get_rng_state()
-    train_adapter(prepared, Recipe(**QUICK | {"steps": 1, "noise_offset": 0.1}), quiet)
+    train_adapter(prepared, make_recipe(**QUICK | {"steps": 1, "noise_offset": 0.1}), quiet)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -336,12 +340,12 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
         def read(self, image):
             return Latent(torch.zeros(4, 8, 8), torch.zeros(4, 8, 8))
 
-    image = ImageView("content", Path("x.png"), {"size": [64, 64]})
-    reg_image = ImageView("regularization", Path("y.png"), {"size": [64, 64]})
+    image = ImageView("content", Path("x.png"), Bucket.whole((64, 64)))
+    reg_image = ImageView("regularization", Path("y.png"), Bucket.whole((64, 64)))
     example = Example(
         SampledImage("a", (64, 64), 1.0), "Lumi", image, "Lumi", ("Lumi",), (RegImage(reg_image, "1girl"),)
     )
-    recipe = Recipe(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
+    recipe = make_recipe(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
     drawn = draw_inputs(Batch(3, 0, (example, example)), recipe, Blank(), 1000)
     assert drawn.reg_images == 2
     for row in (0, 1):
@@ -354,6 +358,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
 
 def test_an_unset_bucket_decision_is_refused(prepared):
     with prepared.transaction():
-        prepared.put_decisions(prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", {}, "none")])
+        prepared.put_decisions(
+            prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", Bucket.whole((8, 8)), "none")]
+        )
     with pytest.raises(PrepError, match="have no bucket"):
-        examples(prepared, Recipe(**QUICK))
+        examples(prepared, make_recipe(**QUICK))

@@ -15,9 +15,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.core.seeded import rng
+from pipeline.store.values.bucket import Bucket
 from train.data.color_jitter import Colour, drawn_colour, uniform
 
 if TYPE_CHECKING:
@@ -31,33 +32,34 @@ TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class ImageView:
-    """A view to encode: content hash, file, bucket decision ({"size", "scaled", "crop", …}), then whether what the crop
+    """A view to encode: content hash, file, how it is cropped, then whether what the crop
     holds is mirrored, in which colours it is shown, and the (width, height) of the file as measured."""
 
     content: str
     file: Path
-    bucket: Any
+    bucket: Bucket
     flip: bool = False
     colour: Colour | None = None
     pixels: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
-        width, height = self.bucket["size"]
-        return width, height
+        return self.bucket.size
 
     @property
     def original(self) -> tuple[int, int]:
         """(width, height) of the file, upright; what it is scaled to where that was not measured."""
-        across, down = self.pixels or self.bucket["scaled"]
-        return across, down
+        return self.pixels or self.bucket.scaled
 
     @property
     def key(self) -> str:
         """Everything that its latent depends on beside the VAE; what a view does not have is not named."""
-        parts = [self.content, *(",".join(map(str, self.bucket[name])) for name in ("size", "scaled", "crop"))]
-        if "background" in self.bucket:
-            parts.append(self.bucket["background"])
+        parts = [
+            self.content,
+            *(",".join(map(str, each)) for each in (self.bucket.size, self.bucket.scaled, self.bucket.crop)),
+        ]
+        if self.bucket.background:
+            parts.append(self.bucket.background)
         if self.flip:
             parts.append("mirrored")
         if self.colour:
@@ -87,7 +89,7 @@ def views(seen: Seen, recipe: Recipe) -> tuple[ImageView, ...]:
     """Every view of an image, all different: the image itself where nothing is to be varied; `variants` drawn ones, or
     as many as there can be; and, unless its caption forbids it, the same ones mirrored."""
     varied = _variants(seen.image, seen.subject, recipe)
-    if not recipe.flip or forbidding(seen.caption, recipe):
+    if not recipe.augmentation.flip or forbidding(seen.caption, recipe):
         return varied
     return (*varied, *(replace(view, flip=True) for view in varied))
 
@@ -112,8 +114,8 @@ def forbidding(caption: str, recipe: Recipe) -> str:
     Whole words count, whatever their case, between hyphens and underscores too: `left` stands in `left-handed` and in
     `looking_left`, not in `leftover`.
     """
-    said = _words(f"{recipe.caption_prefix} {caption} {recipe.caption_suffix}")
-    return next((word for word in recipe.flip_guard if _words(word).strip() and _words(word) in said), "")
+    said = _words(f"{recipe.captions.caption_prefix} {caption} {recipe.captions.caption_suffix}")
+    return next((word for word in recipe.augmentation.flip_guard if _words(word).strip() and _words(word) in said), "")
 
 
 def _words(text: str) -> str:
@@ -122,52 +124,60 @@ def _words(text: str) -> str:
 
 
 def _variants(image: ImageView, subject: Subject | None, recipe: Recipe) -> tuple[ImageView, ...]:
-    if not (recipe.color_jitter or _can_move(image, subject, recipe)):
+    if not (recipe.augmentation.color_jitter or _can_move(image, subject, recipe)):
         return (image,)
     found: dict[str, ImageView] = {}
-    for index in range(TRIES * recipe.variants):
+    for index in range(TRIES * recipe.augmentation.variants):
         view = _drawn(image, subject, recipe, index)
         found.setdefault(view.key, view)
-        if len(found) == recipe.variants:
+        if len(found) == recipe.augmentation.variants:
             break
     return tuple(found.values())
 
 
 def _can_move(image: ImageView, subject: Subject | None, recipe: Recipe) -> bool:
     """Whether the recipe shows another part of the image than the bucket decision does."""
-    if recipe.random_crop:
+    if recipe.augmentation.random_crop:
         return _spare(image) != (0, 0)
-    return recipe.face_crop is not None and subject is not None and _enlargement(image, subject, recipe)[1] > 1
+    return (
+        recipe.augmentation.face_crop is not None
+        and subject is not None
+        and _enlargement(image, subject, recipe)[1] > 1
+    )
 
 
 def _drawn(image: ImageView, subject: Subject | None, recipe: Recipe, index: int) -> ImageView:
     """View number `index`, drawn for this content."""
-    key = ("view", recipe.seed, image.content, index)
+    key = ("view", recipe.run.seed, image.content, index)
     if _can_move(image, subject, recipe):
-        if recipe.random_crop:
+        if recipe.augmentation.random_crop:
             image = _moved(image, *key)
         elif subject is not None:
             image = _enlarged(image, subject, recipe, *key)
-    return replace(image, colour=drawn_colour(recipe.color_jitter, *key)) if recipe.color_jitter else image
+    return (
+        replace(image, colour=drawn_colour(recipe.augmentation.color_jitter, *key))
+        if recipe.augmentation.color_jitter
+        else image
+    )
 
 
 def _spare(image: ImageView) -> tuple[int, int]:
     """(right, down): pixels of the scaled image that the crop leaves out."""
-    (across, down), (width, height) = image.bucket["scaled"], image.size
+    (across, down), (width, height) = image.bucket.scaled, image.size
     return across - width, down - height
 
 
 def _moved(image: ImageView, *key: int | str) -> ImageView:
     """The crop anywhere in the scaled image, every place as likely."""
     left, top = (int(uniform(*key, axis) * (spare + 1)) for axis, spare in zip("xy", _spare(image), strict=True))
-    return _cropped(image, image.bucket["scaled"], left, top)
+    return _cropped(image, image.bucket.scaled, left, top)
 
 
 def _enlargement(image: ImageView, subject: Subject, recipe: Recipe) -> tuple[float, float]:
     """Least and most by which an image may be enlarged: as the recipe says, but within what its file can give."""
-    assert recipe.face_crop is not None
-    least, most = recipe.face_crop
-    room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket["scaled"], strict=True))
+    assert recipe.augmentation.face_crop is not None
+    least, most = recipe.augmentation.face_crop
+    room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket.scaled, strict=True))
     most = max(1.0, min(most, room))
     return min(least, most), most
 
@@ -177,7 +187,8 @@ def _enlarged(image: ImageView, subject: Subject, recipe: Recipe, *key: int | st
     image's edges let it be."""
     least, most = _enlargement(image, subject, recipe)
     factor = least * (most / least) ** uniform(*key, "enlarged")
-    scaled = [max(side, round(now * factor)) for side, now in zip(image.size, image.bucket["scaled"], strict=True)]
+    across, down = (max(side, round(now * factor)) for side, now in zip(image.size, image.bucket.scaled, strict=True))
+    scaled = across, down
     left, top = (
         min(max(round(at * whole - side / 2), 0), whole - side)
         for at, whole, side in zip(subject.at, scaled, image.size, strict=True)
@@ -185,10 +196,10 @@ def _enlarged(image: ImageView, subject: Subject, recipe: Recipe, *key: int | st
     return _cropped(image, scaled, left, top)
 
 
-def _cropped(image: ImageView, scaled: Sequence[int], left: int, top: int) -> ImageView:
+def _cropped(image: ImageView, scaled: tuple[int, int], left: int, top: int) -> ImageView:
     width, height = image.size
-    crop = {"scaled": list(scaled), "crop": [left, top, left + width, top + height]}
-    return replace(image, bucket={**image.bucket, **crop})
+    bucket = replace(image.bucket, scaled=scaled, crop=(left, top, left + width, top + height))
+    return replace(image, bucket=bucket)
 
 
 # --- what a plan says of it
@@ -196,14 +207,14 @@ def _cropped(image: ImageView, scaled: Sequence[int], left: int, top: int) -> Im
 
 def remarks(seen: Sequence[Seen], recipe: Recipe) -> tuple[str, ...]:
     """What flip, random_crop and face_crop leave as it is, and why."""
-    found = [_flip_remark(seen, recipe)] if recipe.flip else []
-    if recipe.random_crop:
+    found = [_flip_remark(seen, recipe)] if recipe.augmentation.flip else []
+    if recipe.augmentation.random_crop:
         whole = [each for each in seen if _spare(each.image) == (0, 0)]
         found.append(_left(whole, seen, "random_crop", "of which the bucket cuts nothing away"))
-    if recipe.face_crop:
+    if recipe.augmentation.face_crop:
         unknown = [each for each in seen if each.subject is None]
         small = [each for each in seen if each.subject and _enlargement(each.image, each.subject, recipe)[1] <= 1]
-        if recipe.face_crop[1] > 1:
+        if recipe.augmentation.face_crop[1] > 1:
             found.append(
                 _left(small, seen, "face_crop", f"of which it would make more than {LARGEST} times their file's pixels")
             )

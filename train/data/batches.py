@@ -28,25 +28,25 @@ class Batch:
 
 def total_steps(recipe: Recipe, examples: Sequence[Example]) -> int:
     """Batches of the whole run: as given, or what the epochs come to."""
-    if recipe.steps is not None:
-        return recipe.steps
-    return sum(islice(_epoch_lengths(recipe, [example.entry for example in examples]), recipe.epochs))
+    if recipe.batches.steps is not None:
+        return recipe.batches.steps
+    return sum(islice(_epoch_lengths(recipe, [example.entry for example in examples]), recipe.batches.epochs))
 
 
 def _epoch_lengths(recipe: Recipe, entries: Sequence[SampledImage]) -> Iterator[int]:
     """How many batches each epoch has, without making them; the same as `epoch_length`, but the set is gone over once."""
     sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
     bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
-    shares = Showings(entries, recipe.seed)
+    shares = Showings(entries, recipe.run.seed)
     for epoch in count():
         shown = np.bincount(bucket, weights=shares.within(epoch), minlength=len(sizes)).astype(np.int64)
-        yield int((-(-shown // recipe.batch_size)).sum())
+        yield int((-(-shown // recipe.batches.batch_size)).sum())
 
 
 def window(recipe: Recipe, examples: Sequence[Example]) -> int:
     """Batches to an update: as given, or as many as there are buckets ("Tutorial: Lycoris/LoCon Training using Kohya_SS",
     Civitai)."""
-    return recipe.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
+    return recipe.batches.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
 
 
 def place_after(recipe: Recipe, examples: Sequence[Example], step: int, last: bool) -> Progress:
@@ -68,9 +68,9 @@ def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> 
         if step >= total:
             return
         if step + length > start:
-            before = Showings(entries, recipe.seed).until(epoch).tolist()
+            before = Showings(entries, recipe.run.seed).until(epoch).tolist()
             shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
-            for keys in epoch_batches(entries, recipe.batch_size, recipe.seed, epoch):
+            for keys in epoch_batches(entries, recipe.batches.batch_size, recipe.run.seed, epoch):
                 earlier = _counted(keys, shown)
                 if start <= step < total:
                     yield Batch(step, epoch, tuple(by_key[key] for key in keys), earlier)

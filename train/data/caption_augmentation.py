@@ -47,7 +47,7 @@ def tags_of(caption: str) -> list[str]:
 
 def marks(recipe: Recipe) -> tuple[str, ...]:
     """What parts captions and is never read."""
-    return tuple(mark for mark in (recipe.keep_separator, recipe.group_separator) if mark)
+    return tuple(mark for mark in (recipe.captions.keep_separator, recipe.captions.group_separator) if mark)
 
 
 def spoken(caption: str, marks: Sequence[str]) -> str:
@@ -64,7 +64,7 @@ def shown_caption(caption: str, triggers: Sequence[str], recipe: Recipe, moment:
     """An image's caption as shown now; trigger words in front of it stay there if nothing else is said."""
     if is_dropped(recipe, moment):
         return ""
-    return affixed(_without_affixes(caption, triggers, recipe.keep_tags, recipe, moment), recipe)
+    return affixed(_without_affixes(caption, triggers, recipe.captions.keep_tags, recipe, moment), recipe)
 
 
 def shown_reg_image(caption: str, of: str, triggers: Sequence[str], recipe: Recipe, moment: StepContext) -> str:
@@ -73,7 +73,7 @@ def shown_reg_image(caption: str, of: str, triggers: Sequence[str], recipe: Reci
     if is_dropped(recipe, moment):
         return ""
     lacking = len(set(leading(tags_of(of), triggers)) - set(tags_of(caption)))
-    keep = None if recipe.keep_tags is None else max(0, recipe.keep_tags - lacking)
+    keep = None if recipe.captions.keep_tags is None else max(0, recipe.captions.keep_tags - lacking)
     return _without_affixes(caption, triggers, keep, recipe, moment)
 
 
@@ -84,7 +84,7 @@ def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:
 
 def affixed(text: str, recipe: Recipe) -> str:
     """The text between prefix and suffix, with one comma each."""
-    prefix, suffix = recipe.caption_prefix.strip(", "), recipe.caption_suffix.strip(", ")
+    prefix, suffix = recipe.captions.caption_prefix.strip(", "), recipe.captions.caption_suffix.strip(", ")
     return ", ".join(part for part in (prefix, text, suffix) if part)
 
 
@@ -92,7 +92,7 @@ def _without_affixes(
     caption: str, triggers: Sequence[str], keep: int | None, recipe: Recipe, moment: StepContext
 ) -> str:
     text = _line(caption, recipe, moment)
-    if recipe.wildcards:
+    if recipe.captions.wildcards:
         draw = rng(*moment.key, "wildcard")
         text = expand(text, lambda parts: parts[int(draw.integers(len(parts)))])
     return _arranged(text, triggers, keep, recipe, moment)
@@ -100,15 +100,17 @@ def _without_affixes(
 
 def is_dropped(recipe: Recipe, moment: StepContext) -> bool:
     """Whether the whole caption is left out now: in every n-th epoch, counted from 1, or by chance."""
-    every = recipe.caption_dropout_epochs
+    every = recipe.captions.caption_dropout_epochs
     if every and (moment.epoch + 1) % every == 0:
         return True
-    return recipe.caption_dropout > 0 and bool(rng(*moment.key, "caption").random() < recipe.caption_dropout)
+    return recipe.captions.caption_dropout > 0 and bool(
+        rng(*moment.key, "caption").random() < recipe.captions.caption_dropout
+    )
 
 
 def _line(caption: str, recipe: Recipe, moment: StepContext) -> str:
     """One line of the caption, or all of it."""
-    if recipe.caption_lines == "all" or "\n" not in caption:
+    if recipe.captions.caption_lines == "all" or "\n" not in caption:
         return caption
     lines = [line for part in caption.splitlines() if (line := part.strip())]
     return lines[int(rng(*moment.key, "line").integers(len(lines)))] if lines else ""
@@ -117,16 +119,16 @@ def _line(caption: str, recipe: Recipe, moment: StepContext) -> str:
 def _arranged(text: str, triggers: Sequence[str], keep: int | None, recipe: Recipe, moment: StepContext) -> str:
     """Steps 4 to 7: the tags put in their places, and the marks taken out."""
     done, warmup = warmup_at(recipe, moment)
-    if not (recipe.shuffle_tags or recipe.tag_dropout or warmup):
+    if not (recipe.captions.shuffle_tags or recipe.captions.tag_dropout or warmup):
         return spoken(text, marks(recipe))
-    head, moving, tail = parted(text.replace("\n", ","), triggers, keep, recipe.keep_separator)
-    moving = moving[: warmed_up(len(moving), recipe.tag_warmup_min, done, warmup)]
-    if recipe.tag_dropout:
+    head, moving, tail = parted(text.replace("\n", ","), triggers, keep, recipe.captions.keep_separator)
+    moving = moving[: warmed_up(len(moving), recipe.captions.tag_warmup_min, done, warmup)]
+    if recipe.captions.tag_dropout:
         chances = rng(*moment.key, "tags").random(len(moving))
-        moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= recipe.tag_dropout]
-    if recipe.shuffle_tags:
+        moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= recipe.captions.tag_dropout]
+    if recipe.captions.shuffle_tags:
         moving = [moving[place] for place in rng(*moment.key, "order").permutation(len(moving))]
-    return ", ".join(spoken(tag, (recipe.group_separator,)) for tag in (*head, *moving, *tail))
+    return ", ".join(spoken(tag, (recipe.captions.group_separator,)) for tag in (*head, *moving, *tail))
 
 
 def parted(
@@ -144,11 +146,11 @@ def parted(
 
 def warmup_at(recipe: Recipe, moment: StepContext) -> tuple[float, float]:
     """(how much of the warm-up is done, how much there is): in steps, or in epochs for a share of a run of epochs."""
-    if recipe.tag_warmup_steps:
-        return moment.step, recipe.tag_warmup_steps
-    if recipe.steps is not None:
-        return moment.step, recipe.tag_warmup_share * recipe.steps
-    return moment.epoch, recipe.tag_warmup_share * recipe.epochs
+    if recipe.captions.tag_warmup_steps:
+        return moment.step, recipe.captions.tag_warmup_steps
+    if recipe.batches.steps is not None:
+        return moment.step, recipe.captions.tag_warmup_share * recipe.batches.steps
+    return moment.epoch, recipe.captions.tag_warmup_share * recipe.batches.epochs
 
 
 def warmed_up(tags: int, least: int, done: float, warmup: float) -> int:
@@ -197,8 +199,8 @@ def unpaired(text: str) -> bool:
 
 def longest(caption: str, recipe: Recipe) -> str:
     """The caption at its longest, as it is read with nothing left out: what the limit of tokens is held against."""
-    lines = caption.splitlines() if recipe.caption_lines == "one" else [caption]
+    lines = caption.splitlines() if recipe.captions.caption_lines == "one" else [caption]
     text = max(lines, key=len, default="")
-    if recipe.wildcards:
+    if recipe.captions.wildcards:
         text = expand(text, lambda parts: max(parts, key=len))
     return affixed(spoken(text, marks(recipe)), recipe)

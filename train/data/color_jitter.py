@@ -63,4 +63,5 @@ def chroma_matrix(saturation: float, hue_degrees: float) -> NDArray[np.float32]:
     angle = math.radians(hue_degrees)
     across, along = saturation * math.cos(angle), saturation * math.sin(angle)
     turned = np.array([(1, 0, 0), (0, across, -along), (0, along, across)])
-    return (np.linalg.inv(_YIQ) @ turned @ _YIQ).astype(np.float32)
+    matrix: NDArray[np.float32] = (np.linalg.inv(_YIQ) @ turned @ _YIQ).astype(np.float32)
+    return matrix

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.concepts.regularization.assignment import every_reg_image, reg_image_bucket
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
+from pipeline.store.values import read
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
 from train.data.caption_augmentation import spoken, tags_of
 from train.data.sampler import SampledImage
@@ -80,22 +79,21 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    buckets, captions, multipliers = (_values(manifest, field) for field in ("bucket", "caption", "multiplier"))
+    buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects, measured = (
         _triggers(manifest),
         _subjects(manifest, recipe),
         manifest.measured("width", "height"),
     )
-    reg_images = _reg_images(manifest) if recipe.prior_loss_weight > 0 else {}
+    reg_images = _reg_images(manifest) if recipe.objective.prior_loss_weight > 0 else {}
     found = []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
-        width, height = bucket["size"]
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
         seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
         found.append(
             Example(
-                entry=SampledImage(image.path, (width, height), multipliers[image.path]["exact"]),
+                entry=SampledImage(image.path, bucket.size, repeats[image.path].exact),
                 concept=image.concept,
                 image=view,
                 caption=caption,
@@ -112,29 +110,19 @@ def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int,
     return (width, height) if width and height else None
 
 
-def _values(manifest: Manifest, field: str) -> dict[str, Any]:
-    """Path → the value of a decision; without its reason, which takes as long to read again."""
-    rows = manifest.db.execute("SELECT path, value FROM decisions WHERE field=?", (field,))
-    return {path: json.loads(value) for path, value in rows}
-
-
 def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Image → the words that curation put in front; only rows that name any are read, as tags can be very many."""
-    rows = manifest.db.execute(
-        "SELECT path, value FROM decisions WHERE field='tags' AND instr(value, ?)", ('"trigger word"',)
-    )
-    return {
-        path: tuple(tag for tag, *why in json.loads(value) if why == ["added", "trigger word"]) for path, value in rows
-    }
+    rows = manifest.values("tags", containing='"trigger word"')
+    return {path: tuple(tag for tag, *why in tags if why == ["added", "trigger word"]) for path, tags in rows}
 
 
 def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
     """Image → where its subject is, as far as that is known; read only where the recipe enlarges about it."""
-    if recipe.face_crop is None:
+    if recipe.augmentation.face_crop is None:
         return {}
-    measured, buckets = manifest.measured("width", "height", "focus"), manifest.decisions("bucket")
+    measured, buckets = manifest.measured("width", "height", "focus"), read.buckets(manifest)
     found = {
-        image.path: subject_of(image.source, buckets[image.path].value, *measured.get(image.content, (0, 0, "")))
+        image.path: subject_of(image.source, buckets[image.path], *measured.get(image.content, (0, 0, "")))
         for image in manifest.kept()
         if image.path in buckets
     }
@@ -144,15 +132,15 @@ def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
 def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
     """What views are decided from, for every kept image with a bucket and a caption, as a plan tells of it; nothing
     where the recipe leaves nothing to tell."""
-    if not (recipe.flip or recipe.random_crop or recipe.face_crop):
+    if not (recipe.augmentation.flip or recipe.augmentation.random_crop or recipe.augmentation.face_crop):
         return ()
-    buckets, captions = manifest.decisions("bucket"), manifest.decisions("caption")
+    buckets, captions = read.buckets(manifest), read.captions(manifest)
     subjects = _subjects(manifest, recipe)
     return tuple(
         Seen(
             image.path,
-            ImageView(image.content, manifest.root / image.path, buckets[image.path].value),
-            captions[image.path].value,
+            ImageView(image.content, manifest.root / image.path, buckets[image.path]),
+            captions[image.path],
             subjects.get(image.path),
         )
         for image in manifest.kept()
@@ -165,24 +153,22 @@ def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
 
 def _reg_images(manifest: Manifest) -> dict[str, tuple[RegImage, ...]]:
     """Image → its regularization images, but for those that `check` found to be copies of images to be trained on."""
-    copies = {
-        path for (path,) in manifest.db.execute("SELECT path FROM decisions WHERE field='keep' AND value='false'")
-    }
+    copies = read.excluded(manifest)
     used = {
-        path: [reg_image for reg_image in every_reg_image(value) if reg_image["path"] not in copies]
-        for path, value in _values(manifest, "regularization").items()
+        path: [reg_image for reg_image in assigned.images if reg_image.path not in copies]
+        for path, assigned in read.regularization(manifest).items()
     }
-    contents = _contents(manifest, [value["path"] for values in used.values() for value in values])
+    contents = _contents(manifest, [reg_image.path for reg_images in used.values() for reg_image in reg_images])
     return {
         path: tuple(
             RegImage(
-                ImageView(contents[value["path"]], manifest.root / value["path"], reg_image_bucket(value)),
-                value["caption"],
-                value.get("matched", True),
+                ImageView(contents[reg_image.path], manifest.root / reg_image.path, reg_image.cropping),
+                reg_image.caption,
+                reg_image.matched,
             )
-            for value in values
+            for reg_image in reg_images
         )
-        for path, values in used.items()
+        for path, reg_images in used.items()
     }
 
 
@@ -204,19 +190,9 @@ def _contents(manifest: Manifest, paths: Sequence[str]) -> dict[str, str]:
     new = [path for path in stamps if path not in found]
     with ThreadPoolExecutor(4) as threads:
         read = dict(zip(new, threads.map(file_digest, [manifest.root / path for path in new]), strict=True))
-    _remember(manifest, [(path, *stamps[path], content) for path, content in read.items()])
+    if read:
+        manifest.remember_files((path, *stamps[path], content) for path, content in read.items())
     return found | read
-
-
-def _remember(manifest: Manifest, rows: Sequence[tuple[str, int, int, str]]) -> None:
-    """So that the next start is quicker; where the record cannot be written to, files are read again then."""
-    if not rows:
-        return
-    try:
-        with manifest.transaction():
-            manifest.put_files(rows)
-    except sqlite3.OperationalError:
-        return
 
 
 def _refuse_missing(root: Path, missing: Sequence[str]) -> None:
@@ -244,9 +220,9 @@ def dataset_digest(found: tuple[Example, ...]) -> str:
     rows = [
         [
             example.entry.key,
-            example.entry.multiplier,
+            example.entry.repeats,
             example.image.content,
-            example.image.bucket,
+            example.image.bucket.to_json(),
             example.caption,
             example.triggers,
             [view.key for view in example.views],

@@ -34,23 +34,23 @@ STANDSTILL = (
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An image to be trained on: its key, its concept, the group of images that belong together with it, and its
-    multiplier; one with multiplier 0 is never shown, and neither held out nor looked at."""
+    repeats; one with 0 repeats is never shown, and neither held out nor looked at."""
 
     key: str
     concept: str
     group: int
-    multiplier: float
+    repeats: float
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`held` are keys never trained on; `watched` keys that are trained on and looked at on the same grid; both in order
-    of key. `multipliers` has every key that is trained on, and its concept keeps the exposures that it had in all.
+    of key. `repeats` has every key that is trained on, and its concept keeps the exposures that it had in all.
     `remarks` say what was chosen and why."""
 
     held: tuple[str, ...]
     watched: tuple[str, ...]
-    multipliers: Mapping[str, float]
+    repeats: Mapping[str, float]
     remarks: tuple[str, ...]
 
 
@@ -60,21 +60,23 @@ def hold_out(candidates: Sequence[Candidate], recipe: Recipe) -> Parts:
     Raises:
         PrepError: images are to be held out, but no concept can spare one.
     """
-    multipliers = {each.key: each.multiplier for each in candidates}
-    if recipe.validation == "none":
-        return Parts((), (), multipliers, ())
-    shown = [each for each in candidates if each.multiplier > 0]
-    wants = recipe.validation == "held-out" or (recipe.validation == "auto" and len(shown) >= ENOUGH)
+    repeats = {each.key: each.repeats for each in candidates}
+    if recipe.validation.validation == "none":
+        return Parts((), (), repeats, ())
+    shown = [each for each in candidates if each.repeats > 0]
+    wants = recipe.validation.validation == "held-out" or (
+        recipe.validation.validation == "auto" and len(shown) >= ENOUGH
+    )
     held = _held(shown, recipe) if wants else set[str]()
-    if recipe.validation == "held-out" and not held:
+    if recipe.validation.validation == "held-out" and not held:
         raise _nothing_to_spare(shown, recipe)
     trained = [each for each in shown if each.key not in held]
     watched = _watched(trained, recipe)
-    multipliers |= _shares_kept(shown, held)
+    repeats |= _shares_kept(shown, held)
     return Parts(
         tuple(sorted(held)),
         tuple(sorted(watched)),
-        {key: value for key, value in multipliers.items() if key not in held},
+        {key: value for key, value in repeats.items() if key not in held},
         tuple(_remarks(shown, held, watched, recipe)),
     )
 
@@ -89,7 +91,7 @@ def _held(shown: Sequence[Candidate], recipe: Recipe) -> set[str]:
     groups: dict[int, list[Candidate]] = defaultdict(list)
     for each in shown:
         groups[each.group].append(each)
-    free = {concept: spare(count, recipe.validation_share) for concept, count in _images(shown).items()}
+    free = {concept: spare(count, recipe.validation.validation_share) for concept, count in _images(shown).items()}
     ranks = {number: min(_rank(each.key, recipe) for each in members) for number, members in groups.items()}
     waiting: dict[str, list[int]] = {concept: [] for concept in _turns(free, recipe)}
     for number in sorted(groups, key=lambda number: -ranks[number]):
@@ -103,7 +105,7 @@ def _held(shown: Sequence[Candidate], recipe: Recipe) -> set[str]:
                 number = groups_left.pop()
                 lost = Counter(each.concept for each in groups[number])
                 fits = all(free[concept] >= count for concept, count in lost.items())
-                if number not in taken and fits and len(held) + lost.total() <= recipe.validation_images:
+                if number not in taken and fits and len(held) + lost.total() <= recipe.validation.validation_images:
                     taken.add(number)
                     held |= {each.key for each in groups[number]}
                     free = {concept: left - lost[concept] for concept, left in free.items()}
@@ -125,34 +127,34 @@ def _watched(trained: Sequence[Candidate], recipe: Recipe) -> set[str]:
     watched: set[str] = set()
     while any(waiting.values()):
         for members in waiting.values():
-            if members and len(watched) < recipe.validation_images:
+            if members and len(watched) < recipe.validation.validation_images:
                 watched.add(members.pop().key)
-        if len(watched) == recipe.validation_images:
+        if len(watched) == recipe.validation.validation_images:
             break
     return watched
 
 
 def _shares_kept(shown: Sequence[Candidate], held: Collection[str]) -> dict[str, float]:
-    """Multipliers with which every concept is shown as often as before, by fewer images."""
+    """Repeats with which every concept is shown as often as before, by fewer images."""
     whole, left = defaultdict[str, float](float), defaultdict[str, float](float)
     for each in sorted(shown, key=lambda each: each.key):
-        whole[each.concept] += each.multiplier
-        left[each.concept] += each.multiplier if each.key not in held else 0.0
+        whole[each.concept] += each.repeats
+        left[each.concept] += each.repeats if each.key not in held else 0.0
     losing = {each.concept for each in shown if each.key in held}
     return {
-        each.key: each.multiplier * whole[each.concept] / left[each.concept]
+        each.key: each.repeats * whole[each.concept] / left[each.concept]
         for each in shown
         if each.concept in losing and each.key not in held
     }
 
 
 def _rank(key: str, recipe: Recipe) -> int:
-    return key_seed("hold out", recipe.seed, key)
+    return key_seed("hold out", recipe.run.seed, key)
 
 
 def _turns(concepts: Collection[str], recipe: Recipe) -> list[str]:
     """The concepts in the order of their turns, which their names do not favour."""
-    return sorted(concepts, key=lambda concept: key_seed("turn", recipe.seed, concept))
+    return sorted(concepts, key=lambda concept: key_seed("turn", recipe.run.seed, concept))
 
 
 def _images(candidates: Sequence[Candidate]) -> Counter[str]:
@@ -167,7 +169,8 @@ def _nothing_to_spare(shown: Sequence[Candidate], recipe: Recipe) -> PrepError:
     concept, most = max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)
     return PrepError(
         f"train: validation is 'held-out', but no concept can spare an image: the largest, {concept}, has {most}; one "
-        f"must keep {LEAST_KEPT} and lose no more than {recipe.validation_share:.0%} of them, near-duplicates together",
+        f"must keep {LEAST_KEPT} and lose no more than {recipe.validation.validation_share:.0%} of them, near-duplicates "
+        "together",
         'use validation = "training", which looks at images that are trained on, or a larger validation_share',
     )
 
@@ -191,32 +194,32 @@ def _remarks(
     if unseen := sorted(set(concepts.values()) - seen):
         yield (
             f"validation: {len(unseen)} of {len(unseen) + len(seen)} concepts are not looked at, such as {unseen[0]}, as "
-            f"validation_images is {recipe.validation_images}"
+            f"validation_images is {recipe.validation.validation_images}"
         )
 
 
 def _why_none(shown: Sequence[Candidate], recipe: Recipe) -> str:
-    if recipe.validation == "training":
+    if recipe.validation.validation == "training":
         return "no image is held out"
     if len(shown) < ENOUGH:
         return f"{len(shown)} images are too few to hold any out, which is done from {ENOUGH} on"
-    return f"no concept can spare an image: each must keep {LEAST_KEPT} and lose {recipe.validation_share:.0%} at most"
+    return f"no concept can spare an image: each must keep {LEAST_KEPT} and lose {recipe.validation.validation_share:.0%} at most"
 
 
 def _without_held(shown: Sequence[Candidate], holding: Collection[str], recipe: Recipe) -> Iterator[str]:
     """Concepts none of whose images are held out: those that may not lose one, and those that could have."""
     counts = _images(shown)
-    unable = sorted(concept for concept in counts if not spare(counts[concept], recipe.validation_share))
+    unable = sorted(concept for concept in counts if not spare(counts[concept], recipe.validation.validation_share))
     if unable:
         yield (
             f"validation: none is held out of {_named(unable, counts)}: a concept must keep {LEAST_KEPT} images and lose "
-            f"{recipe.validation_share:.0%} of them at most, rounded; their loss is measured on what is trained on"
+            f"{recipe.validation.validation_share:.0%} of them at most, rounded; their loss is measured on what is trained on"
         )
     left = sorted(set(counts) - set(holding) - set(unable))
     if left:
         yield (
             f"validation: none is held out of {_named(left, counts)}: their images belong together in groups too large to "
-            f"spare, or the {recipe.validation_images} validation_images were used up"
+            f"spare, or the {recipe.validation.validation_images} validation_images were used up"
         )
 
 

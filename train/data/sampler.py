@@ -1,6 +1,6 @@
 """Which images make up each batch of each epoch: a pure function of the set, the batch size, the seed, the epoch.
 
-- An image with multiplier m is shown ⌊Km⌋ or ⌈Km⌉ times over any first K epochs, whole and fractional alike.
+- An image with m repeats is shown ⌊Km⌋ or ⌈Km⌉ times over any first K epochs, whole and fractional alike.
 - No image is left out because its bucket is short: a short batch stays short, and the loop weighs images, not batches.
 - No image is twice in a batch while another of its bucket is waiting.
 """
@@ -25,19 +25,19 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class SampledImage:
-    """An image as the sampler sees it: its key, the (width, height) of its bucket, and its multiplier."""
+    """An image as the sampler sees it: its key, the (width, height) of its bucket, and its repeats."""
 
     key: str
     bucket: tuple[int, int]
-    multiplier: float
+    repeats: float
 
 
-def exposures(multiplier: float, offset: float, epoch: int) -> int:
+def exposures(repeats: float, offset: float, epoch: int) -> int:
     """How often an image appears in one epoch (counted from 0): ⌊(e+1)m + u⌋ - ⌊em + u⌋ with offset u in [0, 1).
 
     Summed over the first K epochs that is ⌊Km + u⌋, so ⌊Km⌋ or ⌈Km⌉. Exact: the sums are made of fractions.
     """
-    exact, start = Fraction(multiplier).limit_denominator(10**6), Fraction(offset).limit_denominator(10**6)
+    exact, start = Fraction(repeats).limit_denominator(10**6), Fraction(offset).limit_denominator(10**6)
     return floor(exact * (epoch + 1) + start) - floor(exact * epoch + start)
 
 
@@ -104,7 +104,7 @@ class Showings:
     it is ⌊ea / b⌋ + ⌊((ea mod b) n + p b) / (b n)⌋, whose terms stay below 2⁶³."""
 
     def __init__(self, entries: Sequence[SampledImage], seed: int) -> None:
-        values, which = np.unique([entry.multiplier for entry in entries], return_inverse=True)
+        values, which = np.unique([entry.repeats for entry in entries], return_inverse=True)
         exact = [Fraction(float(value)).limit_denominator(10**6) for value in values]
         self._above = np.array([each.numerator for each in exact], np.int64)[which]
         self._below = np.array([each.denominator for each in exact], np.int64)[which]
@@ -119,7 +119,8 @@ class Showings:
         """(N,) exposures in the first `epochs` epochs."""
         whole, rest = np.divmod(self._above * epochs, self._below)
         numerator = rest * self._images + self._place * self._below
-        return whole + numerator // (self._below * self._images)
+        exposures: Counts = whole + numerator // (self._below * self._images)
+        return exposures
 
     def within(self, epoch: int) -> Counts:
         """(N,) exposures in one epoch, counted from 0."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.core.seeded import normal, rng
+from pipeline.core.seeded import rng
 from train.data.augmentation import ImageView, dealt, reg_image_view
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage
 from train.data.latent_cache import LatentCache
+from train.models.seeded_noise import normal
 from train.optimization.noise import drawn_noise
 from train.options.recipe import Recipe
 
@@ -69,7 +70,7 @@ def draw_inputs(
         drawn.append(drawn_noise(clean[-1], recipe, *sample.key))
         times.append(int(rng(*sample.key, "timestep").integers(0, timesteps)))
     noise = _stacked([wanted for wanted, _ in drawn])
-    mixed = _stacked([fed for _, fed in drawn]) if recipe.ip_noise_gamma else noise
+    mixed = _stacked([fed for _, fed in drawn]) if recipe.noise.ip_noise_gamma else noise
     return Inputs(samples, _stacked(clean), noise, mixed, torch.tensor(times, dtype=torch.int64))
 
 
@@ -87,10 +88,10 @@ def samples_of(batch: Batch, recipe: Recipe, rows: Sequence[int] | None = None) 
     place = len(batch.examples)
     for row, example in enumerate(batch.examples):
         earlier = batch.earlier[row] if batch.earlier else 0
-        key = ("sample", recipe.seed, batch.epoch, batch.step, names[row])
-        reg_image = example.reg_image(earlier) if recipe.prior_loss_weight > 0 else None
+        key = ("sample", recipe.run.seed, batch.epoch, batch.step, names[row])
+        reg_image = example.reg_image(earlier) if recipe.objective.prior_loss_weight > 0 else None
         if row in wanted:
-            view = dealt(example.shown(), earlier, recipe.seed, example.entry.key)
+            view = dealt(example.shown(), earlier, recipe.run.seed, example.entry.key)
             images.append(Sample(example, view, key, row))
             if reg_image is not None:
                 reg_image_key = key if reg_image.matched else (*key[:-1], f"{names[row]} beside")

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.images.buckets.crop_anchors import FACE, box_in_name, face_in
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS, profile
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import Subject
 
 
-def subject_of(source: str, bucket: Mapping[str, Any], width: int, height: int, focus: str) -> Subject | None:
+def subject_of(source: str, bucket: Bucket, width: int, height: int, focus: str) -> Subject | None:
     """The middle of the subject, in this order: the face that the original's name ends in, if the bucket's crop was told
     to keep it; the point that the crop was told to hold on to; the middle of the image's detail. None where nothing of
     it is known.
 
     Args:
-        width, height: of the image in pixels, as measured.
+        width: of the image in pixels, as measured.
+        height: the same.
         focus: detail per strip, as measured; "" where it was not.
     """
     if not (width and height):
         return None
-    anchor = str(bucket.get("anchor", ""))
+    anchor = bucket.anchor
     box = box_in_name(source) if anchor == FACE else None
     face = face_in(box, (width, height)) if box else None
     if face is not None:

@@ -1,0 +1,4 @@
+"""Several processes that train as one, and Ctrl-C.
+
+May import: `pipeline.core`.
+"""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import multiprocessing
+from torch.multiprocessing.spawn import start_processes
 
 from pipeline.core.errors import PrepError
 from train.distributed.world import ALONE, World
@@ -33,7 +34,7 @@ def in_processes(work: Work, job: Any, count: int, device: str, progress: Progre
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
-    started = multiprocessing.start_processes(
+    started = start_processes(
         _begin, (work, job, count, device, address, queue), nprocs=count, join=False, start_method="spawn"
     )
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _takes_signals() else None

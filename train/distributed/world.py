@@ -37,7 +37,8 @@ class World:
             return tensor
         from accelerate.utils import reduce
 
-        return reduce(tensor, "sum")
+        total: Tensor = reduce(tensor, "sum")
+        return total
 
     def gathered(self, items: Sequence[Item]) -> list[Item]:
         """Every process's items, those of rank 0 first; the same in all of them."""

@@ -43,7 +43,9 @@ def losses_of_set(
     adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
     latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe, base.device))
     latents.fill([example.image for example in examples], progress)
-    levels = training_alphas_cumprod(base.alphas_cumprod.to(base.device), base.prediction, recipe.zero_terminal_snr)
+    levels = training_alphas_cumprod(
+        base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
+    )
     try:
         return losses_per_image(
             base, adapter, examples, latents, levels, recipe, times=times, noises=noises, progress=progress
@@ -76,11 +78,11 @@ def losses_per_image(
     Raises:
         PrepError: a loss is not finite; the images are named.
     """
-    dtype = DTYPES[recipe.mixed_precision] if base.device.type == "cuda" else torch.float32
+    dtype = DTYPES[recipe.precision.mixed_precision] if base.device.type == "cuda" else torch.float32
     lower(base.unet, dtype)
-    grid = even_grid(times, noises, recipe.seed, len(levels))
+    grid = even_grid(times, noises, recipe.run.seed, len(levels))
     captions = [plain_caption(example, recipe) for example in examples]
-    looker = Evaluator(base, latents, levels, conditioner(base, recipe), recipe.max_tokens, dtype)
+    looker = Evaluator(base, latents, levels, conditioner(base, recipe), recipe.text.max_tokens, dtype)
 
     def losses(what: str) -> list[float]:
         found = looker.losses(examples, captions, grid, lambda done, total: progress(what, done, total))

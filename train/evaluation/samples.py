@@ -95,9 +95,9 @@ class SampleCallback:
 
     def _images(self, indices: Sequence[int], strength: float) -> Iterator[tuple[int, PIL.Image.Image]]:
         """(index, image) of some of the prompts with the adapter at a strength, a batch at a time."""
-        recipe, dtype = self.recipe, DTYPES[self.recipe.mixed_precision]
-        for start in range(0, len(indices), recipe.batch_size):
-            chosen = indices[start : start + recipe.batch_size]
+        recipe, dtype = self.recipe, DTYPES[self.recipe.precision.mixed_precision]
+        for start in range(0, len(indices), recipe.batches.batch_size):
+            chosen = indices[start : start + recipe.batches.batch_size]
             with (
                 self._at_rest(strength),
                 torch.autocast(self.base.device.type, dtype, enabled=dtype is not torch.float32),
@@ -105,10 +105,10 @@ class SampleCallback:
                 made = generate(
                     self.base,
                     [self.requests[index] for index in chosen],
-                    batch_size=recipe.batch_size,
-                    clip_skip=recipe.clip_skip,
-                    max_tokens=recipe.max_tokens,
-                    zero_terminal=recipe.zero_terminal_snr,
+                    batch_size=recipe.batches.batch_size,
+                    clip_skip=recipe.text.clip_skip,
+                    max_tokens=recipe.text.max_tokens,
+                    zero_terminal=recipe.noise.zero_terminal_snr,
                 )
             yield from zip(chosen, made, strict=True)
 
@@ -135,7 +135,7 @@ class SampleCallback:
         return folder / f"{index + 1:02}.png"
 
     def _facts(self) -> dict[str, object]:
-        return {"Clip skip": self.recipe.clip_skip} if self.recipe.clip_skip > 1 else {}
+        return {"Clip skip": self.recipe.text.clip_skip} if self.recipe.text.clip_skip > 1 else {}
 
     def _wanted(self) -> Mapping[str, Any]:
         """All that the base model's images depend on."""
@@ -144,10 +144,10 @@ class SampleCallback:
             "digest": self.base.digest,
             "prediction": self.base.prediction,
             "sampler": "DDIM",
-            "clip_skip": self.recipe.clip_skip,
-            "max_tokens": self.recipe.max_tokens,
-            "mixed_precision": self.recipe.mixed_precision,
-            "zero_terminal_snr": self.recipe.zero_terminal_snr,
+            "clip_skip": self.recipe.text.clip_skip,
+            "max_tokens": self.recipe.text.max_tokens,
+            "mixed_precision": self.recipe.precision.mixed_precision,
+            "zero_terminal_snr": self.recipe.noise.zero_terminal_snr,
             "prompts": [{**asdict(request), "size": list(request.size)} for request in self.requests],
         }
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import normal
+from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter
 from train.data.caption_augmentation import affixed, expand, marks, spoken
 from train.data.dataset import Example
@@ -35,10 +35,10 @@ from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.noise_schedule import noised
 from train.models.precision import DTYPES
+from train.models.seeded_noise import normal
 from train.models.text_encoding import TextStates, text_conditioning, token_rows
 from train.optimization.objective import target
 from train.options.recipe import Recipe
-from train.run.log_summary import BANDS
 
 __all__ = ["BANDS", "Scores", "Validation"]
 TOGETHER = 8
@@ -70,9 +70,9 @@ def even_grid(count: int, noises: int, seed: int, timesteps: int) -> Grid:
 def plain_caption(example: Example, recipe: Recipe) -> str:
     """An image's caption with nothing shuffled or left out; of wildcards the first, of lines to draw from the first."""
     text = example.caption
-    if recipe.caption_lines == "one":
+    if recipe.captions.caption_lines == "one":
         text = next((line for part in text.splitlines() if (line := part.strip())), "")
-    if recipe.wildcards:
+    if recipe.captions.wildcards:
         text = expand(text, lambda parts: parts[0])
     return affixed(spoken(text, marks(recipe)), recipe)
 
@@ -195,9 +195,9 @@ def _finite(found: Tensor, examples: Sequence[Example]) -> Tensor:
 
 def conditioner(base: BaseModel, recipe: Recipe) -> Conditioned:
     """Captions to conditioning: of a text encoder that is not trained each is read once, else anew each time."""
-    if recipe.train_text_encoder:
-        return partial(text_conditioning, base, clip_skip=recipe.clip_skip, max_tokens=recipe.max_tokens)
-    return TextStates(base, recipe.clip_skip, recipe.max_tokens)
+    if recipe.adapter.train_text_encoder:
+        return partial(text_conditioning, base, clip_skip=recipe.text.clip_skip, max_tokens=recipe.text.max_tokens)
+    return TextStates(base, recipe.text.clip_skip, recipe.text.max_tokens)
 
 
 class Validation:
@@ -222,10 +222,12 @@ class Validation:
         self._examples, self._held = [*held, *watched], len(held)
         self._captions = [plain_caption(example, recipe) for example in self._examples]
         self._timesteps = len(levels)
-        self._grid = even_grid(recipe.validation_times, recipe.validation_noises, recipe.seed, len(levels))
-        dtype = DTYPES[recipe.mixed_precision]
+        self._grid = even_grid(
+            recipe.validation.validation_times, recipe.validation.validation_noises, recipe.run.seed, len(levels)
+        )
+        dtype = DTYPES[recipe.precision.mixed_precision]
         conditioned = conditioner(base, recipe)
-        self._looker = Evaluator(base, latents, levels, conditioned, recipe.max_tokens, dtype, team, together)
+        self._looker = Evaluator(base, latents, levels, conditioned, recipe.text.max_tokens, dtype, team, together)
         self._models = (base.unet, *base.text_encoders, adapter)
 
     def __call__(self) -> Scores:

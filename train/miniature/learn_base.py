@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -77,7 +77,8 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     CLIPTokenizer.from_pretrained(folder, model_max_length=77).save_pretrained(folder)
-    return CLIPTokenizer.from_pretrained(folder)
+    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
+    return tokenizer
 
 
 def new_text_model(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -133,7 +134,8 @@ class FloatAttention:
         ]
         with torch.autocast("cpu", enabled=False):
             mixed = functional.scaled_dot_product_attention(*parts)
-        return attn.to_out[0](mixed.transpose(1, 2).flatten(2))
+        out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 @torch.no_grad()
@@ -151,7 +153,10 @@ def encode(autoencoder: AutoencoderKL, pixels: np.ndarray) -> tuple[Tensor, Tens
 
 def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     """(B, 77) ids, padded and cut as SD 1.x does."""
-    return tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    ids: Tensor = tokenizer(
+        captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+    ).input_ids
+    return ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ def learn_base(
     latents = [encode(autoencoder, group.pixels) for group in painted]
     unet = unet or new_unet()
     networks = torch.nn.ModuleList([unet, text.model]).train().requires_grad_(True)
-    averaged = deepcopy(networks).requires_grad_(False)
+    averaged: Any = deepcopy(networks).requires_grad_(False)
     unet.set_attn_processor(FloatAttention())
     groups = [{"params": unet.parameters()}, {"params": text.model.parameters()}]
     optimizer = torch.optim.AdamW(groups, lr=phase.rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)

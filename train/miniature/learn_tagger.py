@@ -37,7 +37,8 @@ class TaggerNetwork(nn.Module):
     def logits(self, images: Tensor) -> Tensor:
         """(N, S, S, 3) BGR 0–255 → (N, tags)."""
         features = self.body(images.permute(0, 3, 1, 2) / 127.5 - 1)
-        return self.head(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
+        logits: Tensor = self.head(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images).sigmoid()

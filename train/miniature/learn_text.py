@@ -30,7 +30,8 @@ def marked(tokenizer: CLIPTokenizer, texts: list[str], length: int = 77) -> tupl
 
     @cache
     def pieces(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False).input_ids
+        ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+        return ids
 
     ids = torch.full((len(texts), length), tokenizer.eos_token_id)
     ends = torch.full((len(texts), length), IGNORED)

@@ -26,11 +26,6 @@ def scores_of(tagger: OnnxTagger, images: Sequence[Image.Image]) -> list[Mapping
     return [scored.scores for batch in tagger.score(keyed, lambda image: image, batch_size=16) for scored in batch]
 
 
-def found_share(scores: Mapping[str, float], wanted: Sequence[str], threshold: float = THRESHOLD) -> float:
-    """The share of the wanted tags that the tagger finds, 0..1."""
-    return sum(scores.get(tag, 0.0) >= threshold for tag in wanted) / len(wanted)
-
-
 def measure_tagger(folder: Path, unseen: Sequence[Scene]) -> dict[str, Any]:
     """Micro-F1 at the threshold, and precision, recall and count of every tag, over unseen images."""
     found = scores_of(

@@ -76,7 +76,8 @@ class BaseModel:
     @property
     def latent_factor(self) -> int:
         """Pixels per latent pixel along one side: 8 for SD, 4 for the miniature."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return factor
 
     @property
     def zero_terminal_snr(self) -> bool:
@@ -89,7 +90,8 @@ class BaseModel:
         if self.kind.sized:
             assert conditioning.pooled is not None and conditioning.sizes is not None, "SDXL is told sizes too"
             added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.sizes}
-        return self.unet(noisy, times, conditioning.states, added_cond_kwargs=added).sample
+        predicted: Tensor = self.unet(noisy, times, conditioning.states, added_cond_kwargs=added).sample
+        return predicted
 
 
 def pick_device(asked: str) -> torch.device:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from pipeline.store.values.bucket import Bucket
 
 Sizes = tuple[int, int, int, int, int, int]
 """Original height and width, top and left of the crop, target height and width, in pixels."""
@@ -27,11 +28,6 @@ class Conditioning:
         pooled, sizes = (None if part is None else part[rows] for part in (self.pooled, self.sizes))
         return Conditioning(self.states[rows], pooled, sizes)
 
-    def halves(self) -> tuple[Conditioning, Conditioning]:
-        """Of the first half of the samples and of the second."""
-        half = len(self.states) // 2
-        return self[:half], self[half:]
-
 
 def joined(parts: Sequence[Conditioning]) -> Conditioning:
     """The samples of several, one after the other; all must have the same parts."""
@@ -43,7 +39,7 @@ def joined(parts: Sequence[Conditioning]) -> Conditioning:
     return Conditioning(together[0], together[1], together[2])
 
 
-def size_ids(bucket: Mapping[str, Any], original: tuple[int, int], mirrored: bool = False) -> Sizes:
+def size_ids(bucket: Bucket, original: tuple[int, int], mirrored: bool = False) -> Sizes:
     """What SDXL is told of an image's sizes: as it was, where its crop begins once it is scaled, and what it became
     (Podell et al. 2023, arXiv:2307.01952, section 2.2).
 
@@ -53,11 +49,11 @@ def size_ids(bucket: Mapping[str, Any], original: tuple[int, int], mirrored: boo
         original: (width, height) of the image, turned upright, before it is scaled.
         mirrored: the image is shown mirrored, so that what was cut off at its right is cut off at its left.
     """
-    left, top, right, _ = (int(side) for side in bucket["crop"])
+    left, top, right, _ = bucket.crop
     if mirrored:
-        left = int(bucket["scaled"][0]) - right
-    width, height = bucket["size"]
-    return original[1], original[0], top, left, int(height), int(width)
+        left = bucket.scaled[0] - right
+    width, height = bucket.size
+    return original[1], original[0], top, left, height, width
 
 
 def whole_image(size: tuple[int, int]) -> Sizes:

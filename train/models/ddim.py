@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import seeded_noise
 from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, joined
 from train.models.noise_schedule import training_alphas_cumprod
 from train.models.prompts import Request as Request
+from train.models.seeded_noise import seeded_noise
 from train.models.text_encoding import text_conditioning
 
 DECODED = 2**20
@@ -71,9 +71,9 @@ def sample_latents(
     for index, time in enumerate(times):
         following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
         if away is None:
-            predicted = base.predict(latents, time, asked).float()
+            predicted = base.predict(latents, time, asked).to(latents.dtype)
         else:
-            unwanted, wanted = base.predict(torch.cat([latents, latents]), time, asked).float().chunk(2)
+            unwanted, wanted = base.predict(torch.cat([latents, latents]), time, asked).to(latents.dtype).chunk(2)
             predicted = unwanted + guidance * (wanted - unwanted)
         latents = ddim_step(latents, predicted, levels[time], following, base.prediction)
     return latents

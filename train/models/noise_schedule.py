@@ -41,7 +41,8 @@ def noised(clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
     """Mix clean latents with noise: sqrt(level) * clean + sqrt(1 - level) * noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
 
     Args:
-        clean, noise: (B, 4, h, w).
+        clean: (B, 4, h, w).
+        noise: (B, 4, h, w).
         level: (B,) alpha-bar of each sample's timestep.
     """
     level = level[:, None, None, None]

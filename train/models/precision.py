@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+Dtype = torch.dtype
 DTYPES = {"no": torch.float32, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """By the recipe's `mixed_precision`, `save_precision` and `vae_precision`."""
 

@@ -129,22 +129,14 @@ def _wrong(name: str, field: str, value: Any, seen: object) -> list[str]:
 def asked_prompts(lines: Sequence[str], file: Path | None, option: str) -> tuple[Prompt, ...]:
     """Prompts given one by one with an option, then those of a file; () if nothing was asked for.
 
+    A text file has one a line; empty lines are passed over, and those that begin with #. A .toml file has [prompt], with what
+    all have in common, and [[prompt.subset]]; a .json file a list of objects or lines. Keys are those of sd-scripts.
     Raises:
-        PrepError: as `parse_prompt` and `read_prompts`; what is wrong with any of them is told together.
+        PrepError: as `parse_prompt`, or the file cannot be read or holds no prompt; what is wrong with any of them is told
+        together, by line or number.
     """
     given = [partial(parse_prompt, line, f"{option}, {number}") for number, line in enumerate(lines, 1)]
     return _together([*given, *(_readers(file) if file else ())])
-
-
-def read_prompts(file: Path) -> tuple[Prompt, ...]:
-    """The prompts of a text file, one a line, or of a .toml or .json file as sd-scripts has them.
-
-    In a text file empty lines are passed over, and those that begin with #. TOML has [prompt], with what all have in
-    common, and [[prompt.subset]]; JSON a list of objects or lines. Keys are those of sd-scripts.
-    Raises:
-        PrepError: the file cannot be read, holds no prompt, or anything in it is wrong; all at once, by line or number.
-    """
-    return _together(_readers(file))
 
 
 def _together(readers: Iterable[Callable[[], Prompt]]) -> tuple[Prompt, ...]:

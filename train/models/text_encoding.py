@@ -24,11 +24,13 @@ TOGETHER = 8
 
 
 def special_tokens(tokenizer: CLIPTokenizer) -> Special:
+    comma = tokenizer.convert_tokens_to_ids(COMMA)
+    assert isinstance(comma, int), "one token has one id"
     return Special(
         tokenizer.bos_token_id,
         tokenizer.eos_token_id,
         tokenizer.pad_token_id,
-        tokenizer.convert_tokens_to_ids(COMMA),
+        comma,
     )
 
 
@@ -73,11 +75,14 @@ def _read(base: BaseModel, encoder: Any, tokenizer: CLIPTokenizer, rows: Sequenc
 
 
 def _layer(base: BaseModel, encoder: Any, read: Any, clip_skip: int) -> Tensor:
+    states: Tensor
     if base.kind.penultimate:
-        return read.hidden_states[-2]
-    if clip_skip == 1:
-        return read.last_hidden_state
-    return getattr(encoder, "text_model", encoder).final_layer_norm(read.hidden_states[-clip_skip])
+        states = read.hidden_states[-2]
+    elif clip_skip == 1:
+        states = read.last_hidden_state
+    else:
+        states = getattr(encoder, "text_model", encoder).final_layer_norm(read.hidden_states[-clip_skip])
+    return states
 
 
 def check_clip_skip(base: BaseModel, clip_skip: int) -> None:
@@ -159,9 +164,11 @@ def _copied(row: Conditioning) -> Conditioning:
 
 
 def _chunk_size(base: BaseModel) -> int:
-    return base.text_encoder.config.max_position_embeddings - 2
+    size: int = base.text_encoder.config.max_position_embeddings - 2
+    return size
 
 
 def _ids(base: BaseModel, caption: str) -> list[int]:
     """A caption's token ids, however many, without those of start and end."""
-    return base.tokenizer(caption, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    ids: list[int] = base.tokenizer(caption, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    return ids

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipeline.core.seeded import normal, rng
+from pipeline.core.seeded import rng
+from train.models.seeded_noise import normal
 from train.options.recipe import Recipe
 
 
@@ -22,18 +23,20 @@ def drawn_noise(clean: Tensor, recipe: Recipe, *key: int | str) -> tuple[Tensor,
     """
     shape = tuple(clean.shape)
     noise = normal(shape, *key, "noise")
-    if recipe.multires_iterations:
-        ratios = rng(*key, "multires").uniform(2, 4, recipe.multires_iterations)
+    if recipe.noise.multires_iterations:
+        ratios = rng(*key, "multires").uniform(2, 4, recipe.noise.multires_iterations)
         sizes = coarse_sizes(shape[1], shape[2], [float(ratio) for ratio in ratios])
         coarse = [normal((shape[0], *size), *key, "multires", index) for index, size in enumerate(sizes)]
-        noise = multires_noise(noise, coarse, recipe.multires_discount)
-    if recipe.noise_offset:
-        most = recipe.noise_offset * (rng(*key, "offset strength").random() if recipe.noise_offset_random else 1.0)
-        strength = offset_strength(clean, most, recipe.adaptive_noise_scale)
+        noise = multires_noise(noise, coarse, recipe.noise.multires_discount)
+    if recipe.noise.noise_offset:
+        most = recipe.noise.noise_offset * (
+            rng(*key, "offset strength").random() if recipe.noise.noise_offset_random else 1.0
+        )
+        strength = offset_strength(clean, most, recipe.noise.adaptive_noise_scale)
         noise = noise + strength * normal((shape[0], 1, 1), *key, "offset")
-    if not recipe.ip_noise_gamma:
+    if not recipe.noise.ip_noise_gamma:
         return noise, noise
-    return noise, noise + recipe.ip_noise_gamma * normal(shape, *key, "perturbation")
+    return noise, noise + recipe.noise.ip_noise_gamma * normal(shape, *key, "perturbation")
 
 
 def offset_strength(clean: Tensor, offset: float, adaptive: float) -> Tensor:

@@ -64,7 +64,8 @@ def element_losses(predicted: Tensor, wanted: Tensor, loss: str, widths: Tensor)
     2c (sqrt(d^2 + c^2) - c) (huber), 2 (sqrt(d^2 + c^2) - c) (smooth_l1), as kohya-ss/sd-scripts names them.
 
     Args:
-        predicted, wanted: (B, C, h, w).
+        predicted: (B, C, h, w).
+        wanted: (B, C, h, w).
         widths: (B,).
     """
     difference = predicted.float() - wanted.float()

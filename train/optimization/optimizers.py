@@ -152,7 +152,8 @@ def load_class(optimizer: str) -> type[Optimizer]:
     """
     kind = KINDS[optimizer]
     try:
-        return getattr(import_module(kind.module), kind.name)
+        found: type[Optimizer] = getattr(import_module(kind.module), kind.name)
+        return found
     except (ImportError, AttributeError) as error:
         raise PrepError(
             f"optimizer {optimizer} needs {kind.package}: {error}",

@@ -10,6 +10,6 @@ from train.options.recipe import Recipe
 
 def vae_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     """What the VAE computes in when it encodes images for the cache; its weights stay in float32."""
-    if recipe.vae_precision != "auto":
-        return DTYPES[recipe.vae_precision]
-    return torch.float16 if device.type == "cuda" and recipe.mixed_precision != "no" else torch.float32
+    if recipe.precision.vae_precision != "auto":
+        return DTYPES[recipe.precision.vae_precision]
+    return torch.float16 if device.type == "cuda" and recipe.precision.mixed_precision != "no" else torch.float32

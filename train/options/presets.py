@@ -10,17 +10,14 @@ from typing import Any
 
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
+from pipeline.core.flat import flat
 from train.adapters.option_rules import LOW_RANK, TAKES
 from train.adapters.registry import ALGORITHMS
 from train.optimization.optimizers import KINDS
-from train.options.recipe import Recipe, recipe_of
+from train.options.recipe import PERSONAL, Recipe, recipe_of
 
 FOLDER = Path(__file__).with_name("presets")
-FOREIGN = (
-    "name", "base", "revision", "vae", "tokenizer", "prediction", "device", "processes", "seed", "replay", "preset",
-    "suggest",
-)  # fmt: skip
-"""Options of one person's run, on which a preset has no say."""
+DEFAULTS = flat(Recipe())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +83,15 @@ def read_preset(file: Path) -> Preset:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         about, values = document.pop("preset"), document.pop("train")
         description, source = about.pop("description"), about.pop("source")
-        rest = [*document, *about, *(key for key in values if key in FOREIGN)]
+        rest = [*document, *about, *(key for key in values if key in PERSONAL)]
         if rest or not (isinstance(description, str) and isinstance(source, str)):
             raise ValueError(f"{rest[0]} has no place there" if rest else "description and source are texts")
-        recipe = recipe_of(values)
+        found = flat(recipe_of(values))
     except PrepError as error:
         raise PrepError(f"{file}: {error.message}", hint) from error
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise PrepError(f"{file} is no preset: {error!r}", hint) from error
-    return Preset(file.stem, description, source, {key: getattr(recipe, key) for key in values})
+    return Preset(file.stem, description, source, {key: found[key] for key in values})
 
 
 def chosen_layer(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -164,4 +161,4 @@ def _cap_alphas(values: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 def _first(option: str, *layers: Mapping[str, Any]) -> Any:
     """The option's value in the first layer that has it, else its default."""
-    return next((layer[option] for layer in layers if option in layer), Recipe.__dataclass_fields__[option].default)
+    return next((layer[option] for layer in layers if option in layer), DEFAULTS[option])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
 from pipeline.store.records import Image
+from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
 from train.plan.latents import cached_sizes, reg_image_files, used_reg_images
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedImages:
-    """What is to be trained on, each in the order of the images; `buckets` are the decisions' values, `regularization
-    images` the sizes of images that have regularization images, `twin_files` how many of these there are, `latents`
+    """What is to be trained on, each in the order of the images; `buckets` how they are cropped, `regularization
+    images` the sizes of images that have regularization images, `reg_image_files` how many of these there are, `latents`
     the sizes of everything that is cached. `held` images are measured on alone, `watched` ones trained on and measured
     on too."""
 
     kept: tuple[Image, ...]
     captions: tuple[str, ...]
-    buckets: tuple[Mapping[str, Any], ...]
-    multipliers: tuple[float, ...]
+    buckets: tuple[Bucket, ...]
+    repeats: tuple[float, ...]
     reg_images: tuple[tuple[int, int], ...]
     reg_image_files: int
     latents: tuple[tuple[int, int], ...]
@@ -53,24 +54,23 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
     all_decided(manifest)
     from train.job import parted
 
-    texts, multipliers = captions(manifest), manifest.decisions("multiplier")
-    buckets = {path: row.value for path, row in manifest.decisions("bucket").items()}
-    reg_images = used_reg_images(manifest) if options.prior_loss_weight else {}
+    texts, repeats, buckets = captions(manifest), read.repeats(manifest), read.buckets(manifest)
+    reg_images = used_reg_images(manifest) if options.objective.prior_loss_weight else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},
-        {image.path: multipliers[image.path].value["exact"] for image in kept},
+        {image.path: repeats[image.path].exact for image in kept},
         options,
     )
     held = frozenset(parts.held)
-    cached = [image for image in kept if image.path in parts.multipliers or image.path in held]
-    kept = tuple(image for image in kept if image.path in parts.multipliers)
+    cached = [image for image in kept if image.path in parts.repeats or image.path in held]
+    kept = tuple(image for image in kept if image.path in parts.repeats)
     return TrainedImages(
         kept,
         tuple(texts[image.path] for image in kept),
         tuple(buckets[image.path] for image in kept),
-        tuple(parts.multipliers[image.path] for image in kept),
-        tuple(tuple(buckets[image.path]["size"]) for image in kept if image.path in reg_images),
+        tuple(parts.repeats[image.path] for image in kept),
+        tuple(buckets[image.path].size for image in kept if image.path in reg_images),
         reg_image_files(kept, reg_images),
         cached_sizes(manifest, cached, buckets, texts, reg_images, options),
         parts.held,
@@ -83,6 +83,6 @@ def entries(found: TrainedImages) -> list[SampledImage]:
     from train.data.sampler import SampledImage
 
     return [
-        SampledImage(image.path, (bucket["size"][0], bucket["size"][1]), multiplier)
-        for image, bucket, multiplier in zip(found.kept, found.buckets, found.multipliers, strict=True)
+        SampledImage(image.path, bucket.size, repeats)
+        for image, bucket, repeats in zip(found.kept, found.buckets, found.repeats, strict=True)
     ]

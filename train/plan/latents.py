@@ -4,27 +4,29 @@ regularization image."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.concepts.regularization.assignment import every_reg_image, reg_image_bucket
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
+from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationImage
 
 if TYPE_CHECKING:
     from train.data.augmentation import ImageView, Seen
     from train.options.recipe import Recipe
 
 Size = tuple[int, int]
-RegImages = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Image → its regularization images, as their decision has them."""
+RegImages = Mapping[str, Sequence[RegularizationImage]]
+"""Image → its regularization images."""
 
 
 def used_reg_images(manifest: Manifest) -> RegImages:
     """The regularization images that are trained on: all but those that `check` found to be copies of images to be trained on."""
-    out = {path for path, row in manifest.decisions("keep").items() if not row.value}
+    out = read.excluded(manifest)
     found = {
-        path: [reg_image for reg_image in every_reg_image(row.value) if reg_image["path"] not in out]
-        for path, row in manifest.decisions("regularization").items()
+        path: [reg_image for reg_image in assigned.images if reg_image.path not in out]
+        for path, assigned in read.regularization(manifest).items()
     }
     return {path: reg_images for path, reg_images in found.items() if reg_images}
 
@@ -35,14 +37,14 @@ def reg_image_files(images: Sequence[Image], reg_images: RegImages) -> int:
     return len({_name(image.path, reg_image) for image in images for reg_image in reg_images.get(image.path, ())})
 
 
-def _name(path: str, reg_image: Mapping[str, Any]) -> str:
-    return str(reg_image["path"]) if "bucket" in reg_image else f"{reg_image['path']} of {path}"
+def _name(path: str, reg_image: RegularizationImage) -> str:
+    return f"{reg_image.path} of {path}" if reg_image.bucket is None else reg_image.path
 
 
 def cached_sizes(
     manifest: Manifest,
     images: Sequence[Image],
-    buckets: Mapping[str, Mapping[str, Any]],
+    buckets: Mapping[str, Bucket],
     captions: Mapping[str, str],
     reg_images: RegImages,
     options: Recipe,
@@ -50,7 +52,8 @@ def cached_sizes(
     """(width, height) in pixels of every latent that these images, their views and their regularization images need.
 
     Args:
-        buckets, captions: of the images, by path.
+        buckets: of the images, by path.
+        captions: of the images, by path.
     """
     from train.data.augmentation import ImageView, Seen, reg_image_view, views
     from train.data.dataset import seen_images
@@ -60,7 +63,12 @@ def cached_sizes(
         return Seen(image.path, view, captions[image.path])
 
     placed = {each.name: each for each in seen_images(manifest, options)}
-    varied = bool(options.flip or options.color_jitter or options.random_crop or options.face_crop)
+    varied = bool(
+        options.augmentation.flip
+        or options.augmentation.color_jitter
+        or options.augmentation.random_crop
+        or options.augmentation.face_crop
+    )
     found: dict[str, Size] = {}
     for image in images:
         one = placed.get(image.path) or seen(image)
@@ -77,8 +85,8 @@ def cached_sizes(
     return tuple(found.values())
 
 
-def _reg_image_image(manifest: Manifest, path: str, reg_image: Mapping[str, Any]) -> ImageView:
+def _reg_image_image(manifest: Manifest, path: str, reg_image: RegularizationImage) -> ImageView:
     """A regularization image by its name instead of its content, as it may not be made yet."""
     from train.data.augmentation import ImageView
 
-    return ImageView(_name(path, reg_image), manifest.root, reg_image_bucket(reg_image))
+    return ImageView(_name(path, reg_image), manifest.root, reg_image.cropping)

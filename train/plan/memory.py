@@ -140,9 +140,9 @@ def memory_bytes(
 
 def grows(options: Recipe) -> str:
     """What is to be said of the file's size where the programs it is for need layers rewritten, which makes it larger."""
-    algorithm, config = ALGORITHMS[options.algorithm], adapter_config(options)
-    rewritten = any(algorithm.rewritten_for(client, config) for client in TARGETS.get(options.export_for, ()))
-    return f' as trained; rewritten for export_for = "{options.export_for}" it is larger' if rewritten else ""
+    algorithm, config = ALGORITHMS[options.adapter.algorithm], adapter_config(options.adapter)
+    rewritten = any(algorithm.rewritten_for(client, config) for client in TARGETS.get(options.saving.export_for, ()))
+    return f' as trained; rewritten for export_for = "{options.saving.export_for}" it is larger' if rewritten else ""
 
 
 def in_words(number: float) -> str:

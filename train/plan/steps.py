@@ -37,7 +37,7 @@ def course(
     """
     shares = Showings(entries, seed)
     if not shares.any():
-        raise PrepError("no image is ever shown: every multiplier is 0", "choose others with: prep balance SET --force")
+        raise PrepError("no image is ever shown: all repeats are 0", "choose others with: prep balance SET --force")
     sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
     bucket = np.array([sizes[entry.bucket] for entry in entries])
     done = full = short = epoch = first = 0
@@ -57,7 +57,7 @@ def course(
         done, epoch, before = done + length, epoch + 1, after
         full, short = full + int(whole.sum()), short + int(np.count_nonzero(rest))
     if not done:
-        raise PrepError(f"no image is shown in {epochs} epochs: every multiplier is far below 1", "give more epochs")
+        raise PrepError(f"no image is shown in {epochs} epochs: all repeats are far below 1", "give more epochs")
     return TrainingSchedule(done, epoch, 0, first, full, short, before)
 
 

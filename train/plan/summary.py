@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import PrepError
+from pipeline.core.flat import flat
 from pipeline.core.humanize import counted
 from pipeline.store.manifest import Manifest
 from train.plan.images import TrainedImages, entries
@@ -23,7 +24,7 @@ def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
         "images": len(found.kept),
         "images held out": len(found.held),
         "regularization images": found.reg_image_files,
-        "exposures an epoch": round(sum(found.multipliers)),
+        "exposures an epoch": round(sum(found.repeats)),
         "exposures in the run": int(run.shown.sum()),
         "steps": run.steps,
         "full batches": run.full,
@@ -36,7 +37,7 @@ def table(found: TrainedImages, run: TrainingSchedule) -> tuple[Mapping[str, Any
     concepts: dict[str, list[int]] = {}
     for place, image in enumerate(found.kept):
         concepts.setdefault(image.concept, []).append(place)
-    every, total = np.array(found.multipliers), int(run.shown.sum())
+    every, total = np.array(found.repeats), int(run.shown.sum())
     return tuple(
         {
             "concept": concept,
@@ -59,14 +60,14 @@ def _rounded(exposures: float) -> float | int:
 def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
     from train.adapters.registry import ALGORITHMS
 
-    window = options.gradient_accumulation_steps or len({tuple(bucket["size"]) for bucket in found.buckets})
+    window = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
-    share = int(run.shown.sum()) / (run.steps * options.batch_size)
+    share = int(run.shown.sum()) / (run.steps * options.batches.batch_size)
     part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""
-    ranked = f" of rank {options.rank}" if "rank" in ALGORITHMS[options.algorithm].takes else ""
+    ranked = f" of rank {options.adapter.rank}" if "rank" in ALGORITHMS[options.adapter.algorithm].takes else ""
     return (
-        f"{options.algorithm}{ranked} on {options.base}: {counted(run.steps, 'step')} of up to "
-        f"{counted(options.batch_size, 'image')}{' and their regularization images' if found.reg_images else ''}, "
+        f"{options.adapter.algorithm}{ranked} on {options.model.base}: {counted(run.steps, 'step')} of up to "
+        f"{counted(options.batches.batch_size, 'image')}{' and their regularization images' if found.reg_images else ''}, "
         f"{counted(run.epochs, 'whole epoch')}{part}; the first epoch has "
         f"{run.epoch_steps}",
         f"updates: {-(-run.steps // window)}, one after every {window} steps"
@@ -82,14 +83,16 @@ def preset_remarks(options: Recipe) -> Iterator[str]:
     """What a preset and a suggested rank decided, and what of the preset gave way to the person's own."""
     from train.options.presets import DIFFICULTIES, load_preset
 
-    if options.preset is not None:
-        values = load_preset(options.preset).values
-        kept = [f"{key} = {value}" for key, value in values.items() if getattr(options, key) == value]
-        own = [f"{key} = {getattr(options, key)}" for key, value in values.items() if getattr(options, key) != value]
-        yield f"preset {options.preset}: {', '.join(kept)}" + (f"; other than it has: {', '.join(own)}" if own else "")
-    if options.suggest is not None:
-        subject = DIFFICULTIES[options.suggest].subject
-        yield f"suggest {options.suggest}: rank {DIFFICULTIES[options.suggest].most}, for {subject}"
+    if options.run.preset is not None:
+        now, values = flat(options), load_preset(options.run.preset).values
+        kept = [f"{key} = {value}" for key, value in values.items() if now[key] == value]
+        own = [f"{key} = {now[key]}" for key, value in values.items() if now[key] != value]
+        yield f"preset {options.run.preset}: {', '.join(kept)}" + (
+            f"; other than it has: {', '.join(own)}" if own else ""
+        )
+    if options.run.suggest is not None:
+        subject = DIFFICULTIES[options.run.suggest].subject
+        yield f"suggest {options.run.suggest}: rank {DIFFICULTIES[options.run.suggest].most}, for {subject}"
 
 
 def milestone_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
@@ -98,17 +101,22 @@ def milestone_remarks(found: TrainedImages, run: TrainingSchedule, options: Reci
     from train.plan.steps import epoch_ends
     from train.run.milestones import START, Progress, due
 
-    ends = epoch_ends(entries(found), options.batch_size, options.seed, run.steps)
+    ends = epoch_ends(entries(found), options.batches.batch_size, options.run.seed, run.steps)
     places = [START]
     places += [Progress(step, epoch, step in ends, step == run.steps) for step, epoch in _steps(run.steps, ends)]
     wanted = [due(options, place) for place in places]
-    prompts = asked_prompts(options.sample_prompts, options.sample_file, "sample_prompts")
+    prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
     looks = sum(each.look for each in wanted) if found.held or found.watched else 0
-    cells = (len(found.held) + len(found.watched)) * options.validation_times * options.validation_noises
+    cells = (
+        (len(found.held) + len(found.watched))
+        * options.validation.validation_times
+        * options.validation.validation_noises
+    )
     parts = []
     if snapshots := sum(each.snapshot for each in wanted):
         parts.append(
-            counted(snapshots, "snapshot") + (f", of which {options.keep_last} are kept" if options.keep_last else "")
+            counted(snapshots, "snapshot")
+            + (f", of which {options.saving.keep_last} are kept" if options.saving.keep_last else "")
         )
     if looks:
         parts.append(f"{counted(looks, 'look')} at the validation loss, each of {counted(cells, 'latent')}")
@@ -138,7 +146,7 @@ def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
     from train.plan.memory import base_shapes
 
     try:
-        folder = find_folder(options.base, options.revision, download=False)
+        folder = find_folder(options.model.base, options.model.revision, download=False)
     except PrepError as error:
         return None, f"of a base model that is not on this machine: {error.message}"
     shapes = base_shapes(folder)
@@ -159,12 +167,12 @@ def footprint(found: TrainedImages, options: Recipe, base: BaseShapes | None, un
     latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
     if base is None:
         return (latents, f"the size of the adapter and the memory it takes to train cannot be told: {unknown}")
-    adapter = planned_figures(base, adapter_config(options))
+    adapter = planned_figures(base, adapter_config(options.adapter))
     trained = sum(part.parameters for part in adapter)
-    half, largest = options.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
-    images = options.batch_size * (2 if found.reg_images else 1)
-    memory = memory_bytes(base, trained, images, largest, half, options.gradient_checkpointing)
-    file = trained * (4 if options.save_precision == "fp32" else 2)
+    half, largest = options.precision.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
+    images = options.batches.batch_size * (2 if found.reg_images else 1)
+    memory = memory_bytes(base, trained, images, largest, half, options.precision.gradient_checkpointing)
+    file = trained * (4 if options.saving.save_precision == "fp32" else 2)
     acting = "acts with scale = alpha / rank, " if any(part.scales for part in adapter) else ""
     return (
         f"the adapter {acting}{'; '.join(map(str, adapter))}",

@@ -26,19 +26,19 @@ def cut_tags(found: TrainedImages, options: Recipe) -> tuple[tuple[Decision, ...
     from train.models.tokens import Limit
 
     try:
-        folder = find_folder(options.base, options.revision, download=False)
-        vocabulary = vocabulary_folder(folder, options.tokenizer, download=False)
+        folder = find_folder(options.model.base, options.model.revision, download=False)
+        vocabulary = vocabulary_folder(folder, options.model.tokenizer, download=False)
         tokens = TagTokens(load_tokens(vocabulary))
     except PrepError as error:
-        return (), (f"which tags the limit of {options.max_tokens} tokens cuts cannot be told: {error.message}",)
+        return (), (f"which tags the limit of {options.text.max_tokens} tokens cuts cannot be told: {error.message}",)
     counts = Counter(tag for text in found.captions for tag in set(tags_of(longest(text, options))))
     tokens.learn([tag for tag, count in counts.items() if count >= COMMON])
-    limit, rows = Limit(tokens.of_text, options.max_tokens), []
+    limit, rows = Limit(tokens.of_text, options.text.max_tokens), []
     for image, text in zip(found.kept, found.captions, strict=True):
         lost, count = limit.lost(tags_of(longest(text, options)))
         if count:
             evidence = f"{count} tokens more than are read"
-            rows.append(Decision(image.path, "cut", lost, f"tags beyond {options.max_tokens} tokens", evidence))
+            rows.append(Decision(image.path, "cut", lost, f"tags beyond {options.text.max_tokens} tokens", evidence))
     return tuple(rows), ()
 
 
@@ -47,17 +47,17 @@ def caption_notes(found: TrainedImages, cut: Sequence[Decision], options: Recipe
     notes = []
     if cut:
         named = "; ".join(f"{row.path}: {_shortened(', '.join(row.value))}" for row in cut[:MOST_NAMED])
-        way = f", or give max_tokens = {options.max_tokens + 75}" if options.max_tokens < 225 else ""
-        other = " (other tags each time, as they are shuffled)" if options.shuffle_tags else ""
+        way = f", or give max_tokens = {options.text.max_tokens + 75}" if options.text.max_tokens < 225 else ""
+        other = " (other tags each time, as they are shuffled)" if options.captions.shuffle_tags else ""
         notes.append(
-            f"{len(cut)} captions have more than {options.max_tokens} tokens, the rest is not read{other}: {named}"
+            f"{len(cut)} captions have more than {options.text.max_tokens} tokens, the rest is not read{other}: {named}"
             f"{' …' if len(cut) > MOST_NAMED else ''}; shorten them with prep curate{way}"
         )
-    if options.wildcards:
+    if options.captions.wildcards:
         notes += _brace_notes(found)
-    if options.group_separator and not _any_holds(found, options.group_separator):
-        notes.append(f"group_separator does nothing: no caption holds {options.group_separator}")
-    if options.caption_lines == "one" and not _any_holds(found, "\n"):
+    if options.captions.group_separator and not _any_holds(found, options.captions.group_separator):
+        notes.append(f"group_separator does nothing: no caption holds {options.captions.group_separator}")
+    if options.captions.caption_lines == "one" and not _any_holds(found, "\n"):
         notes.append("caption_lines does nothing: no caption has a second line")
     return tuple(notes)
 

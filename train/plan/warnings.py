@@ -34,15 +34,14 @@ def showing_notes(manifest: Manifest, found: TrainedImages, run: TrainingSchedul
             f"{found.kept[int(never[0])].path}; the first epoch alone has {run.epoch_steps}"
         )
     shown: dict[tuple[int, int], float] = {}
-    for bucket, multiplier in zip(found.buckets, found.multipliers, strict=True):
-        size = (bucket["size"][0], bucket["size"][1])
-        shown[size] = shown.get(size, 0.0) + multiplier
-    runts = sorted((count, size) for size, count in shown.items() if count < options.batch_size)
+    for bucket, repeats in zip(found.buckets, found.repeats, strict=True):
+        shown[bucket.size] = shown.get(bucket.size, 0.0) + repeats
+    runts = sorted((count, size) for size, count in shown.items() if count < options.batches.batch_size)
     if runts and len(shown) > 1:
         named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in runts[:MOST_NAMED])
         notes.append(
-            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of {options.batch_size}: {named}"
-            f"{' …' if len(runts) > MOST_NAMED else ''}; nothing of them is left out, but their batches stay short"
+            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of {options.batches.batch_size}: "
+            f"{named}{' …' if len(runts) > MOST_NAMED else ''}; nothing of them is left out, but their batches stay short"
         )
     return tuple(notes)
 
@@ -51,7 +50,7 @@ def text_rate_notes(options: Recipe, base: BaseShapes | None) -> tuple[str, ...]
     """Rates at which text encoders are known to suffer."""
     from train.optimization.optimizers import KINDS
 
-    if not options.train_text_encoder or KINDS[options.optimizer].adaptive:
+    if not options.adapter.train_text_encoder or KINDS[options.optimizer.optimizer].adaptive:
         return ()
     unet, text = options.rates
     notes = []
@@ -64,7 +63,7 @@ def text_rate_notes(options: Recipe, base: BaseShapes | None) -> tuple[str, ...]
         notes.append(
             f"the text encoder is trained at {text:g}, faster than the UNet at {unet:g}; it is usual to do less"
         )
-    if base and base.text_width > SD1_TEXT_WIDTH and options.text_encoder_lr is None:
+    if base and base.text_width > SD1_TEXT_WIDTH and options.optimizer.text_encoder_lr is None:
         notes.append(
             f"the text encoder is trained at {text:g}, which comes from SD 1.x, but this base model has a larger one: "
             "give a text_encoder_lr of its own"

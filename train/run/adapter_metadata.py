@@ -46,8 +46,8 @@ def adapter_metadata(
     facts: dict[str, Any] = {
         **_network(recipe, network_args),
         **model_facts(family, v_prediction),
-        "ss_sd_model_name": recipe.base,
-        **({"ss_new_sd_model_hash": base_digest} if Path(recipe.base).suffix in SINGLE else {}),
+        "ss_sd_model_name": recipe.model.base,
+        **({"ss_new_sd_model_hash": base_digest} if Path(recipe.model.base).suffix in SINGLE else {}),
         **_run(recipe, epochs, planned, gradient_accumulation_steps),
         **_optimization(recipe, optimizer, steps, planned[0], gradient_accumulation_steps),
         **_noise_and_loss(recipe),
@@ -62,26 +62,26 @@ def adapter_metadata(
 
 def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
     """What readers call an adapter's shape; the arguments are LyCORIS' own, as far as they differ from its defaults."""
-    algorithm = ALGORITHMS[recipe.algorithm]
-    plain = algorithm.kohya_module and not (recipe.dora or recipe.train_norm)
+    algorithm = ALGORITHMS[recipe.adapter.algorithm]
+    plain = algorithm.kohya_module and not (recipe.adapter.dora or recipe.adapter.train_norm)
     chosen = {
         "algo": algorithm.lycoris_name,
-        "conv_dim": recipe.conv_rank,
-        "conv_alpha": recipe.conv_alpha,
-        **algorithm.network_args(adapter_config(recipe)),
-        "dora_wd": recipe.dora or None,
-        "wd_on_output": False if recipe.dora else None,
-        "rs_lora": recipe.rank_stabilized or None,
-        "use_tucker": recipe.tucker or None,
-        "train_norm": recipe.train_norm or None,
+        "conv_dim": recipe.adapter.conv_rank,
+        "conv_alpha": recipe.adapter.conv_alpha,
+        **algorithm.network_args(adapter_config(recipe.adapter)),
+        "dora_wd": recipe.adapter.dora or None,
+        "wd_on_output": False if recipe.adapter.dora else None,
+        "rs_lora": recipe.adapter.rank_stabilized or None,
+        "use_tucker": recipe.adapter.tucker or None,
+        "train_norm": recipe.adapter.train_norm or None,
     }
     arguments = {key: value for key, value in chosen.items() if value is not None and not (plain and key in PLAIN)}
-    dropouts = {"rank_dropout": recipe.rank_dropout, "module_dropout": recipe.module_dropout}
+    dropouts = {"rank_dropout": recipe.adapter.rank_dropout, "module_dropout": recipe.adapter.module_dropout}
     return {
         "ss_network_module": "networks.lora" if plain else "lycoris.kohya",
-        "ss_network_dim": recipe.rank,
-        "ss_network_alpha": recipe.alpha,
-        "ss_network_dropout": recipe.network_dropout or None,
+        "ss_network_dim": recipe.adapter.rank,
+        "ss_network_alpha": recipe.adapter.alpha,
+        "ss_network_dropout": recipe.adapter.network_dropout or None,
         "ss_network_args": arguments | {key: share for key, share in dropouts.items() if share} | dict(more or {}),
     }
 
@@ -89,24 +89,24 @@ def _network(recipe: Recipe, more: Mapping[str, Any] | None) -> dict[str, Any]:
 def _run(recipe: Recipe, epoch: int, planned: tuple[int, int], gradient_accumulation_steps: int) -> dict[str, Any]:
     batches, epochs = planned
     return {
-        "ss_output_name": recipe.name,
+        "ss_output_name": recipe.run.name,
         "ss_epoch": epoch,
         "ss_num_epochs": epochs,
         "ss_max_train_steps": updates_of(batches, gradient_accumulation_steps),
         "ss_num_batches_per_epoch": batches // max(1, epochs),
-        "ss_seed": recipe.seed,
+        "ss_seed": recipe.run.seed,
     }
 
 
 def _captions(recipe: Recipe) -> dict[str, Any]:
     return {
-        "ss_clip_skip": recipe.clip_skip,
-        "ss_max_token_length": None if recipe.max_tokens == 75 else recipe.max_tokens,
-        "ss_shuffle_caption": recipe.shuffle_tags,
-        "ss_keep_tokens": 1 if recipe.keep_tags is None else recipe.keep_tags,
-        "ss_caption_dropout_rate": recipe.caption_dropout,
-        "ss_caption_dropout_every_n_epochs": recipe.caption_dropout_epochs,
-        "ss_caption_tag_dropout_rate": recipe.tag_dropout,
+        "ss_clip_skip": recipe.text.clip_skip,
+        "ss_max_token_length": None if recipe.text.max_tokens == 75 else recipe.text.max_tokens,
+        "ss_shuffle_caption": recipe.captions.shuffle_tags,
+        "ss_keep_tokens": 1 if recipe.captions.keep_tags is None else recipe.captions.keep_tags,
+        "ss_caption_dropout_rate": recipe.captions.caption_dropout,
+        "ss_caption_dropout_every_n_epochs": recipe.captions.caption_dropout_epochs,
+        "ss_caption_tag_dropout_rate": recipe.captions.tag_dropout,
     }
 
 
@@ -122,17 +122,21 @@ def _data(
         str(index): {"resolution": list(size), "count": count}
         for index, (size, count) in enumerate(sorted(buckets.items()))
     }
-    crop = None if recipe.face_crop is None else ",".join(f"{each:g}" for each in recipe.face_crop)
+    crop = (
+        None
+        if recipe.augmentation.face_crop is None
+        else ",".join(f"{each:g}" for each in recipe.augmentation.face_crop)
+    )
     return {
         "ss_num_train_images": images,
         "ss_num_reg_images": reg_images,
         "ss_num_validation_images": held_out,
-        "ss_batch_size_per_device": max(1, recipe.batch_size // recipe.processes),
-        "ss_total_batch_size": recipe.batch_size,
+        "ss_batch_size_per_device": max(1, recipe.batches.batch_size // recipe.run.processes),
+        "ss_total_batch_size": recipe.batches.batch_size,
         "ss_cache_latents": True,
-        "ss_flip_aug": recipe.flip,
-        "ss_color_aug": recipe.color_jitter > 0,
-        "ss_random_crop": recipe.random_crop,
+        "ss_flip_aug": recipe.augmentation.flip,
+        "ss_color_aug": recipe.augmentation.color_jitter > 0,
+        "ss_random_crop": recipe.augmentation.random_crop,
         "ss_face_crop_aug_range": crop,
         "ss_enable_bucket": True,
         "ss_bucket_info": {"buckets": sizes},
@@ -154,12 +158,12 @@ def _spec(
         "modelspec.architecture": f"{kind.architecture}/lora",
         "modelspec.implementation": kind.implementation,
         "modelspec.implementation_version": f"lora-prep/{prep_version()}",
-        "modelspec.title": recipe.name,
+        "modelspec.title": recipe.run.name,
         "modelspec.resolution": f"{common[0]}x{common[1]}",
         "modelspec.trigger_phrase": ", ".join(triggers),
         "modelspec.prediction_type": "v" if v_prediction else "epsilon",
         "modelspec.timestep_range": "0,1000",
-        "modelspec.encoder_layer": recipe.clip_skip,
+        "modelspec.encoder_layer": recipe.text.clip_skip,
     }
 
 
@@ -167,37 +171,39 @@ def _optimization(
     recipe: Recipe, optimizer: str, steps: int, planned: int, gradient_accumulation_steps: int
 ) -> dict[str, Any]:
     unet, text = recipe.rates
-    warmup = warmup_updates(recipe.warmup_steps, recipe.warmup_share, updates_of(planned, gradient_accumulation_steps))
+    warmup = warmup_updates(
+        recipe.schedule.warmup_steps, recipe.schedule.warmup_share, updates_of(planned, gradient_accumulation_steps)
+    )
     return {
         "ss_steps": updates_of(steps, gradient_accumulation_steps),
         "ss_learning_rate": unet,
         "ss_unet_lr": unet,
-        "ss_text_encoder_lr": text if recipe.train_text_encoder else None,
+        "ss_text_encoder_lr": text if recipe.adapter.train_text_encoder else None,
         "ss_optimizer": optimizer,
-        "ss_lr_scheduler": recipe.schedule,
+        "ss_lr_scheduler": recipe.scheduler,
         "ss_lr_warmup_steps": warmup,
         "ss_gradient_accumulation_steps": gradient_accumulation_steps,
-        "ss_gradient_checkpointing": recipe.gradient_checkpointing,
-        "ss_max_grad_norm": recipe.max_grad_norm,
-        "ss_scale_weight_norms": recipe.scale_weight_norms or None,
-        "ss_mixed_precision": recipe.mixed_precision,
+        "ss_gradient_checkpointing": recipe.precision.gradient_checkpointing,
+        "ss_max_grad_norm": recipe.optimizer.max_grad_norm,
+        "ss_scale_weight_norms": recipe.adapter.scale_weight_norms or None,
+        "ss_mixed_precision": recipe.precision.mixed_precision,
     }
 
 
 def _noise_and_loss(recipe: Recipe) -> dict[str, Any]:
-    rounded = recipe.loss in ("huber", "smooth_l1")
+    rounded = recipe.objective.loss in ("huber", "smooth_l1")
     return {
-        "ss_noise_offset": recipe.noise_offset or None,
-        "ss_noise_offset_random_strength": recipe.noise_offset_random,
-        "ss_adaptive_noise_scale": recipe.adaptive_noise_scale or None,
-        "ss_multires_noise_iterations": recipe.multires_iterations or None,
-        "ss_multires_noise_discount": recipe.multires_discount,
-        "ss_ip_noise_gamma": recipe.ip_noise_gamma or None,
-        "ss_zero_terminal_snr": recipe.zero_terminal_snr,
-        "ss_min_snr_gamma": recipe.min_snr_gamma if recipe.weighting == "min-snr" else None,
-        "ss_debiased_estimation": recipe.weighting == "debiased",
-        "ss_loss_type": recipe.loss,
-        "ss_huber_schedule": recipe.huber_schedule if rounded else None,
-        "ss_huber_c": recipe.huber_c if rounded else None,
-        "ss_prior_loss_weight": recipe.prior_loss_weight,
+        "ss_noise_offset": recipe.noise.noise_offset or None,
+        "ss_noise_offset_random_strength": recipe.noise.noise_offset_random,
+        "ss_adaptive_noise_scale": recipe.noise.adaptive_noise_scale or None,
+        "ss_multires_noise_iterations": recipe.noise.multires_iterations or None,
+        "ss_multires_noise_discount": recipe.noise.multires_discount,
+        "ss_ip_noise_gamma": recipe.noise.ip_noise_gamma or None,
+        "ss_zero_terminal_snr": recipe.noise.zero_terminal_snr,
+        "ss_min_snr_gamma": recipe.objective.min_snr_gamma if recipe.objective.weighting == "min-snr" else None,
+        "ss_debiased_estimation": recipe.objective.weighting == "debiased",
+        "ss_loss_type": recipe.objective.loss,
+        "ss_huber_schedule": recipe.objective.huber_schedule if rounded else None,
+        "ss_huber_c": recipe.objective.huber_c if rounded else None,
+        "ss_prior_loss_weight": recipe.objective.prior_loss_weight,
     }

@@ -72,7 +72,7 @@ class Watch:
         if wanted.look and self.validation and all(look.step != place.step for look in self.history.looks):
             self._look(place)
         if wanted.snapshot:
-            self._save(place, snapshot_name(self.recipe.name, place.step, place.epoch, place.ends_epoch))
+            self._save(place, snapshot_name(self.recipe.run.name, place.step, place.epoch, place.ends_epoch))
         if wanted.paint and self.showing and self.painted != place.step:
             self.showing.paint(place.step, place.epoch, self.progress)
             self.painted = place.step
@@ -85,12 +85,12 @@ class Watch:
         """Save the adapter as the run ended, whether it came to its end or stopped before; look at it and paint with it
         unless that is done."""
         self.at(replace(place, last=True))
-        self._save(place, f"{self.recipe.name}.safetensors")
+        self._save(place, f"{self.recipe.run.name}.safetensors")
 
     @property
     def enough(self) -> bool:
         """Whether the loss has not fallen for as many looks as the person's patience lasts."""
-        return bool(self.recipe.patience) and self.history.waited >= self.recipe.patience
+        return bool(self.recipe.validation.patience) and self.history.waited >= self.recipe.validation.patience
 
     def _look(self, place: Progress) -> None:
         assert self.validation is not None
@@ -103,9 +103,14 @@ class Watch:
         if not self.team.leads:
             return
         recipe = self.recipe
-        precision = DTYPES[recipe.save_precision]
+        precision = DTYPES[recipe.saving.save_precision]
         export_adapter(
-            self.folder / name, self.adapter.tensors(), self.describe(place), recipe.export_for, precision, self.base
+            self.folder / name,
+            self.adapter.tensors(),
+            self.describe(place),
+            recipe.saving.export_for,
+            precision,
+            self.base,
         )
         losses = {look.step: look.loss for look in self.history.looks}
         made = Snapshot(name, place.step, place.epoch, file_digest(self.folder / name), losses.get(place.step))
@@ -116,8 +121,8 @@ class Watch:
         """Keep these, but for those that `keep_last` leaves out, and note it before any file goes."""
         if not self.team.leads:
             return
-        last = [snapshot for snapshot in snapshots if snapshot.file == f"{self.recipe.name}.safetensors"]
-        kept, gone = thinned([snapshot for snapshot in snapshots if snapshot not in last], self.recipe.keep_last)
+        last = [snapshot for snapshot in snapshots if snapshot.file == f"{self.recipe.run.name}.safetensors"]
+        kept, gone = thinned([snapshot for snapshot in snapshots if snapshot not in last], self.recipe.saving.keep_last)
         self.snapshots = [*kept, *last]
         note_snapshots(self.folder, self.snapshots)
         for snapshot in gone:

@@ -35,21 +35,23 @@ def due(recipe: Recipe, place: Progress) -> Actions:
     """What is due at a point of the run. The last adapter is saved in any case and is no snapshot."""
     start_or_end = place == START or place.last
     snapshot = not start_or_end and (
-        _every(recipe.save_every_steps, place.step)
-        or (place.ends_epoch and _every(recipe.save_every_epochs, place.epoch))
+        _every(recipe.saving.save_every_steps, place.step)
+        or (place.ends_epoch and _every(recipe.saving.save_every_epochs, place.epoch))
     )
-    look = start_or_end or (_every(recipe.validation_every, place.step) if recipe.validation_every else snapshot)
-    often = recipe.sample_every_steps or recipe.sample_every_epochs
+    look = start_or_end or (
+        _every(recipe.validation.validation_every, place.step) if recipe.validation.validation_every else snapshot
+    )
+    often = recipe.samples.sample_every_steps or recipe.samples.sample_every_epochs
     paint = start_or_end or (
         (
-            _every(recipe.sample_every_steps, place.step)
-            or (place.ends_epoch and _every(recipe.sample_every_epochs, place.epoch))
+            _every(recipe.samples.sample_every_steps, place.step)
+            or (place.ends_epoch and _every(recipe.samples.sample_every_epochs, place.epoch))
         )
         if often
         else snapshot
     )
-    asked = bool(recipe.sample_prompts or recipe.sample_file)
-    return Actions(snapshot, look and recipe.validation != "none", paint and asked)
+    asked = bool(recipe.samples.sample_prompts or recipe.samples.sample_file)
+    return Actions(snapshot, look and recipe.validation.validation != "none", paint and asked)
 
 
 def _every(interval: int, count: int) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import write_text
+from pipeline.core.flat import flat
+from pipeline.store.training_log import images_csv, read_figures
 from train.adapters.export import merged_path, refuse_foreign_model, stamps
 from train.data.batches import total_steps
 from train.distributed.world import World
@@ -16,7 +18,6 @@ from train.job import Job
 from train.models.base import BaseModel
 from train.options.recipe import recipe_values
 from train.run.callbacks import Watch
-from train.run.log_summary import images_csv, read_figures
 from train.run.milestones import Progress
 from train.run.resume_state import saved_step
 from train.run.run_record import RUN, differences, finish_run, images_of, note_snapshots, read_run, write_run
@@ -46,11 +47,11 @@ def refuse_lost(job: Job, base: BaseModel, digest: str) -> None:
     """
     if saved_step(job.folder / STATE, digest) is not None:
         return
-    if job.recipe.save_checkpoint:
-        merged = merged_path(job.folder / f"{job.recipe.name}.safetensors", base.folder)
+    if job.recipe.saving.save_checkpoint:
+        merged = merged_path(job.folder / f"{job.recipe.run.name}.safetensors", base.folder)
         refuse_foreign_model(merged, _result(job.folder).get("merged", {}))
     known = {snapshot.file: snapshot.sha256 for snapshot in _snapshots(job.folder)}
-    refuse_foreign(job.folder, job.recipe.name, known)
+    refuse_foreign(job.folder, job.recipe.run.name, known)
 
 
 def open_folder(job: Job, base: BaseModel, digest: str, team: World) -> Opened:
@@ -73,7 +74,7 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: World) -> Opened:
             settings=recipe_values(job.recipe),
             origins=job.origins,
             versions=job.versions,
-            base={"name": base.name, "revision": job.recipe.revision, "digest": base.digest},
+            base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
             device=described_device(base.device),
             steps=total_steps(job.recipe, job.training),
             images=images,
@@ -82,7 +83,7 @@ def open_folder(job: Job, base: BaseModel, digest: str, team: World) -> Opened:
             remarks=job.remarks,
         )
         note_snapshots(job.folder, snapshots if resuming else [])
-    replayed, others = job.recipe.replay, list[str]()
+    replayed, others = job.recipe.run.replay, list[str]()
     if replayed and team.leads:
         found = differences(replayed, read_run(job.folder / RUN), images)
         others = [f"other than in {replayed}: {note}" for note in found]
@@ -95,8 +96,8 @@ def _forget_other_looks(job: Job) -> list[str]:
     looks = job.folder / LOOKS
     if not (looks.is_file() and (job.folder / RUN).is_file()):
         return []
-    then = {key: row["value"] for key, row in read_run(job.folder / RUN)["settings"].items()}
-    other = [key for key in GRID if then.get(key) != getattr(job.recipe, key)]
+    now, then = flat(job.recipe), {key: row["value"] for key, row in read_run(job.folder / RUN)["settings"].items()}
+    other = [key for key in GRID if then.get(key) != now[key]]
     if not other:
         return []
     kept = looks.with_name(f"{looks.stem} before{looks.suffix}")
@@ -122,11 +123,9 @@ def described_device(device: Any) -> str:
 def close_folder(job: Job, watch: Watch, place: Progress, seconds: float, merged: Path | None) -> tuple[str, ...]:
     """Write down what came of the run; returns how its weights compare with those of the run that it does again."""
     images = {example.entry.key: example for example in job.training}
-    rows = {
-        key: {"concept": example.concept, "multiplier": example.entry.multiplier} for key, example in images.items()
-    }
+    rows = {key: {"concept": example.concept, "repeats": example.entry.repeats} for key, example in images.items()}
     images_csv(job.folder / "images.csv", read_figures(job.folder / "log.jsonl"), rows)
-    last = next(snapshot for snapshot in watch.snapshots if snapshot.file == f"{job.recipe.name}.safetensors")
+    last = next(snapshot for snapshot in watch.snapshots if snapshot.file == f"{job.recipe.run.name}.safetensors")
     best = next((snapshot for snapshot in watch.snapshots if snapshot.best), None)
     finish_run(
         job.folder,
@@ -144,13 +143,13 @@ def close_folder(job: Job, watch: Watch, place: Progress, seconds: float, merged
 
 
 def _compared(job: Job, made: str) -> tuple[str, ...]:
-    if not job.recipe.replay:
+    if not job.recipe.run.replay:
         return ()
-    document = read_run(job.recipe.replay)
-    before = job.recipe.replay.parent / f"{document['settings']['name']['value']}.safetensors"
+    document = read_run(job.recipe.run.replay)
+    before = job.recipe.run.replay.parent / f"{document['settings']['name']['value']}.safetensors"
     then, now = document["result"].get("weights"), weights_hash(job.folder / made)
     if then is None:
-        return (f"the run of {job.recipe.replay} had not ended, so there are no weights to compare",)
+        return (f"the run of {job.recipe.run.replay} had not ended, so there are no weights to compare",)
     if then == now:
         return (f"the weights are the same to the bit as those of {before}",)
     return (f"the weights are others than those of {before}",)

@@ -78,9 +78,9 @@ def images_of(examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
             "concept": example.concept,
             "content": example.image.content,
             "caption": example.caption,
-            "multiplier": example.entry.multiplier,
+            "repeats": example.entry.repeats,
             "size": list(example.entry.bucket),
-            "crop": list(example.image.bucket["crop"]),
+            "crop": list(example.image.bucket.crop),
             "reg_images": [reg_image.image.content for reg_image in example.reg_images],
         }
         for example in examples

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
+from pipeline.store.training_log import BANDS, lines
 from train.distributed.world import ALONE, World
-from train.run.log_summary import BANDS, lines
 
 TOGETHER = 20
 """Steps whose losses are fetched from the device at once: each fetch waits until the device has caught up."""

@@ -14,11 +14,10 @@ from pipeline.cli.options import Number, Pair
 from pipeline.core.errors import PrepError
 
 if TYPE_CHECKING:
-    import torch
-
     from train.adapters.files.checkpoints import Checkpoint
     from train.adapters.files.spectrum import Cut
     from train.adapters.files.weights import Weights
+    from train.models.precision import Dtype
 
 PATH = click.Path(path_type=Path)
 DTYPES = click.Choice(["fp16", "bf16", "fp32"])
@@ -277,7 +276,7 @@ def _checkpoint(name: str) -> Checkpoint:
     return open_checkpoint(find_folder(name, None) if name == MINIATURE else Path(name))
 
 
-def _dtype(name: str | None) -> torch.dtype | None:
+def _dtype(name: str | None) -> Dtype | None:
     from train.models.precision import DTYPES
 
     return None if name is None else DTYPES[name]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.config.settings import options_for, settings_of
 from pipeline.core.errors import PrepError
-from pipeline.store.lock import looking, opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_read, open_write
 
 if TYPE_CHECKING:
     from train.options.recipe import Recipe
@@ -38,7 +39,7 @@ class Use:
 
 
 @click.command(short_help="Show what lies in the set's cache, what of it no image uses any more, and what is damaged.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option("--verify", is_flag=True, help="Read every latent and name those that do not fit their checksum.")
 @click.option("--trim", is_flag=True, help="Remove latents that no image uses any more; nothing else is touched.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
@@ -48,7 +49,7 @@ def command(root: Path, verify: bool, trim: bool, as_json: bool) -> None:
     A latent is used if a kept image, a regularization image or one of their views asks for it, as prep.toml now says
     to train or as a run that was not undone did. The cache as a whole is safe to delete: what is missing is made again.
     """
-    with opened(root, "cache") if trim else looking(root) as manifest:
+    with open_write(root, "cache") if trim else open_read(root) as manifest:
         use = used_latents(manifest)
         found = _looked_through(manifest, use, verify)
         found |= _trimmed(manifest, use) if trim else {}
@@ -142,7 +143,7 @@ def used_latents(manifest: Manifest) -> Use:
         for recipe in recipes:
             images = [image for example in examples(manifest, recipe) for image in example.images()]
             for vae, bases in noted.items():
-                names |= {latent_name(image, vae) for image in images if recipe.base in bases}
+                names |= {latent_name(image, vae) for image in images if recipe.model.base in bases}
     except PrepError as error:
         return Use(None, error.message)
     return Use(frozenset(names), notes=notes)

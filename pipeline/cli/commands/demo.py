@@ -140,10 +140,10 @@ def hold_against_truth(manifest: Manifest, images: Path, truth: Sequence[Any]) -
 def write_page(manifest: Manifest, rows: Sequence[RecallResult]) -> Path:
     """The report, with every trait of every character measured on the images of her name alone."""
     from pipeline.report.dataset.page import write_report
-    from pipeline.report.dataset.samples import Learned, SampleGrid, TraitShare
+    from pipeline.report.dataset.samples import Learned, SamplePair, TraitShare
 
     samples = tuple(
-        SampleGrid(
+        SamplePair(
             row.question.trigger,
             row.question.prompt,
             row.seed,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.core.errors import PrepError
 from pipeline.core.text_diff import pieces
 from pipeline.store.history import Change, changes, file_changes
-from pipeline.store.lock import looking
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_read
 from pipeline.store.records import Decision
 from pipeline.store.undo import newest
 
@@ -24,9 +24,9 @@ TEXTS = ("caption", "human")
 
 
 @click.command(short_help="Show what a run changed, captions word by word.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.argument("runs", metavar="[RUN] [RUN]", type=int, nargs=-1)
-@click.option("--field", help="Only rows of this field, such as caption, keep or multiplier.")
+@click.option("--field", help="Only rows of this field, such as caption, keep or repeats.")
 @click.option("--image", help="Only images whose path holds this.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Most rows shown; 0 shows all."
@@ -39,7 +39,7 @@ def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | N
     differs between the sets after the first and after the second. What a tag or word lost stands in [-...-], what came
     in {+...+}. `prep log` shows the numbers of runs.
     """
-    with looking(root) as manifest:
+    with open_read(root) as manifest:
         after, until, title = _span(manifest, runs)
         found = _once(
             change
@@ -109,8 +109,8 @@ def _why(decision: Decision | None) -> str:
 
 def _json(change: Change) -> dict[str, Any]:
     row: dict[str, Any] = {"path": change.path, "field": change.field, "run": change.run}
-    row["before"] = asdict(change.before) if change.before else None
-    row["after"] = asdict(change.after) if change.after else None
+    row["before"] = change.before.as_json() if change.before else None
+    row["after"] = change.after.as_json() if change.after else None
     if change.field in TEXTS and isinstance(_value(change.before), str) and isinstance(_value(change.after), str):
         row["words"] = [
             {"kind": kind, "text": text} for kind, text in pieces(_value(change.before), _value(change.after))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.config.settings import absolute
 from pipeline.store.caption_files import take_in
-from pipeline.store.lock import opened
+from pipeline.store.opening import open_write
 
 if TYPE_CHECKING:
     from pipeline.export.plan import Export, LayoutName, Links, Options
@@ -23,7 +24,7 @@ SHOWN = 20
 UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "KI": 1024, "MI": 1024**2, "GI": 1024**3}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes, such as 500MB or 2GiB."""
 
     name = "size"
@@ -37,7 +38,7 @@ class Size(click.ParamType):
 
 
 @click.command(short_help="Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option(
     "--layout",
@@ -75,7 +76,7 @@ def command(
 
     FOLDER is new, empty, or an earlier export of this set, which is brought up to date: what is as it should be stays,
     what is no longer wanted goes, and what a person added or changed there is listed and never touched. Every kept
-    image is written with its caption. kohya takes whole repeats, the others exact multipliers. To read an export
+    image is written with its caption. kohya takes whole repeats, the others exact repeats. To read an export
     back, give prep flatten FOLDER/train for kohya, FOLDER for everydream and imagefolder, and the shards for webdataset.
     """
     from pipeline.export.plan import Options
@@ -90,7 +91,7 @@ def command(
         resize=resize,
         shard_bytes=shard_size or SHARD_BYTES,
     )
-    with opened(absolute(root), "export", dry_run=dry_run) as manifest:
+    with open_write(absolute(root), "export", dry_run=dry_run) as manifest:
         take_in(manifest)
         export, kinds = _carry_out(manifest, options, dry_run)
     if as_json:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.config import registry
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import EDITS
@@ -19,7 +20,7 @@ from pipeline.store.undo import NAME as UNDO
 
 
 @click.command(short_help="Show what ran, and what was decided about which image and why.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option("--image", help="Only images whose path or source is this, holds it, or fits this pattern.")
 @click.option("--concept", help="Only images of this concept and the ones below it.")
 @click.option(
@@ -70,7 +71,7 @@ def command(
             {
                 "runs": [asdict(run) for run in runs],
                 "left_off": left,
-                "decisions": [{"stage": name, **asdict(decision)} for name, decision in shown],
+                "decisions": [{"stage": name, **decision.as_json()} for name, decision in shown],
             }
         )
         return

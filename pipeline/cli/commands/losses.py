@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.config.settings import options_for, settings_of
 from pipeline.core.errors import PrepError
-from pipeline.store.lock import opened
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
 from pipeline.store.records import THE_SET, Decision
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ KINDS = ("hardest", "easiest")
 
 
 @click.command(short_help="Show which images are hardest and easiest, before training and after.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option("--name", metavar="RUN", help="Run whose adapter is used; the one that prep.toml names if not given.")
 @click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="Images shown of either kind.")
 @click.option(
@@ -51,7 +52,7 @@ def command(root: Path, name: str | None, count: int, times: int, noises: int, d
     one that is very easy may be flat or have copies in the set. Thumbnails go to runs/RUN/losses.png in the set, without
     a run to reports/losses.png.
     """
-    with opened(root, "losses") as manifest:
+    with open_write(root, "losses") as manifest:
         run = _run(root, name)
         examples, found = _measured(manifest, run, device, times, noises)
         known = known_of(manifest, examples, run)
@@ -121,8 +122,11 @@ def _measured(
 ) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
     from train.data.dataset import examples
     from train.evaluation.image_losses import losses_of_set
+    from train.options.recipe import with_values
 
-    found = examples(manifest, replace(run.recipe, prior_loss_weight=0.0))  # regularization images are not looked at
+    found = examples(
+        manifest, with_values(run.recipe, prior_loss_weight=0.0)
+    )  # regularization images are not looked at
     with console.progress_bars() as progress:
         losses = losses_of_set(
             manifest.root, found, run.recipe, run.adapter, device, times=times, noises=noises, progress=progress
@@ -213,7 +217,7 @@ def _document(run: _Run, found: Sequence[ImageLoss], known: Mapping[str, Known],
     with_adapter = [each.adapter for each in found if each.adapter is not None]
     return {
         "run": run.name if run.adapter else None,
-        "base": run.recipe.base,
+        "base": run.recipe.model.base,
         "mean": {
             "base": fmean(each.base for each in found),
             "adapter": fmean(with_adapter) if with_adapter else None,
@@ -227,11 +231,11 @@ def _document(run: _Run, found: Sequence[ImageLoss], known: Mapping[str, Known],
 def _show(run: _Run, document: Mapping[str, Any], images: int) -> None:
     mean = document["mean"]
     if run.adapter is None:
-        console.say(f"run {run.name} has no adapter yet: {images} images with {run.recipe.base} alone")
+        console.say(f"run {run.name} has no adapter yet: {images} images with {run.recipe.model.base} alone")
         console.say(f"mean loss {mean['base']:.4g}")
     else:
         change = mean["adapter"] / mean["base"] - 1
-        console.say(f"run {run.name} on {run.recipe.base}, {images} images")
+        console.say(f"run {run.name} on {run.recipe.model.base}, {images} images")
         console.say(f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with it ({change:+.1%})")
     console.print_table(
         [_line(f"{kind} {place}", row) for kind in KINDS for place, row in enumerate(document[kind], 1)]

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 
 
 @click.command(short_help="Write one HTML page that shows what was found, decided and learned.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option(
     "--output",
     metavar="FILE",
@@ -23,14 +24,14 @@ from pipeline.store.manifest import Manifest
     "run",
     "--run",
     metavar="NAME",
-    help="Write the page of a training run instead, SET/runs/NAME/report.html; for one that was stopped or is at work too.",
+    help="Write the page of a training run instead, SET/runs/NAME/report.html, even of one that is running or was stopped.",
 )
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, output: Path | None, run: str | None, as_json: bool) -> None:
     """Write one HTML page that shows what was found, decided and learned.
 
     The page is one file with every image in it: it opens in any browser, loads nothing from the network, and can be
-    sent to somebody. Stages that have not run yet are named with what to type.
+    sent to others. It names the stages that have not run yet, with what to type.
     """
     from pipeline.report.dataset.page import write_report
     from pipeline.report.run.page import write_run_page
@@ -49,5 +50,5 @@ def command(root: Path, output: Path | None, run: str | None, as_json: bool) -> 
 def plain_name(name: str) -> str:
     """A run's name, if it is one folder's."""
     if Path(name).name != name or name in ("", ".", ".."):
-        raise PrepError(f"{name!r} is no name of a run", "give the name of a folder in SET/runs")
+        raise PrepError(f"{name!r} is not the name of a run", "give the name of a folder in SET/runs")
     return name

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import bring_forward
+from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.sources.source_list import remember, same_settings
-from pipeline.store.lock import opened
+from pipeline.store.freshness import inputs, is_fresh
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
 from pipeline.store.records import Plan
-from pipeline.store.runner import inputs, is_fresh, preview_stage, run_stage
-
-ANYTHING = "anything"
-"""What work makes that does not say what: every later stage waits for it."""
+from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.stage import ANYTHING, OptionsT, Stage
 
 
 @click.command(short_help="Prepare and train in one go, skipping what is up to date.")
@@ -42,15 +43,14 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     settings and inputs are as they were is skipped.
     """
     root, settings = find(file_or_set)
-    entries = _until(until)
-    plans = [(entry, entry.load()) for entry in entries]
-    options = {entry.name: resolved(entry.name, stage.Options, settings, {}) for entry, stage in plans}
+    stages = [load_stage(entry) for entry in _until(until)]
+    options = {stage.name: resolved(stage.name, stage.options, settings, {}) for stage in stages}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
-    with opened(root, "run", create=True, dry_run=dry_run) as manifest:
+    with open_write(root, "run", create=True, dry_run=dry_run) as manifest:
         if not dry_run:
             remember(root, settings, settings)
-        done = (_previews if dry_run else _runs)(manifest, plans, options, as_json)
+        done = (_previews if dry_run else _runs)(manifest, stages, options, as_json)
     if as_json:
         console.print_json({"set": str(root), "stages": done})
 
@@ -64,25 +64,27 @@ def find(file_or_set: Path) -> tuple[Path, Settings]:
     file = file_or_set / FILE if file_or_set.is_dir() else file_or_set
     if not file.exists():
         raise PrepError(f"no settings at {file}", f"make a set first: prep flatten FOLDER {file_or_set}")
+    bring_forward(file.parent)
     settings = load_settings(file)
     if file_or_set.is_dir() or (settings.path is None and file.name == FILE):
         return file.parent, replace(settings, path=None)
     if settings.path is None:
         raise PrepError(f"{file} does not say where the set is", 'write path = "FOLDER" under [set]')
+    bring_forward(settings.path)
     return settings.path, settings
 
 
-def _until(name: str | None) -> list[registry.Command]:
+def _until(name: str | None) -> list[registry.StageEntry]:
     names = [entry.name for entry in registry.STAGES]
     return list(registry.STAGES[: names.index(name) + 1] if name else registry.STAGES)
 
 
 def _runs(
-    manifest: Manifest, plans: list[tuple[registry.Command, ModuleType]], options: dict[str, Resolved], as_json: bool
+    manifest: Manifest, stages: Sequence[Stage[Any]], options: dict[str, Resolved], as_json: bool
 ) -> list[dict[str, Any]]:
     done = []
-    for entry, stage in plans:
-        wanted = options[entry.name]
+    for stage in stages:
+        wanted = options[stage.name]
         with console.progress_bars() as bars:
             announce = None if as_json else functools.partial(console.announce, bars)
             outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, announce=announce)
@@ -93,32 +95,32 @@ def _runs(
 
 
 def _previews(
-    manifest: Manifest, plans: list[tuple[registry.Command, ModuleType]], options: dict[str, Resolved], as_json: bool
+    manifest: Manifest, stages: Sequence[Stage[Any]], options: dict[str, Resolved], as_json: bool
 ) -> list[dict[str, Any]]:
     """Preview stage after stage, up to the first that needs what an earlier one would only make."""
     done: list[dict[str, Any]] = []
     pending: dict[str, str] = {}
-    for entry, stage in plans:
-        maker = next((pending[name] for name in (*stage.READS, ANYTHING) if name in pending), None)
+    for stage in stages:
+        maker = next((pending[name] for name in (*stage.reads, ANYTHING) if name in pending), None)
         if maker is not None:
-            words = f"{entry.name} needs what {maker} would make; run prep {maker} to see further"
+            words = f"{stage.name} needs what {maker} would make; run prep {maker} to see further"
             console.say(words)
-            return [*done, {"stage": entry.name, "dry_run": True, "stopped": words}]
-        wanted = options[entry.name].options
+            return [*done, {"stage": stage.name, "dry_run": True, "stopped": words}]
+        wanted = options[stage.name].options
         if is_fresh(manifest, stage, wanted, inputs(manifest, stage, wanted)):
-            console.say(f"{entry.name}: up to date, nothing to do")
-            done.append({"stage": entry.name, "dry_run": True, "fresh": True})
+            console.say(f"{stage.name}: up to date, nothing to do")
+            done.append({"stage": stage.name, "dry_run": True, "fresh": True})
             continue
         with console.progress_bars() as progress:
             plan = preview_stage(manifest, stage, wanted, progress)
         if not as_json:
             console.show_preview(manifest, plan)
         done.append(console.preview_json(manifest, plan))
-        pending |= dict.fromkeys(_changed(manifest, stage, plan), entry.name)
+        pending |= dict.fromkeys(_changed(manifest, stage, plan), stage.name)
     return done
 
 
-def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
+def _changed(manifest: Manifest, stage: Stage[OptionsT], plan: Plan) -> set[str]:
     """The names, as stages read them, of what applying a plan would change."""
     names = {field for _, field in manifest.changes(plan.fields, plan.decisions)}
     if plan.images is not None and {(image.path, image.content) for image in plan.images} != {
@@ -127,4 +129,4 @@ def _changed(manifest: Manifest, stage: ModuleType, plan: Plan) -> set[str]:
         names.add("images")
     if plan.captions:
         names |= {"human", "caption"}
-    return names | set(getattr(stage, "MAKES", (ANYTHING,))) if hasattr(stage, "work") else names
+    return names | set(stage.makes) if stage.work else names

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
+from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import Settings, convert, declared, options_for, settings_of
 from pipeline.core.errors import PrepError
-from pipeline.store.lock import looking
+from pipeline.store.freshness import OBSERVED, OPTIONS, inputs, options_json
 from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_read
 from pipeline.store.records import Run
-from pipeline.store.runner import OBSERVED, OPTIONS, inputs, missing, options_json
+from pipeline.store.stage import Stage
 
 WORDS = {
     "keep": "what is kept",
@@ -28,7 +30,7 @@ WORDS = {
 
 
 @click.command(short_help="Show which stages are up to date, and what each of them counted.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, as_json: bool) -> None:
     """Show which stages are up to date, and what each of them counted.
@@ -36,8 +38,8 @@ def command(root: Path, as_json: bool) -> None:
     A stage is stale when its input changed since it ran, or when prep.toml now says otherwise than it ran with.
     """
     settings = settings_of(root)
-    with looking(root) as manifest:
-        stages = [_status(manifest, entry, settings) for entry in registry.STAGES]
+    with open_read(root) as manifest:
+        stages = [_status(manifest, load_stage(entry), settings) for entry in registry.STAGES]
         images, kept = len(manifest.images()), len(manifest.kept())
         others = list(_others(manifest, stages))
     if as_json:
@@ -59,25 +61,25 @@ def command(root: Path, as_json: bool) -> None:
     console.say(f"{images} images, {kept} kept")
 
 
-def _status(manifest: Manifest, entry: registry.Command, settings: Settings) -> dict[str, Any]:
-    run = manifest.last_run(entry.name, _named(entry.load(), settings))
+def _status(manifest: Manifest, stage: Stage[Any], settings: Settings) -> dict[str, Any]:
+    run = manifest.last_run(stage.name, _named(stage, settings))
     if run is None:
-        return {"stage": entry.name, "run": None, "state": "never run", "ran": "", "counts": {}}
+        return {"stage": stage.name, "run": None, "state": "never run", "ran": "", "counts": {}}
     return {
-        "stage": entry.name,
+        "stage": stage.name,
         "run": run.id,
-        "state": _state(manifest, entry.load(), settings, run),
+        "state": _state(manifest, stage, settings, run),
         "ran": run.started,
         "counts": dict(run.counts),
     }
 
 
-def _named(stage: ModuleType, settings: Settings) -> str | None:
+def _named(stage: Stage[Any], settings: Settings) -> str | None:
     """The name that prep.toml gives the runs of a stage, None where its runs have none or prep.toml is wrong."""
-    if not getattr(stage, "BY_NAME", False):
+    if stage.run_name is None:
         return None
     try:
-        return str(options_for(stage.NAME, stage.Options, settings, {}).name)
+        return stage.run_name(options_for(stage.name, stage.options, settings, {}))
     except PrepError:
         return None
 
@@ -86,7 +88,7 @@ def _others(manifest: Manifest, stages: Sequence[Mapping[str, Any]]) -> Iterator
     """The runs of other names, which have files of their own."""
     shown = {row["run"] for row in stages}
     for entry in registry.STAGES:
-        if getattr(entry.load(), "BY_NAME", False):
+        if load_stage(entry).run_name:
             names = {
                 str(run.options.get("name")): run
                 for run in manifest.runs()
@@ -97,15 +99,15 @@ def _others(manifest: Manifest, stages: Sequence[Mapping[str, Any]]) -> Iterator
                 yield f"{entry.name} besides: {', '.join(others)}"
 
 
-def _state(manifest: Manifest, stage: ModuleType, settings: Settings, run: Run) -> str:
+def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) -> str:
     """What a stage that ran is now: its own settings are looked at first, then those of prep.toml."""
     if not run.finished:
         return "unfinished: run it again"
     try:
-        options = options_for(stage.NAME, stage.Options, settings, {})
+        options = options_for(stage.name, stage.options, settings, {})
         now = inputs(manifest, stage, options)
         if now == run.inputs:
-            gone = missing(manifest, stage, options)
+            gone = stage.missing(manifest, options)
             return f"stale: {gone}" if gone else "fresh"
         as_run = _options_of(stage, settings, run)
         differ = _differing(options, as_run) if as_run is not None else "its options are of another version of prep"
@@ -121,7 +123,7 @@ def _differing(options: Any, as_run: Any) -> str:
     return ", ".join(f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key])
 
 
-def _why(manifest: Manifest, stage: ModuleType, run: Run, now: Mapping[str, str], differ: str) -> Iterator[str]:
+def _why(manifest: Manifest, stage: Stage[Any], run: Run, now: Mapping[str, str], differ: str) -> Iterator[str]:
     """Each thing that a stage read and that changed since, with who changed it."""
     for name in now:
         if now[name] == run.inputs.get(name):
@@ -129,20 +131,21 @@ def _why(manifest: Manifest, stage: ModuleType, run: Run, now: Mapping[str, str]
         if name == OPTIONS:
             yield differ or "other options"
         elif name == OBSERVED:
-            yield f"other {getattr(stage, 'OBSERVES', 'files')}"
+            yield f"other {stage.observes}"
         else:
             by = manifest.changed_by(name, run.id)
             yield f"{WORDS.get(name, name)} changed" + (f" by {by.stage} (run {by.id})" if by else "")
 
 
-def _options_of(stage: ModuleType, settings: Settings, run: Run) -> Any:
+def _options_of(stage: Stage[Any], settings: Settings, run: Run) -> Any:
     """The options that a run was made with; None if this version knows other ones."""
-    kinds = {setting.name: setting for setting in declared(stage.Options)}
+    options: type = stage.options
+    kinds = {setting.name: setting for setting in declared(options)}
     try:
         given = {
             key: None if value is None and kinds[key].optional else convert(value, kinds[key].kind)
             for key, value in run.options.items()
         }
-        return options_for(stage.NAME, stage.Options, settings, given)
+        return options_for(stage.name, stage.options, settings, given)
     except (KeyError, ValueError, PrepError):
         return None

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.set_folder import SET
 from pipeline.store.caption_files import take_in
-from pipeline.store.lock import opened
+from pipeline.store.opening import open_write
 from pipeline.store.undo import Undone, find, newest, since, undo
 
 
 @click.command(short_help="Take back what a run did, files included.")
-@click.argument("root", metavar="SET", type=click.Path(path_type=Path))
+@click.argument("root", metavar="SET", type=SET)
 @click.argument("run", metavar="[RUN]", type=int, required=False)
 @click.option("--since", "all_since", is_flag=True, help="Undo every later run too, the newest first.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
@@ -25,7 +26,7 @@ def command(root: Path, run: int | None, all_since: bool, as_json: bool) -> None
     files of the set are as they were before it; a caption that a person edited since stays. An undo is a run too:
     undo its number to bring back what it took. Scores and measurements are kept, as they hold for the same pixels.
     """
-    with opened(root, "undo") as manifest:
+    with open_write(root, "undo") as manifest:
         take_in(manifest)
         chosen = newest(manifest) if run is None else find(manifest, run)
         runs = since(manifest, chosen) if all_since else [chosen]

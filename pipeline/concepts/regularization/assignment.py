@@ -1,28 +1,11 @@
-"""Regularization regularization images: where they lie, and how a decision names all of an image's."""
+"""Where regularization images lie in a set."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 FOLDER = "regularization"
-
-
-def every_reg_image(value: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each regularization image of an image from its `regularization` decision, which holds the first one and in
-    `more` what the others have instead."""
-    first = {key: held for key, held in value.items() if key != "more"}
-    return [first, *({**first, **other} for other in value.get("more", ()))]
-
-
-def reg_image_bucket(value: Mapping[str, Any]) -> dict[str, Any]:
-    """How a regularization image is scaled and cropped, of a value that `every_reg_image` gave: a given one has a
-    decision of its own, one that was painted has its image's size as it is."""
-    if "bucket" in value:
-        return dict(value["bucket"])
-    width, height = value["size"]
-    return {"size": [width, height], "scaled": [width, height], "crop": [0, 0, width, height], "loss": 0.0}
 
 
 def reg_image_path(path: str, number: int = 1) -> str:

@@ -14,8 +14,10 @@ from pipeline.core.files import replacing, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.undo_log import stamp
 
-MARK = "prep-regularization image"
+MARK = "prep-regularization"
 """The PNG text that holds the mark."""
+OLD_MARK = "prep-twin"
+"""What it was called in sets of format 3, whose images are not touched when the set is brought forward."""
 
 
 @contextlib.contextmanager
@@ -62,7 +64,7 @@ def read_mark(file: Path) -> str | None:
     """The mark of a painted image; None for any other file."""
     try:
         with Image.open(file) as image:
-            return image.info.get(MARK)
+            return image.info.get(MARK, image.info.get(OLD_MARK))
     except OSError:
         return None
 
@@ -87,9 +89,5 @@ def remove_strays(manifest: Manifest, wanted: set[str], stage: str) -> None:
 
 def _brought(manifest: Manifest, stage: str) -> set[str]:
     """Files that earlier runs of the stage made and nobody changed since."""
-    rows = manifest.db.execute(
-        "SELECT f.path, f.after FROM file_history f JOIN runs r ON r.id=f.run "
-        "WHERE r.stage=? AND f.after IS NOT NULL AND f.after<>''",
-        (stage,),
-    )
-    return {path for path, after in rows if stamp(manifest.root / path) == after}
+    made = manifest.history.made_by_stage(stage)
+    return {path for path, after in made if stamp(manifest.root / path) == after}

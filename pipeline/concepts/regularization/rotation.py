@@ -71,4 +71,5 @@ def _in_time(shares: Sequence[float], turns: int, draw: np.random.Generator) -> 
     first = np.argsort((number + 0.5) / rates[owners], kind="stable")
     chosen, rest = first[:turns], first[turns:]
     late = rest[number[rest] == 0]
-    return owners[np.concatenate([chosen, late])]
+    dealt: NDArray[np.int64] = owners[np.concatenate([chosen, late])]
+    return dealt

@@ -25,7 +25,7 @@ from pipeline.sources.source_file import CAPTION, IMAGE, Found, extension_of, sn
 from pipeline.sources.source_list import look
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import ProgressCallback
+from pipeline.store.stage import ProgressCallback
 
 EVERYONE = ""
 """The pool of what lies flat in the folder."""

@@ -18,6 +18,9 @@ from pipeline.images.buckets.buckets import Fit, Size, fit
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Link, Plan
+from pipeline.store.values import read
+from pipeline.store.values.bucket import CENTRE, Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 MOST_TURNS = 100_000
 """About how many places beside images are given away in a set, so that the record stays small."""
@@ -28,7 +31,7 @@ REASON = "given images"
 class Cutting:
     """How given images are cropped: what a crop holds on to, and the colour below transparent ones."""
 
-    anchor: str = holding.CENTRE
+    anchor: str = CENTRE
     background: str = "#ffffff"
 
 
@@ -38,10 +41,10 @@ def cutting_of(manifest: Manifest) -> Cutting:
 
     run = manifest.last_run("bucket")
     options = run.options if run else {}
-    return Cutting(options.get("anchor", holding.CENTRE), colour(options.get("background", "white")))
+    return Cutting(options.get("anchor", CENTRE), colour(options.get("background", "white")))
 
 
-def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Decision], how: How, seed: int) -> Plan:
+def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], how: How, seed: int) -> Plan:
     """Given images dealt to the kept ones, in turn and each as often as the others.
 
     Args:
@@ -53,10 +56,10 @@ def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Decision]
     kept = manifest.kept()
     hands = _hands(manifest, kept, buckets, pools, seed)
     cutting = cutting_of(manifest)
-    pairs = {(given.path, _size(buckets[path])): given for path, hand in hands.items() for given in hand}
+    pairs = {(given.path, buckets[path].size): given for path, hand in hands.items() for given in hand}
     crops = _crops([(given, size) for (_, size), given in pairs.items()], cutting)
     decisions = tuple(
-        Decision(path, "regularization", *_row(hand, _size(buckets[path]), crops)) for path, hand in hands.items()
+        Decision(path, "regularization", *_row(hand, buckets[path].size, crops)) for path, hand in hands.items()
     )
     used = {given.path: given for hand in hands.values() for given in hand}
     links = tuple(
@@ -72,27 +75,22 @@ def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Decision]
     )
 
 
-def _size(bucket: Decision) -> Size:
-    width, height = bucket.value["size"]
-    return width, height
-
-
 # --- who gets which
 
 
 def _hands(
-    manifest: Manifest, kept: Sequence[Image], buckets: Mapping[str, Decision], pools: Pools, seed: int
+    manifest: Manifest, kept: Sequence[Image], buckets: Mapping[str, Bucket], pools: Pools, seed: int
 ) -> dict[str, list[Given]]:
     """Kept image → the given ones shown beside it, in turn; those for whom none were given are not among them."""
     from pipeline.core.seeded import rng
 
-    multipliers = manifest.decisions("multiplier")
+    repeats = read.repeats(manifest)
     hands: dict[str, list[Given]] = {}
     for node, places in shared(pools, [image.concept for image in kept]).items():
         paths, deck = [kept[place].path for place in places], pools.images[node]
-        shares = [float(multipliers[path].value["exact"]) if path in multipliers else 1.0 for path in paths]
+        shares = [repeats[path].exact if path in repeats else 1.0 for path in paths]
         turns = turns_wanted(shares, len(deck), MOST_TURNS * len(places) // len(kept))
-        widths = [size[0] / size[1] for size in (_size(buckets[path]) for path in paths)]
+        widths = [size[0] / size[1] for size in (buckets[path].size for path in paths)]
         cards = [given.size[0] / given.size[1] for given in deck]
         found = dealt(shares, widths, cards, turns, rng(seed, "given regularization images", node))
         hands |= {path: [deck[card] for card in cards] for path, cards in zip(paths, found, strict=True)}
@@ -100,24 +98,23 @@ def _hands(
 
 
 def _row(
-    hand: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], dict[str, Any]]
-) -> tuple[dict[str, Any], str, str]:
-    """(value, reason, evidence) of an image's decision; the later ones say only what they have instead."""
-    each: list[dict[str, Any]] = [
-        {"path": given.path, "caption": given.caption, "bucket": crops[given.path, size]} for given in hand
-    ]
-    first = {**each[0], "size": list(size), "matched": False}
-    more = [{key: value for key, value in other.items() if first[key] != value} for other in each[1:]]
-    losses = [one["bucket"]["loss"] for one in each]
+    hand: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], Bucket]
+) -> tuple[RegularizationAssignment, str, str]:
+    """(value, reason, evidence) of an image's decision."""
+    images = tuple(
+        RegularizationImage(given.path, given.caption, size, matched=False, bucket=crops[given.path, size])
+        for given in hand
+    )
+    losses = [crops[given.path, size].loss for given in hand]
     number = len({given.path for given in hand})
     evidence = f"{number} in turn, cropped by {sum(losses) / len(losses):.1%} on average, {max(losses):.1%} at most"
-    return first | ({"more": more} if more else {}), REASON, evidence
+    return RegularizationAssignment(images), REASON, evidence
 
 
 # --- how they are cropped
 
 
-def _crops(pairs: Sequence[tuple[Given, Size]], cutting: Cutting) -> dict[tuple[str, Size], dict[str, Any]]:
+def _crops(pairs: Sequence[tuple[Given, Size]], cutting: Cutting) -> dict[tuple[str, Size], Bucket]:
     """(path, size) → bucket of a given image beside one of that size."""
     if not pairs:
         return {}
@@ -135,16 +132,16 @@ def _crops(pairs: Sequence[tuple[Given, Size]], cutting: Cutting) -> dict[tuple[
     }
 
 
-def _bucket(given: Given, found: Fit, corner: tuple[int, int], cutting: Cutting) -> dict[str, Any]:
+def _bucket(given: Given, found: Fit, corner: tuple[int, int], cutting: Cutting) -> Bucket:
     (width, height), (left, top) = found.size, corner
-    value: dict[str, Any] = {
-        "size": [width, height],
-        "scaled": list(found.scaled),
-        "crop": [left, top, left + width, top + height],
-        "loss": round(found.loss, 6),
-        "anchor": holding.parse(cutting.anchor).name,
-    }
-    return value | ({"background": cutting.background} if given.transparent else {})
+    return Bucket(
+        found.size,
+        found.scaled,
+        (left, top, left + width, top + height),
+        round(found.loss, 6),
+        holding.parse(cutting.anchor).name,
+        cutting.background if given.transparent else "",
+    )
 
 
 def _lies_there(manifest: Manifest, given: Given) -> bool:
@@ -164,7 +161,7 @@ def _notes(
     hands: Mapping[str, Sequence[Given]],
     pools: Pools,
     pairs: Mapping[tuple[str, Size], Given],
-    crops: Mapping[tuple[str, Size], dict[str, Any]],
+    crops: Mapping[tuple[str, Size], Bucket],
 ) -> Iterator[str]:
     bare = Counter(image.concept for image in kept if image.path not in hands)
     for concept, count in sorted(bare.items()):
@@ -176,7 +173,7 @@ def _notes(
             yield f"{len(images)} images given for {name} are not used: every concept there has nearer ones"
     scales: dict[str, float] = {}
     for key, given in pairs.items():
-        scale = max(after / before for after, before in zip(crops[key]["scaled"], given.size, strict=True))
+        scale = max(after / before for after, before in zip(crops[key].scaled, given.size, strict=True))
         scales[given.place] = max(scale, scales.get(given.place, 0.0))
     small = {place: scale for place, scale in scales.items() if scale > 1}
     if small:

@@ -1,6 +1,6 @@
-"""EveryDream2: the folders of the concepts, with the exact multiplier of each in its multiply.txt.
+"""EveryDream2: the folders of the concepts, with the exact repeats of each in its multiply.txt.
 
-EveryDream2 reads a real number there, for that folder alone. Images of one concept with different multipliers need
+EveryDream2 reads a real number there, for that folder alone. Images of one concept with different repeats need
 folders of their own, `2_c`, `3_c` … beside `c`: the number only tells them apart. So does that of `1_24_c`, which keeps
 the name `24_c` from being read as 24 repeats of `c`.
 """
@@ -47,7 +47,7 @@ def decimal(number: float) -> str:
 
 
 def _groups(samples: Iterable[Sample]) -> Iterator[tuple[str, float, list[Sample]]]:
-    """(folder, multiplier, images): the most frequent multiplier of a concept has the concept's own folder."""
+    """(folder, repeats, images): the most frequent repeats of a concept have the concept's own folder."""
     found: dict[str, dict[float, list[Sample]]] = {}
     for sample in samples:
         found.setdefault(sample.image.concept, {}).setdefault(sample.exact, []).append(sample)
@@ -63,9 +63,7 @@ def _notes(contents: Contents, request: Request, groups: list[tuple[str, float, 
     concepts = Counter(samples[0].image.concept for _, _, samples in groups)
     parted = [concept for concept, folders in concepts.items() if folders > 1]
     if parted:
-        yield (
-            f"concepts whose images have different multipliers, a folder for each: {len(parted)}, such as {parted[0]}"
-        )
+        yield (f"concepts whose images have different repeats, a folder for each: {len(parted)}, such as {parted[0]}")
     if any(sample.caption is None for sample in contents.samples):
         yield "EveryDream2 takes a file's name up to the first _ where there is no caption"
     if any(sample.reg_images for sample in contents.samples):

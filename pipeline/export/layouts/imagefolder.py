@@ -47,10 +47,10 @@ def lay_out(contents: Contents, request: Request) -> Layout:
 
 def facts(sample: Sample) -> dict[str, Any]:
     """What is told of an image beside its caption; `width` and `height` are those it is trained at."""
-    width, height = sample.bucket["size"] if sample.bucket else (None, None)
+    width, height = sample.bucket.size if sample.bucket else (None, None)
     return {
         "concept": sample.image.concept,
-        "multiplier": sample.exact,
+        "repeats": sample.exact,
         "repeat": sample.repeat,
         "width": width,
         "height": height,
@@ -63,7 +63,7 @@ def concept_table(samples: Iterable[Sample]) -> tuple[dict[str, Any], ...]:
     for sample in samples:
         found.setdefault(sample.image.concept, []).append(sample.exact)
     return tuple(
-        {"concept": concept, "images": len(exact), "multiplier": " to ".join(f"{one:g}" for one in _ends(exact))}
+        {"concept": concept, "images": len(exact), "repeats": " to ".join(f"{one:g}" for one in _ends(exact))}
         for concept, exact in sorted(found.items())
     )
 

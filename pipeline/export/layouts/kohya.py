@@ -164,6 +164,6 @@ def _cut_otherwise(samples: Iterable[Sample], bucket: Mapping[str, Any]) -> int:
                 else fit_without_enlarging(sample.size, resolution**2, step)
             )
             theirs[sample.size] = (found.scaled, found.crop)
-        ours = tuple(sample.bucket["scaled"]), tuple(sample.bucket["crop"])
+        ours = sample.bucket.scaled, sample.bucket.crop
         count += ours != theirs[sample.size]
     return count

@@ -70,7 +70,7 @@ def _groups(samples: Sequence[Sample], request: Request) -> dict[tuple[str, int]
 def _key(reg_image: ExportedRegImage, request: Request) -> Key:
     if reg_image.bucket is None or not request.crops:
         return reg_image.path, (), ()
-    return reg_image.path, tuple(reg_image.bucket["scaled"]), tuple(reg_image.bucket["crop"])
+    return reg_image.path, reg_image.bucket.scaled, reg_image.bucket.crop
 
 
 def _files(reg_image: ExportedRegImage, folder: str, request: Request, names: Names) -> Iterator[Wanted]:
@@ -78,7 +78,7 @@ def _files(reg_image: ExportedRegImage, folder: str, request: Request, names: Na
     stem, _, extension = reg_image.path.rpartition("/")[2].rpartition(".")
     source = request.source(reg_image.path)
     if request.crops and reg_image.bucket is not None:
-        width, height = reg_image.bucket["size"]
+        width, height = reg_image.bucket.size
         path = names.file(folder, f"{stem}-{width}x{height}", ".png", CAPTION)
         yield Crop(f"{path}.png", source, reg_image.stamp, reg_image.bucket)
     else:

@@ -159,7 +159,8 @@ def fit_all(images: Sizes, buckets: Sizes) -> Sizes:
     width, height = images.T
     by_height = width / height > buckets[:, 0] / buckets[:, 1]
     scale = np.where(by_height, buckets[:, 1] / height, buckets[:, 0] / width)
-    return np.maximum(buckets, np.floor(images * scale[:, None] + 0.5).astype(np.int64))
+    scaled: NDArray[np.int64] = np.maximum(buckets, np.floor(images * scale[:, None] + 0.5).astype(np.int64))
+    return scaled
 
 
 def fit_all_without_enlarging(images: Sizes, area: int, step: int) -> tuple[Sizes, Sizes]:
@@ -195,4 +196,5 @@ def _bends(sizes: Sizes, aspect: NDArray[np.float64], exact_side: int, step: int
     rounded[:, 1 - exact_side] = sizes[:, 1 - exact_side] // step * step
     possible = rounded.min(1) > 0
     ratio = np.divide(rounded[:, 0], rounded[:, 1], out=np.full(len(sizes), np.inf), where=possible)
-    return np.abs(ratio - aspect)
+    difference: NDArray[np.float64] = np.abs(ratio - aspect)
+    return difference

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.images.buckets.buckets import Size, Sizes
 from pipeline.images.buckets.detail_profile import STRIPS
+from pipeline.store.values.bucket import CENTRE
 
-CENTRE, SUBJECT, FACE = "centre", "subject", "face"
+SUBJECT, FACE = "subject", "face"
 ALIGNED = {CENTRE: (0.5, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "left": (0.0, 0.5), "right": (1.0, 0.5)}
 """Named anchors: the part of what juts out that is cut away on the left, and above."""
 NEAR = 0.01
@@ -87,7 +88,8 @@ def place(anchors: Sequence[str], scaled: Sizes, sizes: Sizes, strips: NDArray[n
 
     Args:
         anchors: N names that `parse` knows.
-        scaled, sizes: (N, 2) of the scaled images and of their crops.
+        scaled: (N, 2) sizes of the scaled images.
+        sizes: (N, 2) sizes of their crops.
         strips: (N, 2, 32) detail per column and row strip; zeros where it is not known, which means the middle.
     Returns:
         (N, 2), 0 to what juts out.
@@ -97,7 +99,7 @@ def place(anchors: Sequence[str], scaled: Sizes, sizes: Sizes, strips: NDArray[n
     numbers = {name: number for number, name in enumerate(kinds)}
     kind = np.array([numbers[name] for name in anchors], np.int64)
     aligned = np.array([ALIGNED.get(anchor.name, ALIGNED[CENTRE]) for anchor in kinds.values()])
-    corners = np.floor(jut * aligned.reshape(-1, 2)[kind]).astype(np.int64)
+    corners: NDArray[np.int64] = np.floor(jut * aligned.reshape(-1, 2)[kind]).astype(np.int64)
     points = np.array([anchor.point or (np.nan, np.nan) for anchor in kinds.values()]).reshape(-1, 2)[kind]
     given = ~np.isnan(points[:, 0])
     middles = np.floor(points[given] * scaled[given] - sizes[given] / 2 + 0.5)
@@ -126,7 +128,8 @@ def _fullest(strips: NDArray[np.uint8], length: NDArray[np.int64], window: NDArr
     inside = _up_to(running, starts + window[:, None], length) - _up_to(running, starts, length)
     good = inside >= inside.max(1, keepdims=True) - NEAR
     away = np.where(good, np.abs(starts - starts[:, PLACES // 2, None]), length.max(initial=0) + 1)
-    return starts[np.arange(len(starts)), away.argmin(1)]
+    fullest: NDArray[np.int64] = starts[np.arange(len(starts)), away.argmin(1)]
+    return fullest
 
 
 def _up_to(running: NDArray[np.float64], edges: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.float64]:

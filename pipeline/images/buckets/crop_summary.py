@@ -33,12 +33,14 @@ class Fits:
     @property
     def losses(self) -> NDArray[np.float64]:
         """(N,) the part of the scaled image that is cut away."""
-        return 1 - self.sizes.prod(1) / self.scaled.prod(1)
+        losses: NDArray[np.float64] = 1 - self.sizes.prod(1) / self.scaled.prod(1)
+        return losses
 
     @property
     def scales(self) -> NDArray[np.float64]:
         """(N,) how many times larger the scaled image is."""
-        return (self.scaled / self.images).max(1)
+        scales: NDArray[np.float64] = (self.scaled / self.images).max(1)
+        return scales
 
 
 def table(fits: Fits, batch_size: int) -> list[dict[str, Any]]:

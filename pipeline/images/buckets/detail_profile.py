@@ -53,4 +53,5 @@ def _strips(sums: np.ndarray) -> np.ndarray:
     strips = np.diff(np.interp(edges, np.arange(len(running)), running))
     fullest = strips.max()
     scaled = strips * 255 / fullest if fullest > 0 else strips
-    return np.rint(scaled).astype(np.uint8)
+    profile: np.ndarray = np.rint(scaled).astype(np.uint8)
+    return profile

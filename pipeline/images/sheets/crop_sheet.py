@@ -1,23 +1,23 @@
-"""Contact sheets of crops: every image whole and small, what is cut away darkened, on one JPEG per size or more."""
+"""Contact sheets of crops: every image whole and small, what is cropped darkened, one JPEG or more per bucket."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from PIL import Image, ImageDraw
 
 from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
-from pipeline.core.image_io import UnreadableImage, decode, open_image
+from pipeline.core.image_io import UnreadableImage, decode, open_image, rgb
 from pipeline.images.buckets.buckets import Size
+from pipeline.store.values.bucket import CENTRE, Bucket
 
 WIDTH, HEIGHT = 1640, 2400
 """Pixels that a sheet is at most, but for a single cell that is larger."""
@@ -29,7 +29,7 @@ HEADER, CAPTION = 84, 66
 SHEET, CELL, LINE = (32, 33, 36), (43, 45, 49), (255, 183, 77)
 BRIGHT, PALE, ALARM = (236, 237, 239), (154, 158, 166), (255, 138, 101)
 DARKENED = 0.28
-"""What is left of the brightness of what is cut away."""
+"""What is left of the brightness of what is cropped."""
 LARGE_LOSS = 0.2
 WORKERS = 4
 _OURS = re.compile(r"\d+x\d+(-\d+)?\.jpg")
@@ -37,19 +37,20 @@ _OURS = re.compile(r"\d+x\d+(-\d+)?\.jpg")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An image on a sheet: its path in the set, (width, height), and the value of its bucket decision."""
+    """An image on a sheet: its path in the set, (width, height), and its bucket."""
 
     path: str
     image: Size
-    bucket: Mapping[str, Any]
+    bucket: Bucket
 
     @property
     def size(self) -> Size:
-        return self.bucket["size"][0], self.bucket["size"][1]
+        return self.bucket.size
 
     @property
     def scale(self) -> float:
-        return max(self.bucket["scaled"][0] / self.image[0], self.bucket["scaled"][1] / self.image[1])
+        scale: float = max(self.bucket.scaled[0] / self.image[0], self.bucket.scaled[1] / self.image[1])
+        return scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def draw_sheets(
     """Draw the cells into `folder` of the set and take away the sheets that were there before.
 
     Args:
-        limit: images per size, those that lose most first; 0 for all.
+        limit: images per size, the most cropped first; 0 for all.
     Returns:
         How many sheets and images were drawn, and how many of these could not be read.
     """
@@ -114,12 +115,12 @@ class Page:
 
 
 def _grouped(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-    """The images of each size, those that lose most first."""
+    """The images of each bucket, the most cropped first."""
     groups: dict[Size, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.size, []).append(cell)
     for size in sorted(groups):
-        yield sorted(groups[size], key=lambda cell: (-cell.bucket["loss"], cell.path))
+        yield sorted(groups[size], key=lambda cell: (-cell.bucket.loss, cell.path))
 
 
 def _pages(group: Sequence[Cell], limit: int) -> Iterator[Page]:
@@ -147,12 +148,12 @@ def grid_for(size: Size, count: int) -> Grid:
 
 
 def _figures(group: Sequence[Cell], shown: int) -> str:
-    losses, larger = [cell.bucket["loss"] for cell in group], [cell.scale for cell in group if cell.scale > 1]
+    losses, larger = [cell.bucket.loss for cell in group], [cell.scale for cell in group if cell.scale > 1]
     words = [f"{len(group)} images" if len(group) > 1 else "1 image"]
-    words[0] += f", the {shown} that lose most" if shown < len(group) else ""
-    words.append(f"{fmean(losses):.1%} cut away on average, {max(losses):.1%} at most")
+    words[0] += f", the {shown} most cropped" if shown < len(group) else ""
+    words.append(f"{fmean(losses):.1%} cropped on average, {max(losses):.1%} at most")
     if larger:
-        words.append(f"{len(larger)} enlarged, {max(larger):.2f} times at most")
+        words.append(f"{len(larger)} upscaled, {max(larger):.2f} times at most")
     return "  ·  ".join(words)
 
 
@@ -193,7 +194,7 @@ def _draw_cell(
     lines = (
         (name, 15, BRIGHT),
         (folder.removeprefix("images/"), 13, PALE),
-        (_caption(cell), 13, ALARM if cell.bucket["loss"] > LARGE_LOSS else PALE),
+        (_caption(cell), 13, ALARM if cell.bucket.loss > LARGE_LOSS else PALE),
     )
     below = top + 2 * PADDING + grid.box[1] - 2
     for text, points, colour in lines:
@@ -203,38 +204,37 @@ def _draw_cell(
 
 
 def _caption(cell: Cell) -> str:
-    """What is cut, how it was scaled, and what the crop holds on to."""
-    held = cell.bucket.get("anchor", "centre")
-    kept = f"  ·  {held}" if held != "centre" and cell.bucket["loss"] > 0 else ""
-    return f"{cell.bucket['loss']:.1%} cut  ·  at {cell.scale:.2f}{kept}"
+    """What is cropped, how it was scaled, and the crop anchor."""
+    held = cell.bucket.anchor
+    kept = f"  ·  {held}" if held != CENTRE and cell.bucket.loss > 0 else ""
+    return f"{cell.bucket.loss:.1%} cropped  ·  scaled by {cell.scale:.2f}{kept}"
 
 
 def thumbnail(root: Path, cell: Cell, box: Size) -> Image.Image | str:
-    """The whole image reduced into the box with its crop marked, or why it cannot be drawn.
+    """The whole image downscaled into the box with its crop marked, or why it cannot be drawn.
 
     A JPEG is decoded at a half, a quarter or an eighth where that is still twice the box; the crop is marked in parts
     of the image, so it lies the same.
     """
-    scaled = cell.bucket["scaled"]
+    scaled = cell.bucket.scaled
     ratio = min(box[0] / scaled[0], box[1] / scaled[1])
     small = max(1, round(scaled[0] * ratio)), max(1, round(scaled[1] * ratio))
-    red, green, blue = bytes.fromhex(cell.bucket.get("background", "#ffffff").removeprefix("#"))
     try:
         with open_image(root / cell.path) as image:
             image.draft(None, (2 * max(small), 2 * max(small)))
-            whole = decode(image, cell.path, (red, green, blue))
+            whole = decode(image, cell.path, rgb(cell.bucket.background))
             reduced = whole.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0)
     except UnreadableImage as error:
         return error.reason
     return _marked(reduced, cell.bucket)
 
 
-def _marked(reduced: Image.Image, bucket: Mapping[str, Any]) -> Image.Image:
-    """Darken what is cut away and draw a line around what is kept."""
-    if not bucket["loss"]:
+def _marked(reduced: Image.Image, bucket: Bucket) -> Image.Image:
+    """Darken what is cropped and draw a line around what is kept."""
+    if not bucket.loss:
         return reduced
-    left, top, right, bottom = bucket["crop"]
-    across, down = reduced.width / bucket["scaled"][0], reduced.height / bucket["scaled"][1]
+    left, top, right, bottom = bucket.crop
+    across, down = reduced.width / bucket.scaled[0], reduced.height / bucket.scaled[1]
     first = (
         min(math.floor(left * across + 0.5), reduced.width - 1),
         min(math.floor(top * down + 0.5), reduced.height - 1),

@@ -1,34 +1,34 @@
-"""A sheet of the hardest and the easiest images as they are trained on, with their losses and what calls for a look."""
+"""A sheet of the images with the highest and the lowest loss, as they are trained on, with what is unusual about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw
 
 from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
 from pipeline.core.image_io import UnreadableImage, load_cropped
+from pipeline.store.values.bucket import Bucket
 
 COLUMNS = 5
 BOX = 240
 """Longer side of an image on the sheet, in pixels."""
 MARGIN, GAP, PADDING, HEADER = 36, 14, 10, 56
 LINES = 4
-"""Lines of reasons under an image; what does not fit is on the command's table."""
+"""Lines of reasons under an image; the command's table has all of them."""
 POINTS, LEADING = 13, 18
 SHEET, CELL, BRIGHT, PALE, ALARM = (32, 33, 36), (43, 45, 49), (236, 237, 239), (154, 158, 166), (255, 138, 101)
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """An image on the sheet: its path in the set, its bucket decision, its losses in words, and the reasons."""
+    """An image on the sheet: its path in the set, its bucket, its losses in words, and the reasons."""
 
     path: str
-    bucket: Mapping[str, Any]
+    bucket: Bucket
     figures: str
     reasons: tuple[str, ...]
 

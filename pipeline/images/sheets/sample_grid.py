@@ -1,4 +1,4 @@
-"""The images of a run over time on one sheet: a row for each prompt, a column for each step, the base model's first."""
+"""The samples of a run over time on one sheet: a row for each prompt, a column for each step, the base model first."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A moment on the sheet: two lines of heading, and the file of each row's image; one not there is left blank."""
+    """A step on the sheet: two lines of heading, and the file of each row's image; one not there is left blank."""
 
     heading: str
     below: str
@@ -124,7 +124,7 @@ def _side(rows: Sequence[Row], columns: int, longest: int) -> int:
 
 
 def _fitted(size: Size, side: int) -> Size:
-    """A size whose longer side is `side`; a small image is enlarged by whole numbers only, so that it stays sharp."""
+    """A size whose longer side is `side`; a small image is upscaled by whole numbers only, so that it stays sharp."""
     longer = max(size)
     factor = side / longer if longer > side else max(1, side // longer)
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

@@ -1,4 +1,4 @@
-"""What every node of the concept tree was promised and what it gets: the figures, and the plot of them."""
+"""The balance table: the target and the actual share of every node of the concept tree, and what repeats come to."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from pipeline.concepts.exposure import (
     training_exposures,
     variation,
 )
-from pipeline.core.humanize import grouped
-from pipeline.report.html.markup import Html, element, join, row, table
 from pipeline.store.records import Decision, Image
 
 FAR_OFF = 0.2
-"""Part of a share that whole repeats may miss before their bar is shown as wrong."""
-NUMBERS = tuple(range(2, 10))
+"""Part of a share that whole repeats may miss before their bar is marked as off target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +36,30 @@ class Branch:
 class Balance:
     """The concept tree and what its repeats come to.
 
-    `training` says in words what `shown` images are shown in; `missed` and `missed_rounded` how much of an epoch is
-    not where it was promised to be, with exact multipliers and with whole repeats.
+    `training` says in words how long the planned training is, which has about `training_exposures`; `missed` and
+    `missed_rounded` are the parts of an epoch that are off target with fractional and with whole repeats.
     """
 
     branches: tuple[Branch, ...]
     images: int
-    epoch: float
+    exposures_per_epoch: float
     effective: float
     missed: float
     missed_rounded: float
     training: str
-    shown: float
+    training_exposures: float
 
 
-def balance_of(
-    kept: Sequence[Image], multipliers: Mapping[str, Decision], options: Mapping[str, Any]
-) -> Balance | None:
-    """What the multipliers come to, None where there are none; `options` are those of the run that chose them."""
+def balance_of(kept: Sequence[Image], repeats: Mapping[str, Decision], options: Mapping[str, Any]) -> Balance | None:
+    """What the repeats come to, None where there are none; `options` are those of the run that chose them."""
     alike = Counter(
-        (image.concept, decided.value["exact"], decided.value["repeat"], decided.reason == GIVEN)
+        (image.concept, decided.value.exact, decided.value.exported, decided.reason == GIVEN)
         for image in kept
-        if (decided := multipliers.get(image.path))
+        if (decided := repeats.get(image.path))
     )
     groups = [
-        Group(concept, count, exact, repeat, given) for (concept, exact, repeat, given), count in sorted(alike.items())
+        Group(concept, count, exact, repeat, user_set)
+        for (concept, exact, repeat, user_set), count in sorted(alike.items())
     ]
     if not groups:
         return None
@@ -77,94 +73,110 @@ def balance_of(
     return Balance(
         branches=tuple(Branch(line, line.images / images, line.seen(shown)) for line in tree),
         images=images,
-        epoch=epoch,
+        exposures_per_epoch=epoch,
         effective=effective_size(groups),
         missed=variation([line.share for line in leaves], targets),
         missed_rounded=variation([line.rounded for line in leaves], targets),
         training=f"{steps} batches of {batch_size}" if steps else f"{epochs} epoch" + ("" if epochs == 1 else "s"),
-        shown=shown,
+        training_exposures=shown,
     )
 
 
-def balance(facts: Balance) -> Html:
-    """The concept tree with what the folders alone would give each branch, what it is to get, and what it gets."""
-    intro = element(
-        "p",
-        "Every folder's share is split among the folders in it. The mark is the share that a concept is to get, the bars "
-        "what it gets. This trainer uses the exact multipliers, exports to others whole repeats. Bars of one level of "
-        "folders are drawn to the same scale.",
-        class_="lead",
-    )
-    heads = ("concept", "", "images", "weight", "target", "exact", "whole", "multiplier", "repeat", "seen")
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of the plot: its kind and its width, in percent of the plot's."""
+
+    kind: str
+    width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A row of the table. `own` are the images that lie in a folder itself, beside the folders in it; `mark` is where
+    the target share stands in the plot, in percent of its width; `words` say the plot."""
+
+    path: str
+    name: str
+    depth: int
+    leaf: bool
+    own: bool
+    bars: tuple[Bar, ...]
+    mark: float
+    words: str
+    images: int
+    weight: str
+    target: str
+    actual: str
+    rounded: str
+    repeats: str
+    whole_repeats: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceView:
+    """The figures above the table as in Balance, and the rows of the table."""
+
+    images: int
+    exposures_per_epoch: float
+    effective: float
+    missed: float
+    missed_rounded: float
+    training: str
+    training_exposures: float
+    nodes: tuple[NodeView, ...]
+
+
+def balance_view(facts: Balance | None) -> BalanceView | None:
+    """The concept tree with what the folders alone would give each node, its target share, and its actual share."""
+    if facts is None:
+        return None
     widest: dict[int, float] = {}
     for each in facts.branches:
         line = each.line
         widest[line.depth] = max(widest.get(line.depth, 0.0), line.target, line.share, line.rounded, each.files)
-    rows = [_branch(each, widest[each.line.depth]) for each in facts.branches]
-    return join(intro, _tiles(facts), _legend(), table(heads, rows, NUMBERS, "tree"))
-
-
-def _tiles(facts: Balance) -> Html:
-    tiles = (
-        (grouped(facts.epoch), "images are shown in an epoch"),
-        (
-            grouped(facts.effective),
-            f"images shown alike would count as much as these {grouped(facts.images)} (effective sample size, "
-            f"{facts.effective / facts.images:.0%})",
-        ),
-        (
-            f"{facts.missed_rounded:.1%}",
-            f"of an epoch goes to other concepts than promised with whole repeats, {facts.missed:.1%} with exact ones",
-        ),
-        (grouped(facts.shown), f"images, about, are shown in the planned training of {facts.training}"),
+    return BalanceView(
+        images=facts.images,
+        exposures_per_epoch=facts.exposures_per_epoch,
+        effective=facts.effective,
+        missed=facts.missed,
+        missed_rounded=facts.missed_rounded,
+        training=facts.training,
+        training_exposures=facts.training_exposures,
+        nodes=tuple(_node(each, widest[each.line.depth]) for each in facts.branches),
     )
-    return element("ul", *(element("li", element("b", figure), " ", words) for figure, words in tiles), class_="tiles")
 
 
-def _legend() -> Html:
-    keys = (
-        ("files", "of all files"),
-        ("exact", "exact"),
-        ("whole", "whole repeats"),
-        ("far", "missed by a fifth or more"),
-    )
-    marks = [element("span", element("i", class_=kind), words) for kind, words in keys]
-    return element("p", *marks, element("span", element("i", class_="target"), "target"), class_="key")
-
-
-def _branch(branch: Branch, widest: float) -> Html:
+def _node(branch: Branch, widest: float) -> NodeView:
     line = branch.line
-    indent = f"padding-left:{line.depth * 1.1:.1f}em"
     own = line.path.endswith("/.")
-    words = "images of its own" if own else line.path.rpartition("/")[2]
-    return row(
-        element("span", words, style=indent, title=line.path, class_="quiet" if own else None),
-        _plot(branch, widest),
-        grouped(line.images),
-        "given" if line.weight is None else f"{line.weight:g}",
-        f"{line.target:.1%}",
-        f"{line.share:.1%}",
-        f"{line.rounded:.1%}",
-        " – ".join(f"×{value:.3f}" for value in _ends(line.exact)),
-        " – ".join(f"{value:.0f}" for value in _ends(line.repeats)),
-        f"{branch.seen:.0f}×",
-        numbers=NUMBERS,
-        class_=None if line.leaf else "branch",
+    return NodeView(
+        path=line.path,
+        name="images of its own" if own else line.path.rpartition("/")[2],
+        depth=line.depth,
+        leaf=line.leaf,
+        own=own,
+        bars=_bars(branch, widest),
+        mark=100 * line.target / widest,
+        words=f"{line.path}: {branch.files:.2%} of the files, target share {line.target:.2%}, actual share "
+        f"{line.share:.2%}, with whole repeats {line.rounded:.2%}",
+        images=line.images,
+        weight="user-set" if line.weight is None else f"{line.weight:g}",
+        target=f"{line.target:.1%}",
+        actual=f"{line.share:.1%}",
+        rounded=f"{line.rounded:.1%}",
+        repeats=" – ".join(f"×{value:.3f}" for value in _ends(line.exact)),
+        whole_repeats=" – ".join(f"{value:.0f}" for value in _ends(line.repeats)),
+        seen=f"{branch.seen:.0f}×",
     )
 
 
-def _plot(branch: Branch, widest: float) -> Html:
-    """Bars for the files, the exact and the whole repeats, with a mark where the target is."""
+def _bars(branch: Branch, widest: float) -> tuple[Bar, ...]:
+    """Bars for the files, and for the shares with fractional and with whole repeats."""
     line = branch.line
     far = abs(line.rounded - line.target) > FAR_OFF * line.target
-    figures = (("files", branch.files), ("exact", line.share), ("whole far" if far else "whole", line.rounded))
-    bars = [element("i", class_=kind, style=f"width:{100 * share / widest:.2f}%") for kind, share in figures]
-    mark = element("i", class_="target", style=f"left:{100 * line.target / widest:.2f}%")
-    title = (
-        f"{line.path}: {branch.files:.2%} of the files, target {line.target:.2%}, exact {line.share:.2%}, "
-        f"whole repeats {line.rounded:.2%}"
-    )
-    return element("span", *bars, mark, class_="plot", title=title, role="img", aria_label=title)
+    shares = (("files", branch.files), ("actual", line.share), ("whole far" if far else "whole", line.rounded))
+    return tuple(Bar(kind, 100 * share / widest) for kind, share in shares)
 
 
 def _ends(values: Sequence[float]) -> tuple[float, ...]:

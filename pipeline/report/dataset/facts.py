@@ -10,16 +10,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.report.dataset.balance import Balance, balance_of
-from pipeline.report.dataset.sizes import Sizes, sizes_of
+from pipeline.report.dataset.buckets import Buckets, buckets_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Run
+from pipeline.store.values.regularization import RegularizationAssignment
 
 ORDINARY = ("good", "placed")
 BELOW = "below its threshold"
-"""How the reason of a tag begins that was listed but never probable enough."""
+"""How the reason of a tag begins that was listed but below its threshold."""
 CURATED_PER_CONCEPT = 2
 REFERENCES = 4
 
@@ -53,19 +53,19 @@ class TagStep:
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """An image, every tag considered for it, and the caption it got; `human` when a person wrote that."""
+    """An image, every tag considered for it, and the caption it got; `manual` when a person wrote that."""
 
     name: str
     file: Path
     concept: str
     steps: tuple[TagStep, ...]
     caption: str
-    human: bool
+    manual: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Absorbed:
-    """A tag left out of `images` of the `total` images of a trigger word, so that the word takes on its meaning.
+class PrunedTag:
+    """A tag pruned from `images` of the `total` images of a trigger word, so that the word takes on its meaning.
 
     `figures` are those it was decided by.
     """
@@ -78,19 +78,19 @@ class Absorbed:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger word, the images that carry it, some of them to look at, and what it absorbs."""
+    """A trigger word, the images that carry it, some of them to look at, and the tags pruned into it."""
 
     word: str
     images: int
     concepts: tuple[str, ...]
     references: tuple[tuple[str, Path], ...]
-    absorbed: tuple[Absorbed, ...]
+    pruned: tuple[PrunedTag, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """An image and its regularization images, which may not be made yet, each once in the order they come in; `caption` is
-    the first one's, `matched` whether they were painted for this image."""
+    the first one's, `matched` whether they were generated for this image."""
 
     name: str
     file: Path
@@ -119,7 +119,7 @@ class Facts:
 
     files: int
     kept: int
-    left_out: tuple[Verdict, ...]
+    excluded: tuple[Verdict, ...]
     noted: tuple[Verdict, ...]
     actions: Mapping[str, int]
     unlikely: int
@@ -127,12 +127,11 @@ class Facts:
     curated: tuple[Curated, ...]
     triggers: tuple[Trigger, ...]
     balance: Balance | None
-    sizes: Sizes | None
+    buckets: Buckets | None
     pairs: tuple[Pair, ...]
     pair_count: int
     reg_image_count: int
     runs: tuple[StageRun, ...]
-    stages: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,38 +147,36 @@ class Decided:
 
 def collect(manifest: Manifest) -> Facts:
     """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
-    names = ("placed", "keep", "tags", "caption", "multiplier", "bucket", "regularization")
+    names = ("placed", "keep", "tags", "caption", "repeats", "bucket", "regularization")
     human = {path: plain(text) for path, text in manifest.human().items()}
     fields = {name: manifest.decisions(name) for name in names}
     decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
-    left_out, noted = verdicts(decided)
+    excluded, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
-    runs = tuple(map(_run, manifest.runs()))
     settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
     batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
     return Facts(
         files=len(decided.fields["placed"]) or len(decided.images),
         kept=len(decided.kept),
-        left_out=left_out,
+        excluded=excluded,
         noted=noted,
         actions=Counter(step.action for step in steps if not step.unlikely),
         unlikely=sum(step.unlikely for step in steps),
         dropped_for=_dropped_for(steps),
         curated=_curated(decided),
         triggers=_triggers(decided),
-        balance=balance_of(decided.kept, fields["multiplier"], settings.get("balance", {})),
-        sizes=sizes_of(decided.kept, fields["bucket"], fields["multiplier"], manifest.measurements(), batch_size),
+        balance=balance_of(decided.kept, fields["repeats"], settings.get("balance", {})),
+        buckets=buckets_of(decided.kept, fields["bucket"], fields["repeats"], manifest.measurements(), batch_size),
         pairs=pairs[:8],
         pair_count=len(pairs),
         reg_image_count=len({reg_image for pair in pairs for reg_image in pair.reg_images}),
-        runs=runs,
-        stages=frozenset(run.stage for run in runs),
+        runs=tuple(map(_run, manifest.runs())),
     )
 
 
 def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
-    """(what was left out, what was kept with a remark), by reason with the most frequent first."""
+    """(what was excluded, what was kept with a note), by reason with the most frequent first."""
     by_path = {image.path: image for image in decided.images}
     kept = {image.path for image in decided.kept}
     left, noted = [], []
@@ -275,12 +272,12 @@ def _added(decided: Decided, image: Image) -> list[str]:
 
 
 def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
-    absorbed: Counter[str] = Counter()
+    pruned: Counter[str] = Counter()
     reasons: dict[str, str] = {}
     for image in images:
         for tag, action, reason in decided.fields["tags"][image.path].value:
             if action == "dropped" and re.match(rf"core of {re.escape(word)}(:|$)", reason):
-                absorbed[tag] += 1
+                pruned[tag] += 1
                 reasons.setdefault(tag, reason.partition(f"{word}: ")[2])
     alone = [image for image in images if _added(decided, image) == [word]] or images
     spread = alone[:: max(1, len(alone) // REFERENCES)][:REFERENCES]
@@ -289,7 +286,7 @@ def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
         len(images),
         tuple(sorted({image.concept for image in images})),
         tuple((Path(image.path).name, decided.root / image.path) for image in spread),
-        tuple(Absorbed(tag, count, len(images), reasons[tag]) for tag, count in absorbed.most_common()),
+        tuple(PrunedTag(tag, count, len(images), reasons[tag]) for tag, count in pruned.most_common()),
     )
 
 
@@ -300,13 +297,13 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
         row, caption = decided.fields["regularization"].get(image.path), decided.fields["caption"].get(image.path)
         if row is None:
             continue
-        value = row.value if isinstance(row.value, dict) else {"path": row.value}
-        text = str(value.get("caption") or (caption.value if caption else ""))
+        assigned: RegularizationAssignment = row.value
+        first = assigned.images[0]
+        text = first.caption or str(caption.value if caption else "")
         reg_images = tuple(
-            decided.root / path
-            for path in dict.fromkeys(str(reg_image["path"]) for reg_image in every_reg_image(value))
+            decided.root / path for path in dict.fromkeys(reg_image.path for reg_image in assigned.images)
         )
-        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, value.get("matched", True))
+        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, first.matched)
         found[image.concept].append(pair)
     longest = max(map(len, found.values()), default=0)
     return tuple(

@@ -1,4 +1,4 @@
-"""Curves over the steps of a run as SVG inside the page."""
+"""Curves over the steps of a run: where their lines, marks and words lie in the SVG that chart.html draws."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core.humanize import grouped
-from pipeline.report.html.markup import Html, element
 
 WIDTH, HEIGHT = 640, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 26
@@ -54,27 +53,54 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def drawn(chart: Chart) -> Html:
-    """The chart as a card with its key."""
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Words at a place in the chart, in pixels; `anchor` is SVG's text-anchor."""
+
+    words: str
+    x: str = ""
+    y: str = ""
+    anchor: str = "middle"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLine:
+    """A line as SVG wants it: `points` are pairs of pixels, `dots` its points with what they say."""
+
+    name: str
+    kind: str
+    points: str
+    dots: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnChart:
+    """A chart in pixels: the box of its lines, `marks` on the upright axis from the lowest, `ticks` on the steps."""
+
+    title: str
+    note: str
+    lines: tuple[DrawnLine, ...]
+    marks: tuple[Label, ...]
+    ticks: tuple[Label, ...]
+    best: Label | None
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
+
+
+def draw(chart: Chart) -> DrawnChart:
     across, up, marks = _scales(chart.lines)
-    words = f"{chart.title}: {', '.join(line.name for line in chart.lines)}"
-    image = element(
-        "svg",
-        *_grid(across, up, marks),
-        *(part for line in chart.lines for part in _line(line, across, up)),
-        *_best(chart, across),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=words,
-    )
-    keys = [element("span", element("i", class_=line.kind), line.name) for line in chart.lines]
-    return element(
-        "article",
-        element("h3", chart.title),
-        element("p", chart.note, class_="quiet"),
-        image,
-        element("p", *keys, class_="key"),
-        class_="card chart",
+    steps = [step for step in ticks(across.low, across.high) if across.low <= step <= across.high and step % 1 == 0]
+    return DrawnChart(
+        title=chart.title,
+        note=chart.note,
+        lines=tuple(_line(line, across, up) for line in chart.lines),
+        marks=tuple(Label(f"{mark:.10g}", y=f"{up(mark):.1f}") for mark in marks),
+        ticks=tuple(_tick(step, across(step)) for step in steps),
+        best=_best(chart, across),
     )
 
 
@@ -104,44 +130,25 @@ def _shown(line: Line) -> Sequence[float]:
     return ordered[cut], ordered[-1 - cut]
 
 
-def _grid(across: Scale, up: Scale, marks: Sequence[float]) -> list[Html]:
-    parts = []
-    for mark in marks:
-        height = f"{up(mark):.1f}"
-        kind = "axis" if mark == marks[0] else "grid"
-        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_=kind))
-        parts.append(element("text", f"{mark:.10g}", x=LEFT - 8, y=f"{up(mark) + 4:.1f}", text_anchor="end"))
-    steps = [mark for mark in ticks(across.low, across.high) if across.low <= mark <= across.high and mark % 1 == 0]
-    for step in steps:
-        place = "end" if across(step) > WIDTH - RIGHT - 20 else "middle"
-        parts.append(element("text", grouped(step), x=f"{across(step):.1f}", y=HEIGHT - BOTTOM + 18, text_anchor=place))
-    return parts
+def _tick(step: float, x: float) -> Label:
+    return Label(grouped(step), x=f"{x:.1f}", anchor="end" if x > WIDTH - RIGHT - 20 else "middle")
 
 
-def _line(line: Line, across: Scale, up: Scale) -> list[Html]:
-    places = [(across(step), up(value)) for step, value in zip(line.steps, line.values, strict=True)]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts = [element("polyline", element("title", line.name), points=points, class_=line.kind)]
+def _line(line: Line, across: Scale, up: Scale) -> DrawnLine:
+    places = [(f"{across(step):.1f}", f"{up(value):.1f}") for step, value in zip(line.steps, line.values, strict=True)]
+    dots: tuple[Label, ...] = ()
     if line.dots or len(places) == 1:
-        parts += [
-            element(
-                "circle",
-                element("title", f"{line.name}, step {step}: {value:.5g}"),
-                cx=f"{x:.1f}",
-                cy=f"{y:.1f}",
-                r="3.5",
-                class_=line.kind,
-            )
+        dots = tuple(
+            Label(f"{line.name}, step {step}: {value:.5g}", x, y)
             for (x, y), step, value in zip(places, line.steps, line.values, strict=True)
-        ]
-    return parts
+        )
+    return DrawnLine(line.name, line.kind, " ".join(f"{x},{y}" for x, y in places), dots)
 
 
-def _best(chart: Chart, across: Scale) -> list[Html]:
+def _best(chart: Chart, across: Scale) -> Label | None:
     if chart.best is None:
-        return []
+        return None
     step, words = chart.best
     x = across(step)
     anchor = "start" if x < LEFT + 70 else "end" if x > WIDTH - RIGHT - 70 else "middle"
-    rule = element("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=TOP - 4, y2=HEIGHT - BOTTOM)
-    return [element("g", rule, element("text", words, x=f"{x:.1f}", y=TOP - 9, text_anchor=anchor), class_="best")]
+    return Label(words, x=f"{x:.1f}", anchor=anchor)

@@ -1,4 +1,4 @@
-"""What a run's folder tells: its run.json, log, looks, images and files, each of which may be missing."""
+"""What a run's folder tells: its run.json, log, validations, images and files, each of which may be missing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.core.errors import PrepError
+from pipeline.store.training_log import LogSummary, Row, Tally, lines, read_csv, read_figures
 
-if TYPE_CHECKING:
-    from train.run.log_summary import LogSummary, Row
-
-RUN, SET, LOG, LOOKS, IMAGES, GRID = (
+RUN, SET, LOG, VALIDATION, IMAGES, GRID = (
     "run.json",
     "set.json",
     "log.jsonl",
@@ -21,6 +19,8 @@ RUN, SET, LOG, LOOKS, IMAGES, GRID = (
     "images.csv",
     "progress/grid.png",
 )
+HELD_OUT, TRAIN_SUBSET = "held", "watched"
+"""What validation.jsonl calls the loss on images held out of training, and on a few that it trains on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Saved:
 class RunFacts:
     """Everything there is to show of a run; `problems` names files that are there and cannot be read.
 
-    `about` is run.json, {} without one; `looks` are the lines of validation.jsonl, `rows` all images of the run.
+    `about` is run.json, {} without one; `validations` are the lines of validation.jsonl, `rows` all images of the run.
     """
 
     folder: Path
     about: Mapping[str, Any]
     figures: LogSummary
-    looks: tuple[Mapping[str, Any], ...]
+    validations: tuple[Mapping[str, Any], ...]
     rows: tuple[Row, ...]
     snapshots: tuple[Saved, ...]
     problems: tuple[str, ...]
@@ -73,23 +73,22 @@ def part(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def collect_run(folder: Path) -> RunFacts:
     """Read a run's folder; what is missing stays empty, what cannot be read is told in `problems`."""
-    from train.run.log_summary import lines, read_figures
-
     problems: list[str] = []
 
     def tried(read: Any, *given: Any, instead: Any) -> Any:
         try:
             return read(*given)
         except (PrepError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            problems.append(error.message if isinstance(error, PrepError) else f"{given[0]} cannot be read: {error}")
+            why = f"{error} is missing" if isinstance(error, KeyError) else error
+            problems.append(error.message if isinstance(error, PrepError) else f"{given[0]} cannot be read: {why}")
             return instead
 
     about = tried(_json, folder / RUN, instead={})
     figures = tried(read_figures, folder / LOG, instead=read_figures(folder / "no log"))
-    looks = tried(lambda file: tuple(_look(line) for line in lines(file)), folder / LOOKS, instead=())
+    validations = tried(lambda file: tuple(_validation(line) for line in lines(file)), folder / VALIDATION, instead=())
     rows = tried(_rows, folder, figures, instead=())
     snapshots = tried(_snapshots, folder, about, instead=())
-    return RunFacts(folder, about, figures, looks, rows, snapshots, tuple(problems))
+    return RunFacts(folder, about, figures, validations, rows, snapshots, tuple(problems))
 
 
 def _json(file: Path) -> Mapping[str, Any]:
@@ -101,25 +100,23 @@ def _json(file: Path) -> Mapping[str, Any]:
     return found
 
 
-def _look(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    for side in ("held", "watched"):
-        if line.get(side) is not None:
-            float(line[side])
+def _validation(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    for split in (HELD_OUT, TRAIN_SUBSET):
+        if line.get(split) is not None:
+            float(line[split])
     return line
 
 
 def _rows(folder: Path, figures: LogSummary) -> tuple[Row, ...]:
     """Every image of the run: counted by the log where there is one, else as images.csv has it."""
-    from train.run.log_summary import Row, Tally, read_csv
-
     listed = folder / IMAGES
     known = {row.path: row for row in read_csv(listed)} if listed.is_file() else {}
     for path, about in _json(folder / SET).items():
-        known.setdefault(path, Row(path, str(about["concept"]), float(about["multiplier"]), Tally()))
+        known.setdefault(path, Row(path, str(about["concept"]), float(about["repeats"]), Tally()))
     if not figures.steps:
         return tuple(known[path] for path in sorted(known))
     return tuple(
-        Row(path, row.concept, row.multiplier, figures.images.get(path, Tally()))
+        Row(path, row.concept, row.repeats, figures.images.get(path, Tally()))
         for path in sorted(known.keys() | figures.images.keys())
         for row in (known.get(path, Row(path, "", None, Tally())),)
     )

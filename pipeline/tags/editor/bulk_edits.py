@@ -103,12 +103,7 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
 
 
 def _decided(manifest: Manifest, path: str) -> dict[str, Decision]:
-    rows = manifest.db.execute(
-        "SELECT field, value, reason, evidence FROM decisions WHERE path=? AND field IN "
-        "('caption', 'human', 'overlay', 'tags')",
-        (path,),
-    )
-    return {name: Decision(path, name, json.loads(value), why, evidence) for name, value, why, evidence in rows}
+    return {row.field: row for row in manifest.decisions_of(path, ("caption", "human", "overlay", "tags"))}
 
 
 def _rows_of(tags: Decision | None) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,10 +82,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
     run = manifest.last_run("curate")
     options = run.options if run is not None else {}
     known = manifest.taggers()
-    scores = {
-        tagger: json.loads(text)
-        for tagger, text in manifest.db.execute("SELECT tagger, scores FROM scores WHERE content=?", (image.content,))
-    }
+    scores = {tagger: found for _, tagger, found in manifest.scores_of([image.content])}
     tags = decided.get("tags")
     ids = [each for each in tags.evidence.split(" + ") if each in known] if tags is not None else []
     speaking = [known[each] for each in ids or [each for each in scores if each in known] or known]

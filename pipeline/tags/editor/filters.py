@@ -92,7 +92,7 @@ def _placed(everything: Sequence[CaptionedImage], wanted: Filter) -> Sequence[Ca
         found = [shown for shown in found if fits(shown.path, wanted.image)]
         if not found:
             raise PrepError(
-                f"no kept image fits {wanted.image!r}", "give a path in the set, a part of one, or a pattern with *"
+                f"no kept image matches {wanted.image!r}", "give a path in the set, a part of one, or a pattern with *"
             )
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -84,8 +83,7 @@ def considered(manifest: Manifest, selection: Selection, each_concept: bool) -> 
 
 def rows_of(manifest: Manifest, paths: Collection[str]) -> Iterator[tuple[str, list[list[str]]]]:
     """(image, its `tags` rows) for those that were curated."""
-    query = "SELECT path, value FROM decisions WHERE field='tags' ORDER BY path"
-    return ((path, json.loads(value)) for path, value in manifest.db.execute(query) if path in paths)
+    return manifest.values("tags", among=paths)
 
 
 # --- side by side
@@ -164,10 +162,8 @@ def found_with(manifest: Manifest, images: Sequence[CaptionedImage], tags: Seque
 
 def best_scores(manifest: Manifest, contents: Collection[str], tags: Collection[str]) -> dict[str, dict[str, float]]:
     """Content → tag → the highest probability that any tagger gave it."""
-    query = f"SELECT content, scores FROM scores WHERE content IN ({','.join('?' * len(contents))})"
     found: dict[str, dict[str, float]] = {}
-    for content, text in manifest.db.execute(query, tuple(contents)):
-        given = json.loads(text)
+    for content, _, given in manifest.scores_of(contents):
         held = found.setdefault(content, {})
         held.update({tag: max(given[tag], held.get(tag, 0.0)) for tag in tags if tag in given})
     return found
@@ -238,12 +234,9 @@ def _made(why: str) -> str:
 
 def covered(manifest: Manifest, selection: Selection, few: int, always: float) -> Iterator[Line]:
     """On and off of every tag of every concept, with the repeats that were decided."""
-    multipliers = manifest.decisions("multiplier")
+    decided = manifest.decisions("repeats")
     concepts = [shown.concept for shown in selection.images]
-    repeats = [
-        float(multipliers[shown.path].value["exact"]) if shown.path in multipliers else 1.0
-        for shown in selection.images
-    ]
+    repeats = [decided[shown.path].value.exact if shown.path in decided else 1.0 for shown in selection.images]
     triggers = triggers_by_concept(manifest, selection.images)
     for each in coverage(sightings_of(selection.images), concepts, repeats, few, always):
         yield {

@@ -229,7 +229,8 @@ def traits_of(
 
     Args:
         modes: every trigger word → what to do with its core tags.
-        absorb, keep: trigger word, or * for all, → tags that a person listed.
+        absorb: trigger word, or * for all, → tags that a user listed to be pruned.
+        keep: the same of tags to be kept.
     """
     absorbed: dict[str, dict[str, str]] = {}
     kept: dict[str, dict[str, str]] = {}

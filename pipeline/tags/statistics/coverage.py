@@ -113,7 +113,8 @@ class Together:
         """The numbers of the pairs of some images."""
         starts, lengths = self.seen.starts[images], np.diff(self.seen.starts)[images]
         before = lengths.cumsum() - lengths
-        return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+        numbers: NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+        return numbers
 
     def mean_score(self, tag: str, images: NDArray[np.int64]) -> float:
         """The mean probability of a tag over images, 0 where they do not show it."""

@@ -13,9 +13,11 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
 from train.data.latent_files import VAES, file_bytes, latent_file, latent_name, lying, note_vae, write_latent
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 
 VAE = "digest of the VAE"
 
@@ -32,19 +34,19 @@ def root(tmp_path: Path) -> Path:
             file.parent.mkdir(parents=True, exist_ok=True)
             Pixels.fromarray(np.full((16, 16, 3), 50 * number, np.uint8)).save(file)
             images.append(Image(path, "Lumi", path, file_digest(file), file.stat().st_size, "copy"))
-            bucket = {"size": [16, 16], "scaled": [16, 16], "crop": [0, 0, 16, 16], "loss": 0.0}
+            bucket = Bucket((16, 16), (16, 16), (0, 0, 16, 16))
             rows += [
                 Decision(path, "bucket", bucket, "nearest"),
                 Decision(path, "caption", "1girl", "tags"),
-                Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+                Decision(path, "repeats", Repeats(1.0, 1), "share"),
             ]
         with manifest.transaction():
             run = manifest.begin_run("test", {})
             manifest.put_images(images)
-            manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+            manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
             manifest.finish_run(run, {})
         (root / "prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
-        for name in names(manifest, Recipe(base="miniature")):
+        for name in names(manifest, make_recipe(base="miniature")):
             write(root, name)
         note_vae(root / "cache" / "latents", VAE, "miniature")
     return root
@@ -110,7 +112,7 @@ def test_trim_takes_what_no_image_uses_and_leaves_all_else(root):
 
 def test_an_image_that_is_left_out_uses_its_latent_no_more_and_a_view_that_is_asked_for_does(root):
     with Manifest.open(root) as manifest:
-        mirrored = names(manifest, Recipe(base="miniature", flip=True))
+        mirrored = names(manifest, make_recipe(base="miniature", flip=True))
         with manifest.transaction():
             run = manifest.begin_run("check", {})
             manifest.put_rows(run, [Decision("images/Lumi/[1].png", "keep", False, "blurry")])
@@ -123,7 +125,7 @@ def test_an_image_that_is_left_out_uses_its_latent_no_more_and_a_view_that_is_as
 
 def test_what_a_run_used_stays_until_the_run_is_undone(root):
     with Manifest.open(root) as manifest:
-        for name in names(manifest, Recipe(base="miniature", flip=True)):
+        for name in names(manifest, make_recipe(base="miniature", flip=True)):
             write(root, name)
         with manifest.transaction():
             run = manifest.begin_run("train", {"base": "miniature", "flip": True})
@@ -131,7 +133,7 @@ def test_what_a_run_used_stays_until_the_run_is_undone(root):
     found = cache(root)
     assert found["latents"]["unused_files"] == 0 and "another version of prep" in found["notes"][0]
     with Manifest.open(root) as manifest, manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=99 WHERE id=?", (run,))
+        manifest.mark_undone(run, 99)
     assert cache(root)["latents"]["unused_files"] == 3
 
 

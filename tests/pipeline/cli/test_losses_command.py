@@ -17,9 +17,11 @@ from pipeline.images.measurement import measure_image
 from pipeline.images.sheets.loss_sheet import BOX, LINES, Tile, _wrapped, draw_losses
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Tagger
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter
 from train.models.load import load_base
-from train.options.recipe import Recipe, recipe_values
+from train.options.recipe import make_recipe, recipe_values
 from train.session import adapter_config
 
 SIZE = (64, 64)
@@ -30,7 +32,6 @@ TAGS = ("1girl", "solo", "hat")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Nine images: one flat, one a copy of the first, one with a tag that the tagger does not see, one without any."""
-    torch.set_num_threads(1)
     root = tmp_path / "set"
     images, rows, measured, scores = [], [], [], {}
     for number in range(9):
@@ -43,12 +44,12 @@ def root(tmp_path: Path) -> Path:
         images.append(Image(path, "Lumi", f"from/{number}.png", content, 1, "copy"))
         measured.append(measure_image(root / path, content))
         scores[content] = {"1girl": 0.9, "solo": 0.85, "hat": 0.02 if number == WRONG else 0.8, "sketch": 0.01}
-        bucket = {"size": list(SIZE), "scaled": list(SIZE), "crop": [0, 0, *SIZE], "loss": 0.0}
+        bucket = Bucket(SIZE, SIZE, (0, 0, *SIZE))
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch")), "tags"),
             Decision(path, "tags", [["Lumi", "added", "trigger word"], ["sketch", "added", "of its folder"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
         ]
     tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
     rows.append(Decision(".", "tagger", tagger.id, "used last"))
@@ -58,7 +59,7 @@ def root(tmp_path: Path) -> Path:
         manifest.put_measurements(measured)
         manifest.put_tagger(tagger)
         manifest.put_scores(tagger.id, scores)
-        manifest.put_decisions(run, ("bucket", "caption", "tags", "multiplier", "tagger"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "tags", "repeats", "tagger"), rows)
         manifest.finish_run(run, {})
     (root / "prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
     return root
@@ -66,11 +67,11 @@ def root(tmp_path: Path) -> Path:
 
 def add_run(root: Path, name: str) -> None:
     """An adapter as a run leaves it; one image was held out."""
-    recipe = Recipe(base="miniature", device="cpu", rank=2, alpha=2.0, name=name)
+    recipe = make_recipe(base="miniature", device="cpu", rank=2, alpha=2.0, name=name)
     base = load_base("miniature", device="cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        adapter = Adapter(adapter_config(recipe), base.unet, base.text_encoder)
+        adapter = Adapter(adapter_config(recipe.adapter), base.unet, base.text_encoder)
         for weight in adapter.parameters():
             torch.nn.init.normal_(weight, std=0.1)
     folder = root / "runs" / name
@@ -154,7 +155,7 @@ def test_a_damaged_recipe_is_an_error_and_no_traceback(root):
 
 
 def tile(root: Path, name: str, reasons: tuple[str, ...] = ()) -> Tile:
-    bucket = {"size": [40, 20], "scaled": [40, 20], "crop": [0, 0, 40, 20], "loss": 0.0}
+    bucket = Bucket((40, 20), (40, 20), (0, 0, 40, 20))
     return Tile(name, bucket, "loss 0.1", reasons)
 
 

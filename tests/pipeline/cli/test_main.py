@@ -1,14 +1,17 @@
 import errno
+import importlib
 import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from painted_sets import painted, save
 
-from pipeline.config.registry import COMMANDS, STAGES
+from pipeline.cli.command_list import COMMANDS
+from pipeline.config.registry import STAGES
 from pipeline.stages import balance, check
 
 HEAVY = ("cv2", "PIL", "torch", "onnxruntime", "numpy", "diffusers", "transformers", "rich")
@@ -29,7 +32,7 @@ AWKWARD = (
 
 @pytest.mark.parametrize("entry", STAGES + COMMANDS, ids=lambda entry: entry.name)
 def test_the_short_help_is_the_modules_first_line(entry):
-    assert entry.load().__doc__.splitlines()[0] == entry.help
+    assert importlib.import_module(entry.module).__doc__.splitlines()[0] == entry.help
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy():
@@ -122,7 +125,8 @@ def test_usage_errors_have_exit_code_2(command, tmp_path):
 
 def test_ctrl_c_is_calm(command, source, tmp_path, monkeypatch):
     command("flatten", source, tmp_path / "set")
-    monkeypatch.setattr(check, "measure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    interrupted = replace(check.STAGE, measure=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(check, "STAGE", interrupted)
     result = command("check", tmp_path / "set")
     assert result.exit_code == 130 and "stopped; what is done is kept" in result.stderr
 
@@ -137,7 +141,7 @@ def test_ctrl_c_is_calm(command, source, tmp_path, monkeypatch):
 )
 def test_what_the_machine_refuses_is_told_as_a_problem(command, source, tmp_path, monkeypatch, error, words):
     command("flatten", source, tmp_path / "set")
-    monkeypatch.setattr(balance, "plan", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(balance, "STAGE", replace(balance.STAGE, plan=lambda *_: (_ for _ in ()).throw(error)))
     result = command("balance", tmp_path / "set")
     assert result.exit_code == 1 and words in result.stderr and "Traceback" not in result.output
 

@@ -14,13 +14,13 @@ from pipeline.concepts.exposure import (
     variation,
     whole_exposures,
 )
-from pipeline.concepts.shares import multipliers, repeats, tree
+from pipeline.concepts.shares import exact_repeats, tree, whole_repeats
 
 
 def published(rounding):
     """The groups of the published composition table, its repeats rounded this way."""
-    exact = multipliers(tree(COUNTS, {}), COUNTS)
-    whole = repeats(exact, COUNTS, rounding)
+    exact = exact_repeats(tree(COUNTS, {}), COUNTS)
+    whole = whole_repeats(exact, COUNTS, rounding)
     return [Group(name, COUNTS[name], exact[name], whole[name]) for name in COUNTS]
 
 
@@ -42,7 +42,7 @@ def test_whole_repeats_miss_the_published_shares_by_the_published_figures():
 
 
 def test_the_effective_size_by_hand():
-    """Multipliers 1, 1, 2: (1 + 1 + 2)² / (1 + 1 + 4) = 16/6."""
+    """Repeats 1, 1, 2: (1 + 1 + 2)² / (1 + 1 + 4) = 16/6."""
     assert effective_size([Group("a", 2, 1.0, 1), Group("b", 1, 2.0, 2)]) == pytest.approx(16 / 6)
     assert effective_size([Group("a", 7, 3.0, 3), Group("b", 2, 3.0, 3)]) == pytest.approx(9)
 
@@ -60,15 +60,15 @@ def test_lines_follow_the_tree_with_own_images_first():
 
 def test_what_folders_gave_has_the_share_it_takes_and_the_rest_splits_what_is_left():
     """2 images × 3 = 6 of 10 exposures are given; of the other 4, `b` was promised half, and half is `c`."""
-    groups = [Group("a", 2, 3.0, 3, given=True), Group("b", 1, 2.0, 2), Group("c", 2, 1.0, 1)]
+    groups = [Group("a", 2, 3.0, 3, user_set=True), Group("b", 1, 2.0, 2), Group("c", 2, 1.0, 1)]
     found = {line.path: line for line in lines(groups, {})}
     assert (found["a"].target, found["a"].share, found["a"].weight) == (0.6, 0.6, None)
     assert (found["b"].target, found["b"].share, found["b"].weight) == pytest.approx((0.2, 0.2, 1))
     assert found["c"].seen(100) == pytest.approx(10)
 
 
-def test_a_concept_partly_given_is_one_line_with_both_multipliers():
-    groups = [Group("a", 1, 1.0, 1), Group("a", 2, 5.0, 5, given=True), Group("b", 1, 1.0, 1)]
+def test_a_concept_partly_given_is_one_line_with_both_repeats():
+    groups = [Group("a", 1, 1.0, 1), Group("a", 2, 5.0, 5, user_set=True), Group("b", 1, 1.0, 1)]
     line = lines(groups, {})[0]
     assert (line.path, line.images, line.exact, line.repeats) == ("a", 3, (1.0, 5.0), (1, 5))
     assert line.target == pytest.approx(11 / 12) and line.share == pytest.approx(11 / 12)

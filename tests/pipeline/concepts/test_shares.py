@@ -6,29 +6,29 @@ from concept_trees import COUNTS, PUBLISHED, counts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.concepts.shares import key_finder, multipliers, nodes, repeats, shares, tree, unmatched
+from pipeline.concepts.shares import exact_repeats, key_finder, nodes, shares, tree, unmatched, whole_repeats
 
 weighings = st.dictionaries(st.sampled_from(["a", "a/b", "*/c", "**/b", "*", "a/."]), st.sampled_from([0.25, 1.0, 8.0]))
 
 
 def test_all_nineteen_published_repeats_come_out():
-    exact = multipliers(tree(COUNTS, {}), COUNTS)
-    assert repeats(exact, COUNTS) == {concept: repeat for concept, (_, repeat) in PUBLISHED.items()}
+    exact = exact_repeats(tree(COUNTS, {}), COUNTS)
+    assert whole_repeats(exact, COUNTS) == {concept: repeat for concept, (_, repeat) in PUBLISHED.items()}
     assert exact["artists/kantoku"] == pytest.approx(1)
     assert exact["characters/fanart/Euphyllia"] == pytest.approx(57.03125)
     assert sum(exact[name] * COUNTS[name] for name in COUNTS) == pytest.approx(21_900)
 
 
 def test_rounding_to_the_nearest_shows_the_smallest_concepts_closer_to_their_share():
-    exact = multipliers(tree(COUNTS, {}), COUNTS)
-    nearest = repeats(exact, COUNTS, "nearest")
+    exact = exact_repeats(tree(COUNTS, {}), COUNTS)
+    nearest = whole_repeats(exact, COUNTS, "nearest")
     assert nearest["artists/ke-ta"] == 3 and nearest["characters/fanart/Anisphia"] == 25
     assert sum(nearest[name] * COUNTS[name] for name in COUNTS) == 21_771
 
 
 def test_the_largest_remainders_are_rounded_up_until_the_exact_epoch_is_full():
-    exact = multipliers(tree(COUNTS, {}), COUNTS)
-    whole = repeats(exact, COUNTS, "largest-remainder")
+    exact = exact_repeats(tree(COUNTS, {}), COUNTS)
+    whole = whole_repeats(exact, COUNTS, "largest-remainder")
     total = sum(whole[name] * COUNTS[name] for name in COUNTS)
     assert 21_900 - min(COUNTS.values()) < total <= 21_900
     assert all(math.floor(exact[name]) <= whole[name] <= math.ceil(exact[name]) for name in COUNTS)
@@ -47,14 +47,14 @@ def test_weights_hold_among_siblings_and_own_images_can_be_weighted():
 
 def test_what_a_cap_cuts_goes_to_the_siblings_and_their_branch_keeps_its_share():
     sizes = {"a/few": 2, "a/many": 100, "b": 1000}
-    exact = multipliers(tree(sizes, {}), sizes, max_repeat=20)
+    exact = exact_repeats(tree(sizes, {}), sizes, max_repeat=20)
     assert exact["a/few"] == pytest.approx(20) and exact["b"] == pytest.approx(1)
     assert exact["a/many"] == pytest.approx((1000 - 2 * 20) / 100)
 
 
 def test_a_branch_that_is_full_gives_to_its_parents_siblings():
     sizes = {"a/x": 1, "b/y": 10, "b/z": 1000}
-    exact = multipliers(tree(sizes, {}), sizes, max_repeat=5)
+    exact = exact_repeats(tree(sizes, {}), sizes, max_repeat=5)
     assert exact["a/x"] == pytest.approx(5) and exact["b/y"] == pytest.approx(5)
     assert exact["b/z"] == pytest.approx(1)
 
@@ -64,7 +64,7 @@ def test_the_exponent_tempers_by_hand():
     sizes = {"a": 4, "b": 16}
     root = tree(sizes, {}, 0.5)
     assert shares(root) == pytest.approx({"a": 1 / 3, "b": 2 / 3})
-    assert multipliers(root, sizes) == pytest.approx({"a": 2, "b": 1})
+    assert exact_repeats(root, sizes) == pytest.approx({"a": 2, "b": 1})
     assert shares(tree(sizes, {"a": 2}, 0.5)) == pytest.approx({"a": 1 / 2, "b": 1 / 2})
 
 
@@ -77,8 +77,8 @@ def test_the_exponent_counts_all_images_below_a_branch():
 
 def test_a_cap_gives_exact_figures_not_nearly_so():
     sizes = {"a/few": 2, "a/many": 100, "b": 1000}
-    exact = multipliers(tree(sizes, {}), sizes, max_repeat=20)
-    assert repeats(exact, sizes) == {"a/few": 20, "a/many": 9, "b": 1}
+    exact = exact_repeats(tree(sizes, {}), sizes, max_repeat=20)
+    assert whole_repeats(exact, sizes) == {"a/few": 20, "a/many": 9, "b": 1}
     assert exact["b"] == pytest.approx(1, rel=1e-13)
 
 
@@ -142,9 +142,9 @@ def test_shares_add_up_to_one_and_do_not_depend_on_order(sizes, weights, exponen
 
 
 @given(counts, weighings, st.sampled_from([0.5, 1, 3]))
-def test_exact_multipliers_give_the_promised_shares_and_the_smallest_is_min_repeat(sizes, weights, smallest):
+def test_exact_repeats_give_the_promised_shares_and_the_smallest_is_min_repeat(sizes, weights, smallest):
     root = tree(sizes, weights)
-    exact, promised = multipliers(root, sizes, smallest), shares(root)
+    exact, promised = exact_repeats(root, sizes, smallest), shares(root)
     total = sum(exact[name] * sizes[name] for name in sizes)
     assert min(exact.values()) == pytest.approx(smallest)
     for name in sizes:
@@ -153,20 +153,20 @@ def test_exact_multipliers_give_the_promised_shares_and_the_smallest_is_min_repe
 
 @given(counts, st.sampled_from([1, 2.5]))
 def test_an_exponent_of_one_shows_every_image_alike(sizes, smallest):
-    exact = multipliers(tree(sizes, {}, 1.0), sizes, smallest)
+    exact = exact_repeats(tree(sizes, {}, 1.0), sizes, smallest)
     assert exact == pytest.approx(dict.fromkeys(sizes, smallest))
 
 
 @given(counts, weighings, st.sampled_from([1, 1.5, 4, 50]))
 def test_a_cap_is_never_exceeded_and_the_smallest_stays_min_repeat(sizes, weights, cap):
-    exact = multipliers(tree(sizes, weights), sizes, 1, cap)
+    exact = exact_repeats(tree(sizes, weights), sizes, 1, cap)
     assert max(exact.values()) <= cap * (1 + 1e-9)
     assert min(exact.values()) == pytest.approx(1, rel=1e-9)
 
 
 @given(counts, weighings, st.sampled_from([1.5, 4]))
 def test_concepts_below_the_cap_keep_their_proportions_among_siblings(sizes, weights, cap):
-    exact = multipliers(tree(sizes, weights), sizes, 1, cap)
+    exact = exact_repeats(tree(sizes, weights), sizes, 1, cap)
     root = tree(sizes, weights)
     free = [child for child in root.children.values() if not child.children and exact[child.concept] < cap * (1 - 1e-6)]
     for one, other in itertools.pairwise(free):
@@ -177,8 +177,8 @@ def test_concepts_below_the_cap_keep_their_proportions_among_siblings(sizes, wei
 @given(counts)
 def test_a_cap_that_nothing_reaches_changes_nothing(sizes):
     root = tree(sizes, {})
-    assert multipliers(root, sizes, 1, 1e9) == pytest.approx(multipliers(root, sizes), rel=1e-6)
+    assert exact_repeats(root, sizes, 1, 1e9) == pytest.approx(exact_repeats(root, sizes), rel=1e-6)
 
 
 def test_whole_repeats_are_never_below_one():
-    assert repeats({"a": 0.4}, {"a": 3}) == repeats({"a": 0.4}, {"a": 3}, "nearest") == {"a": 1}
+    assert whole_repeats({"a": 0.4}, {"a": 3}) == whole_repeats({"a": 0.4}, {"a": 3}, "nearest") == {"a": 1}

@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.core.image_io import (
     unpacked,
 )
 from pipeline.core.pixels import pixels
+from pipeline.store.values.bucket import Bucket
 
 
 def reason(path, **options):
@@ -302,16 +304,16 @@ def test_an_image_that_would_fill_the_memory_is_refused(tmp_path):
 def test_the_crop_is_the_images_scaled_middle(tmp_path):
     save(painted(3, 2), tmp_path / "a.png")
     width, height = painted(3, 2).size
-    bucket = {"size": [32, 32], "scaled": [40, 40], "crop": [4, 4, 36, 36], "loss": 0.0}
+    bucket = Bucket((32, 32), (40, 40), (4, 4, 36, 36))
     expected = painted(3, 2).resize((40, 40), Image.Resampling.LANCZOS).crop((4, 4, 36, 36))
     assert width and height and load_cropped(tmp_path / "a.png", bucket).tobytes() == expected.tobytes()
 
 
 def test_the_crop_shows_its_own_background_through_what_is_transparent(tmp_path):
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "a.png")
-    bucket = {"size": [4, 4], "scaled": [4, 4], "crop": [0, 0, 4, 4], "loss": 0.0}
+    bucket = Bucket((4, 4), (4, 4), (0, 0, 4, 4))
     assert load_cropped(tmp_path / "a.png", bucket).getpixel((0, 0)) == (255, 255, 255)
-    assert load_cropped(tmp_path / "a.png", bucket | {"background": "#10ff80"}).getpixel((0, 0)) == (16, 255, 128)
+    assert load_cropped(tmp_path / "a.png", replace(bucket, background="#10ff80")).getpixel((0, 0)) == (16, 255, 128)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (640, 480), (3000, 2000)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from export_sets import BUCKET, Workshop, change, export, tree
@@ -14,6 +15,8 @@ from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.export import writing
 from pipeline.export.record import FILE, read_record
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 
 LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
 
@@ -22,8 +25,8 @@ LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
 def manifest(tmp_path):
     """Two concepts, three images: one shown twice as often."""
     shop = Workshop(tmp_path / "set")
-    shop.add("characters/Lumi", "a.png", "lumi, smile", multiplier=2.5)
-    shop.add("characters/Lumi", "b.png", "lumi, hat", multiplier=2.5)
+    shop.add("characters/Lumi", "a.png", "lumi, smile", repeats=2.5)
+    shop.add("characters/Lumi", "b.png", "lumi, hat", repeats=2.5)
     shop.add("artists/alder", "a.png", "alder, tree")
     return shop.done()
 
@@ -70,7 +73,7 @@ def test_a_new_caption_is_the_only_file_that_is_written(manifest, folder):
 def test_another_repeat_moves_a_folder_and_leaves_no_empty_one(manifest, folder):
     export(manifest, folder)
     for name in "ab":
-        change(manifest, f"images/characters~Lumi/{name}.png", "multiplier", {"exact": 3.0, "repeat": 3})
+        change(manifest, f"images/characters~Lumi/{name}.png", "repeats", Repeats(3.0, 3))
     export(manifest, folder)
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["1_artists~alder", "3_characters~Lumi"]
 
@@ -217,7 +220,7 @@ def test_a_caption_changed_after_a_kill_is_a_persons(manifest, folder, monkeypat
 
 
 def test_a_failed_export_is_an_unfinished_run(manifest, folder):
-    change(manifest, "images/artists~alder/a.png", "bucket", {"scaled": [1, 1], "crop": "no crop", "size": [64, 64]})
+    change(manifest, "images/artists~alder/a.png", "bucket", Bucket((64, 64), (1, 1), (0, 0, -1, -1)))
     with pytest.raises(ValueError):
         export(manifest, folder, resize=True)
     run = manifest.last_run("export")
@@ -317,13 +320,13 @@ def test_a_set_without_kept_images_is_told(tmp_path):
         export(shop.done(), tmp_path / "out")
 
 
-def test_missing_captions_and_multipliers_are_told(tmp_path):
+def test_missing_captions_and_repeats_are_told(tmp_path):
     shop = Workshop(tmp_path / "set")
-    shop.add("x", "a.png", caption=None, multiplier=None)
-    shop.add("x", "b.png", multiplier=None, given=7.5)
+    shop.add("x", "a.png", caption=None, repeats=None)
+    shop.add("x", "b.png", repeats=None, user_repeats=7.5)
     planned = export(shop.done(), tmp_path / "out")
     assert any(note.startswith("images without a caption: 1, such as images/x/a.png") for note in planned.notes)
-    assert any(note.startswith("images without a multiplier, shown once: 1") for note in planned.notes)
+    assert any(note.startswith("images without repeats, shown once: 1") for note in planned.notes)
     assert "prep balance has not seen 2 images: 1 are shown as often as their folders say" in planned.notes
     assert {row["folder"] for row in planned.layout.table} == {"train/1_x", "train/7_x"}
     assert not (tmp_path / "out/train/1_x/a.txt").exists()
@@ -361,7 +364,7 @@ def test_resize_writes_the_very_pixels_that_are_trained_on(manifest, folder):
 
 def test_another_crop_is_written_anew(manifest, folder):
     export(manifest, folder, resize=True)
-    moved = {**BUCKET, "crop": [0, 0, 64, 64]}
+    moved = replace(BUCKET, crop=(0, 0, 64, 64))
     change(manifest, "images/artists~alder/a.png", "bucket", moved)
     planned = export(manifest, folder, resize=True)
     assert [file.path for file in planned.changes.write] == ["train/1_artists~alder/a.png"]

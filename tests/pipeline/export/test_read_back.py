@@ -1,4 +1,4 @@
-"""What was exported is flattened again to the same set: concepts, contents, names, captions and multipliers."""
+"""What was exported is flattened again to the same set: concepts, contents, names, captions and repeats."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from painted_sets import run_flatten
 
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
+from pipeline.store.values.repeats import Repeats
 
 IMAGES = {
     "characters/fanart/Mihari/a.png": 24.6,
@@ -40,15 +41,15 @@ def manifest(tmp_path):
     shown = {str(tmp_path / "source" / name): number for name, number in IMAGES.items()}
     for image in manifest.images():
         exact = shown[image.source]
-        change(manifest, image.path, "multiplier", {"exact": exact, "repeat": max(1, int(exact))})
+        change(manifest, image.path, "repeats", Repeats(exact, max(1, int(exact))))
     return manifest
 
 
-def facts(manifest: Manifest, multipliers: dict[str, float]) -> dict[tuple[str, str], tuple[str, str, float]]:
-    """(concept, name) → (content, caption, multiplier)."""
+def facts(manifest: Manifest, repeats: dict[str, float]) -> dict[tuple[str, str], tuple[str, str, float]]:
+    """(concept, name) → (content, caption, repeats)."""
     texts = captions(manifest)
     return {
-        (image.concept, PurePosixPath(image.path).name): (image.content, texts[image.path], multipliers[image.path])
+        (image.concept, PurePosixPath(image.path).name): (image.content, texts[image.path], repeats[image.path])
         for image in manifest.images()
     }
 
@@ -66,19 +67,19 @@ def test_an_export_is_read_back_as_the_same_set(manifest, tmp_path, layout):
     sources = {"kohya": [out / "train"], "webdataset": sorted(out.glob("*.tar"))}.get(layout, [out])
     again = read_back(tmp_path / "again", *sources)
     part = "repeat" if layout == "kohya" else "exact"
-    decided = {path: float(row.value[part]) for path, row in manifest.decisions("multiplier").items()}
-    given = {path: row.value for path, row in again.decisions("given").items()}
+    decided = {path: float(row.value[part]) for path, row in manifest.decisions("repeats").items()}
+    given = {path: row.value for path, row in again.decisions("user_repeats").items()}
     assert facts(again, given) == facts(manifest, decided)
     assert set(again.human()) == {image.path for image in again.images()}, "captions come back as a person's"
     assert layout != "webdataset" or len(planned.layout.files) > 1
 
 
-def test_different_multipliers_within_one_concept_are_read_back_too(manifest, tmp_path):
+def test_different_repeats_within_one_concept_are_read_back_too(manifest, tmp_path):
     path = next(image.path for image in manifest.images() if image.path.endswith("b [v2] (final).png"))
-    change(manifest, path, "multiplier", {"exact": 3.5, "repeat": 3})
-    decided = {path: row.value for path, row in manifest.decisions("multiplier").items()}
+    change(manifest, path, "repeats", Repeats(3.5, 3))
+    decided = {path: row.value for path, row in manifest.decisions("repeats").items()}
     for layout, part, below in (("kohya", "repeat", "train"), ("everydream", "exact", "")):
         export(manifest, tmp_path / layout, layout)
         again = read_back(tmp_path / f"again-{layout}", tmp_path / layout / below)
-        given = {path: row.value for path, row in again.decisions("given").items()}
+        given = {path: row.value for path, row in again.decisions("user_repeats").items()}
         assert facts(again, given) == facts(manifest, {path: float(value[part]) for path, value in decided.items()})

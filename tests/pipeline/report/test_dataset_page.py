@@ -16,14 +16,26 @@ from pipeline.core.errors import PrepError
 from pipeline.core.humanize import counted, percent
 from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of, write_report
-from pipeline.report.dataset.samples import Learned, SampleGrid, TraitShare, read_samples
-from pipeline.report.html.markup import Html, element
+from pipeline.report.dataset.samples import Learned, SamplePair, TraitShare, read_samples
+from pipeline.store.apply import apply
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Plan
-from pipeline.store.runner import apply
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
 
 EVIL = "</script><script>alert(1)</script>"
-SECTIONS = ("images", "measured", "set-aside", "tags", "absorbed", "balance", "buckets", "regularization", "runs")
+SECTIONS = (
+    "samples",
+    "tag-recall",
+    "excluded",
+    "tags",
+    "triggers",
+    "balance",
+    "buckets",
+    "regularization",
+    "stage-runs",
+)
 FIRST, SECOND, COPY = (f"images/girls~Ada/{name}.png" for name in ("one", "two & <o>_<o>", "copy"))
 
 
@@ -112,20 +124,22 @@ def finish(manifest: Manifest) -> None:
     put(
         manifest,
         "balance",
-        ("multiplier",),
-        *(Decision(path, "multiplier", {"exact": 1.25, "repeat": 1}, "share") for path in (FIRST, SECOND)),
+        ("repeats",),
+        *(Decision(path, "repeats", Repeats(1.25, 1), "share") for path in (FIRST, SECOND)),
         options={"weights": {}, "steps": None, "epochs": 4, "batch_size": 2},
     )
-    bucket = {"size": [64, 40], "scaled": [64, 40], "crop": [0, 0, 64, 40], "loss": 0.034}
+    bucket = Bucket((64, 40), (64, 40), (0, 0, 64, 40), 0.034)
     put(manifest, "bucket", ("bucket",), *(Decision(path, "bucket", bucket, "reduced") for path in (FIRST, SECOND)))
-    reg_image = {"path": "regularization/girls~Ada/one.png", "caption": f"1girl {EVIL}", "size": [64, 40], "seed": 1}
+    reg_image = RegularizationAssignment(
+        (RegularizationImage("regularization/girls~Ada/one.png", f"1girl {EVIL}", (64, 40), 1),)
+    )
     put(manifest, "regularize", ("regularization",), Decision(FIRST, "regularization", reg_image, "same caption"))
 
 
 def grid(folder: Path) -> Learned:
     for name in ("base.png", "adapter.png"):
         Pillow.new("RGB", (64, 40), "green").save(folder / name)
-    sample = SampleGrid("ada", f"1girl, ada, {EVIL}", 7, folder / "base.png", folder / "adapter.png", 0.25, 1.0)
+    sample = SamplePair("ada", f"1girl, ada, {EVIL}", 7, folder / "base.png", folder / "adapter.png", 0.25, 1.0)
     return Learned((sample,), (TraitShare("ada", "<o>_<o>", 0.1, 0.9),), f"trained {EVIL}")
 
 
@@ -179,14 +193,14 @@ def test_an_empty_set_says_what_to_type(tmp_path: Path) -> None:
 
 def test_a_half_done_set_shows_what_there_is(manifest: Manifest) -> None:
     page = Elements(render(report_of(manifest)))
-    assert "2 of 4 files set aside" in page.text
+    assert "2 of 4 files excluded" in page.text
     assert "duplicate" in page.text and "kept" in page.text
     assert "Not balanced yet." in page.text
 
 
 def test_a_copy_stands_beside_its_keeper(manifest: Manifest) -> None:
     facts = collect(manifest)
-    copy = next(verdict for verdict in facts.left_out if verdict.reason == "duplicate")
+    copy = next(verdict for verdict in facts.excluded if verdict.reason == "duplicate")
     assert (copy.name, copy.keeper, copy.keeper_file) == ("copy.png", FIRST, manifest.root / FIRST)
     assert [verdict.reason for verdict in facts.noted] == ["turned by EXIF"]
 
@@ -199,9 +213,9 @@ def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
     assert facts.dropped_for == (("core of ada", 2, ("red hair",)),)
     (trigger,) = facts.triggers
     assert (trigger.word, trigger.images, trigger.concepts) == ("ada", 2, ("girls/Ada",))
-    (absorbed,) = trigger.absorbed
-    assert (absorbed.tag, absorbed.images, absorbed.total) == ("red hair", 2, 2)
-    assert absorbed.figures == "in 2 of 2 images"
+    (pruned,) = trigger.pruned
+    assert (pruned.tag, pruned.images, pruned.total) == ("red hair", 2, 2)
+    assert pruned.figures == "in 2 of 2 images"
 
 
 def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
@@ -209,9 +223,9 @@ def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
     with manifest.transaction():
         row = Decision(FIRST, "human", "\ufeffmy own words\n", "written by a person")
         manifest.put_rows(manifest.begin_run("edits", {}), [row])
-    by_hand = [image for image in collect(manifest).curated if image.human]
+    by_hand = [image for image in collect(manifest).curated if image.manual]
     assert [image.caption for image in by_hand] == ["my own words"]
-    assert "written by hand" in Elements(render(report_of(manifest))).text
+    assert "manual caption" in Elements(render(report_of(manifest))).text
 
 
 def test_shares_in_the_tree_add_up(manifest: Manifest) -> None:
@@ -222,7 +236,8 @@ def test_shares_in_the_tree_add_up(manifest: Manifest) -> None:
     assert (girls.line.path, girls.line.exact, girls.line.share, girls.files) == ("girls", (), 1.0, 1.0)
     assert (ada.line.path, ada.line.depth, ada.line.images) == ("girls/Ada", 1, 2)
     assert (ada.line.exact, ada.line.repeats) == ((1.25,), (1,))
-    assert (balance.epoch, balance.effective, balance.training, balance.shown) == (2.5, 2.0, "4 epochs", 10.0)
+    assert (balance.exposures_per_epoch, balance.effective) == (2.5, 2.0)
+    assert (balance.training, balance.training_exposures) == ("4 epochs", 10.0)
     assert ada.seen == 5.0
 
 
@@ -239,18 +254,18 @@ def fill_shelves(manifest: Manifest) -> None:
     rows = []
     for image in images:
         value = exact.get(image.concept, 1.0)
-        choice = {"exact": 5.0, "repeat": 5} if image.path in given else {"exact": value, "repeat": int(value)}
+        choice = Repeats(5.0, 5) if image.path in given else Repeats(value, int(value))
         reason = "given by its folder" if image.path in given else "share of its concept"
-        rows.append(Decision(image.path, "multiplier", choice, reason))
+        rows.append(Decision(image.path, "repeats", choice, reason))
     with manifest.transaction():
         run = manifest.begin_run("flatten", {})
         manifest.put_images(images, run)
         manifest.put_decisions(run, ("keep",), [Decision(image.path, "keep", True, "good") for image in images])
-    put(manifest, "balance", ("multiplier",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
+    put(manifest, "balance", ("repeats",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
 
 
-def test_target_and_realised_share_of_every_node_are_plotted(manifest: Manifest) -> None:
-    """Showings: a/few 4, a/… 4, of b one balanced 8/3 and two given 5 each: 20 2/3."""
+def test_target_and_actual_share_of_every_node_are_plotted(manifest: Manifest) -> None:
+    """Exposures: a/few 4, a/… 4, of b one balanced 8/3 and two user-set 5 each: 20 2/3."""
     fill_shelves(manifest)
     balance = collect(manifest).balance
     assert balance is not None
@@ -264,36 +279,38 @@ def test_target_and_realised_share_of_every_node_are_plotted(manifest: Manifest)
     page = Elements(render(report_of(manifest)))
     plots = [attributes for tag, attributes in page.found if attributes.get("class") == "plot"]
     assert len(plots) == 4 and all(each.get("role") == "img" for each in plots)
-    assert plots[2]["title"] == ("a/few: 12.50% of the files, target 12.90%, exact 19.35%, whole repeats 20.00%")
+    assert plots[2]["title"] == (
+        "a/few: 12.50% of the files, target share 12.90%, actual share 19.35%, with whole repeats 20.00%"
+    )
     found_marks = [each for _, each in page.found if each.get("class") == "target" and "style" in each]
     assert found_marks[2]["style"] == "left:25.81%"
     assert "effective sample size" in page.text and "the planned training of 100 batches of 8" in page.text
 
 
-def test_sizes_tell_what_is_enlarged_cut_away_and_left_over(manifest: Manifest) -> None:
+def test_buckets_tell_what_is_upscaled_cropped_and_left_over(manifest: Manifest) -> None:
     finish(manifest)
-    bucket = {"size": [64, 64], "scaled": [107, 64], "crop": [21, 0, 85, 64], "loss": 0.4}
-    small = {"size": [640, 384], "scaled": [640, 384], "crop": [0, 0, 640, 384], "loss": 0.0}
+    bucket = Bucket((64, 64), (107, 64), (21, 0, 85, 64), 0.4)
+    small = Bucket((640, 384), (640, 384), (0, 0, 640, 384))
     put(manifest, "bucket", ("bucket",), Decision(FIRST, "bucket", bucket, "x"), Decision(SECOND, "bucket", small, "y"))
     with manifest.transaction():
         manifest.put_measurements([Measurement(colour, width=200, height=120) for colour in ("red", "blue")])
-    sizes = collect(manifest).sizes
-    assert sizes is not None
-    assert [(each.size, each.images, each.enlarged, each.worst) for each in sizes.buckets] == [
+    buckets = collect(manifest).buckets
+    assert buckets is not None
+    assert [(each.size, each.images, each.upscaled, each.worst) for each in buckets.buckets] == [
         ((64, 64), 1, 0, 0.4),
         ((640, 384), 1, 1, 0.0),
     ]
-    assert (sizes.loss, sizes.worst, sizes.batch) == (0.2, ("one.png", 0.4), 2)
-    assert [each.left_over(2) for each in sizes.buckets] == [1, 1]
-    text = Elements(render(report_of(manifest))).text
-    assert "20% of an image on average, 40% of one.png, the worst. 1 image is smaller than what" in text
-    assert "the last batch of 2 sizes is not full" in text and "1 of 2" in text
+    assert (buckets.cropped, buckets.worst, buckets.batch) == (0.2, ("one.png", 0.4), 2)
+    assert [each.left_over(2) for each in buckets.buckets] == [1, 1]
+    text = " ".join(Elements(render(report_of(manifest))).text.split())
+    assert "20% of an image on average, 40% of one.png, the worst. 1 image is smaller than its bucket and is" in text
+    assert "the last batch of 2 buckets is partial" in text and "1 of 2" in text
 
 
 def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> None:
-    run = put(manifest, "balance", ("multiplier",))
+    run = put(manifest, "balance", ("repeats",))
     with manifest.transaction():
-        manifest.db.execute("UPDATE runs SET undone=? WHERE id=?", (run + 1, run))
+        manifest.mark_undone(run, run + 1)
     runs = collect(manifest).runs
     assert [each.undone for each in runs if each.number == run] == [run + 1]
     page = Elements(render(report_of(manifest)))
@@ -303,20 +320,20 @@ def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> No
 
 def test_a_missing_image_is_a_box_and_no_failure(manifest: Manifest, tmp_path: Path) -> None:
     (manifest.root / COPY).unlink()
-    gone = SampleGrid("ada", "ada", 1, tmp_path / "no.png", tmp_path / "none.png")
+    gone = SamplePair("ada", "ada", 1, tmp_path / "no.png", tmp_path / "none.png")
     assert "nothing to show" in Elements(render(report_of(manifest, Learned((gone,))))).text
 
 
 def test_means_are_of_the_samples_or_else_of_the_traits() -> None:
     where = Path("x.png")
-    both = Learned((SampleGrid("a", "a", 1, where, where, 0.0, 0.5), SampleGrid("b", "b", 1, where, where, 0.5, 1.0)))
-    assert both.found() == (0.25, 0.75)
-    assert both.found("b") == (0.5, 1.0)
-    assert Learned((), (TraitShare("a", "hat", 0.1, 0.9),)).found("a") == (0.1, 0.9)
-    assert Learned((SampleGrid("a", "a", 1, where, where),)).found() is None
+    both = Learned((SamplePair("a", "a", 1, where, where, 0.0, 0.5), SamplePair("b", "b", 1, where, where, 0.5, 1.0)))
+    assert both.recall() == (0.25, 0.75)
+    assert both.recall("b") == (0.5, 1.0)
+    assert Learned((), (TraitShare("a", "hat", 0.1, 0.9),)).recall("a") == (0.1, 0.9)
+    assert Learned((SamplePair("a", "a", 1, where, where),)).recall() is None
 
 
-def test_samples_painted_last_are_read_from_the_set(tmp_path: Path) -> None:
+def test_samples_generated_last_are_read_from_the_set(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "adapter" / "samples"
     folder.mkdir(parents=True)
     row = {"prompt": "1girl, ada", "seed": 5, "base": "runs/b.png", "adapter": "runs/a.png"}
@@ -331,7 +348,7 @@ def test_a_broken_listing_is_a_mendable_error(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "adapter" / "samples"
     folder.mkdir(parents=True)
     (folder / "samples.json").write_text('[{"prompt": "x"}]')
-    with pytest.raises(PrepError, match="is no list of samples") as caught:
+    with pytest.raises(PrepError, match="is not a list of samples") as caught:
         read_samples(tmp_path, ())
     assert "prep sample" in caught.value.hint
 
@@ -351,11 +368,6 @@ def test_the_command_prints_where_the_page_is(manifest: Manifest, tmp_path: Path
     result = CliRunner().invoke(command, [str(manifest.root), "--output", str(other), "--json"])
     assert json.loads(result.stdout)["report"] == str(other)
     assert other.exists()
-
-
-def test_elements_escape_all_but_markup() -> None:
-    assert element("p", "<b>", Html("<i>"), title='"&') == '<p title="&quot;&amp;">&lt;b&gt;<i></p>'
-    assert element("img", src="a") == '<img src="a">'
 
 
 def test_figures_read_well() -> None:

@@ -1,14 +1,15 @@
-"""The report shows every regularization image there is, painted or given, as what it is."""
+"""The report shows every regularization image there is, generated or user-supplied, as what it is."""
 
 from pathlib import Path
 
 import pytest
 
 from pipeline.report.dataset.facts import collect
-from pipeline.report.dataset.tables import reg_images
-from pipeline.report.html.thumbnails import Thumbnails
+from pipeline.report.dataset.page import render, report_of
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 EVIL = "<script>alert(1)</script>"
 
@@ -30,42 +31,40 @@ def decide(manifest: Manifest, **values) -> None:
         manifest.put_decisions(manifest.begin_run("regularize", {}), ("regularization",), rows)
 
 
-def painted(*paths: str, **more) -> dict:
-    first, *rest = paths
-    value = {"path": first, "caption": "1girl", "size": [64, 64], **more}
-    return value | ({"more": [{"path": path} for path in rest]} if rest else {})
+def generated(*paths: str, caption: str = "1girl", **more) -> RegularizationAssignment:
+    return RegularizationAssignment(tuple(RegularizationImage(path, caption, (64, 64), **more) for path in paths))
 
 
 def words(manifest: Manifest) -> str:
-    return str(reg_images(collect(manifest), Thumbnails()))
+    return render(report_of(manifest))
 
 
 def test_every_reg_image_of_an_image_is_a_fact(manifest):
-    decide(manifest, x=painted("r/1.png", "r/2.png", "r/3.png"), y=painted("r/4.png", "r/5.png", "r/6.png"))
+    decide(manifest, x=generated("r/1.png", "r/2.png", "r/3.png"), y=generated("r/4.png", "r/5.png", "r/6.png"))
     facts = collect(manifest)
     assert (facts.pair_count, facts.reg_image_count) == (2, 6)
     assert facts.pairs[0].reg_images == tuple(manifest.root / f"r/{number}.png" for number in (1, 2, 3))
     shown = words(manifest)
-    assert "2 images have 6 regularization images, which take turns" in shown
-    assert "regularization image 1" in shown and "regularization image 2" in shown and "and 1 more in turn" in shown
+    assert "2 images have 6 regularization images, in rotation" in shown
+    assert "regularization image 1" in shown and "regularization image 2" in shown and "and 1 more in rotation" in shown
 
 
 def test_one_reg_image_each_is_told_as_such(manifest):
-    decide(manifest, x=painted("r/1.png"), y=painted("r/2.png"))
+    decide(manifest, x=generated("r/1.png"), y=generated("r/2.png"))
     assert "2 images have a regularization image:" in words(manifest) and "its regularization image" in words(manifest)
-    assert "more in turn" not in words(manifest)
+    assert "more in rotation" not in words(manifest)
 
 
-def test_given_images_are_counted_once_and_not_called_painted(manifest):
-    given = {"matched": False, "bucket": {}}
-    decide(manifest, x=painted("r/1.png", "r/2.png", "r/1.png", **given), y=painted("r/2.png", **given))
+def test_user_supplied_images_are_counted_once_and_not_called_generated(manifest):
+    given = {"matched": False, "bucket": Bucket.whole((64, 64))}
+    decide(manifest, x=generated("r/1.png", "r/2.png", "r/1.png", **given), y=generated("r/2.png", **given))
     facts = collect(manifest)
     assert (facts.pair_count, facts.reg_image_count) == (2, 2) and len(facts.pairs[0].reg_images) == 2
     shown = words(manifest)
-    assert "2 images are shown beside 2 images of the class that you gave" in shown
-    assert "base model paints" not in shown and ">given<" in shown and "given 2" in shown
+    assert "2 images are trained beside 2 user-supplied regularization images of the class, in rotation" in shown
+    assert "base model generates" not in shown and ">user-supplied<" in shown and "user-supplied 2" in shown
 
 
 def test_no_caption_becomes_markup(manifest):
-    decide(manifest, x=painted(f"r/{EVIL}.png", "r/2.png", "r/3.png", "r/4.png", caption=EVIL))
+    decide(manifest, x=generated(f"r/{EVIL}.png", "r/2.png", "r/3.png", "r/4.png", caption=EVIL))
     assert EVIL not in words(manifest) and "&lt;script&gt;" in words(manifest)

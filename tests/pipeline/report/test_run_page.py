@@ -10,11 +10,12 @@ import pytest
 from painted_sets import painted, save
 
 from pipeline.core.errors import PrepError
-from pipeline.report.html.charts import Chart, Line, drawn, ticks
+from pipeline.report.html.charts import Chart, Line, draw, ticks
+from pipeline.report.html.page import environment
 from pipeline.report.run.facts import collect_run
 from pipeline.report.run.page import render_run, write_run_page
-from pipeline.report.run.tables import taken
-from train.run.log_summary import images_csv, read_figures
+from pipeline.report.run.snapshots import recommended
+from pipeline.store.training_log import images_csv, read_figures
 
 EVIL = "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>"
 LUMI, QUILL, HELD = "images/Lumi/a.png", "images/Quill/b.png", "images/Quill/held.png"
@@ -55,7 +56,7 @@ def snapshot(step: int, validation: float | None, best: bool = False) -> dict:
     return {"file": f"x-{step}.safetensors", "step": step, "epoch": 0, "validation": validation, "best": best}
 
 
-def look(step: int, held: float | None, watched: float) -> dict:
+def validation(step: int, held: float | None, watched: float) -> dict:
     return {"step": step, "epoch": 0, "held": held, "watched": watched, "concepts": {}, "bands": {}}
 
 
@@ -84,12 +85,12 @@ def run(tmp_path) -> Path:
     """SET/runs/x, finished, of two images and one held out."""
     folder = tmp_path / "set" / "runs" / "x"
     folder.mkdir(parents=True)
-    images = {path: {"concept": path.split("/")[1], "multiplier": 1.5} for path in (LUMI, QUILL, HELD)}
+    images = {path: {"concept": path.split("/")[1], "repeats": 1.5} for path in (LUMI, QUILL, HELD)}
     for number, path in enumerate(images):
         save(painted(number), tmp_path / "set" / path)
     write_lines(folder / "log.jsonl", line(1), line(2, [QUILL, 900, 0.75]), line(3), line(4))
     images_csv(folder / "images.csv", read_figures(folder / "log.jsonl"), images)
-    write_lines(folder / "validation.jsonl", look(0, 0.4, 0.4), look(2, 0.2, 0.3), look(4, 0.3, 0.1))
+    write_lines(folder / "validation.jsonl", validation(0, 0.4, 0.4), validation(2, 0.2, 0.3), validation(4, 0.3, 0.1))
     (folder / "x-2.safetensors").write_bytes(b"x" * 1234)
     snapshots = [snapshot(2, 0.2, best=True), snapshot(4, 0.3)]
     finished = about(snapshots=snapshots, result={"finished": "2026-05-06T07:08:09+00:00"})
@@ -104,20 +105,20 @@ def test_the_page_answers_what_on_what_how_often_how_and_which(run):
         "locon of rank 8 on miniature",
         "finished 2026-05-06 07:08 UTC",
         "4 exposures of 2 images",
-        "4 regularization images shown beside them",
+        "4 exposures of regularization images beside them",
         "1 image held out",
-        "Its loss on images held out of training, 0.2, is the lowest of 2 snapshots",
+        "Its loss on images held out of training, 0.2, is the lowest of 2 snapshots evaluated",
         "The last, after step 4, has 0.3.",
         "1\u202f234",
-        "not there any more",
+        "file is gone",
         "preset lumi",
         "abcd",
         "best, step 2",
     ):
         assert words in page.text, words
-    cells = page.text[page.text.index("How often each image was seen", 500) :]
+    cells = page.text[page.text.index("Exposures of each image", 500) :]
     assert cells.index(HELD) < cells.index(QUILL) < cells.index(LUMI), "those seen least come first"
-    assert "was not shown" not in page.text
+    assert "never seen" not in page.text
     assert ("table", {"class": "sortable"}) in page.found
     assert sum(name == "svg" for name, _ in page.found) == 5
     assert any(given.get("href") == "progress/grid.png" for name, given in page.found)
@@ -139,12 +140,12 @@ def test_a_run_of_which_only_some_is_there_is_shown_and_the_rest_named(run, left
         file.unlink()
     page = Elements(render_run(collect_run(run))).text
     said = {
-        "log.jsonl": ("log.jsonl", "nothing was looked at"),
+        "log.jsonl": ("log.jsonl", "no validation was done"),
         "run.json": ("run.json", "There is no run.json"),
     }
     for file, words in said.values():
         assert (words in page) == (file not in left)
-    assert "Nothing was painted" in page
+    assert "No samples: the run has no sample prompts" in page
     assert all((words in page) == ("run.json" not in left) for words in ("No adapter is saved yet", "not finished"))
     if "log.jsonl" in left:
         assert "4 exposures of 2 images" in page
@@ -159,20 +160,25 @@ def test_damaged_files_are_named_and_the_rest_is_shown(run):
     assert "4 exposures" in page
 
 
+def test_a_missing_key_is_named(run):
+    (run / "set.json").write_text('{"images/x.png": {"concept": "x"}}', encoding="utf-8")
+    assert "cannot be read: 'repeats' is missing" in Elements(render_run(collect_run(run))).text
+
+
 def test_steps_that_are_not_logged_are_told(run):
     write_lines(run / "log.jsonl", line(1), line(4))
     assert "Steps 2–3 are not in log.jsonl" in render_run(collect_run(run))
 
 
-def test_an_image_that_was_never_shown_is_pointed_out(run):
+def test_an_image_that_was_never_seen_is_pointed_out(run):
     write_lines(run / "log.jsonl", line(1))
     page = Elements(render_run(collect_run(run))).text
-    assert "1 image was not shown" in page
+    assert "1 image was never seen" in page
 
 
 def test_no_text_becomes_markup_and_no_path_leaves_the_set(run, tmp_path):
     secret = save(painted(5), tmp_path / "secret.png")
-    images = {f"../{secret.name}": {"concept": EVIL, "multiplier": 1.0}, EVIL: {"concept": EVIL, "multiplier": 1.0}}
+    images = {f"../{secret.name}": {"concept": EVIL, "repeats": 1.0}, EVIL: {"concept": EVIL, "repeats": 1.0}}
     write_lines(run / "log.jsonl", line(1, [EVIL, 10, 0.5]) | {"concepts": {EVIL: 0.5}, "reg_images": []})
     images_csv(run / "images.csv", read_figures(run / "log.jsonl"), images)
     (run / "progress" / "grid.png").unlink()
@@ -194,18 +200,24 @@ def test_no_text_becomes_markup_and_no_path_leaves_the_set(run, tmp_path):
 
 
 def test_which_to_take_is_said_with_its_reason(run):
-    def said(snapshots, looks=()) -> tuple[str | None, str]:
+    def said(snapshots, validations=()) -> tuple[str | None, str]:
         (run / "run.json").write_text(json.dumps(about(snapshots=snapshots)), encoding="utf-8")
-        write_lines(run / "validation.jsonl", *looks)
-        found, words = taken(collect_run(run))
+        write_lines(run / "validation.jsonl", *validations)
+        found, words = recommended(collect_run(run))
         return (found.file if found else None), words
 
     assert said([]) == (None, "None is saved yet.")
     name, words = said([snapshot(2, None), snapshot(4, None)])
     assert name == "x-4.safetensors" and "No validation loss" in words
-    name, words = said([snapshot(2, 0.2, best=True), snapshot(4, 0.3)], [look(2, None, 0.2), look(4, None, 0.3)])
-    assert name == "x-2.safetensors" and "on images it was trained on" in words and "learned by heart" in words
-    _, words = said([snapshot(2, 0.2, best=True)], [look(2, 0.2, 0.3), look(3, 0.1, 0.3)])
+    name, words = said(
+        [snapshot(2, 0.2, best=True), snapshot(4, 0.3)], [validation(2, None, 0.2), validation(4, None, 0.3)]
+    )
+    assert (
+        name == "x-2.safetensors"
+        and "on images it was trained on" in words
+        and "keeps falling while images are memorized" in words
+    )
+    _, words = said([snapshot(2, 0.2, best=True)], [validation(2, 0.2, 0.3), validation(3, 0.1, 0.3)])
     assert words.endswith("Between snapshots, at step 3, it was lower still: 0.1.")
 
 
@@ -228,6 +240,7 @@ def test_marks_on_an_axis_are_round_and_hold_the_range(low, high, marks):
 
 
 def test_a_line_is_drawn_where_its_values_are():
-    page = str(drawn(Chart("Loss", "", (Line("loss", (0, 50, 100), (0.0, 4.0, 2.0), "c0"),), (50, "best"))))
+    drawn = draw(Chart("Loss", "", (Line("loss", (0, 50, 100), (0.0, 4.0, 2.0), "c0"),), (50, "best")))
+    page = str(environment().get_template("chart.html").module.chart(drawn))
     assert 'points="56.0,224.0 341.0,22.0 626.0,123.0"' in page
     assert 'x1="341.0"' in page

@@ -58,7 +58,7 @@ def test_an_archive_becomes_a_set_and_its_entries_are_named_by_archive_and_entry
         f"{archive}!/x/y/a.png": ("images/x~y/a.png", "x/y"),
     }
     assert manifest.human() == {"images/Lumi/a.png": "lumi"}
-    assert manifest.decisions("given")["images/Lumi/a.png"].value == 24.0
+    assert manifest.decisions("user_repeats")["images/Lumi/a.png"].value == 24.0
     assert run_flatten(manifest, archive).fresh
 
 
@@ -222,8 +222,8 @@ def test_unpacking_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     assert len(done) == 4
 
 
-def test_shards_of_webdataset_bring_caption_concept_and_multiplier(tmp_path):
-    facts = {"caption": "lumi, smile", "concept": "characters/fanart/Lumi", "multiplier": 2.5}
+def test_shards_of_webdataset_bring_caption_concept_and_repeats(tmp_path):
+    facts = {"caption": "lumi, smile", "concept": "characters/fanart/Lumi", "repeats": 2.5}
     shard = tarred(
         tmp_path / "000000.tar",
         [("k1.png", png(1)), ("k1.json", json.dumps(facts).encode()), ("k2.png", png(2)), ("k2.txt", b"quill")],
@@ -236,8 +236,8 @@ def test_shards_of_webdataset_bring_caption_concept_and_multiplier(tmp_path):
         "images/000000/k2.png": "000000",
     }
     assert manifest.human() == {path: "lumi, smile", "images/000000/k2.png": "quill"}
-    given = manifest.decisions("given")[path]
-    assert (given.value, given.reason) == (2.5, "multiplier in metadata")
+    given = manifest.decisions("user_repeats")[path]
+    assert (given.value, given.reason) == (2.5, "repeats in metadata")
 
 
 def test_an_archive_inside_a_folder_is_a_row_unless_it_is_a_source_too(tmp_path):

@@ -75,7 +75,7 @@ def served(tmp_path, monkeypatch):
     server.files = {
         "train/characters/Lumi/a.PNG": png(1),
         "train/characters/Lumi/a.txt": b"lumi\n",
-        "train/metadata.jsonl": b'{"file_name": "b.png", "text": "quill", "concept": "characters/Quill", "multiplier": 2}\n',
+        "train/metadata.jsonl": b'{"file_name": "b.png", "text": "quill", "concept": "characters/Quill", "repeats": 2}\n',
         "train/b.png": png(2),
         "train/more.zip": zipped(tmp_path / "more.zip", [("c.png", png(3))]).read_bytes(),
         "train/weights.bin": b"not wanted",
@@ -138,7 +138,7 @@ def test_a_folder_of_a_repository_becomes_a_set_at_a_pinned_commit(served, tmp_p
         "images/characters~Lumi/a.png": "lumi\n",
         "images/characters~Quill/b.png": "quill",
     }
-    assert manifest.decisions("given")["images/characters~Quill/b.png"].value == 2.0
+    assert manifest.decisions("user_repeats")["images/characters~Quill/b.png"].value == 2.0
     rows = {path.removeprefix(source): row.reason for path, row in manifest.decisions("placed").items()}
     assert rows["/more.zip"] == "archive; name it as a source to use it" and rows["/weights.bin"] == "not an image"
     for image in manifest.images():

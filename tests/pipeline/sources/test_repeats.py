@@ -12,7 +12,7 @@ def tree(*folders_with_images):
 def test_only_a_folder_without_folders_of_images_has_repeats_in_its_name():
     found = folders(tree("24_a~b", "2_group", "2_group/3_inner", "plain"), True)
     assert found.concepts == {"/s/24_a~b": "a/b", "/s/2_group/3_inner": "2_group/inner"}
-    assert {folder: given.value for folder, given in found.given.items()} == {
+    assert {folder: given.value for folder, given in found.user_repeats.items()} == {
         "/s/24_a~b": 24.0,
         "/s/2_group/3_inner": 3.0,
     }
@@ -21,7 +21,7 @@ def test_only_a_folder_without_folders_of_images_has_repeats_in_its_name():
 
 def test_zero_gives_nothing_and_a_number_too_long_is_part_of_the_name():
     found = folders(tree("0_a", "12345678901_b"), True)
-    assert found.concepts == {"/s/0_a": "a"} and found.given == {} and found.zero == ["0_a"]
+    assert found.concepts == {"/s/0_a": "a"} and found.user_repeats == {} and found.zero == ["0_a"]
 
 
 def test_the_word_of_multiply_txt_holds_for_its_own_folder_only(tmp_path):
@@ -29,11 +29,11 @@ def test_the_word_of_multiply_txt_holds_for_its_own_folder_only(tmp_path):
     file.write_text("0.5")
     number = Found("/s/a/multiply.txt", "a", NUMBER, 3, file=str(file))
     found = folders([*tree("a", "a/b"), number], True)
-    assert {folder: each.value for folder, each in found.given.items()} == {"/s/a": 0.5}
+    assert {folder: each.value for folder, each in found.user_repeats.items()} == {"/s/a": 0.5}
     assert found.rows == [("/s/a/multiply.txt", "multiply.txt taken in", "0.5")]
 
 
 @given(st.integers(1, 999_999_999), st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))
 def test_any_whole_number_before_any_name_is_read_back(number, name):
     found = folders(tree(f"{number}_{name}"), True)
-    assert [given.value for given in found.given.values()] == [float(number)]
+    assert [given.value for given in found.user_repeats.values()] == [float(number)]

@@ -172,21 +172,21 @@ def test_kohya_metadata_is_a_caption_with_its_tags_unless_the_image_has_a_file_o
 
 
 @pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
-def test_imagefolder_metadata_brings_captions_concepts_and_multipliers(src, manifest, name):
+def test_imagefolder_metadata_brings_captions_concepts_and_repeats(src, manifest, name):
     (src / "multiply.txt").write_text("3")
     (src / "Quill/multiply.txt").write_text("3")
     if name.endswith("csv"):
-        text = 'file_name,text,concept,multiplier\nLumi/a.png,"lumi, hat",,\nQuill/a.png,quill,artists/fan,2.5\n'
+        text = 'file_name,text,concept,repeats\nLumi/a.png,"lumi, hat",,\nQuill/a.png,quill,artists/fan,2.5\n'
     else:
         text = '{"file_name": "Lumi/a.png", "text": "lumi, hat"}\n\n'
-        text += '{"file_name": "Quill/a.png", "text": "quill", "concept": "artists/fan", "multiplier": 2.5}\n'
+        text += '{"file_name": "Quill/a.png", "text": "quill", "concept": "artists/fan", "repeats": 2.5}\n'
     (src / name).write_text(text)
     run_flatten(manifest, src)
     path = "images/artists~fan/a.png"
     assert manifest.human() == {PATH: "lumi, hat", path: "quill"}
     assert {image.path: image.concept for image in manifest.images()}[path] == "artists/fan"
-    row = manifest.decisions("given")[path]
-    assert (row.value, row.reason) == (2.5, "multiplier in metadata")
+    row = manifest.decisions("user_repeats")[path]
+    assert (row.value, row.reason) == (2.5, "repeats in metadata")
     assert row.evidence == f"{name} line {3}, before multiply.txt 3"
     assert rows(manifest, src)["multiply.txt"][0] == "multiply.txt without images"
 
@@ -198,7 +198,7 @@ def test_lines_that_are_wrong_are_told_and_the_others_used(src, manifest):
         '{"file_name": "Lumi/b.png", "text": 5}',
         '{"text": "no name"}',
         '{"file_name": "Quill/a.png", "concept": "../up"}',
-        '{"file_name": "Quill/a.png", "multiplier": 0}',
+        '{"file_name": "Quill/a.png", "repeats": 0}',
     ]
     (src / "metadata.jsonl").write_text("\n".join(lines))
     run_flatten(manifest, src)
@@ -211,7 +211,7 @@ def test_lines_that_are_wrong_are_told_and_the_others_used(src, manifest):
         "caption is not a text",
         "no file_name or image_path",
         "concept '../up' is not a path such as characters/fanart/Mihari",
-        "multiplier 0 is not a number above 0",
+        "repeats 0 is not a number above 0",
     ]
 
 

@@ -10,11 +10,12 @@ from pipeline.stages import balance, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import run_stage
-from train.options.recipe import Recipe
+from pipeline.store.values.repeats import Repeats
+from train.options.recipe import make_recipe
 
 
 def values(manifest):
-    return {path.removeprefix("images/"): row.value for path, row in manifest.decisions("multiplier").items()}
+    return {path.removeprefix("images/"): row.value for path, row in manifest.decisions("repeats").items()}
 
 
 @pytest.fixture
@@ -25,11 +26,15 @@ def set_of(tmp_path):
         manifest = Manifest.open(tmp_path / "made", create=True)
         images = images_of(sizes)
         rows = [Decision(image.path, "keep", True, "good") for image in images]
-        rows += [Decision(image.path, "given", given[image.concept], "x") for image in images if image.concept in given]
+        rows += [
+            Decision(image.path, "user_repeats", given[image.concept], "x")
+            for image in images
+            if image.concept in given
+        ]
         with manifest.transaction():
             run = manifest.begin_run("flatten", {})
             manifest.put_images(images, run)
-            manifest.put_decisions(run, ("keep", "given"), rows)
+            manifest.put_decisions(run, ("keep", "user_repeats"), rows)
         return manifest
 
     return make
@@ -45,40 +50,40 @@ def images_of(sizes):
 
 def repeat_of(plan, concept):
     (found,) = {
-        (row.value["exact"], row.value["repeat"], row.reason)
+        (row.value.exact, row.value.exported, row.reason)
         for row in plan.decisions
         if row.path.startswith(f"images/{concept.replace('/', '~')}/")
     }
     return found
 
 
-def test_every_kept_image_has_one_multiplier_worked_by_hand(checked):
+def test_every_kept_image_has_repeats_worked_by_hand(checked):
     """Half for artists/alder (2 images), a quarter each for Lumi (2) and Quill (1): 1/4, 1/8, 1/4."""
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert values(checked) == {
-        "artists~alder/x.png": {"exact": 2.0, "repeat": 2},
-        "artists~alder/y.png": {"exact": 2.0, "repeat": 2},
-        "characters~Lumi/a.png": {"exact": 1.0, "repeat": 1},
-        "characters~Lumi/b.png": {"exact": 1.0, "repeat": 1},
-        "characters~Quill/a.png": {"exact": 2.0, "repeat": 2},
+        "artists~alder/x.png": Repeats(2.0, 2),
+        "artists~alder/y.png": Repeats(2.0, 2),
+        "characters~Lumi/a.png": Repeats(1.0, 1),
+        "characters~Lumi/b.png": Repeats(1.0, 1),
+        "characters~Quill/a.png": Repeats(2.0, 2),
     }
-    row = checked.decisions("multiplier")["images/characters~Quill/a.png"]
+    row = checked.decisions("repeats")["images/characters~Quill/a.png"]
     assert row.reason == "share of its concept" and row.evidence == "25.00% promised, 1 image of characters/Quill"
 
 
 def test_the_same_input_gives_the_same_plan_and_planning_twice_changes_nothing(checked):
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     plan = balance.plan(checked, balance.Options())
     assert plan == balance.plan(checked, balance.Options()) and not checked.changes(plan.fields, plan.decisions)
-    assert run_stage(checked, balance, balance.Options(), quiet).fresh
+    assert run_stage(checked, balance.STAGE, balance.Options(), quiet).fresh
 
 
 def test_only_kept_images_count_and_loosening_brings_the_others_back(checked):
-    run_stage(checked, check, check.Options(drop=("images/artists~alder/x.png",)), quiet)
-    run_stage(checked, balance, balance.Options(), quiet)
-    assert values(checked)["artists~alder/y.png"]["exact"] == 4 and len(values(checked)) == 4
-    run_stage(checked, check, check.Options(), quiet)
-    run_stage(checked, balance, balance.Options(), quiet)
+    run_stage(checked, check.STAGE, check.Options(drop=("images/artists~alder/x.png",)), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
+    assert values(checked)["artists~alder/y.png"].exact == 4 and len(values(checked)) == 4
+    run_stage(checked, check.STAGE, check.Options(), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(), quiet)
     assert len(values(checked)) == 5
 
 
@@ -90,11 +95,11 @@ def test_a_set_without_kept_images_is_told(set_of):
 
 
 def test_a_weight_holds_among_siblings(checked):
-    run_stage(checked, balance, balance.Options(weights={"characters": 3, "characters/Quill": 0.5}), quiet)
+    run_stage(checked, balance.STAGE, balance.Options(weights={"characters": 3, "characters/Quill": 0.5}), quiet)
     found = values(checked)
-    assert found["characters~Lumi/a.png"]["exact"] == pytest.approx(2)
-    assert found["characters~Quill/a.png"]["exact"] == pytest.approx(2)
-    assert found["artists~alder/x.png"]["exact"] == pytest.approx(1)
+    assert found["characters~Lumi/a.png"].exact == pytest.approx(2)
+    assert found["characters~Quill/a.png"].exact == pytest.approx(2)
+    assert found["artists~alder/x.png"].exact == pytest.approx(1)
 
 
 def test_a_pattern_weighs_every_concept_it_is_for(set_of):
@@ -154,14 +159,14 @@ def test_images_keep_what_their_folder_gives_and_the_others_are_balanced_among_t
     assert repeat_of(plan, "a")[0] == pytest.approx(3) and repeat_of(plan, "b")[0] == pytest.approx(6)
     row = next(row for row in plan.decisions if row.path == "images/old/0.png")
     assert row.evidence.startswith("24 an epoch")
-    note = next(note for note in plan.notes if "--given ignore" in note)
+    note = next(note for note in plan.notes if "--user-repeats ignore" in note)
     assert "4 images keep the exposures their folder gives them" in note and "24 of old" in note
-    assert next(row for row in plan.table if row["concept"] == "old")["weight"] == "given"
+    assert next(row for row in plan.table if row["concept"] == "old")["weight"] == "user-set"
 
 
 def test_ignoring_what_folders_give_balances_all(set_of):
     manifest = set_of({"a": 2, "old": 4}, given={"old": 24.0})
-    plan = balance.plan(manifest, balance.Options(given="ignore"))
+    plan = balance.plan(manifest, balance.Options(user_repeats="ignore"))
     assert repeat_of(plan, "old") == (1.0, 1, "share of its concept") and repeat_of(plan, "a")[0] == pytest.approx(2)
     assert not any("ignore" in note for note in plan.notes)
 
@@ -177,16 +182,16 @@ def test_a_set_whose_folders_give_everything_is_taken_as_it_is(set_of):
     [(0.4, "floor", 1), (2.9, "floor", 2), (2.9, "nearest", 3), (2.9, "largest-remainder", 3), (1e-9, "nearest", 1)],
 )
 def test_a_given_repeat_is_rounded_like_the_others_and_never_below_one(value, rounding, whole):
-    assert balance.whole_given(value, rounding) == whole
+    assert balance.whole_user_repeats(value, rounding) == whole
 
 
 def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
     manifest = set_of({"a": 3, "b": 3})
-    rows = [Decision("images/a/0.png", "given", 5.0, "x"), Decision("images/a/1.png", "given", 2.0, "x")]
+    rows = [Decision("images/a/0.png", "user_repeats", 5.0, "x"), Decision("images/a/1.png", "user_repeats", 2.0, "x")]
     with manifest.transaction():
-        manifest.put_decisions(manifest.begin_run("flatten", {}), ("given",), rows)
+        manifest.put_decisions(manifest.begin_run("flatten", {}), ("user_repeats",), rows)
     plan = balance.plan(manifest, balance.Options())
-    found = {row.path: row.value["exact"] for row in plan.decisions}
+    found = {row.path: row.value.exact for row in plan.decisions}
     assert (found["images/a/0.png"], found["images/a/1.png"], found["images/a/2.png"]) == (5, 2, 3)
     assert plan.table[0]["repeat"] == "2-5" and plan.table[0]["exact"] == "2-5"
 
@@ -233,8 +238,12 @@ def test_how_often_an_image_is_seen_follows_from_the_planned_training(set_of, tm
 
 
 def test_the_planned_training_has_the_trainers_own_defaults():
-    options, recipe = balance.Options(), Recipe()
-    assert (options.steps, options.epochs, options.batch_size) == (recipe.steps, recipe.epochs, recipe.batch_size)
+    options, recipe = balance.Options(), make_recipe()
+    assert (options.steps, options.epochs, options.batch_size) == (
+        recipe.batches.steps,
+        recipe.batches.epochs,
+        recipe.batches.batch_size,
+    )
 
 
 def test_the_published_table_comes_out_with_its_warnings(set_of):
@@ -248,7 +257,7 @@ def test_the_published_table_comes_out_with_its_warnings(set_of):
     assert plan.remarks == (
         "6 360 images count as 2 433 shown alike (effective sample size, 38.3% of all; "
         "before balancing it is all 6 360)",
-        "the shares are missed by 6.1% in all with whole repeats, by 0.0% with exact multipliers",
+        "the shares are missed by 6.1% in all with whole repeats, by 0.0% with exact repeats",
     )
     assert plan.notes == (
         "16 images of characters/fanart/Euphyllia are shown 57 times an epoch each: "
@@ -327,7 +336,7 @@ def test_given_is_kept_and_nothing_else_is_below_min_repeat_or_above_max_repeat(
     assert sum(group.images for group in found.groups) == len(images)
     for group in found.groups:
         assert group.repeat >= 1
-        if group.given:
+        if group.user_set:
             assert group.exact in (3.25, 70.0)
         else:
             assert group.exact >= options.min_repeat * (1 - 1e-9)
@@ -338,7 +347,7 @@ def test_a_painted_set_is_balanced_after_flatten(flattened, source):
     for number in range(6):
         save(painted(100 + number, 1.5), source / f"artists/birch/{number}.png")
     run_flatten(flattened, source)
-    run_stage(flattened, check, check.Options(), quiet)
-    run_stage(flattened, balance, balance.Options(max_repeat=4.0), quiet)
-    row = flattened.decisions("multiplier")["images/characters~Quill/a.png"]
-    assert row.value["exact"] == pytest.approx(4) and row.reason == "held at max_repeat"
+    run_stage(flattened, check.STAGE, check.Options(), quiet)
+    run_stage(flattened, balance.STAGE, balance.Options(max_repeat=4.0), quiet)
+    row = flattened.decisions("repeats")["images/characters~Quill/a.png"]
+    assert row.value.exact == pytest.approx(4) and row.reason == "held at max_repeat"

@@ -13,6 +13,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Measurement
 from pipeline.store.records import Image as PILImage
 from pipeline.store.runner import run_stage
+from pipeline.store.values.repeats import Repeats
 
 MINIATURE = {"resolution": 64, "step": 8}
 RIGHT = (bytes(28) + bytes([255] * 4) + bytes([255] * STRIPS)).hex()
@@ -34,35 +35,35 @@ def measured(folder, *imgs):
 
 
 def test_every_kept_image_has_one_bucket_that_the_decoder_can_follow(checked):
-    run_stage(checked, bucket, bucket.Options(**MINIATURE), quiet)
+    run_stage(checked, bucket.STAGE, bucket.Options(**MINIATURE), quiet)
     rows = checked.decisions("bucket")
     assert set(rows) == {image.path for image in checked.kept()}
     for path, row in rows.items():
-        assert load_cropped(checked.root / path, row.value).size == tuple(row.value["size"])
-        assert set(row.value) == {"size", "scaled", "crop", "loss", "anchor"}
+        assert load_cropped(checked.root / path, row.value).size == row.value.size
+        assert set(row.value.to_json()) == {"size", "scaled", "crop", "loss", "anchor"}
 
 
 def test_painted_framings_lose_nothing(checked):
     plan = bucket.plan(checked, bucket.Options(**MINIATURE))
-    assert {(row.value["loss"], row.reason) for row in plan.decisions} == {(0.0, "reduced")}
+    assert {(row.value.loss, row.reason) for row in plan.decisions} == {(0.0, "reduced")}
     assert sum(row["images"] for row in plan.table if row["bucket"] != "all") == 5
 
 
 def test_the_same_input_gives_the_same_plan_and_planning_twice_changes_nothing(checked):
     options = bucket.Options(**MINIATURE)
-    run_stage(checked, bucket, options, quiet)
+    run_stage(checked, bucket.STAGE, options, quiet)
     plan = bucket.plan(checked, options)
     assert plan == bucket.plan(checked, options) and not checked.changes(plan.fields, plan.decisions)
-    assert run_stage(checked, bucket, options, quiet).fresh
+    assert run_stage(checked, bucket.STAGE, options, quiet).fresh
 
 
 def test_an_image_that_check_drops_loses_its_bucket_and_loosening_brings_it_back(checked):
     options = bucket.Options(**MINIATURE)
-    run_stage(checked, check, check.Options(drop=("images/artists~alder/x.png",)), quiet)
-    run_stage(checked, bucket, options, quiet)
+    run_stage(checked, check.STAGE, check.Options(drop=("images/artists~alder/x.png",)), quiet)
+    run_stage(checked, bucket.STAGE, options, quiet)
     assert len(checked.decisions("bucket")) == 4
-    run_stage(checked, check, check.Options(), quiet)
-    run_stage(checked, bucket, options, quiet)
+    run_stage(checked, check.STAGE, check.Options(), quiet)
+    run_stage(checked, bucket.STAGE, options, quiet)
     assert "images/artists~alder/x.png" in checked.decisions("bucket")
 
 
@@ -70,7 +71,7 @@ def test_reasons_and_evidence_say_what_happens_to_the_image(flattened, source):
     save(painted(1, 4).resize((300, 310)), source / "sizes/crop.png")
     save(painted(2, 4).resize((512, 512)), source / "sizes/same.png")
     run_flatten(flattened, source)
-    run_stage(flattened, check, check.Options(), quiet)
+    run_stage(flattened, check.STAGE, check.Options(), quiet)
     rows = {row.path: row for row in bucket.plan(flattened, bucket.Options()).decisions}
     assert rows["images/sizes/same.png"].reason == "size as it is"
     assert rows["images/sizes/crop.png"].reason == "enlarged and cropped"
@@ -80,7 +81,7 @@ def test_reasons_and_evidence_say_what_happens_to_the_image(flattened, source):
 def test_warnings_name_short_buckets_large_crops_and_strong_enlargement(flattened, source):
     save(painted(3, 3).resize((700, 180)), source / "wide/w.png")
     run_flatten(flattened, source)
-    run_stage(flattened, check, check.Options(), quiet)
+    run_stage(flattened, check.STAGE, check.Options(), quiet)
     notes = bucket.plan(flattened, bucket.Options(batch_size=4, resolution=512, min_side=512, max_side=576)).notes
     short = bucket.plan(flattened, bucket.Options(batch_size=4)).notes
     assert any(
@@ -103,7 +104,7 @@ def test_unmeasured_images_are_an_error_that_names_the_remedy(flattened):
 
 
 def test_a_set_without_kept_images_says_so(checked):
-    run_stage(checked, check, check.Options(drop=("images/*",)), quiet)
+    run_stage(checked, check.STAGE, check.Options(drop=("images/*",)), quiet)
     notes = bucket.plan(checked, bucket.Options()).notes
     assert notes == ("no image is kept, so there is nothing to give a size to",)
 
@@ -136,14 +137,14 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
     anchors = {"images/x/a.png": "left", "images/x/[bc].png": "0.4,0.5", "images/x/c.png": "centre"}
     options = bucket.Options(min_side=512, max_side=512, anchor="subject", anchors=anchors)
     rows = {row.path[-5]: row for row in bucket.plan(manifest, options).decisions}
-    assert {name: row.value["crop"] for name, row in rows.items()} == {
-        "a": [0, 0, 512, 512],
-        "b": [154, 0, 666, 512],
-        "c": [256, 0, 768, 512],
-        "d": [512, 0, 1024, 512],
-        "e": [512, 0, 1024, 512],
+    assert {name: row.value.crop for name, row in rows.items()} == {
+        "a": (0, 0, 512, 512),
+        "b": (154, 0, 666, 512),
+        "c": (256, 0, 768, 512),
+        "d": (512, 0, 1024, 512),
+        "e": (512, 0, 1024, 512),
     }
-    assert [rows[name].value["anchor"] for name in "abcd"] == ["left", "0.4,0.5", "centre", "subject"]
+    assert [rows[name].value.anchor for name in "abcd"] == ["left", "0.4,0.5", "centre", "subject"]
     assert [rows[name].reason for name in "abcd"] == [
         "enlarged and cropped, left kept",
         "enlarged and cropped, point kept",
@@ -156,13 +157,13 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
 def test_a_crop_from_the_top_keeps_the_upper_edge(tmp_path):
     manifest = measured(tmp_path, ("tall.png", (500, 1000), {}))
     (row,) = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512, anchor="top")).decisions
-    assert row.value["crop"] == [0, 0, 512, 512] and row.evidence.endswith("moved 256 px up")
+    assert row.value.crop == (0, 0, 512, 512) and row.evidence.endswith("moved 256 px up")
 
 
 def test_images_without_a_measured_focus_stay_in_the_middle_and_are_told(tmp_path):
     manifest = measured(tmp_path, ("old.png", (1000, 500), {}), ("new.png", (1000, 500), {"focus": RIGHT}))
     plan = bucket.plan(manifest, bucket.Options(anchor="subject", min_side=512, max_side=512))
-    assert plan.decisions[1].value["crop"] == [256, 0, 768, 512]
+    assert plan.decisions[1].value.crop == (256, 0, 768, 512)
     assert any(
         note.startswith("the detail of 1 of 2 images was not measured, such as images/x/old.png")
         and note.endswith("run: prep check SET --force")
@@ -174,12 +175,12 @@ def test_measuring_the_focus_again_makes_crops_stale_only_where_they_depend_on_i
     manifest = measured(tmp_path, ("a.png", (1000, 500), {}))
     subject, middle = bucket.Options(anchors={"*": "subject"}), bucket.Options()
     for options, fresh in ((subject, False), (middle, True)):
-        run_stage(manifest, bucket, options, quiet)
-        assert run_stage(manifest, bucket, options, quiet).fresh
+        run_stage(manifest, bucket.STAGE, options, quiet)
+        assert run_stage(manifest, bucket.STAGE, options, quiet).fresh
         (known,) = manifest.measurements().values()
         with manifest.transaction():
             manifest.put_measurements([Measurement(known.content, 1000, 500, focus=RIGHT if not fresh else "")])
-        assert run_stage(manifest, bucket, options, quiet).fresh is fresh
+        assert run_stage(manifest, bucket.STAGE, options, quiet).fresh is fresh
 
 
 def test_an_anchor_that_fits_no_image_is_told(tmp_path):
@@ -198,12 +199,12 @@ def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
     options = bucket.Options(min_side=512, max_side=512, faces_in_names=True)
     plan = bucket.plan(manifest, options)
     face, plain, wide = plan.decisions
-    assert face.value["crop"] == [40, 0, 552, 512] and face.value["anchor"] == "face", "it starts at 40 · 1.024"
+    assert face.value.crop == (40, 0, 552, 512) and face.value.anchor == "face", "it starts at 40 · 1.024"
     assert face.reason == "enlarged and cropped, face kept"
-    assert plain.value["crop"] == wide.value["crop"] == [256, 0, 768, 512] and plain.value["anchor"] == "centre"
+    assert plain.value.crop == wide.value.crop == (256, 0, 768, 512) and plain.value.anchor == "centre"
     assert any("1 of 2 faces are larger than their crop, such as in images/x/wide" in note for note in plan.notes)
     untold = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512)).decisions[0]
-    assert untold.value["crop"] == [256, 0, 768, 512]
+    assert untold.value.crop == (256, 0, 768, 512)
 
 
 def test_faces_asked_for_where_no_name_tells_of_one_are_told(tmp_path):
@@ -215,7 +216,7 @@ def test_faces_asked_for_where_no_name_tells_of_one_are_told(tmp_path):
 def test_only_transparent_images_have_a_background_and_it_is_what_is_decoded(tmp_path):
     manifest = measured(tmp_path, ("a.png", (512, 512), {"transparent": True}), ("b.png", (512, 512), {}))
     clear, opaque = bucket.plan(manifest, bucket.Options(background="Navy")).decisions
-    assert clear.value["background"] == "#000080" and "background" not in opaque.value
+    assert clear.value.background == "#000080" and not opaque.value.background
     file = save(Image.new("RGBA", (512, 512), (0, 0, 0, 0)), tmp_path / "clear.png")
     assert load_cropped(file, clear.value).getpixel((0, 0)) == (0, 0, 128)
 
@@ -231,10 +232,10 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
     manifest = measured(
         tmp_path, *((f"{number}.png", (600, 500), {}) for number in range(5)), ("s.png", (256, 256), {})
     )
-    rows = [Decision(f"images/x/{n}.png", "multiplier", {"exact": 1.5, "repeat": 1}, "share") for n in range(5)]
-    rows.append(Decision("images/x/s.png", "multiplier", {"exact": 8.25, "repeat": 8}, "share"))
+    rows = [Decision(f"images/x/{n}.png", "repeats", Repeats(1.5, 1), "share") for n in range(5)]
+    rows.append(Decision("images/x/s.png", "repeats", Repeats(8.25, 8), "share"))
     with manifest.transaction():
-        manifest.put_decisions(manifest.begin_run("balance", {}), ("multiplier",), rows)
+        manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), rows)
     plan = bucket.plan(manifest, bucket.Options(batch_size=4))
     assert plan.table == (
         {
@@ -277,9 +278,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
 def test_repeats_change_the_report_and_no_crop(tmp_path):
     manifest = measured(tmp_path, ("a.png", (600, 500), {}))
     before = bucket.plan(manifest, bucket.Options())
-    row = Decision("images/x/a.png", "multiplier", {"exact": 3.0, "repeat": 3}, "share")
+    row = Decision("images/x/a.png", "repeats", Repeats(3.0, 3), "share")
     with manifest.transaction():
-        manifest.put_decisions(manifest.begin_run("balance", {}), ("multiplier",), [row])
+        manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), [row])
     after = bucket.plan(manifest, bucket.Options())
     assert after.decisions == before.decisions and after.table[0]["shown"] == 3.0
 
@@ -311,15 +312,15 @@ def test_a_longest_side_that_clips_sdxl_is_warned_of(tmp_path):
 
 def test_contact_sheets_are_drawn_for_the_run_that_asks_and_drawn_again_when_they_are_gone(checked):
     options = bucket.Options(**MINIATURE, contact_sheet=True)
-    outcome = run_stage(checked, bucket, options, quiet)
+    outcome = run_stage(checked, bucket.STAGE, options, quiet)
     sheets = sorted((checked.root / bucket.CROPS).glob("*.jpg"))
     assert outcome.counts["crops drawn"] == 5 and outcome.counts["contact sheets"] == len(sheets) > 0
-    assert run_stage(checked, bucket, options, quiet).fresh
+    assert run_stage(checked, bucket.STAGE, options, quiet).fresh
     for sheet in sheets:
         sheet.unlink()
     assert bucket.missing(checked, options) == "no contact sheet is in reports/crops"
-    assert not run_stage(checked, bucket, options, quiet).fresh and sheets[0].exists()
-    assert bucket.files(bucket.Options()) == () and bucket.work(checked, bucket.Options(), quiet) == {}
+    assert not run_stage(checked, bucket.STAGE, options, quiet).fresh and sheets[0].exists()
+    assert bucket.files(bucket.Options()) == () and bucket.work(checked, bucket.Options(), quiet).counts == {}
 
 
 def test_check_measures_the_focus_that_crops_are_made_from(flattened, source):
@@ -327,9 +328,9 @@ def test_check_measures_the_focus_that_crops_are_made_from(flattened, source):
     canvas.paste(Image.effect_noise((60, 200), 120).convert("RGB"), (330, 0))
     save(canvas, source / "right/r.png")
     run_flatten(flattened, source)
-    run_stage(flattened, check, check.Options(), quiet)
+    run_stage(flattened, check.STAGE, check.Options(), quiet)
     options = bucket.Options(resolution=64, step=8, min_side=64, max_side=64, anchor="subject")
     rows = {row.path: row for row in bucket.plan(flattened, options).decisions}
-    left, _, right, _ = rows["images/right/r.png"].value["crop"]
+    left, _, right, _ = rows["images/right/r.png"].value.crop
     assert left <= 330 * 64 / 200 and right >= 390 * 64 / 200
     assert len(focus(np.zeros((8, 8), np.uint8))) == 4 * STRIPS

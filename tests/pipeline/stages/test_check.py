@@ -21,7 +21,7 @@ def verdicts(manifest):
 def judge(manifest, *sources, **options):
     if sources:
         run_flatten(manifest, *sources)
-    outcome = run_stage(manifest, check, check.Options(**options), quiet)
+    outcome = run_stage(manifest, check.STAGE, check.Options(**options), quiet)
     return verdicts(manifest), outcome
 
 
@@ -34,7 +34,7 @@ def test_every_image_has_one_verdict_with_reason_and_figures(checked):
 def test_planning_twice_gives_the_same_plan_and_changes_nothing(checked):
     plans = [check.plan(checked, check.Options()) for _ in range(2)]
     assert plans[0] == plans[1] and not checked.changes(plans[0].fields, plans[0].decisions)
-    assert run_stage(checked, check, check.Options(), quiet).fresh
+    assert run_stage(checked, check.STAGE, check.Options(), quiet).fresh
 
 
 def test_each_fault_has_its_reason(flattened, source):
@@ -270,7 +270,7 @@ def test_a_regularization_image_that_is_a_copy_of_a_training_image_is_found(chec
     reg_image_of(checked, img, "a/larger.png", 2)
     save(painted(77, 2), checked.root / "regularization/a/other.png")
     (checked.root / "regularization/a/broken.png").write_bytes(b"\x89PNG")
-    run_stage(checked, check, check.Options(), quiet, force=True)
+    run_stage(checked, check.STAGE, check.Options(), quiet, force=True)
     rows = {path: row for path, row in checked.decisions("keep").items() if path.startswith("regularization/")}
     assert {path: (row.value, row.reason) for path, row in rows.items()} == {
         "regularization/a/same.png": (False, "duplicate of a training image"),
@@ -279,7 +279,7 @@ def test_a_regularization_image_that_is_a_copy_of_a_training_image_is_found(chec
     assert all(row.evidence.endswith(" " + img) for row in rows.values())
     assert img in {image.path for image in checked.kept()} and len(checked.kept()) == 5
     (checked.root / "regularization/a/larger.png").unlink()
-    run_stage(checked, check, check.Options(), quiet, force=True)
+    run_stage(checked, check.STAGE, check.Options(), quiet, force=True)
     assert "regularization/a/larger.png" not in checked.decisions("keep")
 
 

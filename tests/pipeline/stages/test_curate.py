@@ -9,9 +9,10 @@ from painted_sets import quiet
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
+from pipeline.store.apply import Outcome
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Tagger
-from pipeline.store.runner import Outcome, preview_stage, run_stage
+from pipeline.store.runner import preview_stage, run_stage
 from pipeline.tags.captions.ledger import before_and_after
 from pipeline.tags.vocabulary.token_count import load_tokens
 
@@ -61,7 +62,7 @@ def build(tmp_path: Path) -> Build:
 
 
 def run(manifest: Manifest, **options: object) -> Outcome:
-    return run_stage(manifest, curate, curate.Options(**options), quiet)  # type: ignore[arg-type]
+    return run_stage(manifest, curate.STAGE, curate.Options(**options), quiet)  # type: ignore[arg-type]
 
 
 def caption(manifest: Manifest, path: str) -> str:
@@ -121,7 +122,7 @@ def test_curating_twice_is_a_no_op_and_the_same_input_gives_the_same_plan(build:
     written = text_of(manifest, "fanart~Lumi/a").stat().st_mtime_ns
     assert run(manifest).fresh
     assert curate.plan(manifest, curate.Options()) == curate.plan(manifest, curate.Options())
-    again = run_stage(manifest, curate, curate.Options(), quiet, force=True)
+    again = run_stage(manifest, curate.STAGE, curate.Options(), quiet, force=True)
     assert again.changed == 0 and text_of(manifest, "fanart~Lumi/a").stat().st_mtime_ns == written
 
 
@@ -385,7 +386,7 @@ def test_killed_before_or_after_writing_a_caption_prep_does_not_take_its_own_tex
 
 def test_a_preview_writes_no_caption(build: Build) -> None:
     manifest = build({"fanart/Lumi/a": SOLO})
-    plan = preview_stage(manifest, curate, curate.Options(), quiet)
+    plan = preview_stage(manifest, curate.STAGE, curate.Options(), quiet)
     assert [decision.field for decision in plan.decisions] == ["caption", "tags"]
     assert not text_of(manifest, "fanart~Lumi/a").exists() and not manifest.decisions("caption")
 

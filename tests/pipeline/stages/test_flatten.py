@@ -280,7 +280,7 @@ def test_a_set_inside_its_source_does_not_swallow_itself(source):
 
 
 def given(manifest):
-    return {path: (row.value, row.reason, row.evidence) for path, row in manifest.decisions("given").items()}
+    return {path: (row.value, row.reason, row.evidence) for path, row in manifest.decisions("user_repeats").items()}
 
 
 def test_repeats_of_names_and_multiply_txt_become_how_often_each_image_is_given(tmp_path):

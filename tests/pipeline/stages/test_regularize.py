@@ -9,13 +9,15 @@ import pytest
 from painted_sets import quiet
 
 import train.miniature
-from pipeline.concepts.regularization.assignment import every_reg_image, reg_image_path, reg_image_paths
+from pipeline.concepts.regularization.assignment import reg_image_path, reg_image_paths
 from pipeline.concepts.regularization.files import save_caption
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
-from pipeline.store.runner import Made, run_stage
+from pipeline.store.runner import run_stage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 PAINTED = {"base": "miniature", "steps": 1, "device": "cpu"}
@@ -29,7 +31,7 @@ def manifest(tmp_path: Path):
     for name in ("a.jpg", "a-2.png", "B.png"):
         path = f"images/Lumi/{name}"
         images.append(Image(path, "Lumi", path, name, 1, "copy"))
-        rows.append(Decision(path, "bucket", {"size": [64, 48], "scaled": [64, 48], "crop": [0, 0, 64, 48]}, "nearest"))
+        rows.append(Decision(path, "bucket", Bucket((64, 48), (64, 48), (0, 0, 64, 48)), "nearest"))
         rows.append(Decision(path, "caption", f"Lumi, {name}", "tags"))
     with manifest.transaction():
         run = manifest.begin_run("test", {})
@@ -40,24 +42,24 @@ def manifest(tmp_path: Path):
     manifest.close()
 
 
-def planned(manifest: Manifest, **options) -> dict[str, list[dict]]:
+def planned(manifest: Manifest, **options) -> dict[str, tuple[RegularizationImage, ...]]:
     rows = regularize.plan(manifest, regularize.Options(base="miniature", **options)).decisions
-    return {row.path.rpartition("/")[2]: every_reg_image(row.value) for row in rows}
+    return {row.path.rpartition("/")[2]: row.value.images for row in rows}
 
 
 def test_one_reg_image_is_planned_as_ever(manifest):
     rows = regularize.plan(manifest, regularize.Options(base="miniature", seed=7)).decisions
     value = next(row.value for row in rows if row.path.endswith("B.png"))
-    assert value == {"path": "regularization/Lumi/B.png", "caption": "Lumi, B.png", "size": [64, 48], "seed": 7}
+    assert value.images == (RegularizationImage("regularization/Lumi/B.png", "Lumi, B.png", (64, 48), 7),)
 
 
 def test_every_reg_image_of_an_image_has_a_seed_of_its_own_and_all_else_in_common(manifest):
     found = planned(manifest, count=3, seed=7)
     for name, reg_images in found.items():
-        assert [reg_image["seed"] for reg_image in reg_images] == [7, 8, 9]
-        assert {reg_image["caption"] for reg_image in reg_images} == {f"Lumi, {name}"}
-        assert all(reg_image["size"] == [64, 48] for reg_image in reg_images)
-    assert [reg_image["path"] for reg_image in found["B.png"]] == [
+        assert [reg_image.seed for reg_image in reg_images] == [7, 8, 9]
+        assert {reg_image.caption for reg_image in reg_images} == {f"Lumi, {name}"}
+        assert all(reg_image.size == (64, 48) for reg_image in reg_images)
+    assert [reg_image.path for reg_image in found["B.png"]] == [
         "regularization/Lumi/B.png",
         "regularization/Lumi/B-2.png",
         "regularization/Lumi/B-3.png",
@@ -66,16 +68,16 @@ def test_every_reg_image_of_an_image_has_a_seed_of_its_own_and_all_else_in_commo
 
 def test_own_seeds_are_shared_by_no_two_reg_images(manifest):
     seeds = [
-        reg_image["seed"] for reg_images in planned(manifest, count=4, seeds="own").values() for reg_image in reg_images
+        reg_image.seed for reg_images in planned(manifest, count=4, seeds="own").values() for reg_image in reg_images
     ]
     assert len(set(seeds)) == 12
 
 
 def test_no_reg_image_takes_the_name_of_another(manifest):
-    paths = [reg_image["path"] for reg_images in planned(manifest, count=3).values() for reg_image in reg_images]
+    paths = [reg_image.path for reg_images in planned(manifest, count=3).values() for reg_image in reg_images]
     assert len({path.casefold() for path in paths}) == 9
     assert "regularization/Lumi/a-2.png" in paths and "regularization/Lumi/a--2.png" in paths
-    assert planned(manifest, count=3)["a-2.png"][0]["path"] == "regularization/Lumi/a-2.png"
+    assert planned(manifest, count=3)["a-2.png"][0].path == "regularization/Lumi/a-2.png"
 
 
 def test_names_that_differ_in_capitals_alone_are_kept_apart():
@@ -99,9 +101,9 @@ def test_a_reg_image_that_is_gone_is_missed_whichever_it_is(manifest):
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("regularize", {}), plan.fields, plan.decisions)
     for row in plan.decisions:
-        for reg_image in every_reg_image(row.value):
-            (manifest.root / reg_image["path"]).parent.mkdir(parents=True, exist_ok=True)
-            (manifest.root / reg_image["path"]).write_bytes(b"x")
+        for reg_image in row.value.images:
+            (manifest.root / reg_image.path).parent.mkdir(parents=True, exist_ok=True)
+            (manifest.root / reg_image.path).write_bytes(b"x")
     options = regularize.Options(base="miniature", count=2)
     assert regularize.missing(manifest, options) == ""
     (manifest.root / "regularization/Lumi/B-2.png").unlink()
@@ -118,12 +120,15 @@ def test_a_count_out_of_range_is_refused(count):
 
 
 def test_a_reg_image_decision_names_the_first_and_what_the_others_have_instead():
-    value = {"path": "a", "caption": "x", "seed": 1, "more": [{"path": "b", "seed": 2}, {"path": "c", "caption": "y"}]}
-    assert every_reg_image(value) == [
-        {"path": "a", "caption": "x", "seed": 1},
-        {"path": "b", "caption": "x", "seed": 2},
-        {"path": "c", "caption": "y", "seed": 1},
-    ]
+    first = {"path": "a", "caption": "x", "size": [8, 8], "seed": 1}
+    value = first | {"more": [{"path": "b", "seed": 2}, {"path": "c", "caption": "y"}]}
+    assigned = RegularizationAssignment.from_json(value)
+    assert assigned.images == (
+        RegularizationImage("a", "x", (8, 8), 1),
+        RegularizationImage("b", "x", (8, 8), 2),
+        RegularizationImage("c", "y", (8, 8), 1),
+    )
+    assert assigned.to_json() == value
 
 
 # --- painted
@@ -146,15 +151,15 @@ def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(PIL.Image.Image, "save", save)
         with pytest.raises(PrepError, match=r"\.png could not be written: No space left on device") as caught:
-            run_stage(manifest, regularize, options, quiet)
+            run_stage(manifest, regularize.STAGE, options, quiet)
     assert "room on the disk" in caught.value.hint
     left = [file for file in (manifest.root / "regularization").rglob("*") if file.is_file()]
     assert len(left) == 2
     for file in left:
         with PIL.Image.open(file) as image:
-            assert image.size == (64, 48) and image.info["prep-regularization image"]
+            assert image.size == (64, 48) and image.info["prep-regularization"]
             image.load()
-    outcome = run_stage(manifest, regularize, options, quiet)
+    outcome = run_stage(manifest, regularize.STAGE, options, quiet)
     assert outcome.counts["images made"] == 4 and outcome.counts["images already there"] == 2
 
 
@@ -178,9 +183,8 @@ def planned_reg_images(manifest) -> Manifest:
 def painting(manifest: Manifest, **options) -> tuple[int, tuple[str, ...], bytes]:
     """How many were painted, what was said of the base model, and the bytes of one."""
     made = regularize.work(manifest, regularize.Options(**PAINTED, **options), quiet)
-    counts, notes = (made.counts, made.notes) if isinstance(made, Made) else (made, ())
     with PIL.Image.open(manifest.root / "regularization/Lumi/B.png") as image:
-        return counts["images made"], notes, image.tobytes()
+        return made.counts["images made"], made.notes, image.tobytes()
 
 
 def test_reg_images_are_painted_as_the_prediction_that_is_asked_for_says(planned_reg_images):

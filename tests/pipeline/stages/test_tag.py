@@ -64,7 +64,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_every_kept_content_is_scored_once_and_the_tagger_is_recorded(flattened: Manifest, source: Path) -> None:
     save(painted(0, 1.5), source / "characters/Quill/same as Lumi's.png")
     run_flatten(flattened, source)
-    outcome = run_stage(flattened, tag, options(), quiet)
+    outcome = run_stage(flattened, tag.STAGE, options(), quiet)
     assert outcome.counts == {"to score with miniature": 5, "scored before": 0, "scored on CPU": 5}
     (tagger,) = flattened.taggers().values()
     assert (tagger.name, tagger.provider) == ("miniature", "CPUExecutionProvider")
@@ -76,7 +76,7 @@ def test_every_kept_content_is_scored_once_and_the_tagger_is_recorded(flattened:
 
 
 def test_the_painted_character_is_seen(flattened: Manifest) -> None:
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     (identity,) = flattened.taggers()
     content = next(image.content for image in flattened.images() if image.path.endswith("Lumi/a.png"))
     found = flattened.scores(identity)[content]
@@ -84,19 +84,19 @@ def test_the_painted_character_is_seen(flattened: Manifest) -> None:
 
 
 def test_a_second_run_is_fresh_and_a_forced_one_decodes_nothing(flattened: Manifest, decoded: list[Path]) -> None:
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     assert len(decoded) == 5
-    assert run_stage(flattened, tag, options(), quiet).fresh
-    outcome = run_stage(flattened, tag, options(), quiet, force=True)
+    assert run_stage(flattened, tag.STAGE, options(), quiet).fresh
+    outcome = run_stage(flattened, tag.STAGE, options(), quiet, force=True)
     assert outcome.counts == {"to score with miniature": 0, "scored before": 5} and len(decoded) == 5
 
 
 def test_only_a_new_image_is_decoded(flattened: Manifest, source: Path, decoded: list[Path]) -> None:
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     decoded.clear()
     save(painted(9, 1.5), source / "characters/Quill/new.png")
     run_flatten(flattened, source)
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     assert [path.name for path in decoded] == ["new.png"]
 
 
@@ -106,10 +106,10 @@ def test_a_killed_run_loses_one_batch(flattened: Manifest, decoded: list[Path]) 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_stage(flattened, tag, options(batch_size=2), die)
+        run_stage(flattened, tag.STAGE, options(batch_size=2), die)
     (identity,) = flattened.taggers()
     assert len(flattened.scored(identity)) == 4
-    outcome = run_stage(flattened, tag, options(batch_size=2), quiet)
+    outcome = run_stage(flattened, tag.STAGE, options(batch_size=2), quiet)
     assert not outcome.fresh and outcome.counts["scored on CPU"] == 1
     assert len(flattened.scored(identity)) == 5
 
@@ -118,10 +118,10 @@ def test_a_preview_counts_and_runs_no_model(
     flattened: Manifest, monkeypatch: pytest.MonkeyPatch, decoded: list[Path]
 ) -> None:
     monkeypatch.setattr("taggers.engine.load_tagger", lambda *given: pytest.fail("a preview needs no model"))
-    plan = preview_stage(flattened, tag, options(), quiet)
+    plan = preview_stage(flattened, tag.STAGE, options(), quiet)
     assert [(row.path, row.field) for row in plan.decisions] == [(".", "tagger")]
     assert plan.counts == {"to score with miniature": 5, "scored before": 0}
-    away = preview_stage(flattened, tag, tag.Options(), quiet)
+    away = preview_stage(flattened, tag.STAGE, tag.Options(), quiet)
     assert away.counts == {"to score with wd-swinv2-v3": 5, "scored before": 0}, "nothing is fetched either"
     assert decoded == [] and flattened.taggers() == {}
 
@@ -130,7 +130,7 @@ def test_images_that_were_not_kept_are_not_scored(flattened: Manifest, monkeypat
     first = flattened.images()[0]
     kept: tuple[Image, ...] = tuple(image for image in flattened.images() if image != first)
     monkeypatch.setattr(Manifest, "kept", lambda self: kept)
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     (identity,) = flattened.taggers()
     assert first.content not in flattened.scored(identity) and len(flattened.scored(identity)) == 4
 
@@ -142,7 +142,7 @@ def test_an_unreadable_image_is_counted_and_named_and_the_rest_is_scored(
     (source / "artists/alder/cut.png").write_bytes(whole[: len(whole) // 2])
     run_flatten(flattened, source)
     with caplog.at_level(logging.WARNING):
-        outcome = run_stage(flattened, tag, options(), quiet)
+        outcome = run_stage(flattened, tag.STAGE, options(), quiet)
     assert outcome.counts["could not be read"] == 1 and outcome.counts["scored on CPU"] == 5
     assert "cut.png: truncated" in caplog.text
 
@@ -151,10 +151,10 @@ def test_going_back_to_another_model_makes_it_the_one_whose_scores_are_meant(
     flattened: Manifest, tmp_path: Path
 ) -> None:
     mine = copy_of_miniature(tmp_path / "mine")
-    run_stage(flattened, tag, options(), quiet)
-    run_stage(flattened, tag, options(model=str(mine)), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(model=str(mine)), quiet)
     assert flattened.decisions("tagger")["."].value.startswith("mine@")
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     assert flattened.decisions("tagger")["."].value.startswith("miniature@")
     assert all(tagger.provider for tagger in flattened.taggers().values())
 
@@ -185,7 +185,7 @@ def test_several_taggers_score_one_after_the_other_and_stay_apart(
 ) -> None:
     mine = copy_of_miniature(tmp_path / "mine")
     (mine / "model.toml").write_text("pad = [0, 0, 0]\n", encoding="utf-8")
-    outcome = run_stage(flattened, tag, options(also=(str(mine),)), quiet)
+    outcome = run_stage(flattened, tag.STAGE, options(also=(str(mine),)), quiet)
     assert outcome.counts == {
         "to score with miniature": 5,
         "scored before by miniature": 0,
@@ -201,13 +201,13 @@ def test_several_taggers_score_one_after_the_other_and_stay_apart(
     first, second = (flattened.scores(identity) for identity in chosen.value)
     assert first.keys() == second.keys() and len(first) == 5
     assert chosen.evidence.startswith("miniature: sha256 ") and "; mine: sha256 " in chosen.evidence
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     assert flattened.decisions("tagger")["."].value == chosen.value[0]
 
 
 def test_a_tagger_named_twice_is_refused(flattened: Manifest) -> None:
     with pytest.raises(PrepError, match="the tagger miniature is named 2 times"):
-        preview_stage(flattened, tag, options(also=("miniature",)), quiet)
+        preview_stage(flattened, tag.STAGE, options(also=("miniature",)), quiet)
 
 
 def test_an_image_that_one_tagger_could_not_read_is_not_decoded_for_the_next(
@@ -217,7 +217,7 @@ def test_an_image_that_one_tagger_could_not_read_is_not_decoded_for_the_next(
     (source / "artists/alder/cut.png").write_bytes(whole[: len(whole) // 2])
     run_flatten(flattened, source)
     mine = copy_of_miniature(tmp_path / "mine")
-    outcome = run_stage(flattened, tag, options(also=(str(mine),)), quiet)
+    outcome = run_stage(flattened, tag.STAGE, options(also=(str(mine),)), quiet)
     assert outcome.counts["could not be read"] == 1
     assert [path.name for path in decoded].count("cut.png") == 1
 
@@ -230,9 +230,9 @@ def test_the_checksum_of_the_model_is_kept_with_the_decision(flattened: Manifest
     folder = BUILT_IN["miniature"].folder
     assert folder is not None
     expected = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     assert flattened.decisions("tagger")["."].evidence == f"miniature: sha256 {expected}"
-    plan = preview_stage(flattened, tag, tag.Options(), quiet)
+    plan = preview_stage(flattened, tag.STAGE, tag.Options(), quiet)
     assert plan.decisions[0].evidence == f"wd-swinv2-v3: sha256 {BUILT_IN['wd-swinv2-v3'].checksums['model.onnx']}"
 
 
@@ -245,18 +245,18 @@ def test_what_a_branch_was_resolved_to_stays_for_the_set(flattened: Manifest, mo
         sha = later
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, repo, revision: Info)
-    fresh = preview_stage(flattened, tag, options(model="deepdanbooru"), quiet)
+    fresh = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru"), quiet)
     assert fresh.decisions[0].value == f"deepdanbooru@{later}/pad-000000-bicubic-512-bicubic-1"
     with flattened.transaction():
         flattened.put_rows(flattened.begin_run("tag", {}), fresh.decisions)
     Info.sha = last
-    planned = preview_stage(flattened, tag, options(model="deepdanbooru"), quiet)
+    planned = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru"), quiet)
     assert planned.decisions == fresh.decisions, "the work that follows a plan fetches what was planned"
     with flattened.transaction():
         flattened.put_tagger(Tagger("deepdanbooru", commit, "pad-000000-bicubic-512-bicubic-1", "CPU", {}))
-    again = preview_stage(flattened, tag, options(model="deepdanbooru"), quiet)
+    again = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru"), quiet)
     assert again.decisions[0].value.startswith(f"deepdanbooru@{commit}/")
-    moved = preview_stage(flattened, tag, options(model="deepdanbooru@main"), quiet)
+    moved = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru@main"), quiet)
     assert moved.decisions[0].value.startswith(f"deepdanbooru@{last}/")
 
 
@@ -267,9 +267,9 @@ def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(
         save_jpeg(source / f"artists/alder/large {seed}.jpg", seed, (1200, 900))
     save_jpeg(source / "artists/alder/small.jpg", 7, (90, 60))
     run_flatten(flattened, source)
-    run_stage(flattened, tag, options(), quiet)
+    run_stage(flattened, tag.STAGE, options(), quiet)
     with caplog.at_level(logging.WARNING):
-        outcome = run_stage(flattened, tag, options(decode="fast"), quiet)
+        outcome = run_stage(flattened, tag.STAGE, options(decode="fast"), quiet)
     exact, fast = flattened.taggers()
     assert fast == f"{exact}-draft2"
     assert outcome.counts["scored on CPU"] == 9
@@ -291,7 +291,7 @@ def test_without_a_large_jpeg_fast_decoding_says_that_it_changes_nothing(
     flattened: Manifest, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        run_stage(flattened, tag, options(decode="fast"), quiet)
+        run_stage(flattened, tag.STAGE, options(decode="fast"), quiet)
     assert "--decode fast changes nothing here: no JPEG is large enough" in caplog.text
 
 
@@ -321,5 +321,5 @@ def test_warnings_of_a_tagger_reach_the_person(
 ) -> None:
     monkeypatch.setattr("taggers.engine.suspicion", lambda values, spec: f"{spec.name} looks 100% odd")
     with caplog.at_level(logging.WARNING):
-        run_stage(flattened, tag, options(), quiet)
+        run_stage(flattened, tag.STAGE, options(), quiet)
     assert [record.getMessage() for record in caplog.records] == ["miniature looks 100% odd"]

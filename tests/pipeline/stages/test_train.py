@@ -13,6 +13,10 @@ from pipeline.stages import train
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import preview_stage
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.repeats import Repeats
+from train.options.recipe import make_recipe
 
 LONG = ", ".join(f"red hair {number}" for number in range(30))
 SIZES = ((64, 64), (56, 72))
@@ -27,16 +31,16 @@ def manifest(tmp_path: Path):
         concept, size, exact = ("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)
         path = f"images/{concept}/{number}.png"
         images.append(Image(path, concept, path, f"{number:064x}", 1, "copy"))
-        bucket = {"size": list(size), "scaled": list(size), "crop": [0, 0, *size], "loss": 0.0}
+        bucket = Bucket(size, size, (0, 0, *size))
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", f"{concept}, 1girl, solo", "tags"),
-            Decision(path, "multiplier", {"exact": exact, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(exact, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()
@@ -49,7 +53,7 @@ def change(manifest: Manifest, field: str, values: dict[str, object]) -> None:
 
 
 def planned(manifest: Manifest, **options):
-    return train.plan(manifest, train.Options(**{"base": "miniature", **options}))
+    return train.plan(manifest, make_recipe(**{"base": "miniature", **options}))
 
 
 def remark(plan, opening: str) -> str:
@@ -125,7 +129,10 @@ def test_images_that_the_steps_do_not_reach_are_told(manifest):
 
 
 def test_reg_images_are_counted_in_unless_left_out(manifest):
-    reg_images = {image.path: {"path": "x", "caption": "", "size": [64, 64]} for image in manifest.kept()[:3]}
+    reg_images = {
+        image.path: RegularizationAssignment((RegularizationImage("x", "", (64, 64), 1),))
+        for image in manifest.kept()[:3]
+    }
     change(manifest, "regularization", reg_images)
     plan = planned(manifest)
     assert plan.counts["regularization images"] == 3
@@ -271,7 +278,7 @@ def test_an_empty_set_and_an_unprepared_one_are_refused(manifest, tmp_path):
 
 
 def test_planning_twice_says_the_same(manifest):
-    first, second = (preview_stage(manifest, train, train.Options(base="miniature"), quiet) for _ in range(2))
+    first, second = (preview_stage(manifest, train.STAGE, make_recipe(base="miniature"), quiet) for _ in range(2))
     assert first == second
 
 
@@ -293,8 +300,9 @@ import sys
 from pathlib import Path
 from pipeline.store.manifest import Manifest
 from pipeline.stages import train
+from train.options.recipe import make_recipe
 with Manifest.open(Path(sys.argv[1])) as manifest:
-    print(train.plan(manifest, train.Options(base="miniature", epochs=4)).counts["steps"])
+    print(train.plan(manifest, make_recipe(base="miniature", epochs=4)).counts["steps"])
 print(*(name for name in ("torch", "diffusers", "transformers", "lycoris", "cv2") if name in sys.modules))
 """
 

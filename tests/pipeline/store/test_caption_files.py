@@ -21,7 +21,7 @@ def curated(flattened):
     with flattened.transaction():
         flattened.put_tagger(tagger)
         flattened.put_scores(tagger.id, {image.content: {"1girl": 0.99, "smile": 0.6} for image in flattened.images()})
-    run_stage(flattened, curate, curate.Options(), quiet)
+    run_stage(flattened, curate.STAGE, curate.Options(), quiet)
     return flattened
 
 
@@ -31,7 +31,7 @@ def file_of(manifest, path=B):
 
 def test_an_edit_is_noticed_by_whatever_runs_next_and_recorded_as_a_persons(curated):
     file_of(curated).write_text("Lumi, 1girl, hat\n", encoding="utf-8")
-    run_stage(curated, check, check.Options(), quiet)
+    run_stage(curated, check.STAGE, check.Options(), quiet)
     run = next(run for run in curated.runs() if run.stage == EDITS)
     assert run.counts == {WRITTEN: 1} and run.finished
     row = curated.decisions("human")[B]
@@ -43,14 +43,14 @@ def test_an_edit_is_noticed_by_whatever_runs_next_and_recorded_as_a_persons(cura
 def test_an_edit_survives_every_run_and_a_flattening_of_all_again(curated, source):
     file_of(curated).write_text("mine", encoding="utf-8")
     for options in (curate.Options(general=0.5), curate.Options(prune="none"), curate.Options(separator=",")):
-        run_stage(curated, curate, options, quiet, force=True)
+        run_stage(curated, curate.STAGE, options, quiet, force=True)
         run_flatten(curated, source)
         assert file_of(curated).read_text(encoding="utf-8") == "mine" and captions(curated)[B] == "mine"
-    run_stage(curated, check, check.Options(min_side=10**6), quiet)
-    run_stage(curated, curate, curate.Options(), quiet)
+    run_stage(curated, check.STAGE, check.Options(min_side=10**6), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(), quiet)
     assert B not in curated.decisions("caption") and curated.human()[B] == "mine"
-    run_stage(curated, check, check.Options(), quiet)
-    run_stage(curated, curate, curate.Options(), quiet)
+    run_stage(curated, check.STAGE, check.Options(), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(), quiet)
     assert captions(curated)[B] == "mine" and curated.decisions("caption")[B].reason == WRITTEN
 
 
@@ -75,11 +75,11 @@ def test_a_caption_that_is_not_utf8_is_told_and_kept_out_of_training_until_it_is
     file_of(curated).write_bytes(b"caf\xe9")
     assert take_in(curated) == {NOT_UTF8: 1}
     assert B not in curated.decisions("caption") and B not in curated.human() and take_in(curated) == {}
-    run_stage(curated, curate, curate.Options(), quiet, force=True)
+    run_stage(curated, curate.STAGE, curate.Options(), quiet, force=True)
     assert file_of(curated).read_bytes() == b"caf\xe9" and B not in captions(curated)
-    run_stage(curated, check, check.Options(), quiet)
-    run_stage(curated, curate, curate.Options(), quiet)
-    run_stage(curated, bucket, bucket.Options(resolution=64, step=8), quiet)
+    run_stage(curated, check.STAGE, check.Options(), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(), quiet)
+    run_stage(curated, bucket.STAGE, bucket.Options(resolution=64, step=8), quiet)
     with pytest.raises(PrepError, match="1 kept images have a caption file that is not UTF-8") as caught:
         all_decided(curated)
     assert "save it as UTF-8" in caught.value.hint
@@ -94,7 +94,7 @@ def test_a_caption_that_is_mended_to_what_prep_wrote_is_preps_again(curated):
     file_of(curated).write_bytes(written)
     take_in(curated)
     assert B not in curated.decisions("human")
-    run_stage(curated, curate, curate.Options(), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(), quiet)
     assert captions(curated)[B] + "\n" == written.decode() == file_of(curated).read_text(encoding="utf-8")
 
 

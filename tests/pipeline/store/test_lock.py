@@ -8,13 +8,13 @@ import sys
 import pytest
 
 from pipeline.core.errors import PrepError
-from pipeline.store.lock import HOLDER, holding, is_held
+from pipeline.store.lock import HOLDER, is_locked, lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipeline.store.lock import holding
-with holding(Path(sys.argv[1]), "train"):
+from pipeline.store.lock import lock
+with lock(Path(sys.argv[1]), "train"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -31,7 +31,7 @@ def holder(tmp_path):
 
 
 def test_the_second_command_says_who_is_at_work_and_since_when(command, holder, source, tmp_path):
-    assert is_held(tmp_path / "set")
+    assert is_locked(tmp_path / "set")
     result = command("flatten", source, tmp_path / "set")
     assert result.exit_code == 1 and result.stdout == ""
     assert f"error: prep train (process {holder.pid} on " in result.stderr and "since 20" in result.stderr
@@ -41,7 +41,7 @@ def test_the_second_command_says_who_is_at_work_and_since_when(command, holder, 
 def test_a_holder_that_was_killed_holds_no_more(command, holder, source, tmp_path):
     holder.kill()
     holder.wait()
-    assert not is_held(tmp_path / "set") and (tmp_path / "set" / HOLDER).exists()
+    assert not is_locked(tmp_path / "set") and (tmp_path / "set" / HOLDER).exists()
     assert command("flatten", source, tmp_path / "set").exit_code == 0
     assert not (tmp_path / "set" / HOLDER).exists()
 
@@ -49,7 +49,7 @@ def test_a_holder_that_was_killed_holds_no_more(command, holder, source, tmp_pat
 def test_looking_is_allowed_while_another_is_at_work(command, source, tmp_path):
     root = tmp_path / "set"
     command("flatten", source, root)
-    with holding(root, "tag"):
+    with lock(root, "tag"):
         for looking in ("status", "log", "diff"):
             assert command(looking, root).exit_code == 0
         assert command("check", root).exit_code == 1
@@ -57,10 +57,10 @@ def test_looking_is_allowed_while_another_is_at_work(command, source, tmp_path):
 
 
 def test_a_holder_file_that_says_nothing_is_no_traceback(tmp_path):
-    with holding(tmp_path, "tag"):
+    with lock(tmp_path, "tag"):
         assert json.loads((tmp_path / HOLDER).read_text(encoding="utf-8"))["process"] == os.getpid()
         (tmp_path / HOLDER).write_text("[]", encoding="utf-8")
-        with pytest.raises(PrepError, match="another prep is at work"), holding(tmp_path, "check"):
+        with pytest.raises(PrepError, match="another prep is at work"), lock(tmp_path, "check"):
             pass
 
 

@@ -5,6 +5,7 @@ import pytest
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Measurement, Tagger
+from pipeline.store.values.bucket import Bucket
 
 
 @pytest.fixture
@@ -63,7 +64,11 @@ def test_records_read_back_as_they_were_written(manifest):
 
 
 def test_decisions_replace_those_of_their_fields_and_every_change_is_noted(manifest):
-    first = [Decision("a", "keep", True, "good"), Decision("b", "keep", True, "good"), Decision("a", "bucket", {}, "x")]
+    first = [
+        Decision("a", "keep", True, "good"),
+        Decision("b", "keep", True, "good"),
+        Decision("a", "bucket", Bucket.whole((8, 8)), "x"),
+    ]
     second = [Decision("a", "keep", False, "blurry", "9 < 20")]
     with manifest.transaction():
         one = manifest.begin_run("check", {})

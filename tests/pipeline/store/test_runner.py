@@ -1,6 +1,5 @@
 import os
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pytest
 from painted_sets import painted, quiet, save
@@ -9,6 +8,7 @@ from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image, Link, Plan
 from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.stage import Stage, WorkResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ def stage(**parts):
             "x", ("caption",), (Decision("images/a/1.png", "caption", options.word, "made"),)
         ),
     )
-    return SimpleNamespace(NAME="x", READS=("images",), Options=Options, plan=plan, **parts)
+    return Stage(name="x", help="", reads=("images",), options=Options, plan=plan, **parts)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_run_killed_at_work_is_done_again_and_its_rows_stay(manifest):
     with pytest.raises(KeyboardInterrupt):
         run_stage(manifest, stage(work=work), Options(), quiet)
     assert manifest.last_run("x").finished == "" and manifest.decisions("caption")
-    outcome = run_stage(manifest, stage(work=lambda *_: {"painted": 2}), Options(), quiet)
+    outcome = run_stage(manifest, stage(work=lambda *_: WorkResult({"painted": 2})), Options(), quiet)
     assert not outcome.fresh and outcome.changed == 0 and outcome.counts == {"made": 1, "painted": 2}
 
 

@@ -15,6 +15,7 @@ from pipeline.stages import balance, bucket, check, curate
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
 from pipeline.store.runner import run_stage
+from pipeline.store.stage import Stage, WorkResult
 from pipeline.store.undo import find, newest, since, undo
 
 TABLES = ("images", "decisions", "captions")
@@ -23,7 +24,7 @@ TABLES = ("images", "decisions", "captions")
 def state(manifest):
     """Everything that an undo has to restore: rows without their run's number, and every file with its bytes."""
     columns = {"images": "*", "decisions": "path, field, value, reason, evidence", "captions": "path, text"}
-    rows = {table: sorted(manifest.db.execute(f"SELECT {columns[table]} FROM {table}")) for table in TABLES}
+    rows = {table: sorted(manifest._db.execute(f"SELECT {columns[table]} FROM {table}")) for table in TABLES}
     files = {
         file.relative_to(manifest.root).as_posix(): file.read_bytes()
         for folder in ("images", "regularization", "runs")
@@ -60,13 +61,13 @@ def tagged(flattened):
 
 def stages(manifest, source):
     """Every kind of run in turn, each with something to change; yields before and after each."""
-    yield "check", lambda: run_stage(manifest, check, check.Options(), quiet)
-    yield "bucket", lambda: run_stage(manifest, bucket, bucket.Options(resolution=64, step=8), quiet)
-    yield "balance", lambda: run_stage(manifest, balance, balance.Options(), quiet)
-    yield "curate", lambda: run_stage(manifest, curate, curate.Options(), quiet)
-    yield "curate again", lambda: run_stage(manifest, curate, curate.Options(general=0.5), quiet)
-    yield "check again", lambda: run_stage(manifest, check, check.Options(drop=("images/artists*",)), quiet)
-    yield "curate fewer", lambda: run_stage(manifest, curate, curate.Options(general=0.5), quiet)
+    yield "check", lambda: run_stage(manifest, check.STAGE, check.Options(), quiet)
+    yield "bucket", lambda: run_stage(manifest, bucket.STAGE, bucket.Options(resolution=64, step=8), quiet)
+    yield "balance", lambda: run_stage(manifest, balance.STAGE, balance.Options(), quiet)
+    yield "curate", lambda: run_stage(manifest, curate.STAGE, curate.Options(), quiet)
+    yield "curate again", lambda: run_stage(manifest, curate.STAGE, curate.Options(general=0.5), quiet)
+    yield "check again", lambda: run_stage(manifest, check.STAGE, check.Options(drop=("images/artists*",)), quiet)
+    yield "curate fewer", lambda: run_stage(manifest, curate.STAGE, curate.Options(general=0.5), quiet)
 
     def more():
         save(painted(40, 1.5), source / "characters/Lumi/new.png")
@@ -112,17 +113,17 @@ def test_everything_since_a_run_is_undone_in_turn_down_to_an_empty_set(tagged, s
 
 
 def test_after_an_undo_the_stage_is_as_it_was_before_the_run(tagged):
-    run_stage(tagged, check, check.Options(), quiet)
-    run_stage(tagged, check, check.Options(min_side=10**6), quiet)
+    run_stage(tagged, check.STAGE, check.Options(), quiet)
+    run_stage(tagged, check.STAGE, check.Options(min_side=10**6), quiet)
     assert not tagged.kept()
     undo(tagged, newest(tagged))
-    assert len(tagged.kept()) == 5 and run_stage(tagged, check, check.Options(), quiet).fresh
-    assert not run_stage(tagged, check, check.Options(min_side=10**6), quiet).fresh
+    assert len(tagged.kept()) == 5 and run_stage(tagged, check.STAGE, check.Options(), quiet).fresh
+    assert not run_stage(tagged, check.STAGE, check.Options(min_side=10**6), quiet).fresh
 
 
 def test_a_run_that_a_later_one_built_on_is_not_undone_before_it(tagged):
-    run_stage(tagged, check, check.Options(), quiet)
-    run_stage(tagged, check, check.Options(min_side=10**6), quiet)
+    run_stage(tagged, check.STAGE, check.Options(), quiet)
+    run_stage(tagged, check.STAGE, check.Options(min_side=10**6), quiet)
     with pytest.raises(PrepError, match=r"run 3 \(check\) changed 5 of the same rows since") as caught:
         undo(tagged, find(tagged, 2))
     assert "prep undo" in caught.value.hint and "--since" in caught.value.hint
@@ -132,16 +133,16 @@ def test_a_run_that_a_later_one_built_on_is_not_undone_before_it(tagged):
 
 
 def test_images_whose_captions_were_written_since_are_not_taken_away_before_those(tagged, source):
-    run_stage(tagged, curate, curate.Options(), quiet)
+    run_stage(tagged, curate.STAGE, curate.Options(), quiet)
     with pytest.raises(PrepError, match=r"run 2 \(curate\)"):
         undo(tagged, find(tagged, 1))
 
 
 def test_a_caption_that_a_person_edited_since_stays(tagged):
-    run_stage(tagged, curate, curate.Options(), quiet)
+    run_stage(tagged, curate.STAGE, curate.Options(), quiet)
     mine = tagged.root / "images/characters~Lumi/b.txt"
     mine.write_text("by hand", encoding="utf-8")
-    run_stage(tagged, check, check.Options(), quiet)
+    run_stage(tagged, check.STAGE, check.Options(), quiet)
     undone = undo(tagged, find(tagged, 2))
     assert undone.left == ("images/characters~Lumi/b.png",)
     assert mine.read_text(encoding="utf-8") == "by hand"
@@ -150,11 +151,11 @@ def test_a_caption_that_a_person_edited_since_stays(tagged):
 
 
 def test_a_persons_edit_can_be_undone_and_brought_back_byte_by_byte(tagged):
-    run_stage(tagged, curate, curate.Options(), quiet)
+    run_stage(tagged, curate.STAGE, curate.Options(), quiet)
     file = tagged.root / "images/artists~alder/x.txt"
     written = file.read_bytes()
     file.write_bytes("\ufeffmine, \r\n second line\r\n\r\n".encode())
-    run_stage(tagged, check, check.Options(), quiet)
+    run_stage(tagged, check.STAGE, check.Options(), quiet)
     edits = next(run for run in tagged.runs() if run.stage == "edits")
     undone = undo(tagged, edits)
     assert file.read_bytes() == written and "images/artists~alder/x.png" not in tagged.human()
@@ -164,8 +165,6 @@ def test_a_persons_edit_can_be_undone_and_brought_back_byte_by_byte(tagged):
 
 
 def test_files_that_work_made_and_replaced_are_put_back(flattened):
-    from types import SimpleNamespace
-
     from pipeline.store.records import Plan
 
     def work(text):
@@ -178,15 +177,16 @@ def test_files_that_work_made_and_replaced_are_put_back(flattened):
                 temporary.replace(folder / name)
             (folder / f"{text}.bin").write_text(text)
             (folder / "gone.bin").unlink(missing_ok=True)
-            return {}
+            return WorkResult()
 
         return make
 
     def run(text):
-        stage = SimpleNamespace(
-            NAME="x",
-            READS=(),
-            Options=bucket.Options,
+        stage = Stage(
+            name="x",
+            help="",
+            reads=(),
+            options=bucket.Options,
             plan=lambda *_: Plan("x", ()),
             work=work(text),
             files=lambda _: ("runs/a/*",),
@@ -250,12 +250,12 @@ def test_the_command_undoes_and_says_how_to_bring_it_back(command, source, tmp_p
 
 
 def test_an_undo_killed_between_any_two_moves_goes_on(tagged, source, monkeypatch):
-    run_stage(tagged, curate, curate.Options(), quiet)
+    run_stage(tagged, curate.STAGE, curate.Options(), quiet)
     before = state(tagged)
     repaint(41, source / "artists/alder/x.png")
     save(painted(42, 1.5), source / "artists/alder/more.png")
     run_flatten(tagged, source)
-    run_stage(tagged, curate, curate.Options(), quiet)
+    run_stage(tagged, curate.STAGE, curate.Options(), quiet)
     number = next(run.id for run in tagged.runs() if run.stage == "flatten" and run.id > 1)
     real = os.replace
     for stop in range(1, 40):
@@ -280,7 +280,7 @@ def test_an_undo_killed_between_any_two_moves_goes_on(tagged, source, monkeypatc
         if calls[0] < stop:
             break
         run_flatten(tagged, source)
-        run_stage(tagged, curate, curate.Options(), quiet)
+        run_stage(tagged, curate.STAGE, curate.Options(), quiet)
         number = [run.id for run in tagged.runs() if run.stage == "flatten"][-1]
     assert stop > 3
 
@@ -299,39 +299,38 @@ def test_single_rows_are_put_and_noted(tagged):
     assert isinstance(tagged, Manifest)
 
 
-class Stage:
-    """A stage that may write one file, and is interrupted when it is told to."""
-
-    NAME, READS, Options = "sample", (), dict
-
-    def __init__(self, text: str = "", stopped: type[BaseException] | None = None) -> None:
-        self.text, self.stopped = text, stopped
-
-    def plan(self, manifest, options):
-        return Plan(self.NAME, (), ())
-
-    def files(self, options):
-        return ("runs/a/*",)
-
-    def work(self, manifest, options, progress):
-        if self.text:
-            write_text(manifest.root / "runs" / "a" / "x.txt", self.text)
-        if self.stopped:
-            raise self.stopped("stopped")
-        return {}
-
-
 @dataclass(frozen=True)
 class Nothing:
     pass
 
 
+def writing(text: str = "", stopped: type[BaseException] | None = None) -> Stage[Nothing]:
+    """A stage that may write one file, and is interrupted when it is told to."""
+
+    def work(manifest, options, progress):
+        if text:
+            write_text(manifest.root / "runs" / "a" / "x.txt", text)
+        if stopped:
+            raise stopped("stopped")
+        return WorkResult()
+
+    return Stage(
+        name="sample",
+        help="",
+        options=Nothing,
+        reads=(),
+        plan=lambda *_: Plan("sample", (), ()),
+        work=work,
+        files=lambda _: ("runs/a/*",),
+    )
+
+
 def test_a_run_that_was_stopped_before_it_changed_anything_takes_no_file_with_it_when_it_is_undone(flattened):
-    run_stage(flattened, Stage("made"), Nothing(), quiet, force=True)
+    run_stage(flattened, writing("made"), Nothing(), quiet, force=True)
     made = flattened.root / "runs" / "a" / "x.txt"
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run_stage(flattened, Stage(stopped=KeyboardInterrupt), Nothing(), quiet, force=True)
+            run_stage(flattened, writing(stopped=KeyboardInterrupt), Nothing(), quiet, force=True)
     for run in [run for run in flattened.runs() if not run.finished]:
         undo(flattened, run)
         assert made.read_text(encoding="utf-8") == "made"
@@ -340,10 +339,10 @@ def test_a_run_that_was_stopped_before_it_changed_anything_takes_no_file_with_it
 
 
 def test_a_run_that_was_stopped_half_way_is_undone_with_what_it_had_made(flattened):
-    run_stage(flattened, Stage("first"), Nothing(), quiet, force=True)
+    run_stage(flattened, writing("first"), Nothing(), quiet, force=True)
     made = flattened.root / "runs" / "a" / "x.txt"
     with pytest.raises(PrepError):
-        run_stage(flattened, Stage("second", PrepError), Nothing(), quiet, force=True)
+        run_stage(flattened, writing("second", PrepError), Nothing(), quiet, force=True)
     assert made.read_text(encoding="utf-8") == "second"
     undo(flattened, newest(flattened))
     assert made.read_text(encoding="utf-8") == "first"
@@ -352,5 +351,5 @@ def test_a_run_that_was_stopped_half_way_is_undone_with_what_it_had_made(flatten
 def test_a_run_that_was_refused_before_it_changed_anything_is_not_noted(flattened):
     before = flattened.runs()
     with pytest.raises(PrepError):
-        run_stage(flattened, Stage(stopped=PrepError), Nothing(), quiet, force=True)
+        run_stage(flattened, writing(stopped=PrepError), Nothing(), quiet, force=True)
     assert flattened.runs() == before

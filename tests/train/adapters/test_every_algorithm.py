@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from full_size_models import weightless
+from prepared_sets import prepared_set
 from safetensors import safe_open
+from tolerance import rounding
 
 from pipeline.core.errors import PrepError
-from pipeline.core.files import file_digest
-from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.config import LayerConfig
 from train.adapters.count.planned import planned_figures
@@ -22,13 +22,10 @@ from train.adapters.inject.targets import Target, targets_of
 from train.adapters.metadata import write_adapter
 from train.adapters.option_rules import TAKES, adapter_config
 from train.evaluation.validation_history import read_evaluations
-from train.miniature.examples import scenes
-from train.miniature.painter import paint
-from train.miniature.scenes import true_tags
 from train.models.load import load_base
 from train.models.locate import find_folder
 from train.models.shapes import BaseShapes
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 from train.plan.memory import base_shapes
 from train.run.resume_state import load_state
 from train.session import attach_adapter, new_adapter, train_adapter
@@ -68,7 +65,7 @@ def recipe_for(case: str, **more) -> Recipe:
     options = {"unet_lr": 1e-2, "scheduler": "constant", "batch_size": 2, "steps": STEPS, "save_state_every": 2}
     options |= {"validation": "training", "validation_images": 2, "validation_times": 2, "device": "cpu"}
     options |= {"base": "miniature", "save_precision": "fp32", "name": case.replace(" ", "-")}
-    return Recipe(**options | small | chosen | more)
+    return make_recipe(**options | small | chosen | more)
 
 
 def die_at_three(what: str, done: int, total: int) -> None:
@@ -93,27 +90,7 @@ def base():
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
     """Two images of one size."""
-    root = tmp_path_factory.mktemp("sets") / "set"
-    opened = Manifest.open(root, create=True)
-    images, decisions = [], []
-    for number, scene in enumerate(scenes(2, seed=31)):
-        path = f"images/Lumi/{number}.png"
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        paint(scene).resize((48, 48)).save(root / path)
-        images.append(Image(path, "Lumi", str(root / path), file_digest(root / path), 1, "copy"))
-        bucket = {"size": [48, 48], "scaled": [48, 48], "crop": [0, 0, 48, 48], "loss": 0.0}
-        decisions += [
-            Decision(path, "keep", True, "fine"),
-            Decision(path, "bucket", bucket, "nearest aspect"),
-            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
-        ]
-    with opened.transaction():
-        run = opened.begin_run("test", {}, "")
-        opened.put_images(images)
-        opened.put_decisions(run, ("keep", "bucket", "caption", "tags", "multiplier"), decisions)
-        opened.finish_run(run, {})
+    opened = prepared_set(tmp_path_factory.mktemp("sets") / "set", [(48, 48)] * 2, Repeats(1.0, 1))
     yield opened
     opened.close()
 
@@ -140,7 +117,9 @@ def run(request, manifest, base):
         for weight, stored in zip(adapter.parameters(), state.parts["adapter"], strict=True):
             weight.copy_(stored)
     native = file.with_name("native.safetensors")
-    write_adapter(native, adapter.tensors(), {"ss_network_args": "dylora"} if recipe.algorithm == "dylora" else {})
+    write_adapter(
+        native, adapter.tensors(), {"ss_network_args": "dylora"} if recipe.adapter.algorithm == "dylora" else {}
+    )
     adapter.attach()
     shown = predicted(base)
     adapter.detach()
@@ -190,14 +169,14 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     own = run.native if run.case in REWRITTEN else run.file
     on = train_adapter(manifest, recipe_for(run.case, name="on", network_weights=own, steps=1), quiet, base)
     first = next(read_evaluations(on.file.parent / "validation.jsonl")).loss
-    assert first == pytest.approx(run.looks[1], rel=1e-5)
+    assert first == pytest.approx(run.looks[1], rel=rounding(256 * 9))
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_plan_counts_what_is_hung_and_run_json_says_it(run, base):
     recipe = recipe_for(run.case)
     adapter = new_adapter(recipe, base)
-    figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_config(recipe))
+    figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_config(recipe.adapter))
     assert figures == adapter.describe()
     assert sum(part.parameters for part in figures) == sum(weight.numel() for weight in adapter.parameters())
     document = json.loads((run.file.parent / "run.json").read_text(encoding="utf-8"))

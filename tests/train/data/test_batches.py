@@ -13,7 +13,7 @@ from random_sets import SIZES, exposures_of, planned, sets
 
 from train.data.batches import planned_batches, total_steps
 from train.data.sampler import SampledImage, epoch_batches, epoch_length
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 
 
 @settings(max_examples=50, deadline=None)
@@ -21,7 +21,7 @@ from train.options.recipe import Recipe
 def test_over_a_run_of_epochs_every_image_is_shown_its_floor_or_ceiling_and_none_is_lost(entries, size, seed, epochs):
     shown = exposures_of(planned(entries, batch_size=size, seed=seed, epochs=epochs))
     for entry in entries:
-        exact = Fraction(entry.multiplier).limit_denominator(100) * epochs
+        exact = Fraction(entry.repeats).limit_denominator(100) * epochs
         assert floor(exact) <= shown[entry.key] <= ceil(exact)
         assert shown[entry.key] == exact or exact.denominator > 1
 
@@ -44,7 +44,7 @@ def test_a_batch_knows_how_often_each_of_its_images_came_before_also_where_a_run
 ):
     entries = [*entries, SampledImage("whole", SIZES[0], 1.0)]
     examples = [SimpleNamespace(entry=entry) for entry in entries]
-    recipe, start = Recipe(batch_size=size, seed=seed, steps=steps), data.draw(st.integers(0, steps))
+    recipe, start = make_recipe(batch_size=size, seed=seed, steps=steps), data.draw(st.integers(0, steps))
     counts: Counter[str] = Counter()
     whole = list(planned_batches(recipe, examples, 0))
     for batch in whole:
@@ -62,14 +62,14 @@ def test_a_longer_run_begins_as_the_shorter_one(entries, size, seed):
     short, longer = (planned(entries, batch_size=size, seed=seed, epochs=epochs) for epochs in (2, 4))
     assert longer[: len(short)] == short
     examples = [SimpleNamespace(entry=entry) for entry in entries]
-    assert total_steps(Recipe(batch_size=size, seed=seed, epochs=2), examples) == len(short)
+    assert total_steps(make_recipe(batch_size=size, seed=seed, epochs=2), examples) == len(short)
     assert len(short) == sum(epoch_length(entries, size, seed, epoch) for epoch in range(2))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 5), st.integers(0, 5))
-def test_images_of_one_multiplier_never_meet_themselves_where_there_are_enough(count, size, multiplier, seed):
-    entries = [SampledImage(f"{index:02}", SIZES[0], float(multiplier)) for index in range(count)]
+def test_images_of_equal_repeats_never_meet_themselves_where_there_are_enough(count, size, repeats, seed):
+    entries = [SampledImage(f"{index:02}", SIZES[0], float(repeats)) for index in range(count)]
     for keys in epoch_batches(entries, size, seed, 0):
         assert len(set(keys)) == min(len(keys), count)
 

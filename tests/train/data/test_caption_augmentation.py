@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import PrepError
+from pipeline.core.flat import flat
 from train.data.caption_augmentation import (
     StepContext,
     expand,
@@ -18,7 +19,7 @@ from train.data.caption_augmentation import (
     unpaired,
     warmed_up,
 )
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 
 TAGS = "Lumi, 1girl, solo, smile, night"
 still = {"shuffle_tags": False}
@@ -29,7 +30,7 @@ def moment(number: int = 0, step: int = 0, epoch: int = 0) -> StepContext:
 
 
 def shown(caption: str, at: StepContext | None = None, triggers: tuple[str, ...] = ("Lumi",), **options) -> str:
-    return shown_caption(caption, triggers, Recipe(**options), at or moment())
+    return shown_caption(caption, triggers, make_recipe(**options), at or moment())
 
 
 def all_shown(caption: str, times: int = 300, **options) -> list[str]:
@@ -87,7 +88,7 @@ def test_no_mark_is_ever_read_whatever_else_is_on(parts, shuffle, dropout, warmu
         "group_separator": ";;;",
     }
     caption = " ".join(parts)
-    at, recipe = moment(0, step), Recipe(**options)
+    at, recipe = moment(0, step), make_recipe(**options)
     for text in (
         shown_caption(caption, ("Lumi",), recipe, at),
         shown_reg_image(caption, caption, ("Lumi",), recipe, at),
@@ -224,7 +225,7 @@ def test_one_option_changes_nothing_about_anothers_draws(number, step):
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 50), st.sampled_from([None, 0, 1, 2, 3]), st.sampled_from([0.0, 0.4]), st.sampled_from([0, 60]))
 def test_a_reg_image_without_trigger_words_is_shown_with_the_same_tags_in_the_same_order(number, keep, dropout, warmup):
-    recipe = Recipe(keep_tags=keep, tag_dropout=dropout, tag_warmup_steps=warmup, caption_dropout=0.2)
+    recipe = make_recipe(keep_tags=keep, tag_dropout=dropout, tag_warmup_steps=warmup, caption_dropout=0.2)
     at, triggers = moment(number, number), ("Lumi", "Oriel")
     own = shown_caption("Lumi, Oriel, a, b, c, d, e", triggers, recipe, at)
     reg_image = shown_reg_image("a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe, at)
@@ -236,7 +237,7 @@ def test_a_reg_image_without_trigger_words_is_shown_with_the_same_tags_in_the_sa
 
 
 def test_a_reg_image_keeps_the_caption_it_was_made_from_without_prefix_and_suffix():
-    recipe = Recipe(shuffle_tags=False, caption_prefix="best", caption_suffix="sky")
+    recipe = make_recipe(shuffle_tags=False, caption_prefix="best", caption_suffix="sky")
     assert shown_reg_image("a, b", "Lumi, a, b", ("Lumi",), recipe, moment()) == "a, b"
     assert shown_caption("Lumi, a, b", ("Lumi",), recipe, moment()) == "best, Lumi, a, b, sky"
 
@@ -247,7 +248,7 @@ def test_a_caption_without_marks_is_spoken_as_it_is():
 
 
 def test_the_longest_caption_has_the_longest_parts():
-    recipe = Recipe(wildcards=True, caption_lines="one", caption_suffix="sky")
+    recipe = make_recipe(wildcards=True, caption_lines="one", caption_suffix="sky")
     assert longest("a\n{red|light blue} hair|||long", recipe) == "light blue hair, long, sky"
 
 
@@ -281,7 +282,7 @@ def test_the_longest_caption_has_the_longest_parts():
 )
 def test_what_would_do_nothing_or_something_else_is_refused_with_the_reason(options, words):
     with pytest.raises(PrepError) as caught:
-        Recipe(**options)
+        make_recipe(**options)
     assert words in caught.value.message and caught.value.message.startswith("train: ")
     assert caught.value.hint
 
@@ -300,5 +301,5 @@ def test_what_would_do_nothing_or_something_else_is_refused_with_the_reason(opti
     ],
 )
 def test_what_goes_together_is_taken(options):
-    recipe = Recipe(**options)
-    assert all(getattr(recipe, name) == value for name, value in options.items())
+    recipe = make_recipe(**options)
+    assert all(flat(recipe)[name] == value for name, value in options.items())

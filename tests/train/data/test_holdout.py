@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import PrepError
 from train.data.holdout import ENOUGH, LEAST_KEPT, Candidate, hold_out, spare
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe, with_values
 
-HELD_OUT = Recipe(validation="held-out", validation_share=0.1, validation_images=1000)
+HELD_OUT = make_recipe(validation="held-out", validation_share=0.1, validation_images=1000)
 
 
 def alone(count: int, concept: str = "Lumi", first: int = 0) -> list[Candidate]:
@@ -34,7 +34,7 @@ def candidates(draw) -> list[Candidate]:
 def recipes(draw) -> Recipe:
     validation = draw(st.sampled_from(["auto", "training", "held-out"]))
     share = {} if validation == "training" else {"validation_share": draw(st.sampled_from([0.05, 0.2, 0.5]))}
-    return Recipe(
+    return make_recipe(
         validation=validation,
         **share,
         validation_images=draw(st.integers(1, 40)),
@@ -54,18 +54,21 @@ def parted(found, recipe):
 @given(candidates(), recipes())
 def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, recipe):
     parts = parted(found, recipe)
-    shown = [each for each in found if each.multiplier > 0]
+    shown = [each for each in found if each.repeats > 0]
     held = [each for each in shown if each.key in parts.held]
     assert not {each.group for each in held} & {each.group for each in shown if each.key not in parts.held}
     counts, lost = (Counter(each.concept for each in part) for part in (shown, held))
     for concept, number in lost.items():
-        assert number <= math.floor(counts[concept] * recipe.validation_share + 0.5)
+        assert number <= math.floor(counts[concept] * recipe.validation.validation_share + 0.5)
         assert counts[concept] - number >= LEAST_KEPT
-    assert len(parts.held) <= recipe.validation_images and len(parts.watched) <= recipe.validation_images
+    assert (
+        len(parts.held) <= recipe.validation.validation_images
+        and len(parts.watched) <= recipe.validation.validation_images
+    )
     assert not set(parts.held) & set(parts.watched)
-    assert parts.multipliers.keys() == {each.key for each in found} - set(parts.held)
+    assert parts.repeats.keys() == {each.key for each in found} - set(parts.held)
     assert set(parts.watched) <= {each.key for each in shown}
-    assert len(parts.watched) == min(recipe.validation_images, len(shown) - len(held))
+    assert len(parts.watched) == min(recipe.validation.validation_images, len(shown) - len(held))
 
 
 @settings(max_examples=200, deadline=None)
@@ -73,8 +76,8 @@ def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, rec
 def test_every_concept_keeps_its_exposures(found, recipe):
     parts = parted(found, recipe)
     for concept in {each.concept for each in found}:
-        before = sum(each.multiplier for each in found if each.concept == concept)
-        after = sum(parts.multipliers.get(each.key, 0.0) for each in found if each.concept == concept)
+        before = sum(each.repeats for each in found if each.concept == concept)
+        after = sum(parts.repeats.get(each.key, 0.0) for each in found if each.concept == concept)
         assert after == pytest.approx(before)
 
 
@@ -90,7 +93,7 @@ def test_the_order_and_the_numbers_of_groups_change_nothing(data, found, recipe)
 @settings(max_examples=100, deadline=None)
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(0, 50))
 def test_an_added_image_moves_at_most_one_of_its_own_concept(one, other, seed):
-    recipe = replace(HELD_OUT, seed=seed)
+    recipe = with_values(HELD_OUT, seed=seed)
     before = hold_out([*alone(one), *alone(other, "Quill", 500)], recipe)
     after = hold_out([*alone(one + 1), *alone(other, "Quill", 500)], recipe)
     gone, come = set(before.held) - set(after.held), set(after.held) - set(before.held)
@@ -98,7 +101,7 @@ def test_an_added_image_moves_at_most_one_of_its_own_concept(one, other, seed):
 
 
 def test_other_seeds_hold_out_other_images():
-    chosen = {hold_out(alone(100), replace(HELD_OUT, seed=seed)).held for seed in range(4)}
+    chosen = {hold_out(alone(100), with_values(HELD_OUT, seed=seed)).held for seed in range(4)}
     assert len(chosen) == 4 and all(len(held) == 10 for held in chosen)
 
 
@@ -111,7 +114,7 @@ def test_what_a_concept_can_spare_worked_by_hand(images, share, spared):
 
 
 def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
-    few, enough = (hold_out(alone(count), Recipe()) for count in (ENOUGH - 1, ENOUGH))
+    few, enough = (hold_out(alone(count), make_recipe()) for count in (ENOUGH - 1, ENOUGH))
     assert not few.held and len(few.watched) == 16
     assert few.remarks == (
         "validation: 199 images are too few to hold any out, which is done from 200 on; the loss is measured on 16 "
@@ -125,18 +128,18 @@ def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
     )
 
 
-def test_multipliers_worked_by_hand():
+def test_repeats_worked_by_hand():
     found = [*alone(20), Candidate("Lumi/heavy", "Lumi", 99, 4.0), *alone(8, "Quill", 200)]
-    parts = hold_out(found, replace(HELD_OUT, validation_share=0.1))
+    parts = hold_out(found, with_values(HELD_OUT, validation_share=0.1))
     assert len(parts.held) == 2 and "Lumi/heavy" not in parts.held
-    assert parts.multipliers["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
+    assert parts.repeats["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
     kept = next(key for key in parts.watched if key.startswith("Lumi/") and key != "Lumi/heavy")
-    assert parts.multipliers[kept] == pytest.approx(24 / 22)
-    assert parts.multipliers["Quill/0"] == 1.0, "a concept that holds none out is left as it is"
+    assert parts.repeats[kept] == pytest.approx(24 / 22)
+    assert parts.repeats["Quill/0"] == 1.0, "a concept that holds none out is left as it is"
 
 
 def test_a_concept_that_can_spare_none_says_so():
-    parts = hold_out([*alone(30), *alone(9, "Quill", 100)], replace(HELD_OUT, validation_share=0.05))
+    parts = hold_out([*alone(30), *alone(9, "Quill", 100)], with_values(HELD_OUT, validation_share=0.05))
     assert {key.split("/")[0] for key in parts.held} == {"Lumi"}
     assert (
         "validation: none is held out of Quill (9): a concept must keep 8 images and lose 5% of them at most, "
@@ -153,21 +156,21 @@ def test_a_concept_of_one_large_group_holds_none_out_and_says_why():
 
 def test_concepts_come_in_turn_and_those_without_one_are_named():
     found = [each for number in range(6) for each in alone(40, f"c{number}", 100 * number)]
-    parts = hold_out(found, replace(HELD_OUT, validation_images=4))
+    parts = hold_out(found, with_values(HELD_OUT, validation_images=4))
     assert len({key.split("/")[0] for key in parts.held}) == 4 and len({key[:2] for key in parts.watched}) == 4
     assert any("2 of 6 concepts are not looked at" in remark for remark in parts.remarks)
 
 
 def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
     found = [replace(each, group=place % 5) for place, each in enumerate(alone(50))]
-    parts = hold_out(found, Recipe(validation="training", validation_images=5))
+    parts = hold_out(found, make_recipe(validation="training", validation_images=5))
     groups = {each.key: each.group for each in found}
     assert sorted(groups[key] for key in parts.watched) == [0, 1, 2, 3, 4]
 
 
 def test_nothing_is_looked_at_without_validation():
-    parts = hold_out(alone(300), Recipe(validation="none"))
-    assert (parts.held, parts.watched, parts.remarks) == ((), (), ()) and len(parts.multipliers) == 300
+    parts = hold_out(alone(300), make_recipe(validation="none"))
+    assert (parts.held, parts.watched, parts.remarks) == ((), (), ()) and len(parts.repeats) == 300
 
 
 def test_holding_out_where_no_concept_can_spare_one_is_an_error_that_says_why():

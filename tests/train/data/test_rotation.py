@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from pipeline.stages import regularize
 from train.data.dataset import examples
 from train.data.latent_files import lying
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.session import train_adapter
 
 QUICK = {"base": "miniature", "rank": 2, "batch_size": 2, "steps": 4, "save_precision": "fp32", "device": "cpu"}
@@ -20,7 +20,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def trained(prepared, **options) -> dict[str, torch.Tensor]:
-    return load_file(train_adapter(prepared, Recipe(**QUICK, **options), quiet).file)
+    return load_file(train_adapter(prepared, make_recipe(**QUICK, **options), quiet).file)
 
 
 def test_every_reg_image_is_sampled_and_every_view_is_cached_once(prepared):
@@ -28,12 +28,12 @@ def test_every_reg_image_is_sampled_and_every_view_is_cached_once(prepared):
     plan = regularize.plan(prepared, options)
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}), plan.fields, plan.decisions)
-    assert regularize.work(prepared, options, quiet) == {"images made": 12, "images already there": 0}
+    assert regularize.work(prepared, options, quiet).counts == {"images made": 12, "images already there": 0}
     captions = [
         Path(prepared.root / f"regularization/Lumi/0 ✨ [x]{end}.txt").read_text(encoding="utf-8") for end in ("", "-2")
     ]
     assert captions[0] == captions[1] != ""
-    recipe = Recipe(**QUICK, **VARIED)
+    recipe = make_recipe(**QUICK, **VARIED)
     found = examples(prepared, recipe)
     assert all(len(each.reg_images) == 2 and len(each.views) == 4 for each in found)
     one, two = found[0].reg_images

@@ -13,10 +13,10 @@ entries_of_any_kind = st.lists(
     st.tuples(st.sampled_from(SIZES), st.integers(0, 500).map(lambda hundredths: hundredths / 100)),
     min_size=1,
     max_size=14,
-).map(lambda rows: [SampledImage(f"image {index}", size, multiplier) for index, (size, multiplier) in enumerate(rows)])
+).map(lambda rows: [SampledImage(f"image {index}", size, repeats) for index, (size, repeats) in enumerate(rows)])
 
 
-def test_a_multiplier_of_one_and_a_half_alternates_between_one_and_two():
+def test_one_and_a_half_repeats_alternate_between_one_and_two():
     assert [exposures(1.5, 0.0, epoch) for epoch in range(4)] == [1, 2, 1, 2]
     assert [exposures(1.5, 0.5, epoch) for epoch in range(4)] == [2, 1, 2, 1]
 
@@ -32,7 +32,7 @@ def test_over_any_number_of_epochs_every_image_is_shown_its_floor_or_ceiling(ent
     for epoch in range(6):
         shown.update(key for batch in epoch_batches(entries, batch_size, seed, epoch) for key in batch)
         for entry in entries:
-            exact = Fraction(entry.multiplier).limit_denominator(10**6) * (epoch + 1)
+            exact = Fraction(entry.repeats).limit_denominator(10**6) * (epoch + 1)
             assert floor(exact) <= shown[entry.key] <= ceil(exact)
 
 

@@ -12,7 +12,7 @@ import torch
 from pipeline.core.errors import PrepError
 from train.distributed.launch import in_processes, process_device, shared_device
 from train.distributed.world import ALONE, World
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.session import train_adapter
 
 OPTIONS = {
@@ -59,10 +59,10 @@ def lines(manifest, name: str, file: str = "log.jsonl"):
 
 def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
     told = []
-    one = train_adapter(prepared, Recipe(**OPTIONS, name="one"), quiet)
+    one = train_adapter(prepared, make_recipe(**OPTIONS, name="one"), quiet)
     two = train_adapter(
         prepared,
-        Recipe(**OPTIONS | AUTO, name="two", processes=2),
+        make_recipe(**OPTIONS | AUTO, name="two", processes=2),
         lambda what, done, total: told.append((done, total)),
     )
     assert told[-1] == (4, 4)
@@ -81,7 +81,7 @@ def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
 
 
 def test_what_one_process_began_two_take_up(prepared):
-    undisturbed = train_adapter(prepared, Recipe(**OPTIONS, name="undisturbed"), quiet)
+    undisturbed = train_adapter(prepared, make_recipe(**OPTIONS, name="undisturbed"), quiet)
 
     class Killed(BaseException):
         pass
@@ -91,8 +91,8 @@ def test_what_one_process_began_two_take_up(prepared):
             raise Killed
 
     with pytest.raises(Killed):
-        train_adapter(prepared, Recipe(**OPTIONS, name="shared"), die)
-    taken_up = train_adapter(prepared, Recipe(**OPTIONS, name="shared", processes=2), quiet)
+        train_adapter(prepared, make_recipe(**OPTIONS, name="shared"), die)
+    taken_up = train_adapter(prepared, make_recipe(**OPTIONS, name="shared", processes=2), quiet)
     assert taken_up.resumed_from == 2
     first, second = weights(undisturbed.file), weights(taken_up.file)
     assert distance(first, second) < 1e-3
@@ -122,7 +122,7 @@ def test_a_process_that_ends_by_itself_is_told(tmp_path):
 
 
 def test_a_wish_to_stop_reaches_all_and_the_state_is_kept(prepared):
-    recipe = Recipe(**OPTIONS | {"steps": 200, "save_state_every": 1000}, name="long", processes=2)
+    recipe = make_recipe(**OPTIONS | {"steps": 200, "save_state_every": 1000}, name="long", processes=2)
     begun = threading.Event()
     pids = []
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -10,9 +8,9 @@ from train.evaluation.image_losses import losses_per_image
 from train.evaluation.outliers import ImageLoss
 from train.evaluation.validation import Validation
 from train.models.load import load_base
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe, with_values
 
-RECIPE = Recipe(base="miniature", device="cpu", validation_times=2)
+RECIPE = make_recipe(base="miniature", device="cpu", validation_times=2)
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -21,7 +19,6 @@ def quiet(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def base():
-    torch.set_num_threads(1)
     return load_base("miniature", device="cpu")
 
 
@@ -53,7 +50,7 @@ def measured(base, adapter, cached, recipe=RECIPE, progress=quiet) -> tuple[Imag
 
 
 def test_losses_with_an_adapter_are_those_of_validation_and_without_those_of_the_base_model(base, adapter, cached):
-    recipe = replace(RECIPE, train_text_encoder=adapter.shape.text_encoder)
+    recipe = with_values(RECIPE, train_text_encoder=adapter.shape.text_encoder)
     found = measured(base, adapter, cached, recipe)
     look = Validation(recipe, base, adapter, cached[1], base.alphas_cumprod, cached[0], [])()
     assert {each.key: each.adapter for each in found} == pytest.approx(look.images, abs=1e-6)

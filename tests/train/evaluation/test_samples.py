@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -11,10 +10,10 @@ from train.evaluation.samples import SampleCallback
 from train.models.infotext import infotext
 from train.models.load import load_base
 from train.models.prompts import Prompt, Request, settled
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe, with_values
 from train.session import new_adapter
 
-RECIPE = Recipe(base="miniature", device="cpu", rank=4, batch_size=2)
+RECIPE = make_recipe(base="miniature", device="cpu", rank=4, batch_size=2)
 PROMPTS = (
     Prompt("1girl, red dress", seed=7, steps=2),
     Prompt("2girls, ✨ [b]", "hat", 48, 80, steps=2, guidance=1.0),
@@ -187,7 +186,7 @@ def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter
 
 
 def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
-    recipe = replace(RECIPE, mixed_precision="bf16")
+    recipe = with_values(RECIPE, mixed_precision="bf16")
     SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "half", recipe).paint(0, 0, quiet)
     SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "full", RECIPE).paint(0, 0, quiet)
     half, full = pixels(tmp_path / "half"), pixels(tmp_path / "full")
@@ -197,7 +196,7 @@ def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
 
 
 def test_an_image_tells_what_it_was_painted_with_as_the_clients_read_it(base, adapter, tmp_path):
-    SampleCallback(REQUESTS, base, adapter, tmp_path, replace(RECIPE, clip_skip=2)).paint(40, 3, quiet)
+    SampleCallback(REQUESTS, base, adapter, tmp_path, with_values(RECIPE, clip_skip=2)).paint(40, 3, quiet)
     seed = REQUESTS[1].seed
     with Image.open(tmp_path / "progress/step 000040/02.png") as image:
         assert image.info["parameters"] == (

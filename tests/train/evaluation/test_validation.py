@@ -5,7 +5,7 @@ import torch
 from small_models import parameters_of
 
 from pipeline.core.errors import PrepError
-from pipeline.core.seeded import normal
+from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.data.dataset import examples
 from train.data.latent_cache import LatentCache
@@ -22,12 +22,12 @@ from train.evaluation.validation import (
 from train.models.conditioning import Conditioning
 from train.models.load import load_base
 from train.models.noise_schedule import noised, training_alphas_cumprod
+from train.models.seeded_noise import normal
 from train.models.text_encoding import text_conditioning
 from train.optimization.objective import target
-from train.options.recipe import Recipe
-from train.run.log_summary import BANDS
+from train.options.recipe import make_recipe, with_values
 
-RECIPE = Recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
+RECIPE = make_recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -36,7 +36,6 @@ def quiet(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def base():
-    torch.set_num_threads(1)
     return load_base("miniature", device="cpu")
 
 
@@ -111,10 +110,10 @@ def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_square_of_the_noi
 
 def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
     found, latents = cached
-    scores = validation(base, adapter, cached, recipe=replace(RECIPE, validation_times=1, validation_noises=1))()
+    scores = validation(base, adapter, cached, recipe=with_values(RECIPE, validation_times=1, validation_noises=1))()
     example = found[1]
     clean = latents.read(example.image).mean[None]
-    noise = normal(tuple(clean.shape[1:]), "validation", RECIPE.seed, example.image.content, 500, 0)[None]
+    noise = normal(tuple(clean.shape[1:]), "validation", RECIPE.run.seed, example.image.content, 500, 0)[None]
     level = base.alphas_cumprod[500:501]
     with torch.no_grad():
         states = text_conditioning(base, [example.caption])
@@ -124,8 +123,10 @@ def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
 
 
 def test_weighting_and_loss_of_the_recipe_change_nothing_so_that_runs_compare(base, adapter, cached):
-    plain = replace(RECIPE, weighting="none", min_snr_gamma=5.0)
-    other = replace(RECIPE, weighting="debiased", loss="huber", noise_offset=0.1, caption_dropout=0.9, tag_dropout=0.5)
+    plain = with_values(RECIPE, weighting="none", min_snr_gamma=5.0)
+    other = with_values(
+        RECIPE, weighting="debiased", loss="huber", noise_offset=0.1, caption_dropout=0.9, tag_dropout=0.5
+    )
     assert validation(base, adapter, cached, recipe=plain)() == validation(base, adapter, cached, recipe=other)()
 
 
@@ -152,7 +153,7 @@ def test_any_batch_size_gives_the_same(base, adapter, cached, together):
 def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cached):
     found, latents = cached
     long = replace(found[0], caption=", ".join(f"red hair {number}" for number in range(40)))
-    recipe = replace(RECIPE, max_tokens=225)
+    recipe = with_values(RECIPE, max_tokens=225)
     alone = validation(base, adapter, (found[2:4], latents), held=1, recipe=recipe)()
     beside = validation(base, adapter, ((found[2], found[3], long), latents), held=1, recipe=recipe)()
     key = found[2].entry.key
@@ -160,7 +161,7 @@ def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cac
 
 
 def test_another_seed_looks_with_other_noises(base, adapter, cached):
-    one, other = (validation(base, adapter, cached, recipe=replace(RECIPE, seed=seed))() for seed in (1, 2))
+    one, other = (validation(base, adapter, cached, recipe=with_values(RECIPE, seed=seed))() for seed in (1, 2))
     assert one.held.mean != other.held.mean
 
 
@@ -177,7 +178,7 @@ def test_two_processes_find_together_what_one_finds(base, adapter, cached):
 
 
 def test_a_trained_text_encoder_is_read_anew_in_each_look(base, cached):
-    recipe = replace(RECIPE, train_text_encoder=True)
+    recipe = with_values(RECIPE, train_text_encoder=True)
     made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0, text_encoder=True), base.unet, base.text_encoder)
     made.attach()
     try:
@@ -213,7 +214,7 @@ def test_means_by_side_concept_and_band_worked_by_hand(base, adapter, cached, mo
         return torch.arange(1.0, 17.0).reshape(4, 2, 2)
 
     monkeypatch.setattr(Evaluator, "losses", losses)
-    recipe = replace(RECIPE, validation_times=2, validation_noises=2)
+    recipe = with_values(RECIPE, validation_times=2, validation_noises=2)
     scores = validation(base, adapter, (named, latents), held=2, recipe=recipe)()
     assert (scores.held.mean, scores.watched.mean, scores.compared) == (4.5, 12.5, 4.5)
     assert scores.held.concepts == {"a": 6.5, "b": 2.5} and scores.watched.concepts == {"Lumi": 12.5}
@@ -283,6 +284,8 @@ def test_models_are_at_rest_in_a_look_and_as_they_were_after_it():
 
 def test_captions_are_read_as_written_with_nothing_shuffled_or_left_out(cached):
     example = replace(cached[0][0], caption="Lumi ||| {red|blue} hair, night\nsecond, line")
-    recipe = Recipe(caption_prefix="art", caption_dropout=0.5, tag_dropout=0.5)
+    recipe = make_recipe(caption_prefix="art", caption_dropout=0.5, tag_dropout=0.5)
     assert plain_caption(example, recipe) == "art, Lumi, {red|blue} hair, night, second, line"
-    assert plain_caption(example, replace(recipe, wildcards=True, caption_lines="one")) == "art, Lumi, red hair, night"
+    assert (
+        plain_caption(example, with_values(recipe, wildcards=True, caption_lines="one")) == "art, Lumi, red hair, night"
+    )

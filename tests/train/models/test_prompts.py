@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from pipeline.core.errors import PrepError
-from train.models.prompts import Prompt, Request, asked_prompts, parse_prompt, read_prompts, settled
+from train.models.prompts import Prompt, Request, asked_prompts, parse_prompt, settled
 
 
 def test_a_line_is_a_text_and_then_options_in_any_order():
@@ -57,14 +57,14 @@ def test_what_cannot_be_done_is_refused_by_place_and_option(line, told):
 def test_a_file_has_comments_empty_lines_and_perhaps_a_byte_order_mark(tmp_path):
     file = tmp_path / "prompts.txt"
     file.write_text("\ufeff# girls\n\n1girl, Lumi --d 1\r\n   # more\n2girls, ✨\n", encoding="utf-8", newline="")
-    assert read_prompts(file) == (Prompt("1girl, Lumi", seed=1), Prompt("2girls, ✨"))
+    assert asked_prompts((), file, "--sample-prompts") == (Prompt("1girl, Lumi", seed=1), Prompt("2girls, ✨"))
 
 
 def test_all_that_is_wrong_in_a_file_is_told_at_once_by_line(tmp_path):
     file = tmp_path / "prompts.txt"
     file.write_text("fine\n# comment\n1girl --w x --h y\nfine too\n2girls --cn a.png\n", encoding="utf-8")
     with pytest.raises(PrepError) as caught:
-        read_prompts(file)
+        asked_prompts((), file, "--sample-prompts")
     places = [message.split(": ")[0].removeprefix(f"{file}, ") for message in caught.value.message.splitlines()]
     assert places == ["line 3", "line 3", "line 5"]
 
@@ -73,15 +73,15 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once_by_line(tmp_path):
 def test_a_file_without_a_prompt_is_refused(tmp_path, content):
     (tmp_path / "prompts.txt").write_bytes(content)
     with pytest.raises(PrepError, match=r"holds no prompt"):
-        read_prompts(tmp_path / "prompts.txt")
+        asked_prompts((), tmp_path / "prompts.txt", "--sample-prompts")
 
 
 def test_a_file_that_is_missing_or_not_utf8_is_refused(tmp_path):
     with pytest.raises(PrepError, match=r"none\.txt cannot be read"):
-        read_prompts(tmp_path / "none.txt")
+        asked_prompts((), tmp_path / "none.txt", "--sample-prompts")
     (tmp_path / "latin.txt").write_bytes("Mädchen".encode("latin-1"))
     with pytest.raises(PrepError, match=r"latin\.txt is not UTF-8"):
-        read_prompts(tmp_path / "latin.txt")
+        asked_prompts((), tmp_path / "latin.txt", "--sample-prompts")
 
 
 TOML = """
@@ -105,7 +105,7 @@ sample_sampler = "ddim"
 
 def test_kohyas_toml_file_has_what_is_common_and_subsets(tmp_path):
     (tmp_path / "prompts.toml").write_text(TOML, encoding="utf-8")
-    assert read_prompts(tmp_path / "prompts.toml") == (
+    assert asked_prompts((), tmp_path / "prompts.toml", "--sample-prompts") == (
         Prompt("1girl", "bad", 512, 768, 5, None, 6),
         Prompt("2girls", "bad", 640, 768, None, 12),
     )
@@ -114,7 +114,10 @@ def test_kohyas_toml_file_has_what_is_common_and_subsets(tmp_path):
 def test_kohyas_json_file_has_objects_or_lines(tmp_path):
     rows = [{"prompt": "1girl", "width": 512, "negative_prompt": ""}, "2girls --s 9"]
     (tmp_path / "prompts.json").write_text(json.dumps(rows), encoding="utf-8")
-    assert read_prompts(tmp_path / "prompts.json") == (Prompt("1girl", width=512), Prompt("2girls", steps=9))
+    assert asked_prompts((), tmp_path / "prompts.json", "--sample-prompts") == (
+        Prompt("1girl", width=512),
+        Prompt("2girls", steps=9),
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_kohyas_json_file_has_objects_or_lines(tmp_path):
 def test_what_is_wrong_in_a_toml_or_json_file_is_told(tmp_path, name, content, told):
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(PrepError) as caught:
-        read_prompts(tmp_path / name)
+        asked_prompts((), tmp_path / name, "--sample-prompts")
     assert told in caught.value.message
 
 

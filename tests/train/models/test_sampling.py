@@ -13,14 +13,14 @@ from pipeline.stages.sample import Options
 from pipeline.store.runner import preview_stage, run_stage
 from train.adapters.metadata import write_adapter
 from train.models.load import load_base
-from train.options.recipe import Recipe, recipe_values
+from train.options.recipe import make_recipe, recipe_values
 from train.session import new_adapter
 
 
 @pytest.fixture
 def trained(prepared):
     """The prepared set with an adapter that changes images, in runs/adapter."""
-    recipe, base = Recipe(base="miniature", device="cpu", rank=4), load_base("miniature", None, "cpu")
+    recipe, base = make_recipe(base="miniature", device="cpu", rank=4), load_base("miniature", None, "cpu")
     adapter, folder = new_adapter(recipe, base), prepared.root / "runs" / "adapter"
     generator = torch.Generator().manual_seed(1)
     tensors = {
@@ -47,7 +47,7 @@ def listing(manifest):
 def test_a_prompts_own_options_go_before_the_stages(trained):
     prompts = ("1girl, Lumi", "1girl, Lumi --w 48 --h 83 --d 5 --s 3 --l 1 --n hat")
     asked = options(prompts=prompts, count=2, negative="smile")
-    run_stage(trained, sample, asked, quiet)
+    run_stage(trained, sample.STAGE, asked, quiet)
     rows = listing(trained)
     assert [row["prompt"] for row in rows] == ["1girl, Lumi"] * 4
     assert [row["seed"] for row in rows] == [1000, 1001, 5, 6]
@@ -67,14 +67,14 @@ def test_a_prompts_own_options_go_before_the_stages(trained):
 
 def test_the_plan_shows_what_is_painted_and_says_which_sizes_are_changed(trained):
     asked = options(prompts=("a --w 519",), count=3)
-    plan = preview_stage(trained, sample, asked, quiet)
+    plan = preview_stage(trained, sample.STAGE, asked, quiet)
     assert plan.counts == {"prompts": 1, "images": 6}
     assert plan.table[0]["size"] == "512×64" and plan.table[0]["first seed"] == 1000
     assert plan.remarks == ("prompt 1 is painted at 512×64 instead of 519×64: sides are multiples of 8",)
 
 
 def test_without_prompts_every_trigger_word_is_painted_at_the_commonest_size(trained):
-    plan = preview_stage(trained, sample, options(width=None, height=None), quiet)
+    plan = preview_stage(trained, sample.STAGE, options(width=None, height=None), quiet)
     assert [row["prompt"] for row in plan.table] == ["1girl, Lumi"]
     assert plan.table[0]["size"] in ("64×64", "48×80")
 
@@ -83,11 +83,11 @@ def test_prompts_of_a_file_are_painted_and_painted_anew_when_it_changes(trained,
     file = tmp_path / "prompts.txt"
     file.write_text("# two\n1girl --d 1\n2girls --d 2\n", encoding="utf-8")
     asked = options(file=file)
-    assert not run_stage(trained, sample, asked, quiet).fresh
+    assert not run_stage(trained, sample.STAGE, asked, quiet).fresh
     assert [(row["prompt"], row["seed"]) for row in listing(trained)] == [("1girl", 1), ("2girls", 2)]
-    assert run_stage(trained, sample, asked, quiet).fresh
+    assert run_stage(trained, sample.STAGE, asked, quiet).fresh
     file.write_text("1girl --d 3\n", encoding="utf-8")
-    assert not run_stage(trained, sample, asked, quiet).fresh
+    assert not run_stage(trained, sample.STAGE, asked, quiet).fresh
     assert [(row["prompt"], row["seed"]) for row in listing(trained)] == [("1girl", 3)]
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_prompt_is_refused_before_anything_is_loaded_and_names_its_place
     (tmp_path / "prompts.txt").write_text("a\nb --cn x.png\n", encoding="utf-8")
     asked = options(prompts=("x --w 1",), file=tmp_path / "prompts.txt")
     with pytest.raises(PrepError) as caught:
-        preview_stage(trained, sample, asked, quiet)
+        preview_stage(trained, sample.STAGE, asked, quiet)
     first, second = caught.value.message.splitlines()
     assert first.startswith("sample: prompts, 1: --w is '1'")
     assert second.startswith(f"{tmp_path / 'prompts.txt'}, line 2: --cn")
@@ -105,7 +105,7 @@ HOSTILE = ("../../x", "CON", "a/b\\c:d", "<b>", "𝔞" * 300, "…", "1girl --d 
 
 
 def test_files_are_named_safely_and_apart_whatever_a_prompt_holds(trained):
-    run_stage(trained, sample, options(prompts=HOSTILE, width=16, height=16, steps=1), quiet)
+    run_stage(trained, sample.STAGE, options(prompts=HOSTILE, width=16, height=16, steps=1), quiet)
     rows, folder = listing(trained), trained.root / "runs/adapter/samples"
     files = [trained.root / row[which] for row in rows for which in ("base", "adapter")]
     assert len(set(files)) == 2 * len(HOSTILE)
@@ -119,4 +119,4 @@ def test_no_trigger_word_and_no_prompt_is_refused(trained):
         trained.put_decisions(run, ("tags",), [])
         trained.finish_run(run, {})
     with pytest.raises(PrepError, match="nothing to sample"):
-        preview_stage(trained, sample, options(), quiet)
+        preview_stage(trained, sample.STAGE, options(), quiet)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tolerance import near
 
 from train.models.load import load_base
 from train.models.text_encoding import TOGETHER, TextStates, special_tokens, text_conditioning, token_rows
@@ -13,7 +14,6 @@ LONG = ", ".join(f"red hair {number}" for number in range(40))
 
 @pytest.fixture(scope="module")
 def base():
-    torch.set_num_threads(1)
     return load_base("miniature", device="cpu")
 
 
@@ -137,7 +137,7 @@ def test_a_long_caption_is_encoded_chunk_by_chunk_one_after_the_other(base):
         assert states.shape == (2, 154, 128)
         for row in (0, 1):
             alone = base.text_encoder(torch.tensor([framed(rows[0][row], special)])).last_hidden_state[0]
-            assert torch.allclose(states[0, 77 * row : 77 * (row + 1)], alone, atol=1e-5)
+            assert near(states[0, 77 * row : 77 * (row + 1)], alone, products=4 * 128)
 
 
 def test_what_is_beyond_the_limit_is_not_read(base):
@@ -152,7 +152,7 @@ def test_a_captions_states_are_the_same_to_the_bit_in_any_company(base):
     assert torch.equal(states([*company, CAPTIONS[0]]).states[-1], alone)
     assert torch.equal(states([CAPTIONS[0], *company]).states[0], alone)
     with torch.no_grad():
-        assert torch.allclose(alone, text_conditioning(base, [CAPTIONS[0]]).states[0], atol=1e-5)
+        assert near(alone, text_conditioning(base, [CAPTIONS[0]]).states[0], products=4 * 128)
 
 
 def test_a_row_is_read_once_and_the_ones_used_longest_ago_are_forgotten(base, monkeypatch):

@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 
 from pipeline.config.settings import Settings, help_texts, load_settings, resolved
 from pipeline.core.errors import PrepError
+from pipeline.core.flat import flat
 from train.adapters.option_rules import LOW_RANK
 from train.models.load import load_base
 from train.optimization.optimizers import KINDS, load_class, read_arguments
 from train.options.presets import DIFFICULTIES, chosen_layer, load_preset, preset_names, read_preset
-from train.options.recipe import Recipe, recipe_of, recipe_values
+from train.options.recipe import Recipe, make_recipe, recipe_of, recipe_values
 from train.plan.summary import preset_remarks
 from train.session import train_adapter
 
@@ -53,7 +54,7 @@ def base():
 def test_every_preset_is_a_recipe_of_its_own_values(name):
     preset = load_preset(name)
     found = with_flags(preset=name)
-    assert {key: getattr(found.options, key) for key in preset.values} == preset.values
+    assert {key: flat(found.options)[key] for key in preset.values} == preset.values
     assert {found.origins[key] for key in preset.values} == {f"preset {name}"}
     assert set(found.origins.values()) == {f"preset {name}", "default", "flag"}
     assert recipe_of(recipe_values(found.options)) == found.options
@@ -78,11 +79,11 @@ def test_every_preset_trains_and_its_run_says_so(name, prepared, base):
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_the_training_of_every_example_is_run(file, prepared, base):
     settings = load_settings(file)
-    optimizer = resolved("train", Recipe, settings, {}).options.optimizer
+    optimizer = resolved("train", Recipe, settings, {}).options.optimizer.optimizer
     small = {**SMALL, "revision": None, "validation": settings.stages["train"].get("validation", "none")}
     found = resolved("train", Recipe, settings, small | kin_of(optimizer))
     done = train_adapter(prepared, found.options, lambda *_: None, base, found.origins)
-    assert done.steps == 2 and done.file.name == f"{found.options.name}.safetensors"
+    assert done.steps == 2 and done.file.name == f"{found.options.run.name}.safetensors"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -151,7 +152,11 @@ def test_prep_toml_and_flags_win_over_a_preset(tmp_path):
     file = tmp_path / "prep.toml"
     file.write_text('[train]\npreset = "alea-loha"\nrank = 12\nclip_skip = 2\n', encoding="utf-8")
     found = resolved("train", Recipe, load_settings(file), {"clip_skip": 3})
-    assert (found.options.algorithm, found.options.rank, found.options.clip_skip) == ("loha", 12, 3)
+    assert (found.options.adapter.algorithm, found.options.adapter.rank, found.options.text.clip_skip) == (
+        "loha",
+        12,
+        3,
+    )
     origins = [found.origins[key] for key in ("algorithm", "rank", "clip_skip", "preset", "epochs")]
     assert origins == ["preset alea-loha", "prep.toml", "flag", "prep.toml", "default"]
 
@@ -214,16 +219,16 @@ def test_the_32_bit_kin_of_an_optimizer_keeps_its_rates():
 
 
 def test_epochs_that_are_given_take_the_place_of_a_presets_steps():
-    assert with_flags(preset="easy-prodigy").options.steps == 1000
+    assert with_flags(preset="easy-prodigy").options.batches.steps == 1000
     given = with_flags(preset="easy-prodigy", epochs=3)
-    assert (given.options.epochs, given.options.steps, given.origins["steps"]) == (3, None, "default")
+    assert (given.options.batches.epochs, given.options.batches.steps, given.origins["steps"]) == (3, None, "default")
 
 
 def test_an_alpha_is_never_above_a_rank_that_is_given():
     made = with_flags(preset="notes-character", rank=16).options
     assert (made.rank, made.alpha) == (16, 16.0)
-    assert with_flags(preset="alea-loha", rank=4).options.alpha == 1.0
-    assert with_flags(preset="notes-character", rank=16, alpha=32.0).options.alpha == 32.0
+    assert with_flags(preset="alea-loha", rank=4).options.adapter.alpha == 1.0
+    assert with_flags(preset="notes-character", rank=16, alpha=32.0).options.adapter.alpha == 32.0
 
 
 @pytest.mark.parametrize(
@@ -238,7 +243,7 @@ def test_an_alpha_is_never_above_a_rank_that_is_given():
 )
 def test_an_option_given_takes_along_what_does_nothing_without_the_presets_own(name, given):
     made = with_flags(preset=name, **given).options
-    assert all(getattr(made, key) == value for key, value in given.items())
+    assert all(flat(made)[key] == value for key, value in given.items())
 
 
 def test_presets_go_with_every_algorithm_and_optimizer():
@@ -270,25 +275,29 @@ def test_the_categories_are_those_of_the_notes():
 @pytest.mark.parametrize(("category", "rank"), [("A", 8), ("C", 32), ("E", 64), ("G", 128), ("I", 256)])
 def test_a_category_gives_the_rank_and_half_of_it_as_alpha(category, rank):
     found = with_flags(suggest=category)
-    assert (found.options.rank, found.options.alpha) == (rank, rank / 2)
+    assert (found.options.adapter.rank, found.options.adapter.alpha) == (rank, rank / 2)
     assert found.origins["rank"] == found.origins["alpha"] == f"suggest {category}"
 
 
 def test_a_suggested_rank_goes_over_a_presets_and_both_are_named():
     found = with_flags(preset="easy-prodigy", suggest="C")
-    assert (found.options.rank, found.options.alpha, found.options.optimizer) == (32, 1.0, "Prodigy")
+    assert (found.options.adapter.rank, found.options.adapter.alpha, found.options.optimizer.optimizer) == (
+        32,
+        1.0,
+        "Prodigy",
+    )
     assert "preset easy-prodigy" in found.origins["optimizer"] and "suggest C" in found.origins["rank"]
-    assert with_flags(preset="notes-character", suggest="B").options.alpha == 16.0
+    assert with_flags(preset="notes-character", suggest="B").options.adapter.alpha == 16.0
 
 
 def test_a_rank_that_is_given_goes_over_the_suggested_one_with_its_alpha(tmp_path):
     file = tmp_path / "prep.toml"
     file.write_text('[train]\nsuggest = "I"\n', encoding="utf-8")
-    assert resolved("train", Recipe, load_settings(file), {}).options.rank == 256
+    assert resolved("train", Recipe, load_settings(file), {}).options.adapter.rank == 256
     own = resolved("train", Recipe, load_settings(file), {"rank": 4}).options
-    assert (own.rank, own.alpha) == (4, 8.0)
+    assert (own.adapter.rank, own.adapter.alpha) == (4, 8.0)
     given = resolved("train", Recipe, load_settings(file), {"alpha": 3.0}).options
-    assert (given.rank, given.alpha) == (256, 3.0)
+    assert (given.adapter.rank, given.adapter.alpha) == (256, 3.0)
 
 
 def test_a_rank_is_suggested_only_where_there_is_one():
@@ -313,4 +322,4 @@ def test_a_plan_says_what_a_preset_and_a_suggested_rank_decided():
     assert "rank = 8" not in words and words.endswith("; other than it has: rank = 4")
     (words,) = preset_remarks(with_flags(suggest="C").options)
     assert words == f"suggest C: rank 32, for {DIFFICULTIES['C'].subject}"
-    assert list(preset_remarks(Recipe())) == []
+    assert list(preset_remarks(make_recipe())) == []

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.core.errors import PrepError
 from train.optimization.optimizers import KINDS
-from train.options.recipe import Recipe, recipe_of, recipe_values
+from train.optimization.options import OptimizerOptions
+from train.options.recipe import make_recipe, recipe_of, recipe_values
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ from train.options.recipe import Recipe, recipe_of, recipe_values
 )
 def test_a_value_out_of_range_is_refused_with_the_value_seen(field, value, words):
     with pytest.raises(PrepError, match=words) as caught:
-        Recipe(**{field: value})
+        make_recipe(**{field: value})
     assert f"{field} is {value!r}" in caught.value.message
     assert field in caught.value.hint
 
@@ -61,12 +62,12 @@ def test_a_value_out_of_range_is_refused_with_the_value_seen(field, value, words
             {"optimizer": "DAdaptAdam", "train_text_encoder": True, "text_encoder_lr": 0.5},
             "finds one rate for all weights",
         ),
-        ({"patience": 3, "validation": "none"}, "no loss is looked at"),
+        ({"patience": 3, "validation": "none"}, "no loss is measured"),
         ({"patience": 3}, "at start and end only"),
         ({"validation": "training", "validation_share": 0.1}, "does nothing with validation = 'training'"),
         ({"validation": "none", "validation_times": 2}, "does nothing with validation = 'none'"),
         ({"keep_last": 3}, "no snapshots are saved"),
-        ({"sample_every_epochs": 1}, "nothing to paint"),
+        ({"sample_every_epochs": 1}, "no prompts to generate"),
         ({"random_crop": True, "face_crop": (1.0, 1.5)}, "both place the crop"),
         ({"variants": 8}, "nothing varies the images"),
         ({"flip_guard": ("mole",)}, "nothing is mirrored"),
@@ -77,39 +78,39 @@ def test_a_value_out_of_range_is_refused_with_the_value_seen(field, value, words
 )
 def test_options_that_exclude_each_other_or_would_do_nothing_are_refused_with_the_reason(options, words):
     with pytest.raises(PrepError, match=words) as caught:
-        Recipe(**options)
+        make_recipe(**options)
     assert caught.value.hint
 
 
 def test_several_conflicts_are_told_at_once():
     with pytest.raises(PrepError) as caught:
-        Recipe(num_cycles=3, huber_c=0.2)
+        make_recipe(num_cycles=3, huber_c=0.2)
     assert "num_cycles" in caught.value.message and "huber_c" in caught.value.message
 
 
 def test_rates_suit_the_optimizer_and_the_algorithm_unless_given():
-    assert Recipe().rates == pytest.approx((5e-4, 1e-4))
-    assert Recipe(algorithm="loha").rates[0] == pytest.approx(2e-4)
-    assert Recipe(optimizer="Lion").rates == pytest.approx((1e-4, 2e-5))
-    assert Recipe(optimizer="Prodigy").rates == (1.0, 1.0)
-    assert Recipe(optimizer="Prodigy", unet_lr=0.5).rates == (0.5, 0.5)
-    assert Recipe(unet_lr=1e-3).rates == pytest.approx((1e-3, 2e-4))
-    assert Recipe(train_text_encoder=True, text_encoder_lr=3e-5).rates == pytest.approx((5e-4, 3e-5))
+    assert make_recipe().rates == pytest.approx((5e-4, 1e-4))
+    assert make_recipe(algorithm="loha").rates[0] == pytest.approx(2e-4)
+    assert make_recipe(optimizer="Lion").rates == pytest.approx((1e-4, 2e-5))
+    assert make_recipe(optimizer="Prodigy").rates == (1.0, 1.0)
+    assert make_recipe(optimizer="Prodigy", unet_lr=0.5).rates == (0.5, 0.5)
+    assert make_recipe(unet_lr=1e-3).rates == pytest.approx((1e-3, 2e-4))
+    assert make_recipe(train_text_encoder=True, text_encoder_lr=3e-5).rates == pytest.approx((5e-4, 3e-5))
 
 
 def test_the_schedule_suits_the_optimizer_unless_given():
-    assert Recipe().schedule == "cosine"
-    assert Recipe(optimizer="DAdaptLion").schedule == "constant"
-    assert Recipe(optimizer="ScheduleFreeAdamW", warmup_share=0.1).schedule == "constant_with_warmup"
-    assert Recipe(optimizer="Prodigy", scheduler="cosine").schedule == "cosine"
+    assert make_recipe().scheduler == "cosine"
+    assert make_recipe(optimizer="DAdaptLion").scheduler == "constant"
+    assert make_recipe(optimizer="ScheduleFreeAdamW", warmup_share=0.1).scheduler == "constant_with_warmup"
+    assert make_recipe(optimizer="Prodigy", scheduler="cosine").scheduler == "cosine"
 
 
 def test_every_optimizer_that_can_be_named_has_its_class():
-    assert set(get_args(get_type_hints(Recipe)["optimizer"])) == set(KINDS)
+    assert set(get_args(get_type_hints(OptimizerOptions)["optimizer"])) == set(KINDS)
 
 
 def test_a_recipe_comes_back_from_its_json():
-    recipe = Recipe(
+    recipe = make_recipe(
         optimizer="Prodigy",
         optimizer_args={"d_coef": "0.5"},
         loss="huber",

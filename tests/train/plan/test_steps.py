@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, exposures_of, planned, sets
@@ -41,16 +40,16 @@ def test_counted_at_once_exposures_are_those_of_one_image_after_another(entries,
     start = offsets(entries, seed)
     counter = Showings(entries, seed)
     both = counter.until(epoch + 1) - counter.until(epoch)
-    assert both.tolist() == [exposures(entry.multiplier, start[entry.key], epoch) for entry in entries]
+    assert both.tolist() == [exposures(entry.repeats, start[entry.key], epoch) for entry in entries]
 
 
-def test_a_million_epochs_of_a_large_multiplier_do_not_overflow():
+def test_a_million_epochs_of_large_repeats_do_not_overflow():
     entries = [SampledImage(f"{number:06}", SIZES[0], 999.999999) for number in range(1000)]
     assert int(Showings(entries, 0).until(10**6).max()) in (999_999_999, 1_000_000_000)
 
 
 def test_a_run_that_shows_nothing_is_refused():
-    with pytest.raises(PrepError, match="every multiplier is 0"):
+    with pytest.raises(PrepError, match="all repeats are 0"):
         course([SampledImage("a", SIZES[0], 0.0)], 4, 0, 10, 5)
     with pytest.raises(PrepError, match="no image is shown in 1 epochs") as caught:
         course([SampledImage(str(number), SIZES[0], 0.01) for number in range(3)], 4, 0, 1, None)
@@ -69,7 +68,6 @@ def test_a_hundred_thousand_images_are_counted_as_one_is():
 @pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
 @pytest.mark.parametrize("text_encoder", [False, True])
 def test_an_adapters_numbers_are_those_of_the_adapter_that_is_hung(algorithm, text_encoder):
-    torch.set_num_threads(1)
     base = load_base("miniature", device="cpu")
     convolutions = algorithm != "lora"
     shape = AdapterConfig(

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 import train.miniature
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.repeats import Repeats
 from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
 from train.models.tokens import Limit
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.plan.images import images_of
 from train.plan.truncated_tags import cut_tags
 
@@ -114,7 +116,7 @@ def manifest(tmp_path: Path):
     for number in range(60):
         path = f"images/a/{number:02}.png"
         images.append(Image(path, "a", path, f"{number:064x}", 1, "copy"))
-        bucket = {"size": [64, 64], "scaled": [64, 64], "crop": [0, 0, 64, 64], "loss": 0.0}
+        bucket = Bucket((64, 64), (64, 64), (0, 0, 64, 64))
         tags = [
             *(f"common tag {(number + place) % 9}" for place in range(number % 25)),
             *(ODD[(number + place) % len(ODD)] for place in range(number % 23)),
@@ -123,12 +125,12 @@ def manifest(tmp_path: Path):
         rows += [
             Decision(path, "bucket", bucket, "nearest"),
             Decision(path, "caption", ", ".join(tags) or "alone", "tags"),
-            Decision(path, "multiplier", {"exact": 1.0, "repeat": 1}, "share"),
+            Decision(path, "repeats", Repeats(1.0, 1), "share"),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "multiplier"), rows)
+        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
         manifest.finish_run(run, {})
     yield manifest
     manifest.close()
@@ -136,7 +138,7 @@ def manifest(tmp_path: Path):
 
 @pytest.mark.parametrize("most", [75, 150])
 def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
-    recipe = Recipe(base="miniature", max_tokens=most, caption_prefix="red hair")
+    recipe = make_recipe(base="miniature", max_tokens=most, caption_prefix="red hair")
     found = images_of(manifest, recipe)
     limit = Limit(load_tokens(FOLDER).of_text, most)
     wanted = []

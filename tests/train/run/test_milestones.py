@@ -1,6 +1,6 @@
 import pytest
 
-from train.options.recipe import Recipe
+from train.options.recipe import make_recipe
 from train.run.milestones import START, Progress, due
 
 PROMPTED = {"sample_prompts": ("1girl",)}
@@ -8,7 +8,7 @@ PROMPTED = {"sample_prompts": ("1girl",)}
 
 def seen(**options) -> dict[str, list[int]]:
     """Steps of a run of three epochs, of four batches each, at which something is due."""
-    recipe = Recipe(**PROMPTED | options)
+    recipe = make_recipe(**PROMPTED | options)
     places = [START] + [Progress(step, (step + 3) // 4, step % 4 == 0, step == 12) for step in range(1, 13)]
     found = {place.step: due(recipe, place) for place in places}
     return {
@@ -36,4 +36,4 @@ def test_what_is_due_follows_the_options(options, snapshots, looks, paintings):
 
 
 def test_the_end_of_the_run_is_no_snapshot_as_the_adapter_itself_is_saved_there():
-    assert not due(Recipe(save_every_steps=12), Progress(12, 3, True, True)).snapshot
+    assert not due(make_recipe(save_every_steps=12), Progress(12, 3, True, True)).snapshot

@@ -13,7 +13,7 @@ from pipeline.stages import train as train_stage
 from pipeline.store.runner import run_stage
 from pipeline.store.undo import newest
 from train.evaluation.validation_history import read_evaluations
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 from train.session import train_adapter
 
 OPTIONS = {
@@ -61,7 +61,7 @@ def killed_at(step: int):
 
 def test_a_folder_answers_what_was_trained_on_what_and_which_snapshot_to_take(prepared):
     origins = {"rank": "flag", "batch_size": "prep.toml"}
-    train_adapter(prepared, Recipe(**OPTIONS), quiet, origins=origins, versions={"torch": "9"})
+    train_adapter(prepared, make_recipe(**OPTIONS), quiet, origins=origins, versions={"torch": "9"})
     run = run_of(prepared)
     assert run["settings"]["rank"] == {"value": 2, "origin": "flag"}
     assert run["settings"]["batch_size"] == {"value": 2, "origin": "prep.toml"}
@@ -85,9 +85,9 @@ def test_a_folder_answers_what_was_trained_on_what_and_which_snapshot_to_take(pr
 
 
 def test_snapshots_hold_the_weights_of_their_step_and_the_final_one_those_of_the_end(prepared):
-    train_adapter(prepared, Recipe(**OPTIONS), quiet)
-    train_adapter(prepared, Recipe(**OPTIONS | {"scheduler": "constant", "name": "long"}), quiet)
-    train_adapter(prepared, Recipe(**OPTIONS | {"scheduler": "constant", "epochs": 2, "name": "short"}), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS | {"scheduler": "constant", "name": "long"}), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS | {"scheduler": "constant", "epochs": 2, "name": "short"}), quiet)
     second = load_file(folder_of(prepared, "long") / "long-000002.safetensors")
     whole = load_file(folder_of(prepared, "short") / "short.safetensors")
     assert all(bool((second[key] == whole[key]).all()) for key in whole)
@@ -96,7 +96,7 @@ def test_snapshots_hold_the_weights_of_their_step_and_the_final_one_those_of_the
 
 
 def test_only_the_last_snapshots_and_the_best_stay(prepared):
-    train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 5, "keep_last": 1}), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS | {"epochs": 5, "keep_last": 1}), quiet)
     rows = run_of(prepared)["snapshots"]
     assert adapters(prepared) == sorted(row["file"] for row in rows)
     kept = {row["file"] for row in rows}
@@ -104,25 +104,25 @@ def test_only_the_last_snapshots_and_the_best_stay(prepared):
 
 
 def test_what_a_person_put_there_is_not_written_over(prepared):
-    train_adapter(prepared, Recipe(**OPTIONS), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS), quiet)
     mine = folder_of(prepared) / "adapter-000001.safetensors"
     mine.write_bytes(b"merged by hand")
     with pytest.raises(PrepError, match="training would write over what it has not written itself"):
-        train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 1}), quiet)
+        train_adapter(prepared, make_recipe(**OPTIONS | {"epochs": 1}), quiet)
     assert mine.read_bytes() == b"merged by hand"
 
 
 def test_another_run_of_the_same_name_leaves_no_old_snapshot_beside_its_own(prepared):
-    train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 4}), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS | {"epochs": 4}), quiet)
     assert "adapter-000003.safetensors" in adapters(prepared)
-    train_adapter(prepared, Recipe(**OPTIONS | {"epochs": 2}), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS | {"epochs": 2}), quiet)
     assert adapters(prepared) == ["adapter-000001.safetensors", "adapter.safetensors"]
     assert next(read_evaluations(folder_of(prepared) / "validation.jsonl")).step == 0
 
 
 def test_a_killed_run_ends_with_the_same_looks_and_snapshots_as_an_undisturbed_one(prepared):
     for name in ("undisturbed", "killed"):
-        recipe = Recipe(**OPTIONS | {"name": name, "save_state_every": 4, "optimizer": "ScheduleFreeAdamW"})
+        recipe = make_recipe(**OPTIONS | {"name": name, "save_state_every": 4, "optimizer": "ScheduleFreeAdamW"})
         if name == "killed":
             for step in (7, 11):
                 with pytest.raises(Killed):
@@ -139,9 +139,9 @@ def test_a_killed_run_ends_with_the_same_looks_and_snapshots_as_an_undisturbed_o
 def test_looking_painting_and_saving_change_nothing_of_what_is_learned(prepared):
     plain = {key: value for key, value in OPTIONS.items() if not key.startswith(("validation", "save_every"))}
     plain |= {"validation": "none", "optimizer": "ScheduleFreeAdamW", "name": "plain"}
-    first = train_adapter(prepared, Recipe(**plain), quiet)
+    first = train_adapter(prepared, make_recipe(**plain), quiet)
     busy = {"sample_prompts": ("1girl --s 2 --d 1",), "sample_every_steps": 2, "optimizer": "ScheduleFreeAdamW"}
-    second = train_adapter(prepared, Recipe(**OPTIONS | busy | {"name": "busy", "validation_every": 1}), quiet)
+    second = train_adapter(prepared, make_recipe(**OPTIONS | busy | {"name": "busy", "validation_every": 1}), quiet)
     one, other = load_file(first.file), load_file(second.file)
     assert all(bool((one[key] == other[key]).all()) for key in one)
     assert (folder_of(prepared, "busy") / "progress" / "grid.png").is_file()
@@ -149,17 +149,17 @@ def test_looking_painting_and_saving_change_nothing_of_what_is_learned(prepared)
 
 def test_patience_ends_a_run_that_gets_no_better(prepared):
     stalled = {"unet_lr": 1e-12, "epochs": 50, "patience": 2, "validation_every": 1, "save_every_epochs": 0}
-    trained = train_adapter(prepared, Recipe(**OPTIONS | stalled), quiet)
+    trained = train_adapter(prepared, make_recipe(**OPTIONS | stalled), quiet)
     assert trained.steps < 60
     run = run_of(prepared)
     assert run["result"]["ended"] == "no better look for so long" and run["result"]["steps"] == trained.steps
     assert (folder_of(prepared) / "adapter.safetensors").is_file()
-    again = train_adapter(prepared, Recipe(**OPTIONS | stalled), quiet)
+    again = train_adapter(prepared, make_recipe(**OPTIONS | stalled), quiet)
     assert again.steps == trained.steps, "a run that has ended does not go on"
 
 
 def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
-    recipe, before = Recipe(**OPTIONS | {"save_state_every": 1000}), signal.getsignal(signal.SIGINT)
+    recipe, before = make_recipe(**OPTIONS | {"save_state_every": 1000}), signal.getsignal(signal.SIGINT)
 
     def interrupt(what: str, done: int, total: int) -> None:
         if what.startswith("training") and done == 5:
@@ -170,15 +170,15 @@ def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
     assert signal.getsignal(signal.SIGINT) is before
     trained = train_adapter(prepared, recipe, quiet)
     assert trained.resumed_from == 6
-    undisturbed = train_adapter(prepared, Recipe(**OPTIONS | {"name": "undisturbed"}), quiet)
+    undisturbed = train_adapter(prepared, make_recipe(**OPTIONS | {"name": "undisturbed"}), quiet)
     one, other = load_file(trained.file), load_file(undisturbed.file)
     assert all(bool((one[key] == other[key]).all()) for key in one)
 
 
 def test_looks_on_another_grid_are_put_away_when_a_run_goes_on(prepared):
     with pytest.raises(Killed):
-        train_adapter(prepared, Recipe(**OPTIONS | {"save_state_every": 1}), killed_at(7))
-    trained = train_adapter(prepared, Recipe(**OPTIONS | {"validation_times": 3}), quiet)
+        train_adapter(prepared, make_recipe(**OPTIONS | {"save_state_every": 1}), killed_at(7))
+    trained = train_adapter(prepared, make_recipe(**OPTIONS | {"validation_times": 3}), quiet)
     assert trained.resumed_from == 7
     assert "validation_times changed, so earlier looks" in trained.notes[0]
     assert (folder_of(prepared) / "validation before.jsonl").is_file()
@@ -186,11 +186,15 @@ def test_looks_on_another_grid_are_put_away_when_a_run_goes_on(prepared):
 
 
 def test_a_run_done_again_says_what_differs_and_that_its_weights_are_the_same(prepared):
-    recipe = Recipe(**OPTIONS | {"rank": 4})
+    recipe = make_recipe(**OPTIONS | {"rank": 4})
     train_adapter(prepared, recipe, quiet)
     file = folder_of(prepared) / "run.json"
     again = resolved("train", Recipe, Settings(stages={"train": {"rank": 8, "epochs": 1}}), {"replay": file})
-    assert again.options.rank == 4 and again.options.epochs == 3 and again.options.name == "adapter-again"
+    assert (
+        again.options.adapter.rank == 4
+        and again.options.batches.epochs == 3
+        and again.options.run.name == "adapter-again"
+    )
     assert again.origins["rank"] == "replay" and again.origins["replay"] == "flag"
     trained = train_adapter(prepared, again.options, quiet, origins=again.origins)
     assert trained.compared == (
@@ -203,7 +207,7 @@ def test_a_run_done_again_says_what_differs_and_that_its_weights_are_the_same(pr
 
 
 def test_a_replay_names_the_images_that_are_not_as_they_were(prepared):
-    train_adapter(prepared, Recipe(**OPTIONS), quiet)
+    train_adapter(prepared, make_recipe(**OPTIONS), quiet)
     file = folder_of(prepared) / "run.json"
     path = prepared.kept()[0].path
     from pipeline.store.records import Decision
@@ -234,7 +238,7 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
 
     options = {key: value for key, value in OPTIONS.items() if key not in ("rank", "alpha")}
     options |= {"algorithm": "full", "train_norm": True, "epochs": 2, "save_checkpoint": True}
-    trained = train_adapter(prepared, Recipe(**options), quiet)
+    trained = train_adapter(prepared, make_recipe(**options), quiet)
     base, merged = (
         load_base("miniature", device="cpu"),
         load_base(str(folder_of(prepared) / "merged-adapter"), device="cpu"),
@@ -246,10 +250,10 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
         hung = base.predict(noisy, torch.tensor([500]), Conditioning(states))
         assert torch.allclose(merged.predict(noisy, torch.tensor([500]), Conditioning(states)), hung, atol=2e-3)
         assert not torch.allclose(plain, hung, atol=2e-3)
-    train_adapter(prepared, Recipe(**options | {"epochs": 1}), quiet)
+    train_adapter(prepared, make_recipe(**options | {"epochs": 1}), quiet)
     (folder_of(prepared) / "merged-adapter" / "unet" / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PrepError, match="save_checkpoint would write over"):
-        train_adapter(prepared, Recipe(**options), quiet)
+        train_adapter(prepared, make_recipe(**options), quiet)
 
 
 @pytest.mark.parametrize(
@@ -264,20 +268,20 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
 def test_a_start_that_is_refused_changes_nothing_and_leaves_no_run(prepared, wrong, words):
     """The run before it stays whole, and undo takes back that one."""
     options = {key: value for key, value in OPTIONS.items() if key != "epochs"} | {"steps": 2}
-    run_stage(prepared, train_stage, Recipe(**options), quiet)
+    run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet)
     folder = folder_of(prepared)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     runs = [run.id for run in prepared.runs()]
     for _ in range(2):
         with pytest.raises(PrepError, match=words):
-            run_stage(prepared, train_stage, Recipe(**options | wrong), quiet)
+            run_stage(prepared, train_stage.STAGE, make_recipe(**options | wrong), quiet)
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     assert [run.id for run in prepared.runs()] == runs
     assert newest(prepared).stage == "train" and newest(prepared).id == runs[-1]
 
 
 def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is(prepared):
-    outcome = run_stage(prepared, train_stage, Recipe(**OPTIONS), quiet)
+    outcome = run_stage(prepared, train_stage.STAGE, make_recipe(**OPTIONS), quiet)
     trained, adapter, validation, page = outcome.results
     looks = list(read_evaluations(folder_of(prepared) / "validation.jsonl"))
     assert trained.startswith(f"trained {run_of(prepared)['result']['steps']} steps in ") and adapter.endswith(
@@ -291,19 +295,19 @@ def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is
 def test_the_state_is_kept_beside_every_snapshot(prepared):
     options = OPTIONS | {"save_every_epochs": 0, "save_every_steps": 3, "save_state_every": 1000}
     with pytest.raises(Killed):
-        train_adapter(prepared, Recipe(**options), killed_at(5))
-    assert train_adapter(prepared, Recipe(**options), quiet).resumed_from == 3
+        train_adapter(prepared, make_recipe(**options), killed_at(5))
+    assert train_adapter(prepared, make_recipe(**options), quiet).resumed_from == 3
 
 
 def test_a_plan_says_that_an_adapter_of_that_name_is_there_and_runs_of_other_names_stay_fresh(prepared):
     options = {key: value for key, value in OPTIONS.items() if key != "epochs"} | {"steps": 2}
-    run_stage(prepared, train_stage, Recipe(**options), quiet)
-    run_stage(prepared, train_stage, Recipe(**options | {"name": "other"}), quiet)
-    assert run_stage(prepared, train_stage, Recipe(**options), quiet).fresh
+    run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet)
+    run_stage(prepared, train_stage.STAGE, make_recipe(**options | {"name": "other"}), quiet)
+    assert run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet).fresh
     assert not any(
-        "takes its place" in note for note in train_stage.plan(prepared, Recipe(**options | {"name": "c"})).notes
+        "takes its place" in note for note in train_stage.plan(prepared, make_recipe(**options | {"name": "c"})).notes
     )
     (note,) = [
-        note for note in train_stage.plan(prepared, Recipe(**options | {"rank": 4})).notes if "takes its" in note
+        note for note in train_stage.plan(prepared, make_recipe(**options | {"rank": 4})).notes if "takes its" in note
     ]
     assert f"of run {prepared.last_run('train', 'adapter').id} is there" in note

@@ -36,7 +36,8 @@ def lycoris_module(kind: str, name: str, layer: nn.Module, config: LayerConfig, 
         more |= {"weight_decompose": True, "wd_on_out": False}
     alpha = float(config.stored_alpha)
     with quiet():
-        return made(name, layer, lora_dim=config.rank, alpha=alpha, use_tucker=config.tucker, **more)
+        module: nn.Module = made(name, layer, lora_dim=config.rank, alpha=alpha, use_tucker=config.tucker, **more)
+    return module
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:

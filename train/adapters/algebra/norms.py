@@ -50,7 +50,14 @@ def core_norm(middle: Tensor, up: Tensor, down: Tensor) -> Tensor:
 def axis_norm(weight: Tensor, axis: int) -> Tensor:
     """The norm of every slice along `axis`, with dimensions kept, and a little above 0."""
     others = [dim for dim in range(weight.dim()) if dim != axis]
-    return torch.linalg.vector_norm(weight, dim=others, keepdim=True) + torch.finfo(weight.dtype).eps
+    found: Tensor = torch.linalg.vector_norm(weight, dim=others, keepdim=True) + torch.finfo(weight.dtype).eps
+    return found
+
+
+def norm_of(values: Tensor) -> Tensor:
+    """The Frobenius norm, a scalar."""
+    found: Tensor = values.norm()
+    return found
 
 
 def scale_weight_norms(layers: Iterable[Scalable], most: float) -> None:

@@ -19,7 +19,8 @@ def in_full(tensor: Tensor) -> AbstractContextManager[object]:
 def product(up: Tensor, down: Tensor) -> Tensor:
     """(out, r) and (r, in, …) → (out, in, …)."""
     with in_full(up):
-        return (up.flatten(1) @ down.flatten(1)).unflatten(1, down.shape[1:])
+        whole: Tensor = (up.flatten(1) @ down.flatten(1)).unflatten(1, down.shape[1:])
+        return whole
 
 
 def core(middle: Tensor, up: Tensor, down: Tensor) -> Tensor:

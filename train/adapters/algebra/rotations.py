@@ -23,7 +23,8 @@ def turning(blocks: Tensor, limit: Tensor) -> Tensor:
         q = blocks - blocks.mT
         held = torch.where(limit > 0, (limit / (q.norm() + 1e-8)).clamp(max=1.0), torch.ones_like(limit))
         q = q * held
-        return 2 * torch.linalg.solve(torch.eye(q.shape[-1], device=q.device, dtype=q.dtype) - q, q)
+        turn: Tensor = 2 * torch.linalg.solve(torch.eye(q.shape[-1], device=q.device, dtype=q.dtype) - q, q)
+        return turn
 
 
 def rotations(blocks: Tensor, limit: float) -> Tensor:
@@ -33,7 +34,8 @@ def rotations(blocks: Tensor, limit: float) -> Tensor:
         norm = float(skew.norm()) + 1e-8
         skew = skew * min(1.0, limit / norm)
     identity = torch.eye(skew.shape[-1], dtype=skew.dtype, device=skew.device)
-    return torch.linalg.solve(identity - skew, identity + skew, left=False)
+    turn: Tensor = torch.linalg.solve(identity - skew, identity + skew, left=False)
+    return turn
 
 
 def rescaled(turned: Tensor, factors: Tensor | None) -> Tensor:

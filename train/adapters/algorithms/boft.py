@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
+from train.adapters.algebra.norms import norm_of
 from train.adapters.algebra.products import in_full
 from train.adapters.algebra.rotations import rescaled, rotation_incompatibility, rotations, turning
 from train.adapters.algorithms import options
@@ -90,7 +91,7 @@ class Boft:
 
     def norm(self, weight: Tensor | None) -> Tensor:
         assert weight is not None, "the kind needs a base"
-        return self.delta(weight.detach().float()).norm()
+        return norm_of(self.delta(weight.detach().float()))
 
     def factors(self, weight: Tensor | None) -> None:
         return None
@@ -105,7 +106,8 @@ def staged(values: Tensor, blocks: Tensor, apart: int) -> Tensor:
     count, size = blocks.shape[:2]
     paired = values.unflatten(-1, (-1, 2, apart)).mT.flatten(-3).unflatten(-1, (count, size))
     mixed = torch.einsum("bij,...bj->...bi", blocks, paired).flatten(-2)
-    return mixed.unflatten(-1, (-1, apart, 2)).mT.flatten(-3)
+    found: Tensor = mixed.unflatten(-1, (-1, apart, 2)).mT.flatten(-3)
+    return found
 
 
 def butterfly(blocks: Tensor, rows: Tensor, stage: int) -> Tensor:
@@ -114,7 +116,8 @@ def butterfly(blocks: Tensor, rows: Tensor, stage: int) -> Tensor:
     apart = 2**stage * (size // 2)
     mixed = rows.unflatten(0, (-1, 2, apart)).transpose(1, 2).flatten(0, 2).unflatten(0, (-1, size))
     turned = torch.einsum("bij,bjx->bix", blocks, mixed).flatten(0, 1)
-    return turned.unflatten(0, (-1, apart, 2)).transpose(1, 2).flatten(0, 2)
+    found: Tensor = turned.unflatten(0, (-1, apart, 2)).transpose(1, 2).flatten(0, 2)
+    return found
 
 
 def division(dimension: int, most: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from train.adapters.algebra.dense import dense_output
 from train.adapters.algebra.lazy_torch import torch
+from train.adapters.algebra.norms import norm_of
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
 from train.adapters.algorithms.keys import Keys, Shape, side
@@ -52,7 +53,7 @@ class Full:
         return dense_output(base_layer, x, self.tensors[DIFF], strength, dropout, self.tensors.get(BIAS))
 
     def norm(self, weight: Tensor | None) -> Tensor:
-        return self.tensors[DIFF].norm()
+        return norm_of(self.tensors[DIFF])
 
     def shrink(self, ratio: Tensor) -> None:
         self.tensors[DIFF].mul_(ratio)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from train.adapters.algebra.factors import Factors
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
-from train.adapters.algebra.norms import product_norm
+from train.adapters.algebra.norms import norm_of, product_norm
 from train.adapters.algebra.products import in_full
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
@@ -78,7 +78,7 @@ class Glora:
         a1, a2, b1, b2 = (self.tensors[key].flatten(1) for key in (A1, A2, B1, B2))
         with in_full(a1):
             turned = torch.einsum("oi...,ij->oj...", whole, a1 @ a2)
-            return (self.scale * (turned + (b1 @ b2).view_as(turned))).norm()
+            return norm_of(self.scale * (turned + (b1 @ b2).view_as(turned)))
 
     def shrink(self, ratio: Tensor) -> None:
         root = ratio.sqrt()

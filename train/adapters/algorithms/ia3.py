@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
+from train.adapters.algebra.norms import norm_of
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
 from train.adapters.algorithms.keys import Keys, Shape
@@ -75,7 +76,7 @@ class Ia3:
 
     def norm(self, weight: Tensor | None) -> Tensor:
         assert weight is not None, "the kind needs a base"
-        return self.delta(weight.detach().float()).norm()
+        return norm_of(self.delta(weight.detach().float()))
 
     def factors(self, weight: Tensor | None) -> None:
         return None

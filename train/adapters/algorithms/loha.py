@@ -21,7 +21,7 @@ from train.adapters.algebra.dora import (
 from train.adapters.algebra.factors import Factors
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
-from train.adapters.algebra.norms import product_norm
+from train.adapters.algebra.norms import norm_of, product_norm
 from train.adapters.algebra.products import core, in_full, with_core
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
@@ -121,7 +121,7 @@ class Loha:
     def norm(self, weight: Tensor | None) -> Tensor:
         first = self.tensors[W1_A]
         if self.tucker or self.rank**2 > min(first.shape[0], self.tensors[W1_B].shape[1]):
-            return self._delta(first).norm()
+            return norm_of(self._delta(first))
         return product_norm(*self._chain(first, self.scale))
 
     def shrink(self, ratio: Tensor) -> None:

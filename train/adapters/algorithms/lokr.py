@@ -14,7 +14,7 @@ from train.adapters.algebra.dora import decomposed, dora_incompatibility, magnit
 from train.adapters.algebra.factors import Factors
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
-from train.adapters.algebra.norms import core_norm, product_norm
+from train.adapters.algebra.norms import core_norm, norm_of, product_norm
 from train.adapters.algebra.products import core, in_full
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, Conflict, LayerKind, Tensors
@@ -113,7 +113,8 @@ class Lokr:
             return base_layer.pointwise(parts.mT, small).mT.flatten(-2)
         parts = base_layer.apply(x.unflatten(1, (count, -1)).flatten(0, 1), large).unflatten(0, (-1, count))
         mixed = small.to(parts.dtype) @ parts.flatten(2)
-        return mixed.unflatten(2, parts.shape[2:]).flatten(1, 2)
+        found: Tensor = mixed.unflatten(2, parts.shape[2:]).flatten(1, 2)
+        return found
 
     def _small(self, scale: float, dropout: Dropout) -> Tensor:
         whole = self.tensors.get(W1)
@@ -134,13 +135,14 @@ class Lokr:
         if middle is not None:
             return core(middle, up, self.tensors[W2_B])
         with in_full(up):
-            return (up @ self.tensors[W2_B]).unflatten(1, (-1, *base_layer.weight.shape[2:]))
+            large: Tensor = (up @ self.tensors[W2_B]).unflatten(1, (-1, *base_layer.weight.shape[2:]))
+            return large
 
     def norm(self, weight: Tensor | None) -> Tensor:
         first, second, middle = self.tensors.get(W1), self.tensors.get(W2), self.tensors.get(T2)
-        one = product_norm(self.tensors[W1_A], self.tensors[W1_B]) if first is None else first.norm()
+        one = product_norm(self.tensors[W1_A], self.tensors[W1_B]) if first is None else norm_of(first)
         if second is not None:
-            return one * second.norm() * self.scale
+            return one * norm_of(second) * self.scale
         up, down = self.tensors[W2_A], self.tensors[W2_B]
         return one * (product_norm(up, down) if middle is None else core_norm(middle, up.mT, down)) * self.scale
 

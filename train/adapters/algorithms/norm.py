@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from train.adapters.algebra.lazy_torch import torch
+from train.adapters.algebra.norms import norm_of
 from train.adapters.algebra.products import in_full
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, Conflict, LayerKind, Tensors
@@ -70,9 +71,8 @@ class Norm:
 
     def norm(self, weight: Tensor | None) -> Tensor:
         """Of both halves together."""
-        return torch.cat(
-            [half.flatten() for key in (WEIGHT, BIAS) if (half := self.tensors.get(key)) is not None]
-        ).norm()
+        halves = [half.flatten() for key in (WEIGHT, BIAS) if (half := self.tensors.get(key)) is not None]
+        return norm_of(torch.cat(halves))
 
     def factors(self, weight: Tensor | None) -> None:
         return None

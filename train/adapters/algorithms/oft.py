@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from train.adapters.algebra.division import sides
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
+from train.adapters.algebra.norms import norm_of
 from train.adapters.algebra.rotations import rescaled, rotation_incompatibility, rotations, turning
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
@@ -75,7 +76,7 @@ class Oft:
 
     def norm(self, weight: Tensor | None) -> Tensor:
         assert weight is not None, "the kind needs a base"
-        return self.delta(weight.detach().float()).norm()
+        return norm_of(self.delta(weight.detach().float()))
 
     def factors(self, weight: Tensor | None) -> None:
         return None
@@ -93,7 +94,8 @@ def turned(values: Tensor, turns: Tensor, convolution: bool) -> Tensor:
     turns = turns.to(values.dtype)
     blocks, size = turns.shape[:2]
     if convolution:
-        return (turns.mT @ values.flatten(2).unflatten(1, (blocks, size))).reshape(values.shape)
+        change: Tensor = (turns.mT @ values.flatten(2).unflatten(1, (blocks, size))).reshape(values.shape)
+        return change
     split = values.reshape(-1, blocks, size).transpose(0, 1)
     return (split @ turns).transpose(0, 1).reshape(values.shape)
 

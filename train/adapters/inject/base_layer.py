@@ -63,8 +63,11 @@ class BaseLayer:
         """The layer's output with a change added. In half precision a linear layer adds it within its product, which sums
         in float32 and rounds once; what is added to an output that is rounded already is lost below half of its last bit."""
         if self.full(x) or getattr(self.plain, "__func__", None) is not nn.Linear.forward:
-            return self.plain(x) + change
-        y = torch.addmm(change.flatten(0, -2), x.flatten(0, -2), matched(self.weight, x).mT).unflatten(0, x.shape[:-1])
+            plain: Tensor = self.plain(x) + change
+            return plain
+        y: Tensor = torch.addmm(change.flatten(0, -2), x.flatten(0, -2), matched(self.weight, x).mT).unflatten(
+            0, x.shape[:-1]
+        )
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

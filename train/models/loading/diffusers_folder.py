@@ -58,7 +58,8 @@ def _family(folder: Path) -> Family:
 
 
 def _kind(part: TextPart) -> type:
-    return CLIPTextModelWithProjection if part.pooled else CLIPTextModel
+    kind: type = CLIPTextModelWithProjection if part.pooled else CLIPTextModel
+    return kind
 
 
 def _part(kind: Any, folder: Path, part: str) -> Any:

@@ -27,4 +27,5 @@ class Loaded:
     @property
     def levels(self) -> torch.Tensor:
         """(T,) alpha-bar of every timestep, 0 at the last one of a model of zero-terminal SNR."""
-        return self.scheduler.alphas_cumprod
+        alphas_cumprod: torch.Tensor = self.scheduler.alphas_cumprod
+        return alphas_cumprod

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted_sets import painted, quiet, save
 
-from pipeline.concepts.regularization.assignment import every_reg_image
 from pipeline.concepts.regularization.rotation import dealt, turns_wanted
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
@@ -22,6 +21,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.undo import newest, undo
+from pipeline.store.values.repeats import Repeats
 
 LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"
 
@@ -29,7 +29,7 @@ LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"
 @pytest.fixture
 def ready(checked: Manifest) -> Manifest:
     """Five images of three concepts with sizes of about 64²."""
-    run_stage(checked, bucket, bucket.Options(resolution=64, step=16, anchor="top"), quiet)
+    run_stage(checked, bucket.STAGE, bucket.Options(resolution=64, step=16, anchor="top"), quiet)
     return checked
 
 
@@ -50,12 +50,12 @@ def options(folder: Path, **more) -> regularize.Options:
 
 
 def ran(manifest: Manifest, folder: Path, **more):
-    outcome = run_stage(manifest, regularize, options(folder, **more), quiet)
-    return outcome, {path: every_reg_image(row.value) for path, row in manifest.decisions("regularization").items()}
+    outcome = run_stage(manifest, regularize.STAGE, options(folder, **more), quiet)
+    return outcome, {path: row.value.images for path, row in manifest.decisions("regularization").items()}
 
 
 def names(reg_images) -> set[str]:
-    return {Path(reg_image["path"]).name.rpartition("-")[0] for reg_image in reg_images}
+    return {Path(reg_image.path).name.rpartition("-")[0] for reg_image in reg_images}
 
 
 def beside(reg_images, *concepts: str) -> list[dict]:
@@ -68,13 +68,11 @@ def beside(reg_images, *concepts: str) -> list[dict]:
 def test_a_concept_has_its_own_folder_and_the_others_what_lies_flat(ready, folder):
     outcome, reg_images = ran(ready, folder)
     assert len(reg_images) == 5 and outcome.counts["given images in use"] == 5
-    assert not any(reg_image["matched"] for found in reg_images.values() for reg_image in found)
+    assert not any(reg_image.matched for found in reg_images.values() for reg_image in found)
     assert names(beside(reg_images, "Lumi")) == {"a", "b"}
     assert names(beside(reg_images, "alder", "Quill")) == {"one", "two", "three"}
     said = {
-        reg_image["path"].rpartition("-")[0]: reg_image["caption"]
-        for found in reg_images.values()
-        for reg_image in found
+        reg_image.path.rpartition("-")[0]: reg_image.caption for found in reg_images.values() for reg_image in found
     }
     assert said["regularization/given/one"] == "1girl, forest"
     assert said["regularization/given/two"] == "1girl" == said["regularization/characters~Lumi/a"]
@@ -124,7 +122,7 @@ def test_images_without_a_caption_are_refused_unless_one_is_given_for_all(ready,
         ran(ready, folder, given_caption=None)
     assert "--given-caption" in error.value.hint
     _, reg_images = ran(ready, folder, given_caption="")
-    assert {reg_image["caption"] for reg_image in reg_images[LUMI]} == {""}
+    assert {reg_image.caption for reg_image in reg_images[LUMI]} == {""}
 
 
 def test_a_folder_of_nothing_usable_is_an_error_that_says_why(ready, tmp_path):
@@ -158,18 +156,18 @@ def test_options_that_do_nothing_together_are_refused(asked, message):
 def test_each_is_cropped_to_the_size_of_the_image_it_goes_beside_by_the_rules_of_bucket(ready, folder):
     save(painted(50).resize((200, 400)), folder / "characters/Lumi/long.png")
     _, reg_images = ran(ready, folder)
-    size = ready.decisions("bucket")[LUMI].value["size"]
-    long = next(reg_image for reg_image in reg_images[LUMI] if "/long-" in reg_image["path"])
+    size = ready.decisions("bucket")[LUMI].value.size
+    long = next(reg_image for reg_image in reg_images[LUMI] if "/long-" in reg_image.path)
     width, height = size
     # 200×400 scaled to cover a bucket that is wider than 1:2: as wide as it, twice as high, cut from the top as asked
-    assert long["bucket"]["scaled"] == [width, 2 * width] and long["bucket"]["crop"] == [0, 0, width, height]
-    assert long["bucket"]["loss"] == pytest.approx(1 - height / (2 * width), abs=1e-6)
-    assert long["size"] == size == long["bucket"]["size"]
-    assert load_cropped(ready.root / long["path"], long["bucket"]).size == (width, height)
+    assert long.bucket.scaled == (width, 2 * width) and long.bucket.crop == (0, 0, width, height)
+    assert long.bucket.loss == pytest.approx(1 - height / (2 * width), abs=1e-6)
+    assert long.size == size == long.bucket.size
+    assert load_cropped(ready.root / long.path, long.bucket).size == (width, height)
 
 
 def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
-    run_stage(ready, bucket, bucket.Options(resolution=256, step=64), quiet)
+    run_stage(ready, bucket.STAGE, bucket.Options(resolution=256, step=64), quiet)
     outcome, _ = ran(ready, folder)
     assert any("given images that are enlarged" in note and "times" in note for note in outcome.plan.notes)
 
@@ -177,7 +175,7 @@ def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
 def test_the_originals_stay_and_undo_takes_all_out_of_the_set(ready, folder):
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     _, reg_images = ran(ready, folder)
-    paths = {reg_image["path"] for found in reg_images.values() for reg_image in found}
+    paths = {reg_image.path for found in reg_images.values() for reg_image in found}
     assert all((ready.root / path).is_file() for path in paths)
     assert (ready.root / next(iter(paths))).with_suffix(".txt").read_text(encoding="utf-8").strip()
     undo(ready, newest(ready))
@@ -192,26 +190,26 @@ def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
     outcome, reg_images = ran(ready, folder)
     assert not outcome.fresh and "four" in names(beside(reg_images, "alder", "Quill"))
     with ready.transaction():
-        value = {"exact": 3.0, "repeat": 3}
-        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "multiplier", value, "share")])
+        value = Repeats(3.0, 3)
+        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "repeats", value, "share")])
     assert not ran(ready, folder)[0].fresh
 
 
 def test_an_image_that_is_given_no_more_leaves_the_set_and_a_persons_own_file_stays(ready, folder):
     _, reg_images = ran(ready, folder)
-    gone = next(reg_image["path"] for reg_image in beside(reg_images, "alder", "Quill") if "/two-" in reg_image["path"])
+    gone = next(reg_image.path for reg_image in beside(reg_images, "alder", "Quill") if "/two-" in reg_image.path)
     own = ready.root / "regularization/given/own.png"
     save(painted(70), own)
     (folder / "two.png").unlink()
     ran(ready, folder)
     assert not (ready.root / gone).exists() and not (ready.root / gone).with_suffix(".txt").exists() and own.exists()
-    run_stage(ready, regularize, regularize.Options(images="none"), quiet)
+    run_stage(ready, regularize.STAGE, regularize.Options(images="none"), quiet)
     assert list((ready.root / "regularization").rglob("*.*")) == [own]
 
 
 def test_an_image_lost_in_the_set_is_missed_and_brought_again(ready, folder):
     _, reg_images = ran(ready, folder)
-    lost = ready.root / reg_images[LUMI][0]["path"]
+    lost = ready.root / reg_images[LUMI][0].path
     lost.unlink()
     assert regularize.missing(ready, options(folder)).startswith("1 regularization images are not there")
     ran(ready, folder)
@@ -238,7 +236,7 @@ def test_killed_or_out_of_space_a_run_done_again_ends_as_an_undisturbed_one(read
 
 
 def test_a_preview_brings_nothing(ready, folder):
-    plan = preview_stage(ready, regularize, options(folder), quiet)
+    plan = preview_stage(ready, regularize.STAGE, options(folder), quiet)
     assert len(plan.decisions) == 5 and len(plan.links) == 5
     assert not (ready.root / "regularization").exists() and not ready.decisions("regularization")
 
@@ -252,17 +250,17 @@ def test_the_command_shows_the_counts_per_concept(ready, folder, command):
 
 def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
     from train.data.dataset import examples
-    from train.options.recipe import Recipe
+    from train.options.recipe import make_recipe
 
     ran(ready, folder)
     with ready.transaction():
         rows = [
             Decision(image.path, field, value, "test")
             for image in ready.kept()
-            for field, value in (("caption", "girl"), ("multiplier", {"exact": 1.0, "repeat": 1}))
+            for field, value in (("caption", "girl"), ("repeats", Repeats(1.0, 1)))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
-    for example in examples(ready, Recipe(base="miniature")):
+    for example in examples(ready, make_recipe(base="miniature")):
         assert example.reg_images and not any(reg_image.matched for reg_image in example.reg_images)
         assert {reg_image.image.size for reg_image in example.reg_images} == {example.image.size}
 
@@ -329,11 +327,11 @@ def test_transparent_given_images_are_put_on_the_background_of_the_set(ready, fo
     clear = painted(80, 1.5).convert("RGBA")
     clear.paste((0, 0, 0, 0), (0, 0, 20, 20))
     save(clear, folder / "characters/Lumi/clear.png")
-    run_stage(ready, bucket, bucket.Options(resolution=64, step=16, background="#102030"), quiet)
+    run_stage(ready, bucket.STAGE, bucket.Options(resolution=64, step=16, background="#102030"), quiet)
     _, reg_images = ran(ready, folder)
     found = beside(reg_images, "Lumi")
-    here = next(reg_image for reg_image in found if "/clear-" in reg_image["path"])
-    assert here["bucket"]["background"] == "#102030"
-    assert not any("background" in reg_image["bucket"] for reg_image in found if "/clear-" not in reg_image["path"])
-    shown = load_cropped(ready.root / here["path"], here["bucket"])
+    here = next(reg_image for reg_image in found if "/clear-" in reg_image.path)
+    assert here.bucket.background == "#102030"
+    assert not any(reg_image.bucket.background for reg_image in found if "/clear-" not in reg_image.path)
+    shown = load_cropped(ready.root / here.path, here.bucket)
     assert shown.getpixel((0, 0)) == (0x10, 0x20, 0x30)

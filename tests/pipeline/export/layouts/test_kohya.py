@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pipeline.core.filenames import concept_of, flat, safe, without_repeats
 from pipeline.export.layouts.kohya_config import Subset, dataset_toml, quoted
 from pipeline.export.naming import Names
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 DATASET_KEYS = {
     "resolution",
@@ -74,8 +76,8 @@ def test_any_folder_is_read_back_from_the_dataset_file(folder):
 
 def test_images_lie_in_folders_called_by_repeat_and_concept_with_their_captions(tmp_path):
     shop = Workshop(tmp_path / "set")
-    shop.add("characters/fanart/Mihari", "a.png", "mihari, smile", multiplier=24.66)
-    shop.add("characters/fanart/Mihari", "b.png", "mihari, hat", multiplier=24.66)
+    shop.add("characters/fanart/Mihari", "a.png", "mihari, smile", repeats=24.66)
+    shop.add("characters/fanart/Mihari", "b.png", "mihari, hat", repeats=24.66)
     shop.add("artists", "a.png", "tree")
     export(shop.done(), tmp_path / "out")
     found = tree(tmp_path / "out")
@@ -93,8 +95,8 @@ def test_images_lie_in_folders_called_by_repeat_and_concept_with_their_captions(
 
 def test_different_repeats_in_one_concept_have_folders_of_their_own(tmp_path):
     shop = Workshop(tmp_path / "set")
-    shop.add("x", "a.png", multiplier=2.0)
-    shop.add("x", "b.png", multiplier=3.7)
+    shop.add("x", "a.png", repeats=2.0)
+    shop.add("x", "b.png", repeats=3.7)
     planned = export(shop.done(), tmp_path / "out")
     assert {path for path in tree(tmp_path / "out") if path.endswith(".png")} == {"train/2_x/a.png", "train/3_x/b.png"}
     assert "concepts whose images have different repeats, a folder for each: 1, such as x" in planned.notes
@@ -102,7 +104,7 @@ def test_different_repeats_in_one_concept_have_folders_of_their_own(tmp_path):
 
 def test_the_dataset_file_says_what_the_bucket_stage_decided_with_keys_that_the_schema_knows(tmp_path):
     shop = Workshop(tmp_path / "set")
-    shop.add("x", "a.png", multiplier=2.0)
+    shop.add("x", "a.png", repeats=2.0)
     shop.add("y", "b.png")
     options = {**BUCKET_OPTIONS, "resolution": 1024, "step": 64, "min_side": 500, "enlarge": False, "batch_size": 4}
     export(shop.done(options), tmp_path / "out")
@@ -187,9 +189,11 @@ def test_where_a_caption_is_missing_the_concepts_name_stands_in_for_it(tmp_path)
 def with_reg_images(tmp_path: Path) -> Workshop:
     shop = Workshop(tmp_path / "set")
     for name in ("a.png", "b.png", "c.png"):
-        path = shop.add("x", name, multiplier=3.0)
+        path = shop.add("x", name, repeats=3.0)
         reg_image = f"regularization/x/{name}"
-        shop.decide(path, "regularization", {"path": reg_image, "caption": "1girl", "size": [64, 64], "seed": 1})
+        shop.decide(
+            path, "regularization", RegularizationAssignment((RegularizationImage(reg_image, "1girl", (64, 64), 1),))
+        )
         if name != "c.png":
             file = tmp_path / "set" / reg_image
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +242,7 @@ def test_images_that_sd_scripts_would_not_show_as_they_are_are_counted(tmp_path)
 
 def test_images_that_sd_scripts_would_crop_otherwise_are_counted(tmp_path):
     shop = Workshop(tmp_path / "set")
-    same = {"size": [64, 64], "scaled": [64, 64], "crop": [0, 0, 64, 64], "loss": 0.0}
+    same = Bucket((64, 64), (64, 64), (0, 0, 64, 64))
     shop.add("x", "a.png", bucket=same, size=(64, 64))
     shop.add("x", "b.png", bucket=BUCKET)
     notes = export(shop.done(), tmp_path / "out").notes

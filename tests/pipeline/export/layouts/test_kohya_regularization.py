@@ -9,6 +9,8 @@ from export_sets import Workshop, change, export, noise, tree
 from PIL import Image
 
 from pipeline.export.layouts.kohya_regularization import _unused
+from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 
 def regularization(folder: Path) -> dict[str, tuple[int, int]]:
@@ -26,28 +28,31 @@ def put(root: Path, reg_image: str, size: tuple[int, int] = (64, 64)) -> str:
     return reg_image
 
 
-def matched(tmp_path: Path, reg_images: int, multiplier: float) -> Workshop:
+def made(caption: str, *files: str) -> RegularizationAssignment:
+    """Regularization images that were generated from seeds 1, 2 and so on."""
+    images = (RegularizationImage(file, caption, (64, 64), seed) for seed, file in enumerate(files, 1))
+    return RegularizationAssignment(tuple(images))
+
+
+def matched(tmp_path: Path, reg_images: int, repeats: float) -> Workshop:
     """Two images with so many painted regularization images each."""
     root = tmp_path / "set"
     shop = Workshop(root)
     for name in "ab":
-        path = shop.add("x", f"{name}.png", multiplier=multiplier)
-        first, *rest = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
-        more = [{"path": reg_image, "seed": place} for place, reg_image in enumerate(rest, 2)]
-        shop.decide(
-            path, "regularization", {"path": first, "caption": "1girl", "size": [64, 64], "seed": 1, "more": more}
-        )
+        path = shop.add("x", f"{name}.png", repeats=repeats)
+        files = [put(root, f"regularization/x/{name}{number or ''}.png") for number in range(reg_images)]
+        shop.decide(path, "regularization", made("1girl", *files))
     return shop
 
 
-@pytest.mark.parametrize(("multiplier", "repeat"), [(6.0, 2), (5.0, 1), (1.0, 1)])
-def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, multiplier, repeat):
-    planned = export(matched(tmp_path, 3, multiplier).done(), tmp_path / "out")
+@pytest.mark.parametrize(("repeats", "repeat"), [(6.0, 2), (5.0, 1), (1.0, 1)])
+def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, repeats, repeat):
+    planned = export(matched(tmp_path, 3, repeats).done(), tmp_path / "out")
     assert regularization(tmp_path / "out") == {f"{repeat}_x": (repeat, 0)}
     images = {path for path in tree(tmp_path / "out") if path.startswith("regularization") and path.endswith(".png")}
     assert images == {f"regularization/{repeat}_x/{name}{end}.png" for name in "ab" for end in ("", "1", "2")}
     unused = [note for note in planned.notes if "sd-scripts never shows" in note]
-    assert bool(unused) == (multiplier == 1.0)
+    assert bool(unused) == (repeats == 1.0)
     assert not unused or ": 4 of 6;" in unused[0]
 
 
@@ -66,13 +71,13 @@ def given(tmp_path: Path) -> Workshop:
     root = tmp_path / "set"
     shop = Workshop(root)
     one, two = (put(root, f"regularization/given/{name}-c0ffee.png", (96, 80)) for name in ("one", "two"))
-    wide = {"size": [64, 48], "scaled": [64, 53], "crop": [0, 2, 64, 50], "loss": 0.1}
-    tall = {"size": [48, 64], "scaled": [77, 64], "crop": [14, 0, 62, 64], "loss": 0.4}
+    wide = Bucket((64, 48), (64, 53), (0, 2, 64, 50), 0.1)
+    tall = Bucket((48, 64), (77, 64), (14, 0, 62, 64), 0.4)
     for place, concept in enumerate("xxyy"):
-        path = shop.add(concept, f"{place}.png", multiplier=4.0)
+        path = shop.add(concept, f"{place}.png", repeats=4.0)
         bucket = (wide, tall)[place % 2]
-        value = {"path": one, "caption": "1girl", "size": bucket["size"], "matched": False, "bucket": bucket}
-        shop.decide(path, "regularization", value | {"more": [{"path": two}]})
+        reg_images = (RegularizationImage(file, "1girl", bucket.size, None, False, bucket) for file in (one, two))
+        shop.decide(path, "regularization", RegularizationAssignment(tuple(reg_images)))
     return shop
 
 
@@ -108,7 +113,7 @@ def test_trigger_words_stay_in_front_only_where_the_reg_images_captions_have_the
     export(manifest, tmp_path / "without")
     assert regularization(tmp_path / "without") == {"1_x": (1, 0)}
     for name in "ab":
-        value = {"path": f"regularization/x/{name}.png", "caption": "Lumi, 1girl", "size": [64, 64], "seed": 1}
+        value = made("Lumi, 1girl", f"regularization/x/{name}.png")
         change(manifest, f"images/x/{name}.png", "regularization", value)
     export(manifest, tmp_path / "with")
     assert regularization(tmp_path / "with") == {"1_x": (1, 1)}

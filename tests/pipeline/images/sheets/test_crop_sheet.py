@@ -6,14 +6,15 @@ from painted_sets import painted, quiet, save
 from PIL import Image
 
 from pipeline.images.sheets.crop_sheet import HEIGHT, WIDTH, Cell, draw_sheets, grid_for, thumbnail
+from pipeline.store.values.bucket import Bucket
 
 BOX = (200, 100)
 
 
 def cell(path, image=(400, 200), scaled=(400, 200), crop=(100, 0, 300, 200), **more):
-    size = [crop[2] - crop[0], crop[3] - crop[1]]
+    size = crop[2] - crop[0], crop[3] - crop[1]
     loss = round(1 - size[0] * size[1] / (scaled[0] * scaled[1]), 6)
-    return Cell(path, image, {"size": size, "scaled": list(scaled), "crop": list(crop), "loss": loss, **more})
+    return Cell(path, image, Bucket(size, scaled, crop, loss, **more))
 
 
 def names(root):

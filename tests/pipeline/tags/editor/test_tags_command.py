@@ -21,6 +21,7 @@ from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.runner import run_stage
 from pipeline.store.undo import find as find_run
 from pipeline.store.undo import undo
+from pipeline.store.values.repeats import Repeats
 
 LABELS = ("1girl", "solo", "smile", "grin", "hat", "witch hat", "boots", "long hair", "<o>_<o>", "wariza")
 TAGGER = Tagger("t", "1", "p", "CPU", {**dict.fromkeys(LABELS, "general"), "general": "rating"})
@@ -58,7 +59,7 @@ def curated(tmp_path: Path) -> Manifest:
     """A curated set of two characters; one caption of five was written by a person."""
     manifest = put_set(tmp_path / "set", IMAGES)
     text_file(manifest, "people/Quill/written").write_bytes(WRITTEN.encode())
-    run_stage(manifest, curate, curate.Options(prune="none", general=0.5), quiet)
+    run_stage(manifest, curate.STAGE, curate.Options(prune="none", general=0.5), quiet)
     return manifest
 
 
@@ -193,9 +194,9 @@ def test_the_answer_in_words_shows_rows_scores_and_edits(ask: Callable[..., Resu
 
 
 def test_an_image_that_is_not_named_exactly_is_asked_for(ask: Callable[..., Result]) -> None:
-    with pytest.raises(PrepError, match=r"3 images fit 'Lumi':\nimages/people~Lumi/a.png"):
+    with pytest.raises(PrepError, match=r"3 images match 'Lumi':\nimages/people~Lumi/a.png"):
         ask("why", "Lumi", "smile")
-    with pytest.raises(PrepError, match="0 images fit 'nobody'"):
+    with pytest.raises(PrepError, match="0 images match 'nobody'"):
         ask("why", "nobody", "smile")
 
 
@@ -210,7 +211,7 @@ def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "multiplier", {"exact": 97.0, "repeat": 97}, "balanced")]
+        put = [Decision(image_of("people/Lumi/c").path, "repeats", Repeats(97.0, 97), "balanced")]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
@@ -255,7 +256,7 @@ def test_an_unknown_concept_or_image_is_told_with_what_there_is(ask: Callable[..
     with pytest.raises(PrepError, match="no kept image is of the concept 'Lumi'") as caught:
         ask("list", "--concept", "Lumi")
     assert caught.value.hint == "give the whole path of a concept, such as: people/Lumi"
-    with pytest.raises(PrepError, match="no kept image fits 'x'"):
+    with pytest.raises(PrepError, match="no kept image matches 'x'"):
         ask("list", "--image", "x")
     assert ask("list", "--concept", "people~Lumi").exit_code == 0, "as folders of the set are called"
 
@@ -311,7 +312,7 @@ def decided(manifest: Manifest, path: str) -> dict[str, Any]:
 def state(manifest: Manifest) -> Any:
     columns = "path, field, value, reason, evidence"
     files = {file.name: file.read_bytes() for file in sorted(manifest.root.rglob("images/*/*.txt"))}
-    return sorted(manifest.db.execute(f"SELECT {columns} FROM decisions")), files
+    return sorted(manifest._db.execute(f"SELECT {columns} FROM decisions")), files
 
 
 @pytest.mark.parametrize(
@@ -348,9 +349,7 @@ def test_a_dry_run_shows_words_and_writes_nothing(ask: Callable[..., Result], cu
     before, runs = state(curated), len(curated.runs())
     result = ask("remove", "smile", "--all", "--dry-run")
     assert "images/people~Lumi/a.png\n    Lumi, solo, 1girl, [-smile, -]witch hat, <o>_<o>\n" in result.stdout
-    assert (
-        "images/people~Quill/written.png (by a person)\n    quill[-,  Smile -],a red Hat, long_hair\n" in result.stdout
-    )
+    assert "images/people~Quill/written.png (manual)\n    quill[-,  Smile -],a red Hat, long_hair\n" in result.stdout
     assert "nothing was written" in result.stderr and "caption changed" in result.stdout
     assert (state(curated), len(curated.runs())) == (before, runs)
 
@@ -359,7 +358,7 @@ def test_what_is_so_already_makes_no_run(ask: Callable[..., Result], curated: Ma
     ask("remove", "wariza", "--image", "Lumi/b")
     runs = len(curated.runs())
     result = ask("remove", "wariza", "--image", "Lumi/b")
-    assert "nothing to do: all of it is so already" in result.stderr and len(curated.runs()) == runs
+    assert "nothing to do: no caption would change" in result.stderr and len(curated.runs()) == runs
     assert answer("remove", "wariza", "--image", "Lumi/b")["counts"] == {"as it was": 1}
 
 
@@ -375,9 +374,9 @@ def test_every_image_is_edited_only_when_that_is_said(ask: Callable[..., Result]
     [
         (("remove", "lumi", "--all"), "Lumi is a trigger word of 3 of these images", "change [curate] triggers"),
         (("remove", "smlie", "--all"), "no tag of this set is called smlie", "near it are: smile"),
-        (("replace", "smile", "to", "a, b", "--all"), "'a, b' is not one tag", "give tags apart"),
-        (("add", ",", "--all"), "no tag is given", "give tags apart"),
-        (("add", "grin", "--with", "grin"), "no kept image fits", "prep tags find"),
+        (("replace", "smile", "to", "a, b", "--all"), "'a, b' is not one tag", "give one tag, without commas"),
+        (("add", ",", "--all"), "no tag is given", "give one tag, without commas"),
+        (("add", "grin", "--with", "grin"), "no kept image matches", "prep tags find"),
     ],
 )
 def test_an_edit_that_cannot_be_meant_is_refused_before_anything_changes(
@@ -412,8 +411,8 @@ def test_an_edit_survives_every_later_curation_and_freezes_nothing(
     ask("add", "red hat", "--concept", "people/Lumi")
     ask("replace", "boots", "to", "red boots", "--concept", "people/Lumi")
     before = state(curated)
-    run_stage(curated, curate, curate.Options(prune="none", general=0.5), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(prune="none", general=0.5), quiet)
     assert state(curated) == before, "what an edit does at once is what curation does with it"
-    run_stage(curated, curate, curate.Options(prune="none", general=0.15), quiet)
+    run_stage(curated, curate.STAGE, curate.Options(prune="none", general=0.15), quiet)
     assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl, grin, red hat"
     assert caption(curated, "people/Lumi/c") == "Lumi, solo, 1girl, red boots, red hat"

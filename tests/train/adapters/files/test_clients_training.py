@@ -7,6 +7,7 @@ import torch
 from adapter_files import miniature, weight_at
 from client_weights import weight_delta
 from safetensors import safe_open
+from tolerance import HALF
 
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter
@@ -71,6 +72,7 @@ def trained(request, base, tmp_path_factory):
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """By the length of the difference; a change of a weight is what is left of the weight, of which rounding takes its share."""
     return float((found - expected.reshape(found.shape)).norm()) <= 1e-4 * float(expected.norm()) + 1e-6
 
 
@@ -122,4 +124,6 @@ def test_a_model_with_the_file_merged_in_paints_as_the_trained_adapter_does(trai
     assert (
         float((merged.unet(*inputs).sample - hung).norm()) < 0.02 * change
     )  # the miniature is stored in half precision
-    assert torch.allclose(merged.text_encoder(tokens).last_hidden_state, states, atol=2e-2)
+    assert torch.allclose(
+        merged.text_encoder(tokens).last_hidden_state, states, atol=4 * HALF * float(states.abs().max())
+    )

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from train.adapters.files.layer import Layer
 from train.adapters.files.writer import writing
 from train.adapters.metadata import renewed, write_adapter
-from train.options.recipe import Recipe
+from train.options.recipe import Recipe, make_recipe
 from train.run.adapter_metadata import adapter_metadata
 
 FACTS = {
@@ -32,7 +32,7 @@ FACTS = {
 
 
 def told(recipe: Recipe | None = None, **changes) -> dict[str, str]:
-    return adapter_metadata(recipe or Recipe(), **FACTS | changes)
+    return adapter_metadata(recipe or make_recipe(), **FACTS | changes)
 
 
 def test_all_values_are_texts_and_tables_are_json():
@@ -67,7 +67,7 @@ def test_the_family_is_told_in_the_words_a1111_sorts_by(family, velocity, versio
 def test_the_network_is_told_as_kohya_and_lycoris_name_it():
     assert told()["ss_network_module"] == "networks.lora"
     assert told()["ss_network_args"] == "{}"
-    kron = told(Recipe(algorithm="lokr", factor=4, rank=8, alpha=2.0, dora=True))
+    kron = told(make_recipe(algorithm="lokr", factor=4, rank=8, alpha=2.0, dora=True))
     assert kron["ss_network_module"] == "lycoris.kohya"
     arguments = json.loads(kron["ss_network_args"])
     assert (arguments["algo"], arguments["factor"], arguments["dora_wd"], arguments["wd_on_output"]) == (
@@ -76,12 +76,12 @@ def test_the_network_is_told_as_kohya_and_lycoris_name_it():
         True,
         False,
     )
-    assert json.loads(told(Recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
+    assert json.loads(told(make_recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
 
 
 def test_the_hash_of_a_base_model_of_one_file_is_told():
     assert "ss_new_sd_model_hash" not in told()
-    assert told(Recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
+    assert told(make_recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
 
 
 def test_a_file_made_from_another_keeps_what_it_says_but_for_hashes_and_name():

@@ -9,6 +9,7 @@ from adapter_files import CONV, LINEAR, NAMES, POINT, SQUARE, TEXT, made, miniat
 from diffusers import UNet2DConditionModel
 from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from safetensors.torch import save_file
+from tolerance import near, rounding
 
 from pipeline.core.errors import PrepError
 from train.adapters.files.convert import convert_file
@@ -129,10 +130,10 @@ def test_norms_are_those_of_the_differences(algorithm, tmp_path):
     file = open_adapter(write(tmp_path / "a.safetensors", [layer for layer, _ in layers.values()]))
     base = miniature()
     for name, (layer, delta) in layers.items():
-        assert effect_norm(layer, weight_at(base, name)) == pytest.approx(float(delta.norm()), rel=1e-3)
+        assert effect_norm(layer, weight_at(base, name)) == pytest.approx(float(delta.norm()), rel=rounding(512 * 128))
     found = describe(file, base)
     whole = math.sqrt(sum(float(delta.norm()) ** 2 for _, delta in layers.values()))
-    assert found["norm"] == pytest.approx(whole, rel=1e-3)
+    assert found["norm"] == pytest.approx(whole, rel=rounding(512 * 128))
     assert (describe(file)["norm"] is None) == (algorithm in ("glora", "oft", "ia3"))
     assert [row["block"] for row in found["blocks"]] == ["BASE", "IN01", "M00", "OUT03"]
 
@@ -179,7 +180,7 @@ def test_diffusers_own_conversion_finds_every_layer_and_the_same_difference(algo
     assert len(found) == len(NAMES)
     for path, delta in wanted.items():
         match = found[path]
-        assert torch.allclose(match.reshape(delta.shape), delta, atol=1e-4 * float(delta.abs().max()))
+        assert near(match.reshape(delta.shape), delta, products=64 * 9)
 
 
 def test_diffusers_loads_a_converted_file_and_renders_the_merged_weights(tmp_path):
@@ -201,6 +202,6 @@ def test_diffusers_loads_a_converted_file_and_renders_the_merged_weights(tmp_pat
         for name, (_, delta) in layers.items():
             merged.get_submodule(place_of(name).path).weight += delta
         plain = UNet2DConditionModel.from_pretrained(base.path, subfolder="unet", torch_dtype=torch.float32)(*inputs)
-        assert torch.allclose(hung(*inputs).sample, merged(*inputs).sample, atol=1e-3)
+        assert near(hung(*inputs).sample, merged(*inputs).sample, products=256 * 9)
         assert not torch.allclose(plain.sample, merged(*inputs).sample, atol=1e-2)
     assert TEXT not in layers

@@ -14,6 +14,7 @@ from ldm_files import ldm_tensors
 from tiny_models import single_tensors, tiny_pipeline, write_single
 
 from pipeline.core.errors import PrepError
+from pipeline.store.values.bucket import Bucket
 from train.models.conditioning import size_ids, whole_image, with_sizes
 from train.models.families.key_map import VAE, blocks_of, unet_from_ldm, unet_to_ldm
 from train.models.families.registry import FAMILIES
@@ -34,7 +35,6 @@ def count(model) -> int:
 
 @pytest.fixture(scope="module")
 def pipelines():
-    torch.set_num_threads(1)
     return {name: tiny_pipeline(name) for name in NAMES}
 
 
@@ -197,9 +197,9 @@ def test_sdxl_has_one_layer_that_is_read_and_another_is_refused(bases):
 
 
 def test_sizes_by_hand():
-    bucket = {"size": [832, 1216], "scaled": [832, 1248], "crop": [0, 16, 832, 1232]}
+    bucket = Bucket((832, 1216), (832, 1248), (0, 16, 832, 1232))
     assert size_ids(bucket, (1000, 1500)) == (1500, 1000, 16, 0, 1216, 832)
-    wide = {"size": [1024, 1024], "scaled": [1536, 1024], "crop": [200, 0, 1224, 1024]}
+    wide = Bucket((1024, 1024), (1536, 1024), (200, 0, 1224, 1024))
     assert size_ids(wide, (1500, 1000)) == (1000, 1500, 0, 200, 1024, 1024)
     assert size_ids(wide, (1500, 1000), mirrored=True) == (1000, 1500, 0, 312, 1024, 1024)
     assert whole_image((832, 1216)) == (1216, 832, 0, 0, 1216, 832)
@@ -209,7 +209,6 @@ def test_sizes_by_hand():
 
 
 def test_a_unet_that_says_the_noise_is_told_from_one_that_says_the_velocity():
-    torch.set_num_threads(1)
     base = load_base("miniature", device="cpu")
     with torch.no_grad():
         text = text_conditioning(base, [""])

@@ -25,7 +25,6 @@ NAMES = ["sd1", "sd2", "sdxl"]
 
 @pytest.fixture(scope="module")
 def tensors():
-    torch.set_num_threads(1)
     return {name: single_tensors(name, tiny_pipeline(name)) for name in NAMES}
 
 

@@ -1,0 +1,104 @@
+"""A stage as a command: its flags from its Options, run or previewed on a set."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli import console
+from pipeline.cli.options import given_flags, options_from
+from pipeline.cli.set_folder import SET
+from pipeline.config.registry import STAGES, StageEntry
+from pipeline.config.settings import FILE, declared, resolved, settings_of
+from pipeline.sources.source_list import remember, with_sources
+from pipeline.store.manifest import Manifest
+from pipeline.store.opening import open_write
+from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.stage import OptionsT, Stage
+
+
+def load_stage(entry: StageEntry) -> Stage[Any]:
+    """Import a stage."""
+    stage = importlib.import_module(entry.module).STAGE
+    assert isinstance(stage, Stage), entry.module
+    return stage
+
+
+def stage_command(entry: StageEntry) -> click.Command:
+    """A stage's command, made from its help and its options."""
+    stage = load_stage(entry)
+    options: type = stage.options
+    parameters: list[click.Parameter] = []
+    if any(setting.section == "set" for setting in declared(options)):
+        parameters.append(click.Argument(["sources"], nargs=-1, metavar="SRC..."))
+    parameters.append(click.Argument(["root"], metavar="SET", type=SET))
+    parameters += options_from(options)
+    parameters += [
+        click.Option(
+            ["--dry-run", "--plan"], is_flag=True, help="Show what would be decided; write nothing but measurements."
+        ),
+        click.Option(["--force"], is_flag=True, help="Run even when nothing changed since the last run."),
+        click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
+    ]
+    return click.Command(
+        entry.name,
+        params=parameters,
+        callback=functools.partial(_called, stage),
+        short_help=entry.help,
+        help=stage.help.strip(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was typed: the set, sources to add to it, flags (only those given), and how to run and print."""
+
+    root: Path
+    sources: tuple[str, ...]
+    flags: Mapping[str, Any]
+    dry_run: bool
+    force: bool
+    as_json: bool
+
+
+@click.pass_context
+def _called(context: click.Context, /, stage: Stage[Any], **values: Any) -> None:
+    flags = {key: value for key, value in given_flags(context, stage.options).items() if key != "sources"}
+    switches = {name: values[name] for name in ("dry_run", "force", "as_json")}
+    run_command(stage, Request(values["root"], values.get("sources", ()), flags, **switches))
+
+
+def run_command(stage: Stage[Any], request: Request) -> None:
+    """Run or preview one stage on a set and print what came of it."""
+    root = request.root
+    given = settings_of(root)
+    settings = with_sources(given, request.sources)
+    found = resolved(stage.name, stage.options, settings, request.flags)
+    first = stage.name == STAGES[0].name
+    with open_write(root, stage.name, create=first, dry_run=request.dry_run) as manifest:
+        if request.dry_run:
+            _preview(manifest, stage, found.options, request.as_json)
+            return
+        remember(root, given, settings)
+        with console.progress_bars() as bars:
+            announce = None if request.as_json else functools.partial(console.announce, bars)
+            outcome = run_stage(manifest, stage, found.options, bars, request.force, found.origins, announce)
+        console.print_json(console.outcome_json(outcome)) if request.as_json else console.show_outcome(outcome)
+    stated = settings.stages.get(stage.name, {})
+    if any(key not in stated or stated[key] != value for key, value in request.flags.items()):
+        console.say(f"flags hold for this run only; to keep them, write them under [{stage.name}] in {root / FILE}")
+
+
+def _preview(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, as_json: bool) -> None:
+    with console.progress_bars() as progress:
+        plan = preview_stage(manifest, stage, options, progress)
+    if as_json:
+        console.print_json(console.preview_json(manifest, plan))
+    else:
+        console.show_preview(manifest, plan)

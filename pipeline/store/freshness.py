@@ -1,0 +1,42 @@
+"""When a stage is up to date: its newest run ended, read what it would read now, and left all it made where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.flat import flat
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Run
+from pipeline.store.stage import OptionsT, Stage
+
+OPTIONS = "options"
+OBSERVED = "observed"
+
+
+def inputs(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT) -> dict[str, str]:
+    """Everything the stage's result depends on, by name, each as a hash."""
+    parts = {OPTIONS: _hash(options_json(options)), OBSERVED: _hash(stage.observe(manifest, options))}
+    return parts | {name: manifest.digest(name) for name in stage.reads}
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def options_json(options: Any) -> str:
+    """The options of a stage, a dataclass, as one text in which equal options are equal."""
+    return json.dumps(flat(options), sort_keys=True, default=str)
+
+
+def last_run(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT) -> Run | None:
+    """The newest run of a stage that was not undone; of a stage whose runs have names, the newest of that name."""
+    return manifest.last_run(stage.name, stage.run_name(options) if stage.run_name else None)
+
+
+def is_fresh(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, read: Mapping[str, str]) -> bool:
+    """Whether the newest run holds; `read` is what `inputs` gives now."""
+    run = last_run(manifest, stage, options)
+    return run is not None and bool(run.finished) and run.inputs == read and not stage.missing(manifest, options)

@@ -1,0 +1,92 @@
+"""What version 4 calls otherwise than version 3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats"}
+"""Fields of decisions."""
+OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "bucket": {"sheet_pictures": "sheet_images"},
+    "curate": {"core_pictures": "core_images"},
+    "balance": {"given": "user_repeats"},
+    "regularize": {"pictures": "images"},
+    "train": {
+        "neuron_dropout": "network_dropout",
+        "start_from": "network_weights",
+        "learning_rate": "unet_lr",
+        "text_learning_rate": "text_encoder_lr",
+        "second_text_learning_rate": "text_encoder_2_lr",
+        "cycles": "num_cycles",
+        "least_rate": "min_lr_ratio",
+        "accumulate": "gradient_accumulation_steps",
+        "huber_width": "huber_c",
+        "input_perturbation": "ip_noise_gamma",
+        "validation_pictures": "validation_images",
+        "state_every": "save_state_every",
+    },
+    "tags": {"pictures": "images"},
+}
+"""Stage, or what else has runs → its options, which are also the keys of its section of prep.toml."""
+REASONS = {
+    "text without a picture": "text without an image",
+    "not a picture": "not an image",
+    "metadata names no picture": "metadata names no image",
+    "multiply.txt without pictures": "multiply.txt without images",
+    "multiplier in metadata": "repeats in metadata",
+    "duplicate of a training picture": "duplicate of a training image",
+    "near-duplicate of a training picture": "near-duplicate of a training image",
+    "given pictures": "given images",
+}
+"""Reasons of decisions, which runs count."""
+COUNTS = REASONS | {
+    "pictures": "images",
+    "pictures held out": "images held out",
+    "regularization twins": "regularization images",
+    "showings an epoch": "exposures an epoch",
+    "showings in the run": "exposures in the run",
+    "showings in the planned training, about": "exposures in the planned training, about",
+    "pictures made": "images made",
+    "pictures already there": "images already there",
+    "pictures painted": "images painted",
+    "given pictures in use": "given images in use",
+}
+"""What else runs count."""
+_FAST = re.compile(r"(tags that came or went by fast decoding, in \d+) pictures")
+LOG = {
+    "learning_rate": "unet_lr",
+    "text_learning_rate": "text_encoder_lr",
+    "pictures": "images",
+    "twins": "reg_images",
+    "pictures_per_second": "images_per_second",
+}
+"""Keys of a line of runs/NAME/log.jsonl."""
+SET = {"multiplier": "repeats", "twins": "reg_images"}
+"""Keys of an image in runs/NAME/set.json."""
+TABLE = {"multiplier": "repeats", "showings": "exposures", "twin_showings": "reg_image_exposures"}
+"""Columns of runs/NAME/images.csv."""
+OLD_TABLE, NEW_TABLE = "pictures.csv", "images.csv"
+"""Its name in runs/NAME."""
+
+
+def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A mapping under its new names, in its old order."""
+    return {names.get(key, key): value for key, value in values.items()}
+
+
+def option_name(stage: str) -> Callable[[str], str]:
+    names = OPTIONS.get(stage, {})
+    return lambda name: names.get(name, name)
+
+
+def count_name(name: str) -> str:
+    """What a run counted, by its new name."""
+    return COUNTS.get(name) or _FAST.sub(r"\1 images", name)
+
+
+def options_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run as version 4 has them, in its order: that of their names where a stage ran."""
+    found = renamed(values, OPTIONS.get(stage, {}))
+    return dict(sorted(found.items())) if list(values) == sorted(values) else found

@@ -1,0 +1,64 @@
+"""The set's prep.toml. It is a person's file: only the names of keys change, and a copy stays beside it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.files import write_bytes
+from pipeline.store.migrations.to_4.names import OPTIONS, renamed
+
+FILE = "prep.toml"
+KEPT = "prep.toml.v3"
+_SECTION = re.compile(r"\s*\[\s*(?:\"([^\"]*)\"|'([^']*)'|([\w-]+))\s*\]\s*(?:#.*)?")
+_KEY = re.compile(r"(\s*)([\w-]+)(?=\s*=)")
+
+
+def bring_forward(root: Path) -> None:
+    """Give the keys of a prep.toml their new names. One that cannot be read, or that names its keys in a way that is not
+    understood here, stays as it is: whatever reads it says what is wrong in it."""
+    file = root / FILE
+    try:
+        old = file.read_bytes()
+        text = old.decode()
+        before = tomllib.loads(text)
+    except (OSError, ValueError):
+        return
+    new = _rewritten(text)
+    if new == text or _parsed(new) != _named_anew(before):
+        return
+    if not (root / KEPT).exists():
+        write_bytes(root / KEPT, old)
+    write_bytes(file, new.encode())
+
+
+def _rewritten(text: str) -> str:
+    lines = []
+    names: Mapping[str, str] = {}
+    for line in text.splitlines(keepends=True):
+        section = _SECTION.fullmatch(line.rstrip("\r\n"))
+        if section is not None:
+            names = OPTIONS.get(next(filter(None, section.groups()), ""), {})
+        key = _KEY.match(line)
+        if key is not None and key[2] in names:
+            line = key[1] + names[key[2]] + line[key.end() :]
+        lines.append(line)
+    return "".join(lines)
+
+
+def _named_anew(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prep.toml says, by the new names."""
+    return {
+        section: renamed(values, OPTIONS.get(section, {})) if isinstance(values, dict) else values
+        for section, values in document.items()
+    }
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except ValueError:
+        return None

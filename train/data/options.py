@@ -1,0 +1,184 @@
+"""Options of what is shown: batches, captions, views of an image. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.config.rules import Problem, Range, at_least, between, idle_unless, option, share
+
+FACE_CROP = Range(lambda value: 1 <= value[0] <= value[1] <= 4, "two numbers from 1 to 4, the smaller one first")
+VARIED = ("color_jitter", "random_crop", "face_crop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    batch_size: int = option(4, at_least(1))
+    """Images a batch; matched regularization images come on top."""
+    epochs: int = option(10, at_least(1))
+    """Passes over the set, each as long as the repeats make it."""
+    steps: int | None = option(None, at_least(1))
+    """Stop after this many batches instead of after whole epochs."""
+    gradient_accumulation_steps: int = option(
+        1, Range(lambda value: value >= 0, "at least 1, or 0 for as many as there are buckets")
+    )
+    """Batches whose gradients are added up before each update; 0 takes as many as the set has buckets, so that an update
+    sees about all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionOptions:
+    shuffle_tags: bool = True
+    """Shuffle a caption's tags each time it is shown, but for the first ones."""
+    keep_tags: int | None = option(
+        None,
+        at_least(0),
+        idle_unless(
+            "shuffle_tags",
+            "tag_dropout",
+            "tag_warmup_steps",
+            "tag_warmup_share",
+            why="no tag is moved or left out",
+            hint="leave it out, or use shuffle_tags, tag_dropout or a tag warm-up",
+        ),
+    )
+    """How many tags stay in front, never moved nor left out; each caption's trigger words if not given. A caption that
+    holds keep_separator says so itself."""
+    keep_separator: str = "|||"
+    """Mark in a caption: the tags before it stay in front, those after a second one at the end. It is never read."""
+    group_separator: str = ""
+    """Mark between tags that are moved and left out as one, such as ;;; in `black hair;;;long hair`; read as a comma."""
+    tag_dropout: float = option(0.0, share())
+    """Share of the tags behind the kept ones that is left out, others each time."""
+    tag_warmup_steps: int = option(0, at_least(0))
+    """Batches over which the tags come in one after the other, the first ones first."""
+    tag_warmup_share: float = option(0.0, between(0, 1))
+    """The same as a share of the run: 0.1 is a tenth; epoch by epoch where the run is so many epochs."""
+    tag_warmup_min: int = option(
+        1,
+        at_least(0),
+        idle_unless(
+            "tag_warmup_steps",
+            "tag_warmup_share",
+            why="there is no tag warm-up",
+            hint="give tag_warmup_steps or tag_warmup_share too",
+        ),
+    )
+    """How many tags behind the kept ones are there from the start of such a warm-up."""
+    caption_dropout: float = option(0.0, between(0, 1))
+    """Share of exposures with an empty caption."""
+    caption_dropout_epochs: int = option(0, at_least(0))
+    """Every how many epochs all captions are empty; 0 for never."""
+    caption_lines: Literal["all", "one"] = "all"
+    """all reads a caption of several lines as one, with commas between; one draws a line each time it is shown."""
+    wildcards: bool = False
+    """Read {a|b|c} in a caption as one of its parts, drawn each time it is shown; {{ and }} stand for braces."""
+    caption_prefix: str = ""
+    """Text put before every image's caption, with a comma; regularization images keep the caption they were made from."""
+    caption_suffix: str = ""
+    """Text put behind every image's caption, with a comma; regularization images keep the caption they were made from."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What splits captions and is never read."""
+        return tuple(mark for mark in (self.keep_separator, self.group_separator) if mark)
+
+    def problems(self) -> Iterator[Problem]:
+        if self.caption_dropout_epochs == 1:
+            yield (
+                "caption_dropout_epochs is 1, which would leave every caption of every epoch empty",
+                "give 2 or more, or caption_dropout = 1.0 if that is meant",
+            )
+        yield from self._wrong_marks()
+        if self.tag_warmup_steps and self.tag_warmup_share:
+            yield (
+                f"tag_warmup_steps is {self.tag_warmup_steps} and tag_warmup_share {self.tag_warmup_share:g}",
+                "give one of the two",
+            )
+        if self.caption_dropout == 1:
+            yield from self._never_shown()
+
+    def _wrong_marks(self) -> Iterator[Problem]:
+        """What is wrong with the marks that stand in captions, and with the texts put around them."""
+        marks = {"keep_separator": self.keep_separator, "group_separator": self.group_separator}
+        for name, mark in marks.items():
+            if mark != mark.strip() or any(letter in mark for letter in ",\n\r"):
+                yield f"{name} is {mark!r}", "give a mark without commas, spaces around it or line breaks, such as |||"
+            if self.wildcards and any(brace in mark for brace in "{}"):
+                yield (
+                    f"{name} is {mark!r}, but braces are those of wildcards",
+                    "give a mark without { and }, such as |||",
+                )
+        keep, group = marks.values()
+        if keep and group and (keep in group or group in keep):
+            yield (
+                f"keep_separator {keep!r} and group_separator {group!r} cannot be told apart in a caption",
+                'give marks of which none is part of the other, such as "|||" and ";;;"',
+            )
+        for name, text in (("caption_prefix", self.caption_prefix), ("caption_suffix", self.caption_suffix)):
+            held = [mark for mark in marks.values() if mark and mark in text]
+            if held:
+                yield f"{name} holds {held[0]!r}, which only splits captions", f"leave it out: a {name[8:]} never moves"
+            if "\n" in text or "\r" in text:
+                yield f"{name} has several lines", "write it on one line"
+
+    def _never_shown(self) -> Iterator[Problem]:
+        """What is asked of captions that are all left out."""
+        for name in (
+            "tag_dropout",
+            "tag_warmup_steps",
+            "tag_warmup_share",
+            "caption_dropout_epochs",
+            "wildcards",
+            "caption_prefix",
+            "caption_suffix",
+        ):
+            if getattr(self, name):
+                yield f"{name} does nothing: caption_dropout is 1, so no caption is ever shown", f"leave {name} out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationOptions:
+    flip: bool = False
+    """Show every second exposure of an image mirrored, but for images whose caption says left or right."""
+    flip_guard: tuple[str, ...] = option(
+        ("left", "right"),
+        idle_unless("flip", why="nothing is mirrored", hint="leave flip_guard out, or use flip = true"),
+    )
+    """Words in a caption that keep its image from being mirrored; words for what a character has on one side only
+    belong here too."""
+    color_jitter: float = option(0.0, between(0, 0.5))
+    """Most that brightness, contrast, saturation and hue are changed, as a share; 0.1 is slight. Not for characters who
+    are known by their colours."""
+    random_crop: bool = False
+    """Move the crop of an image about within what its bucket cuts off, instead of the one place that was chosen."""
+    face_crop: tuple[float, float] | None = option(None, FACE_CROP)
+    """Least and most by which an image is enlarged around its subject, such as [1.0, 1.5]; none leaves it whole."""
+    variants: int = option(
+        4,
+        between(2, 64),
+        idle_unless(
+            *VARIED,
+            why="nothing varies the images",
+            hint="leave variants out, or use color_jitter, random_crop or face_crop",
+        ),
+    )
+    """How many different views of an image color_jitter, random_crop and face_crop make; all are cached."""
+
+    @property
+    def any(self) -> bool:
+        """Whether an image is shown otherwise than it is."""
+        return bool(self.flip or self.color_jitter or self.random_crop or self.face_crop)
+
+    def problems(self) -> Iterator[Problem]:
+        if self.random_crop and self.face_crop:
+            yield (
+                "random_crop and face_crop both place the crop: one anywhere, the other about the subject",
+                "leave one of them out",
+            )
+        if self.flip and any(not any(map(str.isalnum, word)) for word in self.flip_guard):
+            yield (
+                f"flip_guard is {list(self.flip_guard)}, but holds a word without letters",
+                "give words, or [] to mirror all",
+            )

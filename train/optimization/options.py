@@ -1,0 +1,185 @@
+"""Options of optimization: the optimizer and its rates, the schedule, the loss, the noise. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.config.rules import Problem, above, at_least, idle_unless, needs, option, share
+from train.optimization.optimizers import KINDS, TEXT_SHARE, suited_rate
+from train.optimization.schedules import DECAYING
+
+LEAST_MULTIPLIER = 0.01
+"""An adaptive optimizer multiplies its rate with unet_lr; one below this was meant for another optimizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerOptions:
+    optimizer: Literal[
+        "AdamW",
+        "AdamW8bit",
+        "Lion",
+        "Lion8bit",
+        "SGDNesterov",
+        "AdaFactor",
+        "DAdaptAdam",
+        "DAdaptLion",
+        "Prodigy",
+        "ScheduleFreeAdamW",
+    ] = "AdamW"
+    """What turns gradients into new weights. Prodigy and the DAdapt ones find the learning rate by themselves; the 8bit
+    ones take a quarter of the memory."""
+    optimizer_args: Mapping[str, str] = option(dict)
+    """More arguments of the optimizer, such as d_coef = "0.5" for Prodigy or betas = "0.9,0.99"."""
+    unet_lr: float | None = option(None, above(0))
+    """Learning rate of the UNet's adapter; what suits the optimizer and the algorithm if not given: with AdamW 5e-4 for
+    lora, 2e-4 for locon, loha and lokr, 3e-5 for oft and boft, 5e-3 for ia3, 2.5e-6 for full; with Lion a fifth of these,
+    with an adaptive optimizer 1, which is multiplied with the rate it finds."""
+    text_encoder_lr: float | None = option(None, above(0))
+    """Learning rate of the text encoder's adapter; a fifth of the UNet's if not given, the same with an adaptive
+    optimizer."""
+    text_encoder_2_lr: float | None = option(None, above(0))
+    """Learning rate of the adapter of SDXL's second text encoder; the first one's if not given."""
+    max_grad_norm: float = option(1.0, at_least(0))
+    """Gradients longer than this are scaled down to it; 0 leaves them."""
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the optimizer finds its learning rate by itself."""
+        return KINDS[self.optimizer].adaptive
+
+    @property
+    def averaging(self) -> bool:
+        """Whether it answers with an average of the weights it has been at."""
+        return KINDS[self.optimizer].averaging
+
+    def rates(self, algorithm: str) -> tuple[float, float]:
+        """Learning rates of the UNet and of the text encoder: given, or those that suit."""
+        unet = self.unet_lr or suited_rate(self.optimizer, algorithm)
+        assert unet is not None, "the conflicts have refused it"
+        return unet, self.text_encoder_lr or unet * (1.0 if self.adaptive else TEXT_SHARE)
+
+    def problems(self) -> Iterator[Problem]:
+        """Rates that an adaptive optimizer cannot use."""
+        if not self.adaptive:
+            return
+        if self.unet_lr is not None and self.unet_lr < LEAST_MULTIPLIER:
+            yield (
+                f"unet_lr is {self.unet_lr}, but {self.optimizer} finds its rate by itself and multiplies it "
+                "with this one",
+                "leave unet_lr out, which is 1, or give 0.1 to 2",
+            )
+        for name, rate in (("text_encoder_lr", self.text_encoder_lr), ("text_encoder_2_lr", self.text_encoder_2_lr)):
+            if rate not in (None, self.unet_lr or 1.0):
+                yield (
+                    f"{name} is {rate}, but {self.optimizer} finds one rate for all weights",
+                    f"leave {name} out, or use another optimizer",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleOptions:
+    scheduler: (
+        Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"] | None
+    ) = None
+    """How the learning rate moves over the run; cosine if not given, constant with an adaptive or schedule-free
+    optimizer."""
+    warmup_steps: int = option(0, at_least(0))
+    """Updates over which the learning rate rises at the start (all schedulers but constant)."""
+    warmup_share: float = option(0.0, share())
+    """The same as a share of the run: 0.1 is a tenth."""
+    num_cycles: int = option(1, at_least(1), needs("scheduler", "cosine_with_restarts"))
+    """How often cosine_with_restarts starts from the top."""
+    power: float = option(1.0, above(0), needs("scheduler", "polynomial"))
+    """Exponent of the polynomial scheduler; 1 is linear, 2 falls fast at first."""
+    min_lr_ratio: float = option(0.0, share(), needs("scheduler", *DECAYING))
+    """Share of the learning rate at which a falling schedule ends."""
+
+    def chosen(self, optimizer: str) -> str:
+        """The scheduler given, or the one that suits the optimizer."""
+        if self.scheduler is not None:
+            return self.scheduler
+        if not (KINDS[optimizer].adaptive or KINDS[optimizer].averaging):
+            return "cosine"
+        return "constant_with_warmup" if self.warmup_steps or self.warmup_share else "constant"
+
+    def problems(self) -> Iterator[Problem]:
+        """Warm-ups that are said twice, or that the scheduler does not have."""
+        if self.warmup_steps and self.warmup_share:
+            yield (
+                f"warmup_steps is {self.warmup_steps} and warmup_share {self.warmup_share}: both say how long",
+                "give one",
+            )
+        if (self.warmup_steps or self.warmup_share) and self.scheduler == "constant":
+            name = "warmup_steps" if self.warmup_steps else "warmup_share"
+            yield (
+                f"{name} is {getattr(self, name)}, but the constant scheduler has no warm-up",
+                'use scheduler = "constant_with_warmup"',
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveOptions:
+    prior_loss_weight: float = option(1.0, at_least(0))
+    """Weight of a regularization image's loss beside its image's; 0 leaves the regularization images out."""
+    weighting: Literal["min-snr", "debiased", "none"] = "min-snr"
+    """How timesteps are weighed: min-snr holds nearly clean ones back, debiased lets noisy ones, where an image is
+    composed, count most (good for characters in few steps), none weighs all alike."""
+    min_snr_gamma: float = option(5.0, above(0), needs("weighting", "min-snr"))
+    """Cap on the signal-to-noise ratio for min-snr; 5 in the paper."""
+    loss: Literal["l2", "l1", "huber", "smooth_l1"] = "l2"
+    """How a wrong prediction counts: by its square, by its size, or, with huber and smooth_l1, by its square while small
+    and by its size beyond huber_c, so that a few damaged or odd images pull less."""
+    huber_c: float = option(0.1, above(0, at_most=1), needs("loss", "huber", "smooth_l1"))
+    """Where huber and smooth_l1 go over from square to size, at the noisiest timesteps."""
+    huber_schedule: Literal["snr", "exponential", "constant"] = option("snr", needs("loss", "huber", "smooth_l1"))
+    """How that place moves over the timesteps: down from 1 with the signal-to-noise ratio or exponentially, or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseOptions:
+    noise_offset: float = option(0.0, at_least(0))
+    """Strength of a noise equal all over an image, with which dark and bright images are learned better; 0.05 to 0.1
+    is usual, 0 leaves it out."""
+    noise_offset_random: bool = option(
+        False, idle_unless("noise_offset", why="changes noise_offset, which is 0", hint="set noise_offset = 0.05")
+    )
+    """Draw the strength of the offset anew for every exposure, from 0 to noise_offset."""
+    adaptive_noise_scale: float = option(
+        0.0, idle_unless("noise_offset", why="changes noise_offset, which is 0", hint="set noise_offset = 0.05")
+    )
+    """What is added to noise_offset for each unit of the latent's mean; the sum is at least 0."""
+    multires_iterations: int = option(0, at_least(0))
+    """Layers of ever coarser noise that are added, with which large shapes and contrasts are learned better; 6 is usual,
+    0 leaves it out."""
+    multires_discount: float = option(
+        0.3,
+        above(0, at_most=1),
+        idle_unless(
+            "multires_iterations",
+            why="does nothing while multires_iterations is 0",
+            hint="set multires_iterations = 6",
+        ),
+    )
+    """What each coarser layer counts beside the one before; 0.1 to 0.3 for adapters."""
+    ip_noise_gamma: float = option(0.0, at_least(0))
+    """Strength of extra noise in what the UNet sees and need not predict; 0.1 in the paper, 0 leaves it out."""
+    zero_terminal_snr: bool = False
+    """Let the noise schedule end in pure noise, for base models of v-prediction made so; with min-snr the last timesteps
+    count almost nothing, so prefer debiased or none."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Remedies for one fault that would be taken together."""
+        if self.noise_offset and self.multires_iterations:
+            yield (
+                "noise_offset and multires_iterations both strengthen the noise's low frequencies; together they overdo it",
+                "leave one of them out",
+            )
+        if self.zero_terminal_snr and (self.noise_offset or self.multires_iterations):
+            name = "noise_offset" if self.noise_offset else "multires_iterations"
+            yield (
+                f"{name} and zero_terminal_snr mend the same fault, and a sampler starts from plain noise, which {name} "
+                "would keep from the last timestep",
+                f"leave out {name}, or zero_terminal_snr",
+            )
