@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
+from train.adapters.registry import ALGORITHMS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,23 +88,6 @@ KINDS: Mapping[str, OptimizerKind] = {
         arguments=DECAY,
     ),
 }
-RATES: Mapping[str, float] = {
-    "lora": 5e-4,
-    "locon": 2e-4,
-    "loha": 2e-4,
-    "lokr": 2e-4,
-    "oft": 3e-5,
-    "boft": 3e-5,
-    "ia3": 5e-3,
-    "full": 2.5e-6,
-}
-"""AdamW's learning rate for each algorithm that a published one is known of.
-
-lora: the default of diffusers' DreamBooth script for LoRA. locon, loha: alea31415's LyCORIS experiments (Hugging Face)
-and Roukin8-character LoHa/LoCon/FullCkpt (CivArchive), which full is from, too. lokr: as loha; the LyCORIS guidelines
-compare the two under the same settings. oft, boft: PEFT's DreamBooth example. ia3: the lower end of what LyCORIS' list of
-algorithms asks for.
-"""
 TEXT_SHARE = 0.2
 """A text encoder learns at a fifth of the UNet's rate if no other is given."""
 RESERVED = {
@@ -127,7 +111,7 @@ def suited_rate(optimizer: str, algorithm: str) -> float | None:
     kind = KINDS[optimizer]
     if kind.adaptive:
         return 1.0
-    rate = RATES.get(algorithm)
+    rate = ALGORITHMS[algorithm].learning_rate
     return None if rate is None or kind.rate is None else rate * kind.rate
 
 

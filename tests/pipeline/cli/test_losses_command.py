@@ -21,7 +21,7 @@ from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 from train.adapters.adapter import Adapter
-from train.adapters.option_rules import adapter_shape
+from train.adapters.option_rules import adapter_config
 from train.models.load import load_base
 from train.options.recipe import make_recipe, recipe_values
 
@@ -72,7 +72,7 @@ def add_run(root: Path, name: str) -> None:
     base = load_base("miniature", device="cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        adapter = Adapter(adapter_shape(recipe.adapter), base.unet, base.text_encoder)
+        adapter = Adapter(adapter_config(recipe.adapter), base.unet, base.text_encoder)
         for weight in adapter.parameters():
             torch.nn.init.normal_(weight, std=0.1)
     folder = root / "runs" / name

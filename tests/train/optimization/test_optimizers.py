@@ -5,12 +5,12 @@ import torch
 from tolerance import rounding
 
 from pipeline.core.errors import PrepError
-from train.adapters.algorithms.weight_norms import product_norm
+from train.adapters.algebra.norms import product_norm
 from train.adapters.options import AdapterOptions
+from train.adapters.registry import ALGORITHMS
 from train.optimization import optimizers
 from train.optimization.optimizers import (
     KINDS,
-    RATES,
     OptimizerKind,
     described,
     effective_rates,
@@ -180,7 +180,8 @@ def test_where_none_is_published_a_rate_has_to_be_given(optimizer, algorithm, wo
 
 
 def test_rates_are_kept_for_no_algorithm_that_there_is_not():
-    assert set(RATES) < set(get_args(get_type_hints(AdapterOptions)["algorithm"]))
+    assert set(ALGORITHMS) == set(get_args(get_type_hints(AdapterOptions)["algorithm"]))
+    assert any(algorithm.learning_rate is None for algorithm in ALGORITHMS.values())
 
 
 def test_a_library_that_is_not_installed_is_named_without_loading_it(monkeypatch):
