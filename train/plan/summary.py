@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
     return {
         "images": len(found.kept),
-        "images held out": len(found.held),
-        "regularization images": found.reg_image_files,
-        "exposures an epoch": round(sum(found.repeats)),
-        "exposures in the run": int(run.shown.sum()),
+        "images_held_out": len(found.held),
+        "regularization_images": found.reg_image_files,
+        "exposures_an_epoch": round(sum(found.repeats)),
+        "exposures_in_the_run": int(run.shown.sum()),
         "steps": run.steps,
-        "full batches": run.full,
-        "short batches": run.short,
+        "full_batches": run.full,
+        "partial_batches": run.short,
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from decided import decided, trigger
 from painted_sets import painted
 from PIL import Image as Images
 from safetensors.torch import save_file
@@ -17,9 +18,11 @@ from pipeline.core.files import file_digest
 from pipeline.images.measurement import measure_image
 from pipeline.images.sheets.loss_sheet import BOX, LINES, Tile, _wrapped, draw_losses
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image, Tagger
+from pipeline.store.reasons.tags import TagReason
+from pipeline.store.records import Image, Tagger
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.values.tags import TagAction, TagDecision
 from train.adapters.adapter import Adapter
 from train.adapters.option_rules import adapter_config
 from train.models.load import load_base
@@ -47,13 +50,13 @@ def root(tmp_path: Path) -> Path:
         scores[content] = {"1girl": 0.9, "solo": 0.85, "hat": 0.02 if number == WRONG else 0.8, "sketch": 0.01}
         bucket = Bucket(SIZE, SIZE, (0, 0, *SIZE))
         rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch")), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"], ["sketch", "added", "of its folder"]], "chosen"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch"))),
+            decided(path, "tags", [trigger("Lumi"), TagDecision("sketch", TagAction.ADDED, TagReason.FOLDER_TAG)]),
+            decided(path, "repeats", Repeats(1.0, 1)),
         ]
     tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
-    rows.append(Decision(".", "tagger", tagger.id, "used last"))
+    rows.append(decided(".", "tagger", tagger.id))
     with Manifest.open(root, create=True) as manifest, manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)

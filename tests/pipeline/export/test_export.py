@@ -343,7 +343,7 @@ def test_hard_links_are_recognised_and_copies_made_when_asked_for(manifest, fold
     assert target.samefile(image)
     os.utime(image, ns=(1, 1))
     assert not export(manifest, folder, links="auto").changes.write
-    assert export(manifest, folder, links="copy").counts()["new or changed"] == 3
+    assert export(manifest, folder, links="copy").counts()["new_or_changed"] == 3
     assert not target.samefile(image) and target.read_bytes() == image.read_bytes()
     assert export(manifest, folder, links="copy").fresh
 
