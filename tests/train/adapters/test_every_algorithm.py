@@ -10,7 +10,7 @@ import torch
 from full_size_models import weightless
 from prepared_sets import prepared_set
 from safetensors import safe_open
-from tolerance import rounding
+from tolerance import LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.values.repeats import Repeats
@@ -169,7 +169,7 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     own = run.native if run.case in REWRITTEN else run.file
     on = train_adapter(manifest, recipe_for(run.case, name="on", network_weights=own, steps=1), quiet, base)
     first = next(read_evaluations(on.file.parent / "validation.jsonl")).loss
-    assert first == pytest.approx(run.looks[1], rel=rounding(256 * 9))
+    assert first == pytest.approx(run.looks[1], rel=LOSS)
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 
