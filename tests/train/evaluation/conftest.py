@@ -34,7 +34,7 @@ def adapter(base, request):
 @pytest.fixture
 def cached(prepared, base):
     """The set's examples and their cached latents."""
-    found = examples(prepared, make_recipe(base="miniature", device="cpu"))
+    found = examples(prepared, make_recipe(base="miniature").dataset)
     latents = LatentCache(prepared.root / "cache" / "latents", base)
     latents.fill([example.image for example in found], lambda what, done, total: None)
     return found, latents
