@@ -1,4 +1,4 @@
-"""The step from version 3 to 4 as a whole."""
+"""From version 3 to 4: the record, then the other files of the set."""
 
 from __future__ import annotations
 
