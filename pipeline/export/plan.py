@@ -94,7 +94,7 @@ def _lay_out(manifest: Manifest, contents: Contents, options: Options) -> Layout
     if options.layout == "kohya":
         run, train = manifest.last_run("bucket"), registry.stage("train")
         assert train is not None
-        recipe = options_for("train", train.options(), settings_of(manifest.root), {})
+        recipe: Any = options_for("train", train.options(), settings_of(manifest.root), {})
         bucket = run.options if run and run.finished else None
         return kohya.lay_out(contents, request, bucket, recipe.captions.shuffle_tags, recipe.captions.keep_tags)
     others: Mapping[str, Callable[[Contents, Request], Layout]] = {

@@ -642,6 +642,6 @@ STAGE = Stage(
     reads=("images", "keep", "scores", "human", "tagger", "overlay"),
     plan=plan,
     observe=observe,
-    observes="the tagger, the rules, the tokenizer",
+    observes="tagger, rules or tokenizer",
     missing=missing,
 )

@@ -114,7 +114,7 @@ def _run(root: Path, name: str | None) -> _Run:
             f"there is no adapter of a run {name!r}; runs with one: {names}", f"train one: prep train {root}"
         )
     planned = options_for("train", Recipe, settings_of(root), {})
-    chosen = planned.name if name is None else name
+    chosen = planned.run.name if name is None else name
     if chosen not in there:
         return _Run(chosen, planned, None)
     folder = there[chosen].parent

@@ -107,8 +107,8 @@ def test_trim_takes_what_no_image_uses_and_leaves_all_else(root):
     assert lying(root / "cache" / "latents").keys() == before.keys() - {old.name.split(".")[0]} and note.exists()
     found = cache(root, "--trim")
     assert found["removed"]["files"] == 0
-    assert [words for words in found["notes"] if "not prep's" in words] == [
-        f"1 files there are not prep's and are left alone, such as {note}"
+    assert [words for words in found["notes"] if "not made by prep" in words] == [
+        f"1 files there were not made by prep and are left alone, such as {note}"
     ]
 
 
@@ -146,7 +146,7 @@ def test_where_what_is_used_cannot_be_known_nothing_is_called_unused_or_taken_aw
         (root / "cache/latents" / VAES).write_text(note)
     found = cache(root)
     assert found["latents"]["unused_files"] is None and "which VAEs" in found["latents"]["unknown"]
-    with pytest.raises(PrepError, match="cannot be known"):
+    with pytest.raises(PrepError, match="cannot tell which latents are in use"):
         CliRunner().invoke(command, [str(root), "--trim"], catch_exceptions=False)
     assert len(lying(root / "cache" / "latents")) == 3
 

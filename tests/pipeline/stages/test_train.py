@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from decided import decided
 from painted_sets import quiet
+from recorded_sets import recorded_set
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
 from pipeline.store.runner import preview_stage
-from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.values.repeats import Repeats
 from pipeline.store.wording import figures, phrase
 from train.options.recipe import make_recipe
 
@@ -27,23 +26,14 @@ SIZES = ((64, 64), (56, 72))
 @pytest.fixture
 def manifest(tmp_path: Path):
     """Eight images of Lumi at 64×64 and two of Quill at 56×72, shown once and twice an epoch."""
-    manifest = Manifest.open(tmp_path / "set", create=True)
-    images, rows = [], []
-    for number in range(10):
-        concept, size, exact = ("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)
-        path = f"images/{concept}/{number}.png"
-        images.append(Image(path, concept, path, f"{number:064x}", 1, "copy"))
-        bucket = Bucket(size, size, (0, 0, *size))
-        rows += [
-            decided(path, "bucket", bucket),
-            decided(path, "caption", f"{concept}, 1girl, solo"),
-            decided(path, "repeats", Repeats(exact, 1)),
-        ]
-    with manifest.transaction():
-        run = manifest.begin_run("test", {})
-        manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
-        manifest.finish_run(run, {})
+    manifest = recorded_set(
+        tmp_path / "set",
+        [
+            (f"images/{concept}/{number}.png", concept, size, f"{concept}, 1girl, solo", exact)
+            for number in range(10)
+            for concept, size, exact in [("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)]
+        ],
+    )
     yield manifest
     manifest.close()
 

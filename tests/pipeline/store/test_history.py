@@ -51,7 +51,7 @@ def test_the_command_shows_captions_word_by_word_and_never_as_markup(command, ma
     assert "from run 1 (curate) to run 3 (curate)" in command("diff", manifest.root, "3", "1").stderr
     assert command("diff", manifest.root, "9").exit_code == 1
     assert "give one run, or two" in command("diff", manifest.root, "1", "2", "3").stderr
-    assert "nothing differs" in command("diff", manifest.root, "2", "--field", "keep").stderr
+    assert "no difference" in command("diff", manifest.root, "2", "--field", "keep").stderr
 
 
 def test_files_that_came_are_counted(command, source, tmp_path):

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from decided import decided
 from painted_sets import quiet
 
-from pipeline.cli.commands.tags import command
+from pipeline.cli.commands.tags.group import command
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
 from pipeline.store.caption_files import captions
