@@ -28,10 +28,10 @@ def scores_of(model: Path | ModelSpec, image: Image.Image) -> dict[str, float]:
 
 SLOPE = 1 / 16 / 4
 """By which a score grows with the mean of a channel, 0 to 255, where it is steepest."""
-MEANS = rounding(448 * 448) * 255 * SLOPE + STORED
-"""The mean is one of 448 x 448 numbers at the most."""
-EDGE = 0.5 / 384 * 255 * SLOPE + MEANS
-"""The edge of an image of 384 pixels, the smallest, in its padding may lie half a pixel off."""
+MEANS = rounding(512 * 512) * 255 * SLOPE + STORED
+"""The mean is one of 512 x 512 numbers at the most."""
+EDGE = 0.5 / 448 * 255 * SLOPE + MEANS
+"""The edge of an image of 448 pixels, the smallest, in its padding may lie half a pixel off."""
 
 
 def themes(scores: dict[str, float]) -> dict[str, float]:
