@@ -40,6 +40,12 @@ class OtherNames:
         yield from dict.fromkeys((*self.renamed, *self.rewritten, *self.refused))
 
 
+def other_names(options: type) -> OtherNames | None:
+    """Another trainer's names that are taken for these options too."""
+    found: OtherNames | None = getattr(options, "other_names", None)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Translation:
     """Settings by our names, and what became of each that was given by another."""

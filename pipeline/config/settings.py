@@ -25,10 +25,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import registry
-from pipeline.config.other_names import OtherNames, Translation, translated
+from pipeline.config.other_names import OtherNames, Translation, other_names, translated
+from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
+T = typing.TypeVar("T")
 FILE = "prep.toml"
 SET_KEYS = ("path", "sources")
 
@@ -72,26 +74,6 @@ def declared(options: type) -> tuple[Setting, ...]:
             kind, optional = _without_none(hints[item.name])
             found.append(Setting(item.name, kind, optional, default_of(item), item.metadata.get("section", "stage")))
     return tuple(found)
-
-
-@functools.cache
-def parts_of(options: type) -> dict[str, type]:
-    """Field → class, of the fields that are options themselves."""
-    hints = typing.get_type_hints(options)
-    return {
-        item.name: hints[item.name]
-        for item in dataclasses.fields(options)
-        if dataclasses.is_dataclass(hints[item.name])
-    }
-
-
-def composed(options: type, values: Mapping[str, Any]) -> Any:
-    """An instance of an Options class from one flat mapping of values, each of which goes to the part that declares it."""
-    parts, rest = dict[str, Any](), dict(values)
-    for name, part in parts_of(options).items():
-        known = {setting.name for setting in declared(part)}
-        parts[name] = composed(part, {key: rest.pop(key) for key in known & rest.keys()})
-    return options(**parts, **rest)
 
 
 @functools.cache
@@ -250,12 +232,6 @@ def _read_keys(
     return values
 
 
-def other_names(options: type) -> OtherNames | None:
-    """Another trainer's names that are taken for these options too."""
-    found: OtherNames | None = getattr(options, "other_names", None)
-    return found
-
-
 def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
     """`; did you mean x? known: a, b` for a message about a name that is not known; `also` are names that are known, but
     too many to be told."""
@@ -278,9 +254,10 @@ class Resolved:
     origins: Mapping[str, str]
 
 
-def options_for(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Any:
+def options_for(name: str, options: type[T], settings: Settings, flags: Mapping[str, Any]) -> T:
     """The options a stage runs with: a flag goes before prep.toml, prep.toml before the default."""
-    return resolved(name, options, settings, flags).options
+    found: T = resolved(name, options, settings, flags).options
+    return found
 
 
 def resolved(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Resolved:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from decided import decided
+
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 
@@ -21,9 +23,9 @@ def recorded_set(root: Path, rows: Iterable[Row]) -> Manifest:
     for number, (path, concept, size, caption, exact) in enumerate(rows):
         images.append(Image(path, concept, path, f"{number:064x}", 1, "copy"))
         decisions += [
-            Decision(path, "bucket", Bucket(size, size, (0, 0, *size)), "nearest"),
-            Decision(path, "caption", caption, "tags"),
-            Decision(path, "repeats", Repeats(exact, 1), "share"),
+            decided(path, "bucket", Bucket(size, size, (0, 0, *size))),
+            decided(path, "caption", caption),
+            decided(path, "repeats", Repeats(exact, 1)),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})

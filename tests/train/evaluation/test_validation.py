@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_models import parameters_of
 from tolerance import LOSS
 
 from pipeline.core.errors import PrepError
@@ -160,7 +161,7 @@ def test_a_trained_text_encoder_is_read_anew_in_each_look(base, cached):
         look = validation(base, made, cached, recipe=recipe)
         before = look()
         with torch.no_grad():
-            for weight in made.parameters_of("te"):
+            for weight in parameters_of(made, "te"):
                 weight.add_(0.1)
         assert look().held.mean != before.held.mean
     finally:

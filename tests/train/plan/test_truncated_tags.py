@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from recorded_sets import recorded_set
 
 import train.miniature
+from pipeline.store.wording import figures
 from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
@@ -132,5 +133,5 @@ def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
         if count:
             wanted.append((image.path, lost, f"{count} tokens more than are read"))
     rows, remarks = cut_tags(found, recipe)
-    assert [(row.path, row.value, row.evidence) for row in rows] == wanted
+    assert [(row.path, row.value, figures(row)) for row in rows] == wanted
     assert 10 < len(wanted) < 60 and remarks == ()
