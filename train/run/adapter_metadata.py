@@ -140,7 +140,7 @@ def spec_metadata(name: str, clip_skip: int, facts: TrainedFacts) -> dict[str, A
         "modelspec.sai_model_spec": SPEC,
         "modelspec.architecture": f"{kind.architecture}/lora",
         "modelspec.implementation": kind.implementation,
-        "modelspec.implementationprep_version": f"lora-prep/{prep_version()}",
+        "modelspec.implementation_version": f"lora-prep/{prep_version()}",
         "modelspec.title": name,
         "modelspec.resolution": f"{common[0]}x{common[1]}",
         "modelspec.trigger_phrase": ", ".join(facts.triggers),
