@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from train.adapters.adapter import Adapter
-from train.adapters.algorithms.weight_norms import scale_weight_norms
 from train.data.augmentation import ImageView
 from train.data.batches import Batch, place_after, planned_batches, total_steps, window
 from train.data.caption_augmentation import StepContext, shown_caption, shown_reg_image
@@ -222,7 +221,7 @@ class Trainer:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if recipe.adapter.scale_weight_norms:
-            scale_weight_norms(self.adapter.hooks.values(), recipe.adapter.scale_weight_norms)
+            self.adapter.scale_weight_norms(recipe.adapter.scale_weight_norms)
         return norm
 
     def _add_up_gradients(self) -> None:

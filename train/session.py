@@ -19,7 +19,7 @@ from train.adapters.adapter import Adapter, attach_adapter, read_adapter
 from train.adapters.detect import check_same
 from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
-from train.adapters.option_rules import adapter_shape
+from train.adapters.option_rules import adapter_config
 from train.data.batches import place_after, total_steps, window
 from train.data.dataset import Example, tag_frequency
 from train.data.latent_cache import LatentCache
@@ -324,10 +324,10 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
         PrepError: the file is of another shape than was asked for.
     """
     if recipe.adapter.network_weights is not None:
-        check_same(adapter_shape(recipe.adapter), recipe.adapter.network_weights)
+        check_same(adapter_config(recipe.adapter), recipe.adapter.network_weights)
         tensors, _ = read_adapter(recipe.adapter.network_weights)
         held = {key: value.to(torch.float32) for key, value in tensors.items()}
-        return Adapter.of_tensors(held, adapter_shape(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
+        return Adapter.of_tensors(held, adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.run.seed))
-        return Adapter(adapter_shape(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
+        return Adapter(adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)

@@ -26,7 +26,7 @@ COMMANDS = (
     CommandEntry("run", "pipeline.cli.commands.run", "Run all stages in order, skipping those that are up to date."),
     CommandEntry("status", "pipeline.cli.commands.status", "Show which stages are up to date, and the counts of each."),
     CommandEntry("log", "pipeline.cli.commands.log", "List the runs, and what was decided about each image and why."),
-    CommandEntry("tags", "pipeline.cli.commands.tags", "Ask about the tags of a set, and edit them in bulk."),
+    CommandEntry("tags", "pipeline.cli.commands.tags.group", "Ask about the tags of a set, and edit them in bulk."),
     CommandEntry("diff", "pipeline.cli.commands.diff", "Show what a run changed, captions word by word."),
     CommandEntry("undo", "pipeline.cli.commands.undo", "Undo a run, files included."),
     CommandEntry(

@@ -30,6 +30,7 @@ from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
+T = typing.TypeVar("T")
 FILE = "prep.toml"
 SET_KEYS = ("path", "sources")
 
@@ -253,9 +254,10 @@ class Resolved:
     origins: Mapping[str, str]
 
 
-def options_for(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Any:
+def options_for(name: str, options: type[T], settings: Settings, flags: Mapping[str, Any]) -> T:
     """The options a stage runs with: a flag goes before prep.toml, prep.toml before the default."""
-    return resolved(name, options, settings, flags).options
+    found: T = resolved(name, options, settings, flags).options
+    return found
 
 
 def resolved(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Resolved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.store.records import Image, Measurement
 
@@ -28,13 +28,29 @@ MIN_HASH_QUALITY = 50
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An image that is dropped in favour of `keeper`. `evidence` says how near the two are; `near` is false for equal
-    files."""
+    """An image that is dropped in favour of `keeper`, and how near the two are: None for equal files."""
 
     loser: Image
     keeper: Image
-    near: bool
-    evidence: str
+    nearness: Nearness | None = None
+
+    @property
+    def near(self) -> bool:
+        return self.nearness is not None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a decision has to say of it."""
+        of = {"of": self.keeper.path}
+        return of if self.nearness is None else {**of, "bits": self.nearness.bits, "size": self.nearness.size}
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """How many bits two hashes differ in, and the (width, height) of the image that is kept."""
+
+    bits: int
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +85,7 @@ def find_copies(
     for image in ranked:
         keeper = first.setdefault(image.content, image)
         if keeper is not image and may_keep(keeper):
-            found.append(Copy(image, keeper, False, "same content as"))
+            found.append(Copy(image, keeper))
     if likeness.distance < 0:
         return found
     equal = {copy.loser.path for copy in found}
@@ -98,8 +114,8 @@ def _near(
     found = []
     for place in np.flatnonzero(keeper != np.arange(len(rows))):
         kept = rows[keeper[place]]
-        evidence = f"{between[place]} of {BITS} bits from the {kept.width}×{kept.height}"
-        found.append(Copy(images[place], images[keeper[place]], True, evidence))
+        nearness = Nearness(int(between[place]), (kept.width, kept.height))
+        found.append(Copy(images[place], images[keeper[place]], nearness))
     return found
 
 

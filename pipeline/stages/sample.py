@@ -207,7 +207,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
         f"images, each without the adapter and with it: {folder}",
         f"side by side: prep report {manifest.root}",
     )
-    return WorkResult({"images generated": 2 * len(requests)}, results=results)
+    return WorkResult({"images_generated": 2 * len(requests)}, results=results)
 
 
 def _row(request: Request) -> dict[str, object]:

@@ -159,7 +159,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     finally:
         if stamp(folder / RUN) != before:
             write_run_page(folder)
-    counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
+    counts = {"steps": trained.steps, "resumed_steps": trained.resumed_from}
     results = (*trained.compared, *_results(folder, options.run.name, trained.resumed_from))
     return WorkResult(counts, trained.notes, results)
 

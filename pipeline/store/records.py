@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.store.values import codec
+from pipeline.store.reasons.reason import Data, Reason
 
 Json = Any
 THE_SET = "."
@@ -72,26 +73,15 @@ class Measurement:
 class Decision:
     """One row of a plan and of the record: for `path`, `field` is `value`, because of `reason`.
 
-    `value` is JSON (see the table of fields in `pipeline/manifest.py`); `reason` a short phrase that is counted;
-    `evidence` the figures behind it, for people.
+    `value` is of the field's type (see the table of fields in `pipeline/store/manifest.py`); `reason` a code that is
+    counted, and `data` what is behind it. `pipeline.store.wording` tells both in English.
     """
 
     path: str
     field: str
-    value: Json
-    reason: str
-    evidence: str = ""
-
-    def as_json(self) -> dict[str, Json]:
-        """The row for those who read it by machine, its value as it is stored."""
-        value = codec.as_json(self.value)
-        return {
-            "path": self.path,
-            "field": self.field,
-            "value": value,
-            "reason": self.reason,
-            "evidence": self.evidence,
-        }
+    value: Any
+    reason: Reason
+    data: Data = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

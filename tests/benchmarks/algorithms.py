@@ -22,26 +22,28 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from train.adapters.adapter import Adapter, AdapterConfig
+from train.adapters.config import LayerConfig
 from train.adapters.inject.base_layer import BaseLayer
 from train.adapters.inject.dropout import Dropout
-from train.adapters.inject.lycoris_init import Start, _module, _quiet, initial_weights
-from train.adapters.inject.registry import KINDS
+from train.adapters.inject.initial_weights import initial_weights
+from train.adapters.inject.layer_tensors import LayerTensors
+from train.adapters.registry import ALGORITHMS
 from train.models.load import load_base
 
 CASES = {
-    "lora 16": ("lora", Start(rank=16, alpha=8.0)),
-    "lora 16 dora": ("lora", Start(rank=16, alpha=8.0, dora=True)),
-    "loha 4": ("loha", Start(rank=4, alpha=1.0)),
-    "loha 8": ("loha", Start(rank=8, alpha=1.0)),
-    "loha 32": ("loha", Start(rank=32, alpha=1.0)),
-    "lokr 8, factor 8": ("lokr", Start(rank=8, alpha=1.0, factor=8)),
-    "lokr full, factor 4": ("lokr", Start(rank=8, alpha=1.0, factor=4, full_matrix=True)),
-    "glora 8": ("glora", Start(rank=8, alpha=1.0)),
-    "full": ("full", Start()),
-    "oft 16": ("oft", Start(rank=16)),
-    "ia3": ("ia3", Start()),
-    "dylora 16": ("dylora", Start(rank=16, alpha=8.0)),
-    "boft 10": ("boft", Start(rank=10)),
+    "lora 16": ("lora", LayerConfig(rank=16, alpha=8.0)),
+    "lora 16 dora": ("lora", LayerConfig(rank=16, alpha=8.0, dora=True)),
+    "loha 4": ("loha", LayerConfig(rank=4, alpha=1.0)),
+    "loha 8": ("loha", LayerConfig(rank=8, alpha=1.0)),
+    "loha 32": ("loha", LayerConfig(rank=32, alpha=1.0)),
+    "lokr 8, factor 8": ("lokr", LayerConfig(rank=8, alpha=1.0, factor=8)),
+    "lokr full, factor 4": ("lokr", LayerConfig(rank=8, alpha=1.0, factor=4, full_matrix=True)),
+    "glora 8": ("glora", LayerConfig(rank=8, alpha=1.0)),
+    "full": ("full", LayerConfig()),
+    "oft 16": ("oft", LayerConfig(rank=16)),
+    "ia3": ("ia3", LayerConfig()),
+    "dylora 16": ("dylora", LayerConfig(rank=16, alpha=8.0)),
+    "boft 10": ("boft", LayerConfig(rank=10)),
 }
 WITHOUT = ("full", "dylora")
 """The library's passes that are left out: full takes the layer's weight away, DyLoRA draws from a global generator."""
@@ -64,17 +66,16 @@ def layers(device: torch.device) -> list[tuple[nn.Module, Tensor]]:
     return [(layer.requires_grad_(False).to(device), x.to(device).requires_grad_()) for layer, x in made]
 
 
-def steps(algorithm: str, start: Start, place: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable | None]:
+def steps(name: str, config: LayerConfig, layer: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable | None]:
     """prep's forward pass and the library's, None where that has none to compare with."""
-    site = BaseLayer.of(place)
-    tensors = initial_weights(algorithm, "layer", place, start)
-    module = KINDS[algorithm]({key: value.to(site.weight.device) for key, value in tensors.items()})
-    drops = Dropout("layer")
-    if algorithm in WITHOUT:
-        return lambda x: module.output(site, x, 1.0, drops), None
-    with _quiet():
-        theirs = _module(algorithm, "layer", place, start).to(site.weight.device)
-    return lambda x: module.output(site, x, 1.0, drops), theirs
+    base_layer, algorithm = BaseLayer.of(layer), ALGORITHMS[name]
+    tensors = initial_weights(algorithm, "layer", layer, config)
+    trained = algorithm.trained(LayerTensors(algorithm, tensors).to(base_layer.weight.device))
+    dropout = Dropout("layer")
+    if name in WITHOUT:
+        return lambda x: trained.output(base_layer, x, 1.0, dropout), None
+    theirs = algorithm.trained.library_module("layer", layer, config).to(base_layer.weight.device)
+    return lambda x: trained.output(base_layer, x, 1.0, dropout), theirs
 
 
 def seconds(pairs: list[tuple[Callable[[Tensor], Tensor], Tensor]], device: torch.device) -> float:
@@ -107,10 +108,10 @@ def unets(device: torch.device) -> Iterator[tuple[str, UNet2DConditionModel, int
     yield "SD 1.5's first levels", unet.requires_grad_(False).to(device), 1, 32
 
 
-def training_step(unet: UNet2DConditionModel, shape: AdapterConfig, images: int, side: int) -> Callable[[], float]:
-    """A step that takes its seconds, with the adapter hung for as long."""
+def training_step(unet: UNet2DConditionModel, config: AdapterConfig, images: int, side: int) -> Callable[[], float]:
+    """A step that takes its seconds, with the adapter attached for as long."""
     device = unet.device
-    adapter = Adapter(shape, unet).to(device)
+    adapter = Adapter(config, unet).to(device)
     optimizer = torch.optim.AdamW(adapter.parameters(), lr=1e-6, fused=True)
     noisy = torch.randn(images, 4, side, side, device=device)
     states = torch.randn(images, 77, unet.config.cross_attention_dim, device=device)
@@ -131,7 +132,7 @@ def training_step(unet: UNet2DConditionModel, shape: AdapterConfig, images: int,
 
 def compare_steps(device: torch.device, rounds: int) -> None:
     for what, unet, images, side in unets(device):
-        steps_of = {name: training_step(unet, shape, images, side) for name, shape in COMPARED.items()}
+        steps_of = {name: training_step(unet, config, images, side) for name, config in COMPARED.items()}
         for step in steps_of.values():
             step()
         taken = [{name: step() for name, step in steps_of.items()} for _ in range(rounds)]
@@ -146,8 +147,8 @@ def compare_layers(device: torch.device, rounds: int) -> None:
     made = layers(device)
     frozen = [(layer.forward, x) for layer, x in made]
     print(f"{'algorithm':<22} {'prep':>6} {'library':>8}   (forward and backward, frozen layers = 1)")
-    for name, (algorithm, start) in CASES.items():
-        both = [(steps(algorithm, start, layer), x) for layer, x in made]
+    for name, (algorithm, config) in CASES.items():
+        both = [(steps(algorithm, config, layer), x) for layer, x in made]
         ours = [(pair[0], x) for pair, x in both]
         theirs = [(pair[1], x) for pair, x in both if pair[1] is not None]
         seconds(ours, device), seconds(theirs, device)

@@ -23,10 +23,11 @@ import numpy as np
 from pipeline.cli.main import COLLECT_AFTER
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
+from tests.pipeline.decided import decided, scored, trigger
 from train.data.batches import planned_batches
 from train.data.dataset import Example, examples
 from train.data.latent_cache import LatentCache
@@ -56,11 +57,11 @@ def made_up(manifest: Manifest, count: int) -> None:
             (RegularizationImage(reg_image, ", ".join(tags), (width, height), 420),)
         )
         rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
-            Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
-            Decision(path, "repeats", Repeats(1 + number % 7 / 3, 1), "share"),
-            Decision(path, "regularization", with_caption, "same caption"),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", ", ".join((concept, *tags))),
+            decided(path, "tags", [trigger(concept), *map(scored, tags)]),
+            decided(path, "repeats", Repeats(1 + number % 7 / 3, 1)),
+            decided(path, "regularization", with_caption),
         ]
         (manifest.root / reg_image).write_bytes(b"")
         files.append(

@@ -1,6 +1,6 @@
 """The difference that each client makes of a layer: where they part from LyCORIS, their formula, not the right one.
 
-The table in `train/clients/table.py` is held against it.
+What the algorithms say of clients (`incompatibility`) is held against it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from train.adapters.files.delta import axis_norm, butterfly, product, rotate, rotations
+from train.adapters.algebra.norms import axis_norm
+from train.adapters.algebra.rotations import rotations
+from train.adapters.algorithms.boft import butterfly
+from train.adapters.algorithms.oft import rotate
 from train.adapters.files.layer import Layer
 
 
@@ -37,7 +40,7 @@ def _a1111(layer: Layer, weight: Tensor, strength: float) -> Tensor:
         return layer.tensors["w_norm"] * strength
     if layer.algorithm == "ia3" and weight.dim() > 2 and not bool(layer.tensors["on_input"]):
         raise NotRendered("it stops at (IA)³ on the outputs of a convolution")
-    delta = product(layer, weight).reshape(weight.shape)
+    delta = layer.weights.delta(weight).reshape(weight.shape)
     if layer.dora is not None:
         changed = weight + delta
         magnitude = layer.tensors["dora_scale"]
@@ -58,11 +61,11 @@ def _comfyui(layer: Layer, weight: Tensor, strength: float) -> Tensor:
     if layer.algorithm == "lokr" and "lokr_t2" in layer.tensors:
         raise NotRendered("it cannot rebuild LoKr with a Tucker core")
     if layer.algorithm == "oft":
-        blocks = rotations(layer, layer.alpha or 0.0)
+        blocks = rotations(layer.tensors["oft_blocks"], layer.alpha or 0.0)
         return (rotate(blocks, weight) - weight) * strength * strength
     if layer.algorithm == "boft":
         return _comfyui_boft(layer, weight, strength)
-    delta = product(layer, weight).reshape(weight.shape)
+    delta = layer.weights.delta(weight).reshape(weight.shape)
     if layer.dora is None:
         return delta * strength
     changed = weight + delta
@@ -72,7 +75,7 @@ def _comfyui(layer: Layer, weight: Tensor, strength: float) -> Tensor:
 
 def _comfyui_boft(layer: Layer, weight: Tensor, strength: float) -> Tensor:
     turned = weight.flatten(1)
-    blocks = rotations(layer, layer.alpha or 0.0)
+    blocks = rotations(layer.tensors["oft_blocks"], layer.alpha or 0.0)
     identity = torch.eye(blocks.shape[-1])
     for stage, block in enumerate(blocks):
         turned = butterfly(block * strength + identity * (1 - strength), turned, stage)
@@ -94,4 +97,4 @@ def _diffusers(layer: Layer, weight: Tensor, strength: float) -> Tensor:
         raise NotRendered("it loads plain LoRA only")
     if layer.tucker:
         raise NotRendered("it does not know a Tucker core (lora_mid)")
-    return product(layer, weight) * strength
+    return layer.weights.delta(weight) * strength

@@ -2,9 +2,13 @@
 
 import torch
 from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from train.adapters.adapter import Adapter
+from train.adapters.algorithms.algorithm import TrainedLayer
+from train.adapters.inject.layer_tensors import LayerTensors
+from train.adapters.registry import ALGORITHMS
 
 
 def small_unet() -> UNet2DConditionModel:
@@ -42,6 +46,17 @@ def moved(adapter: Adapter) -> Adapter:
         for weight in adapter.parameters():
             weight.add_(torch.randn_like(weight) * 0.2)
     return adapter
+
+
+def parameters_of(adapter: Adapter, part: str) -> list[nn.Parameter]:
+    """Those attached to `unet`, to all text encoders (`te`), or to one (`te1`, `te2`)."""
+    return [weight for _, weights in adapter.groups(part) for weight in weights]
+
+
+def trained_layer(algorithm: str, tensors: dict[str, Tensor]) -> tuple[TrainedLayer, LayerTensors]:
+    """One layer's adapter with its tensors as parameters, and these."""
+    held = LayerTensors(ALGORITHMS[algorithm], tensors)
+    return ALGORITHMS[algorithm].trained(held), held
 
 
 DRAWS = torch.Generator().manual_seed(0)

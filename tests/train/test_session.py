@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from decided import decided, scored, trigger
 from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision
 from pipeline.store.values.bucket import Bucket
 from train.adapters.adapter import attach_adapter
 from train.data.batches import Batch
@@ -170,7 +170,7 @@ def test_training_moves_the_weights_and_the_file_says_what_it_is(prepared, algor
         adapter = attach_adapter(base, trained.file)
         assert not torch.allclose(base.unet(*inputs).sample, plain, atol=1e-5)
         adapter.set_strength(0.0)
-        assert torch.allclose(base.unet(*inputs).sample, plain, atol=1e-5)
+        assert torch.equal(base.unet(*inputs).sample, plain)
 
 
 def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prepared):
@@ -203,7 +203,7 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
 
 
 def test_a_reg_image_without_the_trigger_leaves_the_added_words_out():
-    tags = [["Lumi", "added", "trigger word"], ["smile", "kept", "score 0.9"]]
+    tags = [trigger("Lumi"), scored("smile")]
     assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "remove") == "1girl, smile"
     assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "keep") == "Lumi, 1girl, smile"
 
@@ -366,7 +366,7 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
 def test_an_unset_bucket_decision_is_refused(prepared):
     with prepared.transaction():
         prepared.put_decisions(
-            prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", Bucket.whole((8, 8)), "none")]
+            prepared.begin_run("test", {}, ""), ("bucket",), [decided("x", "bucket", Bucket.whole((8, 8)))]
         )
     with pytest.raises(PrepError, match="have no bucket"):
         examples(prepared, make_recipe(**QUICK).dataset)

@@ -1,68 +1,76 @@
-"""An adapter: small trainable modules hung on a frozen UNet and, if asked, on its text encoders.
+"""An adapter: small trainable modules attached to a frozen UNet and, if asked, to its text encoders.
 
 Targets, names and files follow kohya's convention, which A1111, Forge, ComfyUI and diffusers read.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
-from train.adapters.config import AdapterConfig
+from train.adapters.algebra.norms import scale_weight_norms
+from train.adapters.algorithms.algorithm import Algorithm
+from train.adapters.config import AdapterConfig, layer_config
 from train.adapters.count.planned import nothing_to_train
 from train.adapters.count.summary import Module, ParameterSummary, acting, figures_of
+from train.adapters.files.delta import difference
+from train.adapters.files.layer import Layer, faults
 from train.adapters.inject.dropout import Clock, Dropout, Key, StepContext
-from train.adapters.inject.hook import Wrapper
-from train.adapters.inject.lycoris_init import Start, initial_weights
-from train.adapters.inject.registry import KINDS, kind_of
-from train.adapters.inject.targets import Target, every_layer, targets_of
+from train.adapters.inject.initial_weights import initial_weights
+from train.adapters.inject.layer_tensors import LayerTensors
+from train.adapters.inject.targets import every_layer, targets_of
+from train.adapters.inject.wrapper import Wrapper
 from train.adapters.names.blocks import by_block
 from train.adapters.names.layers import by_layer
+from train.adapters.registry import ALGORITHMS, kind_of
 from train.models.base import BaseModel
 
 __all__ = ["Adapter", "AdapterConfig", "read_adapter"]
 
 
 class Adapter(nn.Module):
-    """The trainable part. `hang()` puts it into the layers' forward passes, `take_off()` removes it again.
+    """The trainable part. `attach()` puts it into the layers' forward passes, `detach()` removes it again.
 
-    `layers` holds each layer's module by its name in files, `hooks` what hangs it on the layer.
+    `layers` holds each layer's tensors by its name in files, `wrappers` what attaches them to the layer.
     """
 
-    def __init__(self, shape: AdapterConfig, unet: nn.Module, *text_encoders: nn.Module) -> None:
-        """A new one, which changes nothing yet; first weights come from torch's global generator.
+    def __init__(self, config: AdapterConfig, unet: nn.Module, *text_encoders: nn.Module) -> None:
+        """A new one, which changes nothing yet; initial weights come from torch's global generator.
 
         Raises:
-            PrepError: the base model has no such layers, or the algorithm cannot hang on one.
+            PrepError: the base model has no such layers, or the algorithm cannot be attached to one.
         """
         super().__init__()
-        self.shape = shape
+        self.config = config
         self.clock = Clock()
         self.layers = nn.ModuleDict()
-        self.hooks: dict[str, Wrapper] = {}
-        wanted = list(targets_of(shape, unet, text_encoders))
+        self.wrappers: dict[str, Wrapper] = {}
+        wanted = list(targets_of(config, unet, text_encoders))
         present = {target.block for target in wanted}
-        self.rates = by_block(shape.blocks, present, "blocks")
-        ranks = by_block(shape.block_ranks, present, "block_ranks")
-        alphas = by_block(shape.block_alphas, present, "block_alphas")
+        self.rates = by_block(config.blocks, present, "blocks")
+        ranks = by_block(config.block_ranks, present, "block_ranks")
+        alphas = by_block(config.block_alphas, present, "block_alphas")
         for target in wanted:
-            if self.rates.get(target.block, 1.0):
-                start = start_of(shape, target, ranks.get(target.block), alphas.get(target.block))
-                tensors = initial_weights(target.algorithm, target.name, target.layer, start)
-                self._add(target.name, target.layer, target.block, target.algorithm, tensors)
-        if not self.hooks:
+            block = target.block
+            if self.rates.get(block, 1.0):
+                own = layer_config(
+                    config, target.path, large=target.large, rank=ranks.get(block), alpha=alphas.get(block)
+                )
+                tensors = initial_weights(target.algorithm, target.name, target.layer, own)
+                self._add(target.name, target.layer, block, target.algorithm, tensors)
+        if not self.wrappers:
             raise nothing_to_train()
 
     @classmethod
     def of_tensors(
-        cls, tensors: Mapping[str, Tensor], shape: AdapterConfig, unet: nn.Module, *text_encoders: nn.Module
+        cls, tensors: Mapping[str, Tensor], config: AdapterConfig, unet: nn.Module, *text_encoders: nn.Module
     ) -> Adapter:
         """The adapter that a file's tensors are, each layer with the algorithm, rank and alpha it has there.
 
@@ -71,66 +79,70 @@ class Adapter(nn.Module):
         """
         adapter = cls.__new__(cls)
         nn.Module.__init__(adapter)
-        adapter.shape, adapter.clock, adapter.rates = shape, Clock(), {}
-        adapter.layers, adapter.hooks = nn.ModuleDict(), {}
-        known = every_layer(unet, text_encoders)
+        adapter.config, adapter.clock, adapter.rates = config, Clock(), {}
+        adapter.layers, adapter.wrappers = nn.ModuleDict(), {}
+        known, asked = every_layer(unet, text_encoders), ALGORITHMS[config.algorithm]
         for name, own in by_layer(tensors).items():
             if name not in known:
                 raise PrepError(
                     f"the adapter changes {name}, which the base model has not",
                     "use the family of base model it was trained on",
                 )
-            algorithm = kind_of(own)
-            if algorithm is None:
+            shapes = {key: tuple(value.shape) for key, value in own.items()}
+            kind = kind_of(shapes)
+            if kind is None:
                 raise PrepError(f"{name} holds {', '.join(own)}, which is no known algorithm", "train the adapter anew")
+            if wrong := faults(name, kind, shapes):
+                raise PrepError(wrong[0], "the file is damaged")
             layer, block = known[name]
-            algorithm = shape.algorithm if (algorithm, shape.algorithm) == ("lora", "dylora") else algorithm
+            algorithm = asked if asked.stored is kind else ALGORITHMS[kind.name]
             adapter._add(name, layer, block, algorithm, {key: as_float(value) for key, value in own.items()})
-            adapter._fits(name)
+            adapter._refuse_misfit(name)
         return adapter
 
-    def _add(self, name: str, layer: nn.Module, block: str, algorithm: str, tensors: Mapping[str, Tensor]) -> None:
+    def _add(
+        self, name: str, layer: nn.Module, block: str, algorithm: Algorithm, tensors: Mapping[str, Tensor]
+    ) -> None:
         if isinstance(layer, nn.Conv2d) and layer.groups != 1:
             raise PrepError(f"{name} is a convolution in groups", "use a Stable Diffusion 1.x, 2.x or XL model")
-        shape = self.shape
-        drops = Dropout(
-            name,
-            self.clock,
-            shape.rank_dropout,
-            shape.module_dropout,
-            shape.network_dropout,
-            shape.unit if algorithm == "dylora" else 0,
+        config = self.config
+        dropout = Dropout(
+            name, self.clock, config.rank_dropout, config.module_dropout, config.network_dropout, config.unit
         )
-        module = KINDS[algorithm](tensors)
-        self.layers[name] = module  # type: ignore[assignment]
-        self.hooks[name] = Wrapper(layer, module, drops, block)
+        held = LayerTensors(algorithm, tensors)
+        self.layers[name] = held
+        self.wrappers[name] = Wrapper(layer, algorithm, held, dropout, block)
 
-    def _fits(self, name: str) -> None:
-        with torch.no_grad():
-            try:
-                found, wanted = self.delta_weight(name).shape, self.hooks[name].site.weight.shape
-            except (RuntimeError, IndexError, KeyError) as error:
-                raise PrepError(
-                    f"the tensors of {name} do not fit each other: {error}", "the file is damaged"
-                ) from error
-        if found != wanted:
+    def _refuse_misfit(self, name: str) -> None:
+        wanted = self.wrappers[name].base_layer.weight
+        try:
+            found = self._stored(name).weights.delta(wanted.detach().float())
+            if fits(tuple(found.shape), tuple(wanted.shape)):
+                self.delta(name)
+        except (RuntimeError, IndexError, KeyError) as error:
+            raise PrepError(f"the tensors of {name} do not fit each other: {error}", "the file is damaged") from error
+        if not fits(tuple(found.shape), tuple(wanted.shape)):
             raise PrepError(
-                f"{name} is {list(found)} in the adapter and {list(wanted)} in the base model",
+                f"{name} is {list(found.shape)} in the adapter and {list(wanted.shape)} in the base model",
                 "use the family of base model it was trained on",
             )
 
     def attach(self) -> None:
-        for hook in self.hooks.values():
-            hook.attach()
+        for wrapper in self.wrappers.values():
+            wrapper.attach()
 
     def detach(self) -> None:
-        for hook in self.hooks.values():
-            hook.detach()
+        for wrapper in self.wrappers.values():
+            wrapper.detach()
 
     def set_strength(self, strength: float) -> None:
         """0 is the base model, 1 the adapter as trained."""
-        for hook in self.hooks.values():
-            hook.strength = strength
+        for wrapper in self.wrappers.values():
+            wrapper.strength = strength
+
+    def scale_weight_norms(self, most: float) -> None:
+        """Scale down the change of every layer whose norm is above `most`; normalization layers stay as they are."""
+        scale_weight_norms((wrapper for wrapper in self.wrappers.values() if wrapper.shrinkable), most)
 
     @contextmanager
     def dropping(self, batch: Key, rows: Sequence[Key] = ()) -> Iterator[None]:
@@ -140,15 +152,11 @@ class Adapter(nn.Module):
             batch: key of the step, the same in all processes.
             rows: a key for each image of this process's batch; the text encoder's rows go through them in turn.
         """
-        self.clock.moment = StepContext(batch, tuple(rows))
+        self.clock.step = StepContext(batch, tuple(rows))
         try:
             yield
         finally:
-            self.clock.moment = None
-
-    def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """The parameters hung on `unet`, on all text encoders (`te`), or on one (`te1`, `te2`)."""
-        return [weight for _, weights in self.groups(part) for weight in weights]
+            self.clock.step = None
 
     def groups(self, part: str) -> list[tuple[float, list[nn.Parameter]]]:
         """(share of the learning rate, parameters) of a part: one group, or one for each share that blocks were given."""
@@ -156,22 +164,27 @@ class Adapter(nn.Module):
         prefixes = tuple(f"lora_{part}{end}" for end in (("_", "1_", "2_") if part == "te" else ("_",)))
         for name, module in self.layers.items():
             if name.startswith(prefixes):
-                share = self.rates.get(self.hooks[name].block, 1.0)
+                share = self.rates.get(self.wrappers[name].block, 1.0)
                 found.setdefault(share, []).extend(module.parameters())
         return list(found.items())
 
     def delta(self, name: str) -> tuple[Tensor, Tensor | None]:
         """What the adapter at strength 1 adds to a layer's weight, and to its bias if anything, in float32."""
+        layer, weight = self._stored(name), self.wrappers[name].base_layer.whole()
         with torch.no_grad():
-            weight, bias = self.hooks[name].algorithm.delta(self.hooks[name].site)
-        return weight.detach(), None if bias is None else bias.detach()
+            bias = layer.bias
+            return difference(layer, weight).clone(), None if bias is None else bias.clone()
 
     def delta_weight(self, name: str) -> Tensor:
         return self.delta(name)[0]
 
+    def _stored(self, name: str) -> Layer:
+        """The layer as a file would hold it."""
+        return Layer(name, self.wrappers[name].algorithm.stored.name, self.layers[name].state_dict())
+
     def describe(self) -> tuple[ParameterSummary, ...]:
-        """Modules, scales and trained numbers of each part."""
-        return figures_of(module_of(name, self.layers[name], hook.site.weight) for name, hook in self.hooks.items())
+        """Modules, scales and trained parameters of each part."""
+        return figures_of(module_of(name, wrapper, self.layers[name]) for name, wrapper in self.wrappers.items())
 
     def tensors(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """`<layer>.<weight>` → contiguous CPU tensor, as the file holds them; alpha is a float scalar."""
@@ -208,11 +221,17 @@ class Adapter(nn.Module):
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
 
 
-def module_of(name: str, module: Any, weight: Tensor) -> Module:
-    """A layer's module in figures, by its name in files and the weight it changes."""
-    numbers = sum(held.numel() for held in module.parameters())
-    scale = acting(float(module.alpha), module.rank) if getattr(module, "rank", 0) else None
-    return Module(name.split("_")[1], weight.dim() == 4 and weight[0, 0].numel() > 1, numbers, scale)
+def module_of(name: str, wrapper: Wrapper, held: nn.Module) -> Module:
+    """A layer's adapter in figures, by its name in files."""
+    weight, rank = wrapper.base_layer.weight, wrapper.trained.rank
+    parameters = sum(each.numel() for each in held.parameters())
+    scale = acting(float(held.get_buffer("alpha")), rank) if rank else None
+    return Module(name.split("_")[1], weight.dim() == 4 and weight[0, 0].numel() > 1, parameters, scale)
+
+
+def fits(change: tuple[int, ...], weight: tuple[int, ...]) -> bool:
+    """Whether a change is of a weight's shape, or the matrix of it."""
+    return change in (weight, (weight[0], math.prod(weight[1:])))
 
 
 def agree(one: Tensor, other: Tensor) -> bool:
@@ -223,23 +242,6 @@ def agree(one: Tensor, other: Tensor) -> bool:
 def as_float(value: Tensor) -> Tensor:
     """A copy, in float32 where it is a number with a fraction."""
     return value.detach().to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
-
-
-def start_of(shape: AdapterConfig, target: Target, rank: int | None, alpha: float | None) -> Start:
-    """What a layer's first weights are drawn with; a block's own rank and alpha count before the adapter's."""
-    large = target.large and shape.conv_rank
-    plain = (shape.conv_rank, shape.conv_alpha) if large else (shape.rank, shape.alpha)
-    return Start(
-        rank=rank or plain[0],
-        alpha=plain[1] if alpha is None else alpha,
-        factor=shape.factor,
-        decompose_both=shape.decompose_both,
-        full_matrix=shape.full_matrix,
-        dora=shape.dora,
-        rank_stabilized=shape.rank_stabilized,
-        tucker=shape.tucker and target.large,
-        on_input=target.on_input,
-    )
 
 
 def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

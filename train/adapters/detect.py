@@ -1,8 +1,7 @@
-"""The shape of an adapter, read from its file: what to go on training, and with which options."""
+"""The configuration of an adapter, read from its file: what to go on training, and with which options."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,25 +12,27 @@ from typing import Any
 from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
+from train.adapters.algorithms.algorithm import Algorithm, LayerKind
+from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig
-from train.adapters.inject.registry import kind_of
+from train.adapters.files.layer import EXACT_FORMS
+from train.adapters.names.client_keys import CLIENTS
 from train.adapters.names.layers import by_layer
+from train.adapters.registry import ALGORITHMS, kind_of
 
 CONVOLUTIONAL = re.compile(
     r"_(resnets|downsamplers|upsamplers|in_layers|out_layers|emb_layers|skip_connection)(_|$)|_0_op$|_[12]_conv$"
 )
 LARGE = re.compile(r"_(resnets_\d+_conv[12]|(down|up)samplers_\d+_conv|in_layers_2|out_layers_3|0_op|[12]_conv)$")
 """Names of layers outside of the transformers, and of those among them that are convolutions larger than 1 × 1."""
+SHOWING_MORE = tuple(client for client in CLIENTS if client != "diffusers")
+"""Clients that know more than plain LoRA."""
 AS_TRAINED = 'export_for = "as-trained"'
-REWRITTEN = ("glora", "oft", "boft", "ia3")
-"""Algorithms that some program cannot show, so that their files hold another one unless they are written as trained."""
-Keys = Mapping[str, tuple[int, ...]]
-"""A layer's key → the shape of its tensor."""
 
 
-def read_shape(file: Path) -> AdapterConfig:
+def read_config(file: Path) -> AdapterConfig:
     """What kind of adapter a safetensors file holds. Ranks and alphas are the most frequent ones; a layer that has others
-    keeps them when its tensors are hung.
+    keeps them when the adapter is made of its tensors.
 
     Raises:
         PrepError: it cannot be read, holds no known algorithm, or several.
@@ -45,10 +46,10 @@ def read_shape(file: Path) -> AdapterConfig:
             metadata = dict(opened.metadata() or {})
     except Exception as error:
         raise PrepError(f"{file} is not a readable safetensors file: {error}", "give an adapter's file") from error
-    return shape_of(tensors, alphas, metadata, str(file))
+    return config_of(tensors, alphas, metadata, str(file))
 
 
-def shape_of(tensors: Keys, alphas: Mapping[str, float], metadata: Mapping[str, str], where: str) -> AdapterConfig:
+def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[str, str], where: str) -> AdapterConfig:
     """The same from the tensors' shapes, the layers' alphas and the metadata."""
     layers = by_layer(tensors)
     kinds = {name: kind_of(keys) for name, keys in layers.items()}
@@ -59,32 +60,32 @@ def shape_of(tensors: Keys, alphas: Mapping[str, float], metadata: Mapping[str, 
             + (f"{unknown[0]} is of no known algorithm" if unknown else "empty"),
             "give a file of LoRA, LyCORIS or prep",
         )
-    found = {kind for kind in kinds.values() if kind != "norm"} or {"norm"}
+    known = {kind.name: kind for kind in kinds.values() if kind is not None}
+    found = {name: kind for name, kind in known.items() if not kind.of_norms} or known
     if len(found) > 1:
         raise PrepError(
-            f"{where} mixes the algorithms {', '.join(sorted(map(str, found)))}",
+            f"{where} mixes the algorithms {', '.join(sorted(found))}",
             "merge it into a checkpoint, or give an adapter of one algorithm; "
-            f"one that is to be gone on from is trained with {AS_TRAINED}",
+            f"one that training is to go on from is trained with {AS_TRAINED}",
         )
-    (algorithm,) = found
-    own = {name: keys for name, keys in layers.items() if kinds[name] == algorithm}
-    return _shape(str(algorithm), own, alphas, metadata, "norm" in kinds.values())
+    (kind,) = found.values()
+    own = {name: keys for name, keys in layers.items() if kinds[name] is kind}
+    norms = not kind.of_norms and any(each.of_norms for each in known.values())
+    return _config(kind, own, alphas, metadata, norms)
 
 
-def _shape(
-    algorithm: str, layers: Mapping[str, Keys], alphas: Mapping[str, float], metadata: Mapping[str, str], norms: bool
+def _config(
+    kind: LayerKind, layers: Mapping[str, Shapes], alphas: Mapping[str, float], metadata: Mapping[str, str], norms: bool
 ) -> AdapterConfig:
     large = {name for name in layers if LARGE.search(name)}
     unet = [name for name in layers if name.startswith("lora_unet_")]
     convolutions = any(CONVOLUTIONAL.search(name) for name in unet)
-    small_ranks = Counter(rank_of(algorithm, keys) for name, keys in layers.items() if name not in large)
-    large_ranks = Counter(rank_of(algorithm, layers[name]) for name in large)
+    small_ranks = Counter(kind.keys.rank_of(keys) for name, keys in layers.items() if name not in large)
+    large_ranks = Counter(kind.keys.rank_of(layers[name]) for name in large)
     ranks = small_ranks or large_ranks
-    first = next(iter(layers.values()))
-    if algorithm == "lora":
-        algorithm = "dylora" if "dylora" in metadata.get("ss_network_args", "") else "locon" if convolutions else "lora"
+    algorithm = _algorithm(kind, convolutions, metadata)
     return AdapterConfig(
-        algorithm=algorithm,
+        algorithm=algorithm.name,
         rank=usual(ranks.elements()) or 1,
         alpha=usual(alphas[name] for name in layers if name in alphas and (not small_ranks or name not in large))
         or 1.0,
@@ -92,30 +93,22 @@ def _shape(
         conv_rank=usual(large_ranks.elements()) or 0,
         conv_alpha=usual(alphas[name] for name in large if name in alphas) or 1.0,
         text_encoder=any(not name.startswith("lora_unet_") for name in layers),
-        train_norm=norms and algorithm != "norm",
-        factor=_factor(layers.values()) if algorithm == "lokr" else -1,
-        decompose_both=any("lokr_w1_a" in keys for keys in layers.values()),
-        full_matrix=algorithm == "lokr" and all({"lokr_w1", "lokr_w2"} <= keys.keys() for keys in layers.values()),
-        dora="dora_scale" in first,
-        tucker=any({"lora_mid.weight", "hada_t1", "lokr_t2"} & keys.keys() for keys in layers.values()),
-        unit=_unit(metadata),
+        train_norm=norms,
+        dora="dora_scale" in next(iter(layers.values())),
+        tucker=any(kind.keys.has_core(keys) for keys in layers.values()),
+        **algorithm.detected(list(layers.values()), metadata),
     )
 
 
-def rank_of(algorithm: str, keys: Keys) -> int:
-    """The rank of one layer; for OFT the size of its blocks, 0 where there is none."""
-    places = {
-        "lora": ("lora_down.weight", 0),
-        "loha": ("hada_w1_b", 0),
-        "glora": ("a2.weight", 0),
-        "oft": ("oft_blocks", 1),
-        "boft": ("oft_blocks", 2),
-    }
-    if algorithm == "lokr":
-        key = "lokr_w2_b" if "lokr_w2_b" in keys else "lokr_w1_b"
-        return keys[key][0] if key in keys else 0
-    key, axis = places.get(algorithm, ("", 0))
-    return keys[key][axis] if key in keys else 0
+def _algorithm(kind: LayerKind, convolutions: bool, metadata: Mapping[str, str]) -> Algorithm:
+    """The one of the kind's algorithms that trained it: one that the metadata name where only they can tell, else the one
+    that adapts convolutions or does not."""
+    candidates = [algorithm for algorithm in ALGORITHMS.values() if algorithm.stored is kind]
+    arguments = metadata.get("ss_network_args", "")
+    noted = [algorithm for algorithm in candidates if algorithm.metadata_only and algorithm.name in arguments]
+    others = [algorithm for algorithm in candidates if not algorithm.metadata_only]
+    fitting = [algorithm for algorithm in others if algorithm.convolutions is convolutions]
+    return [*noted, *fitting, *others][0]
 
 
 def usual(values: Iterable[Any]) -> Any:
@@ -124,58 +117,32 @@ def usual(values: Iterable[Any]) -> Any:
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _factor(layers: Iterable[Keys]) -> int:
-    """The side that all small factors share, or -1 where each layer has its own most square one."""
-    sides: Counter[int] = Counter()
-    for keys in layers:
-        if "lokr_w1" in keys:
-            sides.update(set(keys["lokr_w1"]))
-        elif "lokr_w1_a" in keys:
-            sides.update({keys["lokr_w1_a"][0], keys["lokr_w1_b"][1]})
-    side, count = sides.most_common(1)[0]
-    return side if count == sum(1 for _ in layers) else -1
-
-
-def _unit(metadata: Mapping[str, str]) -> int:
-    """DyLoRA's unit as LyCORIS (`block_size`) and kohya-ss/sd-scripts (`unit`) note it; 4 where neither does."""
-    try:
-        arguments = json.loads(metadata.get("ss_network_args", "{}"))
-        return int(arguments.get("block_size") or arguments.get("unit") or 4)
-    except (ValueError, TypeError, AttributeError):
-        return 4
-
-
 def check_same(asked: AdapterConfig, file: Path) -> AdapterConfig:
-    """The shape of a file that training is to start from.
+    """The configuration of a file that training is to start from.
 
     Raises:
         PrepError: it is another than was asked for; the message says both.
     """
-    held = read_shape(file)
-    alike = {"lora": "locon", "dylora": "locon"}
+    held = read_config(file)
+    wanted, found = ALGORITHMS[asked.algorithm], ALGORITHMS[held.algorithm]
     wrong = []
     for field in fields(AdapterConfig):
         if field.name in ("algorithm", "rank", "text_encoder", "convolutions", "dora", "full_matrix", "conv_rank"):
             one, other = getattr(asked, field.name), getattr(held, field.name)
-            if field.name == "algorithm":
-                one, other = alike.get(one, one), alike.get(other, other)
+            if field.name == "algorithm" and wanted.stored is found.stored:
+                continue
             if field.name == "conv_rank" and not (one and other):
                 continue
-            if field.name == "rank" and not ranked(asked):
+            if field.name == "rank" and ("rank" not in wanted.takes or asked.full_matrix):
                 continue
             if one != other:
-                wrong.append(
-                    f"{field.name} {getattr(held, field.name)} where {getattr(asked, field.name)} was asked for"
-                )
+                wrong.append(f"{field.name} {other} where {one} was asked for")
     if wrong:
         hint = "give the file's own options, or train without it"
-        if asked.algorithm in REWRITTEN and held.algorithm in ("lora", "locon", "full"):
+        rewritten = any(wanted.rewritten_for(client, asked) for client in SHOWING_MORE)
+        if rewritten and wanted.stored is not found.stored and found.stored.name in EXACT_FORMS:
             hint = (
                 f"{asked.algorithm} is rewritten for other programs; to go on from a file, train it with {AS_TRAINED}"
             )
         raise PrepError(f"{file} has " + ", ".join(wrong), hint)
     return held
-
-
-def ranked(shape: AdapterConfig) -> bool:
-    return shape.algorithm not in ("full", "norm", "ia3") and not shape.full_matrix

@@ -11,14 +11,16 @@ from torch import Tensor
 from pipeline.core.errors import PrepError
 from pipeline.core.files import beside
 from train.adapters.files.checkpoints import open_checkpoint
-from train.adapters.files.client_support import objection
-from train.adapters.files.convert import TARGETS, convert_file
-from train.adapters.files.layer import Layer, algorithm_of
+from train.adapters.files.client_support import incompatibility
+from train.adapters.files.convert import convert_file
+from train.adapters.files.layer import Layer
 from train.adapters.files.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
 from train.adapters.files.weights import Weights
 from train.adapters.metadata import write_adapter
+from train.adapters.names.client_keys import TARGETS
 from train.adapters.names.layers import by_layer
+from train.adapters.registry import kind_of
 
 AS_TRAINED = "as-trained"
 
@@ -54,10 +56,10 @@ def export_adapter(
 def rendered(tensors: Mapping[str, Tensor], target: str) -> bool:
     """Whether all programs of a target show every layer as it was trained."""
     for name, own in by_layer(tensors).items():
-        algorithm = algorithm_of({key: tuple(value.shape) for key, value in own.items()})
-        assert algorithm is not None, f"{name} is of an algorithm of ours"
-        layer = Layer(name, algorithm, dict(own))
-        if any(objection(client, layer) for client in TARGETS[target]):
+        kind = kind_of({key: tuple(value.shape) for key, value in own.items()})
+        assert kind is not None, f"{name} is of an algorithm of ours"
+        layer = Layer(name, kind.name, own)
+        if any(incompatibility(client, layer) for client in TARGETS[target]):
             return False
     return True
 

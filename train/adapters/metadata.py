@@ -21,7 +21,7 @@ SINGLE = (".safetensors", ".ckpt")
 
 
 @dataclass(frozen=True, slots=True)
-class AlgorithmNames:
+class FamilyNames:
     """How readers know a family of base models: kohya's version name, and the model spec's architecture and layout."""
 
     version: str
@@ -31,19 +31,19 @@ class AlgorithmNames:
 
 
 DIFFUSERS, STABILITY = "diffusers", "https://github.com/Stability-AI/generative-models"
-KINDS = {
-    ("sd1", False): AlgorithmNames("sd_v1", "stable-diffusion-v1", DIFFUSERS, 512),
-    ("sd1", True): AlgorithmNames("sd_v1", "stable-diffusion-v1", DIFFUSERS, 512),
-    ("sd2", False): AlgorithmNames("sd_v2", "stable-diffusion-v2-512", DIFFUSERS, 512),
-    ("sd2", True): AlgorithmNames("sd_v2_v", "stable-diffusion-v2-768-v", DIFFUSERS, 768),
-    ("sdxl", False): AlgorithmNames("sdxl_base_v1-0", "stable-diffusion-xl-v1-base", STABILITY, 1024),
-    ("sdxl", True): AlgorithmNames("sdxl_base_v1-0", "stable-diffusion-xl-v1-base", STABILITY, 1024),
+FAMILIES = {
+    ("sd1", False): FamilyNames("sd_v1", "stable-diffusion-v1", DIFFUSERS, 512),
+    ("sd1", True): FamilyNames("sd_v1", "stable-diffusion-v1", DIFFUSERS, 512),
+    ("sd2", False): FamilyNames("sd_v2", "stable-diffusion-v2-512", DIFFUSERS, 512),
+    ("sd2", True): FamilyNames("sd_v2_v", "stable-diffusion-v2-768-v", DIFFUSERS, 768),
+    ("sdxl", False): FamilyNames("sdxl_base_v1-0", "stable-diffusion-xl-v1-base", STABILITY, 1024),
+    ("sdxl", True): FamilyNames("sdxl_base_v1-0", "stable-diffusion-xl-v1-base", STABILITY, 1024),
 }
 
 
 def model_facts(family: str, v_prediction: bool) -> dict[str, Any]:
     """What A1111 sorts files by: without these it takes a file for SD 1.x, and hides one of another version."""
-    return {"ss_base_model_version": KINDS[family, v_prediction].version, "ss_v2": family == "sd2"}
+    return {"ss_base_model_version": FAMILIES[family, v_prediction].version, "ss_v2": family == "sd2"}
 
 
 def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mapping[str, Any]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]
     all_decided(manifest)
     buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects, measured = (
-        _triggers(manifest),
+        manifest.trigger_words(),
         _subjects(manifest, options.augmentation),
         manifest.measured("width", "height"),
     )
@@ -109,12 +109,6 @@ def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]
 def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int, int] | None:
     width, height = measured.get(content, (0, 0))
     return (width, height) if width and height else None
-
-
-def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Image → the words that curation put in front; only rows that name any are read, as tags can be very many."""
-    rows = manifest.values("tags", containing='"trigger word"')
-    return {path: tuple(tag for tag, *why in tags if why == ["added", "trigger word"]) for path, tags in rows}
 
 
 def _subjects(manifest: Manifest, options: AugmentationOptions) -> dict[str, Subject]:

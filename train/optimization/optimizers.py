@@ -87,23 +87,6 @@ KINDS: Mapping[str, OptimizerKind] = {
         arguments=DECAY,
     ),
 }
-RATES: Mapping[str, float] = {
-    "lora": 5e-4,
-    "locon": 2e-4,
-    "loha": 2e-4,
-    "lokr": 2e-4,
-    "oft": 3e-5,
-    "boft": 3e-5,
-    "ia3": 5e-3,
-    "full": 2.5e-6,
-}
-"""AdamW's learning rate for each algorithm that a published one is known of.
-
-lora: the default of diffusers' DreamBooth script for LoRA. locon, loha: alea31415's LyCORIS experiments (Hugging Face)
-and Roukin8-character LoHa/LoCon/FullCkpt (CivArchive), which full is from, too. lokr: as loha; the LyCORIS guidelines
-compare the two under the same settings. oft, boft: PEFT's DreamBooth example. ia3: the lower end of what LyCORIS' list of
-algorithms asks for.
-"""
 TEXT_SHARE = 0.2
 """A text encoder learns at a fifth of the UNet's rate if no other is given."""
 RESERVED = {
@@ -122,18 +105,20 @@ INTERNAL = {
 """Parameters of the libraries' classes that are their machinery and no choice here."""
 
 
-def suited_rate(optimizer: str, algorithm: str) -> float | None:
-    """The UNet's learning rate where none is given: 1 for an adaptive optimizer, None where none is known to suit."""
+def suited_rate(optimizer: str, adamw_rate: float | None) -> float | None:
+    """The UNet's learning rate where none is given: 1 for an adaptive optimizer, None where none is known to suit.
+
+    `adamw_rate` suits the algorithm with AdamW, None where none is known.
+    """
     kind = KINDS[optimizer]
     if kind.adaptive:
         return 1.0
-    rate = RATES.get(algorithm)
-    return None if rate is None or kind.rate is None else rate * kind.rate
+    return None if adamw_rate is None or kind.rate is None else adamw_rate * kind.rate
 
 
-def no_rate(optimizer: str, algorithm: str) -> tuple[str, str] | None:
+def no_rate(optimizer: str, algorithm: str, adamw_rate: float | None) -> tuple[str, str] | None:
     """(why no learning rate is known to suit, what to type); None where one is."""
-    if suited_rate(optimizer, algorithm) is not None:
+    if suited_rate(optimizer, adamw_rate) is not None:
         return None
     if KINDS[optimizer].rate is None:
         return (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.rules import Problem, idle, out_of_range
 from train.adapters.option_rules import algorithm_conflicts
+from train.adapters.registry import ALGORITHMS
 from train.optimization.optimizers import no_rate
 from train.optimization.schedules import DECAYING
 
@@ -45,7 +46,7 @@ def _text_encoder(recipe: Recipe) -> Iterator[Problem]:
 def _rates(recipe: Recipe) -> Iterator[Problem]:
     """Rates and schedules that do not suit the optimizer."""
     optimizer = recipe.optimizer
-    missing = no_rate(optimizer.optimizer, recipe.adapter.algorithm)
+    missing = no_rate(optimizer.optimizer, recipe.adapter.algorithm, ALGORITHMS[recipe.adapter.algorithm].learning_rate)
     if optimizer.unet_lr is None and missing:
         yield missing
     if optimizer.averaging and recipe.scheduler in DECAYING:

@@ -12,6 +12,7 @@ from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.adapters.option_rules import LOW_RANK, TAKES
+from train.adapters.registry import ALGORITHMS
 from train.optimization.optimizers import KINDS
 from train.options.recipe import PERSONAL, Recipe, recipe_of
 
@@ -139,7 +140,7 @@ def _left_out(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[s
         yield from ("unet_lr", "text_encoder_lr")
     if "algorithm" in given:
         yield from (option for option, algorithms in TAKES.items() if given["algorithm"] not in algorithms)
-    if given.get("algorithm") == "norm":
+    if given.get("algorithm") in ALGORITHMS and not ALGORITHMS[given["algorithm"]].text_encoder:
         yield from ("train_text_encoder", "text_encoder_lr")
     if given.get("train_text_encoder") is False:
         yield "text_encoder_lr"

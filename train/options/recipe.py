@@ -18,6 +18,7 @@ from pipeline.config.settings import convert, declared, suggest
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.adapters.options import AdapterOptions
+from train.adapters.registry import ALGORITHMS
 from train.data.options import AugmentationOptions, BatchOptions, CaptionOptions, DatasetOptions
 from train.evaluation.options import SampleOptions, ValidationOptions
 from train.models.options import ModelOptions, PrecisionOptions, TextOptions
@@ -88,7 +89,7 @@ class Recipe:
     @property
     def rates(self) -> tuple[float, float]:
         """Learning rates of the UNet and of the text encoder: given, or those that suit."""
-        return self.optimizer.rates(self.adapter.algorithm)
+        return self.optimizer.rates(ALGORITHMS[self.adapter.algorithm].learning_rate)
 
     @property
     def scheduler(self) -> str:

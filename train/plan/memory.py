@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import PrepError
+from train.adapters.names.client_keys import TARGETS
+from train.adapters.option_rules import adapter_config
+from train.adapters.registry import ALGORITHMS
 from train.models.families.family import Family
 from train.models.families.key_map import UNET, VAE, blocks_of, text_shapes, unet_from_ldm
 from train.models.families.registry import family_of_config
@@ -137,18 +140,8 @@ def memory_bytes(
 
 def grows(options: Recipe) -> str:
     """What is to be said of the file's size where the programs it is for need layers rewritten, which makes it larger."""
-    plain = options.adapter.algorithm in ("lora", "locon", "dylora") and not (
-        options.adapter.dora or options.adapter.tucker
-    )
-    rewritten = {
-        "as-trained": False,
-        "a1111": options.adapter.algorithm == "glora",
-        "diffusers": not plain,
-    }.get(
-        options.saving.export_for,
-        options.adapter.algorithm in ("glora", "oft", "boft", "ia3")
-        or (options.adapter.algorithm == "lokr" and options.adapter.tucker),
-    )
+    algorithm, config = ALGORITHMS[options.adapter.algorithm], adapter_config(options.adapter)
+    rewritten = any(algorithm.rewritten_for(client, config) for client in TARGETS.get(options.saving.export_for, ()))
     return f' as trained; rewritten for export_for = "{options.saving.export_for}" it is larger' if rewritten else ""
 
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
     return {
         "images": len(found.kept),
-        "images held out": len(found.held),
-        "regularization images": found.reg_image_files,
-        "exposures an epoch": round(sum(found.repeats)),
-        "exposures in the run": int(run.shown.sum()),
+        "images_held_out": len(found.held),
+        "regularization_images": found.reg_image_files,
+        "exposures_an_epoch": round(sum(found.repeats)),
+        "exposures_in_the_run": int(run.shown.sum()),
         "steps": run.steps,
-        "full batches": run.full,
-        "short batches": run.short,
+        "full_batches": run.full,
+        "partial_batches": run.short,
     }
 
 
@@ -58,13 +58,13 @@ def _rounded(exposures: float) -> float | int:
 
 
 def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
-    from train.adapters.option_rules import LOW_RANK
+    from train.adapters.registry import ALGORITHMS
 
     window = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
     share = int(run.shown.sum()) / (run.steps * options.batches.batch_size)
     part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""
-    ranked = f" of rank {options.adapter.rank}" if options.adapter.algorithm in (*LOW_RANK, "oft", "boft") else ""
+    ranked = f" of rank {options.adapter.rank}" if "rank" in ALGORITHMS[options.adapter.algorithm].takes else ""
     return (
         f"{options.adapter.algorithm}{ranked} on {options.model.base}: {counted(run.steps, 'step')} of up to "
         f"{counted(options.batches.batch_size, 'image')}{' and their regularization images' if found.reg_images else ''}, "
@@ -160,7 +160,7 @@ def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
 def footprint(found: TrainedImages, options: Recipe, base: BaseShapes | None, unknown: str) -> tuple[str, ...]:
     """Disk and memory in words; what depends on the base model only where its files are there."""
     from train.adapters.count.planned import planned_figures
-    from train.adapters.option_rules import adapter_shape
+    from train.adapters.option_rules import adapter_config
     from train.plan.memory import STORED, grows, in_words, latent_bytes, memory_bytes
 
     sizes = found.latents
@@ -168,8 +168,8 @@ def footprint(found: TrainedImages, options: Recipe, base: BaseShapes | None, un
     latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
     if base is None:
         return (latents, f"the size of the adapter and the memory it takes to train cannot be told: {unknown}")
-    adapter = planned_figures(base, adapter_shape(options.adapter))
-    trained = sum(part.numbers for part in adapter)
+    adapter = planned_figures(base, adapter_config(options.adapter))
+    trained = sum(part.parameters for part in adapter)
     half, largest = options.precision.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
     images = options.batches.batch_size * (2 if found.reg_images else 1)
     memory = memory_bytes(base, trained, images, largest, half, options.precision.gradient_checkpointing)

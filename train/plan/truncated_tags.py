@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
+from pipeline.store.reasons.tagging import TrainReason
 from pipeline.store.records import Decision
 from train.plan.images import MOST_NAMED, TrainedImages
 
@@ -37,8 +38,8 @@ def cut_tags(found: TrainedImages, options: Recipe) -> tuple[tuple[Decision, ...
     for image, text in zip(found.kept, found.captions, strict=True):
         lost, count = limit.lost(tags_of(longest(text, options.captions)))
         if count:
-            evidence = f"{count} tokens more than are read"
-            rows.append(Decision(image.path, "cut", lost, f"tags beyond {options.text.max_tokens} tokens", evidence))
+            over = {"limit": options.text.max_tokens, "over": count}
+            rows.append(Decision(image.path, "cut", lost, TrainReason.TRUNCATED, over))
     return tuple(rows), ()
 
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.adapters.metadata import KINDS, SINGLE, SPEC, model_facts, prep_version
+from train.adapters.metadata import FAMILIES, SINGLE, SPEC, model_facts, prep_version
+from train.adapters.option_rules import adapter_config
 from train.adapters.options import AdapterOptions
+from train.adapters.registry import ALGORITHMS
 from train.data.options import AugmentationOptions, CaptionOptions
 from train.models.options import PrecisionOptions, TextOptions
 from train.optimization.options import NoiseOptions, ObjectiveOptions
 from train.optimization.schedules import updates_of, warmup_updates
-
-LYCORIS_NAMES = {"oft": "diag-oft"}
-
 
 PLAIN = ("algo", "conv_dim", "conv_alpha")
 """Arguments that kohya's own LoRA on linear layers does not have."""
@@ -57,20 +56,18 @@ def model_metadata(name: str, facts: TrainedFacts) -> dict[str, Any]:
 
 def network_metadata(options: AdapterOptions) -> dict[str, Any]:
     """What readers call an adapter's shape; the arguments are LyCORIS' own, as far as they differ from its defaults."""
-    plain = options.algorithm == "lora" and not (options.dora or options.train_norm)
+    algorithm = ALGORITHMS[options.algorithm]
+    plain = algorithm.kohya_module and not (options.dora or options.train_norm)
     chosen = {
-        "algo": LYCORIS_NAMES.get(options.algorithm, options.algorithm),
+        "algo": algorithm.lycoris_name,
         "conv_dim": options.conv_rank,
         "conv_alpha": options.conv_alpha,
-        "factor": options.factor if options.algorithm == "lokr" else None,
-        "decompose_both": options.decompose_both or None,
-        "full_matrix": options.full_matrix or None,
+        **algorithm.network_args(adapter_config(options)),
         "dora_wd": options.dora or None,
         "wd_on_output": False if options.dora else None,
         "rs_lora": options.rank_stabilized or None,
         "use_tucker": options.tucker or None,
         "train_norm": options.train_norm or None,
-        "block_size": options.rank_unit if options.algorithm == "dylora" else None,
     }
     arguments = {key: value for key, value in chosen.items() if value is not None and not (plain and key in PLAIN)}
     dropouts = {"rank_dropout": options.rank_dropout, "module_dropout": options.module_dropout}
@@ -134,7 +131,7 @@ def data_metadata(
 
 def spec_metadata(name: str, clip_skip: int, facts: TrainedFacts) -> dict[str, Any]:
     """Stability AI's model metadata standard, which says about a file what it is for and by whom it was made."""
-    kind, buckets = KINDS[facts.family, facts.v_prediction], facts.buckets
+    kind, buckets = FAMILIES[facts.family, facts.v_prediction], facts.buckets
     common = max(buckets, key=lambda size: (buckets[size], size)) if buckets else (kind.resolution, kind.resolution)
     return {
         "modelspec.sai_model_spec": SPEC,

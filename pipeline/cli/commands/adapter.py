@@ -15,7 +15,7 @@ from pipeline.core.errors import PrepError
 
 if TYPE_CHECKING:
     from train.adapters.files.checkpoints import Checkpoint
-    from train.adapters.files.factors import Cut
+    from train.adapters.files.spectrum import Cut
     from train.adapters.files.weights import Weights
     from train.models.precision import Dtype
 
@@ -283,7 +283,7 @@ def _dtype(name: str | None) -> Dtype | None:
 
 
 def _cut(rank: int | None, energy: float | None) -> Cut:
-    from train.adapters.files.factors import Cut
+    from train.adapters.files.spectrum import Cut
 
     if rank is None and energy is None:
         raise click.UsageError("say how much to keep: --rank 32, or --energy 0.99")

@@ -19,6 +19,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Decision
 from pipeline.store.undo import newest
+from pipeline.store.wording import phrase
 
 TEXTS = ("caption", "human")
 
@@ -104,13 +105,13 @@ def _value(decision: Decision | None) -> Any:
 
 
 def _why(decision: Decision | None) -> str:
-    return console.printable(decision.reason) if decision else ""
+    return console.printable(phrase(decision)) if decision else ""
 
 
 def _json(change: Change) -> dict[str, Any]:
     row: dict[str, Any] = {"path": change.path, "field": change.field, "run": change.run}
-    row["before"] = change.before.as_json() if change.before else None
-    row["after"] = change.after.as_json() if change.after else None
+    row["before"] = console.decision_json(change.before) if change.before else None
+    row["after"] = console.decision_json(change.after) if change.after else None
     if change.field in TEXTS and isinstance(_value(change.before), str) and isinstance(_value(change.after), str):
         row["words"] = [
             {"kind": kind, "text": text} for kind, text in pieces(_value(change.before), _value(change.after))

@@ -18,6 +18,7 @@ from pipeline.store.caption_files import EDITS
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Run
 from pipeline.store.undo import NAME as UNDO
+from pipeline.store.wording import counted, phrase
 
 
 @click.command(short_help="List the runs, and what was decided about each image and why.")
@@ -52,7 +53,7 @@ def command(root: Path, limit: int, as_json: bool, **values: Any) -> None:
             {
                 "runs": [asdict(run) for run in runs],
                 "left_off": left,
-                "decisions": [{"stage": name, **decision.as_json()} for name, decision in shown],
+                "decisions": [{"stage": name, **console.decision_json(decision)} for name, decision in shown],
             }
         )
         return
@@ -120,12 +121,17 @@ def _decisions(manifest: Manifest, wanted: Filter, runs: Sequence[Run]) -> Itera
     return (
         (stages.get(run, ""), decision)
         for run, decision in manifest.all_decisions()
-        if (every_run or run in numbers) and (wanted.reason or "") in decision.reason and fits(decision)
+        if (every_run or run in numbers) and _says(decision, wanted.reason or "") and fits(decision)
     )
 
 
+def _says(decision: Decision, reason: str) -> bool:
+    """Whether a decision's reason has this in its words, or is this code."""
+    return reason in phrase(decision) or reason == decision.reason
+
+
 def _run_row(run: Run) -> dict[str, object]:
-    counts = ", ".join(f"{number} {reason}" for reason, number in run.counts.items())
+    counts = ", ".join(f"{number} {counted(key)}" for key, number in run.counts.items())
     return {
         "run": run.id,
         "stage": run.stage,

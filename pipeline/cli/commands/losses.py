@@ -18,6 +18,7 @@ from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.records import THE_SET, Decision
+from pipeline.store.values.tags import TagAction
 
 if TYPE_CHECKING:
     from train.data.dataset import Example
@@ -192,7 +193,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
 
 def _given(row: Decision | None) -> set[str]:
     """Tags of an image that rules put in, so that no tagger needs to see them."""
-    return {tag for tag, action, _ in row.value if action == "added"} if row is not None else set()
+    return {tag.tag for tag in row.value if tag.action == TagAction.ADDED} if row is not None else set()
 
 
 Scores = list[tuple[Any, Mapping[str, Mapping[str, float]]]]
@@ -204,11 +205,7 @@ def _scores(manifest: Manifest) -> Scores:
 
     chosen, taggers = manifest.decisions("tagger").get(THE_SET), manifest.taggers()
     value = chosen.value if chosen is not None else []
-    return [
-        (Vocabulary(taggers[name].categories), manifest.scores(name))
-        for name in ([value] if isinstance(value, str) else value)
-        if name in taggers
-    ]
+    return [(Vocabulary(taggers[name].categories), manifest.scores(name)) for name in value if name in taggers]
 
 
 def _of_tags(tags: Sequence[str], content: str, scores: Scores) -> dict[str, float]:

@@ -20,6 +20,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Run
 from pipeline.store.stage import Stage
+from pipeline.store.wording import counted
 
 WORDS = {
     "keep": "the kept images",
@@ -51,7 +52,7 @@ def command(root: Path, as_json: bool) -> None:
                 "stage": row["stage"],
                 "state": row["state"],
                 "ran": row["ran"][:16].replace("T", " "),
-                "counts": ", ".join(f"{number} {reason}" for reason, number in row["counts"].items()),
+                "counts": ", ".join(f"{number} {counted(key)}" for key, number in row["counts"].items()),
             }
             for row in stages
         ]

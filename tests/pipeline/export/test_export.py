@@ -343,7 +343,7 @@ def test_hard_links_are_recognised_and_copies_made_when_asked_for(manifest, fold
     assert target.samefile(image)
     os.utime(image, ns=(1, 1))
     assert not export(manifest, folder, links="auto").changes.write
-    assert export(manifest, folder, links="copy").counts()["new or changed"] == 3
+    assert export(manifest, folder, links="copy").counts()["new_or_changed"] == 3
     assert not target.samefile(image) and target.read_bytes() == image.read_bytes()
     assert export(manifest, folder, links="copy").fresh
 
@@ -408,7 +408,7 @@ def test_the_run_is_recorded_with_what_was_asked_for(manifest, folder, command):
 @pytest.mark.parametrize("size", ("0", "-5MB", "a lot", "5 parsecs", "nan"))
 def test_a_size_that_is_none_is_a_usage_error(manifest, folder, command, size):
     result = command("export", manifest.root, folder, "--layout", "webdataset", f"--shard-size={size}")
-    assert result.exit_code == 2 and "is no size; write it as 500MB or 2GiB" in result.stderr
+    assert result.exit_code == 2 and "is not a size; write it as 500MB or 2GiB" in result.stderr
 
 
 def test_a_shard_size_for_another_layout_is_a_usage_error(manifest, folder, command):

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from decided import said
 from painted_sets import painted, save
 from PIL import Image
 from platforms import needs_symlinks
@@ -12,7 +13,7 @@ from pipeline.sources.source_file import image_extension, kind_of, sniffed
 
 
 def problems(root):
-    return {Path(found.path).name: found.problem for found in map(sniffed, scan([root])) if found.problem}
+    return {Path(found.path).name: said(found.problem) for found in map(sniffed, scan([root])) if said(found.problem)}
 
 
 def test_concepts_are_folder_paths_and_loose_images_make_one_of_the_sources_name(source):
@@ -82,7 +83,7 @@ def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tm
     assert {found.path: found.file for found in scan([tmp_path / "r"])}[str(tmp_path / "r/in.png")] == str(inside)
     followed = {Path(found.path).relative_to(tmp_path).as_posix(): found for found in scan([tmp_path / "r"], True)}
     assert set(followed) == {"r/out.png", "r/in.png", "r/b/b.png", "r/folder/a.png"}
-    assert followed["r/out.png"].place == str(outside) and not any(found.problem for found in followed.values())
+    assert followed["r/out.png"].place == str(outside) and not any(said(found.problem) for found in followed.values())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,8 @@ def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tm
     ],
 )
 def test_a_name_tells_the_kind(name, kind, problem):
-    assert kind_of(name) == (kind, problem)
+    found, why = kind_of(name)
+    assert (found, said(why)) == (kind, problem)
 
 
 def test_scanning_opens_no_file(source, monkeypatch):
@@ -125,7 +127,7 @@ def test_a_name_that_is_not_utf8_is_a_row_that_can_be_stored(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"x")
     (tmp_path / os.fsdecode(b"caf\xe8.png")).write_bytes(b"x")
     found = list(scan([tmp_path]))
-    assert [each.problem for each in found] == ["name is not UTF-8"] * 2
+    assert [said(each.problem) for each in found] == ["name is not UTF-8"] * 2
     assert [each.path.rpartition("/")[2] for each in found] == [r"caf\udce8.png", r"caf\udce9.png"]
     assert all(each.path.encode() for each in found)
 
@@ -159,7 +161,7 @@ def test_first_bytes_tell_the_kind(tmp_path, kind, extension):
 
 def test_a_path_that_two_sources_reach_is_told_once(source):
     found = list(scan([source, source / "characters"]))
-    assert len(found) == len({each.path for each in found}) == 7 and not any(each.problem for each in found)
+    assert len(found) == len({each.path for each in found}) == 7 and not any(said(each.problem) for each in found)
     assert found == list(scan([source, source / "characters"]))
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PrepError
-from pipeline.store import migrations
 from pipeline.store.manifest import Manifest
-from pipeline.store.migrations import to_4
+from pipeline.store.migrations import steps
+from pipeline.store.migrations.to_4 import step as to_4
 from pipeline.store.schema import VERSION
 from pipeline.store.training_log import read_csv
 
@@ -273,7 +273,7 @@ def killed(root, place, name, at):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked")
 @pytest.mark.parametrize(
-    ("place", "name"), [(migrations, "_keep_copy"), (to_4.decisions, "bring_forward"), (to_4.runs, "bring_forward")]
+    ("place", "name"), [(steps, "_keep_copy"), (to_4.decisions, "bring_forward"), (to_4.runs, "bring_forward")]
 )
 def test_killed_before_its_end_a_migration_leaves_the_set_as_it_was(old, command, place, name):
     before, held = contents(old), rows(old / "manifest.db")

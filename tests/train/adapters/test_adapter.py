@@ -1,7 +1,7 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_models import INPUTS, PRODUCTS, moved, small_text, small_unet
+from small_models import INPUTS, PRODUCTS, moved, parameters_of, small_text, small_unet
 from tolerance import near
 
 from pipeline.core.errors import PrepError
@@ -17,8 +17,8 @@ def test_a_new_adapter_changes_nothing_and_a_trained_one_can_be_saved_and_brough
     inputs = INPUTS
     before = unet(*inputs).sample
     convolutions = algorithm in CONVOLUTIONAL_ONES
-    shape = AdapterConfig(algorithm=algorithm, rank=4, alpha=1.0, convolutions=convolutions, conv_rank=4)
-    adapter = Adapter(shape, unet, text)
+    config = AdapterConfig(algorithm=algorithm, rank=4, alpha=1.0, convolutions=convolutions, conv_rank=4)
+    adapter = Adapter(config, unet, text)
     adapter.attach()
     assert torch.equal(unet(*inputs).sample, before)
     moved(adapter)
@@ -31,7 +31,7 @@ def test_a_new_adapter_changes_nothing_and_a_trained_one_can_be_saved_and_brough
 
     save_file(adapter.tensors(), tmp_path / "a.safetensors", {"ss_network_dim": "2"})
     tensors, metadata = read_adapter(tmp_path / "a.safetensors")
-    again = Adapter(shape, unet, text)
+    again = Adapter(config, unet, text)
     again.load(tensors)
     again.attach()
     assert metadata["ss_network_dim"] == "2"
@@ -62,9 +62,9 @@ def test_text_encoder_layers_are_adapted_only_when_asked():
     unet, text = small_unet(), small_text()
     without = Adapter(AdapterConfig(algorithm="lora", rank=2, alpha=1.0), unet, text)
     along = Adapter(AdapterConfig(algorithm="lora", rank=2, alpha=1.0, text_encoder=True), unet, text)
-    assert not without.parameters_of("te")
-    assert len(along.parameters_of("te")) == 2 * 12
-    assert len(along.parameters_of("unet")) == len(without.parameters_of("unet"))
+    assert not parameters_of(without, "te")
+    assert len(parameters_of(along, "te")) == 2 * 12
+    assert len(parameters_of(along, "unet")) == len(parameters_of(without, "unet"))
 
 
 def test_a_file_of_another_rank_is_refused_by_name():
@@ -83,17 +83,17 @@ def test_something_that_is_no_safetensors_file_is_refused(tmp_path):
 @pytest.mark.parametrize("algorithm", ["lora", "ia3", *CONVOLUTIONAL_ONES])
 def test_the_deltas_merged_into_the_weights_give_the_adapted_output(algorithm):
     unet = small_unet()
-    shape = AdapterConfig(
+    config = AdapterConfig(
         algorithm=algorithm, rank=4, alpha=2.0, convolutions=algorithm in CONVOLUTIONAL_ONES, train_norm=True
     )
-    adapter = moved(Adapter(shape, unet, small_text()))
+    adapter = moved(Adapter(config, unet, small_text()))
     adapter.attach()
     adapted = unet(*INPUTS).sample
     adapter.detach()
     changes = {name: adapter.delta(name) for name in adapter.layers}
     with torch.no_grad():
         for name, (weight, bias) in changes.items():
-            layer = adapter.hooks[name].site.layer
+            layer = adapter.wrappers[name].base_layer.layer
             layer.weight += weight
             if bias is not None:
                 layer.bias += bias
@@ -116,16 +116,16 @@ def test_a_file_is_hung_by_what_it_holds_without_being_told_its_shape(algorithm)
 
 def test_a_file_of_another_model_or_size_or_of_nothing_known_is_refused_by_name():
     unet, text = small_unet(), small_text()
-    shape = AdapterConfig(algorithm="lora", rank=2, alpha=1.0)
-    tensors = Adapter(shape, unet, text).tensors()
+    config = AdapterConfig(algorithm="lora", rank=2, alpha=1.0)
+    tensors = Adapter(config, unet, text).tensors()
     name = next(iter(tensors)).partition(".")[0]
     with pytest.raises(PrepError, match="changes lora_unet_elsewhere, which the base model has not"):
-        Adapter.of_tensors({"lora_unet_elsewhere.alpha": torch.tensor(1.0)}, shape, unet, text)
+        Adapter.of_tensors({"lora_unet_elsewhere.alpha": torch.tensor(1.0)}, config, unet, text)
     with pytest.raises(PrepError, match=f"{name} holds alpha, which is no known algorithm"):
-        Adapter.of_tensors({f"{name}.alpha": torch.tensor(1.0)}, shape, unet, text)
+        Adapter.of_tensors({f"{name}.alpha": torch.tensor(1.0)}, config, unet, text)
     key = f"{name}.lora_up.weight"
     with pytest.raises(PrepError, match=rf"{name} is \[17, .*in the adapter and \[16"):
-        Adapter.of_tensors(tensors | {key: torch.zeros(17, *tensors[key].shape[1:])}, shape, unet, text)
+        Adapter.of_tensors(tensors | {key: torch.zeros(17, *tensors[key].shape[1:])}, config, unet, text)
 
 
 def test_a_file_with_another_alpha_is_refused_and_one_in_half_precision_is_not():
@@ -153,21 +153,22 @@ def test_what_is_added_beside_a_base_model_in_half_precision_keeps_its_small_val
             weight.mul_(1 + 1e-3 * torch.randn_like(weight)).add_(torch.randn_like(weight) * 1e-3)
         unet.to(torch.bfloat16)
         for end in ("resnets_0_conv2", "attn1_to_k"):
-            hook = next(hook for name, hook in adapter.hooks.items() if name.endswith(end))
-            site = hook.site
-            x = torch.randn((2, 16, 8, 8) if site.convolution else (2, 9, 16)).to(torch.bfloat16)
-            delta, bias = hook.algorithm.delta(site)
-            exact = site.apply(x.float(), delta, bias)
-            lost = (site.weight + delta.to(torch.bfloat16)).float() - site.weight.float()
-            assert (site.apply(x.float(), lost, bias) - exact).norm() / exact.norm() > 0.05
-            site.plain = lambda x: torch.zeros(())  # so that what is added stands by itself
-            assert (hook(x).float() - exact).norm() / exact.norm() < 0.02
+            name = next(name for name in adapter.wrappers if name.endswith(end))
+            wrapper = adapter.wrappers[name]
+            base_layer = wrapper.base_layer
+            x = torch.randn((2, 16, 8, 8) if base_layer.convolution else (2, 9, 16)).to(torch.bfloat16)
+            delta, bias = adapter.delta(name)
+            exact = base_layer.apply(x.float(), delta, bias)
+            lost = (base_layer.weight + delta.to(torch.bfloat16)).float() - base_layer.weight.float()
+            assert (base_layer.apply(x.float(), lost, bias) - exact).norm() / exact.norm() > 0.05
+            base_layer.plain = lambda x: torch.zeros(())  # so that what is added stands by itself
+            assert (wrapper(x).float() - exact).norm() / exact.norm() < 0.02
 
 
 def test_the_text_encoders_of_a_model_with_two_are_told_apart():
     unet, text = small_unet(), small_text()
     adapter = Adapter(AdapterConfig(algorithm="lora", rank=2, alpha=1.0, text_encoder=True), unet, text, small_text())
-    assert len(adapter.parameters_of("te")) == 2 * len(adapter.parameters_of("te1")) == 4 * 12
+    assert len(parameters_of(adapter, "te")) == 2 * len(parameters_of(adapter, "te1")) == 4 * 12
     assert any(name == "lora_te2_text_model_encoder_layers_1_mlp_fc2" for name in adapter.layers)
 
 
@@ -180,8 +181,8 @@ def test_an_adapter_in_figures_says_modules_scales_and_numbers():
     unet, text = adapter.describe()
     assert (text.part, text.modules, text.scales) == ("te", 12, ((2.0, 4, 12),))
     assert unet.modules + text.modules == len(adapter.layers)
-    assert unet.numbers + text.numbers == sum(weight.numel() for weight in adapter.parameters())
-    assert str(text) == "te: 12 modules, 1,792 numbers, scale 2/4 = 0.5 (12)"
+    assert unet.parameters + text.parameters == sum(weight.numel() for weight in adapter.parameters())
+    assert str(text) == "te: 12 modules, 1,792 parameters, scale 2/4 = 0.5 (12)"
 
 
 def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
@@ -196,7 +197,7 @@ def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
     one.detach()
     with torch.no_grad():
         for name in one.layers:
-            one.hooks[name].site.weight.add_(one.delta_weight(name) + other.delta_weight(name))
+            one.wrappers[name].base_layer.weight.add_(one.delta_weight(name) + other.delta_weight(name))
     assert near(unet(*INPUTS).sample, both, PRODUCTS)
 
 
@@ -208,8 +209,10 @@ def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm,
     torch.manual_seed(0)
     unet = small_unet().requires_grad_(False)
     convolutions = algorithm in CONVOLUTIONAL_ONES
-    shape = AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, convolutions=convolutions, train_norm=True, **options)
-    adapter = moved(Adapter(shape, unet, small_text()))
+    config = AdapterConfig(
+        algorithm=algorithm, rank=4, alpha=4.0, convolutions=convolutions, train_norm=True, **options
+    )
+    adapter = moved(Adapter(config, unet, small_text()))
     adapter.attach()
     exact = unet(*INPUTS).sample
     for part in unet.children():

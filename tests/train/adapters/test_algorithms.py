@@ -2,14 +2,18 @@
 
 import pytest
 import torch
+from small_models import trained_layer
 from tolerance import near
 from torch import nn
 
 from pipeline.core.errors import PrepError
+from train.adapters.config import LayerConfig
+from train.adapters.files.delta import difference
+from train.adapters.files.layer import Layer
 from train.adapters.inject.base_layer import BaseLayer
 from train.adapters.inject.dropout import Dropout
-from train.adapters.inject.lycoris_init import Start, _module, initial_weights
-from train.adapters.inject.registry import KINDS
+from train.adapters.inject.initial_weights import initial_weights
+from train.adapters.registry import ALGORITHMS
 
 LAYERS = {
     "linear": lambda: nn.Linear(24, 40),
@@ -21,38 +25,43 @@ LAYERS = {
 PRODUCTS = 24 * 9
 """That a 3x3 kernel sums for one output; a gradient sums over no more places and outputs."""
 CASES = {
-    "lora": ("lora", Start(rank=3, alpha=1.5)),
-    "lora rs": ("lora", Start(rank=4, alpha=1.5, rank_stabilized=True)),
-    "lora dora": ("lora", Start(rank=3, alpha=1.5, dora=True)),
-    "locon tucker": ("locon", Start(rank=3, alpha=1.5, tucker=True)),
-    "locon tucker dora": ("locon", Start(rank=3, alpha=1.5, tucker=True, dora=True)),
-    "loha": ("loha", Start(rank=3, alpha=1.5)),
-    "loha wide": ("loha", Start(rank=12, alpha=3.0)),
-    "loha tucker": ("loha", Start(rank=3, alpha=1.5, tucker=True)),
-    "loha dora": ("loha", Start(rank=2, alpha=1.5, dora=True)),
-    "loha wide dora": ("loha", Start(rank=12, alpha=3.0, dora=True)),
-    "lokr": ("lokr", Start(rank=2, alpha=1.0)),
-    "lokr factor": ("lokr", Start(rank=2, alpha=1.0, factor=4)),
-    "lokr both": ("lokr", Start(rank=1, alpha=0.5, factor=8, decompose_both=True)),
-    "lokr full": ("lokr", Start(rank=2, alpha=1.0, factor=4, full_matrix=True)),
-    "lokr tucker": ("lokr", Start(rank=2, alpha=1.0, factor=2, tucker=True)),
-    "lokr dora": ("lokr", Start(rank=2, alpha=1.0, factor=4, dora=True)),
-    "glora": ("glora", Start(rank=3, alpha=1.5)),
-    "oft": ("oft", Start(rank=4)),
-    "boft": ("boft", Start(rank=10)),
-    "ia3": ("ia3", Start()),
-    "ia3 on input": ("ia3", Start(on_input=True)),
+    "lora": ("lora", LayerConfig(rank=3, alpha=1.5)),
+    "lora rs": ("lora", LayerConfig(rank=4, alpha=1.5, rank_stabilized=True)),
+    "lora dora": ("lora", LayerConfig(rank=3, alpha=1.5, dora=True)),
+    "locon tucker": ("locon", LayerConfig(rank=3, alpha=1.5, tucker=True)),
+    "locon tucker dora": ("locon", LayerConfig(rank=3, alpha=1.5, tucker=True, dora=True)),
+    "loha": ("loha", LayerConfig(rank=3, alpha=1.5)),
+    "loha wide": ("loha", LayerConfig(rank=12, alpha=3.0)),
+    "loha tucker": ("loha", LayerConfig(rank=3, alpha=1.5, tucker=True)),
+    "loha dora": ("loha", LayerConfig(rank=2, alpha=1.5, dora=True)),
+    "loha wide dora": ("loha", LayerConfig(rank=12, alpha=3.0, dora=True)),
+    "lokr": ("lokr", LayerConfig(rank=2, alpha=1.0)),
+    "lokr factor": ("lokr", LayerConfig(rank=2, alpha=1.0, factor=4)),
+    "lokr both": ("lokr", LayerConfig(rank=1, alpha=0.5, factor=8, decompose_both=True)),
+    "lokr full": ("lokr", LayerConfig(rank=2, alpha=1.0, factor=4, full_matrix=True)),
+    "lokr tucker": ("lokr", LayerConfig(rank=2, alpha=1.0, factor=2, tucker=True)),
+    "lokr dora": ("lokr", LayerConfig(rank=2, alpha=1.0, factor=4, dora=True)),
+    "glora": ("glora", LayerConfig(rank=3, alpha=1.5)),
+    "oft": ("oft", LayerConfig(rank=4)),
+    "boft": ("boft", LayerConfig(rank=10)),
+    "ia3": ("ia3", LayerConfig()),
+    "ia3 on input": ("ia3", LayerConfig(path="down_blocks.0.ff.net.2")),
 }
 
 
-def settled(algorithm, layer, start):
-    """The layer's first tensors, moved away from the start as training does."""
-    tensors = initial_weights(algorithm, "layer", layer, start)
-    moved = {}
+def moved(algorithm, layer, config):
+    """The layer's initial tensors, moved away from the start as training does."""
+    tensors = initial_weights(ALGORITHMS[algorithm], "layer", layer, config)
+    found = {}
     for key, value in tensors.items():
         away = 0.0 if key in ("alpha", "on_input") else 0.2
-        moved[key] = value + away * torch.randn(value.shape) if value.is_floating_point() else value
-    return moved
+        found[key] = value + away * torch.randn(value.shape) if value.is_floating_point() else value
+    return found
+
+
+def difference_of(algorithm, base_layer, tensors):
+    """What the layer adds to the weight, as files of it are read."""
+    return difference(Layer("layer", ALGORITHMS[algorithm].stored.name, tensors), base_layer.whole())
 
 
 def inputs(layer):
@@ -71,10 +80,10 @@ def gradients(output, wanted, x, module, names):
 def test_outputs_and_gradients_are_those_of_the_library_in_full_precision(case, place):
     torch.manual_seed(len(case) + len(place))
     layer = LAYERS[place]().requires_grad_(False)
-    algorithm, start = CASES[case]
-    tensors = settled(algorithm, layer, start)
-    ours = KINDS[algorithm]({key: value.clone() for key, value in tensors.items()})
-    theirs = _module(algorithm, "layer", layer, start)
+    algorithm, config = CASES[case]
+    tensors = moved(algorithm, layer, config)
+    ours, held = trained_layer(algorithm, {key: value.clone() for key, value in tensors.items()})
+    theirs = ALGORITHMS[algorithm].trained.library_module("layer", layer, config)
     with torch.no_grad():
         for name, weight in theirs.named_parameters():
             weight.copy_(tensors[name])
@@ -83,9 +92,9 @@ def test_outputs_and_gradients_are_those_of_the_library_in_full_precision(case, 
     assert (one - layer(x)).abs().max() > 1e-3
     assert near(one, other, PRODUCTS)
     names = [name for name, _ in theirs.named_parameters()]
-    assert sorted(names) == sorted(name for name, _ in ours.named_parameters())
+    assert sorted(names) == sorted(name for name, _ in held.named_parameters())
     wanted = torch.randn_like(one)
-    left, right = (gradients(*each, names) for each in ((one, wanted, x, ours), (other, wanted, x, theirs)))
+    left, right = (gradients(*each, names) for each in ((one, wanted, x, held), (other, wanted, x, theirs)))
     for name in left:
         assert near(left[name], right[name], PRODUCTS), name
 
@@ -96,12 +105,12 @@ def test_outputs_and_gradients_are_those_of_the_library_in_full_precision(case, 
 def test_the_forward_pass_is_the_delta_added_to_the_weight_at_any_strength(case, place, strength):
     torch.manual_seed(1)
     layer = LAYERS[place]().requires_grad_(False)
-    algorithm, start = CASES[case]
-    ours, site, x = KINDS[algorithm](settled(algorithm, layer, start)), BaseLayer.of(layer), inputs(layer)
-    delta, _ = ours.delta(site)
+    algorithm, config = CASES[case]
+    tensors, base_layer, x = moved(algorithm, layer, config), BaseLayer.of(layer), inputs(layer)
+    (ours, _), delta = trained_layer(algorithm, tensors), difference_of(algorithm, base_layer, tensors)
     assert delta.shape == layer.weight.shape and delta.dtype is torch.float32
-    wanted = layer(x) + strength * site.apply(x, delta)
-    assert near(ours.output(site, x, strength, Dropout("")), wanted, PRODUCTS)
+    wanted = layer(x) + strength * base_layer.apply(x, delta)
+    assert near(ours.output(base_layer, x, strength, Dropout("")), wanted, PRODUCTS)
 
 
 @pytest.mark.parametrize("place", ["linear", "3x3"])
@@ -110,22 +119,22 @@ def test_both_ways_to_the_output_give_the_same(case, place, monkeypatch):
     """Along the chain of factors or with the weight built: which one is taken is a matter of speed only."""
     torch.manual_seed(5)
     layer = LAYERS[place]().requires_grad_(False)
-    algorithm, start = CASES[case]
-    ours, site, x = KINDS[algorithm](settled(algorithm, layer, start)), BaseLayer.of(layer), inputs(layer)
+    algorithm, config = CASES[case]
+    (ours, _), base_layer = trained_layer(algorithm, moved(algorithm, layer, config)), BaseLayer.of(layer)
+    x = inputs(layer)
     outputs = []
     for chained in (False, True):
         if case == "lokr tucker" and place == "linear":
             pytest.skip("a linear layer has no core")
-        monkeypatch.setattr(type(ours), "_chained", lambda self, site, x, chained=chained: chained)
-        outputs.append(ours.output(site, x, 0.7, Dropout("")))
+        monkeypatch.setattr(type(ours), "_chained", lambda self, base_layer, x, chained=chained: chained)
+        outputs.append(ours.output(base_layer, x, 0.7, Dropout("")))
     assert near(*outputs, PRODUCTS)
 
 
 def test_long_inputs_go_through_a_built_weight_and_short_ones_along_the_chain():
     layer = nn.Linear(640, 640)
-    lokr = KINDS["lokr"](initial_weights("lokr", "l", layer, Start(rank=4, factor=2)))
-    loha = KINDS["loha"](initial_weights("loha", "l", layer, Start(rank=16)))
-    for module in (lokr, loha):
+    for algorithm, config in (("lokr", LayerConfig(rank=4, factor=2)), ("loha", LayerConfig(rank=16))):
+        module, _ = trained_layer(algorithm, initial_weights(ALGORITHMS[algorithm], "l", layer, config))
         assert module._chained(BaseLayer.of(layer), torch.zeros(8, 640))
         assert not module._chained(BaseLayer.of(layer), torch.zeros(4096, 640))
 
@@ -133,12 +142,13 @@ def test_long_inputs_go_through_a_built_weight_and_short_ones_along_the_chain():
 def test_a_linear_change_by_hand():
     """up (1, 2)ᵀ, down (3, 4), alpha 1, rank 1, x = (1, 1): W·x + (1, 2)·7."""
     layer = nn.Linear(2, 2, bias=False)
-    lora = KINDS["lora"](
+    lora, _ = trained_layer(
+        "lora",
         {
             "lora_up.weight": torch.tensor([[1.0], [2.0]]),
             "lora_down.weight": torch.tensor([[3.0, 4.0]]),
             "alpha": torch.tensor(1.0),
-        }
+        },
     )
     x = torch.ones(1, 2)
     assert near(lora.output(BaseLayer.of(layer), x, 1.0, Dropout("")) - layer(x), [[7.0, 14.0]], products=4)
@@ -149,15 +159,13 @@ def test_magnitudes_by_hand():
     layer = nn.Linear(2, 2, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.eye(2))
-    lora = KINDS["lora"](
-        {
-            "lora_up.weight": torch.tensor([[0.0], [1.0]]),
-            "lora_down.weight": torch.tensor([[1.0, 0.0]]),
-            "alpha": torch.tensor(1.0),
-            "dora_scale": torch.ones(1, 2),
-        }
-    )
-    delta, _ = lora.delta(BaseLayer.of(layer))
+    tensors = {
+        "lora_up.weight": torch.tensor([[0.0], [1.0]]),
+        "lora_down.weight": torch.tensor([[1.0, 0.0]]),
+        "alpha": torch.tensor(1.0),
+        "dora_scale": torch.ones(1, 2),
+    }
+    delta = difference_of("lora", BaseLayer.of(layer), tensors)
     assert near(delta, [[2**-0.5 - 1, 0.0], [2**-0.5, 0.0]], products=4)
 
 
@@ -166,8 +174,8 @@ def test_a_quarter_turn_by_hand():
     layer = nn.Linear(2, 2, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.eye(2))
-    oft = KINDS["oft"]({"oft_blocks": torch.tensor([[[0.0, 0.0], [1.0, 0.0]]]), "alpha": torch.tensor(0.0)})
-    delta, _ = oft.delta(BaseLayer.of(layer))
+    tensors = {"oft_blocks": torch.tensor([[[0.0, 0.0], [1.0, 0.0]]]), "alpha": torch.tensor(0.0)}
+    delta = difference_of("oft", BaseLayer.of(layer), tensors)
     assert near(layer.weight + delta, [[0.0, 1.0], [-1.0, 0.0]], products=4)
 
 
@@ -182,20 +190,22 @@ def test_trained_norms_are_those_of_the_library(layer):
         for name, weight in theirs.named_parameters():
             weight.copy_(tensors[name])
     x = torch.randn(2, 5, 12) if isinstance(layer, nn.LayerNorm) else torch.randn(2, 12, 4, 4)
-    assert near(KINDS["norm"](tensors).output(BaseLayer.of(layer), x, 1.0, Dropout("")), theirs(x), products=64)
+    ours, _ = trained_layer("norm", tensors)
+    assert near(ours.output(BaseLayer.of(layer), x, 1.0, Dropout("")), theirs(x), products=64)
 
 
 @pytest.mark.parametrize("place", LAYERS)
 def test_a_whole_difference_and_its_bias_are_the_changed_layer(place):
     torch.manual_seed(0)
     layer = LAYERS[place]().requires_grad_(False)
-    tensors = {key: torch.randn(value.shape) for key, value in initial_weights("full", "l", layer, Start()).items()}
-    full, x = KINDS["full"](tensors), inputs(layer)
+    initial = initial_weights(ALGORITHMS["full"], "l", layer, LayerConfig())
+    tensors = {key: torch.randn(value.shape) for key, value in initial.items()}
+    (full, _), x = trained_layer("full", tensors), inputs(layer)
     bias = None if layer.bias is None else layer.bias + tensors["diff_b"]
     wanted = BaseLayer.of(layer).apply(x, layer.weight + tensors["diff"], bias)
     assert near(full.output(BaseLayer.of(layer), x, 1.0, Dropout("")), wanted, PRODUCTS)
 
 
 def test_outputs_that_butterflies_cannot_pair_are_refused_with_the_layer():
-    with pytest.raises(PrepError, match=r"boft cannot hang on lora_unet_x.*40 with factor 4"):
-        initial_weights("boft", "lora_unet_x", nn.Linear(8, 40), Start(rank=4))
+    with pytest.raises(PrepError, match=r"boft cannot be attached to lora_unet_x.*40 with factor 4"):
+        initial_weights(ALGORITHMS["boft"], "lora_unet_x", nn.Linear(8, 40), LayerConfig(rank=4))

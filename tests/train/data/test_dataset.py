@@ -2,9 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+from decided import decided
 
 from pipeline.core.errors import PrepError
-from pipeline.store.records import Decision, Measurement
+from pipeline.store.records import Measurement
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
@@ -18,7 +19,7 @@ PLAIN = make_recipe(prior_loss_weight=0.0)
 def put(manifest, field: str, values: dict[str, object]) -> None:
     with manifest.transaction():
         run = manifest.begin_run("test", {})
-        rows = [Decision(path, field, value, "test") for path, value in values.items()]
+        rows = [decided(path, field, value) for path, value in values.items()]
         manifest.put_rows(run, rows)
 
 

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_models import parameters_of
+from tolerance import LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter, AdapterConfig
-from train.data.dataset import examples
-from train.data.latent_cache import LatentCache
 from train.evaluation.validation import (
     Evaluator,
     Grid,
@@ -19,7 +19,6 @@ from train.evaluation.validation import (
     plain_caption,
 )
 from train.models.conditioning import Conditioning
-from train.models.load import load_base
 from train.models.noise_schedule import noised, training_alphas_cumprod
 from train.models.seeded_noise import normal
 from train.models.text_encoding import text_conditioning
@@ -32,32 +31,6 @@ RECIPE = make_recipe(base="miniature", device="cpu", validation_times=3, validat
 
 def quiet(what: str, done: int, total: int) -> None:
     pass
-
-
-@pytest.fixture(scope="module")
-def base():
-    return load_base("miniature", device="cpu")
-
-
-@pytest.fixture
-def adapter(base):
-    """A small adapter whose weights make a difference, hung on the base model."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0), base.unet, base.text_encoder)
-        for weight in made.parameters():
-            torch.nn.init.normal_(weight, std=0.05)
-    made.attach()
-    yield made
-    made.detach()
-
-
-@pytest.fixture
-def cached(prepared, base):
-    """The set's examples and their cached latents."""
-    found, latents = examples(prepared, RECIPE.dataset), LatentCache(prepared.root / "cache" / "latents", base)
-    latents.fill([example.image for example in found], quiet)
-    return found, latents
 
 
 def validation(base, adapter, cached, held=2, recipe=RECIPE, **more):
@@ -122,7 +95,7 @@ def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
         states = text_conditioning(base, [example.caption])
         said = base.predict(noised(clean, noise, level), torch.tensor([500]), states)
     by_hand = float((said - target(clean, noise, level, "epsilon")).square().mean())
-    assert scores.images[example.entry.key] == pytest.approx(by_hand, abs=1e-6, rel=0)
+    assert scores.images[example.entry.key] == pytest.approx(by_hand, rel=LOSS)
 
 
 def test_weighting_and_loss_of_the_recipe_change_nothing_so_that_runs_compare(base, adapter, cached):
@@ -148,9 +121,9 @@ def test_two_looks_at_equal_weights_are_equal_to_the_bit_whatever_was_drawn_mean
 @pytest.mark.parametrize("together", [1, 2, 5, 64])
 def test_any_batch_size_gives_the_same(base, adapter, cached, together):
     whole, parted = (validation(base, adapter, cached, together=size)() for size in (8, together))
-    assert parted.held.mean == pytest.approx(whole.held.mean, abs=1e-6, rel=0)
-    assert parted.watched.mean == pytest.approx(whole.watched.mean, abs=1e-6, rel=0)
-    assert parted.images == pytest.approx(whole.images, abs=1e-6, rel=0)
+    assert parted.held.mean == pytest.approx(whole.held.mean, rel=LOSS)
+    assert parted.watched.mean == pytest.approx(whole.watched.mean, rel=LOSS)
+    assert parted.images == pytest.approx(whole.images, rel=LOSS)
 
 
 def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cached):
@@ -160,7 +133,7 @@ def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cac
     alone = validation(base, adapter, (found[2:4], latents), held=1, recipe=recipe)()
     beside = validation(base, adapter, ((found[2], found[3], long), latents), held=1, recipe=recipe)()
     key = found[2].entry.key
-    assert beside.images[key] == pytest.approx(alone.images[key], rel=1e-6), "a longer caption pads no other one"
+    assert beside.images[key] == pytest.approx(alone.images[key], rel=LOSS), "a longer caption pads no other one"
 
 
 def test_another_seed_looks_with_other_noises(base, adapter, cached):
@@ -176,7 +149,7 @@ def test_two_processes_find_together_what_one_finds(base, adapter, cached):
     whole = Evaluator(*args).losses(found, captions, grid)
     for rank in range(2):
         Evaluator(*args, team=Half(rank, halves)).losses(found, captions, grid)
-    assert torch.allclose(sum(halves), whole, rtol=0, atol=1e-6)
+    assert torch.allclose(sum(halves), whole, rtol=LOSS, atol=0)
     assert [int((half == 0).sum()) for half in halves] == [12, 12], "each has looked at its half"
 
 
@@ -188,7 +161,7 @@ def test_a_trained_text_encoder_is_read_anew_in_each_look(base, cached):
         look = validation(base, made, cached, recipe=recipe)
         before = look()
         with torch.no_grad():
-            for weight in made.parameters_of("te"):
+            for weight in parameters_of(made, "te"):
                 weight.add_(0.1)
         assert look().held.mean != before.held.mean
     finally:

@@ -77,7 +77,7 @@ def test_an_adapters_numbers_are_those_of_the_adapter_that_is_hung(algorithm, te
     shapes = base_shapes(find_folder("miniature", None))
     parts = planned_figures(shapes, shape)
     assert sum(part.modules for part in parts) == len(adapter.layers)
-    assert sum(part.numbers for part in parts) == sum(weight.numel() for weight in adapter.parameters())
+    assert sum(part.parameters for part in parts) == sum(weight.numel() for weight in adapter.parameters())
     for model, of_model in ((base.unet, shapes.unet), (base.vae, shapes.vae), (base.text_encoder, shapes.text)):
         assert numbers(of_model) == sum(weight.numel() for weight in model.parameters())
     assert (shapes.factor, shapes.latent_channels, shapes.text_width) == (base.latent_factor, 4, 128)

@@ -4,6 +4,7 @@ import json
 import signal
 
 import pytest
+from decided import decided
 from safetensors.torch import load_file
 
 from pipeline.config.settings import Settings, resolved
@@ -209,10 +210,9 @@ def test_a_replay_names_the_images_that_are_not_as_they_were(prepared):
     train_adapter(prepared, make_recipe(**OPTIONS), quiet)
     file = folder_of(prepared) / "run.json"
     path = prepared.kept()[0].path
-    from pipeline.store.records import Decision
 
     with prepared.transaction():
-        prepared.put_rows(prepared.begin_run("test", {}), [Decision(path, "caption", "Lumi, other", "test")])
+        prepared.put_rows(prepared.begin_run("test", {}), [decided(path, "caption", "Lumi, other")])
     again = resolved("train", Recipe, Settings(), {"replay": file})
     notes = train_adapter(prepared, again.options, quiet).compared
     assert f"other than in {file}: 1 images differ: {path} (caption)" in notes

@@ -7,48 +7,98 @@ of them learns, as in kohya-ss/sd-scripts. A file cut to its first b ranks, its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from train.adapters.algebra.lazy_torch import torch
+from train.adapters.algorithms import options
+from train.adapters.algorithms.algorithm import Algorithm, Conflict, Tensors
+from train.adapters.algorithms.keys import Shape, Shapes
+from train.adapters.algorithms.lora import DOWN, LAYERS, UP, Lora
+from train.adapters.config import AdapterConfig, LayerConfig
 
-from train.adapters.algorithms.lora import Factor
-from train.adapters.algorithms.weight_norms import product_norm
-from train.adapters.inject.base_layer import BaseLayer, product
-from train.adapters.inject.dropout import Dropout
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from train.adapters.inject.base_layer import BaseLayer
+    from train.adapters.inject.dropout import Dropout
 
 
-class Dylora(nn.Module):
+class Dylora:
     """up (out, r, 1, 1) and down (r, in, k, k), saved as a LoRA's."""
 
-    alpha: Tensor
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors, self.whole = tensors, Lora(tensors)
+        self.rank = self.whole.rank
+        self.alpha = float(tensors["alpha"]) if "alpha" in tensors else float(self.rank)
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.lora_up, self.lora_down = Factor(tensors["lora_up.weight"]), Factor(tensors["lora_down.weight"])
-        self.rank = self.lora_down.weight.shape[0]
-        self.register_buffer("alpha", tensors.get("alpha", torch.tensor(float(self.rank))))
-        self.whole_alpha = float(self.alpha)
+    @staticmethod
+    def parameters(weight: Shape, bias: bool, config: LayerConfig) -> int:
+        return Lora.parameters(weight, bias, config)
 
-    def output(self, site: BaseLayer, x: Tensor, strength: float, drops: Dropout) -> Tensor:
-        up: Tensor = self.lora_up.weight.flatten(1)
-        down: Tensor = self.lora_down.weight
-        used = self.rank
-        block = drops.block(self.rank)
+    @staticmethod
+    def scaled(weight: Shape, config: LayerConfig) -> bool:
+        return True
+
+    @staticmethod
+    def initial_weights(name: str, layer: nn.Module, config: LayerConfig) -> dict[str, Tensor]:
+        return Lora.initial_weights(name, layer, config)
+
+    @staticmethod
+    def constants(tensors: Tensors) -> dict[str, Tensor]:
+        return Lora.constants(tensors)
+
+    def output(self, base_layer: BaseLayer, x: Tensor, strength: float, dropout: Dropout) -> Tensor:
+        up, down, used = self.tensors[UP].flatten(1), self.tensors[DOWN], self.rank
+        block = dropout.block(self.rank)
         if block is not None:
             start, used = block
             down = torch.cat([down[:start].detach(), down[start:used]])
             up = torch.cat([up[:, :start].detach(), up[:, start:used]], 1)
-        inner = drops.neurons(site.apply(x, down))
-        return site.plus(x, site.pointwise(inner, up * (strength * self.whole_alpha / used)))
+        inner = dropout.neurons(base_layer.apply(x, down))
+        return base_layer.plus(x, base_layer.pointwise(inner, up * (strength * self.alpha / used)))
 
-    def delta(self, site: BaseLayer) -> tuple[Tensor, Tensor | None]:
-        return product(self.lora_up.weight.flatten(1) * (self.whole_alpha / self.rank), self.lora_down.weight), None
-
-    def norm(self, site: BaseLayer) -> Tensor:
-        return product_norm(self.lora_up.weight, self.lora_down.weight) * (self.whole_alpha / self.rank)
+    def norm(self, weight: Tensor | None) -> Tensor:
+        return self.whole.norm(weight)
 
     def shrink(self, ratio: Tensor) -> None:
-        root = ratio.sqrt()
-        self.lora_up.weight.mul_(root)
-        self.lora_down.weight.mul_(root)
+        self.whole.shrink(ratio)
+
+
+def _conflicts(config: AdapterConfig) -> Iterator[Conflict]:
+    if config.unit < 1:
+        return
+    for option, rank in (("rank", config.rank), ("conv_rank", config.conv_rank)):
+        if rank % config.unit:
+            yield (
+                f"{option} is {rank}, no multiple of rank_unit, {config.unit}",
+                f"set {option} = {-(-rank // config.unit) * config.unit}",
+            )
+    for name, rank in config.block_ranks.items():
+        if rank % config.unit:
+            yield f"block_ranks gives {name} {rank}, no multiple of rank_unit", "give a multiple of it"
+
+
+def _detected(layers: Collection[Shapes], metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The unit as LyCORIS (`block_size`) and kohya-ss/sd-scripts (`unit`) note it; 4 where neither does."""
+    try:
+        arguments = json.loads(metadata.get("ss_network_args", "{}"))
+        return {"unit": int(arguments.get("block_size") or arguments.get("unit") or 4)}
+    except (ValueError, TypeError, AttributeError):
+        return {"unit": 4}
+
+
+DYLORA = Algorithm(
+    name="dylora",
+    lycoris_name="dylora",
+    trained=Dylora,
+    stored=LAYERS,
+    takes=options.LOW_RANK | {"rank_unit"},
+    lacks=options.NO_MAGNITUDE | options.NO_CORE | options.NO_RANKS_TO_DROP,
+    conflicts=_conflicts,
+    rewritten_for=lambda client, config: False,
+    network_args=lambda config: {"block_size": config.unit},
+    metadata_only=True,
+    detected=_detected,
+)

@@ -2,67 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from train.adapters.algebra.factors import Factors
+from train.adapters.algebra.lazy_torch import torch
+from train.adapters.algebra.lycoris import lycoris_module, weights_of
+from train.adapters.algebra.norms import norm_of, product_norm
+from train.adapters.algebra.products import in_full
+from train.adapters.algorithms import options
+from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
+from train.adapters.algorithms.keys import Keys, Shape, side
+from train.adapters.config import LayerConfig
 
-from train.adapters.algorithms.lora import Factor
-from train.adapters.algorithms.weight_norms import product_norm
-from train.adapters.inject.base_layer import BaseLayer, in_full
-from train.adapters.inject.dropout import Dropout
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from train.adapters.inject.base_layer import BaseLayer
+    from train.adapters.inject.dropout import Dropout
+
+NAME = "glora"
+A1, A2, B1, B2 = "a1.weight", "a2.weight", "b1.weight", "b2.weight"
 
 
-class Glora(nn.Module):
+class Glora:
     """a1 (in, r), a2 (r, in), b1 (out, r) and b2 (r, in, k, k); all but the kernel of b2 with sides of 1."""
 
-    alpha: Tensor
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors, self.rank = tensors, tensors[A2].shape[0]
+        self.scale = float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.a1, self.a2 = Factor(tensors["a1.weight"]), Factor(tensors["a2.weight"])
-        self.b1, self.b2 = Factor(tensors["b1.weight"]), Factor(tensors["b2.weight"])
-        self.rank = self.a2.weight.shape[0]
-        self.register_buffer("alpha", tensors.get("alpha", torch.tensor(float(self.rank))))
-        self.scale = float(self.alpha) / self.rank
+    @staticmethod
+    def parameters(weight: Shape, bias: bool, config: LayerConfig) -> int:
+        out, inner, kernel = weight[0], weight[1], math.prod(weight[2:])
+        return config.rank * (2 * inner + inner * kernel + out)
 
-    def output(self, site: BaseLayer, x: Tensor, strength: float, drops: Dropout) -> Tensor:
+    @staticmethod
+    def scaled(weight: Shape, config: LayerConfig) -> bool:
+        return True
+
+    @staticmethod
+    def library_module(name: str, layer: nn.Module, config: LayerConfig) -> nn.Module:
+        return lycoris_module("glora.GLoRAModule", name, layer, config)
+
+    @classmethod
+    def initial_weights(cls, name: str, layer: nn.Module, config: LayerConfig) -> dict[str, Tensor]:
+        return weights_of(cls.library_module(name, layer, config))
+
+    @staticmethod
+    def constants(tensors: Tensors) -> dict[str, Tensor]:
+        alpha = tensors.get("alpha")
+        return {"alpha": torch.tensor(float(tensors[A2].shape[0])) if alpha is None else alpha}
+
+    def output(self, base_layer: BaseLayer, x: Tensor, strength: float, dropout: Dropout) -> Tensor:
         """On activations, as W·a1·a2·x is the layer on another input; a 1 × 1 step goes before zero padding as well as
         after it."""
-        turned = self._side(site, site.pointwise(x, self.a2.weight.flatten(1)), self.a1, strength, drops, "a")
-        added = self._side(site, site.apply(x, self.b2.weight), self.b1, strength, drops, "b")
-        if site.takes(x):
-            return site.plus(x + turned, added)
-        return site.plus(x, site.apply(turned, site.weight) + added)
+        inner = base_layer.pointwise(x, self.tensors[A2].flatten(1))
+        turned = base_layer.pointwise(dropout.neurons(inner, "a"), self._up(A1, strength, dropout, "a"))
+        inner = base_layer.apply(x, self.tensors[B2])
+        added = base_layer.pointwise(dropout.neurons(inner, "b"), self._up(B1, strength, dropout, "b"))
+        if base_layer.takes(x):
+            return base_layer.plus(x + turned, added)
+        return base_layer.plus(x, base_layer.apply(turned, base_layer.weight) + added)
 
-    def _side(
-        self, site: BaseLayer, inner: Tensor, factor: Factor, strength: float, drops: Dropout, what: str
-    ) -> Tensor:
-        up, scale = factor.weight.flatten(1), self.scale * strength
-        kept = drops.ranks(up, what)
-        return site.pointwise(drops.neurons(inner, what), up * (scale if kept is None else scale * kept))
+    def _up(self, key: str, strength: float, dropout: Dropout, what: str) -> Tensor:
+        up, scale = self.tensors[key].flatten(1), self.scale * strength
+        kept = dropout.ranks(up, what)
+        return up * (scale if kept is None else scale * kept)
 
-    def _factors(self, site: BaseLayer) -> tuple[Tensor, Tensor]:
-        """(out·k·k, 2r) and (2r, in) for 1 × 1 layers; see `delta` for larger kernels."""
-        turned = site.whole().flatten(1) @ self.a1.weight.flatten(1)
-        up = torch.cat([turned, self.b1.weight.flatten(1)], 1) * self.scale
-        return up, torch.cat([self.a2.weight.flatten(1), self.b2.weight.flatten(1)])
-
-    def delta(self, site: BaseLayer) -> tuple[Tensor, Tensor | None]:
-        with in_full(self.a1.weight):
-            turned = torch.einsum(
-                "oi...,ij->oj...", site.whole(), self.a1.weight.flatten(1) @ self.a2.weight.flatten(1)
-            )
-            added = (self.b1.weight.flatten(1) @ self.b2.weight.flatten(1)).view_as(turned)
-        return self.scale * (turned + added), None
-
-    def norm(self, site: BaseLayer) -> Tensor:
-        if site.weight[0, 0].numel() == 1:
-            return product_norm(*self._factors(site))
-        norm: Tensor = self.delta(site)[0].norm()
-        return norm
+    def norm(self, weight: Tensor | None) -> Tensor:
+        assert weight is not None, "the kind needs a base"
+        whole, factors = weight.detach().float(), self.factors(weight)
+        if factors is not None:
+            return product_norm(factors.up, factors.down)
+        a1, a2, b1, b2 = (self.tensors[key].flatten(1) for key in (A1, A2, B1, B2))
+        with in_full(a1):
+            turned = torch.einsum("oi...,ij->oj...", whole, a1 @ a2)
+            return norm_of(self.scale * (turned + (b1 @ b2).view_as(turned)))
 
     def shrink(self, ratio: Tensor) -> None:
         root = ratio.sqrt()
-        for factor in (self.a1, self.a2, self.b1, self.b2):
-            factor.weight.mul_(root)
+        for key in (A1, A2, B1, B2):
+            self.tensors[key].mul_(root)
+
+    # --- in files
+
+    def delta(self, weight: Tensor | None) -> Tensor:
+        """W's kernel, if any, is untouched by the a."""
+        assert weight is not None, "the kind needs a base"
+        a1, a2, b1, b2 = (self.tensors[key].flatten(1) for key in (A1, A2, B1, B2))
+        along = torch.einsum("oi...,ir,rj->oj...", weight, a1, a2)
+        return (along + (b1 @ b2).reshape(weight.shape)) * self.scale
+
+    def factors(self, weight: Tensor | None) -> Factors | None:
+        """Of rank 2r on linear layers and 1×1 convolutions."""
+        if weight is None or weight[0, 0].numel() > 1:
+            return None
+        a1, a2, b1, b2 = (self.tensors[key].flatten(1) for key in (A1, A2, B1, B2))
+        up = torch.cat([weight.detach().float().flatten(1) @ a1, b1], 1)
+        return Factors(up * self.scale, torch.cat([a2, b2]))
+
+    def incompatibility(self, client: str) -> str:
+        return "GLoRA is read in an older layout only" if client == "a1111" else ""
+
+
+LAYERS = LayerKind(
+    name=NAME,
+    layer=Glora,
+    keys=Keys(
+        required=(A1, A2, B1, B2),
+        optional=("alpha",),
+        marks=(A1,),
+        rank=((A2, 0),),
+        pairs=((B1, 1, B2, 0), (A1, 1, A2, 0)),
+    ),
+    needs_base=True,
+    inputs=lambda shapes: side(shapes, A2, 1),
+)
+GLORA = Algorithm(
+    name=NAME,
+    lycoris_name=NAME,
+    trained=Glora,
+    stored=LAYERS,
+    takes=options.LOW_RANK | {"rank_dropout"},
+    lacks=options.NO_MAGNITUDE | options.NO_CORE,
+    rewritten_for=lambda client, config: client in ("a1111", "diffusers"),
+)

@@ -13,23 +13,23 @@ Scales = tuple[tuple[float, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One module: the part of the model it hangs on, whether on a convolution larger than 1×1, how many numbers it trains,
-    and its alpha and rank where it acts with alpha / rank."""
+    """One layer's adapter: the part of the model it is attached to, whether to a convolution larger than 1×1, how many
+    parameters it trains, and its alpha and rank where it acts with alpha / rank."""
 
     part: str
     large: bool
-    numbers: int
+    parameters: int
     scale: tuple[float, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSummary:
-    """One part of the model: how many modules hang on it, how many numbers they train, and the scales of those on linear
-    layers and 1×1 convolutions, and of those on larger convolutions; alpha / rank is what they act with."""
+    """One part of the model: how many modules are attached to it, how many parameters they train, and the scales of those
+    on linear layers and 1×1 convolutions, and of those on larger convolutions; alpha / rank is what they act with."""
 
     part: str
     modules: int
-    numbers: int
+    parameters: int
     linear: Scales
     large: Scales
 
@@ -44,7 +44,7 @@ class ParameterSummary:
             for scales, word in zip((self.linear, self.large), words, strict=True)
             for alpha, rank, count in scales
         ]
-        start = f"{self.part}: {self.modules} modules, {self.numbers:,} numbers"
+        start = f"{self.part}: {self.modules} modules, {self.parameters:,} parameters"
         return start + (f", scale {', '.join(shown)}" if shown else "")
 
 
@@ -62,7 +62,7 @@ def figures_of(modules: Iterable[Module]) -> tuple[ParameterSummary, ...]:
         ParameterSummary(
             part,
             len(by_part[part]),
-            sum(module.numbers for module in by_part[part]),
+            sum(module.parameters for module in by_part[part]),
             *(_scales(module for module in by_part[part] if module.large is large) for large in (False, True)),
         )
         for part in PARTS

@@ -12,25 +12,18 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
+from train.adapters.algebra.factors import Factors, of_full_rank
+from train.adapters.algorithms.lora import reshaped
 from train.adapters.files.checkpoints import Checkpoint
-from train.adapters.files.client_support import objection
-from train.adapters.files.delta import difference, halves, needs_base
-from train.adapters.files.factors import exact_factors, lora_layer, of_full_rank
-from train.adapters.files.layer import Layer
+from train.adapters.files.client_support import incompatibility
+from train.adapters.files.delta import difference, exact_factors
+from train.adapters.files.layer import Layer, lora_layer, whole_layer
 from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
+from train.adapters.names.client_keys import TARGETS
 from train.adapters.names.layers import LayerPath, kernel_of, kohya_name, place_of
 from train.models.families.key_map import STANDARD, Blocks
-
-TARGETS: Mapping[str, tuple[str, ...]] = {
-    "universal": ("a1111", "forge", "comfyui"),
-    "a1111": ("a1111",),
-    "forge": ("forge",),
-    "comfyui": ("comfyui",),
-    "diffusers": ("diffusers",),
-}
-"""universal is every client that knows more than plain LoRA; a file for diffusers is read by all four."""
 
 DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "ss_network_alpha": "Dynamic"}
 """Metadata of a file whose layers differ in rank and algorithm."""
@@ -97,25 +90,24 @@ def missing_projections(names: Sequence[str], family: str) -> Iterator[Layer]:
         for name in (f"{start}_{letter}_proj" for letter in ("q", "k", "v", "out")):
             if name not in held:
                 width = OPEN_CLIP_WIDTH[family]
-                zeros = {"lora_up.weight": torch.zeros(width, 1), "lora_down.weight": torch.zeros(1, width)}
-                yield Layer(name, "lora", zeros | {"alpha": torch.tensor(1.0)})
+                yield lora_layer(name, Factors(torch.zeros(width, 1), torch.zeros(1, width)), ())
 
 
 def for_clients(layer: Layer, clients: tuple[str, ...], base: Checkpoint | None, family: str) -> Layer:
     """The layer itself where all clients render it, else the smallest exact form that they do."""
-    if not any(objection(client, layer) for client in clients):
+    if not any(incompatibility(client, layer) for client in clients):
         return _shaped(layer, family) if clients == TARGETS["diffusers"] else layer
-    if layer.algorithm == "norm":
-        return _whole_norm(layer, clients)
+    if layer.kind.of_norms:
+        return _of_norm(layer, clients)
     place = place_of(layer.name)
     if place is None:
         raise PrepError(f"{layer.name} stands for no layer of Stable Diffusion", "see: prep adapter info FILE")
     weight = base_weight(layer, place, base)
     kernel = tuple(weight.shape[2:]) if weight is not None else kernel_of(place, family)
-    for form in (_rebuilt_lokr(layer), _plain_lora(layer, weight, kernel), _whole(layer, weight, kernel)):
-        if form is not None and not any(objection(client, form) for client in clients):
+    for form in (_rebuilt(layer), _plain_lora(layer, weight, kernel), _whole(layer, weight, kernel)):
+        if form is not None and not any(incompatibility(client, form) for client in clients):
             return form
-    if layer.get("diff_b") is not None:
+    if layer.bias is not None:
         raise PrepError(f"{layer.name}: {clients[0]} has no form for a change of a bias", "convert it --for universal")
     delta = difference(layer, weight)
     return lora_layer(layer.name, of_full_rank(delta.flatten(1)), kernel)
@@ -126,12 +118,7 @@ def _shaped(layer: Layer, family: str) -> Layer:
     place = place_of(layer.name)
     if place is None or not family or place.part != "unet":
         return layer
-    up, down, kernel = layer.tensors["lora_up.weight"], layer.tensors["lora_down.weight"], kernel_of(place, family)
-    tensors = {
-        "lora_up.weight": up.reshape(*up.shape[:2], *[1] * len(kernel)),
-        "lora_down.weight": down.reshape(down.shape[0], -1, *kernel),
-    }
-    return replace(layer, tensors=dict(layer.tensors) | tensors)
+    return replace(layer, tensors=dict(layer.tensors) | reshaped(layer.tensors, kernel_of(place, family)))
 
 
 def base_weight(layer: Layer, place: LayerPath, base: Checkpoint | None) -> Tensor | None:
@@ -141,7 +128,7 @@ def base_weight(layer: Layer, place: LayerPath, base: Checkpoint | None) -> Tens
         PrepError: the layer needs a base and none is given, or the base has no such layer.
     """
     if base is None:
-        if needs_base(layer):
+        if layer.needs_base:
             difference(layer)
         return None
     slot = base.slot(place)
@@ -153,14 +140,10 @@ def base_weight(layer: Layer, place: LayerPath, base: Checkpoint | None) -> Tens
     return base.tensor(slot).float()
 
 
-def _rebuilt_lokr(layer: Layer) -> Layer | None:
-    """A LoKr without its Tucker core: both halves whole, the scale in the second."""
-    if layer.algorithm != "lokr" or not layer.tucker or layer.dora == "output":
-        return None
-    first, second = halves(layer)
-    tensors = {"lokr_w1": first, "lokr_w2": second * layer.scale, "alpha": torch.tensor(1.0)}
-    magnitude = layer.get("dora_scale")
-    return replace(layer, tensors=tensors if magnitude is None else tensors | {"dora_scale": magnitude})
+def _rebuilt(layer: Layer) -> Layer | None:
+    """The same algorithm in other tensors."""
+    tensors = layer.kind.rebuilt(layer.tensors)
+    return None if tensors is None else replace(layer, tensors=tensors)
 
 
 def _plain_lora(layer: Layer, weight: Tensor | None, kernel: tuple[int, ...]) -> Layer | None:
@@ -176,16 +159,12 @@ def _whole(layer: Layer, weight: Tensor | None, kernel: tuple[int, ...]) -> Laye
     if weight is None and delta.dim() == 2 and kernel:
         inside = kernel[0] * kernel[1]
         delta = delta.reshape(delta.shape[0], delta.shape[1] // inside, *kernel)
-    bias = layer.get("diff_b")
-    return Layer(layer.name, "full", {"diff": delta} if bias is None else {"diff": delta, "diff_b": bias})
+    return whole_layer(layer.name, delta, layer.bias)
 
 
-def _whole_norm(layer: Layer, clients: tuple[str, ...]) -> Layer:
-    """A norm's change with the half that is missing as zeros."""
-    known = next(iter(layer.tensors.values()))
-    empty = torch.zeros(known.shape)
-    found = replace(layer, tensors={"w_norm": empty, "b_norm": empty} | dict(layer.tensors))
-    if any(objection(client, found) for client in clients):
+def _of_norm(layer: Layer, clients: tuple[str, ...]) -> Layer:
+    found = _rebuilt(layer) or layer
+    if any(incompatibility(client, found) for client in clients):
         raise PrepError(f"{layer.name}: {clients[0]} has no form for a change of a norm", "convert it --for universal")
     return found
 

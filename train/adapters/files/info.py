@@ -6,15 +6,15 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from pipeline.core.errors import PrepError
 from train.adapters.files.checkpoints import Checkpoint
-from train.adapters.files.client_support import objection
-from train.adapters.files.delta import difference, halves, needs_base, product
-from train.adapters.files.factors import exact_factors
+from train.adapters.files.client_support import incompatibility
+from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
 from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import payload_hash
@@ -52,19 +52,11 @@ def describe(file: AdapterFile, base: Checkpoint | None = None) -> dict[str, Any
 
 
 def effect_norm(layer: Layer, weight: torch.Tensor | None = None) -> float | None:
-    """Frobenius norm of the difference, from the factors' Gram matrices where there are few; None where it needs a base."""
-    if needs_base(layer):
+    """Frobenius norm of the difference, computed in float64 from its factors; None where it needs a base."""
+    if layer.needs_base:
         return None if weight is None else float(difference(layer, weight).norm())
-    if layer.algorithm == "norm":
-        return math.hypot(*(float(tensor.norm()) for key, tensor in layer.tensors.items() if key.endswith("_norm")))
-    if layer.algorithm == "lokr":
-        first, second = halves(layer)
-        return float(first.norm() * second.norm()) * abs(layer.scale)
-    factors = exact_factors(layer) if layer.algorithm == "lora" else None
-    if factors is not None:
-        up, down = factors.up.double(), factors.down.double()
-        return math.sqrt(max(float(((up.T @ up) * (down @ down.T)).sum()), 0.0))
-    return float(product(layer).norm())
+    doubled = replace(layer, tensors={suffix: tensor.double() for suffix, tensor in layer.tensors.items()})
+    return abs(float(doubled.weights.norm(None)))
 
 
 def _layers(
@@ -81,12 +73,12 @@ def _layers(
         slot = base.slot(place) if base and place else None
         try:
             layer = file.layer(name)
-            norm = effect_norm(layer, base.tensor(slot) if base and slot and needs_base(layer) else None)
+            norm = effect_norm(layer, base.tensor(slot) if base and slot and layer.needs_base else None)
         except (PrepError, RuntimeError) as error:
             damaged.append(error.message if isinstance(error, PrepError) else f"{name}: {error}")
             continue
         for client in CLIENTS:
-            if why := objection(client, layer):
+            if why := incompatibility(client, layer):
                 wrong[client][why] += 1
         rows.append(
             {
@@ -105,10 +97,8 @@ def _layers(
 
 
 def _algorithm(layer: Layer) -> str:
-    down = layer.get("lora_down.weight")
-    large = down is not None and (layer.tucker or (down.dim() == 4 and down.shape[-1] > 1))
-    kind = "locon" if large else layer.algorithm
-    return kind + (" tucker" if layer.tucker else "") + (f" dora ({layer.dora})" if layer.dora else "")
+    label = layer.kind.label(layer.shapes)
+    return label + (" tucker" if layer.tucker else "") + (f" dora ({layer.dora})" if layer.dora else "")
 
 
 def _counted(values: Any) -> dict[str, int]:

@@ -11,20 +11,13 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
+from train.adapters.algebra.factors import joined
 from train.adapters.files.checkpoints import Checkpoint
 from train.adapters.files.convert import DYNAMIC, base_weight
-from train.adapters.files.delta import difference
-from train.adapters.files.factors import (
-    Cut,
-    Spectrum,
-    exact_factors,
-    joined,
-    lora_layer,
-    spectrum_of,
-    spectrum_of_factors,
-)
-from train.adapters.files.layer import Layer
+from train.adapters.files.delta import difference, exact_factors
+from train.adapters.files.layer import Layer, lora_layer, whole_layer
 from train.adapters.files.reader import AdapterFile
+from train.adapters.files.spectrum import Cut, Spectrum, spectrum_of, spectrum_of_factors
 from train.adapters.files.weights import Weights
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
@@ -144,14 +137,15 @@ def _sum(
     cut: Cut | None,
 ) -> tuple[Layer, float, float]:
     """The layer of the sum, and the squared norms of what a cut leaves out and of the whole, 0 without a cut."""
-    if all(layer.algorithm == "norm" for _, layer in parts):
-        return _sum_of_vectors(name, "norm", parts, ("w_norm", "b_norm"), {}), 0.0, 0.0
+    kind = parts[0][1].kind
+    if all(layer.kind is kind and kind.of_norms for _, layer in parts):
+        return Layer(name, kind.name, _sums(parts, kind.keys.marks)), 0.0, 0.0
     weight = next((found for _, layer in parts if (found := base_weight(layer, place, base)) is not None), None)
     kernel = tuple(weight.shape[2:]) if weight is not None else _kernel(parts, place, family)
     factors = [(strength, exact_factors(layer, weight)) for strength, layer in parts]
     known = [(strength, each) for strength, each in factors if each is not None]
-    biased = any("diff_b" in layer.tensors for _, layer in parts)
-    if len(known) == len(parts) and not biased:
+    biases = [strength * layer.bias for strength, layer in parts if layer.bias is not None]
+    if len(known) == len(parts) and not biases:
         side = joined(known)
         if cut is not None:
             return _cut(name, spectrum_of_factors(side), kernel, cut)
@@ -162,10 +156,10 @@ def _sum(
     for strength, layer in parts:
         delta = difference(layer, weight, shape)
         total = total + strength * delta.reshape(delta.shape[0], -1)
-    if cut is not None and not biased:
+    if cut is not None and not biases:
         return _cut(name, spectrum_of(total), kernel, cut)
-    whole = {"diff": total.reshape(total.shape[0], -1, *kernel)}
-    return _sum_of_vectors(name, "full", parts, ("diff_b",), whole), 0.0, 0.0
+    bias = torch.stack(biases).sum(0) if biases else None
+    return whole_layer(name, total.reshape(total.shape[0], -1, *kernel), bias), 0.0, 0.0
 
 
 def _cut(name: str, spectrum: Spectrum, kernel: tuple[int, ...], cut: Cut) -> tuple[Layer, float, float]:
@@ -175,22 +169,18 @@ def _cut(name: str, spectrum: Spectrum, kernel: tuple[int, ...], cut: Cut) -> tu
 
 def _kernel(parts: Sequence[tuple[float, Layer]], place: LayerPath, family: str) -> tuple[int, ...]:
     """The kernel as a layer's own weights show it, else the one such a place has."""
-    for _, layer in parts:
-        for suffix in ("diff", "lora_mid.weight", "lora_down.weight", "hada_t1"):
-            tensor = layer.get(suffix)
-            if tensor is not None:
-                return tuple(tensor.shape[2:])
-    return kernel_of(place, family)
+    found = (layer.kind.kernel(layer.shapes) for _, layer in parts)
+    return next((kernel for kernel in found if kernel is not None), kernel_of(place, family))
 
 
-def _sum_of_vectors(
-    name: str, algorithm: str, parts: Sequence[tuple[float, Layer]], suffixes: Iterable[str], tensors: dict[str, Tensor]
-) -> Layer:
+def _sums(parts: Sequence[tuple[float, Layer]], suffixes: Iterable[str]) -> dict[str, Tensor]:
+    """The weighted sum of every suffix that some of the parts have."""
+    tensors = {}
     for suffix in suffixes:
         found = [strength * layer.tensors[suffix] for strength, layer in parts if suffix in layer.tensors]
         if found:
             tensors[suffix] = torch.stack(found).sum(0)
-    return Layer(name, algorithm, tensors)
+    return tensors
 
 
 def _metadata(sources: Sequence[Source], name: str, family: str) -> dict[str, str]:

@@ -55,10 +55,10 @@ def _changes(
         for index, name in enumerate(names):
             if not name or sources[index][1].at(place, base.blocks) == 0:
                 continue
-            suffixes = sources[index][0].outlines[name].keys
-            wanted = [] if suffixes.keys() == {"b_norm"} else ["weight"]
-            wanted += ["bias"] if suffixes.keys() & {"diff_b", "b_norm"} else []
-            for what in wanted:
+            outline = sources[index][0].outlines[name]
+            bias = outline.kind.keys.bias
+            wanted = ["weight"] if outline.keys.keys() - {bias} else []
+            for what in [*wanted, "bias"] if bias in outline.keys else wanted:
                 slot = base.slot(place, what)
                 if slot is None:
                     missing.append(f"{place.part}:{place.path}.{what}")
@@ -112,13 +112,13 @@ def changed(tensor: Tensor, changes: Sequence[Change], sources: Sequence[Source]
 
 
 def _addition(layer: Layer, what: str, weight: Tensor) -> Tensor:
-    if what == "weight" and layer.algorithm != "norm":
+    if what == "weight":
         return difference(layer, weight)
-    suffix = {"norm": {"weight": "w_norm", "bias": "b_norm"}[what]}.get(layer.algorithm, "diff_b")
-    found = layer.tensors[suffix] if suffix in layer.tensors else torch.zeros_like(weight)
+    found = layer.bias
+    assert found is not None, "its key is in the file"
     if found.numel() != weight.numel():
         raise PrepError(
-            f"{layer.name}.{suffix} has {found.numel()} values, the model {weight.numel()}",
+            f"{layer.name}.{layer.kind.keys.bias} has {found.numel()} values, the model {weight.numel()}",
             "take a model of the kind the adapter was trained on",
         )
     return found.reshape(weight.shape)

@@ -12,11 +12,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import PrepError
-from train.adapters.files.layer import Layer, algorithm_of, checked, faults, rank_of
+from train.adapters.algorithms.algorithm import LayerKind
+from train.adapters.files.layer import Layer, checked, faults
 from train.adapters.files.peft_alphas import peft_alpha
 from train.adapters.files.writer import FORMATS
 from train.adapters.names.keys import named
 from train.adapters.names.layers import LayerPath, place_of
+from train.adapters.registry import KINDS, kind_of
 from train.models.families.registry import WIDTHS
 from train.models.loading.safetensors_header import read_header
 
@@ -35,8 +37,12 @@ class Outline:
     shapes: Mapping[str, tuple[int, ...]]
 
     @property
+    def kind(self) -> LayerKind:
+        return KINDS[self.algorithm]
+
+    @property
     def rank(self) -> int | None:
-        return rank_of(self.algorithm, self.shapes)
+        return self.kind.rank(self.shapes)
 
     @property
     def place(self) -> LayerPath | None:
@@ -137,12 +143,12 @@ def open_adapter(path: Path) -> AdapterFile:
     outlines = {}
     for layer, keys in grouped.items():
         held = {suffix: shapes[key] for suffix, key in keys.items()}
-        algorithm = algorithm_of(held)
-        if algorithm is None:
+        kind = kind_of(held)
+        if kind is None:
             unknown += keys.values()
             continue
-        problems += faults(layer, algorithm, held)
-        outlines[layer] = Outline(layer, algorithm, keys, held)
+        problems += faults(layer, kind, held)
+        outlines[layer] = Outline(layer, kind.name, keys, held)
     problems += _alphas(outlines)
     if not outlines:
         raise PrepError(
@@ -167,7 +173,7 @@ def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> s
     for outline in outlines.values():
         place = outline.place
         if place is not None and place.path.endswith(("attn2.to_k", "attn2.to_v")):
-            width = _width(outline)
+            width = outline.kind.inputs(outline.shapes)
             if width in WIDTHS:
                 return WIDTHS[width]
     blocks = ("down_blocks", "mid_block", "up_blocks")
@@ -182,12 +188,3 @@ def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> s
             version[:4] if version.startswith("sdxl") else version[:5]
         ]
     return ""
-
-
-def _width(outline: Outline) -> int:
-    for suffix in ("lora_down.weight", "hada_w1_b", "diff", "a2.weight"):
-        if suffix in outline.shapes and len(outline.shapes[suffix]) > 1:
-            return outline.shapes[suffix][1]
-    first = outline.shapes.get("lokr_w1") or outline.shapes.get("lokr_w1_b")
-    second = outline.shapes.get("lokr_w2") or outline.shapes.get("lokr_w2_b")
-    return first[1] * second[1] if first and second and len(first) > 1 and len(second) > 1 else 0

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from train.adapters.files.convert import DYNAMIC, renamed
-from train.adapters.files.factors import Cut, exact_factors, lora_layer, spectrum_of_factors
-from train.adapters.files.layer import Layer
+from train.adapters.files.delta import exact_factors
+from train.adapters.files.layer import Layer, lora_layer
 from train.adapters.files.reader import AdapterFile
 from train.adapters.files.residual import Residual
+from train.adapters.files.spectrum import Cut, spectrum_of_factors
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.layers import block_of, kernel_of, place_of
@@ -64,8 +65,9 @@ def _resized(layer: Layer, family: str, cut: Cut, residual: Residual) -> Layer |
     found, lost = (spectrum := spectrum_of_factors(factors)).cut(cut)
     place = place_of(layer.name)
     residual.add((place and block_of(place)) or "other", lost, float(spectrum.values.square().sum()))
-    down = layer.get("lora_mid.weight") if layer.tucker else layer.get("lora_down.weight")
-    kernel = tuple(down.shape[2:]) if down is not None else kernel_of(place, family) if place else ()
+    kernel = layer.kind.kernel(layer.shapes)
+    if kernel is None:
+        kernel = kernel_of(place, family) if place else ()
     return lora_layer(layer.name, found, kernel, layer.scale)
 
 

@@ -1,4 +1,4 @@
-"""A frozen layer of the base model and the operations on it, an algorithm attached to it, dropout, first weights.
+"""A frozen layer of the base model and the operations on it, an adapter attached to it, its tensors, dropout, initial weights.
 
-The first weights are drawn by the modules of lycoris-lora. May import: what `train.adapters` may.
+May import: what `train.adapters` may.
 """

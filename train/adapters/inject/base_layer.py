@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from train.adapters.algebra.products import column_sums
 
 FULL = (torch.float32, torch.float64)
 
@@ -107,26 +108,3 @@ class BaseLayer:
 def matched(weight: Tensor, x: Tensor) -> Tensor:
     """The weight in x's dtype; under autocast as it is, which casts it itself and once a step."""
     return weight if torch.is_autocast_enabled(x.device.type) else weight.to(x.dtype)
-
-
-def in_full(tensor: Tensor) -> AbstractContextManager[object]:
-    """Autocast off: what is done inside keeps its precision."""
-    return torch.autocast(tensor.device.type, enabled=False)
-
-
-def product(up: Tensor, down: Tensor) -> Tensor:
-    """(out, r) and (r, in, …) → (out, in, …)."""
-    with in_full(up):
-        whole: Tensor = (up.flatten(1) @ down.flatten(1)).unflatten(1, down.shape[1:])
-        return whole
-
-
-def core(middle: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """A Tucker decomposition rebuilt: (a, b, k, k), (out, a), (b, in) → (out, in, k, k)."""
-    with in_full(middle):
-        return torch.einsum("abkl,oa,bi->oikl", middle, up, down)
-
-
-def column_sums(values: Tensor) -> Tensor:
-    """(out, in, …) → (in,)."""
-    return values.sum([axis for axis in range(values.dim()) if axis != 1])

@@ -27,9 +27,9 @@ class StepContext:
 
 @dataclass(eq=False, slots=True)
 class Clock:
-    """The moment all layers of an adapter share; none outside of training steps, where nothing is left out."""
+    """The step all layers of an adapter share; none outside of training steps, where nothing is left out."""
 
-    moment: StepContext | None = None
+    step: StepContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +49,38 @@ class Dropout:
 
     def skipped(self) -> bool:
         """Whether the layer goes without its adapter in this batch."""
-        moment = self.clock.moment
-        return bool(self.module and moment and rng("module dropout", *moment.batch, self.name).random() < self.module)
+        step = self.clock.step
+        return bool(self.module and step and rng("module dropout", *step.batch, self.name).random() < self.module)
 
     def ranks(self, up: Tensor, what: str = "") -> Tensor | None:
         """(r,) factors, 0 or 1 / (1 - share), for the columns of `up`; None where no rank is left out."""
-        moment = self.clock.moment
-        if not self.rank or moment is None:
+        step = self.clock.step
+        if not self.rank or step is None:
             return None
-        drawn = rng("rank dropout", *moment.batch, self.name, what).random(up.shape[1])
+        drawn = rng("rank dropout", *step.batch, self.name, what).random(up.shape[1])
         return torch.from_numpy((drawn >= self.rank) / (1.0 - self.rank)).to(up)
 
     def neurons(self, values: Tensor, what: str = "") -> Tensor:
         """The values (rows, …), some of them 0 and the others enlarged."""
-        moment = self.clock.moment
-        if not self.neuron or moment is None:
+        step = self.clock.step
+        if not self.neuron or step is None:
             return values
         kept = torch.empty_like(values, dtype=torch.float32)
         for number, row in enumerate(kept):
-            key = moment.rows[number % len(moment.rows)] if moment.rows else moment.batch
-            seed = key_seed("neuron dropout", *key, number // max(len(moment.rows), 1), self.name, what)
+            key = step.rows[number % len(step.rows)] if step.rows else step.batch
+            seed = key_seed("neuron dropout", *key, number // max(len(step.rows), 1), self.name, what)
             row.uniform_(generator=torch.Generator(row.device).manual_seed(seed))
         return values * ((kept >= self.neuron) / (1.0 - self.neuron)).to(values.dtype)
 
     @property
     def dropping_neurons(self) -> bool:
-        return bool(self.neuron) and self.clock.moment is not None
+        return bool(self.neuron) and self.clock.step is not None
 
     def block(self, rank: int) -> tuple[int, int] | None:
         """Where the unit of ranks begins and ends that is trained now, the same in all layers of that rank; None outside
         of training."""
-        moment = self.clock.moment
-        if moment is None or not self.unit:
+        step = self.clock.step
+        if step is None or not self.unit:
             return None
-        last = int(rng("nested rank", *moment.batch).integers(rank // self.unit))
+        last = int(rng("nested rank", *step.batch).integers(rank // self.unit))
         return last * self.unit, (last + 1) * self.unit

@@ -1,4 +1,4 @@
-"""Which layers of a base model an adapter hangs on, and what files call them."""
+"""Which layers of a base model an adapter is attached to, and what files call them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import nn
 
+from train.adapters.algorithms.algorithm import Algorithm
 from train.adapters.config import AdapterConfig
-from train.adapters.count.planned import SCALED_INPUTS, SCALED_OUTPUTS
 from train.adapters.names.blocks import BASE
 from train.adapters.names.layers import LayerPath, block_of, text_name, unet_name
+from train.adapters.registry import ALGORITHMS, FOR_NORMS
 from train.models.families.key_map import blocks_of
 from train.models.families.registry import family_of_config
 
@@ -22,13 +23,13 @@ TEXT = ("CLIPAttention", "CLIPMLP")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A layer, its name in files, its block, and the algorithm for it; `on_input` is (IA)³'s."""
+    """A layer, its name in files, its path in the UNet or the text encoder, its block, and the algorithm for it."""
 
     name: str
+    path: str
     layer: nn.Module
     block: str
-    algorithm: str
-    on_input: bool = False
+    algorithm: Algorithm
 
     @property
     def large(self) -> bool:
@@ -48,27 +49,23 @@ def targets(root: nn.Module, classes: tuple[str, ...], norms: bool = False) -> I
     yield from seen.items()
 
 
-def targets_of(shape: AdapterConfig, unet: nn.Module, text_encoders: tuple[nn.Module, ...]) -> Iterator[Target]:
-    """Every layer that an adapter of the shape hangs on, the UNet's first."""
-    classes = TRANSFORMER + (CONVOLUTIONAL if shape.convolutions else ())
-    if shape.algorithm != "norm":
-        for path, layer in targets(unet, classes):
+def targets_of(config: AdapterConfig, unet: nn.Module, text_encoders: tuple[nn.Module, ...]) -> Iterator[Target]:
+    """Every layer that an adapter is attached to, the UNet's first."""
+    algorithm = ALGORITHMS[config.algorithm]
+    classes = TRANSFORMER + (CONVOLUTIONAL if config.convolutions else ())
+    for path, layer in targets(unet, classes):
+        if algorithm.adapts(path):
             name, block = name_and_block(path, unet)
-            yield from _wanted(shape, name, path, layer, block)
-    if shape.train_norm or shape.algorithm == "norm":
+            yield Target(name, path, layer, block, algorithm)
+    if config.train_norm or algorithm is FOR_NORMS:
         for path, layer in targets(unet, classes, norms=True):
             name, block = name_and_block(path, unet)
-            yield Target(name, layer, block, "norm")
-    if shape.text_encoder and shape.algorithm != "norm":
+            yield Target(name, path, layer, block, FOR_NORMS)
+    if config.text_encoder:
         for number, encoder in numbered(text_encoders):
             for path, layer in targets(encoder, TEXT):
-                yield from _wanted(shape, text_name(path, number), path, layer, BASE)
-
-
-def _wanted(shape: AdapterConfig, name: str, path: str, layer: nn.Module, block: str) -> Iterator[Target]:
-    of_input = path.endswith(SCALED_INPUTS)
-    if shape.algorithm != "ia3" or of_input or path.endswith(SCALED_OUTPUTS):
-        yield Target(name, layer, block, shape.algorithm, shape.algorithm == "ia3" and of_input)
+                if algorithm.adapts(path):
+                    yield Target(text_name(path, number), path, layer, BASE, algorithm)
 
 
 def name_and_block(path: str, unet: nn.Module) -> tuple[str, str]:

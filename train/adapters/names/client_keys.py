@@ -9,6 +9,15 @@ from train.adapters.names.keys import KeyName, named
 from train.adapters.names.layers import LayerPath, place_of
 
 CLIENTS = ("a1111", "forge", "comfyui", "diffusers")
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "universal": ("a1111", "forge", "comfyui"),
+    "a1111": ("a1111",),
+    "forge": ("forge",),
+    "comfyui": ("comfyui",),
+    "diffusers": ("diffusers",),
+}
+"""What a file can be written for: universal is every client that knows more than plain LoRA; a file for diffusers is read
+by all four."""
 LINEAR_TEXT = (
     ".self_attn.q_proj",
     ".self_attn.k_proj",

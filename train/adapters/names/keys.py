@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from train.adapters.files.layer import SUFFIXES
 from train.adapters.names.layers import FOLDERS, PREFIXES
+from train.adapters.registry import SUFFIXES
 
 DOTTED = re.compile(
     r"(?P<head>.+?)(?:\.processor)?(?P<tail>"

@@ -1,26 +1,27 @@
-"""The shape of an adapter read from its file, blocks, dropouts, largest norms, and which options go together."""
+"""The configuration of an adapter read from its file, blocks, dropouts, largest norms, and which options go together."""
 
 import math
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_models import INPUTS, moved, small_text, small_unet
+from small_models import INPUTS, moved, parameters_of, small_text, small_unet, trained_layer
 from tolerance import near, rounding
 from torch import nn
 
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter, AdapterConfig
-from train.adapters.algorithms.dylora import Dylora
-from train.adapters.algorithms.lora import Lora
-from train.adapters.algorithms.weight_norms import core_norm, product_norm, scale_weight_norms
-from train.adapters.count.sizes import butterfly, trained_numbers
-from train.adapters.detect import check_same, read_shape
+from train.adapters.algebra.norms import core_norm, product_norm, scale_weight_norms
+from train.adapters.algorithms.boft import division
+from train.adapters.config import LayerConfig
+from train.adapters.detect import check_same, read_config
+from train.adapters.files.delta import difference
+from train.adapters.files.layer import Layer
 from train.adapters.inject.base_layer import BaseLayer
 from train.adapters.inject.dropout import Clock, Dropout, StepContext
-from train.adapters.inject.lycoris_init import Start, initial_weights
-from train.adapters.inject.registry import KINDS
+from train.adapters.inject.initial_weights import initial_weights
 from train.adapters.names.blocks import by_block
+from train.adapters.registry import ALGORITHMS
 from train.options.recipe import make_recipe
 
 # --- shapes read
@@ -44,23 +45,23 @@ from train.options.recipe import make_recipe
     ],
 )
 def test_the_shape_of_an_adapter_is_read_from_its_file(options, tmp_path):
-    shape = AdapterConfig(**{"rank": 4, "alpha": 2.0} | options)
-    save_file(Adapter(shape, small_unet(), small_text()).tensors(), tmp_path / "a.safetensors")
-    found = read_shape(tmp_path / "a.safetensors")
+    config = AdapterConfig(**{"rank": 4, "alpha": 2.0} | options)
+    save_file(Adapter(config, small_unet(), small_text()).tensors(), tmp_path / "a.safetensors")
+    found = read_config(tmp_path / "a.safetensors")
     for name in ("algorithm", "convolutions", "text_encoder", "train_norm", "dora", "tucker", "factor", "full_matrix"):
-        assert getattr(found, name) == getattr(shape, name), name
-    if shape.algorithm in ("lora", "locon", "loha", "glora", "lokr") and not shape.full_matrix:
-        assert (found.rank, found.alpha) == (shape.rank, 2.0)
-    if shape.conv_rank:
-        assert found.conv_rank == shape.conv_rank
+        assert getattr(found, name) == getattr(config, name), name
+    if config.algorithm in ("lora", "locon", "loha", "glora", "lokr") and not config.full_matrix:
+        assert (found.rank, found.alpha) == (config.rank, 2.0)
+    if config.conv_rank:
+        assert found.conv_rank == config.conv_rank
 
 
 def test_a_dylora_is_told_from_a_lora_by_its_metadata(tmp_path):
-    shape = AdapterConfig(algorithm="dylora", rank=4, alpha=2.0, unit=2)
-    tensors = Adapter(shape, small_unet(), small_text()).tensors()
+    config = AdapterConfig(algorithm="dylora", rank=4, alpha=2.0, unit=2)
+    tensors = Adapter(config, small_unet(), small_text()).tensors()
     for arguments, found in (('{"algo": "dylora", "block_size": 2}', ("dylora", 2)), ("{}", ("lora", 4))):
         save_file(tensors, tmp_path / "a.safetensors", {"ss_network_args": arguments})
-        held = read_shape(tmp_path / "a.safetensors")
+        held = read_config(tmp_path / "a.safetensors")
         assert (held.algorithm, held.unit) == found
 
 
@@ -76,20 +77,20 @@ def test_a_file_of_no_or_several_algorithms_is_refused(tmp_path):
     file = tmp_path / "a.safetensors"
     save_file({"a.alpha": torch.tensor(1.0)}, file)
     with pytest.raises(PrepError, match="a is of no known algorithm"):
-        read_shape(file)
+        read_config(file)
     save_file({"a.lora_up.weight": torch.zeros(2, 1), "b.diff": torch.zeros(2, 2)}, file)
     with pytest.raises(PrepError, match="mixes the algorithms full, lora"):
-        read_shape(file)
+        read_config(file)
     file.write_bytes(b"\x80\x04cos\nsystem\n.")
     with pytest.raises(PrepError, match="not a readable safetensors file"):
-        read_shape(file)
+        read_config(file)
 
 
 # --- blocks
 
 
 def test_a_block_left_out_has_no_modules_and_others_have_their_rank_alpha_and_share():
-    shape = AdapterConfig(
+    config = AdapterConfig(
         algorithm="lora",
         rank=4,
         alpha=4.0,
@@ -98,12 +99,13 @@ def test_a_block_left_out_has_no_modules_and_others_have_their_rank_alpha_and_sh
         block_ranks={"M00": 2},
         block_alphas={"M00": 1.0},
     )
-    adapter = Adapter(shape, small_unet(), small_text())
+    adapter = Adapter(config, small_unet(), small_text())
     assert not any("down_blocks" in name for name in adapter.layers)
-    middle = adapter.layers["lora_unet_mid_block_attentions_0_proj_in"]
-    assert (middle.rank, float(middle.alpha), middle.scale) == (2, 1.0, 0.5)
+    name = "lora_unet_mid_block_attentions_0_proj_in"
+    middle = adapter.wrappers[name].trained
+    assert (middle.rank, float(adapter.layers[name]["alpha"]), middle.scale) == (2, 1.0, 0.5)
     shares = {share: len(weights) for share, weights in adapter.groups("unet")}
-    assert shares.keys() == {0.5, 1.0} and sum(shares.values()) == len(adapter.parameters_of("unet"))
+    assert shares.keys() == {0.5, 1.0} and sum(shares.values()) == len(parameters_of(adapter, "unet"))
     assert [share for share, _ in adapter.groups("te")] == [0.25]
 
 
@@ -118,36 +120,39 @@ def test_a_blocks_own_value_counts_before_its_sections():
 # --- dropouts
 
 
-def hung(ranks, **drops):
+UP, DOWN = "lora_up.weight", "lora_down.weight"
+
+
+def attached(ranks, **shares):
     torch.manual_seed(0)
     layer = nn.Linear(16, 16, bias=False)
-    module = Lora({"lora_up.weight": torch.randn(16, ranks), "lora_down.weight": torch.randn(ranks, 16)})
+    module, _ = trained_layer("lora", {UP: torch.randn(16, ranks), DOWN: torch.randn(ranks, 16)})
     clock = Clock(StepContext(("seed", 1), (("a",), ("b",))))
-    return BaseLayer.of(layer), module, Dropout("layer", clock, **drops), clock
+    return BaseLayer.of(layer), module, Dropout("layer", clock, **shares), clock
 
 
 def test_rank_dropout_leaves_out_its_share_of_ranks_and_enlarges_the_others():
-    _, module, drops, clock = hung(2000, rank=0.3)
-    kept = drops.ranks(module.lora_up.weight)
+    _, module, dropout, clock = attached(2000, rank=0.3)
+    kept = dropout.ranks(module.tensors[UP])
     values, counts = kept.unique(return_counts=True)
     assert values.tolist() == pytest.approx([0.0, 1 / 0.7])
     share = (0.3 * 0.7 / 2000) ** 0.5  # the standard deviation of 2000 throws
     assert counts[0].item() / 2000 == pytest.approx(0.3, abs=4 * share)
     assert kept.mean().item() == pytest.approx(1.0, abs=4 * share / 0.7)
-    assert torch.equal(kept, drops.ranks(module.lora_up.weight)), "the same when computed twice"
-    clock.moment = StepContext(("seed", 2))
-    assert not torch.equal(kept, drops.ranks(module.lora_up.weight))
-    clock.moment = None
-    assert drops.ranks(module.lora_up.weight) is None
+    assert torch.equal(kept, dropout.ranks(module.tensors[UP])), "the same when computed twice"
+    clock.step = StepContext(("seed", 2))
+    assert not torch.equal(kept, dropout.ranks(module.tensors[UP]))
+    clock.step = None
+    assert dropout.ranks(module.tensors[UP]) is None
 
 
 def test_the_output_with_ranks_left_out_is_that_of_the_others_enlarged():
-    site, module, drops, _ = hung(8, rank=0.5)
+    base_layer, module, dropout, _ = attached(8, rank=0.5)
     x = torch.randn(3, 16)
-    kept = drops.ranks(module.lora_up.weight)
+    kept = dropout.ranks(module.tensors[UP])
     assert 0 < (kept == 0).sum() < 8
-    wanted = site.plain(x) + (x @ module.lora_down.weight.T * kept) @ module.lora_up.weight.T * module.scale
-    assert near(module.output(site, x, 1.0, drops), wanted, products=16)
+    wanted = base_layer.plain(x) + (x @ module.tensors[DOWN].T * kept) @ module.tensors[UP].T * module.scale
+    assert near(module.output(base_layer, x, 1.0, dropout), wanted, products=16)
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora"])
@@ -157,42 +162,42 @@ def test_rank_dropout_keeps_the_expected_change(algorithm, dora):
         pytest.skip("has no magnitude")
     torch.manual_seed(3)
     layer = nn.Linear(16, 16, bias=False).requires_grad_(False)
-    tensors = initial_weights(algorithm, "l", layer, Start(rank=3, alpha=3.0, factor=2, dora=dora))
+    tensors = initial_weights(ALGORITHMS[algorithm], "l", layer, LayerConfig(rank=3, alpha=3.0, factor=2, dora=dora))
     tensors = {
         key: value if key == "alpha" else value + 0.02 * torch.randn(value.shape) for key, value in tensors.items()
     }
-    module, site, clock = KINDS[algorithm](tensors), BaseLayer.of(layer), Clock()
+    (module, _), base_layer, clock = trained_layer(algorithm, tensors), BaseLayer.of(layer), Clock()
     x = torch.eye(16)
-    whole = module.output(site, x, 1.0, Dropout("l", clock)) - layer(x)
-    drops, seen = Dropout("l", clock, rank=0.25), []
+    whole = module.output(base_layer, x, 1.0, Dropout("l", clock)) - layer(x)
+    dropout, seen = Dropout("l", clock, rank=0.25), []
     for step in range(600):
-        clock.moment = StepContext((step,))
-        seen.append(module.output(site, x, 1.0, drops).detach() - layer(x))
+        clock.step = StepContext((step,))
+        seen.append(module.output(base_layer, x, 1.0, dropout).detach() - layer(x))
     mean = torch.stack(seen).mean(0)
     assert torch.stack(seen).std(0).max() > 0
     assert (mean - whole).norm() / whole.norm() < 0.12
 
 
 def test_module_dropout_skips_its_share_of_steps_and_neuron_dropout_differs_by_image():
-    _, _, drops, clock = hung(8, module=0.25)
+    _, _, dropout, clock = attached(8, module=0.25)
     skipped = 0
     for step in range(800):
-        clock.moment = StepContext((step,))
-        skipped += drops.skipped()
+        clock.step = StepContext((step,))
+        skipped += dropout.skipped()
     assert skipped / 800 == pytest.approx(0.25, abs=3 * (0.25 * 0.75 / 800) ** 0.5), "three standard deviations"
-    _, _, drops, clock = hung(8, neuron=0.5)
-    left = drops.neurons(torch.ones(2, 500))
+    _, _, dropout, clock = attached(8, neuron=0.5)
+    left = dropout.neurons(torch.ones(2, 500))
     assert set(left.unique().tolist()) == {0.0, 2.0} and not torch.equal(left[0], left[1])
-    clock.moment = StepContext(("seed", 1), (("b",), ("a",)))
-    assert torch.equal(drops.neurons(torch.ones(2, 500)), left.flip(0)), "an image's own, wherever it is in the batch"
+    clock.step = StepContext(("seed", 1), (("b",), ("a",)))
+    assert torch.equal(dropout.neurons(torch.ones(2, 500)), left.flip(0)), "an image's own, wherever it is in the batch"
 
 
 def test_dropouts_act_within_training_steps_only_and_repeat_exactly():
     unet = small_unet()
-    shape = AdapterConfig(
+    config = AdapterConfig(
         algorithm="lora", rank=8, alpha=8.0, rank_dropout=0.3, module_dropout=0.3, network_dropout=0.3
     )
-    adapter = moved(Adapter(shape, unet, small_text()))
+    adapter = moved(Adapter(config, unet, small_text()))
     adapter.attach()
     rest = unet(*INPUTS).sample
     with adapter.dropping((1, 2), [("a",)]):
@@ -209,23 +214,21 @@ def test_dropouts_act_within_training_steps_only_and_repeat_exactly():
 def test_dylora_trains_one_unit_with_the_ranks_before_it_and_alpha_over_all_of_them():
     torch.manual_seed(0)
     layer, clock = nn.Linear(6, 5, bias=False), Clock(StepContext((0,)))
-    module = Dylora(
-        {"lora_up.weight": torch.randn(5, 8), "lora_down.weight": torch.randn(8, 6), "alpha": torch.tensor(4.0)}
-    )
-    drops, x, seen = Dropout("l", clock, unit=2), torch.randn(3, 6), set()
-    up, down = module.lora_up.weight, module.lora_down.weight
+    module, held = trained_layer("dylora", {UP: torch.randn(5, 8), DOWN: torch.randn(8, 6), "alpha": torch.tensor(4.0)})
+    dropout, x, seen = Dropout("l", clock, unit=2), torch.randn(3, 6), set()
+    up, down = held[UP], held[DOWN]
     for step in range(40):
-        clock.moment = StepContext((step,))
-        start, end = drops.block(8)
+        clock.step = StepContext((step,))
+        start, end = dropout.block(8)
         seen.add(end)
-        output = module.output(BaseLayer.of(layer), x, 1.0, drops)
+        output = module.output(BaseLayer.of(layer), x, 1.0, dropout)
         wanted = layer(x) + 4.0 / end * x @ down[:end].T @ up[:, :end].T
         assert near(output, wanted, products=8)
         (learned,) = torch.autograd.grad(output.square().sum(), down)
         rows = learned.abs().sum(1).nonzero().flatten().tolist()
         assert rows == list(range(start, end))
     assert seen == {2, 4, 6, 8}
-    cut = Lora({"lora_up.weight": up[:, :4], "lora_down.weight": down[:4], "alpha": module.alpha})
+    cut, _ = trained_layer("lora", {UP: up[:, :4], DOWN: down[:4], "alpha": held["alpha"]})
     assert cut.scale == 4.0 / 4, "a file cut to rank 4 is read as it was trained there"
 
 
@@ -237,20 +240,39 @@ def test_dylora_trains_one_unit_with_the_ranks_before_it_and_alpha_over_all_of_t
 @pytest.mark.parametrize("layer", [nn.Linear(24, 40), nn.Conv2d(24, 40, 1), nn.Conv2d(24, 40, 3)])
 def test_a_change_above_the_largest_norm_is_scaled_down_to_it(algorithm, layer, tucker):
     torch.manual_seed(2)
-    tensors = initial_weights(algorithm, "l", layer, Start(rank=3, alpha=1.5, factor=4, tucker=tucker))
+    tensors = initial_weights(
+        ALGORITHMS[algorithm], "l", layer, LayerConfig(rank=3, alpha=1.5, factor=4, tucker=tucker)
+    )
     tensors = {key: value if key == "alpha" else value + torch.randn(value.shape) for key, value in tensors.items()}
-    module, site = KINDS[algorithm](tensors), BaseLayer.of(layer)
+    module, held = trained_layer(algorithm, tensors)
+    weight = layer.weight.detach()
 
     class Held:
-        norm = staticmethod(lambda: module.norm(site))
+        norm = staticmethod(lambda: module.norm(weight))
         shrink = staticmethod(module.shrink)
 
-    whole = module.delta(site)[0].detach()
-    assert module.norm(site).item() == pytest.approx(whole.norm().item(), rel=rounding(40 * 24 * 9))
+    def delta():
+        return difference(Layer("l", ALGORITHMS[algorithm].stored.name, held.state_dict()), weight).clone()
+
+    whole = delta()
+    assert module.norm(weight).item() == pytest.approx(whole.norm().item(), rel=rounding(40 * 24 * 9))
     scale_weight_norms([Held], 2 * whole.norm().item())
-    assert near(module.delta(site)[0], whole, products=9)
+    assert near(delta(), whole, products=9)
     scale_weight_norms([Held], 1.5)
-    assert near(module.delta(site)[0], whole * 1.5 / whole.norm(), products=40 * 24 * 9)
+    assert near(delta(), whole * 1.5 / whole.norm(), products=40 * 24 * 9)
+
+
+def test_normalization_layers_are_not_held_to_the_largest_norm_of_the_others():
+    config = AdapterConfig(algorithm="locon", rank=2, alpha=2.0, convolutions=True, train_norm=True)
+    adapter = moved(Adapter(config, small_unet(), small_text()))
+    before = {name: adapter.delta_weight(name) for name in adapter.layers}
+    adapter.scale_weight_norms(0.1)
+    for name, wrapper in adapter.wrappers.items():
+        if wrapper.algorithm.name == "norm":
+            assert torch.equal(adapter.delta_weight(name), before[name])
+        else:
+            largest = min(0.1, before[name].norm().item())
+            assert adapter.delta_weight(name).norm().item() <= largest * (1 + rounding(32 * 32 * 9))
 
 
 def test_the_norm_of_a_product_by_hand_and_of_cores():
@@ -264,7 +286,9 @@ def test_the_norm_of_a_product_by_hand_and_of_cores():
 
 
 def test_a_rank_stabilized_file_says_the_alpha_that_its_readers_divide_by_the_rank():
-    tensors = initial_weights("lora", "l", nn.Linear(4, 4), Start(rank=16, alpha=8.0, rank_stabilized=True))
+    tensors = initial_weights(
+        ALGORITHMS["lora"], "l", nn.Linear(4, 4), LayerConfig(rank=16, alpha=8.0, rank_stabilized=True)
+    )
     assert tensors["alpha"].item() / 16 == pytest.approx(8.0 / math.sqrt(16))
 
 
@@ -326,14 +350,18 @@ def test_what_an_algorithm_cannot_use_is_refused_with_the_reason(options, words)
     ],
 )
 @pytest.mark.parametrize("rank", [1, 4, 16])
-def test_the_numbers_counted_are_those_that_are_trained(algorithm, options, layer, rank):
-    tensors = initial_weights(algorithm, "l", layer, Start(rank=rank, **options))
+def test_the_parameters_counted_are_those_that_are_trained(algorithm, options, layer, rank):
+    tensors = initial_weights(ALGORITHMS[algorithm], "l", layer, LayerConfig(rank=rank, **options))
     held = sum(value.numel() for key, value in tensors.items() if key not in ("alpha", "on_input"))
-    assert trained_numbers(algorithm, tuple(layer.weight.shape), rank, **options) == held
+    config = LayerConfig(rank=rank, **options)
+    assert ALGORITHMS[algorithm].trained.parameters(tuple(layer.weight.shape), False, config) == held
 
 
 def test_butterflies_are_counted_as_they_are_trained():
     for out, most in ((64, 8), (40, 10), (320, 16), (1280, 10)):
-        tensors = initial_weights("boft", "l", nn.Linear(8, out, bias=False), Start(rank=most))
-        assert trained_numbers("boft", (out, 8), most) == tensors["oft_blocks"].numel()
-    assert butterfly(320, 8) == (0, 0)
+        tensors = initial_weights(ALGORITHMS["boft"], "l", nn.Linear(8, out, bias=False), LayerConfig(rank=most))
+        parameters = ALGORITHMS["boft"].trained.parameters((out, 8), False, LayerConfig(rank=most))
+        assert parameters == tensors["oft_blocks"].numel()
+    assert division(320, 8) == (0, 0)
+    with pytest.raises(ValueError, match="cannot divide 320 outputs into blocks of up to 8"):
+        ALGORITHMS["boft"].trained.parameters((320, 8), False, LayerConfig(rank=8))

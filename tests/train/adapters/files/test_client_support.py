@@ -6,8 +6,8 @@ from adapter_layers import CASES, base_weight, layer_and_difference
 from client_weights import NotRendered, weight_delta
 from tolerance import near
 
-from train.adapters.files.client_support import objection
-from train.adapters.files.delta import difference, needs_base
+from train.adapters.files.client_support import incompatibility
+from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer, faults
 from train.adapters.names.client_keys import CLIENTS
 
@@ -24,9 +24,9 @@ def made(algorithm, kind, option):
 @pytest.mark.parametrize(("algorithm", "kind", "option"), CASES)
 def test_the_difference_is_the_one_lycoris_computes(algorithm, kind, option):
     weight, layer, expected = made(algorithm, kind, option)
-    assert not faults(layer.name, layer.algorithm, {key: tuple(each.shape) for key, each in layer.tensors.items()})
+    assert not faults(layer.name, layer.kind, layer.shapes)
     assert near(difference(layer, weight), expected, PRODUCTS)
-    if not needs_base(layer):
+    if not layer.needs_base:
         assert near(difference(layer, None, weight.shape), expected, PRODUCTS)
 
 
@@ -42,7 +42,7 @@ def test_a_client_gives_the_trained_difference_at_every_strength_or_the_table_sa
             right.append(near(weight_delta(client, layer, weight, strength), expected * strength, PRODUCTS))
         except NotRendered:
             right.append(False)
-    assert all(right) is (not objection(client, layer)), objection(client, layer)
+    assert all(right) is (not incompatibility(client, layer)), incompatibility(client, layer)
 
 
 def test_rotations_are_applied_twice_as_strongly_damped_by_comfyui():
@@ -85,8 +85,8 @@ def test_dora_worked_by_hand():
 
 def test_a_norm_needs_both_halves_in_a1111_only():
     layer = Layer("lora_unet_conv_norm_out", "norm", {"w_norm": torch.ones(3)})
-    assert objection("a1111", layer)
-    assert not objection("comfyui", layer)
+    assert incompatibility("a1111", layer)
+    assert not incompatibility("comfyui", layer)
     assert weight_delta("forge", layer, torch.zeros(3), 0.5).tolist() == [0.5] * 3
     with pytest.raises(NotRendered, match="both"):
         weight_delta("a1111", layer, torch.zeros(3))

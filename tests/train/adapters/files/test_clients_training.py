@@ -12,13 +12,13 @@ from tolerance import HALF
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter
 from train.adapters.config import AdapterConfig
-from train.adapters.files.convert import TARGETS, convert_file
+from train.adapters.files.convert import convert_file
 from train.adapters.files.delta import difference
 from train.adapters.files.merged_model import merge_into
 from train.adapters.files.reader import AdapterFile, open_adapter
 from train.adapters.files.weights import Weights
 from train.adapters.metadata import write_adapter
-from train.adapters.names.client_keys import used_keys
+from train.adapters.names.client_keys import TARGETS, used_keys
 from train.adapters.names.layers import place_of
 from train.models.load import load_base
 
@@ -46,7 +46,7 @@ CHECKED = 24
 class Trained:
     file: AdapterFile
     deltas: dict[str, torch.Tensor]
-    shape: AdapterConfig
+    config: AdapterConfig
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,9 @@ def base():
 def trained(request, base, tmp_path_factory):
     """An adapter with random weights, its file, and what it adds to some of the layers of every kind."""
     asked = {"rank": 4, "alpha": 2.0, "conv_rank": 4, "conv_alpha": 2.0, "text_encoder": True} | SHAPES[request.param]
-    shape = AdapterConfig(**asked, convolutions=asked["algorithm"] != "lora")
+    config = AdapterConfig(**asked, convolutions=asked["algorithm"] != "lora")
     torch.manual_seed(5)
-    adapter = Adapter(shape, base.unet, base.text_encoder)
+    adapter = Adapter(config, base.unet, base.text_encoder)
     with torch.no_grad():
         for weight in adapter.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
@@ -68,7 +68,7 @@ def trained(request, base, tmp_path_factory):
         deltas = {name: adapter.delta_weight(name) for name in names}
     file = tmp_path_factory.mktemp("adapters") / "a.safetensors"
     write_adapter(file, adapter.tensors(), {})
-    return Trained(open_adapter(file).sound(), deltas, shape)
+    return Trained(open_adapter(file).sound(), deltas, config)
 
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -110,7 +110,7 @@ def test_a_model_with_the_file_merged_in_paints_as_the_trained_adapter_does(trai
     merged = load_base(str(tmp_path / "model"))
     with safe_open(file.path, framework="pt") as opened:
         tensors = {key: opened.get_tensor(key) for key in file.keys}
-    adapter = Adapter(trained.shape, base.unet, base.text_encoder)
+    adapter = Adapter(trained.config, base.unet, base.text_encoder)
     adapter.load(tensors)
     inputs = torch.randn(1, 4, 16, 16), torch.tensor([400]), torch.randn(1, 5, 128)
     tokens = torch.arange(1, 78)[None]

@@ -9,12 +9,12 @@ from safetensors import safe_open
 from tolerance import near
 
 from pipeline.core.errors import PrepError
-from train.adapters.files.client_support import objection
-from train.adapters.files.convert import TARGETS, convert_file
+from train.adapters.files.client_support import incompatibility
+from train.adapters.files.convert import convert_file
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
 from train.adapters.files.reader import open_adapter
-from train.adapters.names.client_keys import used_keys
+from train.adapters.names.client_keys import TARGETS, used_keys
 
 OPTIONS = {
     "lora": ("", "tucker", "dora-input", "dora-output"),
@@ -96,7 +96,7 @@ def test_a_norm_with_one_half_gets_the_other_as_zeros(tmp_path):
     )
     convert_file(file, tmp_path / "b.safetensors", "a1111")
     layer = open_adapter(tmp_path / "b.safetensors").layer("lora_unet_out_0")
-    assert not objection("a1111", layer)
+    assert not incompatibility("a1111", layer)
     assert not layer.tensors["b_norm"].any()
 
 

@@ -27,11 +27,11 @@ from tolerance import HALF, rounding
 from pipeline.core.errors import PrepError
 from train.adapters.files.checkpoints import open_checkpoint
 from train.adapters.files.delta import difference
-from train.adapters.files.factors import Cut
 from train.adapters.files.layer import Layer
 from train.adapters.files.merge import merge_adapters
 from train.adapters.files.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
+from train.adapters.files.spectrum import Cut
 from train.adapters.files.weights import Weights
 from train.adapters.names.layers import place_of
 from train.models.families.key_map import Blocks

@@ -23,8 +23,8 @@ def family(request):
 
 
 def wanted(family, unet, encoders, convolutions, text=True):
-    shape = AdapterConfig(algorithm="lora", rank=1, alpha=1.0, convolutions=convolutions, text_encoder=text)
-    return {target.name: list(target.layer.weight.shape) for target in targets_of(shape, unet, tuple(encoders))}
+    config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0, convolutions=convolutions, text_encoder=text)
+    return {target.name: list(target.layer.weight.shape) for target in targets_of(config, unet, tuple(encoders))}
 
 
 def same_shape(ours, theirs, family):
@@ -53,8 +53,8 @@ def test_the_modules_are_as_many_as_they_must_be(family):
 def test_an_sdxl_lora_of_rank_32_in_fp16_is_as_large_as_seen_in_the_wild():
     unet, encoders = weightless("sdxl")
     adapter = Adapter(AdapterConfig(algorithm="lora", rank=1, alpha=1.0, text_encoder=True), unet, *encoders)
-    numbers = {figures.part: figures.numbers for figures in adapter.describe()}
-    without, along = (32 * 2 * count / 2**20 for count in (numbers["unet"], sum(numbers.values())))
+    parameters = {figures.part: figures.parameters for figures in adapter.describe()}
+    without, along = (32 * 2 * count / 2**20 for count in (parameters["unet"], sum(parameters.values())))
     assert (round(without), round(along)) == (162, 217)
 
 
