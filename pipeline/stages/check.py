@@ -289,9 +289,14 @@ def _size(found: Measurement) -> tuple[int, int]:
 
 
 def _measured(found: Measurement, options: Options) -> dict[str, Any]:
-    data: dict[str, Any] = {"size": _size(found), "sharpness": found.sharpness, "contrast": found.contrast}
+    """The figures of an image, as exact as they are told."""
+    data: dict[str, Any] = {
+        "size": _size(found),
+        "sharpness": round(found.sharpness),
+        "contrast": round(found.contrast),
+    }
     upscaled = _upscaled(found, options)
-    return data | ({"upscaled": round(upscaled, 4), "resolution": options.resolution} if upscaled > 1 else {})
+    return data | ({"upscaled": round(upscaled, 2), "resolution": options.resolution} if upscaled > 1 else {})
 
 
 def _faults(found: Measurement, options: Options) -> Iterator[_Finding]:
@@ -300,16 +305,16 @@ def _faults(found: Measurement, options: Options) -> Iterator[_Finding]:
     if short < options.min_side:
         yield _Finding(CheckReason.TOO_SMALL, {"size": size, "least": options.min_side})
     if long / short > options.max_aspect:
-        aspect = {"aspect": round(long / short, 4), "most": options.max_aspect}
+        aspect = {"aspect": round(long / short, 2), "most": options.max_aspect}
         yield _Finding(CheckReason.TOO_LONG, {"size": size, **aspect})
     upscaled = _upscaled(found, options)
     if options.max_enlarge is not None and upscaled > options.max_enlarge:
-        most = {"upscaled": round(upscaled, 4), "most": options.max_enlarge, "resolution": options.resolution}
+        most = {"upscaled": round(upscaled, 2), "most": options.max_enlarge, "resolution": options.resolution}
         yield _Finding(CheckReason.TOO_SMALL_FOR_AREA, {"size": size, **most})
     if found.contrast < options.min_contrast:
-        yield _Finding(CheckReason.FLAT, {"contrast": found.contrast, "least": options.min_contrast})
+        yield _Finding(CheckReason.FLAT, {"contrast": round(found.contrast, 1), "least": options.min_contrast})
     if found.sharpness < options.min_sharpness:
-        yield _Finding(CheckReason.BLURRY, {"sharpness": found.sharpness, "least": options.min_sharpness})
+        yield _Finding(CheckReason.BLURRY, {"sharpness": round(found.sharpness, 1), "least": options.min_sharpness})
     if options.animated == "drop" and found.frames > 1:
         yield _Finding(CheckReason.ANIMATED, {"frames": found.frames})
     if options.letterbox == "drop" and (bars := _bars(found)):
@@ -323,7 +328,7 @@ def _remarks(found: Measurement, options: Options) -> Iterator[_Finding]:
     if options.animated == "first" and found.frames > 1:
         yield _Finding(CheckReason.FIRST_FRAME, {"frames": found.frames})
     if found.hidden >= MIN_HIDDEN:
-        yield _Finding(CheckReason.COLOURED_ALPHA, {"share": found.hidden})
+        yield _Finding(CheckReason.COLOURED_ALPHA, {"share": round(found.hidden, 3)})
     elif found.transparent:
         yield _Finding(CheckReason.TRANSPARENT)
     if found.mode == "CMYK":

@@ -22,7 +22,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.caption_files import lost, plain
 from pipeline.store.manifest import Manifest
-from pipeline.store.reasons.captions import CaptionReason
+from pipeline.store.reasons.captions import CaptionReason, origin_of
 from pipeline.store.reasons.reason import Data
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.store.records import THE_SET, Decision, Image, Plan, Tagger
@@ -274,7 +274,7 @@ def _human(manifest: Manifest) -> _Human:
     rows = manifest.decisions("human")
     return _Human(
         {path: plain(row.value) for path, row in rows.items() if row.value is not None},
-        {path: row.data for path, row in rows.items()},
+        {path: origin_of(row.data) for path, row in rows.items()},
         frozenset(path for path, row in rows.items() if row.value is None),
         {path: row.value for path, row in manifest.decisions("overlay").items()},
     )
