@@ -197,7 +197,7 @@ def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
     one.detach()
     with torch.no_grad():
         for name in one.layers:
-            one.wrappers[name].base_layer.weight.add_(one.delta_weight(name) + other.delta_weight(name))
+            one.wrappers[name].base_layer.weight.add_(one.delta(name)[0] + other.delta(name)[0])
     assert near(unet(*INPUTS).sample, both, PRODUCTS)
 
 
@@ -228,10 +228,12 @@ def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm,
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "oft", "dylora"])
 def test_gradients_are_the_same_with_checkpointing_dropouts_included(algorithm):
     unet = small_unet().requires_grad_(False)
-    drops = {"module_dropout": 0.2, "network_dropout": 0.2} | (
+    dropouts = {"module_dropout": 0.2, "network_dropout": 0.2} | (
         {} if algorithm in ("oft", "dylora") else {"rank_dropout": 0.2}
     )
-    adapter = moved(Adapter(AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **drops), unet, small_text()))
+    adapter = moved(
+        Adapter(AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **dropouts), unet, small_text())
+    )
     adapter.attach()
     found = []
     for checkpointing in (False, True):

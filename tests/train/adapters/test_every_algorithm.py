@@ -1,4 +1,4 @@
-"""Every algorithm goes the whole way: planned, trained, killed and resumed, exported, hung again, gone on from."""
+"""Every algorithm goes the whole way: planned, trained, killed and resumed, exported, attached again, continued from."""
 
 import json
 import math
@@ -196,7 +196,7 @@ def test_a_file_of_another_algorithm_than_was_trained_is_refused_with_what_to_tr
 
 @pytest.mark.parametrize("model", ["sd1", "sd2", "sdxl"])
 def test_the_plan_counts_full_size_models_as_their_layers_are(model):
-    """Against the layers that an adapter would hang on, each counted from the module itself."""
+    """Against the layers that an adapter would be attached to, each counted from the module itself."""
     unet, encoders = weightless(model)
     text = dict(zip(("text_encoder", "text_encoder_2"), encoders, strict=False))
     base = BaseShapes(

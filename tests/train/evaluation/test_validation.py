@@ -41,7 +41,7 @@ def base():
 
 @pytest.fixture
 def adapter(base):
-    """A small adapter whose weights make a difference, hung on the base model."""
+    """A small adapter whose weights make a difference, attached to the base model."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0), base.unet, base.text_encoder)
