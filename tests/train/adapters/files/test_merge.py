@@ -150,7 +150,7 @@ def test_a_folder_merged_with_an_adapter_has_the_sums_as_weights_and_loads(algor
         assert torch.allclose(weight_at(after, name), expected, rtol=2 * HALF, atol=rounding(64)), "the next half"
     same = [
         layer_path
-        for layer_path in base.places()
+        for layer_path in base.layer_paths()
         if layer_path.path not in {layer_path_of(name).path for name in NAMES}
     ]
     assert all(
@@ -202,7 +202,7 @@ def test_the_layer_of_openclip_that_sd_2_leaves_out_is_no_layer_of_the_model(tmp
     save_file(unet | last, tmp_path / "c.safetensors")
     paths = [
         layer_path.path
-        for layer_path in open_checkpoint(tmp_path / "c.safetensors").places()
+        for layer_path in open_checkpoint(tmp_path / "c.safetensors").layer_paths()
         if layer_path.part == "te"
     ]
     assert paths == ["text_model.encoder.layers.22.mlp.fc1"]
