@@ -13,7 +13,7 @@ from pipeline.cli.main import prep
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("demo")
-    file = demo.write_settings(folder / "set", demo.ask())
+    file = demo.write_settings(folder / "set", demo.recall_prompts())
     text = file.read_text(encoding="utf-8")
     assert "steps = 420" in text and "count = 8" in text
     text = text.replace("steps = 420", "steps = 2").replace("count = 8", "count = 1\nsteps = 3")
@@ -47,9 +47,9 @@ def test_the_page_is_one_file_with_every_trigger_word(finished):
 
 def test_the_demo_run_again_paints_nothing_and_trains_nothing_anew(finished):
     folder, first = finished
-    painted = {file: file.stat().st_mtime_ns for file in (folder / "pictures").rglob("*")}
+    painted = {file: file.stat().st_mtime_ns for file in (folder / "images").rglob("*")}
     adapter = (folder / "set/runs/adapter/adapter.safetensors").stat().st_mtime_ns
     result = CliRunner().invoke(prep, ["demo", str(folder), "--json"], standalone_mode=False)
     assert json.loads(result.stdout)["traits"] == first["traits"]
-    assert painted == {file: file.stat().st_mtime_ns for file in (folder / "pictures").rglob("*")}
+    assert painted == {file: file.stat().st_mtime_ns for file in (folder / "images").rglob("*")}
     assert adapter == (folder / "set/runs/adapter/adapter.safetensors").stat().st_mtime_ns

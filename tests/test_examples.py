@@ -60,7 +60,7 @@ def test_the_miniature_example_runs_from_images_to_samples_and_is_fresh_afterwar
         assert len(captions) == 6
         assert all(text.split(", ")[0] == ("Lumi" if "Lumi" in path else "Oriel") for path, text in captions.items())
         assert len(manifest.decisions("regularization")) == 6
-    samples = json.loads((set_folder / "runs/adapter/samples/samples.json").read_text())
+    samples = json.loads((set_folder / "runs/adapter/samples/samples.json").read_text(encoding="utf-8"))
     assert {row["prompt"] for row in samples} == {"1girl, Lumi", "1girl, Oriel"}
     assert all((set_folder / row[which]).is_file() for row in samples for which in ("base", "adapter"))
     second = CliRunner().invoke(prep, ["run", str(tmp_path / "miniature.toml"), "--json"], standalone_mode=False)

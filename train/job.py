@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import file_digest
-from pipeline.images.duplicate_groups import near_groups
 from pipeline.store.manifest import Manifest
 from train.data.dataset import Example, dataset_digest, examples
-from train.data.holdout import Candidate, Parts, hold_out
+from train.evaluation.holdout import Parts, parted
 from train.models.prompts import Request, asked_prompts, settled
 from train.optimization.optimizers import read_arguments
 from train.options.recipe import BESIDE, Recipe, recipe_values
@@ -61,9 +60,15 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
 
         writer_class()
     arguments = read_arguments(recipe.optimizer.optimizer, recipe.optimizer.optimizer_args)
-    found = examples(manifest, recipe)
+    found = examples(manifest, recipe.dataset)
     concepts = {example.entry.key: example.concept for example in found}
-    parts = parted(manifest, concepts, {example.entry.key: example.entry.repeats for example in found}, recipe)
+    parts = parted(
+        manifest,
+        concepts,
+        {example.entry.key: example.entry.repeats for example in found},
+        recipe.validation,
+        recipe.run.seed,
+    )
     training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.repeats)
     prompts = asked_prompts(recipe.samples.sample_prompts, recipe.samples.sample_file, "sample_prompts")
     requests, prompt_remarks = settled(prompts, commonest_size(training))
@@ -88,13 +93,6 @@ def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
     """(width, height) of the bucket with the most images, the largest of equals."""
     counts = Counter(example.entry.bucket for example in examples)
     return max(counts, key=lambda size: (counts[size], size))
-
-
-def parted(manifest: Manifest, concepts: Mapping[str, str], repeats: Mapping[str, float], recipe: Recipe) -> Parts:
-    """Which images are trained on and which are looked at, by path."""
-    paths: Sequence[str] = tuple(concepts)
-    groups = near_groups(manifest, paths) if recipe.validation.validation != "none" else dict.fromkeys(paths, 0)
-    return hold_out([Candidate(path, concepts[path], groups[path], repeats[path]) for path in paths], recipe)
 
 
 def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:

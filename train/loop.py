@@ -17,6 +17,7 @@ from train.data.batches import Batch, place_after, planned_batches, total_steps,
 from train.data.caption_augmentation import StepContext, shown_caption, shown_reg_image
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
+from train.data.progress import Progress
 from train.data.step_inputs import Inputs, Sample, draw_inputs
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE, World
@@ -30,7 +31,6 @@ from train.optimization.optimizers import effective_rates, make_optimizer, resto
 from train.optimization.schedules import rate_factor, updates_of, warmup_updates
 from train.options.recipe import Recipe
 from train.run.callbacks import Watch
-from train.run.milestones import Progress
 from train.run.resume_state import State, finite, load_state, save_state
 from train.run.step_log import TOGETHER, LogEntry, RunLog
 
@@ -87,13 +87,14 @@ class Trainer:
         Raises:
             KeyboardInterrupt: the person stopped it; the state is saved.
         """
-        total, gathered = total_steps(self.recipe, examples), window(self.recipe, examples)
+        batches, seed = self.recipe.batches, self.recipe.run.seed
+        total, gathered = total_steps(batches, seed, examples), window(batches, examples)
         start = saved = self._resume()
-        place = place_after(self.recipe, examples, start, start == total)
+        place = place_after(batches, seed, examples, start, start == total)
         self.log.trim(start)
         watch.begin(place)
         with stoppable() as stop:
-            for batch, ends_epoch in with_ends(planned_batches(self.recipe, examples, start)):
+            for batch, ends_epoch in with_ends(planned_batches(batches, seed, examples, start)):
                 if watch.enough:
                     break
                 begun, done = time.perf_counter(), batch.step + 1
@@ -125,7 +126,16 @@ class Trainer:
     def _learn(self, batch: Batch, gathered: int) -> Callable[[list[float], Tensor | None, float], LogEntry]:
         """Add a batch's gradients to those gathered; returns how to write it down."""
         own = self.team.own(range(len(batch.examples)))
-        shown = draw_inputs(batch, self.recipe, self.latents, len(self.levels), own)
+        recipe = self.recipe
+        shown = draw_inputs(
+            batch,
+            recipe.noise,
+            recipe.run.seed,
+            self.latents,
+            len(self.levels),
+            regularized=recipe.dataset.regularized,
+            rows=own,
+        )
         loss = losses = torch.zeros(0, device=self.base.device)
         if shown.samples:
             keys = [sample.key for sample in shown.samples]
@@ -133,7 +143,7 @@ class Trainer:
                 losses = self._losses(batch, shown)
                 weighted = losses * self.weights[shown.times.to(losses.device)]
                 loss = batch_loss(
-                    weighted, shown.reg_images, self.recipe.objective.prior_loss_weight, self.recipe.batches.batch_size
+                    weighted, shown.reg_images, recipe.objective.prior_loss_weight, recipe.batches.batch_size
                 )
                 self.scaler.scale(loss / gathered).backward()
 
@@ -177,12 +187,14 @@ class Trainer:
         """Each sample's caption as shown now; a regularization image's by the draws of its image."""
         recipe, texts = self.recipe, []
         for sample in samples:
-            example, moment = sample.example, StepContext(batch.step, batch.epoch, sample.key)
+            example, moment = sample.example, StepContext(batch.step, batch.epoch, sample.key, recipe.batches)
             if sample.reg_image is None:
-                texts.append(shown_caption(example.caption, example.triggers, recipe, moment))
+                texts.append(shown_caption(example.caption, example.triggers, recipe.captions, moment))
             else:
                 texts.append(
-                    shown_reg_image(sample.reg_image.caption, example.caption, example.triggers, recipe, moment)
+                    shown_reg_image(
+                        sample.reg_image.caption, example.caption, example.triggers, recipe.captions, moment
+                    )
                 )
         return texts
 

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from pipeline.core.errors import PrepError
+from pipeline.core.files import write_text
 from pipeline.core.seeded import key_seed
 from pipeline.store.manifest import Manifest
-from train.adapters.adapter import Adapter, AdapterConfig, read_adapter
+from train.adapters.adapter import Adapter, attach_adapter, read_adapter
 from train.adapters.detect import check_same
-from train.adapters.export import write_merged
+from train.adapters.export import merged_path, write_merged
+from train.adapters.metadata import as_texts, prep_version
 from train.adapters.option_rules import adapter_config
 from train.data.batches import place_after, total_steps, window
-from train.data.dataset import tag_frequency
+from train.data.dataset import Example, tag_frequency
 from train.data.latent_cache import LatentCache
+from train.data.progress import Progress
 from train.distributed.launch import in_processes, process_device, shared_device
 from train.distributed.world import ALONE, World
-from train.evaluation.samples import SampleCallback
-from train.evaluation.validation import Validation
+from train.evaluation.image_losses import losses_per_image
+from train.evaluation.outliers import ImageLoss
+from train.evaluation.samples import Generation, SampleCallback
+from train.evaluation.validation import Evaluator, Validation, conditioner, even_grid
 from train.evaluation.validation_history import ValidationHistory
 from train.job import Job, planned_job
 from train.loop import Trainer
 from train.models.base import BaseModel
-from train.models.load import load_base
+from train.models.load import base_of
 from train.models.noise_schedule import training_alphas_cumprod
+from train.models.precision import DTYPES, lower
 from train.models.text_encoding import text_conditioning
 from train.optimization.optimizers import described
 from train.optimization.precision import vae_dtype
-from train.options.recipe import Recipe
-from train.run.adapter_metadata import adapter_metadata
+from train.options.recipe import Recipe, recipe_values
+from train.run.adapter_metadata import (
+    TrainedFacts,
+    arithmetic_metadata,
+    caption_metadata,
+    data_metadata,
+    model_metadata,
+    network_metadata,
+    objective_metadata,
+    optimization_metadata,
+    run_metadata,
+    spec_metadata,
+)
 from train.run.callbacks import Watch
-from train.run.milestones import Progress
-from train.run.run_folder import STATE, close_folder, open_folder, refuse_lost
-from train.run.run_record import adapter_file, note_adapter
+from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
+from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
 from train.run.snapshots import Snapshot
 from train.run.step_log import RunLog
 from train.run.tensorboard import TensorBoard
@@ -82,14 +99,16 @@ def train_adapter(
 def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or base_of(recipe, process_device(shared_device(recipe.run.device, team.count), team))
+    base = base or base_of(recipe.model, process_device(shared_device(recipe.run.device, team.count), team))
     digest = job.state_digest(base.digest)
-    latents = LatentCache(job.root / "cache" / "latents", base, vae_dtype(recipe, base.device), writes=team.leads)
+    latents = LatentCache(
+        job.root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device), writes=team.leads
+    )
     adapter = new_adapter(recipe, base)
     refuse_unfit(recipe, base)
-    refuse_lost(job, base, digest)
+    refuse_lost(job.folder, recipe.run.name, digest, merged_file(job, base))
     cache_latents(job, latents, team, progress)
-    opened = open_folder(job, base, digest, team)
+    opened = open_folder(job.folder, run_start(job, base), digest, team, recipe.run.replay)
     if team.leads:
         note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
     board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.run.tensorboard and team.leads else None
@@ -105,12 +124,37 @@ def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel
         if board:
             board.close()
     file = adapter_file(job.root, recipe.run.name)
-    compared: tuple[str, ...] = ()
+    how = list[str]()
     if team.leads:
         merged = write_merged(base.folder, file) if recipe.saving.save_checkpoint else None
-        compared = close_folder(job, watch, place, time.monotonic() - begun, merged)
+        close_folder(job.folder, job.training, watch, place, time.monotonic() - begun, merged)
+        write_text(job.folder / "recipe.json", json.dumps(recipe_values(recipe), indent=2, ensure_ascii=False) + "\n")
+        how += [compared(recipe.run.replay, file)] if recipe.run.replay else []
     notes = (*base.notes, *opened.notes, *watch.remarks, *latents.remarks())
-    return Trained(file, place.step, started, notes, (*opened.differences, *compared))
+    return Trained(file, place.step, started, notes, (*opened.differences, *how))
+
+
+def merged_file(job: Job, base: BaseModel) -> Path | None:
+    """Where the base model with the adapter merged in will be written, None if it is not asked for."""
+    if not job.recipe.saving.save_checkpoint:
+        return None
+    return merged_path(adapter_file(job.root, job.recipe.run.name), base.folder)
+
+
+def run_start(job: Job, base: BaseModel) -> RunStart:
+    """What run.json says of the run at its start."""
+    return RunStart(
+        settings=recipe_values(job.recipe),
+        origins=job.origins,
+        versions=job.versions,
+        base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
+        device=described_device(base.device),
+        steps=total_steps(job.recipe.batches, job.recipe.run.seed, job.training),
+        images=images_of((*job.training, *job.held)),
+        digest=job.digest,
+        held=[example.entry.key for example in job.held],
+        remarks=job.remarks,
+    )
 
 
 def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
@@ -145,48 +189,135 @@ def watching(
     board: TensorBoard | None,
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
-    recipe = job.recipe
-    looks = bool(job.held or job.watched)
-    planned = place_after(recipe, job.training, total_steps(recipe, job.training), last=True)
+    recipe, batches, seed = job.recipe, job.recipe.batches, job.recipe.run.seed
+    steps = total_steps(batches, seed, job.training)
+    planned = place_after(batches, seed, job.training, steps, last=True)
+    validation = None
+    if job.held or job.watched:
+        measuring = recipe.validation
+        grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.levels))
+        looker = evaluator(recipe, base, latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team)
+        validation = Validation(looker, adapter, grid, job.held, job.watched, recipe.captions)
     return Watch(
-        recipe=recipe,
+        name=recipe.run.name,
+        saving=recipe.saving,
+        measuring=recipe.validation,
+        sampling=recipe.samples,
         adapter=adapter,
         base=base.folder,
         folder=job.folder,
         team=team,
         describe=lambda place: metadata_at(job, base, place, planned),
         progress=progress,
-        validation=Validation(recipe, base, adapter, latents, trainer.levels, job.held, job.watched, team)
-        if looks
-        else None,
+        validation=validation,
         history=ValidationHistory(job.folder / "validation.jsonl", team),
-        showing=SampleCallback(job.requests, base, adapter, job.folder, recipe, team) if job.requests else None,
+        showing=SampleCallback(job.requests, base, adapter, job.folder, generation_of(recipe), team)
+        if job.requests
+        else None,
         snapshots=snapshots,
         board=board,
         remarks=job.prompt_remarks,
     )
 
 
+def generation_of(recipe: Recipe) -> Generation:
+    """How a run generates its sample images."""
+    return Generation(
+        batch_size=recipe.batches.batch_size,
+        text=recipe.text,
+        mixed_precision=recipe.precision.mixed_precision,
+        zero_terminal_snr=recipe.noise.zero_terminal_snr,
+    )
+
+
+def evaluator(
+    recipe: Recipe, base: BaseModel, latents: LatentCache, levels: Tensor, dtype: torch.dtype, team: World = ALONE
+) -> Evaluator:
+    """What measures losses as a recipe reads captions; `levels` is (T,), on the base model's device."""
+    conditioned = conditioner(base, recipe.text, recipe.adapter.train_text_encoder)
+    return Evaluator(base, latents, levels, conditioned, recipe.text.max_tokens, dtype, team)
+
+
+def losses_of_set(
+    root: Path,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    adapter_file: Path | None,
+    device: str,
+    *,
+    times: int,
+    noises: int,
+    progress: ProgressCallback,
+) -> tuple[ImageLoss, ...]:
+    """Load the recipe's base model, attach the adapter of a file to it, if one is given, and measure every image at `times`
+    evenly spread timesteps with `noises` noise samples each. On a GPU the arithmetic is of the recipe's precision.
+
+    Raises:
+        PrepError: the base model or the adapter cannot be had, an image cannot be read, or a loss is not finite.
+    """
+    base = base_of(recipe.model, device)
+    adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
+    latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device))
+    latents.fill([example.image for example in examples], progress)
+    levels = training_alphas_cumprod(
+        base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
+    )
+    dtype = DTYPES[recipe.precision.mixed_precision] if base.device.type == "cuda" else torch.float32
+    lower(base.unet, dtype)
+    looker, grid = (
+        evaluator(recipe, base, latents, levels, dtype),
+        even_grid(times, noises, recipe.run.seed, len(levels)),
+    )
+    try:
+        return losses_per_image(looker, adapter, examples, recipe.captions, grid, progress)
+    finally:
+        if adapter is not None:
+            adapter.detach()
+
+
 def metadata_at(job: Job, base: BaseModel, place: Progress, planned: Progress) -> dict[str, str]:
     """What an adapter saved at a point of the run says about itself; `planned` is the end the run was begun for."""
     recipe, found = job.recipe, job.training
-    return adapter_metadata(
-        recipe,
-        v2=base.family == "sd2",
-        v_prediction=base.prediction == "v_prediction",
+    facts = TrainedFacts(
         family=base.family,
+        v_prediction=base.prediction == "v_prediction",
         steps=place.step,
         epochs=place.epoch,
         planned=(planned.step, planned.epoch),
         images=len(found),
         reg_images=sum(len(example.reg_images) for example in found),
+        held_out=len(job.held),
         buckets=dict(Counter(example.entry.bucket for example in found)),
         frequency=tag_frequency(found, (recipe.captions.keep_separator, recipe.captions.group_separator)),
         base_digest=base.digest,
         optimizer=described(recipe.optimizer.optimizer, job.arguments),
-        gradient_accumulation_steps=window(recipe, found),
-        held_out=len(job.held),
+        gradient_accumulation_steps=window(recipe.batches, found),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
+    )
+    return adapter_metadata(recipe, facts)
+
+
+def adapter_metadata(recipe: Recipe, facts: TrainedFacts) -> dict[str, str]:
+    """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings.
+
+    Nothing tells when it was made, so that a run done again gives the same bytes; run.json does.
+    """
+    run, schedule, (unet, text) = recipe.run, recipe.schedule, recipe.rates
+    rates = (unet, text if recipe.adapter.train_text_encoder else None)
+    return as_texts(
+        {
+            **network_metadata(recipe.adapter),
+            **model_metadata(recipe.model.base, facts),
+            **run_metadata(run.name, run.seed, facts),
+            **optimization_metadata(rates, recipe.scheduler, (schedule.warmup_steps, schedule.warmup_share), facts),
+            **arithmetic_metadata(recipe.precision, recipe.optimizer.max_grad_norm, recipe.adapter.scale_weight_norms),
+            **objective_metadata(recipe.objective, recipe.noise),
+            **caption_metadata(recipe.captions, recipe.text),
+            **data_metadata(recipe.augmentation, recipe.batches.batch_size, run.processes, facts),
+            **spec_metadata(run.name, recipe.text.clip_skip, facts),
+            "prep_version": prep_version(),
+            "prep_base_digest": facts.base_digest,
+        }
     )
 
 
@@ -205,35 +336,3 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.run.seed))
         return Adapter(adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
-
-
-def attach_adapter(base: BaseModel, file: Path) -> Adapter:
-    """Attach a trained adapter to its base model, ready to sample with.
-
-    Raises:
-        PrepError: the file is not there, or does not fit the base model.
-    """
-    if not file.is_file():
-        raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
-    tensors, _ = read_adapter(file)
-    config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
-    held = {key: value.to(torch.float32) for key, value in tensors.items()}
-    adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)
-    adapter.attach()
-    return adapter
-
-
-def base_of(recipe: Recipe, device: str | None = None) -> BaseModel:
-    """The base model that a recipe names, on its device or another.
-
-    Raises:
-        PrepError: see `load_base`.
-    """
-    return load_base(
-        recipe.model.base,
-        recipe.model.revision,
-        device or recipe.run.device,
-        vae=recipe.model.vae,
-        tokenizer=recipe.model.tokenizer,
-        prediction=recipe.model.prediction,
-    )

@@ -23,31 +23,27 @@ class CommandEntry:
 
 
 COMMANDS = (
-    CommandEntry("run", "pipeline.cli.commands.run", "Prepare and train in one go, skipping what is up to date."),
-    CommandEntry(
-        "status", "pipeline.cli.commands.status", "Show which stages are up to date, and what each of them counted."
-    ),
-    CommandEntry("log", "pipeline.cli.commands.log", "Show what ran, and what was decided about which image and why."),
-    CommandEntry("tags", "pipeline.cli.commands.tags", "Ask about the tags of a set, and edit them in bulk."),
+    CommandEntry("run", "pipeline.cli.commands.run", "Run all stages in order, skipping those that are up to date."),
+    CommandEntry("status", "pipeline.cli.commands.status", "Show which stages are up to date, and the counts of each."),
+    CommandEntry("log", "pipeline.cli.commands.log", "List the runs, and what was decided about each image and why."),
+    CommandEntry("tags", "pipeline.cli.commands.tags.group", "Ask about the tags of a set, and edit them in bulk."),
     CommandEntry("diff", "pipeline.cli.commands.diff", "Show what a run changed, captions word by word."),
-    CommandEntry("undo", "pipeline.cli.commands.undo", "Take back what a run did, files included."),
+    CommandEntry("undo", "pipeline.cli.commands.undo", "Undo a run, files included."),
     CommandEntry(
         "export",
         "pipeline.cli.commands.export",
-        "Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.",
+        "Export the set for other trainers: kohya, EveryDream, imagefolder, webdataset.",
     ),
-    CommandEntry(
-        "report", "pipeline.cli.commands.report", "Write one HTML page that shows what was found, decided and learned."
-    ),
+    CommandEntry("report", "pipeline.cli.commands.report", "Write an HTML report on the set, or on a training run."),
     CommandEntry(
         "presets",
         "pipeline.cli.commands.presets",
-        "Show the settings of published training notes, ready to train with.",
+        "List presets: settings from published training notes.",
     ),
     CommandEntry(
         "losses",
         "pipeline.cli.commands.losses",
-        "Show which images are hardest and easiest, before training and after.",
+        "List the images with the highest and lowest loss, before and after training.",
     ),
     CommandEntry(
         "adapter",
@@ -57,7 +53,9 @@ COMMANDS = (
     CommandEntry(
         "cache",
         "pipeline.cli.commands.cache",
-        "Show what lies in the set's cache, what of it no image uses any more, and what is damaged.",
+        "Show what is in the set's cache, what of it is unused, and what is damaged.",
     ),
-    CommandEntry("demo", "pipeline.cli.commands.demo", "Run everything on a miniature world, offline, in minutes."),
+    CommandEntry(
+        "demo", "pipeline.cli.commands.demo", "Run all stages on a small built-in example, offline, in minutes."
+    ),
 )

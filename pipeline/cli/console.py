@@ -16,6 +16,7 @@ from pipeline.store.apply import Outcome, reasons
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
 from pipeline.store.values import codec
+from pipeline.store.wording import counted, figures, phrase, sentence
 
 SHOWN_CHANGES = 20
 MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
@@ -83,7 +84,7 @@ def _width(text: str) -> int:
 
 
 def print_counts(counts: Mapping[str, int]) -> None:
-    print_table([{"count": number, "reason": reason} for reason, number in counts.items()])
+    print_table([{"count": number, "reason": counted(key)} for key, number in counts.items()])
 
 
 def show_outcome(outcome: Outcome) -> None:
@@ -161,8 +162,15 @@ def brief(decision: Decision | None) -> str:
     if decision is None:
         return "(nothing)"
     value = codec.dump(decision.value)
-    words = ", ".join(filter(None, (decision.reason, decision.evidence)))
+    words = ", ".join(filter(None, (phrase(decision), figures(decision))))
     return f"{value if len(value) <= 120 else value[:119] + '…'} ({words})"
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision for those who read it by machine: its value as it is stored, the reason as code, data and words."""
+    value, data = codec.as_json(decision.value), codec.as_json(decision.data)
+    words = {"reason": decision.reason.value, "data": data, "words": sentence(decision)}
+    return {"path": decision.path, "field": decision.field, "value": value, **words}
 
 
 def _rows(number: int) -> str:
@@ -192,7 +200,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "remarks": list(plan.remarks),
         "notes": list(plan.notes),
         "table": [dict(row) for row in plan.table],
-        "decisions": [decision.as_json() for decision in plan.decisions],
+        "decisions": [decision_json(decision) for decision in plan.decisions],
     }
 
 

@@ -89,7 +89,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         click.echo(err=True)
         where = f" {stop}" if str(stop) else ""
-        console.say(f"stopped{where}; what is done is kept, and the same command goes on from there")
+        console.say(f"stopped{where}; finished work is kept, run the same command again to continue")
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
@@ -134,8 +134,8 @@ def _show_version(context: click.Context) -> None:
 def prep() -> None:
     """From folders of images to a trained Stable Diffusion adapter.
 
-    Every stage works on a SET, a folder that `prep flatten` makes. A stage can be previewed (--dry-run), prints why
-    it decided what it did, and is skipped when nothing changed. Settings stand in SET/prep.toml.
+    Every stage works on a SET, a folder that `prep flatten` makes. A stage can be previewed (--dry-run), gives a reason
+    for each decision, and is skipped when nothing changed. Settings are read from SET/prep.toml.
     """
 
 

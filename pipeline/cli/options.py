@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
+from pipeline.config.other_names import OtherNames, other_names
 from pipeline.config.settings import Setting, declared, help_texts
+
+OTHER = "other_name__"
+"""What stands before the names of parameters that are another trainer's."""
 
 
 class Number(click.ParamType[float]):
@@ -50,9 +54,26 @@ class Pair(click.ParamType[tuple[str, Any]]):
 def options_from(options: type) -> list[click.Parameter]:
     """One click option per declared setting; none has a default, so that what was not given can be told."""
     texts = help_texts(options)
-    return [
-        _option(setting, texts.get(setting.name, "")) for setting in declared(options) if setting.section == "stage"
-    ]
+    settings = [setting for setting in declared(options) if setting.section == "stage"]
+    found: list[click.Parameter] = [_option(setting, texts.get(setting.name, "")) for setting in settings]
+    if others := other_names(options):
+        found += _hidden(others, {setting.flag: setting.kind for setting in settings})
+    return found
+
+
+def _hidden(others: OtherNames, ours: Mapping[str, Any]) -> Iterator[click.Option]:
+    """Flags by another trainer's names, with underscores or hyphens; what is one of ours already is taken with
+    underscores too."""
+    for name in others:
+        flag = "--" + name.replace("_", "-")
+        flags = list(dict.fromkeys(each for each in ("--" + name, flag) if each not in ours))
+        if not flags:
+            continue
+        if name in others.switches or ours.get(flag) is bool:
+            yield click.Option([OTHER + name, *flags], is_flag=True, default=None, hidden=True)
+        else:
+            kind = click.Path(path_type=Path) if name in others.paths else click.STRING
+            yield click.Option([OTHER + name, *flags], type=kind, multiple=name in others.lists, hidden=True)
 
 
 def _option(setting: Setting, text: str) -> click.Option:
@@ -103,7 +124,16 @@ def given_flags(context: click.Context, options: type) -> dict[str, Any]:
         for name, value in context.params.items()
         if name in kinds and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
-    return {name: _value(value, kinds[name]) for name, value in given.items()}
+    found = {name: _value(value, kinds[name]) for name, value in given.items()}
+    for place, value in context.params.items():
+        if place.startswith(OTHER) and context.get_parameter_source(place) is click.core.ParameterSource.COMMANDLINE:
+            name = place.removeprefix(OTHER)
+            if name in found:
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} and --{name} are the same option: give one", context
+                )
+            found[name] = value
+    return found
 
 
 def _value(value: Any, kind: Any) -> Any:

@@ -41,9 +41,9 @@ def stage_command(entry: StageEntry) -> click.Command:
     parameters += options_from(options)
     parameters += [
         click.Option(
-            ["--dry-run", "--plan"], is_flag=True, help="Show what would be decided; write nothing but measurements."
+            ["--dry-run", "--plan"], is_flag=True, help="Show what would be decided; only measurements are stored."
         ),
-        click.Option(["--force"], is_flag=True, help="Run even when nothing changed since the last run."),
+        click.Option(["--force"], is_flag=True, help="Run even if the stage is up to date."),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]
     return click.Command(
@@ -92,7 +92,7 @@ def run_command(stage: Stage[Any], request: Request) -> None:
         console.print_json(console.outcome_json(outcome)) if request.as_json else console.show_outcome(outcome)
     stated = settings.stages.get(stage.name, {})
     if any(key not in stated or stated[key] != value for key, value in request.flags.items()):
-        console.say(f"flags hold for this run only; to keep them, write them under [{stage.name}] in {root / FILE}")
+        console.say(f"flags apply to this run only; to keep them, add them to [{stage.name}] in {root / FILE}")
 
 
 def _preview(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, as_json: bool) -> None:

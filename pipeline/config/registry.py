@@ -22,15 +22,15 @@ class StageEntry:
 
 STAGES = (
     StageEntry(
-        "flatten", "pipeline.stages.flatten", "Bring folders of images into a set; the originals are never touched."
+        "flatten", "pipeline.stages.flatten", "Import folders of images into a set; the originals are never changed."
     ),
     StageEntry(
         "check",
         "pipeline.stages.check",
-        "Judge every image: readable, large enough, sharp, and not a copy of another.",
+        "Decide which images to keep: readable, large enough, sharp, and no duplicates.",
     ),
     StageEntry(
-        "bucket", "pipeline.stages.bucket", "Give every kept image the training size nearest to its aspect ratio."
+        "bucket", "pipeline.stages.bucket", "Assign every kept image to the bucket nearest to its aspect ratio."
     ),
     StageEntry(
         "tag",
@@ -40,28 +40,28 @@ STAGES = (
     StageEntry(
         "curate",
         "pipeline.stages.curate",
-        "Turn scores into captions: choose, rename, consolidate, prune what the trigger should absorb, "
+        "Turn scores into captions: choose and rename tags, drop what is implied or prunes into the trigger, "
         "trigger words first.",
     ),
     StageEntry(
         "balance",
         "pipeline.stages.balance",
-        "Choose how often each image is shown, so that every concept gets its share.",
+        "Choose the repeats of every image, so that each concept gets its target share of an epoch.",
     ),
     StageEntry(
         "regularize",
         "pipeline.stages.regularize",
-        "Make a matched regularization image for every kept one: the base model's own answer to the same caption.",
+        "Generate a regularization image for every kept image: what the base model makes of the same caption.",
     ),
     StageEntry(
         "train",
         "pipeline.stages.train",
-        "Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided.",
+        "Train an adapter on the set, with the buckets, repeats, captions and regularization images of the stages before.",
     ),
     StageEntry(
         "sample",
         "pipeline.stages.sample",
-        "Paint images with the adapter and without it, from the same seeds, to see what was learned.",
+        "Generate images with and without the adapter, from the same seeds, to see what was learned.",
     ),
 )
 

@@ -25,9 +25,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import registry
+from pipeline.config.other_names import OtherNames, Translation, other_names, translated
+from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import default_of
 from pipeline.core.errors import PrepError
 
+T = typing.TypeVar("T")
 FILE = "prep.toml"
 SET_KEYS = ("path", "sources")
 
@@ -63,32 +66,14 @@ def declared(options: type) -> tuple[Setting, ...]:
     hints = typing.get_type_hints(options)
     found: list[Setting] = []
     for item in dataclasses.fields(options):
+        if not item.compare:
+            continue  # no setting, but what became of some
         if dataclasses.is_dataclass(hints[item.name]):
             found += declared(hints[item.name])
         else:
             kind, optional = _without_none(hints[item.name])
             found.append(Setting(item.name, kind, optional, default_of(item), item.metadata.get("section", "stage")))
     return tuple(found)
-
-
-@functools.cache
-def parts_of(options: type) -> dict[str, type]:
-    """Field → class, of the fields that are options themselves."""
-    hints = typing.get_type_hints(options)
-    return {
-        item.name: hints[item.name]
-        for item in dataclasses.fields(options)
-        if dataclasses.is_dataclass(hints[item.name])
-    }
-
-
-def composed(options: type, values: Mapping[str, Any]) -> Any:
-    """An instance of an Options class from one flat mapping of values, each of which goes to the part that declares it."""
-    parts, rest = dict[str, Any](), dict(values)
-    for name, part in parts_of(options).items():
-        known = {setting.name for setting in declared(part)}
-        parts[name] = composed(part, {key: rest.pop(key) for key in known & rest.keys()})
-    return options(**parts, **rest)
 
 
 @functools.cache
@@ -212,7 +197,7 @@ def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: 
     options = entry.options()
     known = {setting.name: setting.kind for setting in declared(options) if setting.section == "stage"}
     before = len(problems)
-    values = _read_keys(section, table, known, base, problems)
+    values = _read_keys(section, table, known, base, problems, other_names(options))
     if len(problems) == before:
         try:
             layered(options, values, {})
@@ -222,24 +207,36 @@ def _read_section(section: str, table: Mapping[str, Any], base: Path, problems: 
 
 
 def _read_keys(
-    section: str, table: Mapping[str, Any], known: Mapping[str, Any], base: Path, problems: list[str]
+    section: str,
+    table: Mapping[str, Any],
+    known: Mapping[str, Any],
+    base: Path,
+    problems: list[str],
+    others: OtherNames | None = None,
 ) -> dict[str, Any]:
+    """Values by key, each of its type; those under another trainer's names as they are, to be translated."""
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known:
-            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known)}")
+        if key not in known and (others is None or key not in others):
+            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known, others or ())}")
             continue
         try:
-            values[key] = convert(value, known[key], base)
+            values[key] = convert(value, known[key], base) if key in known else value
         except ValueError as error:
-            problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
+            if others is None or key not in others:
+                problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
+                continue
+            values[key] = value
+        if others is not None and key in others.paths and isinstance(values[key], str):
+            values[key] = convert(value, Path, base)
     return values
 
 
-def suggest(seen: str, known: typing.Iterable[str]) -> str:
-    """`; did you mean x? known: a, b` for a message about a name that is not known."""
+def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
+    """`; did you mean x? known: a, b` for a message about a name that is not known; `also` are names that are known, but
+    too many to be told."""
     known = tuple(known)
-    near = difflib.get_close_matches(seen, known, 1)
+    near = difflib.get_close_matches(seen, (*known, *also), 1)
     return (f"; did you mean {near[0]}?" if near else ";") + " known: " + ", ".join(known)
 
 
@@ -257,9 +254,10 @@ class Resolved:
     origins: Mapping[str, str]
 
 
-def options_for(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Any:
+def options_for(name: str, options: type[T], settings: Settings, flags: Mapping[str, Any]) -> T:
     """The options a stage runs with: a flag goes before prep.toml, prep.toml before the default."""
-    return resolved(name, options, settings, flags).options
+    found: T = resolved(name, options, settings, flags).options
+    return found
 
 
 def resolved(name: str, options: type, settings: Settings, flags: Mapping[str, Any]) -> Resolved:
@@ -277,16 +275,27 @@ def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -
     """Lay settings over each other: a flag goes before a run that is done again, that before prep.toml, prep.toml before
     a preset, and a preset before the default.
 
-    Options that can be taken from presets or an earlier run have `layers(values)`: any number of layers below prep.toml,
-    then one above it, chosen by the values given.
+    Names of another trainer are translated first, layer by layer. Options that can be taken from presets or an earlier run
+    have `layers(values)`: any number of layers below prep.toml, then one above it, chosen by the values given.
     """
-    chosen = {**given, **flags}
-    *below, above = _layers(options, chosen)
+    stated, typed = _translated(options, given), _translated(options, flags)
+    given, flags = stated.values, typed.values
+    *below, above = _layers(options, {**given, **flags})
     values, origins = dict[str, Any](), {setting.name: "default" for setting in declared(options)}
     for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
         values |= layer
         origins |= dict.fromkeys(layer, origin)
+    if remarks := (*stated.remarks, *typed.remarks):
+        values["translated"] = remarks
     return Resolved(composed(options, values), origins)
+
+
+def _translated(options: type, values: Mapping[str, Any]) -> Translation:
+    """The values by our names, where they were given by another trainer's."""
+    others = other_names(options)
+    if others is None:
+        return Translation(values)
+    return translated(values, others, {setting.name: setting.kind for setting in declared(options)}, convert)
 
 
 Layer = tuple[str, Mapping[str, Any]]
@@ -301,10 +310,11 @@ def _layers(options: type, chosen: Mapping[str, Any]) -> tuple[Layer, ...]:
 
 def _of_section(section: str, settings: Settings) -> dict[str, Any]:
     """What a stage's section of prep.toml gives, over the presets it names."""
-    given = settings.stages.get(section, {})
     entry = registry.stage(section)
     assert entry is not None
-    *below, _ = _layers(entry.options(), given)
+    options = entry.options()
+    given = _translated(options, settings.stages.get(section, {})).values
+    *below, _ = _layers(options, given)
     values: dict[str, Any] = {}
     for _, layer in below:
         values |= layer

@@ -14,9 +14,6 @@ from pipeline.store.records import Decision, Image
 from pipeline.store.undo_log import ABSENT, stamp
 from pipeline.store.values.bucket import Bucket
 
-TRIGGER = ("added", "trigger word")
-"""The action and the reason of a tag that curation put in front as a trigger word."""
-
 
 @dataclass(frozen=True, slots=True)
 class ExportedRegImage:
@@ -95,7 +92,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
         raise PrepError(f"no image of {manifest.root} is kept", f"see why: prep status {manifest.root}")
     _must_be_there(manifest, kept)
     rows = {field: manifest.decisions(field) for field in ("bucket", "repeats", "user_repeats")}
-    triggers = _triggers(manifest)
+    triggers = {path: frozenset(words) for path, words in manifest.trigger_words().items()}
     texts, measured = captions(manifest), manifest.measurements()
     reg_images, waiting = _reg_images(manifest, {image.path for image in kept}, triggers)
     _must_have_buckets(manifest, kept, rows["bucket"], crops)
@@ -155,12 +152,6 @@ def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[f
     if user_repeats is not None:
         return float(user_repeats.value), max(1, int(user_repeats.value))
     return 1.0, 1
-
-
-def _triggers(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """Image → the trigger words that curation put in front; row by row, as the tags of a set can be very many."""
-    rows = manifest.values("tags", containing=f'"{TRIGGER[1]}"')
-    return {path: frozenset(tag for tag, *why in tags if tuple(why) == TRIGGER) for path, tags in rows}
 
 
 def _leading(caption: str, words: frozenset[str]) -> int:

@@ -61,12 +61,12 @@ class Export:
         """How many images there are, and what becomes of how many files; zeros left out."""
         found = {
             "images": len(self.contents.samples),
-            "new or changed": len(self.changes.write),
-            "as they should be": len(self.changes.kept),
-            "no longer wanted, taken away": len(self.changes.remove),
-            "changed by a person, left alone": len(self.changes.edited),
-            "not written, others in their place": len(self.changes.in_the_way),
-            "not of prep, left alone": len(self.changes.strangers),
+            "new_or_changed": len(self.changes.write),
+            "unchanged": len(self.changes.kept),
+            "removed": len(self.changes.remove),
+            "edited_by_a_person": len(self.changes.edited),
+            "in_the_way": len(self.changes.in_the_way),
+            "strangers": len(self.changes.strangers),
         }
         return {name: number for name, number in found.items() if number}
 
@@ -94,7 +94,7 @@ def _lay_out(manifest: Manifest, contents: Contents, options: Options) -> Layout
     if options.layout == "kohya":
         run, train = manifest.last_run("bucket"), registry.stage("train")
         assert train is not None
-        recipe = options_for("train", train.options(), settings_of(manifest.root), {})
+        recipe: Any = options_for("train", train.options(), settings_of(manifest.root), {})
         bucket = run.options if run and run.finished else None
         return kohya.lay_out(contents, request, bucket, recipe.captions.shuffle_tags, recipe.captions.keep_tags)
     others: Mapping[str, Callable[[Contents, Request], Layout]] = {

@@ -88,24 +88,24 @@ def _in_threads(
 
 
 def _write(folder: Path, file: Wanted, how: str) -> tuple[str, FileEntry]:
-    """Put one file in its place; returns as what, and what to remember of it."""
+    """Put one file in its place; returns the key it is counted by, and what to remember of it."""
     target = folder / file.path
-    kind = f"as {_link(file.source, target, how)}" if isinstance(file, ExportedImage) else _make(target, file)
+    kind = f"written_as:{_link(file.source, target, how)}" if isinstance(file, ExportedImage) else _make(target, file)
     status = target.lstat()
     return kind, FileEntry(file.mark, status.st_size, status.st_mtime_ns)
 
 
 def _make(target: Path, file: Text | Crop | Shard) -> str:
-    """Write a file of prep's own making; returns as what."""
+    """Write a file of prep's own making; returns the key it is counted by."""
     with replacing(target) as temporary, temporary.open("wb") as stream:
         if isinstance(file, Text):
             stream.write(file.data)
-            return "as text"
+            return "written_as:text"
         if isinstance(file, Shard):
             _write_shard(file, stream)
-            return "as shard"
+            return "written_as:shard"
         stream.write(_png(file))
-        return "as cropped PNG"
+        return "written_as:cropped PNG"
 
 
 def _link(source: str, target: Path, how: str) -> str:

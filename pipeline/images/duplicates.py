@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.store.records import Image, Measurement
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LUMA, CHROMA = 28, 8
-"""Sides of the squares that a sketch holds: brightness, and each of the two colour differences."""
-SKETCH_BYTES = LUMA * LUMA + 2 * CHROMA * CHROMA
+"""Sides of the squares that a fingerprint holds: brightness, and each of the two colour differences."""
+FINGERPRINT_BYTES = LUMA * LUMA + 2 * CHROMA * CHROMA
 MAX_ASPECT_DIFFERENCE = 1.05
 """Images whose aspect ratios differ by more than this are never near-duplicates: one is a crop of the other."""
 MAX_BRIGHTNESS_DIFFERENCE = 32
@@ -28,13 +28,29 @@ MIN_HASH_QUALITY = 50
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An image that is dropped in favour of `keeper`. `evidence` says how near the two are; `near` is false for equal
-    files."""
+    """An image that is dropped in favour of `keeper`, and how near the two are: None for equal files."""
 
     loser: Image
     keeper: Image
-    near: bool
-    evidence: str
+    nearness: Nearness | None = None
+
+    @property
+    def near(self) -> bool:
+        return self.nearness is not None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a decision has to say of it."""
+        of = {"of": self.keeper.path}
+        return of if self.nearness is None else {**of, "bits": self.nearness.bits, "size": self.nearness.size}
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """How many bits two hashes differ in, and the (width, height) of the image that is kept."""
+
+    bits: int
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +85,7 @@ def find_copies(
     for image in ranked:
         keeper = first.setdefault(image.content, image)
         if keeper is not image and may_keep(keeper):
-            found.append(Copy(image, keeper, False, "same content as"))
+            found.append(Copy(image, keeper))
     if likeness.distance < 0:
         return found
     equal = {copy.loser.path for copy in found}
@@ -92,23 +108,23 @@ def _near(
     rows = [measured[image.content] for image in images]
     hashes = np.frombuffer(bytes.fromhex("".join(row.phash for row in rows)), np.uint8).reshape(len(rows), BITS // 8)
     alike = Alike(
-        np.array([row.width / row.height for row in rows]), tuple(row.sketch for row in rows), likeness.change
+        np.array([row.width / row.height for row in rows]), tuple(row.fingerprint for row in rows), likeness.change
     )
     keeper, between = keepers(hashes, likeness.distance, alike, np.array([may_keep(image) for image in images]))
     found = []
     for place in np.flatnonzero(keeper != np.arange(len(rows))):
         kept = rows[keeper[place]]
-        evidence = f"{between[place]} of {BITS} bits from the {kept.width}×{kept.height}"
-        found.append(Copy(images[place], images[keeper[place]], True, evidence))
+        nearness = Nearness(int(between[place]), (kept.width, kept.height))
+        found.append(Copy(images[place], images[keeper[place]], nearness))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Whether two images of near hashes look the same, by their aspect ratios and sketches."""
+    """Whether two images of near hashes look the same, by their aspect ratios and fingerprints."""
 
     aspects: NDArray[np.float64]
-    sketches: tuple[str, ...]
+    fingerprints: tuple[str, ...]
     change: float
 
     def __call__(self, row: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -117,7 +133,7 @@ class Alike:
 
         stretch = self.aspects[others] / self.aspects[row]
         same: NDArray[np.bool_] = np.maximum(stretch, 1 / stretch) <= MAX_ASPECT_DIFFERENCE
-        for start in range(0, len(others), 4096):  # a few at a time: sketches are a thousand times as large as rows
+        for start in range(0, len(others), 4096):  # a few at a time: fingerprints are a thousand times as large as rows
             part = slice(start, start + 4096)
             same[part] &= self._look_alike(row, others[part])
         return same
@@ -125,8 +141,8 @@ class Alike:
     def _look_alike(self, row: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
         import numpy as np
 
-        luma, chroma = read_sketches([self.sketches[row]])
-        lumas, chromas = read_sketches([self.sketches[other] for other in others])
+        luma, chroma = read_fingerprints([self.fingerprints[row]])
+        lumas, chromas = read_fingerprints([self.fingerprints[other] for other in others])
         brighter = np.abs(lumas.mean(axis=1) - luma.mean())
         coloured = np.abs(chromas - chroma).max(axis=1)
         standing_out = local_change(luma[0], lumas)
@@ -138,7 +154,7 @@ class Alike:
         return same
 
 
-def sketch(grey: np.ndarray, colours: np.ndarray, size: tuple[int, int]) -> str:
+def fingerprint(grey: np.ndarray, colours: np.ndarray, size: tuple[int, int]) -> str:
     """Write down what tells a copy from an image that differs in one spot, which a hash of the whole does not.
 
     Args:
@@ -182,11 +198,13 @@ def area_means(grey: np.ndarray, size: tuple[int, int], count: int) -> NDArray[n
     return np.asarray(np.diff(np.diff(sums, axis=0), axis=1) / areas)
 
 
-def read_sketches(sketches: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n, 784) brightness and (n, 128) colour differences of n sketches."""
+def read_fingerprints(fingerprints: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n, 784) brightness and (n, 128) colour differences of n fingerprints."""
     import numpy as np
 
-    values = np.frombuffer(base64.b64decode("".join(sketches)), np.uint8).reshape(len(sketches), SKETCH_BYTES)
+    values = np.frombuffer(base64.b64decode("".join(fingerprints)), np.uint8).reshape(
+        len(fingerprints), FINGERPRINT_BYTES
+    )
     return values[:, : LUMA * LUMA].astype(np.float32), values[:, LUMA * LUMA :].astype(np.float32)
 
 

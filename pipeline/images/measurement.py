@@ -76,7 +76,7 @@ def figures(colours: Image) -> dict[str, Any]:
 
     from pipeline.core.pixels import pixels
     from pipeline.images.buckets.detail_profile import focus
-    from pipeline.images.duplicates import sketch
+    from pipeline.images.duplicates import fingerprint
 
     full = pixels(colours)
     grey = halved(cv2.cvtColor(full, cv2.COLOR_RGBA2GRAY if full.shape[2] == 4 else cv2.COLOR_RGB2GRAY))
@@ -90,7 +90,7 @@ def figures(colours: Image) -> dict[str, Any]:
         "contrast": round(_spread(working), 3),
         "phash": phash,
         "hash_quality": quality,
-        "sketch": sketch(grey, tiny, colours.size),
+        "fingerprint": fingerprint(grey, tiny, colours.size),
         "focus": focus(working),
         "bar_left": left,
         "bar_top": top,

@@ -42,6 +42,8 @@ from pipeline.sources.source_file import (
     kind_of,
     printable,
 )
+from pipeline.store.reasons.placement import PlacementReason as P
+from pipeline.store.reasons.reason import Cause
 
 ProgressCallback = Callable[[str, int, int], None]
 ENTRY_BYTES = 2**30
@@ -62,7 +64,7 @@ class _Entry:
     kind: str = ""
     bytes: int = 0
     extension: str = ""
-    problem: str = ""
+    problem: Cause | None = None
     file: str = ""
 
 
@@ -153,9 +155,17 @@ def _unpacked(archive: Path, folder: Path, known_as: str, progress: ProgressCall
 def _index(folder: Path) -> list[_Entry] | None:
     try:
         rows = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        return [_Entry(*row) for row in rows]
+        return [_Entry(name, kind, size, end, _problem(problem), file) for name, kind, size, end, problem, file in rows]
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _problem(row: tuple[str, dict[str, str]] | None) -> Cause | None:
+    """What stands in an index as [code, data]."""
+    if row is None:
+        return None
+    code, data = row
+    return Cause(P(code), data)
 
 
 def _is_whole(folder: Path, entry: _Entry, archive: Path) -> bool:
@@ -187,7 +197,7 @@ class _Unpacking:
             else:
                 self._tar()
         except _Full:
-            self._stopped("archive not read to its end", f"it unpacks to more than {self.limit}")
+            self._stopped(f"it unpacks to more than {self.limit}")
         except PermissionError as error:
             raise PrepError(f"{self.archive} cannot be read: {error.strerror}", "allow yourself to read it") from error
         except _DAMAGE as error:
@@ -196,10 +206,10 @@ class _Unpacking:
                     f"{self.known_as} cannot be opened: {error or type(error).__name__}",
                     "fetch or pack it again; .zip, .tar and .tar.gz are read",
                 ) from error
-            self._stopped("archive not read to its end", f"it is damaged: {error or type(error).__name__}")
+            self._stopped(f"it is damaged: {error or type(error).__name__}")
 
-    def _stopped(self, reason: str, why: str) -> None:
-        self.entries.append(_Entry("", problem=f"{reason}: {why}"))
+    def _stopped(self, why: str) -> None:
+        self.entries.append(_Entry("", problem=Cause(P.ARCHIVE_PARTIAL, {"why": why})))
 
     def _zip(self) -> None:
         with zipfile.ZipFile(self.archive) as archive:
@@ -210,9 +220,9 @@ class _Unpacking:
                 entry = self._entry(_zip_name(info))
                 mode = info.external_attr >> 16
                 if not entry.problem and mode and not _is_regular(mode):
-                    entry.problem = "link or device in an archive"
+                    entry.problem = Cause(P.ENTRY_SPECIAL)
                 if not entry.problem and info.flag_bits & 0x1:
-                    entry.problem = "encrypted entry"
+                    entry.problem = Cause(P.ENTRY_ENCRYPTED)
                 if not entry.problem:
                     self._take(entry, number, functools.partial(archive.open, info))
                 self.progress(f"unpacking {self.archive.name}", number + 1, len(listed))
@@ -230,7 +240,7 @@ class _Unpacking:
                         continue
                     entry = self._entry(member.name)
                     if not entry.problem and not member.isreg():
-                        entry.problem = "link or device in an archive"
+                        entry.problem = Cause(P.ENTRY_SPECIAL)
                     if not entry.problem:
                         self._take(entry, number, functools.partial(archive.extractfile, member))
                     self.progress(f"unpacking {self.archive.name}", min(raw.tell(), self.size), self.size)
@@ -242,9 +252,9 @@ class _Unpacking:
         if not entry.problem:
             entry.kind, entry.problem = kind_of(entry.name.rpartition("/")[2])
         if not entry.problem and any(part.startswith(".") or part == "__MACOSX" for part in entry.name.split("/")):
-            entry.problem = "hidden"
+            entry.problem = Cause(P.HIDDEN)
         if not entry.problem and entry.name in self.names:
-            entry.problem = "another entry of the archive has this name"
+            entry.problem = Cause(P.ENTRY_REPEATED)
         self.names.add(entry.name)
         entry.kind = "" if entry.problem else entry.kind
         return entry
@@ -262,14 +272,14 @@ class _Unpacking:
         except _Full:
             entry.kind, entry.file = "", ""
             if self.left <= 0:
-                entry.problem = f"archive unpacks to too much: more than {self.limit}"
+                entry.problem = Cause(P.ARCHIVE_TOO_LARGE, {"limit": self.limit})
                 raise
-            entry.problem = f"entry unpacks to too much: more than {ENTRY_BYTES // 2**20} MiB"
+            entry.problem = Cause(P.ENTRY_TOO_LARGE, {"mebibytes": ENTRY_BYTES // 2**20})
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             entry.kind, entry.file = "", ""
-            entry.problem = f"damaged entry: {error or type(error).__name__}"
+            entry.problem = Cause(P.ENTRY_DAMAGED, {"why": str(error) or type(error).__name__})
             if isinstance(error, tarfile.TarError | EOFError) and not zipfile.is_zipfile(self.archive):
                 raise
         if self.left <= 0:
@@ -284,7 +294,7 @@ class _Unpacking:
             if entry.kind == UNKNOWN:
                 entry.extension = image_extension(chunk[:HEADER_BYTES])
                 entry.kind = IMAGE if entry.extension else ""
-                entry.problem = "" if entry.extension else "not an image"
+                entry.problem = None if entry.extension else Cause(P.NOT_AN_IMAGE)
                 if not entry.extension:
                     return
             with replacing(target) as temporary:
@@ -319,17 +329,17 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
-def _checked(name: str) -> tuple[str, str, int, str, str]:
+def _checked(name: str) -> tuple[str, str, int, str, Cause | None]:
     """An entry's name without empty and `.` parts, with the reason where it cannot be used."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     plain = printable("/".join(parts))
-    problem = ""
+    problem = None
     if not is_utf8(name):
-        problem = "name is not UTF-8"
+        problem = Cause(P.NAME_NOT_UTF8)
     elif "\\" in name:
-        problem = "entry's name holds a backslash"
+        problem = Cause(P.ENTRY_BACKSLASH)
     elif name.startswith("/") or ".." in parts or name[1:2] == ":" or "\0" in name or not parts:
-        problem = "entry's name leads out of the archive"
+        problem = Cause(P.ENTRY_LEADS_OUT)
     return plain if not problem else printable(name) or "(no name)", "", 0, "", problem
 
 

@@ -19,6 +19,8 @@ from urllib.parse import quote, unquote
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 from pipeline.sources.source_file import ARCHIVES, CAPTIONS, DATA, EXTENSIONS, Found, concept_at, kind_of
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.reason import Cause
 
 ProgressCallback = Callable[[str, int, int], None]
 SCHEME = "hf://"
@@ -114,12 +116,16 @@ def scan(source: str, cache: Path, progress: ProgressCallback = lambda *_: None)
             try:
                 size = Path(real).stat().st_size
             except OSError as error:
-                size, kind, problem = 0, "", f"cannot be read: {error.strerror}"
+                size, kind, problem = 0, "", Cause(PlacementReason.UNREADABLE, {"why": error.strerror})
             yield Found(path, concept, kind, size, problem=problem, file=real)
     for name in left_out:
         kind, problem = kind_of(name.rpartition("/")[2])
         parts = tuple(name.removeprefix(where.folder).strip("/").split("/")[:-1])
-        yield Found(f"{where.root}/{name}", concept_at(parts, where.folder), problem=problem or "not an image")
+        yield Found(
+            f"{where.root}/{name}",
+            concept_at(parts, where.folder),
+            problem=problem or Cause(PlacementReason.NOT_AN_IMAGE),
+        )
 
 
 def fetch(source: str, cache: Path, progress: ProgressCallback = lambda *_: None) -> tuple[str, list[str]]:

@@ -13,12 +13,12 @@ from pipeline.core.links import How
 from pipeline.sources.source_file import Found, cut, extension_of, without_extension
 from pipeline.sources.source_list import holds
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.placement import PlacementReason as P
+from pipeline.store.reasons.reason import NOTHING, Data
 from pipeline.store.records import Decision, Image, Link
 
-EDITED = "edited in the set"
-VANISHED = "source vanished"
-MOVED = "moved"
-DISOWNED = "no longer among the sources"
+GONE = (P.SOURCE_VANISHED, P.MOVED, P.NO_LONGER_A_SOURCE)
+"""Why a source that is not there any more has a row."""
 
 
 @dataclass(slots=True)
@@ -61,8 +61,8 @@ class Placing:
             if image.source not in self.present:
                 self._gone.setdefault((image.content, image.concept), []).append(image)
 
-    def row(self, source: str, value: str | None, reason: str, evidence: str = "") -> None:
-        self.rows.append(Decision(source, "placed", value, reason, evidence))
+    def row(self, source: str, value: str | None, reason: P, data: Data = NOTHING) -> None:
+        self.rows.append(Decision(source, "placed", value, reason, data))
 
     def place(self, found: Found, content: str) -> None:
         """Give an image a place: the one it has, that of an image whose source is gone and that it repeats, or a new
@@ -78,15 +78,17 @@ class Placing:
             self._taken.add(place_key(path))
             self.images[found.path] = Image(path, concept, found.path, content, found.bytes, self._expected_link(found))
             self.links.append(Link(found.place, path, self.how))
-            self.row(found.path, path, reason, f"a link to {found.link}" if found.link else "")
+            self.row(found.path, path, reason, {"link": found.link} if found.link else NOTHING)
 
     def _stay(self, found: Found, before: Image, content: str) -> None:
         """Leave an image at its place; link it anew if it is lost or its source changed, unless a person edited it."""
         target, row = self.manifest.root / before.path, self.rows_before.get(found.path)
-        was = row.reason if row else "placed"
+        was = P(row.reason) if row and row.reason in P else P.IMPORTED
         lost = not target.exists()
         edited = (
-            not lost and not target.samefile(found.place) and (was == EDITED or target.stat().st_size != before.bytes)
+            not lost
+            and not target.samefile(found.place)
+            and (was == P.EDITED_IN_SET or target.stat().st_size != before.bytes)
         )
         image = replace(before, source=found.path, content=content, bytes=found.bytes)
         if edited:
@@ -94,24 +96,25 @@ class Placing:
         elif lost or content != before.content or self.how not in ("auto", before.link):
             self.links.append(Link(found.place, before.path, self.how))
         self.images[found.path] = image
-        reason = EDITED if edited else "placed" if was in (EDITED, VANISHED) else was
-        self.row(found.path, before.path, reason, row.evidence if row and reason == was else "")
+        imported = was in (P.EDITED_IN_SET, P.SOURCE_VANISHED)
+        reason = P.EDITED_IN_SET if edited else P.IMPORTED if imported else was
+        self.row(found.path, before.path, reason, row.data if row and reason == was else NOTHING)
 
-    def _free_path(self, found: Found, concept: str) -> tuple[str, str]:
+    def _free_path(self, found: Found, concept: str) -> tuple[str, P]:
         """A place that no other image has or had, and why it is called so."""
         extension = found.extension or extension_of(found.name)
         called = self.names.get(found.path, found.name)
         stem = called if found.extension else without_extension(called)
         stem = unicodedata.normalize("NFC", stem)
         folder, name = safe(flat(concept)), safe(stem)
-        reason = "renamed, unsafe name" if name != stem or folder != flat(concept) else "placed"
-        reason = "extension from content" if found.extension and reason == "placed" else reason
+        reason = P.RENAMED_UNSAFE if name != stem or folder != flat(concept) else P.IMPORTED
+        reason = P.EXTENSION_FROM_CONTENT if found.extension and reason == P.IMPORTED else reason
         first = f"images/{folder}/{name}{extension.lower()}"
         key, path = place_key(first), first
         number = self._numbers.get(key, 1)
         while place_key(path) in self._taken or not self._is_free(path, found):
             number += 1
-            path, reason = f"images/{folder}/{name} ({number}){extension.lower()}", "renamed, name taken"
+            path, reason = f"images/{folder}/{name} ({number}){extension.lower()}", P.RENAMED_TAKEN
         self._numbers[key] = number
         return path, reason
 
@@ -138,19 +141,19 @@ class Placing:
             if source in self.present:
                 continue
             if image.content in new:
-                self.row(source, None, MOVED, new[image.content])
+                self.row(source, None, P.MOVED, {"to": new[image.content]})
                 self.moved[image.path] = new[image.content]
             elif not any(holds(each, source) for each in self.sources):
-                self.row(source, None, DISOWNED)
+                self.row(source, None, P.NO_LONGER_A_SOURCE)
             elif (self.manifest.root / image.path).exists():
                 self.images[source] = image
-                self.row(source, image.path, VANISHED)
+                self.row(source, image.path, P.SOURCE_VANISHED)
             else:
-                self.row(source, None, VANISHED, "and the image in the set too")
+                self.row(source, None, P.SOURCE_VANISHED, {"image_gone": True})
         self.rows += [
             row
             for source, row in self.rows_before.items()
-            if row.reason in (VANISHED, MOVED, DISOWNED) and source not in self.present and source not in self.before
+            if row.reason in GONE and source not in self.present and source not in self.before
         ]
 
 

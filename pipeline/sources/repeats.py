@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pipeline.core.filenames import concept_of, without_repeats
 from pipeline.sources.metadata_files import positive
-from pipeline.sources.source_file import IMAGE, MULTIPLY, NUMBER, Found, cut
+from pipeline.sources.source_file import IMAGE, NUMBER, Found, cut
+from pipeline.store.reasons.placement import PlacementReason as P
+from pipeline.store.reasons.placement import RepeatsSource
+from pipeline.store.reasons.reason import Cause
 
-IN_NAME = "repeats in the folder's name"
-NO_NUMBER = f"{MULTIPLY} holds no number above 0"
 _LARGEST = 1024
 
 
@@ -20,8 +21,7 @@ class UserRepeats:
     """How often images are to be shown, by whose word."""
 
     value: float
-    reason: str
-    evidence: str
+    cause: Cause
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Folders:
     user_repeats: dict[str, UserRepeats] = field(default_factory=dict)
     zero: list[str] = field(default_factory=list)
     """Names of folders that say 0 repeats."""
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-    """(path, reason, evidence) of every multiply.txt."""
+    rows: list[tuple[str, Cause]] = field(default_factory=list)
+    """(path, what became of it) for every multiply.txt."""
 
 
 def folders(found: Iterable[Found], repeats_in_names: bool) -> Folders:
@@ -64,7 +64,9 @@ def _read_names(result: Folders, concepts: dict[str, str]) -> None:
         repeats, rest = numbered
         result.concepts[folder] = "/".join(filter(None, (above, concept_of(rest))))
         if repeats:
-            result.user_repeats[folder] = UserRepeats(float(repeats), IN_NAME, name)
+            result.user_repeats[folder] = UserRepeats(
+                float(repeats), Cause(RepeatsSource.FOLDER_NAME, {"folder": name})
+            )
         else:
             result.zero.append(name)
 
@@ -88,11 +90,11 @@ def _read_number(result: Folders, found: Found, concepts: dict[str, str]) -> Non
         text = str(error)
     value = positive(text)
     if value is None:
-        result.rows.append((found.path, NO_NUMBER, repr(text[:80])))
+        result.rows.append((found.path, Cause(P.MULTIPLY_NO_NUMBER, {"text": text[:80]})))
         return
     if found.folder not in concepts:
-        result.rows.append((found.path, f"{MULTIPLY} without images", text))
+        result.rows.append((found.path, Cause(P.MULTIPLY_WITHOUT_IMAGES, {"text": text})))
         return
-    evidence = f"{MULTIPLY} {value:g}" + (f", before {named.evidence} of the folder's name" if named else "")
-    result.user_repeats[found.folder] = UserRepeats(value, MULTIPLY, evidence)
-    result.rows.append((found.path, f"{MULTIPLY} taken in", text))
+    data = {"value": value} | ({"instead_of": named.cause} if named else {})
+    result.user_repeats[found.folder] = UserRepeats(value, Cause(RepeatsSource.MULTIPLY_FILE, data))
+    result.rows.append((found.path, Cause(P.MULTIPLY_READ, {"text": text})))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.sources.source_file import Found, concept_at, is_utf8, kind_of, printable
-
-LEADS_OUT = "link leads out of its source"
+from pipeline.store.reasons.placement import PlacementReason as P
+from pipeline.store.reasons.reason import Cause
 
 
 def scan(sources: Iterable[Path | str], follow_links: bool = False) -> Iterator[Found]:
@@ -56,11 +56,11 @@ class _Walk:
                 with os.scandir(folder) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
             except OSError as error:
-                yield Found(folder, concept, problem=f"folder cannot be read: {error.strerror}")
+                yield Found(folder, concept, problem=Cause(P.FOLDER_UNREADABLE, {"why": error.strerror}))
                 continue
             self.visited[identity] = folder
             if parts and any(entry.name == "manifest.db" for entry in entries):
-                yield Found(folder, concept, problem="a set of prep")
+                yield Found(folder, concept, problem=Cause(P.A_SET))
                 continue
             yield from self._entries(entries, parts, concept)
 
@@ -69,9 +69,9 @@ class _Walk:
         if folder == before:
             return
         if (folder + os.sep).startswith(before + os.sep):
-            yield Found(folder, concept, problem=f"link loop: back to {before}")
+            yield Found(folder, concept, problem=Cause(P.LINK_LOOP, {"to": before}))
         else:
-            yield Found(folder, concept, problem=f"folder read already: as {before}")
+            yield Found(folder, concept, problem=Cause(P.FOLDER_REPEATED, {"to": before}))
 
     def _entries(self, entries: list[os.DirEntry[str]], parts: tuple[str, ...], concept: str) -> Iterator[Found]:
         below = []
@@ -88,16 +88,16 @@ class _Walk:
     def _look(self, entry: os.DirEntry[str], concept: str) -> Found | None:
         """What an entry is; None for a folder to go into."""
         if not is_utf8(entry.path):
-            return Found(printable(entry.path), printable(concept), problem="name is not UTF-8")
+            return Found(printable(entry.path), printable(concept), problem=Cause(P.NAME_NOT_UTF8))
         if entry.name.startswith("."):
-            return Found(entry.path, concept, problem="hidden")
+            return Found(entry.path, concept, problem=Cause(P.HIDDEN))
         target = ""
         try:
             if _is_link(entry):
                 status = Path(entry.path).stat()
                 target = os.path.realpath(entry.path)
                 if not self.follow_links and not (target + os.sep).startswith(self.root.rstrip(os.sep) + os.sep):
-                    return Found(entry.path, concept, problem=f"{LEADS_OUT}: to {printable(target)}")
+                    return Found(entry.path, concept, problem=Cause(P.LINK_LEADS_OUT, {"to": printable(target)}))
             elif entry.is_dir(follow_symlinks=False):
                 return None
             else:
@@ -107,7 +107,7 @@ class _Walk:
         if stat.S_ISDIR(status.st_mode):
             return None
         if not stat.S_ISREG(status.st_mode):
-            return Found(entry.path, concept, problem="not a regular file")
+            return Found(entry.path, concept, problem=Cause(P.NOT_A_FILE))
         kind, problem = kind_of(entry.name)
         return Found(
             entry.path, concept, kind, status.st_size, status.st_mtime_ns, problem=problem, file=target, link=target
@@ -125,7 +125,7 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or (hasattr(entry, "is_junction") and entry.is_junction())
 
 
-def _trouble(entry: os.DirEntry[str], error: OSError) -> str:
+def _trouble(entry: os.DirEntry[str], error: OSError) -> Cause:
     if error.errno == errno.ELOOP:
-        return "link loop"
-    return "broken link" if _is_link(entry) else f"cannot be read: {error.strerror}"
+        return Cause(P.LINK_LOOP)
+    return Cause(P.BROKEN_LINK) if _is_link(entry) else Cause(P.UNREADABLE, {"why": error.strerror})

@@ -12,6 +12,8 @@ from pipeline.core.filenames import same_file_key
 from pipeline.sources.booru import booru_tags
 from pipeline.sources.metadata_files import Described, described, read_json
 from pipeline.sources.source_file import CAPTION, IMAGE, TABLE, Found, without_extension
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.reason import Cause
 
 LARGEST_CAPTION = 2**20
 OF_EXPORT = ("caption", "concept", "repeats")
@@ -58,21 +60,21 @@ class CaptionText:
     """What a caption file holds, or why it is not taken."""
 
     text: str = ""
-    problem: str = ""
+    problem: Cause | None = None
 
 
 def read_caption(found: Found) -> CaptionText:
     """A caption file's text as it stands there, without a byte order mark."""
     assert found.kind == CAPTION
     if found.bytes > LARGEST_CAPTION:
-        return CaptionText(problem=f"caption is larger than 1 MiB: {found.bytes} bytes")
+        return CaptionText(problem=Cause(PlacementReason.CAPTION_TOO_LARGE, {"bytes": found.bytes}))
     try:
         text = Path(found.place).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return CaptionText(problem=f"caption is not UTF-8: {error.reason} at byte {error.start}")
+        return CaptionText(problem=Cause(PlacementReason.CAPTION_NOT_UTF8, {"why": error.reason, "byte": error.start}))
     except OSError as error:
-        return CaptionText(problem=f"caption cannot be read: {error.strerror}")
-    return CaptionText(text) if text.strip() else CaptionText(problem="caption is empty")
+        return CaptionText(problem=Cause(PlacementReason.CAPTION_UNREADABLE, {"why": error.strerror}))
+    return CaptionText(text) if text.strip() else CaptionText(problem=Cause(PlacementReason.CAPTION_EMPTY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.reason import Cause
+
 RASTERS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".ppm", ".psd")
 EXTENSIONS = frozenset((*RASTERS, ".avif", ".heic", ".heif", ".jxl"))
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -25,7 +28,7 @@ INSIDE = "!/"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file or folder seen below a source. `problem` says why it cannot be used ("" if it can).
+    """A file or folder seen below a source. `problem` says why it cannot be used (None if it can).
 
     `path` is what it is known by: its path on disk, `ARCHIVE!/ENTRY`, or `hf://datasets/OWNER/NAME@SHA/PATH`; `file`
     is where its bytes lie when that is elsewhere. `concept` is the folder's path below the source, or the source's own
@@ -40,7 +43,7 @@ class Found:
     bytes: int = 0
     modified: int = 0
     extension: str = ""
-    problem: str = ""
+    problem: Cause | None = None
     file: str = ""
     link: str = ""
 
@@ -75,27 +78,27 @@ def without_extension(path: str) -> str:
     return path.removesuffix(extension_of(path))
 
 
-def kind_of(name: str) -> tuple[str, str]:
+def kind_of(name: str) -> tuple[str, Cause | None]:
     """(kind, problem) of a file, by its name alone."""
     name = name.lower()
     suffix = extension_of(name)
     if name.startswith("."):
-        return "", "hidden"
+        return "", Cause(PlacementReason.HIDDEN)
     if suffix in EXTENSIONS:
-        return IMAGE, ""
+        return IMAGE, None
     if name in EVERYDREAM:
-        return "", "EveryDream setting, not used"
+        return "", Cause(PlacementReason.EVERYDREAM_SETTING)
     if name == MULTIPLY:
-        return NUMBER, ""
+        return NUMBER, None
     if suffix in CAPTIONS:
-        return CAPTION, ""
+        return CAPTION, None
     if suffix in DATA:
-        return TABLE, ""
+        return TABLE, None
     if name.endswith(ARCHIVES):
-        return "", "archive; name it as a source to use it"
+        return "", Cause(PlacementReason.ARCHIVE)
     if name.endswith(OTHER_ARCHIVES):
-        return "", "archive of a kind that is not read"
-    return UNKNOWN, ""
+        return "", Cause(PlacementReason.ARCHIVE_UNKNOWN)
+    return UNKNOWN, None
 
 
 def sniffed(found: Found) -> Found:
@@ -106,10 +109,10 @@ def sniffed(found: Found) -> Found:
         with Path(found.place).open("rb") as stream:
             extension = image_extension(stream.read(HEADER_BYTES))
     except OSError as error:
-        return replace(found, kind="", problem=f"cannot be read: {error.strerror}")
+        return replace(found, kind="", problem=Cause(PlacementReason.UNREADABLE, {"why": error.strerror}))
     if extension:
         return replace(found, kind=IMAGE, extension=extension)
-    return replace(found, kind="", problem="not an image")
+    return replace(found, kind="", problem=Cause(PlacementReason.NOT_AN_IMAGE))
 
 
 def image_extension(header: bytes) -> str:

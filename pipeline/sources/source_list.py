@@ -13,6 +13,8 @@ from pipeline.core.files import write_text
 from pipeline.sources import archives, hub
 from pipeline.sources.scan import scan
 from pipeline.sources.source_file import INSIDE, Found, is_utf8, printable
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.reason import Cause
 
 ProgressCallback = Callable[[str, int, int], None]
 
@@ -28,7 +30,12 @@ def look(sources: Iterable[str], follow_links: bool) -> Iterator[str]:
         elif Path(source).is_file():
             yield f"{source} {archives.state(Path(source))}"
     for found in scan(_folders(sources), follow_links):
-        yield f"{found.path}\0{found.kind}\0{found.bytes}\0{found.modified}\0{found.problem}"
+        yield f"{found.path}\0{found.kind}\0{found.bytes}\0{found.modified}\0{_told(found)}"
+
+
+def _told(found: Found) -> str:
+    problem = found.problem
+    return "" if problem is None else " ".join([problem.reason, *map(str, problem.data.values())])
 
 
 def contents(
@@ -44,7 +51,7 @@ def contents(
     """
     sources, cache = tuple(sources), root / "cache"
     for found in scan(_folders(sources), follow_links):
-        yield replace(found, problem="archive, a source of its own") if found.path in sources else found
+        yield replace(found, problem=Cause(PlacementReason.ARCHIVE_A_SOURCE)) if found.path in sources else found
     for source in sources:
         if hub.is_address(source) and hub.address(source).is_archive:
             snapshot, _ = hub.fetch(source, cache / "hub", progress)

@@ -1,4 +1,4 @@
-"""Choose how often each image is shown, so that every concept gets its share.
+"""Choose the repeats of every image, so that each concept gets its target share of an epoch.
 
 The folders of concepts are a tree: the whole is split among its branches, each branch among its own, by their weights
 (1 each if not given), and images lying directly in a branch count as one more. Images of a concept with few of
@@ -16,7 +16,6 @@ from difflib import get_close_matches
 from typing import Literal
 
 from pipeline.concepts.exposure import (
-    GIVEN,
     Group,
     Line,
     effective_size,
@@ -29,6 +28,8 @@ from pipeline.concepts.shares import Rounding, exact_repeats, nodes, shares, tre
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.balance import BalanceReason
+from pipeline.store.reasons.reason import Data
 from pipeline.store.records import Decision, Image, Plan
 from pipeline.store.stage import Stage
 from pipeline.store.values.repeats import Repeats
@@ -123,9 +124,9 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     epoch = epoch_exposures(balanced.groups)
     training = training_exposures(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
     counts = {
-        "exposures an epoch": round(epoch),
-        "exposures in the planned training, about": round(training),
-        "effective sample size": round(effective_size(balanced.groups)),
+        "exposures_an_epoch": round(epoch),
+        "training_exposures": round(training),
+        "effective_sample_size": round(effective_size(balanced.groups)),
     }
     return Plan(
         NAME,
@@ -198,22 +199,22 @@ def _held(
 
 def _decisions(kept: Sequence[Image], user_repeats: Mapping[str, Decision], balanced: Balanced) -> tuple[Decision, ...]:
     targets = {line.path.removesuffix("/."): line.target for line in balanced.lines if line.leaf}
-    alike: dict[object, tuple[object, str, str]] = {}
+    alike: dict[object, tuple[Repeats, BalanceReason, Data]] = {}
     for group in balanced.groups:
         if group.user_set:
             value = Repeats(group.exact, group.repeat)
-            alike[group.concept, group.exact] = value, GIVEN, f"{group.exact:.10g} an epoch"
+            alike[group.concept, group.exact] = value, BalanceReason.USER_SET, {"exact": group.exact}
             continue
-        reason = "held at max_repeat" if group.concept in balanced.held else "share of its concept"
-        evidence = f"{targets[group.concept]:.2%} promised, {_images(group.images)} of {group.concept}"
-        alike[group.concept] = Repeats(round(group.exact, 9), group.repeat), reason, evidence
+        reason = BalanceReason.CAPPED if group.concept in balanced.held else BalanceReason.SHARE
+        share = {"target": round(targets[group.concept], 9), "images": group.images, "concept": group.concept}
+        alike[group.concept] = Repeats(round(group.exact, 9), group.repeat), reason, share
     found = []
     for image in kept:
         row = user_repeats.get(image.path)
-        choice, reason, evidence = alike[image.concept if row is None else (image.concept, float(row.value))]
-        if row is not None and row.evidence:
-            evidence = f"{evidence}, {row.evidence}"
-        found.append(Decision(image.path, "repeats", choice, reason, evidence))
+        choice, why, data = alike[image.concept if row is None else (image.concept, float(row.value))]
+        if row is not None:
+            data = {**data, "source": (row.reason, row.data)}
+        found.append(Decision(image.path, "repeats", choice, why, data))
     return tuple(found)
 
 

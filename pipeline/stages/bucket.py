@@ -1,4 +1,4 @@
-"""Give every kept image the training size nearest to its aspect ratio.
+"""Assign every kept image to the bucket nearest to its aspect ratio.
 
 Sizes have about the area of the resolution squared and sides in multiples of the step. Scale and crop are stored per
 image, with the part of it that the crop cuts away, and are exactly what is trained on. A crop is taken from the
@@ -32,6 +32,7 @@ from pipeline.images.buckets.crop_summary import Fits, notes, table
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.images.buckets.fewer_buckets import BucketList, BucketTrial, Crowd, shorter
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.bucket import CROPPED, BucketReason
 from pipeline.store.records import Decision, Plan
 from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
@@ -264,25 +265,14 @@ def _decisions(fits: Fits, names: list[str], transparent: list[bool], options: O
         crop = left, top, left + wide, top + high
         value = Bucket((wide, high), (across, down), crop, round(loss, 6), anchor, below if is_clear else "")
         same = (across, down) == (width, height)
-        reason = "size as it is" if same else "reduced" if scale <= 1 else "enlarged"
-        evidence = f"{width}×{height} at {scale:.3g} to {wide}×{high}, {loss:.1%} cut away"
+        reason = BucketReason.UNSCALED if same else BucketReason.DOWNSCALED if scale <= 1 else BucketReason.UPSCALED
+        figures = {"image": (width, height), "scale": round(scale, 6), "size": value.size, "loss": value.loss}
         if loss > 0:
-            reason += " and cropped" if anchor == CENTRE else f" and cropped, {_word(anchor)} kept"
-            evidence += _moved(left - (across - wide) // 2, top - (down - high) // 2)
-        yield Decision(path, "bucket", value, reason, evidence)
-
-
-def _word(held: str) -> str:
-    return "point" if "," in held else held
-
-
-def _moved(across: int, down: int) -> str:
-    """How far from the middle a crop lies, in pixels of the scaled image."""
-    if not (across or down):
-        return ""
-    ways = [f"{abs(across)} px {'right' if across > 0 else 'left'}"] if across else []
-    ways += [f"{abs(down)} px {'down' if down > 0 else 'up'}"] if down else []
-    return ", moved " + ", ".join(ways)
+            reason = CROPPED[reason]
+            moved = left - (across - wide) // 2, top - (down - high) // 2
+            figures |= {"anchor": anchor} if anchor != CENTRE else {}
+            figures |= {"moved": moved} if any(moved) else {}
+        yield Decision(path, "bucket", value, reason, figures)
 
 
 # --- what could be done better
@@ -355,7 +345,7 @@ STAGE = Stage(
     reads=("images", "keep"),
     plan=plan,
     observe=observe,
-    observes="where the images' detail lies",
+    observes="the images' detail",
     missing=missing,
     work=work,
     files=files,

@@ -1,4 +1,4 @@
-"""Judge every image: readable, large enough, sharp, and not a copy of another.
+"""Decide which images to keep: readable, large enough, sharp, and no duplicates.
 
 Nothing is deleted: every image gets a verdict with its reason, and another threshold judges anew without reading
 a pixel again. Of equal and nearly equal images one is kept and the others name it. A regularization image that
@@ -14,13 +14,15 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable
 from pipeline.images.duplicates import Likeness, find_copies
 from pipeline.sources.source_file import EXTENSIONS
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
+from pipeline.store.reasons.reason import NOTHING, Data
 from pipeline.store.records import Decision, Image, Measurement, Plan
 from pipeline.store.stage import ProgressCallback, Stage
 
@@ -191,9 +193,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     for group in _groups(standing, options):
         for copy in find_copies(group, measured, likeness, lambda image: _chosen(image.path, options.keep)):
             if not _chosen(copy.loser.path, options.keep):
-                reason = "near-duplicate" if copy.near else "duplicate"
-                evidence = f"{copy.evidence} {copy.keeper.path}"
-                verdicts[copy.loser.path] = Decision(copy.loser.path, "keep", False, reason, evidence)
+                reason = CheckReason.NEAR_DUPLICATE if copy.near else CheckReason.DUPLICATE
+                verdicts[copy.loser.path] = Decision(copy.loser.path, "keep", False, reason, copy.data)
     kept = [image for image in standing if verdicts[image.path].value]
     reg_images = _reg_images_that_are_copies(manifest, kept, measured, likeness)
     notes = tuple(_notes(images, measured, verdicts, options))
@@ -222,8 +223,8 @@ def _reg_images_that_are_copies(
             copy.loser.path,
             "keep",
             False,
-            ("near-duplicate" if copy.near else "duplicate") + " of a training image",
-            f"{copy.evidence} {copy.keeper.path}",
+            CheckReason.NEAR_DUPLICATE_OF_TRAINING if copy.near else CheckReason.DUPLICATE_OF_TRAINING,
+            copy.data,
         )
         for copy in sorted(copies, key=lambda copy: copy.loser.path)
         if copy.loser.path not in training
@@ -247,97 +248,112 @@ def _missing(root: Path, images: Iterable[Image]) -> set[str]:
 
 
 def _judge(image: Image, found: Measurement | None, options: Options) -> Decision:
-    """The verdict on an image by itself: the gravest reason, and in its evidence the other ones."""
+    """The verdict on an image by itself: the gravest reason, and in its data the other ones."""
 
-    def verdict(keep: bool, reason: str, evidence: str) -> Decision:
-        return Decision(image.path, "keep", keep, reason, evidence)
+    def verdict(keep: bool, reason: CheckReason, data: Data = NOTHING) -> Decision:
+        return Decision(image.path, "keep", keep, reason, data)
 
     if found is None:
-        return verdict(False, "missing", "not in the set's folder, or not allowed to be read")
+        return verdict(False, CheckReason.MISSING)
     if found.problem:
-        return verdict(False, "truncated" if found.problem.startswith("truncated") else "unreadable", found.problem)
+        truncated = found.problem.partition(":")[0] == CheckReason.TRUNCATED
+        reason = CheckReason.TRUNCATED if truncated else CheckReason.UNREADABLE
+        return verdict(False, reason, {"problem": found.problem})
     faults, remarks = list(_faults(found, options)), list(_remarks(found, options))
-    size = f"{found.width}×{found.height}"
-    figures = f"{size}, sharpness {found.sharpness:.0f}, contrast {found.contrast:.0f}"
-    enlarged = _enlarged(found, options)
-    figures += f", enlarged {enlarged:.2f} times for {options.resolution}²" if enlarged > 1 else ""
     if _chosen(image.path, options.drop):
-        return verdict(False, "left out by you", size)
+        return verdict(False, CheckReason.EXCLUDED_BY_USER, {"size": _size(found)})
+    measured = {"measured": _measured(found, options)}
     if _chosen(image.path, options.keep):
-        return verdict(True, "kept by you", _joined([figures], faults + remarks))
+        return verdict(True, CheckReason.KEPT_BY_USER, measured | _also([*faults, *remarks]))
     if faults:
-        return verdict(False, faults[0][0], _joined([faults[0][1]], faults[1:] + remarks))
+        return verdict(False, faults[0].reason, {**faults[0].data, **_also([*faults[1:], *remarks])})
     if remarks:
-        return verdict(True, remarks[0][0], _joined([*filter(None, [remarks[0][1]]), figures], remarks[1:]))
-    return verdict(True, "good", figures)
+        return verdict(True, remarks[0].reason, {**remarks[0].data, **measured, **_also(remarks[1:])})
+    return verdict(True, CheckReason.GOOD, measured)
 
 
-def _joined(first: list[str], others: list[tuple[str, str]]) -> str:
-    """Figures, then what else holds of the image."""
-    also = "; ".join(f"{reason} ({evidence})" if evidence else reason for reason, evidence in others)
-    return ", ".join(first) + (f"; also {also}" if also else "")
+class _Finding(NamedTuple):
+    """What holds of an image, and the figures that show it."""
+
+    reason: CheckReason
+    data: Data = NOTHING
 
 
-def _faults(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
-    """(reason, figures) for which an image is dropped, the gravest first."""
-    size = f"{found.width}×{found.height}"
-    short, long = sorted((found.width, found.height))
+def _also(others: list[_Finding]) -> dict[str, Any]:
+    """What else holds of the image."""
+    return {"also": others} if others else {}
+
+
+def _size(found: Measurement) -> tuple[int, int]:
+    return found.width, found.height
+
+
+def _measured(found: Measurement, options: Options) -> dict[str, Any]:
+    data: dict[str, Any] = {"size": _size(found), "sharpness": found.sharpness, "contrast": found.contrast}
+    upscaled = _upscaled(found, options)
+    return data | ({"upscaled": round(upscaled, 4), "resolution": options.resolution} if upscaled > 1 else {})
+
+
+def _faults(found: Measurement, options: Options) -> Iterator[_Finding]:
+    """For what an image is dropped, the gravest first."""
+    size, (short, long) = _size(found), sorted(_size(found))
     if short < options.min_side:
-        yield "too small", f"{size}, shorter side below {options.min_side}"
+        yield _Finding(CheckReason.TOO_SMALL, {"size": size, "least": options.min_side})
     if long / short > options.max_aspect:
-        yield "too long", f"{size}, aspect {long / short:.2f} > {options.max_aspect:g}"
-    enlarged = _enlarged(found, options)
-    if options.max_enlarge is not None and enlarged > options.max_enlarge:
-        area = f"{options.resolution}²"
-        yield "too small for the area", f"{size}, enlarged {enlarged:.2f} times > {options.max_enlarge:g} for {area}"
+        aspect = {"aspect": round(long / short, 4), "most": options.max_aspect}
+        yield _Finding(CheckReason.TOO_LONG, {"size": size, **aspect})
+    upscaled = _upscaled(found, options)
+    if options.max_enlarge is not None and upscaled > options.max_enlarge:
+        most = {"upscaled": round(upscaled, 4), "most": options.max_enlarge, "resolution": options.resolution}
+        yield _Finding(CheckReason.TOO_SMALL_FOR_AREA, {"size": size, **most})
     if found.contrast < options.min_contrast:
-        yield "flat", f"contrast {found.contrast:.1f} < {options.min_contrast:g}"
+        yield _Finding(CheckReason.FLAT, {"contrast": found.contrast, "least": options.min_contrast})
     if found.sharpness < options.min_sharpness:
-        yield "blurry", f"sharpness {found.sharpness:.1f} < {options.min_sharpness:g}"
+        yield _Finding(CheckReason.BLURRY, {"sharpness": found.sharpness, "least": options.min_sharpness})
     if options.animated == "drop" and found.frames > 1:
-        yield "animated", f"{found.frames} frames"
+        yield _Finding(CheckReason.ANIMATED, {"frames": found.frames})
     if options.letterbox == "drop" and (bars := _bars(found)):
-        yield "letterboxed, left out", bars
+        yield _Finding(CheckReason.LETTERBOXED_EXCLUDED, bars)
 
 
-def _remarks(found: Measurement, options: Options) -> Iterator[tuple[str, str]]:
-    """(reason, figures) of what a kept image is or had done to it, what matters most first."""
+def _remarks(found: Measurement, options: Options) -> Iterator[_Finding]:
+    """What a kept image is or had done to it, what matters most first."""
     if options.letterbox == "keep" and (bars := _bars(found)):
-        yield "letterboxed", bars
+        yield _Finding(CheckReason.LETTERBOXED, bars)
     if options.animated == "first" and found.frames > 1:
-        yield "several frames, first taken", f"{found.frames} frames"
+        yield _Finding(CheckReason.FIRST_FRAME, {"frames": found.frames})
     if found.hidden >= MIN_HIDDEN:
-        yield "transparent, hides colours", f"{found.hidden:.1%} clear but not white below, put on white"
+        yield _Finding(CheckReason.COLOURED_ALPHA, {"share": found.hidden})
     elif found.transparent:
-        yield "transparent, put on white", ""
+        yield _Finding(CheckReason.TRANSPARENT)
     if found.mode == "CMYK":
-        yield "CMYK, made RGB", found.profile
+        yield _Finding(CheckReason.CMYK, {"profile": found.profile})
     elif found.profile == "broken":
-        yield "colour profile broken, ignored", ""
+        yield _Finding(CheckReason.BROKEN_PROFILE)
     elif found.profile and not found.profile.startswith("sRGB"):
-        yield "colour profile, made sRGB", found.profile
+        yield _Finding(CheckReason.COLOUR_PROFILE, {"profile": found.profile})
     if found.bits > 8:
-        yield f"{found.bits} bits, scaled to 8", found.mode
+        yield _Finding(CheckReason.DEEP_COLOUR, {"bits": found.bits, "mode": found.mode})
     if found.orientation != 1:
-        yield "turned by EXIF", f"orientation {found.orientation}"
+        yield _Finding(CheckReason.EXIF_ROTATED, {"orientation": found.orientation})
 
 
-def _enlarged(found: Measurement, options: Options) -> float:
-    """How many times its width an image is enlarged to have the area that is trained at."""
+def _upscaled(found: Measurement, options: Options) -> float:
+    """How many times its width an image is upscaled to have the area that is trained at."""
     return float(options.resolution / (found.width * found.height) ** 0.5)
 
 
-def _bars(found: Measurement) -> str:
-    """Where bars lie along opposite edges, and how wide they are; "" where there are none."""
+def _bars(found: Measurement) -> dict[str, int]:
+    """How wide the bars along opposite edges are in pixels, by side; nothing where there are none."""
     pairs = (
-        ("above", "below", found.bar_top, found.bar_bottom, found.height),
-        ("left", "right", found.bar_left, found.bar_right, found.width),
+        ({"top": found.bar_top, "bottom": found.bar_bottom}, found.height),
+        ({"left": found.bar_left, "right": found.bar_right}, found.width),
     )
-    return ", ".join(
-        f"{one} px {where} and {other} px {there}"
-        for where, there, one, other, side in pairs
-        if one and other and one + other >= MIN_BARS * side
-    )
+    bars: dict[str, int] = {}
+    for pair, side in pairs:
+        if all(pair.values()) and sum(pair.values()) >= MIN_BARS * side:
+            bars |= pair
+    return bars
 
 
 def _chosen(path: str, patterns: Iterable[str]) -> bool:
@@ -354,7 +370,7 @@ def _notes(
         for pattern in patterns
         if not any(_chosen(image.path, (pattern,)) for image in images)
     ]
-    missing = [path for path, verdict in verdicts.items() if verdict.reason == "missing"]
+    missing = [path for path, verdict in verdicts.items() if verdict.reason == CheckReason.MISSING]
     if missing:
         notes.append(
             f"{len(missing)} of {len(images)} images are gone from the set, such as {missing[0]}; "

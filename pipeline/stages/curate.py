@@ -1,4 +1,4 @@
-"""Turn scores into captions: choose, rename, consolidate, prune what the trigger should absorb, trigger words first.
+"""Turn scores into captions: choose and rename tags, drop what is implied or prunes into the trigger, trigger words first.
 
 Every tag considered leaves a row that says what became of it and why. A caption file that a person changed is taken
 in and wins over every rule; delete the file to have prep write it again. No model is needed: a new threshold is a new
@@ -20,10 +20,15 @@ from typing import Literal, NamedTuple
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
-from pipeline.store.caption_files import NOT_UTF8, WRITTEN, lost, plain
+from pipeline.store.caption_files import lost, plain
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import CaptionReason
+from pipeline.store.reasons.reason import Data
+from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.store.records import THE_SET, Decision, Image, Plan, Tagger
 from pipeline.store.stage import Stage
+from pipeline.store.values.contradiction import Contradiction
+from pipeline.store.values.tags import TagAction, TagDecision
 from pipeline.tags.captions import messages
 from pipeline.tags.captions.build import (
     Names,
@@ -36,12 +41,10 @@ from pipeline.tags.captions.build import (
     written,
 )
 from pipeline.tags.captions.flags import contradiction_rows, flag_rows
-from pipeline.tags.captions.ledger import ADDED, SEPARATES
 from pipeline.tags.captions.manual_edits import overlaid
 from pipeline.tags.captions.selection import Combine, TaggerVote, best_rating, choose_together
 from pipeline.tags.captions.thresholds import limits_of, published
 from pipeline.tags.captions.triggers import leading, names_in, subjects
-from pipeline.tags.statistics.contradictions import Contradiction
 from pipeline.tags.statistics.core_tags import MODES, fits
 from pipeline.tags.statistics.learned_implications import Learned
 from pipeline.tags.statistics.survey import (
@@ -66,7 +69,6 @@ NAME = "curate"
 NO_TAGGER = "none"
 BOORU = "booru"
 """The tagger that tags from image boards are recorded under; they are certain."""
-IN_FRONT = f"{WRITTEN}, trigger words put in front"
 _BATCH = 500
 
 
@@ -121,9 +123,9 @@ class Options:
     long white hair."""
     contradictions: Literal["report", "fix"] = "report"
     """Images whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
-    their concept: list them with a proposed fix, or mend them."""
+    their concept: list them with a proposed fix, or fix them."""
     fix: tuple[str, ...] = ()
-    """What to mend, by slot such as "hair colour" or by image; everything that is listed if not given."""
+    """What to fix, by attribute such as "hair colour" or by image; everything that is listed if not given."""
     contradiction_share: float = 0.8
     """Share of a concept's single-person images that must agree for the others to be at odds with them."""
     keep_quality: bool = False
@@ -245,26 +247,26 @@ def plan(manifest: Manifest, options: Options) -> Plan:
 
 def _plan(root: Path, surveyed: Sequence[SurveyedImage], asked: _Asked, human: _Human) -> Plan:
     found = _find(surveyed, asked)
-    mended = _to_mend(found.odd, asked.options, frozenset(image.path for image in surveyed))
+    fixed = _to_fix(found.odd, asked.options, frozenset(image.path for image in surveyed))
     closed = human.captions.keys() | human.unreadable
     odd = {path: held for path, held in found.odd.found.items() if path not in closed}
-    rows = tuple(_captions(surveyed, asked, found, human, mended))
+    rows = tuple(_captions(surveyed, asked, found, human, fixed))
     captions = {row.path: row for row in rows if row.field == "caption"}
     flags = Counter(flag for image in surveyed for flag in image.flags)
     return Plan(
         NAME,
         ("caption", "tags", "flags", "contradictions"),
-        (*rows, *flag_rows(surveyed), *contradiction_rows(odd, mended)),
+        (*rows, *flag_rows(surveyed), *contradiction_rows(odd, fixed)),
         notes=(
             *_notes_on_scores(root, surveyed, asked, captions),
             *_notes_on_words(surveyed, asked, captions),
             *messages.on_files([image.path for image in surveyed if image.path in human.unreadable]),
-            *messages.on_contradictions(odd, mended),
+            *messages.on_contradictions(odd, fixed),
             *messages.on_flags(flags, asked.options.keep_quality),
         ),
         remarks=tuple(_remarks(asked, found)),
-        table=tuple(_lines(surveyed, found, odd, mended)),
-        counts={f"flag: {flag}": count for flag, count in sorted(flags.items())},
+        table=tuple(_lines(surveyed, found, odd, fixed)),
+        counts={f"flag:{flag}": count for flag, count in sorted(flags.items())},
     )
 
 
@@ -272,7 +274,7 @@ def _human(manifest: Manifest) -> _Human:
     rows = manifest.decisions("human")
     return _Human(
         {path: plain(row.value) for path, row in rows.items() if row.value is not None},
-        {path: row.evidence for path, row in rows.items()},
+        {path: row.data for path, row in rows.items()},
         frozenset(path for path, row in rows.items() if row.value is None),
         {path: row.value for path, row in manifest.decisions("overlay").items()},
     )
@@ -307,8 +309,13 @@ class _Asked:
     imply: tuple[tuple[str, str], ...]
     distinct: frozenset[tuple[str, str]]
     tokens: Tokens | None
-    banned: Callable[[str], str]
+    banned: Callable[[str], TagCause | None]
     unknown: tuple[str, ...]
+
+    @property
+    def told(self) -> Data:
+        """What a decision says of the taggers."""
+        return {"by": [tagger.name for tagger in self.taggers], "taggers": [tagger.id for tagger in self.taggers]}
 
     @property
     def seen_by(self) -> str:
@@ -374,7 +381,7 @@ def _taggers(manifest: Manifest, options: Options) -> tuple[Tagger, ...]:
         return tuple({tagger.id: tagger for tagger in found.values() if tagger}.values())
     chosen = manifest.decisions("tagger").get(THE_SET)
     value = chosen.value if chosen is not None else []
-    last = tuple(known[name] for name in ([value] if isinstance(value, str) else value) if name in known)
+    last = tuple(known[name] for name in value if name in known)
     return last or tuple(known.values())[-1:]
 
 
@@ -469,26 +476,26 @@ def _find(surveyed: Sequence[SurveyedImage], asked: _Asked) -> _Found:
     return _Found(traited, learned, odd, rules)
 
 
-def _to_mend(odd: Odd, options: Options, paths: frozenset[str]) -> frozenset[tuple[str, str]]:
-    """(image, slot) of the contradictions that were asked to be mended.
+def _to_fix(odd: Odd, options: Options, paths: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """(image, attribute) of the contradictions that were asked to be fixed.
 
     Raises:
-        PrepError: what was named is neither a slot nor an image.
+        PrepError: what was named is neither an attribute nor an image.
     """
     if options.contradictions != "fix":
         return frozenset()
-    slots = sorted({*NAMED, *(each.slot for found in odd.found.values() for each in found)})
-    lost = [name for name in options.fix if name not in paths and name not in slots]
+    attributes = sorted({*NAMED, *(each.attribute for found in odd.found.values() for each in found)})
+    lost = [name for name in options.fix if name not in paths and name not in attributes]
     if lost:
         raise PrepError(
-            f"fix names {', '.join(map(repr, lost))}, which is neither a slot nor a kept image",
-            f"slots are: {', '.join(slots)}; images are named as in images/Lumi/a.png",
+            f"fix names {', '.join(map(repr, lost))}, which is neither an attribute nor a kept image",
+            f"attributes are: {', '.join(attributes)}; images are named as in images/Lumi/a.png",
         )
     return frozenset(
-        (path, each.slot)
+        (path, each.attribute)
         for path, found in odd.found.items()
         for each in found
-        if each.fix != "look" and (not options.fix or path in options.fix or each.slot in options.fix)
+        if each.fix != "look" and (not options.fix or path in options.fix or each.attribute in options.fix)
     )
 
 
@@ -499,27 +506,28 @@ class _Human(NamedTuple):
     """What people wrote: path → caption and → where it came from, whose files cannot be read, and → edits of tags."""
 
     captions: Mapping[str, str]
-    origin: Mapping[str, str]
+    origin: Mapping[str, Data]
     unreadable: frozenset[str]
     overlays: Mapping[str, Sequence[Sequence[str]]]
 
 
 def _captions(
-    surveyed: Sequence[SurveyedImage], asked: _Asked, found: _Found, human: _Human, mended: frozenset[tuple[str, str]]
+    surveyed: Sequence[SurveyedImage], asked: _Asked, found: _Found, human: _Human, fixed: frozenset[tuple[str, str]]
 ) -> Iterator[Decision]:
     """The caption and tags of every image; no caption where the file beside it must not be touched."""
     options = asked.options
     for image in surveyed:
         path = image.path
         if path in human.unreadable:
-            yield Decision(path, "tags", [], NOT_UTF8, "left alone")
+            yield Decision(path, "tags", [], CaptionReason.NOT_UTF8)
         elif path in human.captions:
             text, rows = written(human.captions[path], image.triggers, options.prefix, options.separator)
-            reason = WRITTEN if text == human.captions[path] else IN_FRONT
+            same = text == human.captions[path]
+            reason = CaptionReason.MANUAL if same else CaptionReason.MANUAL_WITH_TRIGGERS
             yield Decision(path, "caption", text, reason, human.origin[path])
-            yield Decision(path, "tags", rows, "tags by a person")
+            yield Decision(path, "tags", rows, CaptionReason.MANUAL_TAGS)
         else:
-            fixes = [each for each in found.odd.found.get(path, ()) if (path, each.slot) in mended]
+            fixes = [each for each in found.odd.found.get(path, ()) if (path, each.attribute) in fixed]
             yield from _decided(image, asked, found, fixes, human.overlays.get(path, ()))
 
 
@@ -533,14 +541,15 @@ def _decided(
     order, rows = caption_tags(image.ledger, subject, found.rules, found.traited.traits)
     order, rows = overlaid(order, rows, subject.triggers, edits)
     left = len(order) > len(subject.triggers)
-    reason = "not scored" if not image.scored else "chosen" if left else "no tag is left"
-    evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"
+    scored = CaptionReason.CHOSEN if left else CaptionReason.NO_TAG_LEFT
+    reason = scored if image.scored else CaptionReason.NOT_SCORED
+    counts = {"tags": len(order), "considered": len(rows) - len(order)}
     said = with_separator(order, subject.triggers, options.keep_separator)
     if len(said) > len(order):
-        rows = (*rows, (options.keep_separator, ADDED, SEPARATES))
-    yield Decision(image.path, "caption", options.separator.join(said), reason, evidence)
-    seen = f"scores by {asked.seen_by}" if image.scored else "no scores"
-    yield Decision(image.path, "tags", rows, seen, " + ".join(tagger.id for tagger in asked.taggers))
+        rows = (*rows, TagDecision(options.keep_separator, TagAction.ADDED, TagReason.KEEP_SEPARATOR))
+    yield Decision(image.path, "caption", options.separator.join(said), reason, counts)
+    seen = CaptionReason.SCORED_TAGS if image.scored else CaptionReason.TAGS_WITHOUT_SCORES
+    yield Decision(image.path, "tags", rows, seen, asked.told)
 
 
 # --- what a person should know
@@ -550,11 +559,11 @@ def _lines(
     surveyed: Sequence[SurveyedImage],
     found: _Found,
     odd: Mapping[str, Sequence[Contradiction]],
-    mended: frozenset[tuple[str, str]],
+    fixed: frozenset[tuple[str, str]],
 ) -> Iterator[messages.Line]:
     whom = {image.path: image.whom for image in surveyed if image.path in odd}
     yield from messages.core_lines(found.traited.cores, found.traited.traits)
-    yield from islice(messages.contradiction_lines(odd, whom, mended), messages.MOST_ROWS)
+    yield from islice(messages.contradiction_lines(odd, whom, fixed), messages.MOST_ROWS)
     yield from islice(messages.learned_lines(found.learned), messages.MOST_ROWS)
 
 
@@ -582,10 +591,14 @@ def _notes_on_scores(
             yield (
                 f"{tagger.name} publishes no thresholds: {general} is taken for general tags, {character} for characters"
             )
-    unscored = [each.path for each in surveyed if each.path in captions and captions[each.path].reason == "not scored"]
+    unscored = [
+        each.path
+        for each in surveyed
+        if each.path in captions and captions[each.path].reason == CaptionReason.NOT_SCORED
+    ]
     if asked.taggers and unscored:
         yield f"{messages.many(unscored)} without scores by {asked.seen_by}; run: prep tag {root}"
-    bare = [path for path, row in captions.items() if row.reason == "no tag is left"]
+    bare = [path for path, row in captions.items() if row.reason == CaptionReason.NO_TAG_LEFT]
     if bare:
         yield f"{messages.many(bare)} left without tags"
     empty = [path for path, row in captions.items() if not row.value]
@@ -602,7 +615,7 @@ def _notes_on_words(
         each.path
         for each in surveyed
         if each.path in captions
-        and captions[each.path].reason == WRITTEN
+        and captions[each.path].reason == CaptionReason.MANUAL
         and leading(captions[each.path].value, each.triggers) < len(each.triggers)
     ]
     if late:
@@ -629,6 +642,6 @@ STAGE = Stage(
     reads=("images", "keep", "scores", "human", "tagger", "overlay"),
     plan=plan,
     observe=observe,
-    observes="the tagger, the rules, the tokenizer",
+    observes="tagger, rules or tokenizer",
     missing=missing,
 )

@@ -1,4 +1,4 @@
-"""Bring folders of images into a set; the originals are never touched.
+"""Import folders of images into a set; the originals are never changed.
 
 A source is a folder, an archive (.zip, .tar, .tar.gz), or a folder of a dataset repository, written
 hf://datasets/OWNER/NAME/FOLDER. Every image below it gets its place in SET/images/CONCEPT: a clone, a hard link or a
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable
@@ -24,35 +25,37 @@ from pipeline.core.links import How
 from pipeline.sources import hub
 from pipeline.sources.booru import booru_tagger
 from pipeline.sources.metadata_files import Described, ImageTable, read_table
-from pipeline.sources.placement import DISOWNED, MOVED, VANISHED, Placing
-from pipeline.sources.repeats import NO_NUMBER, Folders, UserRepeats, folders
-from pipeline.sources.scan import LEADS_OUT
+from pipeline.sources.placement import Placing
+from pipeline.sources.repeats import Folders, UserRepeats, folders
 from pipeline.sources.sidecars import Beside, CaptionText, Sidecar, is_sidecar, read_caption, read_sidecar
 from pipeline.sources.source_file import CAPTION, EXTENSIONS, IMAGE, TABLE, Found, cut, sniffed, without_extension
 from pipeline.sources.source_list import contents, holds, look
-from pipeline.store.caption_files import CAME, plain
+from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import Origin
+from pipeline.store.reasons.placement import PlacementReason as P
+from pipeline.store.reasons.placement import RepeatsSource
+from pipeline.store.reasons.reason import Cause, Reason
 from pipeline.store.records import Decision, Plan
 from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 
 NAME = "flatten"
 BATCH = 256
 READERS = 4
-"""The evidence of a caption that flatten brought and nobody changed since."""
-_SENTENCES = {
-    VANISHED: "images that stay in the set though their source is gone: {n}",
-    DISOWNED: "images that left the set, as their folder is no longer a source (the files stay): {n}",
-    MOVED: "images that moved in the sources: {n}",
-    "caption is not UTF-8": "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
-    "json not used": "JSON files beside images that could not be used; prep log says why: {n}",
-    "metadata not used": "JSON and CSV files that describe no images or could not be read, not used: {n}",
-    "name is not UTF-8": "files left out because their names are not UTF-8; rename them: {n}",
-    "folder cannot be read": "folders that cannot be read: {n}",
-    "cannot be read": "files that cannot be read: {n}",
-    LEADS_OUT: "links that lead out of their source, left out; to take them in give --follow-links: {n}",
-    NO_NUMBER: "multiply.txt files without a number above 0, not used: {n}",
-    "archive; name it as a source to use it": "archives in the sources, not opened; name them as sources too: {n}",
-    "archive not read to its end": "archives that could be read only in part: {n}",
+_SENTENCES: Mapping[Reason, str] = {
+    P.SOURCE_VANISHED: "images that stay in the set though their source is gone: {n}",
+    P.NO_LONGER_A_SOURCE: "images that left the set, as their folder is no longer a source (the files stay): {n}",
+    P.MOVED: "images that moved in the sources: {n}",
+    P.CAPTION_NOT_UTF8: "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
+    P.JSON_NOT_USED: "JSON files beside images that could not be used; prep log says why: {n}",
+    P.METADATA_NOT_USED: "JSON and CSV files that describe no images or could not be read, not used: {n}",
+    P.NAME_NOT_UTF8: "files left out because their names are not UTF-8; rename them: {n}",
+    P.FOLDER_UNREADABLE: "folders that cannot be read: {n}",
+    P.UNREADABLE: "files that cannot be read: {n}",
+    P.LINK_LEADS_OUT: "links that lead out of their source, left out; to take them in give --follow-links: {n}",
+    P.MULTIPLY_NO_NUMBER: "multiply.txt files without a number above 0, not used: {n}",
+    P.ARCHIVE: "archives in the sources, not opened; name them as sources too: {n}",
+    P.ARCHIVE_PARTIAL: "archives that could be read only in part: {n}",
 }
 
 
@@ -124,7 +127,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
 def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Count how the images of the set came to it."""
     links = Counter(image.link for image in manifest.images())
-    return WorkResult({f"as {link}": number for link, number in links.most_common()})
+    return WorkResult({f"linked:{link}": number for link, number in links.most_common()})
 
 
 class _Flattening:
@@ -150,7 +153,7 @@ class _Flattening:
         )
         rows = manifest.decisions("human")
         self.human = {path: plain(text) for path, text in manifest.human().items()}
-        self.came = {path for path, row in rows.items() if row.evidence == CAME}
+        self.came = {path for path, row in rows.items() if row.data.get("origin") == Origin.CAME_WITH_IMAGE}
         self.written = manifest.written()
 
     def _concept(self, found: Found) -> str:
@@ -161,18 +164,20 @@ class _Flattening:
         """Every file its row, and every image its place."""
         for found in self.found:
             if found.problem:
-                reason, _, evidence = found.problem.partition(": ")
-                self.placing.row(found.path, None, reason, evidence)
+                self._leave_out(found.path, found.problem)
             elif found.kind == IMAGE:
                 content = self._content(found)
                 if content:
                     self.placing.place(found, content)
                 else:
-                    self.placing.row(found.path, None, "cannot be read")
+                    self._leave_out(found.path, Cause(P.UNREADABLE))
         self.placing.keep_vanished()
-        for path, reason, evidence in (*self.folders.rows, *self.data_rows):
-            self.placing.row(path, None, reason, evidence)
+        for path, cause in (*self.folders.rows, *self.data_rows):
+            self._leave_out(path, cause)
         return self.placing
+
+    def _leave_out(self, path: str, cause: Cause) -> None:
+        self.placing.row(path, None, P(cause.reason), cause.data)
 
     def _content(self, found: Found) -> str:
         size, modified, content = self.known.get(found.path, (-1, -1, ""))
@@ -180,51 +185,51 @@ class _Flattening:
 
     # --- JSON beside images, and tables
 
-    def _describe(self) -> Iterator[tuple[str, str, str]]:
-        """Read every data file; an image's own goes before a table. Gives (path, reason, evidence) for each."""
+    def _describe(self) -> Iterator[tuple[str, Cause]]:
+        """Read every data file; an image's own goes before a table. Gives (path, what became of it) for each."""
         tables = []
         for found in self.found:
             if found.kind != TABLE or found.problem:
                 continue
             if is_sidecar(found, self.beside):
-                yield found.path, *self._own_json(found)
+                yield found.path, self._own_json(found)
             else:
                 tables.append(found)
         imgs = ImageTable(self.images) if tables else None
         for found in tables:
             assert imgs is not None
-            yield found.path, *self._table(found, imgs)
+            yield found.path, self._table(found, imgs)
 
-    def _own_json(self, found: Found) -> tuple[str, str]:
+    def _own_json(self, found: Found) -> Cause:
         try:
             sidecar = read_sidecar(found)
         except ValueError as error:
-            return "json not used", str(error)
+            return Cause(P.JSON_NOT_USED, {"why": str(error)})
         told = sidecar.described
         for image in self.beside.owners(found):
             self.described.setdefault(image, told)
         if sidecar.tags:
-            return "tags taken in", f"{len(sidecar.tags)} tags"
+            return Cause(P.TAGS_IMPORTED, {"tags": len(sidecar.tags)})
         says = [name for name in ("caption", "concept", "repeats") if getattr(told, name)]
-        return ("metadata taken in", ", ".join(says)) if says else ("json without tags or caption", "")
+        return Cause(P.METADATA_IMPORTED, {"says": says}) if says else Cause(P.JSON_EMPTY)
 
-    def _table(self, found: Found, imgs: ImageTable) -> tuple[str, str]:
+    def _table(self, found: Found, imgs: ImageTable) -> Cause:
         try:
             table = read_table(found.place, found.name)
         except ValueError as error:
-            return "metadata not used", str(error)
+            return Cause(P.METADATA_NOT_USED, {"why": str(error)})
         except OSError as error:
-            return "metadata not used", f"cannot be read: {error.strerror}"
+            return Cause(P.METADATA_NOT_USED, {"why": f"cannot be read: {error.strerror}"})
         used = 0
         for name, told in table.rows:
             image = imgs.find(name, found.path)
             if image is not None and image not in self.described:
                 self.described[image] = told
             used += image is not None
-        evidence = f"{used} of {len(table.rows) + len(table.problems)} entries name an image"
+        data: dict[str, Any] = {"used": used, "entries": len(table.rows) + len(table.problems)}
         if table.problems:
-            evidence += f"; wrong: {len(table.problems)}, such as {table.problems[0]}"
-        return "metadata taken in" if used else "metadata names no image", evidence
+            data |= {"wrong": len(table.problems), "such_as": table.problems[0]}
+        return Cause(P.METADATA_IMPORTED if used else P.METADATA_WITHOUT_IMAGE, data)
 
     # --- how often
 
@@ -236,10 +241,10 @@ class _Flattening:
             told = self.described.get(source)
             by_folder = self.folders.user_repeats.get(found.folder) if found else None
             if told is not None and told.repeats is not None:
-                over = f", before {by_folder.evidence}" if by_folder else ""
-                by_folder = UserRepeats(told.repeats, "repeats in metadata", told.where + over)
+                over = {"instead_of": by_folder.cause} if by_folder else {}
+                by_folder = UserRepeats(told.repeats, Cause(RepeatsSource.METADATA, {"where": told.where, **over}))
             if by_folder is not None:
-                yield Decision(image.path, "user_repeats", by_folder.value, by_folder.reason, by_folder.evidence)
+                yield Decision(image.path, "user_repeats", by_folder.value, *by_folder.cause)
             elif found is None and image.path in before:
                 yield before[image.path]
 
@@ -271,27 +276,22 @@ class _Flattening:
     ) -> None:
         caption, row = texts[found.path], self.placing.row
         if not owners:
-            row(found.path, None, "text without an image")
+            row(found.path, None, P.CAPTION_WITHOUT_IMAGE)
             return
         if caption.problem:
-            reason, _, evidence = caption.problem.partition(": ")
-            row(found.path, None, reason, evidence)
+            self._leave_out(found.path, caption.problem)
             return
         won = [image for image in owners if winners[image] == found.path]
         if not won:
             first = winners[owners[0]]
             same = texts[first].text.strip() == caption.text.strip()
-            row(
-                found.path,
-                None,
-                f"{'same as' if same else 'set aside for'} another caption file",
-                cut(first)[1],
-            )
+            reason = P.CAPTION_REPEATED if same else P.CAPTION_EXCLUDED
+            row(found.path, None, reason, {"other": cut(first)[1]})
             return
         paths = [self.placing.images[image].path for image in won]
         taken = [self._take(path, caption.text) for path in paths]
         place = without_extension(paths[0]) + ".txt"
-        row(found.path, place, "caption taken in" if all(taken) else "caption in the set differs and stays")
+        row(found.path, place, P.CAPTION_IMPORTED if all(taken) else P.CAPTION_DIFFERS)
 
     def _take(self, path: str, text: str) -> bool:
         """Note a caption for an image, unless a person wrote another one in the set."""

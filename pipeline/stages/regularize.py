@@ -1,4 +1,4 @@
-"""Make a matched regularization image for every kept one: the base model's own answer to the same caption.
+"""Generate a regularization image for every kept image: what the base model makes of the same caption.
 
 Each regularization image has its image's caption, bucket size, file name and concept, and is sampled with DDIM from one seed (the
 recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where an image
@@ -13,22 +13,25 @@ beside, and dealt so that all of them are used equally often; noise and timestep
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.concepts.regularization.assignment import FOLDER, reg_image_paths
-from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_painted
+from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_generated
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.tagging import RegularizationReason
+from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision, Plan
 from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.values.tags import TagAction, TagDecision
 from train.models.identity import base_identity
 
 if TYPE_CHECKING:
@@ -177,16 +180,16 @@ def _plan_matched(manifest: Manifest, options: Options) -> Plan:
         _must_have(manifest, image.path, "bucket", buckets)
         _must_have(manifest, image.path, "caption", captions)
         row = tags.get(image.path)
-        caption = reg_image_caption(captions[image.path], row.value if row else [], options.trigger)
+        caption = reg_image_caption(captions[image.path], row.value if row else (), options.trigger)
         seeds = _seeds(options, place, len(kept))
         size = buckets[image.path].size
         reg_images = tuple(
             RegularizationImage(path, caption, size, seed) for path, seed in zip(paths[image.path], seeds, strict=True)
         )
-        reason = "same caption" if caption == captions[image.path] else "caption without trigger words"
-        said = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-        evidence = f"{said}, {options.steps} DDIM steps, guidance {options.guidance:g}"
-        decisions.append(Decision(image.path, "regularization", RegularizationAssignment(reg_images), reason, evidence))
+        same = caption == captions[image.path]
+        reason = RegularizationReason.SAME_CAPTION if same else RegularizationReason.WITHOUT_TRIGGERS
+        made = {"seeds": seeds, "steps": options.steps, "guidance": options.guidance}
+        decisions.append(Decision(image.path, "regularization", RegularizationAssignment(reg_images), reason, made))
     return Plan(NAME, ("regularization",), tuple(decisions))
 
 
@@ -196,10 +199,10 @@ def _seeds(options: Options, place: int, images: int) -> list[int]:
     return [first + number * step for number in range(options.count)]
 
 
-def reg_image_caption(caption: str, tags: list[list[str]], trigger: str) -> str:
+def reg_image_caption(caption: str, tags: Sequence[TagDecision], trigger: str) -> str:
     """The caption without the mark behind its trigger words, and without those too if they are not to be kept."""
-    unsaid = ("keep separator",) if trigger == "keep" else ("keep separator", "trigger word")
-    out = {tag for tag, action, reason in tags if action == "added" and reason in unsaid}
+    unsaid = {TagReason.KEEP_SEPARATOR} if trigger == "keep" else {TagReason.KEEP_SEPARATOR, TagReason.TRIGGER}
+    out = {row.tag for row in tags if row.action == TagAction.ADDED and row.reason in unsaid}
     if not out:
         return caption
     return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in out)
@@ -228,15 +231,15 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     captions = {row.path: row.caption for row in rows}
     result = WorkResult()
     if rows and options.images == "matched":
-        result = _paint(manifest, options, rows, progress)
+        result = _generate(manifest, options, rows, progress)
     elif rows:
-        result = WorkResult({"given images in use": len(captions)})
+        result = WorkResult({"user_supplied_images": len(captions)})
     for path, caption in captions.items():
         save_caption(manifest.root / path, caption)
     return result
 
 
-def _paint(
+def _generate(
     manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
 ) -> WorkResult:
     from train.models.ddim import Request, generate
@@ -256,7 +259,7 @@ def _paint(
 
     def keep(index: int, image: Image) -> None:
         nonlocal done
-        save_painted(manifest.root / rows[todo[index]].path, image, marks[todo[index]])
+        save_generated(manifest.root / rows[todo[index]].path, image, marks[todo[index]])
         done += 1
         progress("sampling regularization images", done, len(todo))
 
@@ -266,7 +269,7 @@ def _paint(
         if row.seed is not None
     ]
     generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
-    counts = {"images made": len(todo), "images already there": len(rows) - len(todo)}
+    counts = {"images_made": len(todo), "images_already_there": len(rows) - len(todo)}
     return WorkResult(counts, base.notes)
 
 

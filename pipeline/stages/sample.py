@@ -1,4 +1,4 @@
-"""Paint images with the adapter and without it, from the same seeds, to see what was learned."""
+"""Generate images with and without the adapter, from the same seeds, to see what was learned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Options:
     name: str = "adapter"
     """Name of the training run whose adapter is used."""
     prompts: tuple[str, ...] = ()
-    """Prompts to paint; without any, `1girl, TRIGGER` for every trigger word of the set. Each may end with options of
+    """Prompts to generate; without any, `1girl, TRIGGER` for every trigger word of the set. Each may end with options of
     its own in kohya's syntax, which go before those of the stage: --n negative, --w width, --h height, --d seed,
     --s steps, --l guidance."""
     file: Path | None = None
@@ -159,30 +159,31 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
 
 
 def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
-    """Paint every prompt and seed twice; the listing says which file is what."""
+    """Generate every prompt and seed twice; the listing says which file is what."""
+    from train.adapters.adapter import attach_adapter
     from train.models.ddim import generate
     from train.models.infotext import infotext, save_png
+    from train.models.load import base_of
     from train.options.recipe import recipe_of
     from train.run.run_record import adapter_file
-    from train.session import attach_adapter, base_of
 
     chosen, _ = chosen_requests(manifest, options)
     file = adapter_file(manifest.root, options.name)
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
     recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
-    base = base_of(recipe, options.device)
+    base = base_of(recipe.model, options.device)
     adapter = attach_adapter(base, file)
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
     folder, listing = sample_folder(manifest, options.name), [_row(request) for request in requests]
     facts = {"Clip skip": recipe.text.clip_skip} if recipe.text.clip_skip > 1 else {}
-    painted = 0
+    generated = 0
 
     def on_image(index: int, image: object) -> None:
-        nonlocal painted
-        painted += 1
-        progress("painting samples", painted, 2 * len(requests))
+        nonlocal generated
+        generated += 1
+        progress("generating samples", generated, 2 * len(requests))
 
     for which, strength in (("base", 0.0), ("adapter", options.strength)):
         adapter.set_strength(strength)
@@ -206,7 +207,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
         f"images, each without the adapter and with it: {folder}",
         f"side by side: prep report {manifest.root}",
     )
-    return WorkResult({"images painted": 2 * len(requests)}, results=results)
+    return WorkResult({"images_generated": 2 * len(requests)}, results=results)
 
 
 def _row(request: Request) -> dict[str, object]:

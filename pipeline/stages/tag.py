@@ -19,6 +19,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.image_io import decode, load_rgb, open_image
 from pipeline.store import records
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.tagging import TaggerReason
 from pipeline.store.records import THE_SET, Decision, Plan, Tagger
 from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from taggers.download import pinned, published_sha256, revision_of
@@ -80,15 +81,13 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     counts = {}
     for tagger in taggers:
         missing = len(contents - manifest.scored(tagger.id))
-        counts[f"to score with {tagger.name}"] = missing
-        before = "scored before" if len(taggers) == 1 else f"scored before by {tagger.name}"
+        counts[f"to_score:{tagger.name}"] = missing
+        before = "scored_before" if len(taggers) == 1 else f"scored_before_by:{tagger.name}"
         counts[before] = len(contents) - missing
     ids = [tagger.id for tagger in taggers]
     notes = _clash() + ([] if contents else ["the set has no kept images"])
-    evidence = "; ".join(
-        f"{tagger.name}: sha256 {checksum}" for tagger, checksum in zip(taggers, checksums, strict=True) if checksum
-    )
-    used = Decision(THE_SET, "tagger", ids[0] if len(ids) == 1 else ids, "used last", evidence)
+    known = {tagger.name: checksum for tagger, checksum in zip(taggers, checksums, strict=True) if checksum}
+    used = Decision(THE_SET, "tagger", ids, TaggerReason.USED_LAST, {"checksums": known})
     return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
 
 
@@ -105,7 +104,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
         if todo:
             _score(manifest, spec, tagger, todo, options, progress, told)
     if told.unreadable:
-        told.counts["could not be read"] = len(told.unreadable)
+        told.counts["unreadable_images"] = len(told.unreadable)
     return WorkResult(told.counts)
 
 
@@ -149,7 +148,7 @@ def _specs(manifest: Manifest, options: Options) -> list[ModelSpec]:
 def _used_last(manifest: Manifest) -> dict[str, str]:
     """Name → revision of the taggers that were planned last, whether they scored anything or not."""
     row = manifest.decisions("tagger").get(THE_SET)
-    ids = [] if row is None else row.value if isinstance(row.value, list) else [row.value]
+    ids = [] if row is None else row.value
     return {name: rest.partition("/")[0] for name, _, rest in (each.partition("@") for each in ids)}
 
 
@@ -188,7 +187,6 @@ def _score(
     scoring = engine.score(
         ((image.content, manifest.root / image.path) for image in todo), load, options.batch_size, options.decoders
     )
-    by = f"by {tagger.name} " if options.also else ""
     with prep_errors(), contextlib.closing(scoring):
         for batch in scoring:
             with manifest.transaction():
@@ -198,7 +196,7 @@ def _score(
                     told.unreadable.add(each.key)
                     log.warning("%s", each.problem)
                 else:
-                    told.counts[f"scored {by}on {on}"] += 1
+                    told.counts[f"scored_by:{tagger.name} on {on}" if options.also else f"scored_on:{on}"] += 1
             done += len(batch)
             progress(f"scoring with {tagger.name} on {on}", done, len(todo))
 
@@ -236,7 +234,7 @@ def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[records.Image], t
         held,
         changed,
     )
-    told.counts[f"tags that came or went by fast decoding, in {len(pairs)} images"] += changed
+    told.counts[f"changed_by_fast_decoding:{len(pairs)}"] += changed
 
 
 def _holding(engine: OnnxTagger, scores: Mapping[str, float]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Train an adapter on the set: buckets, repeats, captions and regularization images as they were decided."""
+"""Train an adapter on the set, with the buckets, repeats, captions and regularization images of the stages before."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         cut,
         counts=counts(found, run),
         remarks=(
+            *options.translated,
             *preset_remarks(options),
             *course_remarks(found, run, options),
             *milestone_remarks(found, run, options),
@@ -126,7 +127,7 @@ def _refuse_what_never_comes(run: TrainingSchedule, options: Options) -> None:
 
 
 def files(options: Options) -> tuple[str, ...]:
-    """The adapter, its snapshots and what they were made by; its state, log and paintings are no results."""
+    """The adapter, its snapshots and what they were made by; its training state, log and sample images are no results."""
     folder = f"runs/{glob.escape(options.run.name)}"
     return (
         f"{folder}/{glob.escape(options.run.name)}*.safetensors",
@@ -158,7 +159,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     finally:
         if stamp(folder / RUN) != before:
             write_run_page(folder)
-    counts = {"steps": trained.steps, "steps taken up from an earlier run": trained.resumed_from}
+    counts = {"steps": trained.steps, "resumed_steps": trained.resumed_from}
     results = (*trained.compared, *_results(folder, options.run.name, trained.resumed_from))
     return WorkResult(counts, trained.notes, results)
 

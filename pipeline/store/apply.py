@@ -10,8 +10,9 @@ from pathlib import Path
 from pipeline.core.errors import PrepError
 from pipeline.core.links import link_file
 from pipeline.store import undo_log
-from pipeline.store.caption_files import CAME, WRITTEN, plain, write_captions
+from pipeline.store.caption_files import manual_caption, write_captions
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import Origin
 from pipeline.store.records import THE_SET, Decision, Plan
 from pipeline.store.stage import ProgressCallback, WorkResult
 
@@ -77,16 +78,10 @@ def apply(
 
 def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:
     """The decisions that captions which came with their images are taken in by."""
-    return [
-        row
-        for path, text in captions
-        for row in (
-            Decision(path, "human", text, WRITTEN, CAME),
-            Decision(path, "caption", plain(text), WRITTEN, CAME),
-        )
-    ]
+    origin = {"origin": Origin.CAME_WITH_IMAGE}
+    return [row for path, text in captions for row in manual_caption(path, text, origin)]
 
 
 def reasons(decisions: tuple[Decision, ...]) -> dict[str, int]:
     """How often each reason was given, most frequent first; what is decided for the set as a whole is not counted."""
-    return dict(Counter(decision.reason for decision in decisions if decision.path != THE_SET).most_common())
+    return dict(Counter(decision.reason.value for decision in decisions if decision.path != THE_SET).most_common())

@@ -14,20 +14,18 @@ from pathlib import Path
 
 from pipeline.core.files import write_text
 from pipeline.core.text_diff import tags_changed
-from pipeline.store.caption_rows import OWN, Known, Stamp
+from pipeline.store.caption_rows import Known, Stamp
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import CaptionReason, FileEvent, Origin
+from pipeline.store.reasons.reason import Data
 from pipeline.store.records import Decision
 from pipeline.store.rows import dump
 
 EDITS = "edits"
 """The stage that runs are recorded under in which a person's captions were taken in."""
-WRITTEN = "written by a person"
-NOT_UTF8 = "caption file is not UTF-8"
 _SETTLED_NS = 2_000_000_000
 """A file changed less than this before it was looked at may change again without another time stamp."""
 _BATCH = 1000
-DELETED = "deleted by a person"
-CAME = "came with the image"
 
 
 def captions(manifest: Manifest) -> dict[str, str]:
@@ -52,7 +50,7 @@ class _Edits:
 
     rows: list[Decision] = field(default_factory=list)
     gone: list[tuple[str, str]] = field(default_factory=list)
-    texts: list[tuple[str, str | None, str | None, str]] = field(default_factory=list)
+    texts: list[tuple[str, str | None, str | None, FileEvent]] = field(default_factory=list)
     """(path, what the file held, what it holds, what happened)"""
     stamps: list[Stamp] = field(default_factory=list)
 
@@ -70,7 +68,7 @@ def take_in(manifest: Manifest) -> dict[str, int]:
         if row.field == "human":
             counts[row.reason] = counts.get(row.reason, 0) + 1
     for _, _, _, what in edits.texts:
-        if what == DELETED:
+        if what == FileEvent.DELETED:
             counts[what] = counts.get(what, 0) + 1
     with manifest.transaction():
         if edits.rows or edits.gone:
@@ -84,12 +82,12 @@ def take_in(manifest: Manifest) -> dict[str, int]:
     return counts
 
 
-def _note(manifest: Manifest, run: int, texts: list[tuple[str, str | None, str | None, str]]) -> None:
+def _note(manifest: Manifest, run: int, texts: list[tuple[str, str | None, str | None, FileEvent]]) -> None:
     """Note what files held and hold; a file that prep wrote before it was killed belongs to the run that decided it."""
     rows = []
     for path, before, now, what in texts:
         by = run
-        if what in (OWN, CAME):
+        if what in (FileEvent.WRITTEN, FileEvent.CAME_WITH_IMAGE):
             by = manifest.caption_rows.decided_by(path) or run
         rows.append((by, path, before, now, what))
     manifest.caption_rows.note(rows)
@@ -122,14 +120,14 @@ def _odd(manifest: Manifest) -> set[str]:
 
 def _deleted(edits: _Edits, path: str, known: Known) -> None:
     if known.seen is not None:
-        edits.texts.append((path, known.seen, None, DELETED))
+        edits.texts.append((path, known.seen, None, FileEvent.DELETED))
     if known.human is not None:
         edits.gone += [(path, "human"), (path, "caption")]
 
 
 def _unreadable(edits: _Edits, path: str, known: Known, size: int) -> None:
     if known.human != "null":
-        edits.rows.append(Decision(path, "human", None, NOT_UTF8, f"{size} bytes"))
+        edits.rows.append(Decision(path, "human", None, CaptionReason.NOT_UTF8, {"bytes": size}))
         edits.gone.append((path, "caption"))
 
 
@@ -142,16 +140,30 @@ def _read(edits: _Edits, path: str, known: Known, text: str, status: os.stat_res
         edits.gone.append((path, "human"))
     elif known.human is not None and known.own == dump(text):
         edits.gone += [(path, "human"), (path, "caption")]
-        edits.texts.append((path, known.seen, text, "put back by a person"))
+        edits.texts.append((path, known.seen, text, FileEvent.RESTORED_BY_USER))
     elif text == known.seen:
         return
     elif text == known.intended():
-        edits.texts.append((path, known.seen, text, OWN if known.human is None else CAME))
+        edits.texts.append(
+            (path, known.seen, text, FileEvent.WRITTEN if known.human is None else FileEvent.CAME_WITH_IMAGE)
+        )
     else:
-        evidence = "a new file" if known.seen is None else tags_changed(plain(known.seen), plain(text))
-        edits.rows.append(Decision(path, "human", text, WRITTEN, evidence))
-        edits.rows.append(Decision(path, "caption", plain(text), WRITTEN, evidence))
-        edits.texts.append((path, known.seen, text, "edited by a person"))
+        edits.rows += manual_caption(path, text, _origin(known.seen, text))
+        edits.texts.append((path, known.seen, text, FileEvent.EDITED))
+
+
+def _origin(seen: str | None, text: str) -> Data:
+    if seen is None:
+        return {"origin": Origin.NEW_FILE}
+    return {"origin": Origin.CHANGED, "changes": tags_changed(plain(seen), plain(text))}
+
+
+def manual_caption(path: str, text: str, origin: Data) -> list[Decision]:
+    """The decisions that a person's caption is taken in by: the text as its file holds it, and the caption that holds."""
+    return [
+        Decision(path, "human", text, CaptionReason.MANUAL, origin),
+        Decision(path, "caption", plain(text), CaptionReason.MANUAL, origin),
+    ]
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, str, os.stat_result | None]]:
@@ -197,7 +209,7 @@ def write_captions(manifest: Manifest, run: int) -> int:
     Returns how many files were written. A caption file that is not UTF-8 stays as it is.
     """
     pending = manifest.caption_rows.pending()
-    for what, human in ((OWN, False), (CAME, True)):
+    for what, human in ((FileEvent.WRITTEN, False), (FileEvent.CAME_WITH_IMAGE, True)):
         texts = [(path, before, wanted) for path, before, wanted, of_a_person in pending if of_a_person == human]
         for start in range(0, len(texts), _BATCH):
             put_files(manifest, run, texts[start : start + _BATCH], what)
@@ -213,7 +225,9 @@ def lost(manifest: Manifest) -> str:
     return f"caption files to write again: {unwritten}" if unwritten else ""
 
 
-def put_files(manifest: Manifest, run: int, texts: Sequence[tuple[str, str | None, str | None]], what: str) -> None:
+def put_files(
+    manifest: Manifest, run: int, texts: Sequence[tuple[str, str | None, str | None]], what: FileEvent
+) -> None:
     """Make caption files hold what is wanted and note it: (path, text before or None, text now or None for no file)."""
     stamps = []
     for path, _, text in texts:

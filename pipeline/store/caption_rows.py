@@ -7,16 +7,16 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from pipeline.store.reasons.captions import FileEvent
 from pipeline.store.rows import dump
 
 FILE = "caption file"
 """The field that `history` notes a caption file's text under."""
-OWN = "written by curation"
 
 _KNOWN = f"""SELECT (SELECT text FROM captions WHERE path=:path),
     (SELECT value FROM decisions WHERE path=:path AND field='human'),
     (SELECT value FROM decisions WHERE path=:path AND field='caption'),
-    (SELECT after FROM history WHERE path=:path AND field='{FILE}' AND after_reason='{OWN}'
+    (SELECT after FROM history WHERE path=:path AND field='{FILE}' AND after_reason='{FileEvent.WRITTEN}'
         ORDER BY history.rowid DESC LIMIT 1)"""
 _PENDING = """SELECT path, before, wanted, human FROM (
         SELECT i.path AS path, c.text AS before, h.value IS NOT NULL AS human,
@@ -95,11 +95,14 @@ class CaptionTable:
         ).fetchone()
         return None if run is None else int(run)
 
-    def note(self, rows: Sequence[tuple[int, str, str | None, str | None, str]]) -> None:
+    def note(self, rows: Sequence[tuple[int, str, str | None, str | None, FileEvent]]) -> None:
         """Note what files held and hold: (run, path, text before or None, text now or None, what happened)."""
         self._db.executemany(
             "INSERT INTO history VALUES (?,?,?,?,?,?,?,?,?)",
-            [(run, path, FILE, _json(before), "", "", _json(now), what, "") for run, path, before, now, what in rows],
+            [
+                (run, path, FILE, _json(before), "", "", _json(now), what.value, "")
+                for run, path, before, now, what in rows
+            ],
         )
 
     def before(self, run: int) -> dict[str, str | None]:

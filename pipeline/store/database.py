@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
-from pipeline.store import migrations
+from pipeline.store.migrations import steps
 from pipeline.store.schema import APPLICATION_ID, TABLES, VERSION, WORKING_TABLES
 from pipeline.store.untouched import open_untouched
 
@@ -21,14 +21,14 @@ def connect(file: Path) -> sqlite3.Connection:
     """
     version = version_of(file)
     if version not in (0, VERSION):
-        migrations.migrate(file, version)
+        steps.migrate(file, version)
     connection = sqlite3.connect(file, isolation_level=None, timeout=10)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         if version == 0:
             _create(connection)
-        migrations.finish(connection, file.parent)
+        steps.finish(connection, file.parent)
         connection.executescript(WORKING_TABLES)
     except BaseException:
         connection.close()
@@ -75,14 +75,14 @@ def version_of(file: Path) -> int:
         raise PrepError(f"{file} is not a manifest: {error}", f"move {file} away and flatten again") from error
     if not tables and version == 0 and application in (0, APPLICATION_ID):
         return 0
-    known = application == APPLICATION_ID or (application == 0 and migrations.made_by_prep(version, tables))
+    known = application == APPLICATION_ID or (application == 0 and steps.made_by_prep(version, tables))
     if not known:
         raise PrepError(f"{file} is not a manifest: another program made it", f"move {file} away and flatten again")
     if version > VERSION:
         raise PrepError(f"{file} has format {version}, this prep reads up to {VERSION}", "update prep")
-    if version < migrations.OLDEST:
+    if version < steps.OLDEST:
         raise PrepError(
-            f"{file} has format {version}, this prep reads {migrations.OLDEST} to {VERSION}",
+            f"{file} has format {version}, this prep reads {steps.OLDEST} to {VERSION}",
             "an older prep made it: flatten the same folders into a new set",
         )
     return int(version)

@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
-from pipeline.store.rows import decision, decision_if_any, dump
+from pipeline.store.rows import columns_of, decision, decision_if_any, dump
 from pipeline.store.values import codec
+from pipeline.store.values.tags import TagAction
 
 Changes = dict[tuple[str, str], tuple[Decision | None, Decision | None]]
 """(path, field) → (what holds now, what would hold), None where there is none."""
@@ -49,12 +51,21 @@ class DecisionTable:
         rows = self._db.execute("SELECT run, path, field, value, reason, evidence FROM decisions ORDER BY path, field")
         return ((run, decision(*row)) for run, *row in rows)
 
-    def values(self, field: str, containing: str, among: Collection[str] | None) -> Iterator[tuple[str, Any]]:
-        rows = self._db.execute(
-            "SELECT path, value FROM decisions WHERE field=? AND (?='' OR instr(value, ?)) ORDER BY path",
-            (field, containing, containing),
-        )
+    def values(self, field: str, among: Collection[str] | None) -> Iterator[tuple[str, Any]]:
+        rows = self._db.execute("SELECT path, value FROM decisions WHERE field=? ORDER BY path", (field,))
         return ((path, codec.load(field, value)) for path, value in rows if among is None or path in among)
+
+    def trigger_words(self) -> dict[str, tuple[str, ...]]:
+        """Trigger words lead the tags of an image, so only rows that begin with one are read."""
+        rows = self._db.execute(
+            "SELECT path, value FROM decisions WHERE field='tags' AND json_extract(value, '$[0][2]')=? ORDER BY path",
+            (TagReason.TRIGGER.value,),
+        )
+        added = (TagAction.ADDED.value, TagReason.TRIGGER.value)
+        return {
+            path: tuple(tag for tag, action, reason, *_ in json.loads(value) if (action, reason) == added)
+            for path, value in rows
+        }
 
     def paths_where(self, field: str, value: Any) -> set[str]:
         """The paths whose decision has this value."""
@@ -97,7 +108,7 @@ class DecisionTable:
         self._db.executemany("INSERT INTO temp.planned_fields VALUES (?)", [(field,) for field in fields])
         self._db.executemany(
             "INSERT INTO temp.planned VALUES (?,?,?,?,?)",
-            ((each.path, each.field, dump(each.value), each.reason, each.evidence) for each in decisions),
+            map(columns_of, decisions),
         )
 
     def _carry_out(self, run: int) -> int:

@@ -1,6 +1,6 @@
 """manifest.db: the one contract between stages, and the one input of the trainer.
 
-Fields of decisions and their values (JSON):
+Fields of decisions and their values (JSON; their types are in `pipeline.store.values`):
 
 | field      | stage      | value                                                                                 |
 |------------|------------|---------------------------------------------------------------------------------------|
@@ -10,14 +10,14 @@ Fields of decisions and their values (JSON):
 | keep       | check      | true or false                                                                         |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1,   |
 |            |            | "anchor": what moved the crop, "background": "#rrggbb" for transparent images}       |
-| tagger     | tag        | id of the tagger whose scores are meant, or a list of ids, for the whole set (path ".")|
-| tags       | curate     | [[tag, action, reason], …]: every tag considered; action kept, dropped, added, renamed |
+| tagger     | tag        | [id, …] of the taggers whose scores are meant, for the whole set (path ".")            |
+| tags       | curate     | [[tag, action, reason, data], …]: every tag considered (`TagDecision`)                |
 | overlay    | tags       | [["add", tag], ["remove", tag], ["replace", old, new], …]: edits that curation keeps   |
 | caption    | curate     | the caption's text                                                                    |
 | flags      | curate     | ["watermark", …]: what is wrong with the image and not said in its caption           |
-| contradictions | curate | [{"slot", "dominant", "rival", "score", "dominant_score", "share", "fix", "mended"}, …] |
+| contradictions | curate | [{"attribute", "dominant", "rival", "fix", "fixed", …}, …] (`Contradiction`)          |
 | cut        | train      | [tag, …]: tags of the caption that the text encoder does not see                      |
-| repeats    | balance    | {"exact": 1.25, "repeat": 1}                                                          |
+| repeats    | balance    | {"exact": 1.25, "exported": 1}                                                        |
 | regularization | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched image; "more":   |
 |            |            | […], what further ones have otherwise; given ones have "matched": false and a "bucket" |
 """
@@ -40,7 +40,7 @@ from pipeline.store.history_rows import HistoryTables
 from pipeline.store.images import FileTable, ImageTable
 from pipeline.store.measurements import MeasurementTable
 from pipeline.store.records import Decision, Image, Measurement, Run, Tagger
-from pipeline.store.rows import dump
+from pipeline.store.rows import columns_of
 from pipeline.store.runs import RunTable
 from pipeline.store.schema import FILE
 from pipeline.store.scores import ScoreTable
@@ -186,12 +186,14 @@ class Manifest:
         """Every decision that holds now with the run that made it, in order of path and field."""
         return self._decisions.every()
 
-    def values(
-        self, field: str, containing: str = "", among: Collection[str] | None = None
-    ) -> Iterator[tuple[str, Any]]:
-        """(path, value) of a field, in order of path: without reasons, which take as long to read again. With a text, only
-        values whose JSON contains it; with paths, only theirs. The others are not taken apart."""
-        return self._decisions.values(field, containing, among)
+    def values(self, field: str, among: Collection[str] | None = None) -> Iterator[tuple[str, Any]]:
+        """(path, value) of a field, in order of path: without reasons, which take as long to read again. With paths, only
+        theirs."""
+        return self._decisions.values(field, among)
+
+    def trigger_words(self) -> dict[str, tuple[str, ...]]:
+        """Image → the trigger words that curation put in front; those without any are not among them."""
+        return self._decisions.trigger_words()
 
     def paths_where(self, field: str, value: Any) -> set[str]:
         """The paths for which a field is decided to be this value."""
@@ -207,7 +209,7 @@ class Manifest:
 
     def put_rows(self, run: int, rows: Iterable[Decision], gone: Iterable[tuple[str, str]] = ()) -> int:
         """Change single decisions: put these, drop those of (path, field) in `gone`; noted like any other change."""
-        planned: list[Row] = [(row.path, row.field, dump(row.value), row.reason, row.evidence) for row in rows]
+        planned: list[Row] = [columns_of(row) for row in rows]
         return self._decisions.put(run, planned + [(path, field, None, None, None) for path, field in gone])
 
     def put_back(self, run: int, rows: Iterable[Row]) -> int:

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.store import database, migrations
+from pipeline.store import database
 from pipeline.store.caption_files import take_in
 from pipeline.store.lock import is_locked, lock
 from pipeline.store.manifest import Manifest
+from pipeline.store.migrations import steps
 from pipeline.store.schema import FILE, VERSION
 
 
@@ -48,5 +49,5 @@ def bring_forward(root: Path) -> str:
         return ""
     with lock(root, "migrate"), Manifest.open(root):
         pass
-    kept = migrations.backup_of(file, version)
+    kept = steps.backup_of(file, version)
     return f"the set was brought from format {version} to {VERSION}; its record as it was is kept in {kept}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.store.values import codec
+from pipeline.store.reasons.reason import Data, Reason
 
 Json = Any
 THE_SET = "."
@@ -40,8 +41,8 @@ class Measurement:
     of pixels that are clear and hold another colour than white. `sharpness` is the variance of the Laplacian of the
     image at a fixed working size, `contrast` the standard deviation of its grey. `phash` is the PDQ hash, 64 hex
     digits, `hash_quality` what PDQ says of it, 0 to 100. `bits` are per channel, `profile` the name of the embedded
-    colour profile. The bars are uniform strips along the edges, in pixels. `sketch` is written and read by
-    `pipeline/copies.py`, `focus` by `pipeline/crops/focus.py`.
+    colour profile. The bars are uniform strips along the edges, in pixels. `fingerprint` is written and read by
+    `pipeline.images.duplicates`, `focus` by `pipeline.images.buckets.detail_profile`.
     """
 
     content: str
@@ -57,7 +58,7 @@ class Measurement:
     phash: str = ""
     problem: str = ""
     hash_quality: int = 0
-    sketch: str = ""
+    fingerprint: str = ""
     hidden: float = 0.0
     bits: int = 8
     profile: str = ""
@@ -72,26 +73,15 @@ class Measurement:
 class Decision:
     """One row of a plan and of the record: for `path`, `field` is `value`, because of `reason`.
 
-    `value` is JSON (see the table of fields in `pipeline/manifest.py`); `reason` a short phrase that is counted;
-    `evidence` the figures behind it, for people.
+    `value` is of the field's type (see the table of fields in `pipeline/store/manifest.py`); `reason` a code that is
+    counted, and `data` what is behind it. `pipeline.store.wording` tells both in English.
     """
 
     path: str
     field: str
-    value: Json
-    reason: str
-    evidence: str = ""
-
-    def as_json(self) -> dict[str, Json]:
-        """The row for those who read it by machine, its value as it is stored."""
-        value = codec.as_json(self.value)
-        return {
-            "path": self.path,
-            "field": self.field,
-            "value": value,
-            "reason": self.reason,
-            "evidence": self.evidence,
-        }
+    value: Any
+    reason: Reason
+    data: Data = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from pipeline.store.reasons.by_field import reason_of
 from pipeline.store.records import Decision
 from pipeline.store.values import codec
 
@@ -33,7 +34,12 @@ def dump(value: Any) -> str:
 
 
 def decision(path: str, field: str, value: str, reason: str, evidence: str) -> Decision:
-    return Decision(path, field, codec.load(field, value), reason, evidence)
+    return Decision(path, field, codec.load(field, value), reason_of(field, reason), codec.load_data(evidence))
+
+
+def columns_of(row: Decision) -> tuple[str, str, str, str, str]:
+    """A decision as its columns: path, field, value, reason and evidence, which holds the data."""
+    return row.path, row.field, dump(row.value), row.reason.value, codec.dump_data(row.data)
 
 
 def decision_if_any(

@@ -62,7 +62,7 @@ class Stage(Generic[OptionsT]):
     observe: Callable[[Manifest, OptionsT], str] = _observe_nothing
     """A cheap look at what lies outside the record (sources, model files), before freshness is judged: more to hash."""
     observes: str = "files"
-    """In a word or two, what `observe` looks at."""
+    """In a word or two, what `observe` looks at, as in `sources changed`."""
     measure: Callable[[Manifest, OptionsT, ProgressCallback], None] = _measure_nothing
     """Measurements that the plan is made from: slow, resumable, stored by content, and done for a preview too."""
     missing: Callable[[Manifest, OptionsT], str] = _miss_nothing

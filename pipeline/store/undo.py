@@ -9,10 +9,10 @@ from pipeline.core.errors import PrepError
 from pipeline.store import undo_log
 from pipeline.store.caption_files import EDITS, put_files
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import FileEvent
 from pipeline.store.records import Run
 
 NAME = "undo"
-PUT_BACK = "put back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,14 @@ def undo(manifest: Manifest, run: Run) -> Undone:
     texts = _texts(manifest, run, left)
     by = _begin(manifest, run)
     files = _restore_files(manifest, run, by)
-    put_files(manifest, by, texts, PUT_BACK)
+    put_files(manifest, by, texts, FileEvent.RESTORED)
     _remove_empty(manifest, by)
     with manifest.transaction():
         rows = _restore_rows(manifest, run, by, left)
         images = manifest.restore_images(run.id, by)
         undo_log.commit(manifest, by)
         _mark(manifest, run, by)
-        counts = {"rows": rows, "images": images, "caption files": len(texts), "other files": files}
+        counts = {"rows": rows, "images": images, "caption_files": len(texts), "other_files": files}
         manifest.finish_run(by, {key: number for key, number in counts.items() if number})
     return Undone(run, by, rows, images, len(texts), files, tuple(sorted(left)))
 

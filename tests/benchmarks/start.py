@@ -23,10 +23,11 @@ import numpy as np
 from pipeline.cli.main import COLLECT_AFTER
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
+from tests.pipeline.decided import decided, scored, trigger
 from train.data.batches import planned_batches
 from train.data.dataset import Example, examples
 from train.data.latent_cache import LatentCache
@@ -56,11 +57,11 @@ def made_up(manifest: Manifest, count: int) -> None:
             (RegularizationImage(reg_image, ", ".join(tags), (width, height), 420),)
         )
         rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", ", ".join((concept, *tags)), "tags"),
-            Decision(path, "tags", [[concept, "added", "trigger word"], *([tag, "kept", "high"] for tag in tags)], ""),
-            Decision(path, "repeats", Repeats(1 + number % 7 / 3, 1), "share"),
-            Decision(path, "regularization", with_caption, "same caption"),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", ", ".join((concept, *tags))),
+            decided(path, "tags", [trigger(concept), *map(scored, tags)]),
+            decided(path, "repeats", Repeats(1 + number % 7 / 3, 1)),
+            decided(path, "regularization", with_caption),
         ]
         (manifest.root / reg_image).write_bytes(b"")
         files.append(
@@ -106,14 +107,14 @@ def measure(count: int, base: BaseModel, recipe: Recipe) -> None:
     with tempfile.TemporaryDirectory() as scratch, Manifest.open(Path(scratch) / "set", create=True) as manifest:
         made_up(manifest, count)
         folder = manifest.root / "cache" / "latents"
-        filled(LatentCache(folder, base), folder, examples(manifest, recipe))
+        filled(LatentCache(folder, base), folder, examples(manifest, recipe.dataset))
         gc.collect()
         _, plan, plan_busy = seconds(lambda: train.plan(manifest, recipe))
-        found, read, read_busy = seconds(lambda: examples(manifest, recipe))
+        found, read, read_busy = seconds(lambda: examples(manifest, recipe.dataset))
         cache = LatentCache(folder, base)
         images = [image for example in found for image in example.images()]
         _, judged, judged_busy = seconds(lambda: cache.fill(images, quiet))
-        _, first, first_busy = seconds(lambda: next(planned_batches(recipe, found, 0)))
+        _, first, first_busy = seconds(lambda: next(planned_batches(recipe.batches, recipe.run.seed, found, 0)))
         clock, busy = read + judged + first, read_busy + judged_busy + first_busy
     columns = (plan, read, judged, first, clock, plan_busy, busy)
     print(f"{count:>9} " + " ".join(f"{each:>12.2f}" for each in columns), flush=True)

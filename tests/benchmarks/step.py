@@ -25,6 +25,7 @@ from train.data.augmentation import ImageView
 from train.data.batches import Batch
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
+from train.data.progress import Progress
 from train.data.sampler import SampledImage
 from train.data.step_inputs import draw_inputs
 from train.loop import Trainer, sizes_of
@@ -36,7 +37,6 @@ from train.models.conditioning import with_sizes
 from train.models.load import load_base
 from train.options.recipe import make_recipe
 from train.run.callbacks import Watch
-from train.run.milestones import Progress
 from train.run.step_log import RunLog
 from train.session import new_adapter
 
@@ -77,7 +77,7 @@ def painted(folder: Path, count: int, side_px: int) -> list[Example]:
 def bare_step(trainer: Trainer, base: BaseModel, adapter: Adapter, batch: Batch) -> Callable[[], None]:
     """A step on a batch drawn beforehand; the weights' gradients are gone after it, as after prep's own."""
     recipe = trainer.recipe
-    drawn = draw_inputs(batch, recipe, trainer.latents, len(trainer.levels))
+    drawn = draw_inputs(batch, recipe.noise, recipe.run.seed, trainer.latents, len(trainer.levels))
     clean, noise, times = (each.to(base.device) for each in (drawn.clean, drawn.noise, drawn.times))
     states = trainer.frozen_states([example.caption for example in batch.examples])
     states = with_sizes(states, [sizes_of(sample.image) for sample in drawn.samples])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from decided import decided
 from PIL import Image as Pillow
 
 from pipeline.core.filenames import flat, safe
@@ -73,7 +74,7 @@ class Workshop:
     def decide(self, path: str, field: str, value: Any) -> None:
         if field == "repeats":
             value = Repeats(value, max(1, int(value)))
-        self.rows.append(Decision(path, field, value, "test"))
+        self.rows.append(decided(path, field, value))
 
     def done(self, bucket: Mapping[str, Any] | None = BUCKET_OPTIONS) -> Manifest:
         """Write it down; `bucket` are the options that the bucket stage ran with, None if it did not."""
@@ -90,7 +91,7 @@ class Workshop:
 def change(manifest: Manifest, path: str, field: str, value: Any) -> None:
     """Decide something else."""
     with manifest.transaction():
-        manifest.put_rows(manifest.begin_run("test", {}), [Decision(path, field, value, "test")])
+        manifest.put_rows(manifest.begin_run("test", {}), [decided(path, field, value)])
 
 
 def export(manifest: Manifest, folder: Path, layout: Any = "kohya", **options: Any) -> Export:

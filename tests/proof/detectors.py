@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pipeline.stages import curate
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.tags import TagReason
 from pipeline.store.runner import run_stage
-from pipeline.tags.captions.ledger import ADDED, DROPPED
+from pipeline.store.values.tags import TagAction
 from pipeline.tags.editor import queries
 from pipeline.tags.editor.filters import Filter, select
 from pipeline.tags.statistics.coverage import ALWAYS_ON
@@ -59,8 +60,8 @@ def _quiet(what: str, done: int, total: int) -> None:
 
 def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
     truth = world.truth
-    rows = [(path, *row) for path, tags in queries.rows_of(manifest, _paths(manifest)) for row in tags]
-    needless = {(path, tag) for path, tag, action, why in rows if action == DROPPED and why.endswith(" says more")}
+    rows = [(path, row) for path, tags in queries.rows_of(manifest, _paths(manifest)) for row in tags]
+    needless = {(path, row.tag) for path, row in rows if row.reason == TagReason.IMPLIED}
     learnt = {parent for _, parent in LEARNABLE}
     yield compared(
         "implied duplicates, by name and table", *_apart(truth.implied, needless, lambda tag: tag not in learnt)
@@ -75,13 +76,9 @@ def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
     yield compared(
         "colour and garment to join",
         truth.composed,
-        {(path, tag) for path, tag, action, why in rows if action == ADDED and why.startswith("from ")},
+        {(path, row.tag) for path, row in rows if row.action == TagAction.ADDED and "from" in row.data},
     )
-    core = {
-        (why.removeprefix("core of ").partition(":")[0], tag)
-        for _, tag, action, why in rows
-        if action == DROPPED and why.startswith("core of ")
-    }
+    core = {(row.data["trigger"], row.tag) for _, row in rows if row.reason == TagReason.CORE}
     yield compared("core traits of characters", truth.core, core)
     flags = {(path, flag) for path, row in manifest.decisions("flags").items() for flag in row.value}
     yield compared("images with watermark, text, border …", truth.flags, flags)
@@ -95,9 +92,9 @@ def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
 
 def _kept(manifest: Manifest, truth: Truth) -> Iterator[Figures]:
     odd = [(path, each) for path, row in manifest.decisions("contradictions").items() for each in row.value]
-    hair = {(path, each["slot"]) for path, each in odd if each["rival"] and each["slot"] == "hair colour"}
+    hair = {(path, each.attribute) for path, each in odd if each.rival and each.attribute == "hair colour"}
     yield compared("wrong hair colour", _curated(manifest, truth.wrong), hair)
-    lacking = {(path, each["dominant"]) for path, each in odd if not each["rival"] and each["slot"] == "hair colour"}
+    lacking = {(path, each.dominant) for path, each in odd if not each.rival and each.attribute == "hair colour"}
     yield compared("hair colour missing", _curated(manifest, truth.lacking), lacking)
     selection = select(manifest, Filter())
     words = {line["tag"] for line in queries.misspelt_in(manifest, selection) if line["meant"] in CHARACTERS}

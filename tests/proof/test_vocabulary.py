@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli.commands.tags import command
+from pipeline.cli.commands.tags.group import command
 from pipeline.stages import curate
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from decided import decided, trigger
+
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
@@ -28,11 +31,11 @@ def prepared_set(root: Path, sizes: Sequence[tuple[int, int]], repeats: Repeats)
         path = file.relative_to(root).as_posix()
         images.append(Image(path, "Lumi", str(file), file_digest(file), file.stat().st_size, "copy"))
         decisions += [
-            Decision(path, "keep", True, "fine"),
-            Decision(path, "bucket", Bucket(size, size, (0, 0, *size)), "nearest aspect"),
-            Decision(path, "caption", ", ".join(("Lumi", *true_tags(scene))), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"]], "chosen"),
-            Decision(path, "repeats", repeats, "share"),
+            Decision(path, "keep", True, CheckReason.GOOD),
+            decided(path, "bucket", Bucket(size, size, (0, 0, *size))),
+            decided(path, "caption", ", ".join(("Lumi", *true_tags(scene)))),
+            decided(path, "tags", [trigger("Lumi")]),
+            decided(path, "repeats", repeats),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {}, "")

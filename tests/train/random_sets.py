@@ -22,7 +22,8 @@ def sets(draw) -> list[SampledImage]:
 def planned(entries: list[SampledImage], start: int = 0, **options) -> list[tuple[int, int, tuple[str, ...]]]:
     """(step, epoch, images) of every batch of a run from a step on."""
     examples = [SimpleNamespace(entry=entry) for entry in entries]
-    batches = planned_batches(make_recipe(**options), examples, start)
+    recipe = make_recipe(**options)
+    batches = planned_batches(recipe.batches, recipe.run.seed, examples, start)
     return [(batch.step, batch.epoch, tuple(each.entry.key for each in batch.examples)) for batch in batches]
 
 

@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from decided import decided, scored, trigger
 from safetensors import safe_open
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision
 from pipeline.store.values.bucket import Bucket
+from train.adapters.adapter import attach_adapter
 from train.data.batches import Batch
 from train.data.dataset import Example, RegImage, examples
 from train.data.latent_cache import ImageView, Latent
@@ -19,9 +20,10 @@ from train.loop import Trainer
 from train.models.load import load_base
 from train.models.precision import DTYPES, lower
 from train.optimization.optimizers import KINDS
+from train.optimization.options import NoiseOptions
 from train.options.recipe import Recipe, make_recipe
 from train.run.resume_state import load_state
-from train.session import attach_adapter, train_adapter
+from train.session import train_adapter
 
 QUICK = {
     "base": "miniature",
@@ -54,7 +56,9 @@ def metadata_of(file: Path) -> dict[str, str]:
 
 
 def log_of(manifest: Manifest) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (manifest.root / "runs/adapter/log.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line) for line in (manifest.root / "runs/adapter/log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def run_digest(manifest: Manifest, recipe: Recipe) -> str:
@@ -87,7 +91,10 @@ def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights
     again = weights(trained.file)
     assert undisturbed.keys() == again.keys()
     assert all(torch.equal(undisturbed[key], again[key]) for key in again)
-    log = [json.loads(line)["step"] for line in (prepared.root / "runs/adapter/log.jsonl").read_text().splitlines()]
+    log = [
+        json.loads(line)["step"]
+        for line in (prepared.root / "runs/adapter/log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert log == [1, 2, 3, 4, 5]
 
 
@@ -163,7 +170,7 @@ def test_training_moves_the_weights_and_the_file_says_what_it_is(prepared, algor
         adapter = attach_adapter(base, trained.file)
         assert not torch.allclose(base.unet(*inputs).sample, plain, atol=1e-5)
         adapter.set_strength(0.0)
-        assert torch.allclose(base.unet(*inputs).sample, plain, atol=1e-5)
+        assert torch.equal(base.unet(*inputs).sample, plain)
 
 
 def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prepared):
@@ -181,7 +188,7 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
         ]
         == 6
     )
-    found = examples(prepared, make_recipe(**QUICK))
+    found = examples(prepared, make_recipe(**QUICK).dataset)
     assert all(
         [reg_image.image.size for reg_image in example.reg_images] == [example.image.size]
         and [reg_image.caption for reg_image in example.reg_images] == [example.caption]
@@ -196,7 +203,7 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
 
 
 def test_a_reg_image_without_the_trigger_leaves_the_added_words_out():
-    tags = [["Lumi", "added", "trigger word"], ["smile", "kept", "score 0.9"]]
+    tags = [trigger("Lumi"), scored("smile")]
     assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "remove") == "1girl, smile"
     assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "keep") == "Lumi, 1girl, smile"
 
@@ -345,8 +352,8 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
     example = Example(
         SampledImage("a", (64, 64), 1.0), "Lumi", image, "Lumi", ("Lumi",), (RegImage(reg_image, "1girl"),)
     )
-    recipe = make_recipe(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
-    drawn = draw_inputs(Batch(3, 0, (example, example)), recipe, Blank(), 1000)
+    noise = NoiseOptions(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
+    drawn = draw_inputs(Batch(3, 0, (example, example)), noise, 420, Blank(), 1000)
     assert drawn.reg_images == 2
     for row in (0, 1):
         assert torch.equal(drawn.noise[row], drawn.noise[row + 2])
@@ -359,7 +366,7 @@ def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has
 def test_an_unset_bucket_decision_is_refused(prepared):
     with prepared.transaction():
         prepared.put_decisions(
-            prepared.begin_run("test", {}, ""), ("bucket",), [Decision("x", "bucket", Bucket.whole((8, 8)), "none")]
+            prepared.begin_run("test", {}, ""), ("bucket",), [decided("x", "bucket", Bucket.whole((8, 8)))]
         )
     with pytest.raises(PrepError, match="have no bucket"):
-        examples(prepared, make_recipe(**QUICK))
+        examples(prepared, make_recipe(**QUICK).dataset)

@@ -30,6 +30,7 @@ from train.adapters.inject.wrapper import Wrapper
 from train.adapters.names.blocks import by_block
 from train.adapters.names.layers import by_layer
 from train.adapters.registry import ALGORITHMS, kind_of
+from train.models.base import BaseModel
 
 __all__ = ["Adapter", "AdapterConfig", "read_adapter"]
 
@@ -254,3 +255,19 @@ def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise PrepError(
             f"{path} is not a readable safetensors file: {error}", "train it again with: prep train SET --force"
         ) from error
+
+
+def attach_adapter(base: BaseModel, file: Path) -> Adapter:
+    """Attach a trained adapter to its base model, ready to sample with.
+
+    Raises:
+        PrepError: the file is not there, or does not fit the base model.
+    """
+    if not file.is_file():
+        raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
+    tensors, _ = read_adapter(file)
+    config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
+    held = {key: value.to(torch.float32) for key, value in tensors.items()}
+    adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)
+    adapter.attach()
+    return adapter

@@ -61,10 +61,10 @@ def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mappin
         "modelspec.sai_model_spec": SPEC,
         "prep_version": prep_version(),
     }
-    return kept | texts({**model, **facts, **changes})
+    return kept | as_texts({**model, **facts, **changes})
 
 
-def texts(facts: Mapping[str, Any]) -> dict[str, str]:
+def as_texts(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         key: value
         if isinstance(value, str)

@@ -1,12 +1,12 @@
 """Views of an image: which part of it is shown, whether mirrored, and in which colours. All of it is decided here, before
-anything is decoded, as a pure function of content, caption and recipe; no torch.
+anything is decoded, as a pure function of content, caption and options; no torch.
 
 A view is encoded like an image of its own and cached by what it shows. A mirrored view is made of mirrored pixels: an
 encoder's filters are not symmetric and it pads on one side, so that mirrored latents would be those of no image.
 
-random_crop moves the crop, face_crop enlarges the image about its subject: both place the crop, so a recipe has one of
-them. color_jitter and flip go with either. A regularization image is shown in the colours of its image's view and
-mirrored with it, but whole, as it was made for the bucket.
+random_crop moves the crop, face_crop enlarges the image about its subject: both place the crop, so one of them is
+used. color_jitter and flip go with either. A regularization image is shown in the colours of its image's view and mirrored
+with it, but whole, as it was made for the bucket.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.core.seeded import rng
 from pipeline.store.values.bucket import Bucket
 from train.data.color_jitter import Colour, drawn_colour, uniform
-
-if TYPE_CHECKING:
-    from train.options.recipe import Recipe
+from train.data.options import AugmentationOptions
 
 LARGEST = 1.5
 """Pixels that face_crop makes of one pixel of the file along a side, at most; beyond, detail is only smeared."""
@@ -77,19 +74,19 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the views of an image are decided from, and its name for people."""
+    """What the views of an image are decided from, and its name for people; `said` is all that is said of it."""
 
     name: str
     image: ImageView
-    caption: str
+    said: str
     subject: Subject | None = None
 
 
-def views(seen: Seen, recipe: Recipe) -> tuple[ImageView, ...]:
+def views(seen: Seen, options: AugmentationOptions, seed: int) -> tuple[ImageView, ...]:
     """Every view of an image, all different: the image itself where nothing is to be varied; `variants` drawn ones, or
     as many as there can be; and, unless its caption forbids it, the same ones mirrored."""
-    varied = _variants(seen.image, seen.subject, recipe)
-    if not recipe.augmentation.flip or forbidding(seen.caption, recipe):
+    varied = _variants(seen.image, seen.subject, options, seed)
+    if not options.flip or forbidding(seen.said, options.flip_guard):
         return varied
     return (*varied, *(replace(view, flip=True) for view in varied))
 
@@ -108,14 +105,14 @@ def dealt(views: Sequence[ImageView], earlier: int, *key: int | str) -> ImageVie
     return views[int(rng(*key, "views", turn).permutation(len(views))[place])]
 
 
-def forbidding(caption: str, recipe: Recipe) -> str:
-    """The first of `flip_guard`'s words that stands in a caption, or in what is put around all captions; "" if none does.
+def forbidding(said: str, guard: Sequence[str]) -> str:
+    """The first of `flip_guard`'s words that stands in what is said of an image; "" if none does.
 
     Whole words count, whatever their case, between hyphens and underscores too: `left` stands in `left-handed` and in
     `looking_left`, not in `leftover`.
     """
-    said = _words(f"{recipe.captions.caption_prefix} {caption} {recipe.captions.caption_suffix}")
-    return next((word for word in recipe.augmentation.flip_guard if _words(word).strip() and _words(word) in said), "")
+    words = _words(said)
+    return next((word for word in guard if _words(word).strip() and _words(word) in words), "")
 
 
 def _words(text: str) -> str:
@@ -123,42 +120,35 @@ def _words(text: str) -> str:
     return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""])
 
 
-def _variants(image: ImageView, subject: Subject | None, recipe: Recipe) -> tuple[ImageView, ...]:
-    if not (recipe.augmentation.color_jitter or _can_move(image, subject, recipe)):
+def _variants(
+    image: ImageView, subject: Subject | None, options: AugmentationOptions, seed: int
+) -> tuple[ImageView, ...]:
+    if not (options.color_jitter or _can_move(image, subject, options)):
         return (image,)
     found: dict[str, ImageView] = {}
-    for index in range(TRIES * recipe.augmentation.variants):
-        view = _drawn(image, subject, recipe, index)
+    for index in range(TRIES * options.variants):
+        view = _drawn(image, subject, options, "view", seed, image.content, index)
         found.setdefault(view.key, view)
-        if len(found) == recipe.augmentation.variants:
+        if len(found) == options.variants:
             break
     return tuple(found.values())
 
 
-def _can_move(image: ImageView, subject: Subject | None, recipe: Recipe) -> bool:
-    """Whether the recipe shows another part of the image than the bucket decision does."""
-    if recipe.augmentation.random_crop:
+def _can_move(image: ImageView, subject: Subject | None, options: AugmentationOptions) -> bool:
+    """Whether another part of the image is shown than the bucket decision's."""
+    if options.random_crop:
         return _spare(image) != (0, 0)
-    return (
-        recipe.augmentation.face_crop is not None
-        and subject is not None
-        and _enlargement(image, subject, recipe)[1] > 1
-    )
+    return options.face_crop is not None and subject is not None and _enlargement(image, subject, options)[1] > 1
 
 
-def _drawn(image: ImageView, subject: Subject | None, recipe: Recipe, index: int) -> ImageView:
-    """View number `index`, drawn for this content."""
-    key = ("view", recipe.run.seed, image.content, index)
-    if _can_move(image, subject, recipe):
-        if recipe.augmentation.random_crop:
+def _drawn(image: ImageView, subject: Subject | None, options: AugmentationOptions, *key: int | str) -> ImageView:
+    """A view as its key draws it."""
+    if _can_move(image, subject, options):
+        if options.random_crop:
             image = _moved(image, *key)
         elif subject is not None:
-            image = _enlarged(image, subject, recipe, *key)
-    return (
-        replace(image, colour=drawn_colour(recipe.augmentation.color_jitter, *key))
-        if recipe.augmentation.color_jitter
-        else image
-    )
+            image = _enlarged(image, subject, options, *key)
+    return replace(image, colour=drawn_colour(options.color_jitter, *key)) if options.color_jitter else image
 
 
 def _spare(image: ImageView) -> tuple[int, int]:
@@ -173,19 +163,19 @@ def _moved(image: ImageView, *key: int | str) -> ImageView:
     return _cropped(image, image.bucket.scaled, left, top)
 
 
-def _enlargement(image: ImageView, subject: Subject, recipe: Recipe) -> tuple[float, float]:
-    """Least and most by which an image may be enlarged: as the recipe says, but within what its file can give."""
-    assert recipe.augmentation.face_crop is not None
-    least, most = recipe.augmentation.face_crop
+def _enlargement(image: ImageView, subject: Subject, options: AugmentationOptions) -> tuple[float, float]:
+    """Least and most by which an image may be enlarged: as face_crop says, but within what its file can give."""
+    assert options.face_crop is not None
+    least, most = options.face_crop
     room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket.scaled, strict=True))
     most = max(1.0, min(most, room))
     return min(least, most), most
 
 
-def _enlarged(image: ImageView, subject: Subject, recipe: Recipe, *key: int | str) -> ImageView:
+def _enlarged(image: ImageView, subject: Subject, options: AugmentationOptions, *key: int | str) -> ImageView:
     """Enlarged by a drawn factor, every ratio as likely, and cut so that the subject is as near to the middle as the
     image's edges let it be."""
-    least, most = _enlargement(image, subject, recipe)
+    least, most = _enlargement(image, subject, options)
     factor = least * (most / least) ** uniform(*key, "enlarged")
     across, down = (max(side, round(now * factor)) for side, now in zip(image.size, image.bucket.scaled, strict=True))
     scaled = across, down
@@ -205,16 +195,16 @@ def _cropped(image: ImageView, scaled: tuple[int, int], left: int, top: int) -> 
 # --- what a plan says of it
 
 
-def remarks(seen: Sequence[Seen], recipe: Recipe) -> tuple[str, ...]:
+def remarks(seen: Sequence[Seen], options: AugmentationOptions) -> tuple[str, ...]:
     """What flip, random_crop and face_crop leave as it is, and why."""
-    found = [_flip_remark(seen, recipe)] if recipe.augmentation.flip else []
-    if recipe.augmentation.random_crop:
+    found = [_flip_remark(seen, options)] if options.flip else []
+    if options.random_crop:
         whole = [each for each in seen if _spare(each.image) == (0, 0)]
         found.append(_left(whole, seen, "random_crop", "of which the bucket cuts nothing away"))
-    if recipe.augmentation.face_crop:
+    if options.face_crop:
         unknown = [each for each in seen if each.subject is None]
-        small = [each for each in seen if each.subject and _enlargement(each.image, each.subject, recipe)[1] <= 1]
-        if recipe.augmentation.face_crop[1] > 1:
+        small = [each for each in seen if each.subject and _enlargement(each.image, each.subject, options)[1] <= 1]
+        if options.face_crop[1] > 1:
             found.append(
                 _left(small, seen, "face_crop", f"of which it would make more than {LARGEST} times their file's pixels")
             )
@@ -229,9 +219,9 @@ def _left(some: Sequence[Seen], seen: Sequence[Seen], option: str, why: str) -> 
     return f"{option} leaves {len(some)} of {len(seen)} images as they are, {why}, such as {some[0].name}"
 
 
-def _flip_remark(seen: Sequence[Seen], recipe: Recipe) -> str:
-    guarded = [each for each in seen if forbidding(each.caption, recipe)]
+def _flip_remark(seen: Sequence[Seen], options: AugmentationOptions) -> str:
+    guarded = [each for each in seen if forbidding(each.said, options.flip_guard)]
     if not guarded:
         return ""
-    said = " or ".join(dict.fromkeys(forbidding(each.caption, recipe) for each in guarded))
+    said = " or ".join(dict.fromkeys(forbidding(each.said, options.flip_guard) for each in guarded))
     return f"flip leaves out {len(guarded)} of {len(seen)} images whose caption says {said}, such as {guarded[0].name}"

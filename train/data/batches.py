@@ -9,9 +9,9 @@ from itertools import count, islice
 import numpy as np
 
 from train.data.dataset import Example
+from train.data.options import BatchOptions
+from train.data.progress import Progress
 from train.data.sampler import SampledImage, Showings, epoch_batches
-from train.options.recipe import Recipe
-from train.run.milestones import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +26,34 @@ class Batch:
     earlier: tuple[int, ...] = ()
 
 
-def total_steps(recipe: Recipe, examples: Sequence[Example]) -> int:
+def total_steps(options: BatchOptions, seed: int, examples: Sequence[Example]) -> int:
     """Batches of the whole run: as given, or what the epochs come to."""
-    if recipe.batches.steps is not None:
-        return recipe.batches.steps
-    return sum(islice(_epoch_lengths(recipe, [example.entry for example in examples]), recipe.batches.epochs))
+    if options.steps is not None:
+        return options.steps
+    return sum(
+        islice(_epoch_lengths(options.batch_size, seed, [example.entry for example in examples]), options.epochs)
+    )
 
 
-def _epoch_lengths(recipe: Recipe, entries: Sequence[SampledImage]) -> Iterator[int]:
+def _epoch_lengths(batch_size: int, seed: int, entries: Sequence[SampledImage]) -> Iterator[int]:
     """How many batches each epoch has, without making them; the same as `epoch_length`, but the set is gone over once."""
     sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
     bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
-    shares = Showings(entries, recipe.run.seed)
+    shares = Showings(entries, seed)
     for epoch in count():
         shown = np.bincount(bucket, weights=shares.within(epoch), minlength=len(sizes)).astype(np.int64)
-        yield int((-(-shown // recipe.batches.batch_size)).sum())
+        yield int((-(-shown // batch_size)).sum())
 
 
-def window(recipe: Recipe, examples: Sequence[Example]) -> int:
+def window(options: BatchOptions, examples: Sequence[Example]) -> int:
     """Batches to an update: as given, or as many as there are buckets ("Tutorial: Lycoris/LoCon Training using Kohya_SS",
     Civitai)."""
-    return recipe.batches.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
+    return options.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
 
 
-def place_after(recipe: Recipe, examples: Sequence[Example], step: int, last: bool) -> Progress:
+def place_after(options: BatchOptions, seed: int, examples: Sequence[Example], step: int, last: bool) -> Progress:
     """Where in the run `step` batches end."""
-    lengths = _epoch_lengths(recipe, [example.entry for example in examples])
+    lengths = _epoch_lengths(options.batch_size, seed, [example.entry for example in examples])
     done, epoch = 0, 0
     while done < step:
         done += next(lengths)
@@ -59,18 +61,18 @@ def place_after(recipe: Recipe, examples: Sequence[Example], step: int, last: bo
     return Progress(step, epoch, step > 0 and done == step, last)
 
 
-def planned_batches(recipe: Recipe, examples: Sequence[Example], start: int) -> Iterator[Batch]:
+def planned_batches(options: BatchOptions, seed: int, examples: Sequence[Example], start: int) -> Iterator[Batch]:
     """Every batch of the run from step `start` on; epochs follow each other until the steps are done."""
     by_key = {example.entry.key: example for example in examples}
     entries = [example.entry for example in examples]
-    total, step = total_steps(recipe, examples), 0
-    for epoch, length in enumerate(_epoch_lengths(recipe, entries)):
+    total, step = total_steps(options, seed, examples), 0
+    for epoch, length in enumerate(_epoch_lengths(options.batch_size, seed, entries)):
         if step >= total:
             return
         if step + length > start:
-            before = Showings(entries, recipe.run.seed).until(epoch).tolist()
+            before = Showings(entries, seed).until(epoch).tolist()
             shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
-            for keys in epoch_batches(entries, recipe.batches.batch_size, recipe.run.seed, epoch):
+            for keys in epoch_batches(entries, options.batch_size, seed, epoch):
                 earlier = _counted(keys, shown)
                 if start <= step < total:
                     yield Batch(step, epoch, tuple(by_key[key] for key in keys), earlier)

@@ -20,12 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from math import floor
-from typing import TYPE_CHECKING
 
 from pipeline.core.seeded import rng
-
-if TYPE_CHECKING:
-    from train.options.recipe import Recipe
+from train.data.options import BatchOptions, CaptionOptions
 
 Key = tuple[int | str, ...]
 
@@ -33,21 +30,17 @@ Key = tuple[int | str, ...]
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """When a caption is shown: step and epoch, counted from 0 over the run, and the key of its draws, which its
-    regularization image shares."""
+    regularization image shares. `run` says how long the run is."""
 
     step: int
     epoch: int
     key: Key
+    run: BatchOptions
 
 
 def tags_of(caption: str) -> list[str]:
     """A caption's tags, whatever space stands around the commas."""
     return [tag for part in caption.split(",") if (tag := part.strip())]
-
-
-def marks(recipe: Recipe) -> tuple[str, ...]:
-    """What parts captions and is never read."""
-    return tuple(mark for mark in (recipe.captions.keep_separator, recipe.captions.group_separator) if mark)
 
 
 def spoken(caption: str, marks: Sequence[str]) -> str:
@@ -60,21 +53,23 @@ def spoken(caption: str, marks: Sequence[str]) -> str:
     return ", ".join(tags_of(caption))
 
 
-def shown_caption(caption: str, triggers: Sequence[str], recipe: Recipe, moment: StepContext) -> str:
+def shown_caption(caption: str, triggers: Sequence[str], options: CaptionOptions, moment: StepContext) -> str:
     """An image's caption as shown now; trigger words in front of it stay there if nothing else is said."""
-    if is_dropped(recipe, moment):
+    if is_dropped(options, moment):
         return ""
-    return affixed(_without_affixes(caption, triggers, recipe.captions.keep_tags, recipe, moment), recipe)
+    return affixed(_without_affixes(caption, triggers, options.keep_tags, options, moment), options)
 
 
-def shown_reg_image(caption: str, of: str, triggers: Sequence[str], recipe: Recipe, moment: StepContext) -> str:
+def shown_reg_image(
+    caption: str, of: str, triggers: Sequence[str], options: CaptionOptions, moment: StepContext
+) -> str:
     """A regularization image's caption as shown beside its image, whose caption is `of`: the same draws leave out and
     move the same tags. Trigger words that it lacks are not counted among its tags to keep."""
-    if is_dropped(recipe, moment):
+    if is_dropped(options, moment):
         return ""
     lacking = len(set(leading(tags_of(of), triggers)) - set(tags_of(caption)))
-    keep = None if recipe.captions.keep_tags is None else max(0, recipe.captions.keep_tags - lacking)
-    return _without_affixes(caption, triggers, keep, recipe, moment)
+    keep = None if options.keep_tags is None else max(0, options.keep_tags - lacking)
+    return _without_affixes(caption, triggers, keep, options, moment)
 
 
 def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:
@@ -82,53 +77,58 @@ def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:
     return list(takewhile(lambda tag: tag in triggers, tags))
 
 
-def affixed(text: str, recipe: Recipe) -> str:
+def told(caption: str, options: CaptionOptions) -> str:
+    """All that is said of an image: its caption with what stands around every caption, nothing left out."""
+    return f"{options.caption_prefix} {caption} {options.caption_suffix}"
+
+
+def affixed(text: str, options: CaptionOptions) -> str:
     """The text between prefix and suffix, with one comma each."""
-    prefix, suffix = recipe.captions.caption_prefix.strip(", "), recipe.captions.caption_suffix.strip(", ")
+    prefix, suffix = options.caption_prefix.strip(", "), options.caption_suffix.strip(", ")
     return ", ".join(part for part in (prefix, text, suffix) if part)
 
 
 def _without_affixes(
-    caption: str, triggers: Sequence[str], keep: int | None, recipe: Recipe, moment: StepContext
+    caption: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, moment: StepContext
 ) -> str:
-    text = _line(caption, recipe, moment)
-    if recipe.captions.wildcards:
+    text = _line(caption, options, moment)
+    if options.wildcards:
         draw = rng(*moment.key, "wildcard")
         text = expand(text, lambda parts: parts[int(draw.integers(len(parts)))])
-    return _arranged(text, triggers, keep, recipe, moment)
+    return _arranged(text, triggers, keep, options, moment)
 
 
-def is_dropped(recipe: Recipe, moment: StepContext) -> bool:
+def is_dropped(options: CaptionOptions, moment: StepContext) -> bool:
     """Whether the whole caption is left out now: in every n-th epoch, counted from 1, or by chance."""
-    every = recipe.captions.caption_dropout_epochs
+    every = options.caption_dropout_epochs
     if every and (moment.epoch + 1) % every == 0:
         return True
-    return recipe.captions.caption_dropout > 0 and bool(
-        rng(*moment.key, "caption").random() < recipe.captions.caption_dropout
-    )
+    return options.caption_dropout > 0 and bool(rng(*moment.key, "caption").random() < options.caption_dropout)
 
 
-def _line(caption: str, recipe: Recipe, moment: StepContext) -> str:
+def _line(caption: str, options: CaptionOptions, moment: StepContext) -> str:
     """One line of the caption, or all of it."""
-    if recipe.captions.caption_lines == "all" or "\n" not in caption:
+    if options.caption_lines == "all" or "\n" not in caption:
         return caption
     lines = [line for part in caption.splitlines() if (line := part.strip())]
     return lines[int(rng(*moment.key, "line").integers(len(lines)))] if lines else ""
 
 
-def _arranged(text: str, triggers: Sequence[str], keep: int | None, recipe: Recipe, moment: StepContext) -> str:
+def _arranged(
+    text: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, moment: StepContext
+) -> str:
     """Steps 4 to 7: the tags put in their places, and the marks taken out."""
-    done, warmup = warmup_at(recipe, moment)
-    if not (recipe.captions.shuffle_tags or recipe.captions.tag_dropout or warmup):
-        return spoken(text, marks(recipe))
-    head, moving, tail = parted(text.replace("\n", ","), triggers, keep, recipe.captions.keep_separator)
-    moving = moving[: warmed_up(len(moving), recipe.captions.tag_warmup_min, done, warmup)]
-    if recipe.captions.tag_dropout:
+    done, warmup = warmup_at(options, moment)
+    if not (options.shuffle_tags or options.tag_dropout or warmup):
+        return spoken(text, options.marks)
+    head, moving, tail = parted(text.replace("\n", ","), triggers, keep, options.keep_separator)
+    moving = moving[: warmed_up(len(moving), options.tag_warmup_min, done, warmup)]
+    if options.tag_dropout:
         chances = rng(*moment.key, "tags").random(len(moving))
-        moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= recipe.captions.tag_dropout]
-    if recipe.captions.shuffle_tags:
+        moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= options.tag_dropout]
+    if options.shuffle_tags:
         moving = [moving[place] for place in rng(*moment.key, "order").permutation(len(moving))]
-    return ", ".join(spoken(tag, (recipe.captions.group_separator,)) for tag in (*head, *moving, *tail))
+    return ", ".join(spoken(tag, (options.group_separator,)) for tag in (*head, *moving, *tail))
 
 
 def parted(
@@ -144,13 +144,13 @@ def parted(
     return tags[:place], tags[place:], []
 
 
-def warmup_at(recipe: Recipe, moment: StepContext) -> tuple[float, float]:
+def warmup_at(options: CaptionOptions, moment: StepContext) -> tuple[float, float]:
     """(how much of the warm-up is done, how much there is): in steps, or in epochs for a share of a run of epochs."""
-    if recipe.captions.tag_warmup_steps:
-        return moment.step, recipe.captions.tag_warmup_steps
-    if recipe.batches.steps is not None:
-        return moment.step, recipe.captions.tag_warmup_share * recipe.batches.steps
-    return moment.epoch, recipe.captions.tag_warmup_share * recipe.batches.epochs
+    if options.tag_warmup_steps:
+        return moment.step, options.tag_warmup_steps
+    if moment.run.steps is not None:
+        return moment.step, options.tag_warmup_share * moment.run.steps
+    return moment.epoch, options.tag_warmup_share * moment.run.epochs
 
 
 def warmed_up(tags: int, least: int, done: float, warmup: float) -> int:
@@ -197,10 +197,10 @@ def unpaired(text: str) -> bool:
     return inside
 
 
-def longest(caption: str, recipe: Recipe) -> str:
+def longest(caption: str, options: CaptionOptions) -> str:
     """The caption at its longest, as it is read with nothing left out: what the limit of tokens is held against."""
-    lines = caption.splitlines() if recipe.captions.caption_lines == "one" else [caption]
+    lines = caption.splitlines() if options.caption_lines == "one" else [caption]
     text = max(lines, key=len, default="")
-    if recipe.captions.wildcards:
+    if options.wildcards:
         text = expand(text, lambda parts: max(parts, key=len))
-    return affixed(spoken(text, marks(recipe)), recipe)
+    return affixed(spoken(text, options.marks), options)

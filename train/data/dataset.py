@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
@@ -17,12 +16,10 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
 from pipeline.store.values import read
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
-from train.data.caption_augmentation import spoken, tags_of
+from train.data.caption_augmentation import spoken, tags_of, told
+from train.data.options import AugmentationOptions, DatasetOptions
 from train.data.sampler import SampledImage
 from train.data.subject_position import subject_of
-
-if TYPE_CHECKING:
-    from train.options.recipe import Recipe
 
 NAMED = 10
 """How many missing regularization images an error names."""
@@ -69,7 +66,7 @@ class Example:
         return self.reg_images[earlier % len(self.reg_images)] if self.reg_images else None
 
 
-def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
+def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]:
     """Every kept image in order of path, with its regularization images unless their weight is 0.
 
     Raises:
@@ -81,16 +78,20 @@ def examples(manifest: Manifest, recipe: Recipe) -> tuple[Example, ...]:
     all_decided(manifest)
     buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects, measured = (
-        _triggers(manifest),
-        _subjects(manifest, recipe),
+        manifest.trigger_words(),
+        _subjects(manifest, options.augmentation),
         manifest.measured("width", "height"),
     )
-    reg_images = _reg_images(manifest) if recipe.objective.prior_loss_weight > 0 else {}
+    reg_images = _reg_images(manifest) if options.regularized else {}
     found = []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
-        seen = views(Seen(image.path, view, caption, subjects.get(image.path)), recipe)
+        seen = views(
+            Seen(image.path, view, told(caption, options.captions), subjects.get(image.path)),
+            options.augmentation,
+            options.seed,
+        )
         found.append(
             Example(
                 entry=SampledImage(image.path, bucket.size, repeats[image.path].exact),
@@ -110,15 +111,9 @@ def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int,
     return (width, height) if width and height else None
 
 
-def _triggers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Image → the words that curation put in front; only rows that name any are read, as tags can be very many."""
-    rows = manifest.values("tags", containing='"trigger word"')
-    return {path: tuple(tag for tag, *why in tags if why == ["added", "trigger word"]) for path, tags in rows}
-
-
-def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
-    """Image → where its subject is, as far as that is known; read only where the recipe enlarges about it."""
-    if recipe.augmentation.face_crop is None:
+def _subjects(manifest: Manifest, options: AugmentationOptions) -> dict[str, Subject]:
+    """Image → where its subject is, as far as that is known; read only where it is enlarged about it."""
+    if options.face_crop is None:
         return {}
     measured, buckets = manifest.measured("width", "height", "focus"), read.buckets(manifest)
     found = {
@@ -129,18 +124,19 @@ def _subjects(manifest: Manifest, recipe: Recipe) -> dict[str, Subject]:
     return {path: subject for path, subject in found.items() if subject is not None}
 
 
-def seen_images(manifest: Manifest, recipe: Recipe) -> tuple[Seen, ...]:
+def seen_images(manifest: Manifest, options: DatasetOptions) -> tuple[Seen, ...]:
     """What views are decided from, for every kept image with a bucket and a caption, as a plan tells of it; nothing
-    where the recipe leaves nothing to tell."""
-    if not (recipe.augmentation.flip or recipe.augmentation.random_crop or recipe.augmentation.face_crop):
+    where the options leave nothing to tell."""
+    placed = options.augmentation
+    if not (placed.flip or placed.random_crop or placed.face_crop):
         return ()
     buckets, captions = read.buckets(manifest), read.captions(manifest)
-    subjects = _subjects(manifest, recipe)
+    subjects = _subjects(manifest, options.augmentation)
     return tuple(
         Seen(
             image.path,
             ImageView(image.content, manifest.root / image.path, buckets[image.path]),
-            captions[image.path],
+            told(captions[image.path], options.captions),
             subjects.get(image.path),
         )
         for image in manifest.kept()

@@ -182,3 +182,13 @@ class AugmentationOptions:
                 f"flip_guard is {list(self.flip_guard)}, but holds a word without letters",
                 "give words, or [] to mirror all",
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetOptions:
+    """What decides the views and the regularization images of every example; `regularized` is whether there are any."""
+
+    augmentation: AugmentationOptions
+    captions: CaptionOptions
+    seed: int
+    regularized: bool

@@ -15,7 +15,7 @@ from train.data.dataset import Example, RegImage
 from train.data.latent_cache import LatentCache
 from train.models.seeded_noise import normal
 from train.optimization.noise import drawn_noise
-from train.options.recipe import Recipe
+from train.optimization.options import NoiseOptions
 
 Key = tuple[str, int, int, int, str]
 
@@ -54,24 +54,32 @@ class Inputs:
 
 
 def draw_inputs(
-    batch: Batch, recipe: Recipe, latents: LatentCache, timesteps: int, rows: Sequence[int] | None = None
+    batch: Batch,
+    noise: NoiseOptions,
+    seed: int,
+    latents: LatentCache,
+    timesteps: int,
+    *,
+    regularized: bool = True,
+    rows: Sequence[int] | None = None,
 ) -> Inputs:
-    """Draw a step's samples: a pure function of the batch's place in the run, its images and the recipe.
+    """Draw a step's samples: a pure function of the batch's place in the run, its images, the options and the seed.
 
     Args:
+        regularized: whether regularization images are shown beside their images.
         rows: which of the batch's examples to draw, all if not given; what is drawn for one does not depend on the others.
     """
-    samples = samples_of(batch, recipe, rows)
+    samples = samples_of(batch, seed, regularized=regularized, rows=rows)
     clean, drawn, times = [], [], []
     for sample in samples:
         latent = latents.read(sample.image)
         spread = latent.spread * normal(tuple(latent.mean.shape), *sample.key, sample.place, "latent")
         clean.append(latent.mean + spread)
-        drawn.append(drawn_noise(clean[-1], recipe, *sample.key))
+        drawn.append(drawn_noise(clean[-1], noise, *sample.key))
         times.append(int(rng(*sample.key, "timestep").integers(0, timesteps)))
-    noise = _stacked([wanted for wanted, _ in drawn])
-    mixed = _stacked([fed for _, fed in drawn]) if recipe.noise.ip_noise_gamma else noise
-    return Inputs(samples, _stacked(clean), noise, mixed, torch.tensor(times, dtype=torch.int64))
+    wanted = _stacked([predicted for predicted, _ in drawn])
+    mixed = _stacked([fed for _, fed in drawn]) if noise.ip_noise_gamma else wanted
+    return Inputs(samples, _stacked(clean), wanted, mixed, torch.tensor(times, dtype=torch.int64))
 
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:
@@ -79,7 +87,9 @@ def _stacked(parts: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(parts)) if parts else torch.empty(0)
 
 
-def samples_of(batch: Batch, recipe: Recipe, rows: Sequence[int] | None = None) -> tuple[Sample, ...]:
+def samples_of(
+    batch: Batch, seed: int, *, regularized: bool = True, rows: Sequence[int] | None = None
+) -> tuple[Sample, ...]:
     """Which views and regularization images a step shows, those of the examples in `rows`: views are dealt,
     regularization images take turns, both by how often the example was shown before."""
     wanted = range(len(batch.examples)) if rows is None else sorted(rows)
@@ -88,10 +98,10 @@ def samples_of(batch: Batch, recipe: Recipe, rows: Sequence[int] | None = None) 
     place = len(batch.examples)
     for row, example in enumerate(batch.examples):
         earlier = batch.earlier[row] if batch.earlier else 0
-        key = ("sample", recipe.run.seed, batch.epoch, batch.step, names[row])
-        reg_image = example.reg_image(earlier) if recipe.objective.prior_loss_weight > 0 else None
+        key = ("sample", seed, batch.epoch, batch.step, names[row])
+        reg_image = example.reg_image(earlier) if regularized else None
         if row in wanted:
-            view = dealt(example.shown(), earlier, recipe.run.seed, example.entry.key)
+            view = dealt(example.shown(), earlier, seed, example.entry.key)
             images.append(Sample(example, view, key, row))
             if reg_image is not None:
                 reg_image_key = key if reg_image.matched else (*key[:-1], f"{names[row]} beside")

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,25 @@ from train.distributed.world import ALONE, World
 from train.models.base import BaseModel
 from train.models.ddim import generate
 from train.models.infotext import CHUNK, infotext, save_png
+from train.models.options import TextOptions
 from train.models.precision import DTYPES
 from train.models.prompts import Request
-from train.options.recipe import Recipe
 
 FOLDER, BASE, LISTING, GRID = "progress", "base", "prompts.json", "grid.png"
 STEP = re.compile(r"step (\d{6,})")
 EPOCH = re.compile(r"Training epoch: (\d+)")
 
 ProgressCallback = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """How sample images are generated: how many at once, how prompts are read, in which precision, on which schedule."""
+
+    batch_size: int
+    text: TextOptions
+    mixed_precision: str
+    zero_terminal_snr: bool
 
 
 class SampleCallback:
@@ -51,10 +61,11 @@ class SampleCallback:
         base: BaseModel,
         adapter: Adapter,
         folder: Path,
-        recipe: Recipe,
+        generation: Generation,
         team: World = ALONE,
     ) -> None:
-        self.requests, self.base, self.adapter, self.recipe, self.team = tuple(requests), base, adapter, recipe, team
+        self.requests, self.base, self.adapter, self.team = tuple(requests), base, adapter, team
+        self.generation = generation
         self.folder, self._thumbnails = folder / FOLDER, Thumbnails()
 
     def trim(self, step: int) -> tuple[str, ...]:
@@ -95,9 +106,9 @@ class SampleCallback:
 
     def _images(self, indices: Sequence[int], strength: float) -> Iterator[tuple[int, PIL.Image.Image]]:
         """(index, image) of some of the prompts with the adapter at a strength, a batch at a time."""
-        recipe, dtype = self.recipe, DTYPES[self.recipe.precision.mixed_precision]
-        for start in range(0, len(indices), recipe.batches.batch_size):
-            chosen = indices[start : start + recipe.batches.batch_size]
+        how, dtype = self.generation, DTYPES[self.generation.mixed_precision]
+        for start in range(0, len(indices), how.batch_size):
+            chosen = indices[start : start + how.batch_size]
             with (
                 self._at_rest(strength),
                 torch.autocast(self.base.device.type, dtype, enabled=dtype is not torch.float32),
@@ -105,10 +116,10 @@ class SampleCallback:
                 made = generate(
                     self.base,
                     [self.requests[index] for index in chosen],
-                    batch_size=recipe.batches.batch_size,
-                    clip_skip=recipe.text.clip_skip,
-                    max_tokens=recipe.text.max_tokens,
-                    zero_terminal=recipe.noise.zero_terminal_snr,
+                    batch_size=how.batch_size,
+                    clip_skip=how.text.clip_skip,
+                    max_tokens=how.text.max_tokens,
+                    zero_terminal=how.zero_terminal_snr,
                 )
             yield from zip(chosen, made, strict=True)
 
@@ -135,7 +146,7 @@ class SampleCallback:
         return folder / f"{index + 1:02}.png"
 
     def _facts(self) -> dict[str, object]:
-        return {"Clip skip": self.recipe.text.clip_skip} if self.recipe.text.clip_skip > 1 else {}
+        return {"Clip skip": self.generation.text.clip_skip} if self.generation.text.clip_skip > 1 else {}
 
     def _wanted(self) -> Mapping[str, Any]:
         """All that the base model's images depend on."""
@@ -144,10 +155,10 @@ class SampleCallback:
             "digest": self.base.digest,
             "prediction": self.base.prediction,
             "sampler": "DDIM",
-            "clip_skip": self.recipe.text.clip_skip,
-            "max_tokens": self.recipe.text.max_tokens,
-            "mixed_precision": self.recipe.precision.mixed_precision,
-            "zero_terminal_snr": self.recipe.noise.zero_terminal_snr,
+            "clip_skip": self.generation.text.clip_skip,
+            "max_tokens": self.generation.text.max_tokens,
+            "mixed_precision": self.generation.mixed_precision,
+            "zero_terminal_snr": self.generation.zero_terminal_snr,
             "prompts": [{**asdict(request), "size": list(request.size)} for request in self.requests],
         }
 

@@ -26,21 +26,21 @@ from torch import Tensor, nn
 from pipeline.core.errors import PrepError
 from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter
-from train.data.caption_augmentation import affixed, expand, marks, spoken
+from train.data.caption_augmentation import affixed, expand, spoken
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
+from train.data.options import CaptionOptions
 from train.distributed.world import ALONE, World
 from train.evaluation.validation_history import Scores, Split
 from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.noise_schedule import noised
-from train.models.precision import DTYPES
+from train.models.options import TextOptions
 from train.models.seeded_noise import normal
 from train.models.text_encoding import TextStates, text_conditioning, token_rows
 from train.optimization.objective import target
-from train.options.recipe import Recipe
 
-__all__ = ["BANDS", "Scores", "Validation"]
+__all__ = ["Scores", "Validation"]
 TOGETHER = 8
 """Samples looked at at once; nothing depends on it but speed and memory, which without gradients is far less than a
 step's."""
@@ -67,14 +67,14 @@ def even_grid(count: int, noises: int, seed: int, timesteps: int) -> Grid:
     return Grid(tuple((2 * place + 1) * timesteps // (2 * count) for place in range(count)), noises, seed)
 
 
-def plain_caption(example: Example, recipe: Recipe) -> str:
+def plain_caption(example: Example, options: CaptionOptions) -> str:
     """An image's caption with nothing shuffled or left out; of wildcards the first, of lines to draw from the first."""
     text = example.caption
-    if recipe.captions.caption_lines == "one":
+    if options.caption_lines == "one":
         text = next((line for part in text.splitlines() if (line := part.strip())), "")
-    if recipe.captions.wildcards:
+    if options.wildcards:
         text = expand(text, lambda parts: parts[0])
-    return affixed(spoken(text, marks(recipe)), recipe)
+    return affixed(spoken(text, options.marks), options)
 
 
 def told_sizes(example: Example) -> Sizes:
@@ -193,11 +193,11 @@ def _finite(found: Tensor, examples: Sequence[Example]) -> Tensor:
     return found
 
 
-def conditioner(base: BaseModel, recipe: Recipe) -> Conditioned:
+def conditioner(base: BaseModel, text: TextOptions, trained: bool) -> Conditioned:
     """Captions to conditioning: of a text encoder that is not trained each is read once, else anew each time."""
-    if recipe.adapter.train_text_encoder:
-        return partial(text_conditioning, base, clip_skip=recipe.text.clip_skip, max_tokens=recipe.text.max_tokens)
-    return TextStates(base, recipe.text.clip_skip, recipe.text.max_tokens)
+    if trained:
+        return partial(text_conditioning, base, clip_skip=text.clip_skip, max_tokens=text.max_tokens)
+    return TextStates(base, text.clip_skip, text.max_tokens)
 
 
 class Validation:
@@ -209,26 +209,18 @@ class Validation:
 
     def __init__(
         self,
-        recipe: Recipe,
-        base: BaseModel,
+        evaluator: Evaluator,
         adapter: Adapter,
-        latents: LatentCache,
-        levels: Tensor,
+        grid: Grid,
         held: Sequence[Example],
         watched: Sequence[Example],
-        team: World = ALONE,
-        together: int = TOGETHER,
+        captions: CaptionOptions,
     ) -> None:
         self._examples, self._held = [*held, *watched], len(held)
-        self._captions = [plain_caption(example, recipe) for example in self._examples]
-        self._timesteps = len(levels)
-        self._grid = even_grid(
-            recipe.validation.validation_times, recipe.validation.validation_noises, recipe.run.seed, len(levels)
-        )
-        dtype = DTYPES[recipe.precision.mixed_precision]
-        conditioned = conditioner(base, recipe)
-        self._looker = Evaluator(base, latents, levels, conditioned, recipe.text.max_tokens, dtype, team, together)
-        self._models = (base.unet, *base.text_encoders, adapter)
+        self._captions = [plain_caption(example, captions) for example in self._examples]
+        self._grid, self._looker = grid, evaluator
+        self._timesteps = len(evaluator.levels)
+        self._models = (evaluator.base.unet, *evaluator.base.text_encoders, adapter)
 
     def __call__(self) -> Scores:
         with at_rest(*self._models):

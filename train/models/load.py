@@ -18,6 +18,7 @@ from train.models.loading.prediction_probe import TIMES, noise_shares, told_apar
 from train.models.loading.single_file import load_file
 from train.models.loading.vae import load_vae
 from train.models.locate import find_folder
+from train.models.options import ModelOptions
 from train.models.text_encoding import text_conditioning
 
 
@@ -101,3 +102,19 @@ def _measured(base: BaseModel) -> BaseModel:
         )
     note = f"{base.folder} does not say what it predicts; {told} was measured: its UNet {seen}"
     return replace(base, prediction=told, notes=(note,))
+
+
+def base_of(options: ModelOptions, device: str) -> BaseModel:
+    """The base model that options name.
+
+    Raises:
+        PrepError: see `load_base`.
+    """
+    return load_base(
+        options.base,
+        options.revision,
+        device,
+        vae=options.vae,
+        tokenizer=options.tokenizer,
+        prediction=options.prediction,
+    )

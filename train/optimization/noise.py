@@ -9,10 +9,10 @@ from torch.nn.functional import interpolate
 
 from pipeline.core.seeded import rng
 from train.models.seeded_noise import normal
-from train.options.recipe import Recipe
+from train.optimization.options import NoiseOptions
 
 
-def drawn_noise(clean: Tensor, recipe: Recipe, *key: int | str) -> tuple[Tensor, Tensor]:
+def drawn_noise(clean: Tensor, options: NoiseOptions, *key: int | str) -> tuple[Tensor, Tensor]:
     """The noise to be predicted and the noise that is mixed in, which differ by the input perturbation alone.
 
     Args:
@@ -23,20 +23,18 @@ def drawn_noise(clean: Tensor, recipe: Recipe, *key: int | str) -> tuple[Tensor,
     """
     shape = tuple(clean.shape)
     noise = normal(shape, *key, "noise")
-    if recipe.noise.multires_iterations:
-        ratios = rng(*key, "multires").uniform(2, 4, recipe.noise.multires_iterations)
+    if options.multires_iterations:
+        ratios = rng(*key, "multires").uniform(2, 4, options.multires_iterations)
         sizes = coarse_sizes(shape[1], shape[2], [float(ratio) for ratio in ratios])
         coarse = [normal((shape[0], *size), *key, "multires", index) for index, size in enumerate(sizes)]
-        noise = multires_noise(noise, coarse, recipe.noise.multires_discount)
-    if recipe.noise.noise_offset:
-        most = recipe.noise.noise_offset * (
-            rng(*key, "offset strength").random() if recipe.noise.noise_offset_random else 1.0
-        )
-        strength = offset_strength(clean, most, recipe.noise.adaptive_noise_scale)
+        noise = multires_noise(noise, coarse, options.multires_discount)
+    if options.noise_offset:
+        most = options.noise_offset * (rng(*key, "offset strength").random() if options.noise_offset_random else 1.0)
+        strength = offset_strength(clean, most, options.adaptive_noise_scale)
         noise = noise + strength * normal((shape[0], 1, 1), *key, "offset")
-    if not recipe.noise.ip_noise_gamma:
+    if not options.ip_noise_gamma:
         return noise, noise
-    return noise, noise + recipe.noise.ip_noise_gamma * normal(shape, *key, "perturbation")
+    return noise, noise + options.ip_noise_gamma * normal(shape, *key, "perturbation")
 
 
 def offset_strength(clean: Tensor, offset: float, adaptive: float) -> Tensor:

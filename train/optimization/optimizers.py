@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
-from train.adapters.registry import ALGORITHMS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,18 +105,20 @@ INTERNAL = {
 """Parameters of the libraries' classes that are their machinery and no choice here."""
 
 
-def suited_rate(optimizer: str, algorithm: str) -> float | None:
-    """The UNet's learning rate where none is given: 1 for an adaptive optimizer, None where none is known to suit."""
+def suited_rate(optimizer: str, adamw_rate: float | None) -> float | None:
+    """The UNet's learning rate where none is given: 1 for an adaptive optimizer, None where none is known to suit.
+
+    `adamw_rate` suits the algorithm with AdamW, None where none is known.
+    """
     kind = KINDS[optimizer]
     if kind.adaptive:
         return 1.0
-    rate = ALGORITHMS[algorithm].learning_rate
-    return None if rate is None or kind.rate is None else rate * kind.rate
+    return None if adamw_rate is None or kind.rate is None else adamw_rate * kind.rate
 
 
-def no_rate(optimizer: str, algorithm: str) -> tuple[str, str] | None:
+def no_rate(optimizer: str, algorithm: str, adamw_rate: float | None) -> tuple[str, str] | None:
     """(why no learning rate is known to suit, what to type); None where one is."""
-    if suited_rate(optimizer, algorithm) is not None:
+    if suited_rate(optimizer, adamw_rate) is not None:
         return None
     if KINDS[optimizer].rate is None:
         return (

@@ -54,9 +54,9 @@ class OptimizerOptions:
         """Whether it answers with an average of the weights it has been at."""
         return KINDS[self.optimizer].averaging
 
-    def rates(self, algorithm: str) -> tuple[float, float]:
-        """Learning rates of the UNet and of the text encoder: given, or those that suit."""
-        unet = self.unet_lr or suited_rate(self.optimizer, algorithm)
+    def rates(self, adamw_rate: float | None) -> tuple[float, float]:
+        """Learning rates of the UNet and of the text encoder: given, or those that suit an algorithm's with AdamW."""
+        unet = self.unet_lr or suited_rate(self.optimizer, adamw_rate)
         assert unet is not None, "the conflicts have refused it"
         return unet, self.text_encoder_lr or unet * (1.0 if self.adaptive else TEXT_SHARE)
 

@@ -4,10 +4,12 @@ says what it knows of its own; what two components know together is said here. A
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.config.rules import Problem, idle, out_of_range
 from train.adapters.option_rules import algorithm_conflicts
+from train.adapters.registry import ALGORITHMS
 from train.optimization.optimizers import no_rate
 from train.optimization.schedules import DECAYING
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def problems(recipe: Recipe) -> Iterator[Problem]:
     """(what is wrong and why, what to type) of everything that cannot be."""
-    components = [getattr(recipe, name) for name in recipe.__slots__]
+    components = [part for part in (getattr(recipe, item.name) for item in fields(recipe)) if is_dataclass(part)]
     for component in components:
         yield from out_of_range(component)
     for component in components:
@@ -44,7 +46,7 @@ def _text_encoder(recipe: Recipe) -> Iterator[Problem]:
 def _rates(recipe: Recipe) -> Iterator[Problem]:
     """Rates and schedules that do not suit the optimizer."""
     optimizer = recipe.optimizer
-    missing = no_rate(optimizer.optimizer, recipe.adapter.algorithm)
+    missing = no_rate(optimizer.optimizer, recipe.adapter.algorithm, ALGORITHMS[recipe.adapter.algorithm].learning_rate)
     if optimizer.unet_lr is None and missing:
         yield missing
     if optimizer.averaging and recipe.scheduler in DECAYING:

@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from pipeline.config.other_names import OtherNames
+from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import names_with
-from pipeline.config.settings import composed, convert, declared, parts_of, suggest
+from pipeline.config.settings import convert, declared, suggest
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.adapters.options import AdapterOptions
-from train.data.options import AugmentationOptions, BatchOptions, CaptionOptions
+from train.adapters.registry import ALGORITHMS
+from train.data.options import AugmentationOptions, BatchOptions, CaptionOptions, DatasetOptions
 from train.evaluation.options import SampleOptions, ValidationOptions
 from train.models.options import ModelOptions, PrecisionOptions, TextOptions
 from train.optimization.options import NoiseOptions, ObjectiveOptions, OptimizerOptions, ScheduleOptions
 from train.options.conflicts import problems
+from train.options.kohya_names import KOHYA
 from train.run.options import RunOptions, SavingOptions
 
 
@@ -47,6 +51,9 @@ class Recipe:
     validation: ValidationOptions = field(default_factory=ValidationOptions)
     samples: SampleOptions = field(default_factory=SampleOptions)
     saving: SavingOptions = field(default_factory=SavingOptions)
+    translated: tuple[str, ...] = field(default=(), compare=False)
+    """What became of settings that were given by kohya's names, for the plan to tell."""
+    other_names: ClassVar[OtherNames] = KOHYA
 
     def __post_init__(self) -> None:
         found = list(problems(self))
@@ -71,9 +78,18 @@ class Recipe:
         return below, above
 
     @property
+    def dataset(self) -> DatasetOptions:
+        return DatasetOptions(
+            augmentation=self.augmentation,
+            captions=self.captions,
+            seed=self.run.seed,
+            regularized=self.objective.prior_loss_weight > 0,
+        )
+
+    @property
     def rates(self) -> tuple[float, float]:
         """Learning rates of the UNet and of the text encoder: given, or those that suit."""
-        return self.optimizer.rates(self.adapter.algorithm)
+        return self.optimizer.rates(ALGORITHMS[self.adapter.algorithm].learning_rate)
 
     @property
     def scheduler(self) -> str:

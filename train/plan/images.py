@@ -52,15 +52,16 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    from train.job import parted
+    from train.evaluation.holdout import parted
 
     texts, repeats, buckets = captions(manifest), read.repeats(manifest), read.buckets(manifest)
-    reg_images = used_reg_images(manifest) if options.objective.prior_loss_weight else {}
+    reg_images = used_reg_images(manifest) if options.dataset.regularized else {}
     parts = parted(
         manifest,
         {image.path: image.concept for image in kept},
         {image.path: repeats[image.path].exact for image in kept},
-        options,
+        options.validation,
+        options.run.seed,
     )
     held = frozenset(parts.held)
     cached = [image for image in kept if image.path in parts.repeats or image.path in held]
@@ -72,7 +73,7 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
         tuple(parts.repeats[image.path] for image in kept),
         tuple(buckets[image.path].size for image in kept if image.path in reg_images),
         reg_image_files(kept, reg_images),
-        cached_sizes(manifest, cached, buckets, texts, reg_images, options),
+        cached_sizes(manifest, cached, buckets, texts, reg_images, options.dataset),
         parts.held,
         parts.watched,
         parts.remarks,

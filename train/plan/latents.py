@@ -14,7 +14,7 @@ from pipeline.store.values.regularization import RegularizationImage
 
 if TYPE_CHECKING:
     from train.data.augmentation import ImageView, Seen
-    from train.options.recipe import Recipe
+    from train.data.options import DatasetOptions
 
 Size = tuple[int, int]
 RegImages = Mapping[str, Sequence[RegularizationImage]]
@@ -47,7 +47,7 @@ def cached_sizes(
     buckets: Mapping[str, Bucket],
     captions: Mapping[str, str],
     reg_images: RegImages,
-    options: Recipe,
+    options: DatasetOptions,
 ) -> tuple[Size, ...]:
     """(width, height) in pixels of every latent that these images, their views and their regularization images need.
 
@@ -56,23 +56,19 @@ def cached_sizes(
         captions: of the images, by path.
     """
     from train.data.augmentation import ImageView, Seen, reg_image_view, views
+    from train.data.caption_augmentation import told
     from train.data.dataset import seen_images
 
     def seen(image: Image) -> Seen:
         view = ImageView(image.content, manifest.root, buckets[image.path])  # no file is opened
-        return Seen(image.path, view, captions[image.path])
+        return Seen(image.path, view, told(captions[image.path], options.captions))
 
     placed = {each.name: each for each in seen_images(manifest, options)}
-    varied = bool(
-        options.augmentation.flip
-        or options.augmentation.color_jitter
-        or options.augmentation.random_crop
-        or options.augmentation.face_crop
-    )
+    varied = options.augmentation.any
     found: dict[str, Size] = {}
     for image in images:
         one = placed.get(image.path) or seen(image)
-        shown = views(one, options) if varied else ()
+        shown = views(one, options.augmentation, options.seed) if varied else ()
         beside = [_reg_image_image(manifest, image.path, reg_image) for reg_image in reg_images.get(image.path, ())]
         found.update((each.key, each.size) for each in (one.image, *shown, *beside))
         if varied:

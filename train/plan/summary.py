@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
     return {
         "images": len(found.kept),
-        "images held out": len(found.held),
-        "regularization images": found.reg_image_files,
-        "exposures an epoch": round(sum(found.repeats)),
-        "exposures in the run": int(run.shown.sum()),
+        "images_held_out": len(found.held),
+        "regularization_images": found.reg_image_files,
+        "exposures_an_epoch": round(sum(found.repeats)),
+        "exposures_in_the_run": int(run.shown.sum()),
         "steps": run.steps,
-        "full batches": run.full,
-        "short batches": run.short,
+        "full_batches": run.full,
+        "partial_batches": run.short,
     }
 
 
@@ -97,14 +97,15 @@ def preset_remarks(options: Recipe) -> Iterator[str]:
 
 def milestone_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
     """How much is done beside the steps: snapshots, looks at the validation loss, paintings of the prompts."""
+    from train.data.progress import START, Progress
     from train.models.prompts import asked_prompts
     from train.plan.steps import epoch_ends
-    from train.run.milestones import START, Progress, due
+    from train.run.milestones import due
 
     ends = epoch_ends(entries(found), options.batches.batch_size, options.run.seed, run.steps)
     places = [START]
     places += [Progress(step, epoch, step in ends, step == run.steps) for step, epoch in _steps(run.steps, ends)]
-    wanted = [due(options, place) for place in places]
+    wanted = [due(place, options.saving, options.validation, options.samples) for place in places]
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
     looks = sum(each.look for each in wanted) if found.held or found.watched else 0
     cells = (
@@ -137,7 +138,7 @@ def view_remarks(manifest: Manifest, options: Recipe) -> tuple[str, ...]:
     from train.data.augmentation import remarks
     from train.data.dataset import seen_images
 
-    return remarks(seen_images(manifest, options), options)
+    return remarks(seen_images(manifest, options.dataset), options.augmentation)
 
 
 def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
+from pipeline.store.reasons.tagging import TrainReason
 from pipeline.store.records import Decision
 from train.plan.images import MOST_NAMED, TrainedImages
 
@@ -31,14 +32,14 @@ def cut_tags(found: TrainedImages, options: Recipe) -> tuple[tuple[Decision, ...
         tokens = TagTokens(load_tokens(vocabulary))
     except PrepError as error:
         return (), (f"which tags the limit of {options.text.max_tokens} tokens cuts cannot be told: {error.message}",)
-    counts = Counter(tag for text in found.captions for tag in set(tags_of(longest(text, options))))
+    counts = Counter(tag for text in found.captions for tag in set(tags_of(longest(text, options.captions))))
     tokens.learn([tag for tag, count in counts.items() if count >= COMMON])
     limit, rows = Limit(tokens.of_text, options.text.max_tokens), []
     for image, text in zip(found.kept, found.captions, strict=True):
-        lost, count = limit.lost(tags_of(longest(text, options)))
+        lost, count = limit.lost(tags_of(longest(text, options.captions)))
         if count:
-            evidence = f"{count} tokens more than are read"
-            rows.append(Decision(image.path, "cut", lost, f"tags beyond {options.text.max_tokens} tokens", evidence))
+            over = {"limit": options.text.max_tokens, "over": count}
+            rows.append(Decision(image.path, "cut", lost, TrainReason.TRUNCATED, over))
     return tuple(rows), ()
 
 

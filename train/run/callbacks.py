@@ -10,13 +10,15 @@ from pathlib import Path
 from pipeline.core.files import file_digest
 from train.adapters.adapter import Adapter
 from train.adapters.export import export_adapter
+from train.data.progress import START, Progress
 from train.distributed.world import World
+from train.evaluation.options import SampleOptions, ValidationOptions
 from train.evaluation.samples import GRID, SampleCallback
 from train.evaluation.validation import Validation
 from train.evaluation.validation_history import ValidationHistory
 from train.models.precision import DTYPES
-from train.options.recipe import Recipe
-from train.run.milestones import START, Progress, due
+from train.run.milestones import Actions, due
+from train.run.options import SavingOptions
 from train.run.run_record import note_snapshots
 from train.run.snapshots import Snapshot, snapshot_name, thinned, with_best
 from train.run.tensorboard import TensorBoard
@@ -30,10 +32,13 @@ Describe = Callable[[Progress], Mapping[str, str]]
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """`base` is where the base model's files lie; `validation` and `showing` are None where nothing is to be looked at or
-    painted."""
+    """`name` is the run's, `measuring` and `sampling` say when that is done; `base` is where the base model's files lie;
+    `validation` and `showing` are None where no loss is to be measured and no sample image made."""
 
-    recipe: Recipe
+    name: str
+    saving: SavingOptions
+    measuring: ValidationOptions
+    sampling: SampleOptions
     adapter: Adapter
     base: Path
     folder: Path
@@ -58,21 +63,24 @@ class Watch:
         if place.step == 0:
             self.at(START)
 
+    def due(self, place: Progress) -> Actions:
+        return due(place, self.saving, self.measuring, self.sampling)
+
     def wants(self, place: Progress) -> bool:
         """Whether anything is due there."""
-        return due(self.recipe, place).any
+        return self.due(place).any
 
     def keeps(self, place: Progress) -> bool:
         """Whether a snapshot is due there, beside which the state is worth keeping too."""
-        return due(self.recipe, place).snapshot
+        return self.due(place).snapshot
 
     def at(self, place: Progress) -> None:
         """Do what is due at a point of the run; the adapter's weights are those to be used."""
-        wanted = due(self.recipe, place)
+        wanted = self.due(place)
         if wanted.look and self.validation and all(look.step != place.step for look in self.history.looks):
             self._look(place)
         if wanted.snapshot:
-            self._save(place, snapshot_name(self.recipe.run.name, place.step, place.epoch, place.ends_epoch))
+            self._save(place, snapshot_name(self.name, place.step, place.epoch, place.ends_epoch))
         if wanted.paint and self.showing and self.painted != place.step:
             self.showing.paint(place.step, place.epoch, self.progress)
             self.painted = place.step
@@ -85,12 +93,12 @@ class Watch:
         """Save the adapter as the run ended, whether it came to its end or stopped before; look at it and paint with it
         unless that is done."""
         self.at(replace(place, last=True))
-        self._save(place, f"{self.recipe.run.name}.safetensors")
+        self._save(place, f"{self.name}.safetensors")
 
     @property
     def enough(self) -> bool:
         """Whether the loss has not fallen for as many looks as the person's patience lasts."""
-        return bool(self.recipe.validation.patience) and self.history.waited >= self.recipe.validation.patience
+        return bool(self.measuring.patience) and self.history.waited >= self.measuring.patience
 
     def _look(self, place: Progress) -> None:
         assert self.validation is not None
@@ -102,13 +110,12 @@ class Watch:
         """Write the adapter, note it, and take away the snapshots that are not to be kept."""
         if not self.team.leads:
             return
-        recipe = self.recipe
-        precision = DTYPES[recipe.saving.save_precision]
+        precision = DTYPES[self.saving.save_precision]
         export_adapter(
             self.folder / name,
             self.adapter.tensors(),
             self.describe(place),
-            recipe.saving.export_for,
+            self.saving.export_for,
             precision,
             self.base,
         )
@@ -121,8 +128,8 @@ class Watch:
         """Keep these, but for those that `keep_last` leaves out, and note it before any file goes."""
         if not self.team.leads:
             return
-        last = [snapshot for snapshot in snapshots if snapshot.file == f"{self.recipe.run.name}.safetensors"]
-        kept, gone = thinned([snapshot for snapshot in snapshots if snapshot not in last], self.recipe.saving.keep_last)
+        last = [snapshot for snapshot in snapshots if snapshot.file == f"{self.name}.safetensors"]
+        kept, gone = thinned([snapshot for snapshot in snapshots if snapshot not in last], self.saving.keep_last)
         self.snapshots = [*kept, *last]
         note_snapshots(self.folder, self.snapshots)
         for snapshot in gone:

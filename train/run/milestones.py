@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from train.options.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A point of the run: after `step` batches, in or at the end of the `epoch`-th epoch (from 1; 0 before the start)."""
-
-    step: int
-    epoch: int
-    ends_epoch: bool
-    last: bool
-
-
-START = Progress(0, 0, False, False)
+from train.data.progress import START, Progress
+from train.evaluation.options import SampleOptions, ValidationOptions
+from train.run.options import SavingOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +20,22 @@ class Actions:
         return self.snapshot or self.look or self.paint
 
 
-def due(recipe: Recipe, place: Progress) -> Actions:
+def due(place: Progress, saving: SavingOptions, validation: ValidationOptions, samples: SampleOptions) -> Actions:
     """What is due at a point of the run. The last adapter is saved in any case and is no snapshot."""
     start_or_end = place == START or place.last
-    snapshot = not start_or_end and (
-        _every(recipe.saving.save_every_steps, place.step)
-        or (place.ends_epoch and _every(recipe.saving.save_every_epochs, place.epoch))
-    )
-    look = start_or_end or (
-        _every(recipe.validation.validation_every, place.step) if recipe.validation.validation_every else snapshot
-    )
-    often = recipe.samples.sample_every_steps or recipe.samples.sample_every_epochs
+    snapshot = not start_or_end and _falls(place, saving.save_every_steps, saving.save_every_epochs)
+    every = validation.validation_every
+    look = start_or_end or (_every(every, place.step) if every else snapshot)
+    often = samples.sample_every_steps or samples.sample_every_epochs
     paint = start_or_end or (
-        (
-            _every(recipe.samples.sample_every_steps, place.step)
-            or (place.ends_epoch and _every(recipe.samples.sample_every_epochs, place.epoch))
-        )
-        if often
-        else snapshot
+        _falls(place, samples.sample_every_steps, samples.sample_every_epochs) if often else snapshot
     )
-    asked = bool(recipe.samples.sample_prompts or recipe.samples.sample_file)
-    return Actions(snapshot, look and recipe.validation.validation != "none", paint and asked)
+    return Actions(snapshot, look and validation.validation != "none", paint and samples.any)
+
+
+def _falls(place: Progress, steps: int, epochs: int) -> bool:
+    """Whether so many steps, or so many whole epochs, end there."""
+    return _every(steps, place.step) or (place.ends_epoch and _every(epochs, place.epoch))
 
 
 def _every(interval: int, count: int) -> bool:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files import write_text
-from pipeline.core.flat import flat
 from pipeline.store.training_log import images_csv, read_figures
-from train.adapters.export import merged_path, refuse_foreign_model, stamps
-from train.data.batches import total_steps
+from train.adapters.export import refuse_foreign_model, stamps
+from train.data.dataset import Example
+from train.data.progress import Progress
 from train.distributed.world import World
 from train.evaluation.validation_history import FILE as LOOKS
-from train.job import Job
-from train.models.base import BaseModel
-from train.options.recipe import recipe_values
 from train.run.callbacks import Watch
-from train.run.milestones import Progress
 from train.run.resume_state import saved_step
-from train.run.run_record import RUN, differences, finish_run, images_of, note_snapshots, read_run, write_run
+from train.run.run_record import RUN, RunStart, differences, finish_run, note_snapshots, read_run, write_run
 from train.run.snapshots import Snapshot, from_rows, refuse_foreign
 
 STATE = "state.safetensors"
@@ -39,64 +34,57 @@ class Opened:
     differences: tuple[str, ...] = ()
 
 
-def refuse_lost(job: Job, base: BaseModel, digest: str) -> None:
+def refuse_lost(folder: Path, name: str, digest: str, merged: Path | None) -> None:
     """See that a run that begins anew writes over nothing but what an earlier run of its name wrote, as it left it.
 
+    Args:
+        merged: where the base model with the adapter merged in will be written, if it will.
     Raises:
         PrepError: files are in the way that no run has written, or that were changed since.
     """
-    if saved_step(job.folder / STATE, digest) is not None:
+    if saved_step(folder / STATE, digest) is not None:
         return
-    if job.recipe.saving.save_checkpoint:
-        merged = merged_path(job.folder / f"{job.recipe.run.name}.safetensors", base.folder)
-        refuse_foreign_model(merged, _result(job.folder).get("merged", {}))
-    known = {snapshot.file: snapshot.sha256 for snapshot in _snapshots(job.folder)}
-    refuse_foreign(job.folder, job.recipe.run.name, known)
+    if merged is not None:
+        refuse_foreign_model(merged, _result(folder).get("merged", {}))
+    known = {snapshot.file: snapshot.sha256 for snapshot in _snapshots(folder)}
+    refuse_foreign(folder, name, known)
 
 
-def open_folder(job: Job, base: BaseModel, digest: str, team: World) -> Opened:
-    """Take up what is there of this very run, or clear what an earlier one of the same name left, and write run.json."""
-    snapshots = _snapshots(job.folder)
-    start = saved_step(job.folder / STATE, digest)
+def open_folder(folder: Path, run: RunStart, digest: str, team: World, replayed: Path | None) -> Opened:
+    """Resume what is there of this very run, or clear what an earlier one of the same name left, and write run.json.
+
+    Args:
+        digest: of the state that can be resumed.
+        replayed: run.json of the run that is done again.
+    """
+    snapshots = _snapshots(folder)
+    start = saved_step(folder / STATE, digest)
     resuming = start is not None
     team.wait()  # until every process has looked
-    images = images_of((*job.training, *job.held))
-    notes = _forget_other_looks(job) if resuming and team.leads else []
+    notes = _forget_other_looks(folder, run.settings) if resuming and team.leads else []
     if notes:
         snapshots = [replace(snapshot, validation=None, best=False) for snapshot in snapshots]
     if team.leads:
-        job.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if not resuming:
             for snapshot in snapshots:
-                (job.folder / snapshot.file).unlink(missing_ok=True)
-        write_run(
-            job.folder,
-            settings=recipe_values(job.recipe),
-            origins=job.origins,
-            versions=job.versions,
-            base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
-            device=described_device(base.device),
-            steps=total_steps(job.recipe, job.training),
-            images=images,
-            digest=job.digest,
-            held=[example.entry.key for example in job.held],
-            remarks=job.remarks,
-        )
-        note_snapshots(job.folder, snapshots if resuming else [])
-    replayed, others = job.recipe.run.replay, list[str]()
+                (folder / snapshot.file).unlink(missing_ok=True)
+        write_run(folder, run)
+        note_snapshots(folder, snapshots if resuming else [])
+    others = list[str]()
     if replayed and team.leads:
-        found = differences(replayed, read_run(job.folder / RUN), images)
+        found = differences(replayed, read_run(folder / RUN), run.images)
         others = [f"other than in {replayed}: {note}" for note in found]
     team.wait()  # until the leader has put away what the others would read
     return Opened(start or 0, snapshots if resuming else [], tuple(notes), tuple(others))
 
 
-def _forget_other_looks(job: Job) -> list[str]:
-    """Looks on another grid cannot be compared with those to come: put them away, and say so."""
-    looks = job.folder / LOOKS
-    if not (looks.is_file() and (job.folder / RUN).is_file()):
+def _forget_other_looks(folder: Path, now: Mapping[str, Any]) -> list[str]:
+    """Validations on another grid cannot be compared with those to come: put them away, and say so."""
+    looks = folder / LOOKS
+    if not (looks.is_file() and (folder / RUN).is_file()):
         return []
-    now, then = flat(job.recipe), {key: row["value"] for key, row in read_run(job.folder / RUN)["settings"].items()}
+    then = {key: row["value"] for key, row in read_run(folder / RUN)["settings"].items()}
     other = [key for key in GRID if then.get(key) != now[key]]
     if not other:
         return []
@@ -120,39 +108,38 @@ def described_device(device: Any) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def close_folder(job: Job, watch: Watch, place: Progress, seconds: float, merged: Path | None) -> tuple[str, ...]:
-    """Write down what came of the run; returns how its weights compare with those of the run that it does again."""
-    images = {example.entry.key: example for example in job.training}
+def close_folder(
+    folder: Path, training: Sequence[Example], watch: Watch, place: Progress, seconds: float, merged: Path | None
+) -> None:
+    """Write down what came of the run; `merged` is the base model with the adapter merged in, where that was written."""
+    images = {example.entry.key: example for example in training}
     rows = {key: {"concept": example.concept, "repeats": example.entry.repeats} for key, example in images.items()}
-    images_csv(job.folder / "images.csv", read_figures(job.folder / "log.jsonl"), rows)
-    last = next(snapshot for snapshot in watch.snapshots if snapshot.file == f"{job.recipe.run.name}.safetensors")
+    images_csv(folder / "images.csv", read_figures(folder / "log.jsonl"), rows)
+    last = next(snapshot for snapshot in watch.snapshots if snapshot.file == f"{watch.name}.safetensors")
     best = next((snapshot for snapshot in watch.snapshots if snapshot.best), None)
     finish_run(
-        job.folder,
+        folder,
         steps=place.step,
         epochs=place.epoch,
         ended="no better look for so long" if watch.enough else "as planned",
         sha256=last.sha256,
-        weights=weights_hash(job.folder / last.file),
+        weights=weights_hash(folder / last.file),
         best=best.file if best else None,
         merged=stamps(merged) if merged else {},
         seconds=round(seconds, 1),
     )
-    write_text(job.folder / "recipe.json", json.dumps(recipe_values(job.recipe), indent=2, ensure_ascii=False) + "\n")
-    return _compared(job, last.file)
 
 
-def _compared(job: Job, made: str) -> tuple[str, ...]:
-    if not job.recipe.run.replay:
-        return ()
-    document = read_run(job.recipe.run.replay)
-    before = job.recipe.run.replay.parent / f"{document['settings']['name']['value']}.safetensors"
-    then, now = document["result"].get("weights"), weights_hash(job.folder / made)
+def compared(replayed: Path, made: Path) -> str:
+    """How the weights of an adapter compare with those of the run that was done again."""
+    document = read_run(replayed)
+    before = replayed.parent / f"{document['settings']['name']['value']}.safetensors"
+    then, now = document["result"].get("weights"), weights_hash(made)
     if then is None:
-        return (f"the run of {job.recipe.run.replay} had not ended, so there are no weights to compare",)
+        return f"the run of {replayed} had not ended, so there are no weights to compare"
     if then == now:
-        return (f"the weights are the same to the bit as those of {before}",)
-    return (f"the weights are others than those of {before}",)
+        return f"the weights are the same to the bit as those of {before}"
+    return f"the weights are others than those of {before}"
 
 
 def weights_hash(file: Path) -> str:

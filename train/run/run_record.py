@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,41 +34,47 @@ def adapter_file(root: Path, name: str) -> Path:
     return run_folder(root, name) / f"{name}.safetensors"
 
 
-def write_run(
-    folder: Path,
-    *,
-    settings: Mapping[str, Any],
-    origins: Mapping[str, str],
-    versions: Mapping[str, str],
-    base: Mapping[str, Any],
-    device: str,
-    steps: int,
-    images: Mapping[str, Mapping[str, Any]],
-    digest: str,
-    held: Sequence[str],
-    remarks: Sequence[str],
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStart:
+    """What a run is at its start: its settings and where each came from, the versions of programs, the base model and the
+    device, its batches, its images by path and their digest, the paths held out, and what was said of validation."""
+
+    settings: Mapping[str, Any]
+    origins: Mapping[str, str]
+    versions: Mapping[str, str]
+    base: Mapping[str, Any]
+    device: str
+    steps: int
+    images: Mapping[str, Mapping[str, Any]]
+    digest: str
+    held: Sequence[str]
+    remarks: Sequence[str]
+
+
+def write_run(folder: Path, run: RunStart) -> None:
     """Write both files at the start of a run; `finish_run` adds what came of it."""
-    concepts = Counter(row["concept"] for row in images.values())
+    concepts = Counter(row["concept"] for row in run.images.values())
     document = {
-        "settings": {key: {"value": value, "origin": origins.get(key, "default")} for key, value in settings.items()},
-        "versions": dict(versions),
-        "seeds": {"seed": settings["seed"]},
-        "set": {
-            "digest": digest,
-            "images": len(images),
-            "concepts": dict(sorted(concepts.items())),
-            "held out": list(held),
-            "remarks": list(remarks),
+        "settings": {
+            key: {"value": value, "origin": run.origins.get(key, "default")} for key, value in run.settings.items()
         },
-        "base": dict(base),
-        "device": device,
-        "steps": steps,
+        "versions": dict(run.versions),
+        "seeds": {"seed": run.settings["seed"]},
+        "set": {
+            "digest": run.digest,
+            "images": len(run.images),
+            "concepts": dict(sorted(concepts.items())),
+            "held out": list(run.held),
+            "remarks": list(run.remarks),
+        },
+        "base": dict(run.base),
+        "device": run.device,
+        "steps": run.steps,
         "started": _now(),
         "snapshots": [],
         "result": {},
     }
-    _write(folder / SET, dict(sorted(images.items())))
+    _write(folder / SET, dict(sorted(run.images.items())))
     _write(folder / RUN, document)
 
 

@@ -1,4 +1,4 @@
-"""Show what lies in the set's cache, what of it no image uses any more, and what is damaged."""
+"""Show what is in the set's cache, what of it is unused, and what is damaged."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from train.options.recipe import Recipe
 
 KINDS = {
-    "latents": "images as the VAE encodes them",
+    "latents": "images encoded by the VAE",
     "archives": "archives unpacked by prep flatten",
-    "hub": "what prep flatten fetched from a hub",
+    "hub": "files downloaded by prep flatten",
 }
 NAMED = 20
 """How many damaged files are named without --json."""
@@ -38,16 +38,17 @@ class Use:
     notes: tuple[str, ...] = ()
 
 
-@click.command(short_help="Show what lies in the set's cache, what of it no image uses any more, and what is damaged.")
+@click.command(short_help="Show what is in the set's cache, what of it is unused, and what is damaged.")
 @click.argument("root", metavar="SET", type=SET)
-@click.option("--verify", is_flag=True, help="Read every latent and name those that do not fit their checksum.")
-@click.option("--trim", is_flag=True, help="Remove latents that no image uses any more; nothing else is touched.")
+@click.option("--verify", is_flag=True, help="Read every latent and list those that do not match their checksum.")
+@click.option("--trim", is_flag=True, help="Remove unused latents; nothing else is touched.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, verify: bool, trim: bool, as_json: bool) -> None:
-    """Show what lies in the set's cache, what of it no image uses any more, and what is damaged.
+    """Show what is in the set's cache, what of it is unused, and what is damaged.
 
-    A latent is used if a kept image, a regularization image or one of their views asks for it, as prep.toml now says
-    to train or as a run that was not undone did. The cache as a whole is safe to delete: what is missing is made again.
+    A latent is in use if training needs it for a kept image, a regularization image or one of their augmented views, with
+    the settings in prep.toml or those of a run that was not undone. The whole cache can be deleted: what is needed is made
+    again.
     """
     with open_write(root, "cache") if trim else open_read(root) as manifest:
         use = used_latents(manifest)
@@ -84,7 +85,7 @@ def _foreign(folder: Path, latents: Collection[str]) -> Iterator[str]:
     ours = {str(folder / VAES), *(str(latent_file(folder, name)) for name in latents)}
     others = sorted(entry.path for entry in _files(folder) if entry.path not in ours) if folder.is_dir() else []
     if others:
-        yield f"{len(others)} files there are not prep's and are left alone, such as {others[0]}"
+        yield f"{len(others)} files there were not made by prep and are left alone, such as {others[0]}"
 
 
 def _kinds(folder: Path) -> list[Path]:
@@ -128,7 +129,7 @@ def _damaged(folder: Path, count: int) -> list[dict[str, str]]:
 
 
 def used_latents(manifest: Manifest) -> Use:
-    """What the set's images use under every recipe that may be trained, or taken up, again, by every VAE that was used
+    """What the set's images use under every recipe that may be trained, or resumed, again, by every VAE that was used
     with its base model."""
     from train.data.dataset import examples
     from train.data.latent_files import latent_name, lying, vaes
@@ -136,12 +137,12 @@ def used_latents(manifest: Manifest) -> Use:
     folder = manifest.root / "cache" / "latents"
     noted = vaes(folder)
     if not noted and lying(folder):
-        return Use(None, f"{folder} does not say any more which VAEs they are of")
+        return Use(None, f"{folder} no longer says which VAEs its latents are from")
     names: set[str] = set()
     try:
         recipes, notes = _recipes(manifest)
         for recipe in recipes:
-            images = [image for example in examples(manifest, recipe) for image in example.images()]
+            images = [image for example in examples(manifest, recipe.dataset) for image in example.images()]
             for vae, bases in noted.items():
                 names |= {latent_name(image, vae) for image in images if recipe.model.base in bases}
     except PrepError as error:
@@ -159,7 +160,9 @@ def _recipes(manifest: Manifest) -> tuple[list[Recipe], tuple[str, ...]]:
             try:
                 recipe = recipe_of(run.options)
             except PrepError:
-                notes.append(f"run {run.id} was made by another version of prep; what it alone used counts as unused")
+                notes.append(
+                    f"run {run.id} was made by another version of prep; latents that only it used count as unused"
+                )
                 continue
             if recipe not in found:
                 found.append(recipe)
@@ -171,9 +174,9 @@ def _trimmed(manifest: Manifest, use: Use) -> dict[str, Any]:
 
     if use.names is None:
         raise PrepError(
-            f"which latents are used cannot be known: {use.why}",
-            f"mend that (prep train notes its VAE again), or delete {manifest.root / 'cache' / 'latents'} as a whole; what is "
-            "needed is made again",
+            f"cannot tell which latents are in use: {use.why}",
+            f"fix that (prep train records its VAE again), or delete {manifest.root / 'cache' / 'latents'}; what is needed "
+            "is made again",
         )
     removed = trim(manifest.root / "cache" / "latents", use.names)
     return {"removed": {"files": removed.files, "bytes": removed.bytes}}
@@ -190,10 +193,10 @@ def _show(found: dict[str, Any]) -> None:
         console.say("the cache is empty")
     latents = found["latents"]
     if latents["unknown"]:
-        console.warn(f"which latents are used cannot be known: {latents['unknown']}")
+        console.warn(f"cannot tell which latents are in use: {latents['unknown']}")
     else:
         console.say(
-            f"{latents['unused_files']} of {latents['files']} latents are used no more, {in_words(latents['unused_bytes'])}"
+            f"{latents['unused_files']} of {latents['files']} latents are unused, {in_words(latents['unused_bytes'])}"
             + ("; remove them with --trim" if latents["unused_files"] and "removed" not in found else "")
         )
     for note in found["notes"]:
@@ -202,7 +205,7 @@ def _show(found: dict[str, Any]) -> None:
         console.warn(f"damaged: {row['file']}: {row['why']}")
     if "damaged" in found:
         if len(found["damaged"]) > NAMED:
-            console.say(f"… and {len(found['damaged']) - NAMED} more; --json names all of them")
-        console.say(f"{len(found['damaged'])} latents are damaged; those that are used are made again by prep train")
+            console.say(f"… and {len(found['damaged']) - NAMED} more; --json lists all of them")
+        console.say(f"{len(found['damaged'])} latents are damaged; prep train makes those it needs again")
     if "removed" in found:
         console.say(f"removed {found['removed']['files']} latents, {in_words(found['removed']['bytes'])}")

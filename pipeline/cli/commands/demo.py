@@ -1,4 +1,4 @@
-"""Run everything on a miniature world, offline, in minutes."""
+"""Run all stages on a small built-in example, offline, in minutes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
@@ -28,75 +28,75 @@ OTHER_OUTFITS = {"Lumi": "green hoodie", "Oriel": "black kimono", "Pernille": "y
 THRESHOLD = 0.5
 
 
-@click.command(short_help="Run everything on a miniature world, offline, in minutes.")
+@click.command(short_help="Run all stages on a small built-in example, offline, in minutes.")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("prep-demo"))
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the painted folders.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the example's images.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(folder: Path, seed: int, as_json: bool) -> None:
-    """Run everything on a miniature world, offline, in minutes.
+    """Run all stages on a small built-in example, offline, in minutes.
 
-    Paints folders of images as people have them, with four characters the base model does not know, into
-    FOLDER/pictures; prepares them, trains an adapter and samples with it in FOLDER/set; measures what was learned; and
-    writes one page, FOLDER/set/reports/report.html. Stopped and started again, it goes on where it was.
+    Draws folders of images as people have them, with four characters that the base model does not know, in FOLDER/images;
+    prepares them, trains an adapter and samples with it in FOLDER/set; measures what was learned; and writes a page,
+    FOLDER/set/reports/report.html. Interrupted and started again, it continues where it was.
     """
     begun = time.monotonic()
-    truth = paint(folder / "pictures", seed)
-    questions = ask()
-    settings = write_settings(folder / "set", questions)
+    images, root = folder / "images", folder / "set"
+    truth = source_tree(images, seed)
+    prompts = recall_prompts()
+    settings = write_settings(root, prompts)
     assert run.command.callback is not None
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         run.command.callback(file_or_set=settings, until=None, dry_run=False, as_json=False)
-    with Manifest.open(folder / "set") as manifest:
-        rows = measure(manifest, questions)
-        faults = hold_against_truth(manifest, folder / "pictures", truth)
+    with Manifest.open(root) as manifest:
+        rows = measure(manifest, prompts)
+        faults = faults_found(manifest, images, truth)
         page = write_page(manifest, rows)
-    result = summary(rows, faults, page, time.monotonic() - begun)
-    console.print_json(result) if as_json else show(result)
+    summary = Summary.of(rows, faults, page, time.monotonic() - begun)
+    console.print_json(summary.as_json()) if as_json else show(summary)
 
 
-def paint(images: Path, seed: int) -> tuple[Any, ...]:
-    """Paint the source tree, or paint it again elsewhere to know the truth about one that is there."""
+def source_tree(images: Path, seed: int) -> tuple[Any, ...]:
+    """Paint the miniature's folders, or only a copy beside them to know the truth about those that are there."""
     from train.miniature.source_tree import paint_source_tree
 
-    painting = images.with_name(f".painting-{seed}")
-    shutil.rmtree(painting, ignore_errors=True)
-    truth = paint_source_tree(painting, seed)
+    part = images.with_name(f".painting-{seed}")
+    shutil.rmtree(part, ignore_errors=True)
+    truth = paint_source_tree(part, seed)
     if images.exists():
-        shutil.rmtree(painting)
+        shutil.rmtree(part)
     else:
         images.parent.mkdir(parents=True, exist_ok=True)
-        painting.rename(images)
+        part.rename(images)
     return truth
 
 
-def ask() -> tuple[RecallPrompt, ...]:
+def recall_prompts() -> tuple[RecallPrompt, ...]:
     """For every character: `1girl, TRIGGER`, where her traits are wanted, and the same in other clothes."""
     from train.miniature.scenes import CHARACTERS
 
-    questions = []
+    prompts = []
     for trigger, girl in CHARACTERS.items():
         outfit = OTHER_OUTFITS[trigger]
-        questions.append(RecallPrompt(trigger, f"1girl, {trigger}", girl.traits()))
-        questions.append(RecallPrompt(trigger, f"1girl, {trigger}, {outfit}", (*girl.traits(), outfit)))
-    return tuple(questions)
+        prompts.append(RecallPrompt(trigger, f"1girl, {trigger}", girl.traits()))
+        prompts.append(RecallPrompt(trigger, f"1girl, {trigger}, {outfit}", (*girl.traits(), outfit)))
+    return tuple(prompts)
 
 
-def write_settings(root: Path, questions: Sequence[RecallPrompt]) -> Path:
-    """Put the demo's prep.toml into the set, unless one is there already (a person may have changed it)."""
+def write_settings(root: Path, prompts: Sequence[RecallPrompt]) -> Path:
+    """Put the demo's prep.toml into the set, unless one is there already: it may have been edited."""
     file = root / "prep.toml"
     if not file.exists():
         text = (resources.files("pipeline.cli.commands") / "demo.toml").read_text(encoding="utf-8")
-        prompts = "prompts = " + json.dumps([question.prompt for question in questions]) + "\n"
-        write_text(file, text + prompts)
+        write_text(file, text + "prompts = " + json.dumps([each.prompt for each in prompts]) + "\n")
     return file
 
 
-def measure(manifest: Manifest, questions: Sequence[RecallPrompt]) -> tuple[RecallResult, ...]:
-    """Score the samples, and write what was found into their listing, where the page reads it."""
+def measure(manifest: Manifest, prompts: Sequence[RecallPrompt]) -> tuple[RecallResult, ...]:
+    """Tag the samples, and write the share of the wanted tags that was found into their listing, where the page reads it."""
     from pipeline.stages.sample import LISTING, sample_folder
 
     listing = sample_folder(manifest, "adapter") / LISTING
-    rows = shown(manifest.root, listing, questions, "miniature", THRESHOLD)
+    rows = shown(manifest.root, listing, prompts, "miniature", THRESHOLD)
     found = {(row.question.prompt, row.seed): row for row in rows}
     entries = json.loads(listing.read_text(encoding="utf-8"))
     for entry in entries:
@@ -109,15 +109,16 @@ def measure(manifest: Manifest, questions: Sequence[RecallPrompt]) -> tuple[Reca
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What was planted in the folders against what was found: kinds of mess → (planted, found), and good images lost."""
+    """What is wrong in the folders and what was found: kind of fault → (planted, found), good images, and those of them that
+    were excluded."""
 
     kinds: dict[str, tuple[int, int]]
     good: int
     lost: tuple[str, ...]
 
 
-def hold_against_truth(manifest: Manifest, images: Path, truth: Sequence[Any]) -> Faults:
-    """Compare what was left out, and why, with what the painter says is wrong with each file."""
+def faults_found(manifest: Manifest, images: Path, truth: Sequence[Any]) -> Faults:
+    """Compare what was excluded with what is known to be wrong with each file."""
     from train.miniature.source_tree import ANIMATED, HARMLESS, SIDECAR
 
     placed = {Path(source): row.value for source, row in manifest.decisions("placed").items()}
@@ -186,57 +187,80 @@ def by_trigger(rows: Sequence[RecallResult], plain: bool) -> dict[str, list[Reca
     return found
 
 
-def summary(rows: Sequence[RecallResult], faults: Faults, page: Path, seconds: float) -> dict[str, Any]:
-    """Everything the demo measured, as one document."""
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Share of the wanted tags that the tagger finds in images, 0 to 1, without and with the adapter."""
 
-    def share(chosen: list[RecallResult]) -> dict[str, float]:
-        base, adapter = averages(chosen)
-        return {"before": round(base, 3), "after": round(adapter, 3)}
+    before: float
+    after: float
 
-    plain, dressed = by_trigger(rows, plain=True), by_trigger(rows, plain=False)
-    return {
-        "faults": {
-            kind: {"planted": planted, "found": found} for kind, (planted, found) in sorted(faults.kinds.items())
-        },
-        "good images": faults.good,
-        "good images lost": list(faults.lost),
-        "traits": {trigger: share(plain[trigger]) for trigger in plain}
-        | {"all": share([row for part in plain.values() for row in part])},
-        "other outfit": {trigger: share(dressed[trigger]) for trigger in plain}
-        | {"all": share([row for part in dressed.values() for row in part])},
-        "outfits": {trigger: OTHER_OUTFITS[trigger] for trigger in plain},
-        "page": str(page.resolve()),
-        "seconds": round(seconds),
-    }
+    @classmethod
+    def of(cls, rows: Sequence[RecallResult]) -> Recall:
+        base, adapter = averages(list(rows))
+        return cls(round(base, 3), round(adapter, 3))
+
+    def __str__(self) -> str:
+        return f"{self.before:.0%} → {self.after:.0%}"
 
 
-def show(result: dict[str, Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything the demo measured; `traits` and `other_outfit` by trigger word, and "all" of them together."""
+
+    faults: Faults
+    traits: Mapping[str, Recall]
+    other_outfit: Mapping[str, Recall]
+    page: Path
+    seconds: int
+
+    @classmethod
+    def of(cls, rows: Sequence[RecallResult], faults: Faults, page: Path, seconds: float) -> Summary:
+        traits, other_outfit = (
+            {trigger: Recall.of(part) for trigger, part in chosen.items()}
+            | {"all": Recall.of([row for part in chosen.values() for row in part])}
+            for chosen in (by_trigger(rows, plain=True), by_trigger(rows, plain=False))
+        )
+        return cls(faults, traits, other_outfit, page.resolve(), round(seconds))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "faults": {
+                kind: {"planted": planted, "found": found}
+                for kind, (planted, found) in sorted(self.faults.kinds.items())
+            },
+            "good images": self.faults.good,
+            "good images lost": list(self.faults.lost),
+            "traits": {trigger: asdict(recall) for trigger, recall in self.traits.items()},
+            "other outfit": {trigger: asdict(recall) for trigger, recall in self.other_outfit.items()},
+            "outfits": {trigger: OTHER_OUTFITS[trigger] for trigger in self.traits if trigger in OTHER_OUTFITS},
+            "page": str(self.page),
+            "seconds": self.seconds,
+        }
+
+
+def show(summary: Summary) -> None:
     """The summary for people, on stdout."""
-    planted = sum(row["planted"] for row in result["faults"].values())
-    found = sum(row["found"] for row in result["faults"].values())
+    faults = summary.faults
+    planted, found = (sum(row[place] for row in faults.kinds.values()) for place in (0, 1))
     click.echo(
-        f"\nThe folders held {result['good images']} good images and {planted} spoiled or repeated files; "
-        f"prep left out {found} of the {planted}" + _lost(result["good images lost"]) + "\n"
+        f"\nThe folders held {faults.good} good images and {planted} damaged or duplicate files; "
+        f"prep excluded {found} of the {planted}" + _lost(faults.lost) + "\n"
     )
     click.echo("How many of a character's traits the tagger finds in images of her, before and after training:\n")
     console.print_table(
         [
             {
                 "trigger": trigger,
-                "“1girl, TRIGGER”": _change(row),
-                "in other clothes": _change(result["other outfit"][trigger]),
-                "clothes asked for": result["outfits"].get(trigger, ""),
+                "“1girl, TRIGGER”": str(recall),
+                "in other clothes": str(summary.other_outfit[trigger]),
+                "clothes asked for": OTHER_OUTFITS.get(trigger, ""),
             }
-            for trigger, row in result["traits"].items()
+            for trigger, recall in summary.traits.items()
         ]
     )
-    minutes, seconds = divmod(result["seconds"], 60)
-    click.echo(f"\nAll of it took {minutes} min {seconds} s. The page to look at: {result['page']}")
+    minutes, seconds = divmod(summary.seconds, 60)
+    click.echo(f"\nIt took {minutes} min {seconds} s. See the report: {summary.page}")
 
 
-def _change(share: dict[str, float]) -> str:
-    return f"{share['before']:.0%} → {share['after']:.0%}"
-
-
-def _lost(names: list[str]) -> str:
+def _lost(names: Sequence[str]) -> str:
     return f", and {len(names)} good ones, such as {names[0]}." if names else " and none of the good ones."

@@ -19,6 +19,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Decision
 from pipeline.store.undo import newest
+from pipeline.store.wording import phrase
 
 TEXTS = ("caption", "human")
 
@@ -27,7 +28,7 @@ TEXTS = ("caption", "human")
 @click.argument("root", metavar="SET", type=SET)
 @click.argument("runs", metavar="[RUN] [RUN]", type=int, nargs=-1)
 @click.option("--field", help="Only rows of this field, such as caption, keep or repeats.")
-@click.option("--image", help="Only images whose path holds this.")
+@click.option("--image", help="Only images whose path contains this.")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Most rows shown; 0 shows all."
 )
@@ -35,9 +36,9 @@ TEXTS = ("caption", "human")
 def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | None, limit: int, as_json: bool) -> None:
     """Show what a run changed, captions word by word.
 
-    With one RUN, what that run changed (the newest one that changed something, if none is given); with two, what
-    differs between the sets after the first and after the second. What a tag or word lost stands in [-...-], what came
-    in {+...+}. `prep log` shows the numbers of runs.
+    With one RUN, what that run changed (without one, the newest run that changed something); with two, what differs
+    between the set after the first and after the second. Removed words are shown as [-...-], added ones as {+...+}.
+    `prep log SET` lists the runs with their numbers.
     """
     with open_read(root) as manifest:
         after, until, title = _span(manifest, runs)
@@ -63,7 +64,7 @@ def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | N
     if len(found) > len(shown):
         console.say(f"… and {len(found) - len(shown)} more; --limit 0 shows all")
     if not found and not files:
-        console.say("nothing differs")
+        console.say("no difference")
 
 
 def _once(found: Iterable[Change]) -> list[Change]:
@@ -80,7 +81,7 @@ def _span(manifest: Manifest, runs: tuple[int, ...]) -> tuple[int, int, str]:
         raise PrepError(f"{len(runs)} runs were given", "give one run, or two to compare")
     unknown = [number for number in runs if number not in known]
     if unknown:
-        raise PrepError(f"there is no run {unknown[0]}", f"see which there are: prep log {manifest.root}")
+        raise PrepError(f"there is no run {unknown[0]}", f"list them with: prep log {manifest.root}")
     if len(runs) == 2:
         after, until = sorted(runs)
         return after, until, f"from run {after} ({known[after].stage}) to run {until} ({known[until].stage})"
@@ -104,13 +105,13 @@ def _value(decision: Decision | None) -> Any:
 
 
 def _why(decision: Decision | None) -> str:
-    return console.printable(decision.reason) if decision else ""
+    return console.printable(phrase(decision)) if decision else ""
 
 
 def _json(change: Change) -> dict[str, Any]:
     row: dict[str, Any] = {"path": change.path, "field": change.field, "run": change.run}
-    row["before"] = change.before.as_json() if change.before else None
-    row["after"] = change.after.as_json() if change.after else None
+    row["before"] = console.decision_json(change.before) if change.before else None
+    row["after"] = console.decision_json(change.after) if change.after else None
     if change.field in TEXTS and isinstance(_value(change.before), str) and isinstance(_value(change.after), str):
         row["words"] = [
             {"kind": kind, "text": text} for kind, text in pieces(_value(change.before), _value(change.after))

@@ -1,4 +1,4 @@
-"""Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset."""
+"""Export the set for other trainers: kohya, EveryDream, imagefolder, webdataset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.store.caption_files import take_in
 from pipeline.store.opening import open_write
 
 if TYPE_CHECKING:
-    from pipeline.export.plan import Export, LayoutName, Links, Options
+    from pipeline.export.plan import Export, LayoutName, Options
     from pipeline.store.manifest import Manifest
 
 LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
@@ -33,11 +33,11 @@ class Size(click.ParamType[int]):
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?)?B?", str(value).strip(), re.IGNORECASE)
         size = int(float(found[1]) * UNITS[(found[2] or "").upper()]) if found else 0
         if size < 1:
-            self.fail(f"{value!r} is no size; write it as 500MB or 2GiB", param, ctx)
+            self.fail(f"{value!r} is not a size; write it as 500MB or 2GiB", param, ctx)
         return size
 
 
-@click.command(short_help="Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.")
+@click.command(short_help="Export the set for other trainers: kohya, EveryDream, imagefolder, webdataset.")
 @click.argument("root", metavar="SET", type=SET)
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option(
@@ -54,30 +54,21 @@ class Size(click.ParamType[int]):
     type=click.Choice(LINKS),
     default="auto",
     show_default=True,
-    help="How images come to FOLDER: auto takes what costs no room where the disk can, and copies elsewhere.",
+    help="How images are put into FOLDER: auto makes clones or hard links where the disk can, and copies elsewhere.",
 )
-@click.option(
-    "--resize", is_flag=True, help="Write the exact crops that the set is trained on, as PNG, not the images."
-)
-@click.option("--shard-size", type=Size(), help="Most bytes in a shard of webdataset.  [default: 500MB]")
-@click.option("--dry-run", is_flag=True, help="Show what would be written and taken away; touch nothing in FOLDER.")
+@click.option("--resize", is_flag=True, help="Write the crops that training uses, as PNG, instead of the whole images.")
+@click.option("--shard-size", type=Size(), help="Largest size of a webdataset shard.  [default: 500MB]")
+@click.option("--dry-run", is_flag=True, help="Show what would be written and removed; change nothing in FOLDER.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(
-    root: Path,
-    folder: Path,
-    layout: LayoutName,
-    links: Links,
-    resize: bool,
-    shard_size: int | None,
-    dry_run: bool,
-    as_json: bool,
+    root: Path, folder: Path, layout: LayoutName, shard_size: int | None, dry_run: bool, as_json: bool, **how: Any
 ) -> None:
-    """Write the set for other trainers: kohya, EveryDream, imagefolder, webdataset.
+    """Export the set for other trainers: kohya, EveryDream, imagefolder, webdataset.
 
-    FOLDER is new, empty, or an earlier export of this set, which is brought up to date: what is as it should be stays,
-    what is no longer wanted goes, and what a person added or changed there is listed and never touched. Every kept
-    image is written with its caption. kohya takes whole repeats, the others exact repeats. To read an export
-    back, give prep flatten FOLDER/train for kohya, FOLDER for everydream and imagefolder, and the shards for webdataset.
+    FOLDER is new, empty, or an earlier export of this set, which is updated: files that are right stay, files no longer
+    needed are removed, and files that you added or changed there are listed and never touched. Every kept image is
+    written with its caption. kohya gets whole repeats, the others exact ones. To import an export again, give prep flatten
+    FOLDER/train for kohya, FOLDER for everydream and imagefolder, or the shards for webdataset.
     """
     from pipeline.export.plan import Options
     from pipeline.export.request import SHARD_BYTES
@@ -87,9 +78,8 @@ def command(
     options = Options(
         folder=absolute(folder.expanduser()),
         layout=layout,
-        links=links,
-        resize=resize,
         shard_bytes=shard_size or SHARD_BYTES,
+        **how,
     )
     with open_write(absolute(root), "export", dry_run=dry_run) as manifest:
         take_in(manifest)
@@ -123,7 +113,7 @@ def _show(options: Options, export: Export, kinds: dict[str, int], dry_run: bool
         console.warn(note)
     if dry_run:
         lines = [f"write {file.path}" for file in export.changes.write]
-        shown, left = console.selected([f"take away {path}" for path in export.changes.remove] + lines, SHOWN)
+        shown, left = console.selected([f"remove {path}" for path in export.changes.remove] + lines, SHOWN)
         for line in shown:
             click.echo(console.printable(line))
         if left:

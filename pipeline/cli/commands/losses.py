@@ -1,11 +1,11 @@
-"""Show which images are hardest and easiest, before training and after."""
+"""List the images with the highest and lowest loss, before and after training."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.records import THE_SET, Decision
+from pipeline.store.values.tags import TagAction
 
 if TYPE_CHECKING:
     from train.data.dataset import Example
@@ -28,37 +29,56 @@ SHEET = "losses.png"
 KINDS = ("hardest", "easiest")
 
 
-@click.command(short_help="Show which images are hardest and easiest, before training and after.")
+@click.command(short_help="List the images with the highest and lowest loss, before and after training.")
 @click.argument("root", metavar="SET", type=SET)
-@click.option("--name", metavar="RUN", help="Run whose adapter is used; the one that prep.toml names if not given.")
-@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="Images shown of either kind.")
 @click.option(
-    "--times",
+    "--name", metavar="RUN", help="Training run whose adapter is used.  [default: the one named in prep.toml]"
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Images shown with the highest and with the lowest loss.",
+)
+@click.option(
+    "--timesteps",
     type=click.IntRange(1, 1000),
     default=8,
     show_default=True,
-    help="Timesteps, evenly spread, at which each image is looked at.",
+    help="Timesteps, evenly spaced, at which the loss of each image is measured.",
 )
 @click.option(
-    "--noises", type=click.IntRange(min=1), default=1, show_default=True, help="Noises for each of these timesteps."
+    "--noise-samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Noise samples at each of these timesteps.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document, with every image, to stdout.")
-def command(root: Path, name: str | None, count: int, times: int, noises: int, device: str, as_json: bool) -> None:
-    """Show which images are hardest and easiest, before training and after.
+def command(
+    root: Path, name: str | None, count: int, timesteps: int, noise_samples: int, device: str, as_json: bool
+) -> None:
+    """List the images with the highest and lowest loss, before and after training.
 
-    Every kept image's loss is measured with the base model and with a run's adapter, or, before there is one, with the
-    base model alone, at the same noises. An image that stays hard may be tagged wrongly, damaged or unlike the others;
-    one that is very easy may be flat or have copies in the set. Thumbnails go to runs/RUN/losses.png in the set, without
-    a run to reports/losses.png.
+    The loss of every kept image is measured with the base model and, once there is one, with the adapter, on the same
+    noise. An image whose loss stays high may be tagged wrongly, damaged or unlike the others; one whose loss is very low
+    may be flat or have duplicates in the set. Thumbnails are written to SET/runs/RUN/losses.png, without an adapter to
+    SET/reports/losses.png.
     """
     with open_write(root, "losses") as manifest:
         run = _run(root, name)
-        examples, found = _measured(manifest, run, device, times, noises)
+        examples, found = _measured(manifest, run, device, timesteps, noise_samples)
         known = known_of(manifest, examples, run)
         document = _document(run, found, known, count)
         target = _draw(root, run, examples, document)
-    document |= {"set": str(root), "times": times, "noises": noises, "sheet": target.relative_to(root).as_posix()}
+    document |= {
+        "set": str(root),
+        "timesteps": timesteps,
+        "noise_samples": noise_samples,
+        "sheet": target.relative_to(root).as_posix(),
+    }
     if as_json:
         console.print_json(document)
         return
@@ -94,7 +114,7 @@ def _run(root: Path, name: str | None) -> _Run:
             f"there is no adapter of a run {name!r}; runs with one: {names}", f"train one: prep train {root}"
         )
     planned = options_for("train", Recipe, settings_of(root), {})
-    chosen = planned.name if name is None else name
+    chosen = planned.run.name if name is None else name
     if chosen not in there:
         return _Run(chosen, planned, None)
     folder = there[chosen].parent
@@ -112,24 +132,28 @@ def _read(file: Path, root: Path) -> dict[str, Any]:
         return values
     except (OSError, ValueError) as error:
         raise PrepError(
-            f"{file} cannot be read, so it is not known what the adapter was made by: {error}",
+            f"{file} cannot be read, so the settings of the adapter are unknown: {error}",
             f"train again with: prep train {root} --force",
         ) from error
 
 
 def _measured(
-    manifest: Manifest, run: _Run, device: str, times: int, noises: int
+    manifest: Manifest, run: _Run, device: str, timesteps: int, noise_samples: int
 ) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
     from train.data.dataset import examples
-    from train.evaluation.image_losses import losses_of_set
-    from train.options.recipe import with_values
+    from train.session import losses_of_set
 
-    found = examples(
-        manifest, with_values(run.recipe, prior_loss_weight=0.0)
-    )  # regularization images are not looked at
+    found = examples(manifest, replace(run.recipe.dataset, regularized=False))
     with console.progress_bars() as progress:
         losses = losses_of_set(
-            manifest.root, found, run.recipe, run.adapter, device, times=times, noises=noises, progress=progress
+            manifest.root,
+            found,
+            run.recipe,
+            run.adapter,
+            device,
+            times=timesteps,
+            noises=noise_samples,
+            progress=progress,
         )
     return found, losses
 
@@ -140,7 +164,7 @@ def _measured(
 def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict[str, Known]:
     """What the record says of every image that may explain its loss."""
     from pipeline.images.duplicate_groups import near_groups
-    from train.data.caption_augmentation import marks, spoken, tags_of
+    from train.data.caption_augmentation import spoken, tags_of
     from train.evaluation.outliers import Known
 
     groups = near_groups(manifest, [example.entry.key for example in examples])
@@ -152,7 +176,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
     found = {}
     for example in examples:
         path, content = example.entry.key, example.image.content
-        tags = tuple(tags_of(spoken(example.caption, marks(run.recipe))))
+        tags = tuple(tags_of(spoken(example.caption, run.recipe.captions.marks)))
         unseen = {*example.triggers, *_given(curated.get(path))}
         contrast, sharpness = measured.get(content, (None, None))
         found[path] = Known(
@@ -169,7 +193,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
 
 def _given(row: Decision | None) -> set[str]:
     """Tags of an image that rules put in, so that no tagger needs to see them."""
-    return {tag for tag, action, _ in row.value if action == "added"} if row is not None else set()
+    return {tag.tag for tag in row.value if tag.action == TagAction.ADDED} if row is not None else set()
 
 
 Scores = list[tuple[Any, Mapping[str, Mapping[str, float]]]]
@@ -181,11 +205,7 @@ def _scores(manifest: Manifest) -> Scores:
 
     chosen, taggers = manifest.decisions("tagger").get(THE_SET), manifest.taggers()
     value = chosen.value if chosen is not None else []
-    return [
-        (Vocabulary(taggers[name].categories), manifest.scores(name))
-        for name in ([value] if isinstance(value, str) else value)
-        if name in taggers
-    ]
+    return [(Vocabulary(taggers[name].categories), manifest.scores(name)) for name in value if name in taggers]
 
 
 def _of_tags(tags: Sequence[str], content: str, scores: Scores) -> dict[str, float]:
@@ -236,7 +256,9 @@ def _show(run: _Run, document: Mapping[str, Any], images: int) -> None:
     else:
         change = mean["adapter"] / mean["base"] - 1
         console.say(f"run {run.name} on {run.recipe.model.base}, {images} images")
-        console.say(f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with it ({change:+.1%})")
+        console.say(
+            f"mean loss {mean['base']:.4g} with the base model, {mean['adapter']:.4g} with the adapter ({change:+.1%})"
+        )
     console.print_table(
         [_line(f"{kind} {place}", row) for kind in KINDS for place, row in enumerate(document[kind], 1)]
     )
@@ -245,14 +267,14 @@ def _show(run: _Run, document: Mapping[str, Any], images: int) -> None:
     if others:
         count = f"{len(others)} more image{'s' if len(others) > 1 else ''}"
         first = f"{others[0]['path']} ({others[0]['reasons'][0]})"
-        console.say(f"worth a look: {count}, such as {first}; --json lists all")
+        console.say(f"worth checking: {count}, such as {first}; --json lists all")
 
 
 def _line(rank: str, row: Mapping[str, Any]) -> dict[str, Any]:
     line = {"": rank, "image": row["path"], "base": row["base"]}
     if row["adapter"] is not None:
         line |= {"adapter": row["adapter"], "change %": round(100 * row["change"], 1)}
-    return line | {"reasons to look": "; ".join(row["reasons"])}
+    return line | {"possible reasons": "; ".join(row["reasons"])}
 
 
 def _draw(root: Path, run: _Run, examples: Sequence[Example], document: Mapping[str, Any]) -> Path:

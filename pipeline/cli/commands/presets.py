@@ -1,4 +1,4 @@
-"""Show the settings of published training notes, ready to train with."""
+"""List presets: settings from published training notes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from train.options.presets import Preset
 
 
-@click.command(short_help="Show the settings of published training notes, ready to train with.")
+@click.command(short_help="List presets: settings from published training notes.")
 @click.argument("name", metavar="[PRESET]", required=False)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(name: str | None, as_json: bool) -> None:
-    """Show the settings of published training notes, ready to train with, and the ranks that `prep train --suggest` stands for.
+    """List presets: settings from published training notes, and the ranks that `prep train --suggest` chooses.
 
-    With the name of a preset its settings are printed as they would stand in prep.toml. A preset lies below prep.toml: what
-    you set yourself goes before it.
+    With the name of a preset its settings are printed as a section of prep.toml. Settings of your own, in prep.toml or as
+    flags, override those of a preset.
     """
     from train.options.presets import DIFFICULTIES, load_preset, preset_names
 
@@ -36,11 +36,11 @@ def command(name: str | None, as_json: bool) -> None:
     for source, same in groupby(sorted(found, key=lambda each: (each.source, each.name)), key=lambda each: each.source):
         click.echo("\n" + console.printable(source))
         console.print_table([{"preset": each.name, "what it is": each.description} for each in same])
-    click.echo("\nRanks by how difficult a character is, for SD 1.5")
+    click.echo("\nRanks by how difficult a character is, for SD 1.5 (prep train --suggest)")
     console.print_table(
         [{"suggest": letter, "rank": each.most, "for": each.subject} for letter, each in DIFFICULTIES.items()]
     )
-    console.say("the settings of one: prep presets NAME; to train with it: prep train SET --preset NAME")
+    console.say("to see the settings of one: prep presets NAME; to train with it: prep train SET --preset NAME")
 
 
 def _show(preset: Preset, as_json: bool) -> None:

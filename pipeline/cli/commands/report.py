@@ -1,4 +1,4 @@
-"""Write one HTML page that shows what was found, decided and learned."""
+"""Write an HTML report on the set, or on a training run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 
 
-@click.command(short_help="Write one HTML page that shows what was found, decided and learned.")
+@click.command(short_help="Write an HTML report on the set, or on a training run.")
 @click.argument("root", metavar="SET", type=SET)
 @click.option(
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write it; SET/reports/report.html if not given.",
+    help="Where to write the page.  [default: SET/reports/report.html]",
 )
 @click.option(
     "run",
@@ -28,7 +28,7 @@ from pipeline.store.manifest import Manifest
 )
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, output: Path | None, run: str | None, as_json: bool) -> None:
-    """Write one HTML page that shows what was found, decided and learned.
+    """Write an HTML report on the set, or on a training run.
 
     The page is one file with every image in it: it opens in any browser, loads nothing from the network, and can be
     sent to others. It names the stages that have not run yet, with what to type.

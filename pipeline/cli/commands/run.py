@@ -1,4 +1,4 @@
-"""Prepare and train in one go, skipping what is up to date."""
+"""Run all stages in order, skipping those that are up to date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.stage import ANYTHING, OptionsT, Stage
 
 
-@click.command(short_help="Prepare and train in one go, skipping what is up to date.")
+@click.command(short_help="Run all stages in order, skipping those that are up to date.")
 @click.argument("file_or_set", type=click.Path(path_type=Path))
 @click.option(
     "--until",
@@ -33,20 +33,22 @@ from pipeline.store.stage import ANYTHING, OptionsT, Stage
     metavar="STAGE",
     help="Stop after this stage: " + ", ".join(entry.name for entry in registry.STAGES) + ".",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be decided, as far as can be known without doing it.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be decided, up to the first stage that needs the work of another."
+)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) -> None:
-    """Prepare and train in one go, skipping what is up to date.
+    """Run all stages in order, skipping those that are up to date.
 
-    FILE_OR_SET is a TOML file with the settings of every stage, or a set, whose prep.toml is meant. The file's [set]
-    section says where the set is (path) and what it is made from (sources). Every stage runs in its order; one whose
-    settings and inputs are as they were is skipped.
+    FILE_OR_SET is a TOML file with the settings of all stages, or a set, whose prep.toml is used. The section [set] of the
+    file names the folder of the set (path) and the folders of images it is made from (sources). A stage is skipped if its
+    settings and inputs have not changed.
     """
     root, settings = find(file_or_set)
     stages = [load_stage(entry) for entry in _until(until)]
     options = {stage.name: resolved(stage.name, stage.options, settings, {}) for stage in stages}
     if not same_settings(root, settings):
-        console.warn(f"{root / FILE} says otherwise than {settings.file}, which holds for this run")
+        console.warn(f"{root / FILE} differs from {settings.file}; this run uses {settings.file}")
     with open_write(root, "run", create=True, dry_run=dry_run) as manifest:
         if not dry_run:
             remember(root, settings, settings)
@@ -69,7 +71,7 @@ def find(file_or_set: Path) -> tuple[Path, Settings]:
     if file_or_set.is_dir() or (settings.path is None and file.name == FILE):
         return file.parent, replace(settings, path=None)
     if settings.path is None:
-        raise PrepError(f"{file} does not say where the set is", 'write path = "FOLDER" under [set]')
+        raise PrepError(f"{file} does not name the folder of the set", 'add path = "FOLDER" to [set]')
     bring_forward(settings.path)
     return settings.path, settings
 
@@ -103,7 +105,7 @@ def _previews(
     for stage in stages:
         maker = next((pending[name] for name in (*stage.reads, ANYTHING) if name in pending), None)
         if maker is not None:
-            words = f"{stage.name} needs what {maker} would make; run prep {maker} to see further"
+            words = f"{stage.name} needs what {maker} would make; run prep {maker} first to see more"
             console.say(words)
             return [*done, {"stage": stage.name, "dry_run": True, "stopped": words}]
         wanted = options[stage.name].options

@@ -1,4 +1,4 @@
-"""Show which stages are up to date, and what each of them counted."""
+"""Show which stages are up to date, and the counts of each."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Run
 from pipeline.store.stage import Stage
+from pipeline.store.wording import counted
 
 WORDS = {
-    "keep": "what is kept",
-    "human": "captions written by people",
+    "keep": "the kept images",
+    "human": "manual captions",
     "images": "images",
     "regularization": "regularization images",
 }
 
 
-@click.command(short_help="Show which stages are up to date, and what each of them counted.")
+@click.command(short_help="Show which stages are up to date, and the counts of each.")
 @click.argument("root", metavar="SET", type=SET)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, as_json: bool) -> None:
-    """Show which stages are up to date, and what each of them counted.
+    """Show which stages are up to date, and the counts of each.
 
-    A stage is stale when its input changed since it ran, or when prep.toml now says otherwise than it ran with.
+    A stage is stale if its inputs or its settings in prep.toml changed since it ran; `prep run SET` runs what is stale.
     """
     settings = settings_of(root)
     with open_read(root) as manifest:
@@ -51,7 +52,7 @@ def command(root: Path, as_json: bool) -> None:
                 "stage": row["stage"],
                 "state": row["state"],
                 "ran": row["ran"][:16].replace("T", " "),
-                "counts": ", ".join(f"{number} {reason}" for reason, number in row["counts"].items()),
+                "counts": ", ".join(f"{number} {counted(key)}" for key, number in row["counts"].items()),
             }
             for row in stages
         ]
@@ -59,6 +60,8 @@ def command(root: Path, as_json: bool) -> None:
     for words in others:
         console.say(words)
     console.say(f"{images} images, {kept} kept")
+    if any(row["state"] != "fresh" for row in stages):
+        console.say(f"to run what is not up to date: prep run {root}")
 
 
 def _status(manifest: Manifest, stage: Stage[Any], settings: Settings) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def _others(manifest: Manifest, stages: Sequence[Mapping[str, Any]]) -> Iterator
             }
             others = [f"{name} (run {run.id})" for name, run in names.items() if run.id not in shown]
             if others:
-                yield f"{entry.name} besides: {', '.join(others)}"
+                yield f"other runs of {entry.name}: {', '.join(others)}"
 
 
 def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) -> str:
@@ -110,9 +113,11 @@ def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) 
             gone = stage.missing(manifest, options)
             return f"stale: {gone}" if gone else "fresh"
         as_run = _options_of(stage, settings, run)
-        differ = _differing(options, as_run) if as_run is not None else "its options are of another version of prep"
+        differ = (
+            _differing(options, as_run) if as_run is not None else "its options are those of another version of prep"
+        )
         if as_run is not None and inputs(manifest, stage, as_run) == run.inputs:
-            return f"fresh, though prep.toml says otherwise: {differ}"
+            return f"fresh, but prep.toml has other settings: {differ}"
     except PrepError as error:
         return f"stale: {error.message.splitlines()[0]}"
     return "stale: " + "; ".join(_why(manifest, stage, run, now, differ))
@@ -129,9 +134,9 @@ def _why(manifest: Manifest, stage: Stage[Any], run: Run, now: Mapping[str, str]
         if now[name] == run.inputs.get(name):
             continue
         if name == OPTIONS:
-            yield differ or "other options"
+            yield differ or "options changed"
         elif name == OBSERVED:
-            yield f"other {stage.observes}"
+            yield f"{stage.observes} changed"
         else:
             by = manifest.changed_by(name, run.id)
             yield f"{WORDS.get(name, name)} changed" + (f" by {by.stage} (run {by.id})" if by else "")

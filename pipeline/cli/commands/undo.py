@@ -1,4 +1,4 @@
-"""Take back what a run did, files included."""
+"""Undo a run, files included."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pipeline.store.opening import open_write
 from pipeline.store.undo import Undone, find, newest, since, undo
 
 
-@click.command(short_help="Take back what a run did, files included.")
+@click.command(short_help="Undo a run, files included.")
 @click.argument("root", metavar="SET", type=SET)
 @click.argument("run", metavar="[RUN]", type=int, required=False)
 @click.option("--since", "all_since", is_flag=True, help="Undo every later run too, the newest first.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
 def command(root: Path, run: int | None, all_since: bool, as_json: bool) -> None:
-    """Take back what a run did, files included.
+    """Undo a run, files included.
 
-    RUN is a number that `prep log` shows; without it the newest run is taken back. Rows, images, captions and other
-    files of the set are as they were before it; a caption that a person edited since stays. An undo is a run too:
-    undo its number to bring back what it took. Scores and measurements are kept, as they hold for the same pixels.
+    RUN is a number from `prep log SET`; without it the newest run is undone. Decisions, images, captions and other files
+    of the set become what they were before the run; captions edited by hand since are kept. An undo is a run too: undo it
+    to redo. Scores and measurements are kept, as they depend on the pixels only.
     """
     with open_write(root, "undo") as manifest:
         take_in(manifest)
@@ -49,8 +49,8 @@ def _show(root: Path, undone: Undone) -> None:
     words = ", ".join(f"{number} {name}{'s' * (number != 1)}" for name, number in parts.items() if number)
     console.say(f"run {undone.run.id} ({undone.run.stage}) is undone: {words or 'it had changed nothing'}")
     if undone.left:
-        console.warn(f"{len(undone.left)} captions that a person wrote since stay, such as that of {undone.left[0]}")
-    console.say(f"to bring it back: prep undo {root} {undone.by}")
+        console.warn(f"{len(undone.left)} captions edited by hand since are kept, such as that of {undone.left[0]}")
+    console.say(f"to redo it: prep undo {root} {undone.by}")
 
 
 def _json(undone: Undone) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Files of regularization images in a set: painted ones carry a mark of what they were made by, given ones were brought."""
+"""Files of regularization images in a set: generated ones carry a mark of their settings, user-supplied ones were imported."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def _told(file: Path) -> Iterator[None]:
         ) from error
 
 
-def save_painted(file: Path, image: Image.Image, mark: str) -> None:
-    """Write a painted image as PNG with its mark.
+def save_generated(file: Path, image: Image.Image, mark: str) -> None:
+    """Write a generated image as PNG with its mark.
 
     Raises:
         PrepError: it cannot be written.
@@ -61,7 +61,7 @@ def save_caption(file: Path, caption: str) -> None:
 
 
 def read_mark(file: Path) -> str | None:
-    """The mark of a painted image; None for any other file."""
+    """The mark of a generated image; None for any other file."""
     try:
         with Image.open(file) as image:
             return image.info.get(MARK, image.info.get(OLD_MARK))
@@ -70,7 +70,7 @@ def read_mark(file: Path) -> str | None:
 
 
 def remove_strays(manifest: Manifest, wanted: set[str], stage: str) -> None:
-    """Take away images painted for those no longer kept, and given ones that the stage brought and that are used no
+    """Remove images generated for those no longer kept, and given ones that the stage brought and that are used no
     more; a file that is neither is left alone.
 
     Args:

@@ -25,7 +25,12 @@ from pipeline.sources.source_file import CAPTION, IMAGE, Found, extension_of, sn
 from pipeline.sources.source_list import look
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.reason import Cause, Reason
+from pipeline.store.reasons.tagging import UserImageReason
 from pipeline.store.stage import ProgressCallback
+from pipeline.store.wording import counted, figures
 
 EVERYONE = ""
 """The pool of what lies flat in the folder."""
@@ -177,7 +182,7 @@ class _Search:
     ) -> None:
         self.listed, self.folder, self.caption, self.min_side = listed, folder, caption, min_side
         self.pools: dict[str, list[Given]] = defaultdict(list)
-        self.left: dict[str, list[str]] = defaultdict(list)
+        self.left: dict[Reason, list[str]] = defaultdict(list)
         self.bare: list[str] = []
         kept = manifest.kept()
         self._trained = {image.content: image.path for image in kept}
@@ -191,17 +196,19 @@ class _Search:
     def look_at(self, found: Found) -> None:
         """Put a file into the pool it is for, or note why not."""
         if found.problem or found.kind not in (IMAGE, CAPTION):
-            if found.problem != "hidden":
-                self.left[found.problem.partition(":")[0] or "not an image"].append(found.path)
+            problem = found.problem or Cause(PlacementReason.NOT_AN_IMAGE)
+            if problem.reason != PlacementReason.HIDDEN:
+                self.left[problem.reason].append(found.path)
             return
         if found.kind == CAPTION:
             if not self._beside.owners(found):
-                self.left["text without an image"].append(found.path)
+                self.left[PlacementReason.CAPTION_WITHOUT_IMAGE].append(found.path)
             return
         content = self._content(found)
-        reason, evidence = self._fault(found, content)
-        if reason:
-            self.left[reason].append(f"{found.path} ({evidence})" if evidence else found.path)
+        fault = self._fault(found, content)
+        if fault is not None:
+            behind = figures(fault)
+            self.left[fault.reason].append(f"{found.path} ({behind})" if behind else found.path)
             return
         node = self._node(found)
         assert node is not None
@@ -218,23 +225,23 @@ class _Search:
         size, modified, content = self._known.get(found.path, (-1, -1, ""))
         return content if (size, modified) == (found.bytes, found.modified) else digest_if_readable(Path(found.place))
 
-    def _fault(self, found: Found, content: str) -> tuple[str, str]:
-        """Why an image cannot be used, and the figures behind it."""
+    def _fault(self, found: Found, content: str) -> Cause | None:
+        """Why an image cannot be used, if it cannot."""
         if not content or content not in self._measured:
-            return "cannot be read", ""
+            return Cause(PlacementReason.UNREADABLE)
         width, height, _, _, problem = self._measured[content]
         if problem:
-            return "unreadable", problem
+            return Cause(CheckReason.UNREADABLE, {"problem": problem})
         if min(width, height) < self.min_side:
-            return "too small", f"{width}×{height}, shorter side below {self.min_side}"
+            return Cause(CheckReason.TOO_SMALL, {"size": (width, height), "least": self.min_side})
         if content in self._trained:
-            return "to be trained on itself", f"as {self._trained[content]}"
+            return Cause(UserImageReason.TRAINED_ON, {"of": self._trained[content]})
         node = self._node(found)
         if node is None:
-            return "in a folder that is named like no concept", ""
+            return Cause(UserImageReason.NO_CONCEPT)
         if (node, content) in self._seen:
-            return "given twice", f"as {self._seen[node, content]}"
-        return "", ""
+            return Cause(UserImageReason.SUPPLIED_TWICE, {"of": self._seen[node, content]})
+        return None
 
     def _node(self, found: Found) -> str | None:
         """The pool that a file's folder names: a node of the tree, written with / or as prep flattens it."""
@@ -249,12 +256,12 @@ class _Search:
             text = read_caption(file)
             if not text.problem:
                 return plain(text.text)
-            self.left[text.problem.partition(":")[0]].append(file.path)
+            self.left[text.problem.reason].append(file.path)
         return self.caption
 
     def notes(self) -> list[str]:
         return [
-            f"given files not used, {reason}: {len(files)}, such as {', '.join(files[:NAMED])}"
+            f"given files not used, {counted(reason)}: {len(files)}, such as {', '.join(files[:NAMED])}"
             for reason, files in self.left.items()
         ]
 

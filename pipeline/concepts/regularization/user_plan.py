@@ -17,6 +17,8 @@ from pipeline.images.buckets import crop_anchors as holding
 from pipeline.images.buckets.buckets import Fit, Size, fit
 from pipeline.images.buckets.detail_profile import LENGTH, STRIPS
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.reason import Data
+from pipeline.store.reasons.tagging import RegularizationReason
 from pipeline.store.records import Decision, Image, Link, Plan
 from pipeline.store.values import read
 from pipeline.store.values.bucket import CENTRE, Bucket
@@ -24,7 +26,6 @@ from pipeline.store.values.regularization import RegularizationAssignment, Regul
 
 MOST_TURNS = 100_000
 """About how many places beside images are given away in a set, so that the record stays small."""
-REASON = "given images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +100,16 @@ def _hands(
 
 def _row(
     hand: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], Bucket]
-) -> tuple[RegularizationAssignment, str, str]:
-    """(value, reason, evidence) of an image's decision."""
+) -> tuple[RegularizationAssignment, RegularizationReason, Data]:
+    """(value, reason, data) of an image's decision."""
     images = tuple(
         RegularizationImage(given.path, given.caption, size, matched=False, bucket=crops[given.path, size])
         for given in hand
     )
     losses = [crops[given.path, size].loss for given in hand]
     number = len({given.path for given in hand})
-    evidence = f"{number} in turn, cropped by {sum(losses) / len(losses):.1%} on average, {max(losses):.1%} at most"
-    return RegularizationAssignment(images), REASON, evidence
+    figures = {"images": number, "mean_loss": round(sum(losses) / len(losses), 6), "worst_loss": max(losses)}
+    return RegularizationAssignment(images), RegularizationReason.USER_SUPPLIED, figures
 
 
 # --- how they are cropped

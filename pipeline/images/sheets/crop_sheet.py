@@ -95,8 +95,8 @@ def draw_sheets(
     for old in (root / folder).glob("*.jpg"):
         if _OURS.fullmatch(old.name) and old.name not in names:
             old.unlink()
-    counts = {"contact sheets": len(pages), "crops drawn": drawn}
-    return counts | ({"images that could not be drawn": unreadable} if unreadable else {})
+    counts = {"contact_sheets": len(pages), "crops_drawn": drawn}
+    return counts | ({"images_not_drawn": unreadable} if unreadable else {})
 
 
 # --- what stands on which page

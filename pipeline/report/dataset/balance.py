@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.concepts.exposure import (
-    GIVEN,
     Group,
     Line,
     effective_size,
@@ -17,6 +16,7 @@ from pipeline.concepts.exposure import (
     training_exposures,
     variation,
 )
+from pipeline.store.reasons.balance import BalanceReason
 from pipeline.store.records import Decision, Image
 
 FAR_OFF = 0.2
@@ -53,7 +53,7 @@ class Balance:
 def balance_of(kept: Sequence[Image], repeats: Mapping[str, Decision], options: Mapping[str, Any]) -> Balance | None:
     """What the repeats come to, None where there are none; `options` are those of the run that chose them."""
     alike = Counter(
-        (image.concept, decided.value.exact, decided.value.exported, decided.reason == GIVEN)
+        (image.concept, decided.value.exact, decided.value.exported, decided.reason == BalanceReason.USER_SET)
         for image in kept
         if (decided := repeats.get(image.path))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.report.dataset.facts import Facts, Verdict
@@ -40,12 +40,5 @@ def _by_reason(found: tuple[Verdict, ...]) -> tuple[ReasonGroup, ...]:
 
 
 def _group(reason: str, found: list[Verdict]) -> ReasonGroup:
-    shown = tuple(map(_shortened, found[:MOST_SHOWN]))
+    shown = tuple(found[:MOST_SHOWN])
     return ReasonGroup(reason, len(found), shown, len(found) - len(shown))
-
-
-def _shortened(verdict: Verdict) -> Verdict:
-    """The evidence with the name of the kept image in place of its path."""
-    if not verdict.keeper:
-        return verdict
-    return replace(verdict, evidence=verdict.evidence.replace(verdict.keeper, verdict.keeper.rpartition("/")[2]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,19 +13,23 @@ from pipeline.report.dataset.balance import Balance, balance_of
 from pipeline.report.dataset.buckets import Buckets, buckets_of
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import DUPLICATES, CheckReason
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.reason import Cause
+from pipeline.store.reasons.tags import TagReason, core_figures
 from pipeline.store.records import Decision, Image, Run
 from pipeline.store.values.regularization import RegularizationAssignment
+from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.store.wording import counted, figures, phrase, rule
 
-ORDINARY = ("good", "placed")
-BELOW = "below its threshold"
-"""How the reason of a tag begins that was listed but below its threshold."""
+ORDINARY = frozenset((CheckReason.GOOD, PlacementReason.IMPORTED))
 CURATED_PER_CONCEPT = 2
 REFERENCES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A file and what was decided about it. `keeper` is the image that was kept in its stead, if there is one."""
+    """A file and what was decided about it, in words. `keeper` is the image that was kept in its stead, if there is one."""
 
     name: str
     file: Path
@@ -38,27 +41,13 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class TagStep:
-    """What became of one tag: `action` is kept, dropped, added or renamed."""
-
-    tag: str
-    action: str
-    reason: str
-
-    @property
-    def unlikely(self) -> bool:
-        """Whether the tagger itself did not believe in the tag."""
-        return self.action == "dropped" and self.reason.startswith(BELOW)
-
-
-@dataclass(frozen=True, slots=True)
 class Curated:
     """An image, every tag considered for it, and the caption it got; `manual` when a person wrote that."""
 
     name: str
     file: Path
     concept: str
-    steps: tuple[TagStep, ...]
+    steps: tuple[TagDecision, ...]
     caption: str
     manual: bool
 
@@ -153,7 +142,7 @@ def collect(manifest: Manifest) -> Facts:
     decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
     excluded, noted = verdicts(decided)
     pairs = _pairs(decided)
-    steps = [TagStep(*step) for row in decided.fields["tags"].values() for step in row.value]
+    steps: list[TagDecision] = [step for row in decided.fields["tags"].values() for step in row.value]
     settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
     batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
     return Facts(
@@ -161,8 +150,8 @@ def collect(manifest: Manifest) -> Facts:
         kept=len(decided.kept),
         excluded=excluded,
         noted=noted,
-        actions=Counter(step.action for step in steps if not step.unlikely),
-        unlikely=sum(step.unlikely for step in steps),
+        actions=Counter(step.action.value for step in steps if not step.below_threshold),
+        unlikely=sum(step.below_threshold for step in steps),
         dropped_for=_dropped_for(steps),
         curated=_curated(decided),
         triggers=_triggers(decided),
@@ -182,7 +171,7 @@ def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]
     left, noted = [], []
     for decision in decided.fields["placed"].values():
         source = Path(decision.path)
-        verdict = Verdict(source.name, source, source.parent.name, decision.reason, decision.evidence)
+        verdict = Verdict(source.name, source, source.parent.name, phrase(decision), figures(decision))
         if decision.value is None:
             left.append(verdict)
         elif decision.reason not in ORDINARY:
@@ -191,13 +180,14 @@ def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]
         image = by_path.get(decision.path)
         if image is None or (decision.value and decision.reason in ORDINARY):
             continue
-        keeper = "" if decision.value else _keeper(decision, kept)
+        keeper = decision.data["of"] if decision.reason in DUPLICATES and decision.data["of"] in kept else ""
+        named = {**decision.data, "of": Path(keeper).name} if keeper else decision.data
         verdict = Verdict(
             Path(image.path).name,
             decided.root / image.path,
             image.concept,
-            decision.reason,
-            decision.evidence,
+            phrase(decision),
+            figures(Cause(decision.reason, named)),
             keeper,
             decided.root / keeper if keeper else None,
         )
@@ -210,24 +200,14 @@ def _by_reason(found: list[Verdict]) -> tuple[Verdict, ...]:
     return tuple(sorted(found, key=lambda each: (-counts[each.reason], each.reason, each.concept, each.name)))
 
 
-def _keeper(decision: Decision, kept: set[str]) -> str:
-    """The kept image that a verdict's evidence names, the longest path if several fit; "" if it names none."""
-    return max((path for path in kept if path in decision.evidence), key=len, default="")
-
-
-def _dropped_for(steps: Iterable[TagStep]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+def _dropped_for(steps: Iterable[TagDecision]) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
     """(reason without its figures, how often, its commonest tags) for tags that were likely and yet dropped."""
     tags: dict[str, Counter[str]] = defaultdict(Counter)
     for step in steps:
-        if step.action == "dropped" and not step.unlikely:
-            tags[_gist(step.reason)][step.tag] += 1
+        if step.action == TagAction.DROPPED and not step.below_threshold:
+            tags[rule(step)][step.tag] += 1
     rows = [(reason, found.total(), tuple(tag for tag, _ in found.most_common(6))) for reason, found in tags.items()]
     return tuple(sorted(rows, key=lambda each: (-each[1], each[0]))[:14])
-
-
-def _gist(reason: str) -> str:
-    """A reason without the figures and the other tag that set it apart from its like."""
-    return re.sub(r"^.+ says more$", "another tag says more", re.sub(r": .*\d.*", "", reason))
 
 
 def _curated(decided: Decided) -> tuple[Curated, ...]:
@@ -237,7 +217,7 @@ def _curated(decided: Decided) -> tuple[Curated, ...]:
         row, caption = decided.fields["tags"].get(image.path), decided.fields["caption"].get(image.path)
         if row is not None:
             text = decided.human.get(image.path, caption.value if caption else "")
-            steps = tuple(TagStep(*step) for step in row.value)
+            steps = tuple(row.value)
             found[image.concept].append(
                 Curated(
                     Path(image.path).name,
@@ -250,7 +230,7 @@ def _curated(decided: Decided) -> tuple[Curated, ...]:
             )
     chosen = []
     for concept in sorted(found):
-        changes = sorted(found[concept], key=lambda each: -sum(step.action != "kept" for step in each.steps))
+        changes = sorted(found[concept], key=lambda each: -sum(step.action != TagAction.KEPT for step in each.steps))
         chosen += changes[:CURATED_PER_CONCEPT]
     return tuple(chosen)
 
@@ -268,17 +248,17 @@ def _triggers(decided: Decided) -> tuple[Trigger, ...]:
 def _added(decided: Decided, image: Image) -> list[str]:
     """The trigger words of an image."""
     row = decided.fields["tags"].get(image.path)
-    return [tag for tag, action, reason in row.value if action == "added" and "trigger" in reason] if row else []
+    return [step.tag for step in row.value if step.is_trigger] if row else []
 
 
 def _trigger(decided: Decided, word: str, images: list[Image]) -> Trigger:
     pruned: Counter[str] = Counter()
     reasons: dict[str, str] = {}
     for image in images:
-        for tag, action, reason in decided.fields["tags"][image.path].value:
-            if action == "dropped" and re.match(rf"core of {re.escape(word)}(:|$)", reason):
-                pruned[tag] += 1
-                reasons.setdefault(tag, reason.partition(f"{word}: ")[2])
+        for step in decided.fields["tags"][image.path].value:
+            if step.reason == TagReason.CORE and step.data["trigger"] == word:
+                pruned[step.tag] += 1
+                reasons.setdefault(step.tag, core_figures(step.data))
     alone = [image for image in images if _added(decided, image) == [word]] or images
     spread = alone[:: max(1, len(alone) // REFERENCES)][:REFERENCES]
     return Trigger(
@@ -315,4 +295,5 @@ def _run(run: Run) -> StageRun:
     seconds = None
     if run.finished:
         seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
-    return StageRun(run.id, run.stage, run.started, seconds, run.counts, run.options, run.versions, run.undone)
+    counts = {counted(key): number for key, number in run.counts.items()}
+    return StageRun(run.id, run.stage, run.started, seconds, counts, run.options, run.versions, run.undone)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.humanize import grouped
-from pipeline.report.dataset.facts import Curated, Facts, TagStep
+from pipeline.report.dataset.facts import Curated, Facts
+from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.store.wording import phrase
 
 ACTIONS = ("kept", "added", "renamed", "dropped")
 
@@ -31,7 +33,7 @@ class CuratedView:
     caption: str
     manual: bool
     tags: tuple[ShownTag, ...]
-    changes: tuple[TagStep, ...]
+    changes: tuple[ShownTag, ...]
     unlikely: tuple[str, ...]
 
 
@@ -57,7 +59,7 @@ def tags_view(facts: Facts) -> TagsView | None:
 
 
 def _curated(image: Curated) -> CuratedView:
-    likely = [step for step in image.steps if not step.unlikely]
+    likely = [step for step in image.steps if not step.below_threshold]
     return CuratedView(
         name=image.name,
         file=image.file,
@@ -65,11 +67,10 @@ def _curated(image: Curated) -> CuratedView:
         caption=image.caption,
         manual=image.manual,
         tags=tuple(map(_shown, likely)),
-        changes=tuple(step for step in likely if step.action != "kept"),
-        unlikely=tuple(step.tag for step in image.steps if step.unlikely),
+        changes=tuple(_shown(step) for step in likely if step.action != TagAction.KEPT),
+        unlikely=tuple(step.tag for step in image.steps if step.below_threshold),
     )
 
 
-def _shown(step: TagStep) -> ShownTag:
-    why = f"{step.action}: {step.reason}" if step.reason else step.action
-    return ShownTag(step.tag, step.action if step.action in ACTIONS else "kept", why)
+def _shown(step: TagDecision) -> ShownTag:
+    return ShownTag(step.tag, step.action.value, f"{step.action}: {phrase(step)}")

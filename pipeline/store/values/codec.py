@@ -1,4 +1,4 @@
-"""Values of decisions as the JSON that the database holds, and back."""
+"""Values of decisions and data of reasons as the JSON that the database holds, and back."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.store.reasons.reason import NOTHING, Data
 from pipeline.store.values.bucket import Bucket
+from pipeline.store.values.contradiction import contradictions_from_json
 from pipeline.store.values.regularization import RegularizationAssignment
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.values.tags import tags_from_json
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "bucket": Bucket.from_json,
     "repeats": Repeats.from_json,
     "regularization": RegularizationAssignment.from_json,
+    "tags": tags_from_json,
+    "contradictions": contradictions_from_json,
 }
 """Field → how its JSON is read; other fields hold plain values."""
 
 
-def as_json(value: Any) -> Any:
-    """A value as what JSON knows."""
-    return value.to_json() if hasattr(value, "to_json") else value
+def _as_json(value: Any) -> Any:
+    return value.to_json()
 
 
-dump: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, default=as_json).encode
+dump: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, default=_as_json).encode
 """A value as JSON text."""
 
 
@@ -32,3 +36,16 @@ def load(field: str, text: str) -> Any:
     value = json.loads(text)
     read = _READ.get(field)
     return value if read is None else read(value)
+
+
+def as_json(value: Any) -> Any:
+    """A value as what JSON knows."""
+    return json.loads(dump(value))
+
+
+def dump_data(data: Data) -> str:
+    return dump(data) if data else ""
+
+
+def load_data(text: str | None) -> Data:
+    return json.loads(text) if text else NOTHING

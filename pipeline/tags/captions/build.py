@@ -8,15 +8,17 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.store.caption_files import WRITTEN
-from pipeline.tags.captions.ledger import ADDED, KEPT, TRIGGER, Ledger, Row
+from pipeline.store.reasons.reason import NOTHING
+from pipeline.store.reasons.tags import TagCause, TagReason
+from pipeline.store.values.contradiction import Contradiction
+from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.tags.captions.ledger import Ledger
 from pipeline.tags.captions.order import ordered, within_limit
 from pipeline.tags.captions.selection import Choice
 from pipeline.tags.captions.triggers import leading
-from pipeline.tags.statistics.contradictions import Contradiction
 from pipeline.tags.statistics.core_tags import Traits
 from pipeline.tags.vocabulary.aliases import Vocabulary, split_caption
-from pipeline.tags.vocabulary.attributes import compatible, slot_of
+from pipeline.tags.vocabulary.attributes import attribute_of, compatible
 from pipeline.tags.vocabulary.composition import compose_garments, compose_hair
 from pipeline.tags.vocabulary.implications import needless
 from pipeline.tags.vocabulary.prose import is_prose
@@ -28,12 +30,12 @@ from pipeline.tags.vocabulary.token_count import Tokens, within_tokens
 class Rules:
     """What is done to every caption, whatever it shows. Names are in the spelling of captions.
 
-    `categories` is tag → category; `banned` says why a tag is never in a caption, "" for most; `more` and `never` are
+    `categories` is tag → category; `banned` says why a tag is never in a caption, None for most; `more` and `never` are
     those of `needless`; `rank` that of `ordered`; `tokens` is needed where `max_tokens` is not 0.
     """
 
     categories: Mapping[str, str]
-    banned: Callable[[str], str]
+    banned: Callable[[str], TagCause | None]
     keep_quality: bool
     consolidate: bool
     more: Mapping[str, Collection[str]]
@@ -53,7 +55,7 @@ class Subject:
     """What is known of one image beside its tags.
 
     `triggers` are all trigger words, `leads` the first one of everyone in the folder; `people` is None where nothing
-    tells; `media` comes by folder; `fixes` are the contradictions to mend.
+    tells; `media` comes by folder; `fixes` are the contradictions to fix.
     """
 
     triggers: tuple[str, ...]
@@ -63,126 +65,136 @@ class Subject:
     fixes: Sequence[Contradiction] = ()
 
 
+RENAMED_AS_ASKED, ALIAS = TagCause(TagReason.RENAMED_AS_ASKED), TagCause(TagReason.ALIAS)
+
+
 class Names:
     """What every tag of a tagger is called in captions, and why; found once for each."""
 
     def __init__(self, vocabulary: Vocabulary, rename: Mapping[str, str]) -> None:
         self.vocabulary, self.rename = vocabulary, rename
-        self._known: dict[str, tuple[str, str]] = {}
+        self._known: dict[str, tuple[str, TagCause | None]] = {}
         self._plain: set[str] = set()
 
-    def changed(self, tags: Collection[str]) -> list[tuple[str, str, str]]:
-        """(tag, its name, the reason) of those that are called otherwise, by tag."""
+    def changed(self, tags: Collection[str]) -> list[tuple[str, str, TagCause]]:
+        """(tag, its name, why) of those that are called otherwise, by tag."""
         if self._plain.issuperset(tags):
             return []
         found = [(tag, *self.of(tag)) for tag in sorted(tags)]
         self._plain.update(tag for tag, name, _ in found if tag == name)
-        return [each for each in found if each[0] != each[1]]
+        return [(tag, name, why) for tag, name, why in found if tag != name and why is not None]
 
-    def of(self, tag: str) -> tuple[str, str]:
-        """(the name, the reason); the tag itself and "" where it keeps its name."""
+    def of(self, tag: str) -> tuple[str, TagCause | None]:
+        """(the name, why); the tag itself and None where it keeps its name."""
         if tag not in self._known:
             usual = self.vocabulary.usual(tag)
             asked = self.rename.get(tag, self.rename.get(usual))
-            why = "rename" if asked is not None else "another name of it" if usual != tag else ""
+            why = RENAMED_AS_ASKED if asked is not None else ALIAS if usual != tag else None
             self._known[tag] = (usual if asked is None else asked, why)
         return self._known[tag]
 
 
-def ban(blacklist: Sequence[str], categories: Mapping[str, str], left_out: Collection[str]) -> Callable[[str], str]:
-    """Why a tag is in no caption: it is listed, fits a pattern, or is of a category that is left out; "" if it may be."""
+def ban(
+    blacklist: Sequence[str], categories: Mapping[str, str], left_out: Collection[str]
+) -> Callable[[str], TagCause | None]:
+    """Why a tag is in no caption: it is listed, fits a pattern, or is of a category that is left out; None if it may be."""
 
     @functools.cache
-    def why(tag: str) -> str:
+    def why(tag: str) -> TagCause | None:
         if categories.get(tag) in left_out:
-            return f"{categories[tag]} tags are left out"
+            return TagCause(TagReason.CATEGORY_EXCLUDED, {"category": categories[tag]})
         pattern = next((each for each in blacklist if each == tag or fnmatch.fnmatchcase(tag, each)), None)
-        return "" if pattern is None else "blacklist" if pattern == tag else f"blacklist: {pattern}"
+        if pattern is None:
+            return None
+        return TagCause(TagReason.BLACKLISTED, NOTHING if pattern == tag else {"pattern": pattern})
 
     return why
 
 
 def chosen_tags(
-    choices: Sequence[Choice], names: Names, banned: Callable[[str], str], rating: tuple[str, float] | None
+    choices: Sequence[Choice], names: Names, banned: Callable[[str], TagCause | None], rating: tuple[str, float] | None
 ) -> Ledger:
     """The tags that scores, names and the blacklist leave."""
     ledger = Ledger()
     for choice in choices:
         if choice.chosen:
-            ledger.keep(choice.tag, choice.score, choice.figures)
+            ledger.keep(choice.tag, choice.score, choice.cause)
         else:
-            ledger.pass_over(choice.tag, choice.score, choice.figures)
+            ledger.pass_over(choice.tag, choice.score, choice.cause)
     if rating is not None:
-        ledger.add(f"rating:{rating[0]}", rating[1], "the most probable rating")
+        ledger.add(f"rating:{rating[0]}", rating[1], TagCause(TagReason.RATING))
     for tag, into, why in names.changed(ledger.alive):
         ledger.rename(tag, into, why)
-    for tag, why in list(zip(ledger.alive, map(banned, ledger.alive), strict=True)):
-        if why:
-            ledger.drop(tag, why)
+    for tag, ban_cause in list(zip(ledger.alive, map(banned, ledger.alive), strict=True)):
+        if ban_cause is not None:
+            ledger.drop(tag, ban_cause)
     return ledger
 
 
 def caption_tags(
     ledger: Ledger, subject: Subject, rules: Rules, traits: Traits
-) -> tuple[tuple[str, ...], tuple[Row, ...]]:
-    """Finish the ledger of `chosen_tags`: returns the caption's tags in order, and a row for every tag."""
+) -> tuple[tuple[str, ...], tuple[TagDecision, ...]]:
+    """Finish the ledger of `chosen_tags`: returns the caption's tags in order, and what became of every tag."""
     for found in subject.fixes:
-        mend(ledger, found)
+        fix(ledger, found)
     if not rules.keep_quality:
         for tag, flag in list(zip(ledger.alive, map(quality_flag, ledger.alive), strict=True)):
             if flag:
-                ledger.drop(tag, f"quality flag: {flag}")
+                ledger.drop(tag, TagCause(TagReason.QUALITY, {"flag": flag}))
     if rules.consolidate:
         one_person = subject.people is None or subject.people < 2
         for tag, better in needless(ledger.alive, one_person, rules.more, rules.never).items():
-            ledger.drop(tag, f"{better} says more")
+            ledger.drop(tag, TagCause(TagReason.IMPLIED, {"by": better}))
     worn = tuple(ledger.alive)
-    _absorb(ledger, subject, traits)
+    _prune_into_triggers(ledger, subject, traits)
     if subject.people == 1:
         _compose(ledger, rules, worn)
     _speak(ledger, subject)
     order = ordered(ledger.alive, rules.categories, subject.triggers, rules.rank)
     order = _cut(ledger, order, subject.triggers, rules)
-    return order, ledger.rows(order)
+    return order, ledger.decisions(order)
 
 
-def mend(ledger: Ledger, found: Contradiction) -> None:
+def fix(ledger: Ledger, found: Contradiction) -> None:
     """Carry out the proposed fix of a contradiction; one that says to look is left."""
-    reason = f"mended {found.slot}: {found.figures}"
+    cause = TagCause(TagReason.CONFLICT_FIXED, found.to_json())
     if found.fix == "add":
-        ledger.add(found.dominant, found.dominant_score or 0.0, reason)
+        ledger.add(found.dominant, found.dominant_score or 0.0, cause)
     elif found.fix in ("drop", "replace"):
-        rivals = [tag for tag in ledger.alive if slot_of(tag) == found.slot and not compatible(tag, found.dominant)]
+        rivals = [
+            tag for tag in ledger.alive if attribute_of(tag) == found.attribute and not compatible(tag, found.dominant)
+        ]
         for tag in rivals:
             if found.fix == "drop":
-                ledger.drop(tag, reason)
+                ledger.drop(tag, cause)
             else:
-                ledger.rename(tag, found.dominant, reason)
+                ledger.rename(tag, found.dominant, cause)
 
 
-def _absorb(ledger: Ledger, subject: Subject, traits: Traits) -> None:
-    """Drop the tags that trigger words absorb, unless a trait may belong to a person without one."""
+def _prune_into_triggers(ledger: Ledger, subject: Subject, traits: Traits) -> None:
+    """Drop the tags that are pruned into trigger words, unless a trait may belong to a person without one."""
     stay = {tag: why for lead in subject.leads for tag, why in traits.kept.get(lead, {}).items() if tag in ledger.alive}
     for tag, why in stay.items():
         ledger.keep(tag, ledger.alive[tag], why)
     crowd = subject.people is not None and subject.people > len(subject.leads)
     for lead in subject.leads:
-        for tag in traits.absorbed.get(lead, {}).keys() & ledger.alive.keys() - stay.keys():
+        for tag in traits.pruned.get(lead, {}).keys() & ledger.alive.keys() - stay.keys():
             if crowd:
-                ledger.keep(tag, ledger.alive[tag], f"core of {lead}, but there are {subject.people} persons")
+                persons = {"trigger": lead, "people": subject.people}
+                ledger.keep(tag, ledger.alive[tag], TagCause(TagReason.CORE_CROWD, persons))
             else:
-                ledger.drop(tag, traits.absorbed[lead][tag])
+                ledger.drop(tag, traits.pruned[lead][tag])
 
 
 def _compose(ledger: Ledger, rules: Rules, worn: Iterable[str]) -> None:
-    """Join colours and garments; what a trigger word has absorbed is still `worn`, and may be what the colour is of."""
+    """Join colours and garments; what was pruned into a trigger word is still `worn`, and may be what the colour is of."""
     found = [each for each in compose_garments(worn) if not set(each.parts) - ledger.alive.keys()]
     found = found if rules.compose_garments else []
     hair = compose_hair(ledger.alive) if rules.compose_hair else None
     for composed in [*found, *([hair] if hair else [])]:
         if not rules.banned(composed.tag):
             for part in composed.parts:
-                ledger.rename(part, composed.tag, " + ".join(composed.parts))
+                ledger.rename(part, composed.tag, TagCause(TagReason.JOINED, {"parts": composed.parts}))
 
 
 def _speak(ledger: Ledger, subject: Subject) -> None:
@@ -190,25 +202,25 @@ def _speak(ledger: Ledger, subject: Subject) -> None:
     spoken = {trigger.casefold() for trigger in subject.triggers}
     if not spoken.isdisjoint(map(str.casefold, ledger.alive)):
         for tag in [tag for tag in ledger.alive if tag.casefold() in spoken]:
-            ledger.drop(tag, "the trigger word says it")
+            ledger.drop(tag, TagCause(TagReason.SAID_BY_TRIGGER))
     for trigger in subject.triggers:
-        ledger.add(trigger, 1.0, TRIGGER)
+        ledger.add(trigger, 1.0, TagCause(TagReason.TRIGGER))
     for tag in subject.media:
         if tag.casefold() not in spoken:
-            ledger.add(tag, 1.0, "given by the folder")
+            ledger.add(tag, 1.0, TagCause(TagReason.FOLDER_TAG))
 
 
 def _cut(ledger: Ledger, order: tuple[str, ...], triggers: tuple[str, ...], rules: Rules) -> tuple[str, ...]:
     """Leave out what is beyond the limits, by a row each."""
     short = within_limit(order, triggers, rules.max_tags)
     for tag in order[len(short) :]:
-        ledger.drop(tag, f"beyond the limit of {rules.max_tags} tags")
+        ledger.drop(tag, TagCause(TagReason.TAG_LIMIT, {"limit": rules.max_tags}))
     if rules.max_tokens and rules.tokens is not None:
         beside = short[len(triggers) :]
         head = with_separator(triggers, triggers, rules.keep_separator)
         fitting = len(triggers) + within_tokens(beside, head, rules.max_tokens, rules.tokens, rules.separator)
         for tag in short[fitting:]:
-            ledger.drop(tag, f"beyond the limit of {rules.max_tokens} tokens")
+            ledger.drop(tag, TagCause(TagReason.TOKEN_LIMIT, {"limit": rules.max_tokens}))
         short = short[:fitting]
     return short
 
@@ -220,7 +232,7 @@ def with_separator(order: Sequence[str], triggers: Sequence[str], mark: str) -> 
     return (*order[: len(triggers)], mark, *order[len(triggers) :])
 
 
-def written(text: str, triggers: tuple[str, ...], prefix: bool, separator: str) -> tuple[str, tuple[Row, ...]]:
+def written(text: str, triggers: tuple[str, ...], prefix: bool, separator: str) -> tuple[str, tuple[TagDecision, ...]]:
     """A person's caption and its rows: trigger words it begins with are those, and a text in sentences stays whole.
 
     Args:
@@ -238,4 +250,5 @@ def written(text: str, triggers: tuple[str, ...], prefix: bool, separator: str) 
         tags = [part.strip() for part in rest if part.strip()]
     else:
         tags = [tag for tag in dict.fromkeys(split_caption(text)) if tag not in head]
-    return text, (*((word, ADDED, TRIGGER) for word in head), *((tag, KEPT, WRITTEN) for tag in tags))
+    lead = (TagDecision(word, TagAction.ADDED, TagReason.TRIGGER) for word in head)
+    return text, (*lead, *(TagDecision(tag, TagAction.KEPT, TagReason.MANUAL) for tag in tags))

@@ -2,78 +2,58 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-KEPT, DROPPED, ADDED, RENAMED = "kept", "dropped", "added", "renamed"
-BELOW = "below its threshold: "
-TRIGGER = "trigger word"
-Row = tuple[str, str, str]
-"""(tag, action, reason)"""
+from pipeline.store.reasons.reason import Data
+from pipeline.store.reasons.tags import TagCause, TagReason
+from pipeline.store.values.tags import TagAction, TagDecision
 
-
-@functools.cache
-def _below(figures: str) -> tuple[str, str]:
-    return DROPPED, BELOW + figures
-
-
-@functools.cache
-def _kept(reason: str) -> tuple[str, str]:
-    return KEPT, reason
+Verdict = tuple[TagAction, TagReason, Data]
 
 
 class Ledger:
     """The tags of an image while rules work on them. `alive` is tag → probability of those still in the caption,
     `below` of those that were considered and did not reach their threshold."""
 
-    __slots__ = ("_rows", "alive", "below")
+    __slots__ = ("_verdicts", "alive", "below")
 
     def __init__(self) -> None:
         self.alive: dict[str, float] = {}
         self.below: dict[str, float] = {}
-        self._rows: dict[str, tuple[str, str]] = {}
+        self._verdicts: dict[str, Verdict] = {}
 
-    def keep(self, tag: str, score: float, reason: str) -> None:
+    def keep(self, tag: str, score: float, cause: TagCause) -> None:
         self.alive[tag] = score
-        self._rows[tag] = _kept(reason)
+        self._verdicts[tag] = (TagAction.KEPT, *cause)
 
-    def pass_over(self, tag: str, score: float, figures: str) -> None:
+    def pass_over(self, tag: str, score: float, cause: TagCause) -> None:
         """A tag that did not reach its threshold."""
         self.below[tag] = score
-        self._rows[tag] = _below(figures)
+        self._verdicts[tag] = (TagAction.DROPPED, *cause)
 
-    def add(self, tag: str, score: float, reason: str) -> None:
+    def add(self, tag: str, score: float, cause: TagCause) -> None:
         """A tag that no score or person gave; what a tagger gave as well stays its own."""
         if tag not in self.alive:
             self.alive[tag] = score
-            self._rows[tag] = (ADDED, reason)
+            self._verdicts[tag] = (TagAction.ADDED, *cause)
 
-    def drop(self, tag: str, reason: str) -> None:
+    def drop(self, tag: str, cause: TagCause) -> None:
         self.alive.pop(tag, None)
-        self._rows[tag] = (DROPPED, reason)
+        self._verdicts[tag] = (TagAction.DROPPED, *cause)
 
-    def rename(self, tag: str, into: str, reason: str) -> None:
+    def rename(self, tag: str, into: str, cause: TagCause) -> None:
         score = self.alive.pop(tag)
-        self._rows[tag] = (RENAMED, f"to {into}: {reason}")
+        self._verdicts[tag] = (TagAction.RENAMED, cause.reason, {"to": into, **cause.data})
         before = self.alive.get(into)
         self.alive[into] = max(score, before or 0.0)
         if before is None:
-            self._rows[into] = (ADDED, f"from {tag}: {reason}")
+            self._verdicts[into] = (TagAction.ADDED, cause.reason, {"from": tag, **cause.data})
 
-    def rows(self, order: Iterable[str]) -> tuple[Row, ...]:
-        """All rows: those of the caption in its order, then the others by name of action and tag."""
-        first = [tag for tag in order if tag in self._rows]
-        rest = sorted(self._rows.keys() - set(first))
-        renamed = [tag for tag in rest if self._rows[tag][0] == RENAMED]
-        others = [tag for tag in rest if self._rows[tag][0] != RENAMED]
-        return tuple([(tag, *self._rows[tag]) for tag in [*first, *renamed, *others]])
-
-
-def before_and_after(rows: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """From the `tags` rows of an image: the tags its scores alone would give, and those of its caption."""
-    rows = [tuple(row) for row in rows]
-    before = tuple(tag for tag, action, reason in rows if action != ADDED and not reason.startswith(BELOW))
-    return before, tuple(tag for tag, action, _ in rows if action in (KEPT, ADDED))
-
-
-SEPARATES = "keep separator"
+    def decisions(self, order: Iterable[str]) -> tuple[TagDecision, ...]:
+        """What became of every tag: those of the caption in its order, then the others by name of action and tag."""
+        verdicts = self._verdicts
+        first = [tag for tag in order if tag in verdicts]
+        rest = sorted(verdicts.keys() - set(first))
+        renamed = [tag for tag in rest if verdicts[tag][0] == TagAction.RENAMED]
+        others = [tag for tag in rest if verdicts[tag][0] != TagAction.RENAMED]
+        return tuple([TagDecision(tag, *verdicts[tag]) for tag in [*first, *renamed, *others]])

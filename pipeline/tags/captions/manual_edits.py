@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from pipeline.tags.captions.ledger import ADDED, DROPPED, KEPT, RENAMED, Row
+from pipeline.store.reasons.tags import BY_USER, TagReason
+from pipeline.store.values.tags import TagAction, TagDecision
 
 ADD, REMOVE, REPLACE = "add", "remove", "replace"
-BY_YOU_ADDED, BY_YOU_REMOVED, BY_YOU_REPLACED = "added by you", "removed by you", "replaced by you"
 Edit = tuple[str, ...]
 
 
 def apply(
     tags: Sequence[str], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
-) -> tuple[list[str], list[Row]]:
+) -> tuple[list[str], list[TagDecision]]:
     """Carry out edits on the tags of a caption: returns the tags, and a row for every one that they changed.
 
     What is added stands at the end, what replaces a tag in its place. Trigger words stay as they are.
@@ -44,42 +44,46 @@ def apply(
     return left, [*come, *gone]
 
 
-def _gone(tag: str, became: Mapping[str, str], left: Collection[str]) -> Row:
+def _gone(tag: str, became: Mapping[str, str], left: Collection[str]) -> TagDecision:
     """The row of a tag that is not in the caption any more; what it became may have been edited again."""
     new, passed = became[tag], {tag}
     while new and new not in left and new in became and new not in passed:
         passed.add(new)
         new = became[new]
-    return (tag, RENAMED, f"to {new}: {BY_YOU_REPLACED}") if new in left else (tag, DROPPED, BY_YOU_REMOVED)
+    if new in left:
+        return TagDecision(tag, TagAction.RENAMED, TagReason.USER_REPLACED, {"to": new})
+    return TagDecision(tag, TagAction.DROPPED, TagReason.USER_REMOVED)
 
 
-def _come(tag: str, old: str) -> Row:
-    return (tag, ADDED, f"from {old}: {BY_YOU_REPLACED}" if old else BY_YOU_ADDED)
+def _come(tag: str, old: str) -> TagDecision:
+    if old:
+        return TagDecision(tag, TagAction.ADDED, TagReason.USER_REPLACED, {"from": old})
+    return TagDecision(tag, TagAction.ADDED, TagReason.USER_ADDED)
 
 
 def overlaid(
-    order: Sequence[str], rows: Iterable[Row], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
-) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    order: Sequence[str], rows: Iterable[TagDecision], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[TagDecision, ...]]:
     """A caption's tags in order and the rows of all tags, with the edits carried out on both."""
     tags, own = apply(order, triggers, overlay)
-    return tuple(tags), laid_out(tags, {row[0]: row for row in (*rows, *own)})
+    return tuple(tags), laid_out(tags, {row.tag: row for row in (*rows, *own)})
 
 
-def laid_out(order: Iterable[str], by_tag: Mapping[str, Row]) -> tuple[Row, ...]:
+def laid_out(order: Iterable[str], by_tag: Mapping[str, TagDecision]) -> tuple[TagDecision, ...]:
     """Rows as curation has them: those of the caption in its order, then what was renamed, then the others, by tag."""
     first = dict.fromkeys(tag for tag in order if tag in by_tag)
-    rest = sorted(by_tag.keys() - first.keys(), key=lambda tag: (by_tag[tag][1] != RENAMED, tag))
+    rest = sorted(by_tag.keys() - first.keys(), key=lambda tag: (by_tag[tag].action != TagAction.RENAMED, tag))
     return tuple(by_tag[tag] for tag in (*first, *rest))
 
 
-def given(rows: Iterable[Sequence[str]]) -> list[str]:
+def given(rows: Iterable[TagDecision]) -> list[str]:
     """The tags that a caption would have without edits, as far as its rows tell: what a person took out is in it."""
-    return [tag for tag, action, reason in rows if (action in (KEPT, ADDED)) != by_you(reason)]
+    return [row.tag for row in rows if row.in_caption != by_user(row)]
 
 
-def by_you(reason: str) -> bool:
+def by_user(row: TagDecision) -> bool:
     """Whether a row is one of `apply`."""
-    return reason in (BY_YOU_ADDED, BY_YOU_REMOVED) or reason.endswith(f": {BY_YOU_REPLACED}")
+    return row.reason in BY_USER
 
 
 def amended(
@@ -122,9 +126,3 @@ def _merged(held: Iterable[Edit], edit: Edit) -> list[Edit]:
                 continue
         found.append(each)
     return list(dict.fromkeys(found))
-
-
-def in_words(overlay: Iterable[Sequence[str]]) -> str:
-    """`+smile, -hat, boots → red boots`"""
-    signs = {ADD: "+{}", REMOVE: "-{}", REPLACE: "{} → {}"}
-    return ", ".join(signs[what].format(*tags) for what, *tags in overlay)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from pipeline.store.reasons.tags import contradiction_figures, core_figures
+from pipeline.store.values.contradiction import Contradiction
 from pipeline.tags.captions.triggers import sharing_words, taken_words
-from pipeline.tags.statistics.contradictions import Contradiction
 from pipeline.tags.statistics.core_tags import Core, Traits
 from pipeline.tags.statistics.learned_implications import Learned
 from pipeline.tags.vocabulary.aliases import Vocabulary
@@ -79,19 +80,19 @@ def on_triggers(words: Collection[str], vocabulary: Vocabulary, tokens: Tokens |
 
 
 def on_contradictions(
-    found: Mapping[str, Sequence[Contradiction]], mended: Collection[tuple[str, str]]
+    found: Mapping[str, Sequence[Contradiction]], fixed: Collection[tuple[str, str]]
 ) -> Iterator[str]:
     """How many images contradict the others of their concept, and what to type."""
-    slots: Counter[str] = Counter()
+    attributes: Counter[str] = Counter()
     paths: dict[str, list[str]] = {}
     for path, contradictions in found.items():
-        for slot in {each.slot for each in contradictions if (path, each.slot) not in mended}:
-            slots[slot] += 1
-            paths.setdefault(slot, []).append(path)
-    for slot, _ in sorted(slots.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]:
+        for attribute in {each.attribute for each in contradictions if (path, each.attribute) not in fixed}:
+            attributes[attribute] += 1
+            paths.setdefault(attribute, []).append(path)
+    for attribute, _ in sorted(attributes.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]:
         yield (
-            f"{slot}: {many(paths[slot])} at odds with the others of the concept, or with itself; "
-            f'mend with --contradictions fix --fix "{slot}", or name images'
+            f"{attribute}: {many(paths[attribute])} conflicting with the others of the concept, or with itself; "
+            f'fix with --contradictions fix --fix "{attribute}", or name images'
         )
 
 
@@ -100,37 +101,39 @@ def on_contradictions(
 
 def core_lines(cores: Mapping[str, Mapping[str, Core]], traits: Traits) -> Iterator[Line]:
     """Every core tag with its figures, and what a person listed."""
-    for trigger in sorted({*cores, *traits.absorbed}):
+    for trigger in sorted({*cores, *traits.pruned}):
         found = cores.get(trigger, {})
-        listed = {tag: None for tag in traits.absorbed.get(trigger, {}) if tag not in found}
+        listed = {tag: None for tag in traits.pruned.get(trigger, {}) if tag not in found}
         for tag in [*found, *listed]:
-            then = "absorbed" if tag in traits.absorbed.get(trigger, {}) else "kept as asked"
-            figures = found[tag].figures if tag in found else "as asked"
+            then = "pruned" if tag in traits.pruned.get(trigger, {}) else "kept as asked"
+            figures = core_figures(found[tag].data if tag in found else {})
             yield _line("core tag", trigger, tag, figures, then)
 
 
 def contradiction_lines(
-    found: Mapping[str, Sequence[Contradiction]], whom: Mapping[str, str], mended: Collection[tuple[str, str]]
+    found: Mapping[str, Sequence[Contradiction]], whom: Mapping[str, str], fixed: Collection[tuple[str, str]]
 ) -> Iterator[Line]:
     """Contradictions that are alike in one line, those in the fewest images first, as they are the likeliest errors."""
     groups: dict[tuple[str, str, str, str, str], list[tuple[str, Contradiction]]] = {}
     for path, contradictions in found.items():
         for each in contradictions:
             then = f"{each.fix}d".replace("dropd", "dropped").replace("addd", "added")
-            done = then if (path, each.slot) in mended and each.fix != "look" else f"proposed: {each.fix}"
-            groups.setdefault((whom[path], each.slot, each.rival, each.dominant, done), []).append((path, each))
-    for (subject, slot, rival, dominant, done), held in sorted(
+            done = then if (path, each.attribute) in fixed and each.fix != "look" else f"proposed: {each.fix}"
+            groups.setdefault((whom[path], each.attribute, each.rival, each.dominant, done), []).append((path, each))
+    for (subject, attribute, rival, dominant, done), held in sorted(
         groups.items(), key=lambda item: (len(item[1]), item[0])
     ):
         path, first = held[0]
-        figures = f"{many([path for path, _ in held])}: {first.figures}"
-        yield _line(f"at odds: {slot}" if rival else f"lacks: {slot}", subject, rival or dominant, figures, done)
+        figures = f"{many([path for path, _ in held])}: {contradiction_figures(first.to_json())}"
+        yield _line(
+            f"conflicting: {attribute}" if rival else f"lacks: {attribute}", subject, rival or dominant, figures, done
+        )
 
 
 def learned_lines(found: Sequence[Learned]) -> Iterator[Line]:
     """Learned rules, those of most images first."""
     for each in sorted(found, key=lambda each: (not each.confirmed, -each.images, each.child, each.parent)):
-        what = "two names of one thing" if each.alike else "says as much"
+        what = "two names of one thing" if each.alike else "implied"
         then = "used" if each.confirmed else f"proposed: imply: {each.child} -> {each.parent}"
         yield _line(what, each.child, each.parent, each.figures, then)
 

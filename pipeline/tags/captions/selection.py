@@ -6,8 +6,9 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.captions.thresholds import Limits
 
 LOWEST_CUT, HIGHEST_CUT = 0.15, 0.5
@@ -15,12 +16,12 @@ Combine = Literal["union", "intersection", "mean"]
 
 
 class Choice(NamedTuple):
-    """One tag that was considered; `figures` tells its probability and threshold, and by whom where several spoke."""
+    """One tag that was considered; `cause` tells its probability and threshold, and by whom where several spoke."""
 
     tag: str
     score: float
     chosen: bool
-    figures: str
+    cause: TagCause
 
 
 class TaggerVote:
@@ -55,7 +56,7 @@ def choose(scores: Mapping[str, float], voice: TaggerVote, floor: float, largest
     for tag, score in scores.items():
         threshold = limits.get(tag, default)
         if threshold is not None and (score >= floor or score >= threshold):
-            found.append(Choice(sys.intern(tag), score, score >= threshold, figures(score, threshold)))
+            found.append(Choice(sys.intern(tag), score, score >= threshold, by_score(score, threshold)))
     return found
 
 
@@ -99,16 +100,20 @@ def _verdict(tag: str, said: Sequence[tuple[str, float, float]], combine: Combin
         "intersection": (min(scores), all(holds)),
         "mean": (mean, mean >= limit),
     }[combine]
-    text = ", ".join(f"{name} {figures(score, limit)}" for name, score, limit in said)
+    data: dict[str, Any] = {"votes": said}
     if combine == "mean" and len(said) > 1:
-        text = f"mean {figures(mean, limit)} of {text}"
-    return Choice(sys.intern(tag), score, chosen, sys.intern(text))
+        data |= {"mean": True, "score": mean, "threshold": limit}
+    return Choice(sys.intern(tag), score, chosen, TagCause(_reason(chosen), data))
 
 
 @functools.cache
-def figures(score: float, threshold: float) -> str:
-    """`0.90 ≥ 0.35`: probability and threshold as people read them."""
-    return sys.intern(f"{score:.2f} {'≥' if score >= threshold else '<'} {threshold:.2f}")
+def by_score(score: float, threshold: float) -> TagCause:
+    """What one tagger's probability and its threshold say; equal ones share their data, as a set has millions."""
+    return TagCause(_reason(score >= threshold), {"score": score, "threshold": threshold})
+
+
+def _reason(chosen: bool) -> TagReason:
+    return TagReason.ABOVE_THRESHOLD if chosen else TagReason.BELOW_THRESHOLD
 
 
 def gap_threshold(scores: Sequence[float]) -> float:

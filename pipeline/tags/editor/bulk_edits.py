@@ -7,18 +7,20 @@ Where a person wrote it, its text is changed, and its other words stay as they w
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.core.errors import PrepError
-from pipeline.store.caption_files import NOT_UTF8, WRITTEN, plain, write_captions
+from pipeline.store.caption_files import plain, write_captions
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import CaptionReason
+from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
+from pipeline.store.rows import columns_of
+from pipeline.store.values.tags import TagAction, TagDecision
 from pipeline.tags.captions.build import with_separator
-from pipeline.tags.captions.ledger import ADDED, KEPT, SEPARATES, TRIGGER, Row
 from pipeline.tags.captions.manual_edits import (
     ADD,
     REMOVE,
@@ -26,9 +28,8 @@ from pipeline.tags.captions.manual_edits import (
     Edit,
     amended,
     apply,
-    by_you,
+    by_user,
     given,
-    in_words,
     laid_out,
 )
 from pipeline.tags.editor.caption_text import edited as edited_text
@@ -36,12 +37,8 @@ from pipeline.tags.editor.spelling import alike
 from pipeline.tags.vocabulary.aliases import split_caption
 
 NAME = "tags"
-REASON = "edited with prep tags"
-PUT_BACK = "put back by you"
-CHANGED, TEXT_CHANGED = "caption changed", "caption by a person changed"
-FOR_LATER = "nothing to change now, holds for later captions"
-AS_IT_WAS = "as it was"
-NO_CAPTION = "no caption yet, holds when there is one"
+CHANGED, TEXT_CHANGED = "caption_changed", "manual_caption_changed"
+FOR_LATER, AS_IT_WAS, NO_CAPTION = "for_later", "as_it_was", "no_caption_yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +60,9 @@ class Edited:
     changed: list[Changed] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def put(self, path: str, name: str, value: Any, reason: str, evidence: str) -> None:
+    def put(self, decision: Decision) -> None:
         """A decision to make."""
-        self.rows.append((path, name, json.dumps(value, ensure_ascii=False), reason, evidence))
+        self.rows.append(columns_of(decision))
 
     def drop(self, path: str, name: str) -> None:
         """A decision to take away."""
@@ -88,7 +85,7 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
             refused.setdefault(word, []).append(path)
         human = decided.get("human")
         if human is not None and human.value is None:
-            found.counts[NOT_UTF8] += 1
+            found.counts[CaptionReason.NOT_UTF8.value] += 1
         elif human is not None:
             _edit_text(found, path, human.value, decided, edits)
         else:
@@ -106,12 +103,12 @@ def _decided(manifest: Manifest, path: str) -> dict[str, Decision]:
     return {row.field: row for row in manifest.decisions_of(path, ("caption", "human", "overlay", "tags"))}
 
 
-def _rows_of(tags: Decision | None) -> list[Row]:
-    return [(str(tag), str(action), str(reason)) for tag, action, reason in tags.value] if tags is not None else []
+def _rows_of(tags: Decision | None) -> list[TagDecision]:
+    return list(tags.value) if tags is not None else []
 
 
-def _triggers_of(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(tag for tag, action, reason in rows if (action, reason) == (ADDED, TRIGGER))
+def _triggers_of(rows: Iterable[TagDecision]) -> tuple[str, ...]:
+    return tuple(row.tag for row in rows if row.is_trigger)
 
 
 def _triggers_hit(tags: Decision | None, edits: Iterable[Edit]) -> list[str]:
@@ -128,8 +125,8 @@ def _edit_overlay(
 ) -> None:
     edits = [edit for edit in edits if edit[0] != REPLACE or edit[1] != edit[2]]
     rows, caption = _rows_of(decided.get("tags")), decided.get("caption")
-    mark = next((tag for tag, action, reason in rows if (action, reason) == (ADDED, SEPARATES)), "")
-    rows = [row for row in rows if row[2] != SEPARATES]
+    mark = next((row.tag for row in rows if row.reason == TagReason.KEEP_SEPARATOR), "")
+    rows = [row for row in rows if row.reason != TagReason.KEEP_SEPARATOR]
     triggers, own = _triggers_of(rows), given(rows)
     before = decided["overlay"].value if "overlay" in decided else []
     overlay: list[Edit] = [tuple(each) for each in before]
@@ -147,13 +144,14 @@ def _edit_overlay(
     text = separator.join(with_separator(order, triggers, mark))
     rows = list(_rows_after(order, rows, apply(own, triggers, overlay)[1]))
     bare = len(order) <= len(triggers)
-    reason = caption.reason if caption.reason == "not scored" else "no tag is left" if bare else "chosen"
-    evidence = f"{len(order)} tags, {len(rows) - len(order)} more considered"
-    found.put(path, "caption", text, reason, evidence)
+    scored = CaptionReason.NO_TAG_LEFT if bare else CaptionReason.CHOSEN
+    reason = CaptionReason.NOT_SCORED if caption.reason == CaptionReason.NOT_SCORED else scored
+    counts = {"tags": len(order), "considered": len(rows) - len(order)}
+    found.put(Decision(path, "caption", text, reason, counts))
     tags = decided.get("tags")
     if tags is not None:
-        marked = [*rows, (mark, ADDED, SEPARATES)] if mark else rows
-        found.put(path, "tags", [list(row) for row in marked], tags.reason, tags.evidence)
+        separator_row = TagDecision(mark, TagAction.ADDED, TagReason.KEEP_SEPARATOR)
+        found.put(replace(tags, value=[*rows, separator_row] if mark else rows))
     found.changed.append(Changed(path, caption.value, text, False))
     found.counts[CHANGED] += 1
 
@@ -162,19 +160,20 @@ def _keep_overlay(found: Edited, path: str, before: list[Edit], after: list[Edit
     if after == before:
         return
     if after:
-        value = [list(each) for each in after]
-        found.put(path, "overlay", value, REASON, in_words(after))
+        found.put(Decision(path, "overlay", after, CaptionReason.EDITED, {"edits": after}))
     else:
         found.drop(path, "overlay")
 
 
-def _rows_after(order: Sequence[str], rows: Iterable[Row], own: Iterable[Row]) -> tuple[Row, ...]:
+def _rows_after(
+    order: Sequence[str], rows: Iterable[TagDecision], own: Iterable[TagDecision]
+) -> tuple[TagDecision, ...]:
     """The rows of an image whose overlay changed: curation's own, and those of the overlay that holds now.
 
     What an earlier edit took out and this one brings back has lost its figures until the next curation.
     """
-    by_tag = {row[0]: row for row in rows if not by_you(row[2])} | {row[0]: row for row in own}
-    back = {tag: (tag, KEPT, PUT_BACK) for tag in order if tag not in by_tag}
+    by_tag = {row.tag: row for row in rows if not by_user(row)} | {row.tag: row for row in own}
+    back = {tag: TagDecision(tag, TagAction.KEPT, TagReason.USER_RESTORED) for tag in order if tag not in by_tag}
     return laid_out(order, by_tag | back)
 
 
@@ -186,29 +185,32 @@ def _edit_text(found: Edited, path: str, text: str, decided: Mapping[str, Decisi
     if after == text:
         found.counts[AS_IT_WAS] += 1
         return
-    evidence = in_words(edits)
-    found.put(path, "human", after, REASON, evidence)
+    edited = {"edits": list(edits)}
+    found.put(Decision(path, "human", after, CaptionReason.EDITED, edited))
     caption, tags = decided.get("caption"), decided.get("tags")
-    front = caption.value.removesuffix(plain(text)) if caption is not None and caption.reason != WRITTEN else ""
-    reason = caption.reason if caption is not None else WRITTEN
-    found.put(path, "caption", front + plain(after), reason, evidence)
+    front = (
+        caption.value.removesuffix(plain(text))
+        if caption is not None and caption.reason != CaptionReason.MANUAL
+        else ""
+    )
+    reason = caption.reason if caption is not None else CaptionReason.MANUAL
+    found.put(Decision(path, "caption", front + plain(after), reason, edited))
     if tags is not None:
-        rows = _rows_by_person(_rows_of(tags), edits)
-        found.put(path, "tags", [list(row) for row in rows], tags.reason, tags.evidence)
+        found.put(replace(tags, value=_rows_by_person(_rows_of(tags), edits)))
     found.changed.append(Changed(path, plain(text), plain(after), True))
     found.counts[TEXT_CHANGED] += 1
 
 
-def _rows_by_person(rows: list[Row], edits: Iterable[Edit]) -> list[Row]:
+def _rows_by_person(rows: list[TagDecision], edits: Iterable[Edit]) -> list[TagDecision]:
     """The rows of a person's caption, which say of every tag that she wrote it."""
     for what, tag, *others in edits:
-        there = {alike(row[0]) for row in rows}
+        there = {alike(row.tag) for row in rows}
         if what == ADD and alike(tag) not in there:
-            rows = [*rows, (tag, KEPT, WRITTEN)]
+            rows = [*rows, TagDecision(tag, TagAction.KEPT, TagReason.MANUAL)]
         elif what == REPLACE and alike(others[0]) not in there:
-            rows = [(others[0], *row[1:]) if alike(row[0]) == alike(tag) else row for row in rows]
+            rows = [row._replace(tag=others[0]) if alike(row.tag) == alike(tag) else row for row in rows]
         elif what in (REMOVE, REPLACE):
-            rows = [row for row in rows if alike(row[0]) != alike(tag)]
+            rows = [row for row in rows if alike(row.tag) != alike(tag)]
     return rows
 
 

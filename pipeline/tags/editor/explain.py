@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PrepError
-from pipeline.store.caption_files import NOT_UTF8, WRITTEN
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Decision, Image, Tagger
-from pipeline.tags.captions.ledger import RENAMED
+from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.store.wording import counted, phrase
 from pipeline.tags.captions.selection import gap_threshold
 from pipeline.tags.captions.thresholds import UNJUDGED, Limits, limits_of
 from pipeline.tags.editor.spelling import Names, alike
@@ -46,13 +47,14 @@ class Answer:
     because: str
     caption: str
     by_person: bool
-    rows: tuple[tuple[str, str, str], ...]
+    rows: tuple[TagDecision, ...]
     scores: tuple[Score, ...]
     edits: tuple[tuple[str, ...], ...]
     near: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        rows = [{"tag": row.tag, "action": row.action, "reason": row.reason, "said": phrase(row)} for row in self.rows]
+        return {**asdict(self), "rows": rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,9 @@ class Asked:
     gap: bool
 
     @property
-    def rows(self) -> list[tuple[str, str, str]]:
+    def rows(self) -> list[TagDecision]:
         """What curation did with every tag, that of the caption first."""
-        return [(tag, action, reason) for tag, action, reason in self.tags.value] if self.tags else []
+        return self.tags.value if self.tags else []
 
 
 def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
@@ -84,7 +86,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
     known = manifest.taggers()
     scores = {tagger: found for _, tagger, found in manifest.scores_of([image.content])}
     tags = decided.get("tags")
-    ids = [each for each in tags.evidence.split(" + ") if each in known] if tags is not None else []
+    ids = [each for each in tags.data.get("taggers", ()) if each in known] if tags is not None else []
     speaking = [known[each] for each in ids or [each for each in scores if each in known] or known]
     return Asked(
         image,
@@ -120,7 +122,7 @@ def answer(asked: Asked, tag: str, names: Names) -> Answer:
     """Why a tag is in the caption of an image, or is not."""
     said = {alike(each) for each in split_caption(asked.caption)}
     there = alike(tag) in said
-    rows = tuple(row for row in asked.rows if alike(row[0]) == alike(tag) or _names_it(row, tag))
+    rows = tuple(row for row in asked.rows if alike(row.tag) == alike(tag) or _names_it(row, tag))
     scores = tuple(_score(asked, tagger, limits, tag) for tagger, limits in asked.taggers)
     edits = asked.overlay.value if asked.overlay is not None else []
     about = tuple(tuple(edit) for edit in edits if alike(tag) in map(alike, edit[1:]))
@@ -131,9 +133,9 @@ def answer(asked: Asked, tag: str, names: Names) -> Answer:
     return Answer(asked.image.path, tag, there, because, asked.caption, by_person, rows, scores, about, near)
 
 
-def _names_it(row: tuple[str, str, str], tag: str) -> bool:
+def _names_it(row: TagDecision, tag: str) -> bool:
     """Whether a row says that its tag became this one."""
-    return row[1] == RENAMED and row[2].startswith(f"to {tag}: ")
+    return row.action == TagAction.RENAMED and row.data["to"] == tag
 
 
 def _score(asked: Asked, tagger: Tagger, limits: Limits, tag: str) -> Score:
@@ -151,23 +153,23 @@ def _because(
     asked: Asked,
     tag: str,
     there: bool,
-    rows: Sequence[tuple[str, str, str]],
+    rows: Sequence[TagDecision],
     scores: Sequence[Score],
     near: Sequence[str],
 ) -> str:
     """The reason in a sentence."""
-    own = next((row for row in rows if alike(row[0]) == alike(tag)), None)
+    own = next((row for row in rows if alike(row.tag) == alike(tag)), None)
     if asked.human is not None and asked.human.value is None:
-        return f"{NOT_UTF8}: it is not read, and nothing is written over it"
+        return f"{counted(CaptionReason.NOT_UTF8)}: it is not read, and nothing is written over it"
     if asked.human is not None:
         if there:
-            return WRITTEN
+            return counted(CaptionReason.MANUAL)
         return f"a person wrote this caption and left it out; by its scores: {_by_score(asked, tag, scores, near)}"
     if own is not None:
-        return f"{own[1]}: {own[2]}"
+        return f"{own.action}: {phrase(own)}"
     if asked.tags is None:
         if asked.keep is not None and not asked.keep.value:
-            return f"the image was left out by check: {asked.keep.reason}"
+            return f"the image was left out by check: {phrase(asked.keep)}"
         return "the image has no caption yet; run: prep curate"
     return _by_score(asked, tag, scores, near)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.store.manifest import Manifest
-from pipeline.tags.captions.ledger import ADDED, BELOW, DROPPED, KEPT, RENAMED, TRIGGER
-from pipeline.tags.captions.manual_edits import BY_YOU_REPLACED, by_you
+from pipeline.store.values.contradiction import Contradiction
+from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.store.wording import rule
+from pipeline.tags.captions.manual_edits import by_user
 from pipeline.tags.editor.filters import CaptionedImage, Selection
 from pipeline.tags.editor.spelling import misspelt
 from pipeline.tags.statistics.coverage import (
@@ -62,12 +62,13 @@ def _line_of(tag: str, categories: Mapping[str, str], count: int, whole: int) ->
 
 def considered(manifest: Manifest, selection: Selection, each_concept: bool) -> list[Line]:
     """Every tag that curation considered: in how many images, and what became of it there."""
-    actions = {KEPT: 0, ADDED: 1, RENAMED: 2, DROPPED: 3}
+    order = (TagAction.KEPT, TagAction.ADDED, TagAction.RENAMED, TagAction.DROPPED)
+    actions = {action: place for place, action in enumerate(order)}
     found: dict[tuple[str, str], list[int]] = {}
     concepts = {shown.path: shown.concept if each_concept else "" for shown in selection.images}
     for path, rows in rows_of(manifest, concepts):
         concept = concepts[path]
-        for tag, action, _ in rows:
+        for tag, action, *_ in rows:
             held = found.get((concept, tag))
             if held is None:
                 held = found[concept, tag] = [0, 0, 0, 0]
@@ -81,8 +82,8 @@ def considered(manifest: Manifest, selection: Selection, each_concept: bool) -> 
     ]
 
 
-def rows_of(manifest: Manifest, paths: Collection[str]) -> Iterator[tuple[str, list[list[str]]]]:
-    """(image, its `tags` rows) for those that were curated."""
+def rows_of(manifest: Manifest, paths: Collection[str]) -> Iterator[tuple[str, list[TagDecision]]]:
+    """(image, what became of every tag) for those that were curated."""
     return manifest.values("tags", among=paths)
 
 
@@ -181,12 +182,12 @@ def rules_of(manifest: Manifest, selection: Selection) -> list[Line]:
     where: dict[tuple[str, str], str] = {}
     for path, rows in rows_of(manifest, paths):
         acted = set()
-        for tag, action, reason in rows:
-            rule = (action, rule_of(reason))
-            times[rule] += 1
-            acted.add(rule)
-            tags.setdefault(rule, Counter())[tag] += 1
-            where.setdefault(rule, path)
+        for row in rows:
+            acting = (row.action.value, rule(row))
+            times[acting] += 1
+            acted.add(acting)
+            tags.setdefault(acting, Counter())[row.tag] += 1
+            where.setdefault(acting, path)
         images.update(acted)
     return [
         {
@@ -200,33 +201,6 @@ def rules_of(manifest: Manifest, selection: Selection) -> list[Line]:
         }
         for (action, name), count in times.most_common()
     ]
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def rule_of(reason: str) -> str:
-    """What a reason says without the figures and the other tags that set it apart from its like."""
-    if reason.startswith(BELOW):
-        return BELOW.rstrip(": ")
-    if re.search(r"\d\.\d\d ≥ \d\.\d\d|mean \d|\d\.\d\d < \d\.\d\d", reason) and not reason.startswith("mended"):
-        return "reached its threshold"
-    if reason.endswith(" says more"):
-        return "a more exact tag says it"
-    if reason.startswith("core of "):
-        return re.sub(r"there are \d+ persons", "there are several persons", reason.partition(": ")[0])
-    if reason.startswith("mended "):
-        return reason.partition(": ")[0]
-    moved = re.match(r"(?:to|from) .+?: (.*)", reason)
-    if moved is None:
-        return reason
-    why = moved[1]
-    return "mended " + why[7:].partition(": ")[0] if why.startswith("mended ") else _made(why)
-
-
-def _made(why: str) -> str:
-    """How one tag came of another."""
-    return {"rename": "renamed as asked", "another name of it": why, BY_YOU_REPLACED: why}.get(
-        why, "joined with another" if " + " in why else why
-    )
 
 
 # --- what training can learn
@@ -259,29 +233,33 @@ def _verdict(each: Coverage, triggers: Collection[str]) -> str:
 
 def triggers_by_concept(manifest: Manifest, images: Sequence[CaptionedImage]) -> dict[str, set[str]]:
     """Concept → the trigger words that curation put in front of its captions."""
-    concepts = {shown.path: shown.concept for shown in images}
-    found: dict[str, set[str]] = {}
-    for path, rows in rows_of(manifest, concepts):
-        words = [tag for tag, action, reason in rows if action == ADDED and reason == TRIGGER]
-        found.setdefault(concepts[path], set()).update(words)
+    words, found = manifest.trigger_words(), dict[str, set[str]]()
+    for shown in images:
+        found.setdefault(shown.concept, set()).update(words.get(shown.path, ()))
     return found
 
 
 # --- what looks wrong
 
 
-def contradictions_of(manifest: Manifest, selection: Selection, slot: str | None) -> list[Line]:
-    """What curation found at odds with the other images of a concept, the likeliest errors first."""
-    paths = {shown.path: shown.concept for shown in selection.images}
-    lines = [
-        {"image": path, "concept": paths[path], **each}
-        for path, row in manifest.decisions("contradictions").items()
-        if path in paths
-        for each in row.value
-        if slot in (None, each.get("slot"))
+def contradictions_of(manifest: Manifest, selection: Selection, attribute: str | None) -> list[Line]:
+    """What contradicts the other images of a concept, the likeliest errors first."""
+    concepts = {shown.path: shown.concept for shown in selection.images}
+    found: list[tuple[str, Contradiction]] = [
+        (path, each)
+        for path, contradictions in manifest.values("contradictions", among=concepts)
+        for each in contradictions
+        if attribute in (None, each.attribute)
     ]
-    same = Counter((line["concept"], line.get("slot"), line.get("rival")) for line in lines)
-    return sorted(lines, key=lambda line: (same[line["concept"], line.get("slot"), line.get("rival")], line["image"]))
+    same = Counter((concepts[path], each.attribute, each.rival) for path, each in found)
+    found.sort(key=lambda item: (same[concepts[item[0]], item[1].attribute, item[1].rival], item[0]))
+    return [{"image": path, "concept": concepts[path], **_contradiction_line(each)} for path, each in found]
+
+
+def _contradiction_line(found: Contradiction) -> Line:
+    names = ("attribute", "dominant", "rival", "score", "dominant_score")
+    share = None if found.share is None else round(found.share, 4)
+    return {name: getattr(found, name) for name in names} | {"share": share, "fix": found.fix, "fixed": found.fixed}
 
 
 def misspelt_in(manifest: Manifest, selection: Selection) -> list[Line]:
@@ -294,9 +272,8 @@ def misspelt_in(manifest: Manifest, selection: Selection) -> list[Line]:
     triggers: set[str] = set()
     made: set[str] = set()
     for _, tags in rows_of(manifest, {shown.path for shown in selection.images}):
-        added = [(tag, reason) for tag, action, reason in tags if action == ADDED and not by_you(reason)]
-        made.update(tag for tag, _ in added)
-        triggers.update(tag for tag, reason in added if reason == TRIGGER)
+        made.update(row.tag for row in tags if row.action == TagAction.ADDED and not by_user(row))
+        triggers.update(row.tag for row in tags if row.is_trigger)
     rows = [
         {"tag": each.tag, "meant": each.meant, "why": each.why, "images": len(held), "such as": held[0]}
         for each in misspelt(where, sorted(triggers), [*selection.names.categories, *sorted(made)])

@@ -12,8 +12,9 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.vocabulary.aliases import words
 
 _LAST_WORDS = (
@@ -136,9 +137,10 @@ class Core:
         return self.share / (self.elsewhere / self.others) if self.elsewhere else math.inf
 
     @property
-    def figures(self) -> str:
-        rest = f"{self.elsewhere} of {self.others} others" if self.others else "no other images to compare"
-        return f"in {self.shown} of {self.images} images, {rest}"
+    def data(self) -> dict[str, Any]:
+        """What a decision has to say of it."""
+        figures = {"shown": self.shown, "images": self.images, "elsewhere": self.elsewhere, "others": self.others}
+        return {"trigger": self.trigger, **figures}
 
 
 @functools.cache
@@ -209,14 +211,14 @@ def fits(concept: str, pattern: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """Trigger word → tag → why: what it absorbs, and what stays promptable although it makes the character."""
+    """Trigger word → tag → why: what is pruned into it, and what stays promptable although it makes the character."""
 
-    absorbed: Mapping[str, Mapping[str, str]]
-    kept: Mapping[str, Mapping[str, str]]
+    pruned: Mapping[str, Mapping[str, TagCause]]
+    kept: Mapping[str, Mapping[str, TagCause]]
 
     def silent(self, trigger: str) -> frozenset[str]:
         """The tags that captions of a trigger word alone leave to it."""
-        return frozenset(self.absorbed.get(trigger, ()))
+        return frozenset(self.pruned.get(trigger, ()))
 
 
 def traits_of(
@@ -232,19 +234,18 @@ def traits_of(
         absorb: trigger word, or * for all, → tags that a user listed to be pruned.
         keep: the same of tags to be kept.
     """
-    absorbed: dict[str, dict[str, str]] = {}
-    kept: dict[str, dict[str, str]] = {}
+    pruned: dict[str, dict[str, TagCause]] = {}
+    kept: dict[str, dict[str, TagCause]] = {}
     for trigger, mode in modes.items():
         asked_in = {*absorb.get(trigger, ()), *absorb.get("*", ())} - {*keep.get(trigger, ())}
         asked_out = {*keep.get(trigger, ()), *keep.get("*", ())} - {*absorb.get(trigger, ())}
         found = cores.get(trigger, {}) if mode != "none" else {}
         stay = {tag: core for tag, core in found.items() if mode == "keep" or tag in asked_out}
-        absorbed[trigger] = {
-            tag: f"core of {trigger}: {core.figures}" for tag, core in found.items() if tag not in stay
-        } | dict.fromkeys(sorted(asked_in), f"core of {trigger}: as asked")
+        as_asked = TagCause(TagReason.CORE, {"trigger": trigger})
+        pruned[trigger] = {
+            tag: TagCause(TagReason.CORE, core.data) for tag, core in found.items() if tag not in stay
+        } | dict.fromkeys(sorted(asked_in), as_asked)
         kept[trigger] = {
-            tag: f"core of {trigger}, kept as asked: {core.figures}"
-            for tag, core in stay.items()
-            if tag not in absorbed[trigger]
+            tag: TagCause(TagReason.CORE_KEPT, core.data) for tag, core in stay.items() if tag not in pruned[trigger]
         }
-    return Traits(absorbed, kept)
+    return Traits(pruned, kept)

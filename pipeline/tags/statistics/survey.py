@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.store.values.contradiction import Contradiction
 from pipeline.tags.captions.ledger import Ledger
-from pipeline.tags.statistics.contradictions import Contradiction, Dominant, Seen, contradictions_in, dominants, look
+from pipeline.tags.statistics.contradictions import Dominant, Seen, contradictions_in, dominants, look
 from pipeline.tags.statistics.core_tags import Core, ImageTags, Mode, Traits, core_tags, mode_of, traits_of
 from pipeline.tags.statistics.coverage import frequencies, sightings
 from pipeline.tags.statistics.learned_implications import Learned, confirmed_pairs, learn
@@ -26,7 +27,7 @@ class SurveyedImage(NamedTuple):
     people: int | None
     ledger: Ledger
     rating: tuple[str, float] | None
-    flags: Mapping[str, str]
+    flags: Mapping[str, Mapping[str, float]]
 
     @property
     def triggers(self) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ def merged(learned: Sequence[Learned], asked: Sequence[tuple[str, str]]) -> dict
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """Image → what contradicts in it, and subject → slot → the value that dominates."""
+    """Image → what contradicts in it, and subject → attribute → the value that dominates."""
 
     found: Mapping[str, Sequence[Contradiction]]
     dominant: Mapping[str, Mapping[str, Dominant]]

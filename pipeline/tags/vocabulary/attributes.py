@@ -1,4 +1,4 @@
-"""Slots: what an image of one person has one value of, such as one colour of hair."""
+"""Attributes: what an image of one person has one value of, such as one colour of hair."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _HIDING = {
     LENGTH: "bald, head out of frame, lower body, feet, hand focus, helmet, hood up, hair up, hair bun, double bun, "
     "portrait, close-up, updo, covered head, ponytail, twintails",
 }
-_HIDES = {slot: frozenset(text.split(", ")) for slot, text in _HIDING.items()}
+_HIDES = {attribute: frozenset(text.split(", ")) for attribute, text in _HIDING.items()}
 _VALUES = {
     **{f"{length} hair": LENGTH for length in ("very short", "short", "medium", "long", "very long", "absurdly long")},
     **dict.fromkeys(
@@ -74,8 +74,8 @@ _NAMES = {"hair": HAIR, "eye": EYES, "skin": SKIN, "background": BACKGROUND}
 
 
 @functools.cache
-def slot_of(tag: str) -> str | None:
-    """The slot that a tag fills: one of `NAMED`, or for any `{colour} {noun}` the noun's colour, as `skirt colour`."""
+def attribute_of(tag: str) -> str | None:
+    """The attribute that a tag fills: one of `NAMED`, or for any `{colour} {noun}` the noun's colour, as `skirt colour`."""
     if tag in _VALUES or tag in _COUNTS:
         return _VALUES.get(tag) or _COUNTS[tag]
     parts = words(tag)
@@ -91,22 +91,22 @@ def slot_of(tag: str) -> str | None:
     return None if noun in _MANY or not noun.isalpha() else f"{' '.join(parts[1:])} colour"
 
 
-def noun_of(slot: str) -> str:
-    """What a slot is of: `hair colour` → hair, `eye colour` → eyes."""
-    return "eyes" if slot == EYES else slot.removesuffix(" colour").removesuffix(" length")
+def noun_of(attribute: str) -> str:
+    """What an attribute is of: `hair colour` → hair, `eye colour` → eyes."""
+    return "eyes" if attribute == EYES else attribute.removesuffix(" colour").removesuffix(" length")
 
 
 EVERY_COLOUR = "every colour"
-"""What excuses all slots of colour."""
+"""What excuses all attributes of colour."""
 
 
 @functools.cache
 def excuses(tag: str) -> tuple[str, ...]:
-    """What a tag excuses from having one value that can be told, as slots, things, or `EVERY_COLOUR`; nothing for most.
+    """What a tag excuses from having one value that can be told, as attributes, things, or `EVERY_COLOUR`; nothing for most.
 
     `heterochromia` excuses the eye colour, `gradient hair` all of hair, a drawing without colours every colour.
     """
-    found = [slot for slot, tags in _MIXES.items() if tag in tags]
+    found = [attribute for attribute, tags in _MIXES.items() if tag in tags]
     parts = words(tag)
     if len(parts) > 1 and parts[0] in _MIXED:
         found.append(singular(parts[-1]))
@@ -114,20 +114,20 @@ def excuses(tag: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def excused_by(slot: str) -> frozenset[str]:
-    """Which excuses hold for a slot."""
-    every = () if slot in (COUNT, TIME, LENGTH) else (EVERY_COLOUR,)
-    return frozenset((slot, singular(words(noun_of(slot))[-1]), *every))
+def excused_by(attribute: str) -> frozenset[str]:
+    """Which excuses hold for an attribute."""
+    every = () if attribute in (COUNT, TIME, LENGTH) else (EVERY_COLOUR,)
+    return frozenset((attribute, singular(words(noun_of(attribute))[-1]), *every))
 
 
-def hidden(slot: str, tags: Collection[str]) -> bool:
-    """Whether an image need not show what fills a slot: eyes that are closed, a person seen from behind."""
-    return not _HIDES.get(slot, frozenset()).isdisjoint(tags)
+def hidden(attribute: str, tags: Collection[str]) -> bool:
+    """Whether an image need not show what fills an attribute: eyes that are closed, a person seen from behind."""
+    return not _HIDES.get(attribute, frozenset()).isdisjoint(tags)
 
 
 @functools.cache
 def compatible(one: str, other: str) -> bool:
-    """Whether two values of a slot do not contradict each other: `light blue hair` and `blue hair`, sunset and dusk."""
+    """Whether two values of an attribute do not contradict each other: `light blue hair` and `blue hair`, sunset and dusk."""
     if one == other or implies(one, other) or implies(other, one):
         return True
     return any(one in alike and other in alike for alike in _ALIKE)

@@ -40,7 +40,7 @@ def quality_flag(tag: str) -> str | None:
     return _LAST_WORD.get(parts[-1]) if len(parts) > 1 else None
 
 
-def flags_of(tags: Mapping[str, float]) -> dict[str, str]:
+def flags_of(tags: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Flag → the tags that raise it with their probabilities, the most probable first, in the order of flags.
 
     Args:
@@ -50,8 +50,4 @@ def flags_of(tags: Mapping[str, float]) -> dict[str, str]:
     for tag, flag in zip(tags, map(quality_flag, tags), strict=True):
         if flag:
             raised.setdefault(flag, []).append((-tags[tag], tag))
-    return {
-        flag: ", ".join(f"{tag} {-score:.2f}" for score, tag in sorted(raised[flag]))
-        for flag in _FLAGS
-        if flag in raised
-    }
+    return {flag: {tag: -score for score, tag in sorted(raised[flag])} for flag in _FLAGS if flag in raised}

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from decided import decided
 from PIL import Image as Pixels
 
 from pipeline.cli.commands.cache import command, used_latents
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
@@ -36,9 +38,9 @@ def root(tmp_path: Path) -> Path:
             images.append(Image(path, "Lumi", path, file_digest(file), file.stat().st_size, "copy"))
             bucket = Bucket((16, 16), (16, 16), (0, 0, 16, 16))
             rows += [
-                Decision(path, "bucket", bucket, "nearest"),
-                Decision(path, "caption", "1girl", "tags"),
-                Decision(path, "repeats", Repeats(1.0, 1), "share"),
+                decided(path, "bucket", bucket),
+                decided(path, "caption", "1girl"),
+                decided(path, "repeats", Repeats(1.0, 1)),
             ]
         with manifest.transaction():
             run = manifest.begin_run("test", {})
@@ -53,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def names(manifest: Manifest, recipe: Recipe) -> set[str]:
-    return {latent_name(image, VAE) for each in examples(manifest, recipe) for image in each.images()}
+    return {latent_name(image, VAE) for each in examples(manifest, recipe.dataset) for image in each.images()}
 
 
 def write(root: Path, name: str) -> Path:
@@ -105,8 +107,8 @@ def test_trim_takes_what_no_image_uses_and_leaves_all_else(root):
     assert lying(root / "cache" / "latents").keys() == before.keys() - {old.name.split(".")[0]} and note.exists()
     found = cache(root, "--trim")
     assert found["removed"]["files"] == 0
-    assert [words for words in found["notes"] if "not prep's" in words] == [
-        f"1 files there are not prep's and are left alone, such as {note}"
+    assert [words for words in found["notes"] if "not made by prep" in words] == [
+        f"1 files there were not made by prep and are left alone, such as {note}"
     ]
 
 
@@ -115,7 +117,7 @@ def test_an_image_that_is_left_out_uses_its_latent_no_more_and_a_view_that_is_as
         mirrored = names(manifest, make_recipe(base="miniature", flip=True))
         with manifest.transaction():
             run = manifest.begin_run("check", {})
-            manifest.put_rows(run, [Decision("images/Lumi/[1].png", "keep", False, "blurry")])
+            manifest.put_rows(run, [Decision("images/Lumi/[1].png", "keep", False, CheckReason.BLURRY)])
     for name in mirrored:
         write(root, name)
     assert cache(root)["latents"]["unused_files"] == 4, "three mirrored ones and that of the image"
@@ -144,7 +146,7 @@ def test_where_what_is_used_cannot_be_known_nothing_is_called_unused_or_taken_aw
         (root / "cache/latents" / VAES).write_text(note)
     found = cache(root)
     assert found["latents"]["unused_files"] is None and "which VAEs" in found["latents"]["unknown"]
-    with pytest.raises(PrepError, match="cannot be known"):
+    with pytest.raises(PrepError, match="cannot tell which latents are in use"):
         CliRunner().invoke(command, [str(root), "--trim"], catch_exceptions=False)
     assert len(lying(root / "cache" / "latents")) == 3
 

@@ -41,7 +41,7 @@ def test_settings_from_elsewhere_stay_with_the_set(command, settings, tmp_path):
     assert "min_side = 48" in (tmp_path / "made/prep.toml").read_text(encoding="utf-8")
     settings.write_text(settings.read_text(encoding="utf-8").replace("48", "50"), encoding="utf-8")
     result = command("run", settings, "--until", "check")
-    assert "says otherwise than" in result.stderr and result.exit_code == 0
+    assert "; this run uses " in result.stderr and result.exit_code == 0
 
 
 def test_a_preview_of_a_run_stops_where_it_cannot_see_further(command, settings, tmp_path):
@@ -59,7 +59,11 @@ def test_the_preview_of_a_run_is_one_json_document(command, settings):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "no settings at"), ("[check]\n", "does not say where the set is"), ("[chek]\n", "unknown section [chek]")],
+    [
+        (None, "no settings at"),
+        ("[check]\n", "does not name the folder of the set"),
+        ("[chek]\n", "unknown section [chek]"),
+    ],
 )
 def test_a_run_without_usable_settings_is_told(command, tmp_path, text, message):
     if text is not None:
@@ -74,9 +78,9 @@ def test_status_says_fresh_stale_never_run_and_other_settings(command, settings,
     found = states(command, root)
     assert found["bucket"] == "fresh" and found["balance"] == "never run" and found["flatten"] == "fresh"
     command("bucket", root, "--batch-size", "2")
-    assert states(command, root)["bucket"] == "fresh, though prep.toml says otherwise: batch_size was 2, now 1"
+    assert states(command, root)["bucket"] == "fresh, but prep.toml has other settings: batch_size was 2, now 1"
     save(painted(90, 1.5), source / "artists/alder/new.png")
-    assert states(command, root)["flatten"] == "stale: other sources"
+    assert states(command, root)["flatten"] == "stale: sources changed"
     command("flatten", root)
     found = states(command, root)
     assert (
@@ -106,8 +110,8 @@ def test_log_lists_runs_and_filters_decisions(command, settings, source, tmp_pat
     assert command("log", root).stdout.count("done") == 3
     assert {row["stage"] for row in decisions("--image", "alder/x.png")} == {"flatten", "check", "bucket"}
     assert {row["field"] for row in decisions("--image", "images/artists~alder/*")} == {"placed", "keep", "bucket"}
-    assert {row["reason"] for row in decisions("--reason", "caption")} == {"caption taken in"}
+    assert {row["reason"] for row in decisions("--reason", "caption")} == {"caption imported"}
     assert len(decisions("--concept", "characters", "--stage", "check")) == 3
     assert len(decisions("--concept", "char")) == 0
     assert "… and 4 more" in command("log", root, "--stage", "check", "--limit", "1").stderr
-    assert "nothing was decided that fits" in command("log", root, "--reason", "no such").stderr
+    assert "no decision matches" in command("log", root, "--reason", "no such").stderr

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from decided import decided, trigger
 from painted_sets import painted
 from PIL import Image as Images
 from safetensors.torch import save_file
+from tolerance import LOSS
 
 from pipeline.cli.commands.losses import command
 from pipeline.core.errors import PrepError
@@ -16,13 +18,15 @@ from pipeline.core.files import file_digest
 from pipeline.images.measurement import measure_image
 from pipeline.images.sheets.loss_sheet import BOX, LINES, Tile, _wrapped, draw_losses
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image, Tagger
+from pipeline.store.reasons.tags import TagReason
+from pipeline.store.records import Image, Tagger
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.values.tags import TagAction, TagDecision
 from train.adapters.adapter import Adapter
+from train.adapters.option_rules import adapter_config
 from train.models.load import load_base
 from train.options.recipe import make_recipe, recipe_values
-from train.session import adapter_config
 
 SIZE = (64, 64)
 FLAT, COPY, WRONG, EMPTY = 4, 5, 6, 7
@@ -46,13 +50,13 @@ def root(tmp_path: Path) -> Path:
         scores[content] = {"1girl": 0.9, "solo": 0.85, "hat": 0.02 if number == WRONG else 0.8, "sketch": 0.01}
         bucket = Bucket(SIZE, SIZE, (0, 0, *SIZE))
         rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch")), "tags"),
-            Decision(path, "tags", [["Lumi", "added", "trigger word"], ["sketch", "added", "of its folder"]], "chosen"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch"))),
+            decided(path, "tags", [trigger("Lumi"), TagDecision("sketch", TagAction.ADDED, TagReason.FOLDER_TAG)]),
+            decided(path, "repeats", Repeats(1.0, 1)),
         ]
     tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
-    rows.append(Decision(".", "tagger", tagger.id, "used last"))
+    rows.append(decided(".", "tagger", tagger.id))
     with Manifest.open(root, create=True) as manifest, manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
@@ -83,7 +87,7 @@ def add_run(root: Path, name: str) -> None:
 
 def losses(root: Path, *arguments: str):
     result = CliRunner().invoke(
-        command, [str(root), "--device", "cpu", "--times", "2", *arguments], catch_exceptions=False
+        command, [str(root), "--device", "cpu", "--timesteps", "2", *arguments], catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     return result
@@ -93,7 +97,7 @@ def test_images_are_ranked_with_their_losses_and_reasons(root):
     add_run(root, "mine")
     found = json.loads(losses(root, "--name", "mine", "--count", "3", "--json").stdout)
     reasons = {row["path"]: " / ".join(row["reasons"]) for row in found["images"]}
-    assert len(reasons) == 9 and found["run"] == "mine" and found["times"] == 2
+    assert len(reasons) == 9 and found["run"] == "mine" and found["timesteps"] == 2
 
     def of(number: int) -> str:
         return reasons[f"images/Lumi/{number} [x].png"]
@@ -120,7 +124,7 @@ def test_without_a_run_the_base_model_of_the_settings_is_looked_at_and_that_is_s
     assert "run adapter has no adapter yet: 9 images with miniature alone" in result.stderr
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["hardest", "hardest", "easiest", "easiest"]
-    assert lines[0].split() == ["image", "base", "reasons", "to", "look"]
+    assert lines[0].split() == ["image", "base", "possible", "reasons"]
     assert "such as images/Lumi/" in result.stderr and "--json lists all" in result.stderr
     assert (root / "reports" / "losses.png").is_file() and not (root / "runs").exists()
 
@@ -131,7 +135,7 @@ def test_the_same_losses_come_again_and_the_base_models_do_not_depend_on_the_ada
     beside, again = (json.loads(losses(root, "--json").stdout) for _ in range(2))
     assert beside == again and beside["run"] == "adapter"
     bases = [{row["path"]: row["base"] for row in found["images"]} for found in (alone, beside)]
-    assert bases[0] == pytest.approx(bases[1], abs=1e-6)
+    assert bases[0] == pytest.approx(bases[1], rel=LOSS)
 
 
 @pytest.mark.parametrize("name", ["lost", "../runs/mine"])

@@ -107,7 +107,7 @@ def test_a_flag_goes_before_prep_toml_and_is_said_to_hold_once(command, source, 
         file.write("\n[check]\nmin_sharpness = 1e9\n")
     assert json.loads(command("check", tmp_path / "set", "--json").stdout)["counts"] == {"blurry": 5}
     result = command("check", tmp_path / "set", "--min-sharpness", "1")
-    assert "5  good" in result.stdout and "flags hold for this run only" in result.stderr
+    assert "5  good" in result.stdout and "flags apply to this run only" in result.stderr
 
 
 def test_a_problem_is_told_once_with_its_remedy_and_exit_code_1(command, tmp_path):
@@ -128,7 +128,7 @@ def test_ctrl_c_is_calm(command, source, tmp_path, monkeypatch):
     interrupted = replace(check.STAGE, measure=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     monkeypatch.setattr(check, "STAGE", interrupted)
     result = command("check", tmp_path / "set")
-    assert result.exit_code == 130 and "stopped; what is done is kept" in result.stderr
+    assert result.exit_code == 130 and "stopped; finished work is kept" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platforms import needs_symlinks
 
 from pipeline.core import links
 from pipeline.core.errors import PrepError
@@ -36,6 +37,7 @@ def test_auto_takes_a_clone_before_a_hard_link_before_a_copy(file, tmp_path, mon
     assert len(list((tmp_path / "x").iterdir())) == 3
 
 
+@needs_symlinks
 def test_what_is_there_already_stays(file, tmp_path):
     target = tmp_path / "b.png"
     assert link_file(file, target, "hardlink") == link_file(file, target) == link_file(file, target, "hardlink")
@@ -47,6 +49,7 @@ def test_what_is_there_already_stays(file, tmp_path):
     assert file.read_bytes() == b"content"
 
 
+@needs_symlinks
 def test_a_link_among_the_sources_is_followed_before_it_is_linked(file, tmp_path):
     (tmp_path / "link.png").symlink_to(file)
     for how in ("hardlink", "copy", "auto"):

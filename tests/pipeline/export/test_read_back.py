@@ -66,8 +66,8 @@ def test_an_export_is_read_back_as_the_same_set(manifest, tmp_path, layout):
     planned = export(manifest, out, layout, shard_bytes=20_000)
     sources = {"kohya": [out / "train"], "webdataset": sorted(out.glob("*.tar"))}.get(layout, [out])
     again = read_back(tmp_path / "again", *sources)
-    part = "repeat" if layout == "kohya" else "exact"
-    decided = {path: float(row.value[part]) for path, row in manifest.decisions("repeats").items()}
+    part = "exported" if layout == "kohya" else "exact"
+    decided = {path: float(getattr(row.value, part)) for path, row in manifest.decisions("repeats").items()}
     given = {path: row.value for path, row in again.decisions("user_repeats").items()}
     assert facts(again, given) == facts(manifest, decided)
     assert set(again.human()) == {image.path for image in again.images()}, "captions come back as a person's"
@@ -78,8 +78,10 @@ def test_different_repeats_within_one_concept_are_read_back_too(manifest, tmp_pa
     path = next(image.path for image in manifest.images() if image.path.endswith("b [v2] (final).png"))
     change(manifest, path, "repeats", Repeats(3.5, 3))
     decided = {path: row.value for path, row in manifest.decisions("repeats").items()}
-    for layout, part, below in (("kohya", "repeat", "train"), ("everydream", "exact", "")):
+    for layout, part, below in (("kohya", "exported", "train"), ("everydream", "exact", "")):
         export(manifest, tmp_path / layout, layout)
         again = read_back(tmp_path / f"again-{layout}", tmp_path / layout / below)
         given = {path: row.value for path, row in again.decisions("user_repeats").items()}
-        assert facts(again, given) == facts(manifest, {path: float(value[part]) for path, value in decided.items()})
+        assert facts(again, given) == facts(
+            manifest, {path: float(getattr(value, part)) for path, value in decided.items()}
+        )

@@ -8,15 +8,15 @@ from PIL import Image as Images
 from PIL import ImageEnhance
 
 from pipeline.images.duplicates import (
+    FINGERPRINT_BYTES,
     LUMA,
-    SKETCH_BYTES,
     Alike,
     Likeness,
     area_means,
     find_copies,
+    fingerprint,
     local_change,
-    read_sketches,
-    sketch,
+    read_fingerprints,
 )
 from pipeline.images.measurement import figures, halved
 from pipeline.store.records import Image, Measurement
@@ -138,9 +138,9 @@ def test_means_do_not_care_how_often_an_image_was_halved():
 
 def test_a_sketch_is_read_as_it_was_written():
     colours = np.full((40, 40, 3), (255, 0, 0), dtype=np.uint8)
-    written = sketch(np.full((40, 40), 76, dtype=np.uint8), colours, (40, 40))
-    luma, chroma = read_sketches([written, written])
-    assert luma.shape == (2, 784) and chroma.shape == (2, 128) and SKETCH_BYTES == 912
+    written = fingerprint(np.full((40, 40), 76, dtype=np.uint8), colours, (40, 40))
+    luma, chroma = read_fingerprints([written, written])
+    assert luma.shape == (2, 784) and chroma.shape == (2, 128) and FINGERPRINT_BYTES == 912
     assert (luma == 76).all() and set(chroma[0].tolist()) == {255.0, 85.0}  # Cr, Cb of red by ITU-R BT.601
 
 
@@ -157,6 +157,6 @@ def test_what_changes_one_spot_stands_out():
 
 def test_thousands_of_others_are_compared_a_few_at_a_time():
     grey = np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)
-    written = sketch(grey, np.dstack([grey] * 3), (30, 30))
+    written = fingerprint(grey, np.dstack([grey] * 3), (30, 30))
     alike = Alike(np.ones(9000), (written,) * 9000, 5.0)
     assert alike(0, np.arange(1, 9000)).all()

@@ -126,12 +126,12 @@ def test_on_macos_the_search_runs_in_a_process_of_its_own_with_the_same_result(m
 
 
 def test_a_child_process_is_given_the_rows_and_gives_back_the_keepers():
-    from pipeline.images.duplicates import SKETCH_BYTES, Alike
+    from pipeline.images.duplicates import FINGERPRINT_BYTES, Alike
 
     rows = np.zeros((3, 32), dtype=np.uint8)
     rows[2] = 0xFF
-    sketch = "A" * (SKETCH_BYTES * 4 // 3)
-    alike = Alike(np.ones(3), (sketch, sketch, sketch), 5.0)
+    fingerprint = "A" * (FINGERPRINT_BYTES * 4 // 3)
+    alike = Alike(np.ones(3), (fingerprint, fingerprint, fingerprint), 5.0)
     keeper, between = in_child(hash_index._keepers, rows, 3, alike, np.ones(3, dtype=bool))
     assert keeper.tolist() == [0, 0, 2] and between.tolist() == [0, 0, 0]
     assert in_child(abs, -3) == 3

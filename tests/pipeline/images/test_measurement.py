@@ -132,7 +132,7 @@ def test_an_empty_background_is_no_bar():
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (2, 3), (700, 5)])
 def test_images_of_any_shape_are_measured(tmp_path, size):
     found = measure_image(save(Image.new("RGB", size, "red"), tmp_path / "a.png"), "c")
-    assert (found.width, found.height) == size and not found.problem and found.phash and found.sketch
+    assert (found.width, found.height) == size and not found.problem and found.phash and found.fingerprint
 
 
 def test_an_image_that_cannot_be_decoded_is_measured_as_such_with_the_size_it_claims(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from decided import decided, scored, trigger
 from PIL import Image as Pillow
 
 from pipeline.cli.commands.report import command
@@ -19,11 +20,17 @@ from pipeline.report.dataset.page import render, report_of, write_report
 from pipeline.report.dataset.samples import Learned, SamplePair, TraitShare, read_samples
 from pipeline.store.apply import apply
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.balance import BalanceReason
+from pipeline.store.reasons.check import CheckReason
+from pipeline.store.reasons.placement import PlacementReason
+from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision, Image, Measurement, Plan
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.values.tags import TagAction, TagDecision
 
+CORE = {"trigger": "ada", "shown": 2, "images": 2, "elsewhere": 0, "others": 0}
 EVIL = "</script><script>alert(1)</script>"
 SECTIONS = (
     "samples",
@@ -82,21 +89,21 @@ def manifest(tmp_path: Path) -> Iterator[Manifest]:
             images.append(Image(path, "girls/Ada", f"/sources/{path}", colour, 10, "copy"))
         with manifest.transaction():
             manifest.put_images(images, manifest.begin_run("before", {}))
-        placed = [Decision(image.source, "placed", image.path, "placed") for image in images]
+        placed = [decided(image.source, "placed", image.path) for image in images]
         put(
             manifest,
             "flatten",
             ("placed",),
             *placed,
-            Decision(f"/sources/{EVIL}.txt", "placed", None, "text without an image"),
+            Decision(f"/sources/{EVIL}.txt", "placed", None, PlacementReason.CAPTION_WITHOUT_IMAGE),
         )
         put(
             manifest,
             "check",
             ("keep",),
-            Decision(FIRST, "keep", True, "good"),
-            Decision(SECOND, "keep", True, "turned by EXIF", "200×120"),
-            Decision(COPY, "keep", False, "duplicate", f"same content as {FIRST}"),
+            Decision(FIRST, "keep", True, CheckReason.GOOD),
+            Decision(SECOND, "keep", True, CheckReason.EXIF_ROTATED, {"orientation": 6}),
+            Decision(COPY, "keep", False, CheckReason.DUPLICATE, {"of": FIRST}),
         )
         yield manifest
 
@@ -105,16 +112,16 @@ def curate(manifest: Manifest) -> None:
     decisions = []
     for path in (FIRST, SECOND):
         steps = [
-            ["ada", "added", "trigger word of girls/Ada"],
-            ["1girl", "kept", ""],
-            [EVIL, "kept", ""],
-            ["red hair", "dropped", "core of ada: in 2 of 2 images"],
-            ["<o>_<o>", "dropped", "below its threshold: 0.21 < 0.35"],
-            ["boots", "renamed", "red boots"],
+            trigger("ada"),
+            scored("1girl"),
+            scored(EVIL),
+            TagDecision("red hair", TagAction.DROPPED, TagReason.CORE, CORE),
+            TagDecision("<o>_<o>", TagAction.DROPPED, TagReason.BELOW_THRESHOLD, {"score": 0.21, "threshold": 0.35}),
+            TagDecision("boots", TagAction.RENAMED, TagReason.RENAMED_AS_ASKED, {"to": "red boots"}),
         ]
         decisions += [
-            Decision(path, "tags", steps, "curated"),
-            Decision(path, "caption", f"ada, 1girl, {EVIL}", "curated"),
+            decided(path, "tags", steps),
+            decided(path, "caption", f"ada, 1girl, {EVIL}"),
         ]
     put(manifest, "curate", ("tags", "caption"), *decisions)
 
@@ -125,15 +132,15 @@ def finish(manifest: Manifest) -> None:
         manifest,
         "balance",
         ("repeats",),
-        *(Decision(path, "repeats", Repeats(1.25, 1), "share") for path in (FIRST, SECOND)),
+        *(decided(path, "repeats", Repeats(1.25, 1)) for path in (FIRST, SECOND)),
         options={"weights": {}, "steps": None, "epochs": 4, "batch_size": 2},
     )
     bucket = Bucket((64, 40), (64, 40), (0, 0, 64, 40), 0.034)
-    put(manifest, "bucket", ("bucket",), *(Decision(path, "bucket", bucket, "reduced") for path in (FIRST, SECOND)))
+    put(manifest, "bucket", ("bucket",), *(decided(path, "bucket", bucket) for path in (FIRST, SECOND)))
     reg_image = RegularizationAssignment(
         (RegularizationImage("regularization/girls~Ada/one.png", f"1girl {EVIL}", (64, 40), 1),)
     )
-    put(manifest, "regularize", ("regularization",), Decision(FIRST, "regularization", reg_image, "same caption"))
+    put(manifest, "regularize", ("regularization",), decided(FIRST, "regularization", reg_image))
 
 
 def grid(folder: Path) -> Learned:
@@ -202,7 +209,7 @@ def test_a_copy_stands_beside_its_keeper(manifest: Manifest) -> None:
     facts = collect(manifest)
     copy = next(verdict for verdict in facts.excluded if verdict.reason == "duplicate")
     assert (copy.name, copy.keeper, copy.keeper_file) == ("copy.png", FIRST, manifest.root / FIRST)
-    assert [verdict.reason for verdict in facts.noted] == ["turned by EXIF"]
+    assert [verdict.reason for verdict in facts.noted] == ["EXIF-rotated"]
 
 
 def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
@@ -215,13 +222,13 @@ def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
     assert (trigger.word, trigger.images, trigger.concepts) == ("ada", 2, ("girls/Ada",))
     (pruned,) = trigger.pruned
     assert (pruned.tag, pruned.images, pruned.total) == ("red hair", 2, 2)
-    assert pruned.figures == "in 2 of 2 images"
+    assert pruned.figures == "in 2 of 2 images, no other images to compare"
 
 
 def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
     curate(manifest)
     with manifest.transaction():
-        row = Decision(FIRST, "human", "\ufeffmy own words\n", "written by a person")
+        row = decided(FIRST, "human", "\ufeffmy own words\n")
         manifest.put_rows(manifest.begin_run("edits", {}), [row])
     by_hand = [image for image in collect(manifest).curated if image.manual]
     assert [image.caption for image in by_hand] == ["my own words"]
@@ -255,12 +262,15 @@ def fill_shelves(manifest: Manifest) -> None:
     for image in images:
         value = exact.get(image.concept, 1.0)
         choice = Repeats(5.0, 5) if image.path in given else Repeats(value, int(value))
-        reason = "given by its folder" if image.path in given else "share of its concept"
-        rows.append(Decision(image.path, "repeats", choice, reason))
+        user_set = (BalanceReason.USER_SET, {"exact": 5.0})
+        row = decided(image.path, "repeats", choice)
+        rows.append(Decision(image.path, "repeats", choice, *user_set) if image.path in given else row)
     with manifest.transaction():
         run = manifest.begin_run("flatten", {})
         manifest.put_images(images, run)
-        manifest.put_decisions(run, ("keep",), [Decision(image.path, "keep", True, "good") for image in images])
+        manifest.put_decisions(
+            run, ("keep",), [Decision(image.path, "keep", True, CheckReason.GOOD) for image in images]
+        )
     put(manifest, "balance", ("repeats",), *rows, options={"weights": {"a/*": 1}, "for_steps": 100, "batch_size": 8})
 
 
@@ -291,7 +301,7 @@ def test_buckets_tell_what_is_upscaled_cropped_and_left_over(manifest: Manifest)
     finish(manifest)
     bucket = Bucket((64, 64), (107, 64), (21, 0, 85, 64), 0.4)
     small = Bucket((640, 384), (640, 384), (0, 0, 640, 384))
-    put(manifest, "bucket", ("bucket",), Decision(FIRST, "bucket", bucket, "x"), Decision(SECOND, "bucket", small, "y"))
+    put(manifest, "bucket", ("bucket",), decided(FIRST, "bucket", bucket), decided(SECOND, "bucket", small))
     with manifest.transaction():
         manifest.put_measurements([Measurement(colour, width=200, height=120) for colour in ("red", "blue")])
     buckets = collect(manifest).buckets

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from decided import decided
 
 from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
@@ -27,7 +28,7 @@ def manifest(tmp_path: Path):
 
 def decide(manifest: Manifest, **values) -> None:
     with manifest.transaction():
-        rows = [Decision(f"images/a/{name}.png", "regularization", value, "test") for name, value in values.items()]
+        rows = [decided(f"images/a/{name}.png", "regularization", value) for name, value in values.items()]
         manifest.put_decisions(manifest.begin_run("regularize", {}), ("regularization",), rows)
 
 
@@ -56,8 +57,8 @@ def test_one_reg_image_each_is_told_as_such(manifest):
 
 
 def test_user_supplied_images_are_counted_once_and_not_called_generated(manifest):
-    given = {"matched": False, "bucket": Bucket.whole((64, 64))}
-    decide(manifest, x=generated("r/1.png", "r/2.png", "r/1.png", **given), y=generated("r/2.png", **given))
+    supplied = {"matched": False, "bucket": Bucket.whole((64, 64))}
+    decide(manifest, x=generated("r/1.png", "r/2.png", "r/1.png", **supplied), y=generated("r/2.png", **supplied))
     facts = collect(manifest)
     assert (facts.pair_count, facts.reg_image_count) == (2, 2) and len(facts.pairs[0].reg_images) == 2
     shown = words(manifest)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from archive_files import png, tarred, zipped
+from decided import said
 from hypothesis import given
 from hypothesis import strategies as st
 from painted_sets import flatten_options, painted, run_flatten, save
@@ -15,6 +16,7 @@ from pipeline.sources import archives
 from pipeline.sources.archives import entries
 from pipeline.stages import flatten
 from pipeline.store.manifest import Manifest
+from pipeline.store.wording import phrase
 
 
 def listed(archive, cache):
@@ -22,7 +24,7 @@ def listed(archive, cache):
 
 
 def problems(archive, cache):
-    return {name: found.problem for name, found in listed(archive, cache).items() if found.problem}
+    return {name: said(found.problem) for name, found in listed(archive, cache).items() if said(found.problem)}
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred, lambda path, files: tarred(path, files, "w:gz")])
@@ -38,7 +40,7 @@ def test_an_archive_is_read_like_a_folder(tmp_path, pack):
         ],
     )
     found = listed(archive, tmp_path / "cache")
-    assert {name: (each.concept, each.kind, each.problem) for name, each in found.items()} == {
+    assert {name: (each.concept, each.kind, said(each.problem)) for name, each in found.items()} == {
         "loose.png": ("pictures", "image", ""),
         "characters/Lumi/a.png": ("characters/Lumi", "image", ""),
         "characters/Lumi/a.txt": ("characters/Lumi", "caption", ""),
@@ -77,11 +79,11 @@ def test_an_archive_that_changed_is_read_again_and_a_deleted_cache_is_no_loss(tm
     zipped(archive, [("a.png", png(3)), ("c.png", png(2))])
     run_flatten(manifest, archive)
     assert (tmp_path / "set/images/p/a.png").read_bytes() == png(3) and len(list(cache.iterdir())) == 1
-    rows = {path.rpartition("!/")[2]: (row.value, row.reason) for path, row in manifest.decisions("placed").items()}
+    rows = {path.rpartition("!/")[2]: (row.value, phrase(row)) for path, row in manifest.decisions("placed").items()}
     assert rows == {
-        "a.png": ("images/p/a.png", "placed"),
+        "a.png": ("images/p/a.png", "imported"),
         "b.png": (None, "moved"),
-        "c.png": ("images/p/b.png", "placed"),
+        "c.png": ("images/p/b.png", "imported"),
     }
 
 
@@ -92,7 +94,7 @@ def test_an_image_edited_in_the_set_stays_edited_although_the_cache_shares_its_b
     with (tmp_path / "set/images/p/a.png").open("ab") as stream:
         stream.write(b"edited in place")
     run_flatten(manifest, archive, link="hardlink")
-    assert [row.reason for row in manifest.decisions("placed").values()] == ["edited in the set"]
+    assert [phrase(row) for row in manifest.decisions("placed").values()] == ["edited in the set"]
     assert (tmp_path / "set/images/p/a.png").read_bytes().endswith(b"edited in place")
 
 
@@ -134,7 +136,7 @@ def test_links_and_devices_are_rows(tmp_path):
 def test_a_name_that_comes_twice_is_kept_once_and_told(tmp_path):
     archive = tarred(tmp_path / "p.tar", [("a.png", png(1)), ("./a.png", png(2))])
     found = listed(archive, tmp_path / "cache")
-    assert {name: each.problem for name, each in found.items()} == {
+    assert {name: said(each.problem) for name, each in found.items()} == {
         "a.png": "",
         "a.png (entry 2)": "another entry of the archive has this name",
     }
@@ -158,8 +160,8 @@ def test_an_archive_that_breaks_off_gives_what_came_before_and_one_that_is_none_
     archive = tarred(tmp_path / "p.tar", [("a.png", png(1)), ("b.png", png(2))])
     archive.write_bytes(archive.read_bytes()[: 512 + -(-len(png(1)) // 512) * 512 + 512 + 100])
     found = listed(archive, tmp_path / "cache")
-    assert found["a.png"].problem == "" and found["b.png"].problem.startswith("damaged entry: ")
-    assert found[str(archive)].problem.startswith("archive not read to its end: it is damaged")
+    assert said(found["a.png"].problem) == "" and said(found["b.png"].problem).startswith("damaged entry: ")
+    assert said(found[str(archive)].problem).startswith("archive not read to its end: it is damaged")
     cut = zipped(tmp_path / "cut.zip", [("a.png", png(1))])
     cut.write_bytes(cut.read_bytes()[:-30])
     with pytest.raises(PrepError, match=r"cut.zip cannot be opened: ") as caught:
@@ -183,8 +185,8 @@ def test_an_archive_that_unpacks_to_too_much_is_left_where_it_does(tmp_path, mon
     files = [("good.png", png()), ("skipped.zip", bytes(2**24)), ("late.png", png())]
     archive = tarred(tmp_path / "p.tar.gz", files, "w:gz")
     found = listed(archive, tmp_path / "cache")
-    assert found["good.png"].problem == "" and "late.png" not in found
-    assert found[str(archive)].problem == "archive not read to its end: it unpacks to more than 2 MiB"
+    assert said(found["good.png"].problem) == "" and "late.png" not in found
+    assert said(found[str(archive)].problem) == "archive not read to its end: it unpacks to more than 2 MiB"
     manifest = Manifest.open(tmp_path / "set", create=True)
     assert "archives that could be read only in part: 1" in run_flatten(manifest, archive).plan.notes
 
@@ -237,7 +239,7 @@ def test_shards_of_webdataset_bring_caption_concept_and_repeats(tmp_path):
     }
     assert manifest.human() == {path: "lumi, smile", "images/000000/k2.png": "quill"}
     given = manifest.decisions("user_repeats")[path]
-    assert (given.value, given.reason) == (2.5, "repeats in metadata")
+    assert (given.value, phrase(given)) == (2.5, "repeats in metadata")
 
 
 def test_an_archive_inside_a_folder_is_a_row_unless_it_is_a_source_too(tmp_path):
@@ -245,10 +247,10 @@ def test_an_archive_inside_a_folder_is_a_row_unless_it_is_a_source_too(tmp_path)
     archive = zipped(tmp_path / "src/p.zip", [("b.png", png(2))])
     manifest = Manifest.open(tmp_path / "set", create=True)
     notes = run_flatten(manifest, tmp_path / "src").plan.notes
-    assert manifest.decisions("placed")[str(archive)].reason == "archive; name it as a source to use it"
+    assert phrase(manifest.decisions("placed")[str(archive)]) == "archive; name it as a source to use it"
     assert "archives in the sources, not opened; name them as sources too: 1" in notes
     run_flatten(manifest, tmp_path / "src", archive)
-    assert manifest.decisions("placed")[str(archive)].reason == "archive, a source of its own"
+    assert phrase(manifest.decisions("placed")[str(archive)]) == "archive, a source of its own"
     assert len(manifest.images()) == 2
 
 

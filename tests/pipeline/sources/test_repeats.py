@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from pipeline.sources.repeats import folders
 from pipeline.sources.source_file import IMAGE, NUMBER, Found
+from pipeline.store.reasons.placement import PlacementReason
 
 
 def tree(*folders_with_images):
@@ -30,7 +31,7 @@ def test_the_word_of_multiply_txt_holds_for_its_own_folder_only(tmp_path):
     number = Found("/s/a/multiply.txt", "a", NUMBER, 3, file=str(file))
     found = folders([*tree("a", "a/b"), number], True)
     assert {folder: each.value for folder, each in found.user_repeats.items()} == {"/s/a": 0.5}
-    assert found.rows == [("/s/a/multiply.txt", "multiply.txt taken in", "0.5")]
+    assert found.rows == [("/s/a/multiply.txt", (PlacementReason.MULTIPLY_READ, {"text": "0.5"}))]
 
 
 @given(st.integers(1, 999_999_999), st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))

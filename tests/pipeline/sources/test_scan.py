@@ -2,8 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+from decided import said
 from painted_sets import painted, save
 from PIL import Image
+from platforms import needs_symlinks
 
 from pipeline.core.errors import PrepError
 from pipeline.sources.scan import scan
@@ -11,7 +13,7 @@ from pipeline.sources.source_file import image_extension, kind_of, sniffed
 
 
 def problems(root):
-    return {Path(found.path).name: found.problem for found in map(sniffed, scan([root])) if found.problem}
+    return {Path(found.path).name: said(found.problem) for found in map(sniffed, scan([root])) if said(found.problem)}
 
 
 def test_concepts_are_folder_paths_and_loose_images_make_one_of_the_sources_name(source):
@@ -21,6 +23,7 @@ def test_concepts_are_folder_paths_and_loose_images_make_one_of_the_sources_name
     assert found["characters/Lumi", "a.txt"] == "caption" and found["characters", "readme.md"] == "unknown"
 
 
+@needs_symlinks
 def test_whatever_cannot_be_brought_is_told_why(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
@@ -43,6 +46,7 @@ def test_whatever_cannot_be_brought_is_told_why(tmp_path):
     }
 
 
+@needs_symlinks
 def test_links_that_lead_in_circles_through_two_folders_end(tmp_path):
     (tmp_path / "r/a").mkdir(parents=True)
     (tmp_path / "r/b").mkdir()
@@ -54,6 +58,7 @@ def test_links_that_lead_in_circles_through_two_folders_end(tmp_path):
     }
 
 
+@needs_symlinks
 def test_many_folders_that_link_to_each_other_are_each_read_once(tmp_path):
     for one in range(12):
         save(painted(one, 0.2), tmp_path / f"r/{one}/a.png")
@@ -63,6 +68,7 @@ def test_many_folders_that_link_to_each_other_are_each_read_once(tmp_path):
     assert kinds.count("image") == 12 and len(kinds) == 12 + 144
 
 
+@needs_symlinks
 def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tmp_path):
     outside = save(painted(1, 0.2), tmp_path / "private/a.png")
     inside = save(painted(2, 0.2), tmp_path / "r/b/b.png")
@@ -77,7 +83,7 @@ def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tm
     assert {found.path: found.file for found in scan([tmp_path / "r"])}[str(tmp_path / "r/in.png")] == str(inside)
     followed = {Path(found.path).relative_to(tmp_path).as_posix(): found for found in scan([tmp_path / "r"], True)}
     assert set(followed) == {"r/out.png", "r/in.png", "r/b/b.png", "r/folder/a.png"}
-    assert followed["r/out.png"].place == str(outside) and not any(found.problem for found in followed.values())
+    assert followed["r/out.png"].place == str(outside) and not any(said(found.problem) for found in followed.values())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +101,8 @@ def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tm
     ],
 )
 def test_a_name_tells_the_kind(name, kind, problem):
-    assert kind_of(name) == (kind, problem)
+    found, why = kind_of(name)
+    assert (found, said(why)) == (kind, problem)
 
 
 def test_scanning_opens_no_file(source, monkeypatch):
@@ -120,7 +127,7 @@ def test_a_name_that_is_not_utf8_is_a_row_that_can_be_stored(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"x")
     (tmp_path / os.fsdecode(b"caf\xe8.png")).write_bytes(b"x")
     found = list(scan([tmp_path]))
-    assert [each.problem for each in found] == ["name is not UTF-8"] * 2
+    assert [said(each.problem) for each in found] == ["name is not UTF-8"] * 2
     assert [each.path.rpartition("/")[2] for each in found] == [r"caf\udce8.png", r"caf\udce9.png"]
     assert all(each.path.encode() for each in found)
 
@@ -154,7 +161,7 @@ def test_first_bytes_tell_the_kind(tmp_path, kind, extension):
 
 def test_a_path_that_two_sources_reach_is_told_once(source):
     found = list(scan([source, source / "characters"]))
-    assert len(found) == len({each.path for each in found}) == 7 and not any(each.problem for each in found)
+    assert len(found) == len({each.path for each in found}) == 7 and not any(said(each.problem) for each in found)
     assert found == list(scan([source, source / "characters"]))
 
 

@@ -8,6 +8,7 @@ from pipeline.sources.booru import booru_tags
 from pipeline.sources.metadata_files import ImageTable, positive, read_table
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Tagger
+from pipeline.store.wording import figures, phrase
 
 PATH = "images/Lumi/a.png"
 
@@ -29,7 +30,7 @@ def rows(manifest, src):
     start = str(src) + "/"
     found = manifest.decisions("placed")
     return {
-        path.removeprefix(start): (row.reason, row.evidence) for path, row in found.items() if "png" not in path[-4:]
+        path.removeprefix(start): (phrase(row), figures(row)) for path, row in found.items() if "png" not in path[-4:]
     }
 
 
@@ -44,10 +45,10 @@ def test_txt_goes_before_caption_and_what_is_set_aside_says_so(src, manifest):
     run_flatten(manifest, src)
     assert manifest.human() == {PATH: "first", "images/Lumi/b.png": "only one"}
     assert rows(manifest, src) == {
-        "Lumi/a.txt": ("caption taken in", ""),
-        "Lumi/a.caption": ("set aside for another caption file", "a.txt"),
+        "Lumi/a.txt": ("caption imported", ""),
+        "Lumi/a.caption": ("excluded for another caption file", "a.txt"),
         "Lumi/a.png.txt": ("same as another caption file", "a.txt"),
-        "Lumi/b.caption": ("caption taken in", ""),
+        "Lumi/b.caption": ("caption imported", ""),
     }
 
 
@@ -137,7 +138,7 @@ def test_tags_beside_images_become_scores_that_never_go_before_a_taggers(src, ma
     assert scores["images/Lumi/b.png"] == {"1girl": 1.0} and scores["images/Quill/a.png"] is None
     assert scores[PATH]["cat ears"] == 1.0 and manifest.human() == {}
     found = rows(manifest, src)
-    assert found["Lumi/a.png.json"] == ("tags taken in", "6 tags") and found["Quill/a.json"][0] == "json not used"
+    assert found["Lumi/a.png.json"] == ("tags imported", "6 tags") and found["Quill/a.json"][0] == "json not used"
     with manifest.transaction():
         manifest.put_tagger(Tagger("wd", "1", "v1", "CPU", {"1girl": "general"}))
     (src / "Quill/a.json").write_text('{"tags": "new_tag"}')
@@ -168,7 +169,7 @@ def test_kohya_metadata_is_a_caption_with_its_tags_unless_the_image_has_a_file_o
         "images/Lumi/b.png": "lumi, smile",
         "images/Quill/a.png": "own file",
     }
-    assert rows(manifest, src)["meta_lat.json"] == ("metadata taken in", "3 of 4 entries name an image")
+    assert rows(manifest, src)["meta_lat.json"] == ("metadata imported", "3 of 4 entries name an image")
 
 
 @pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
@@ -186,8 +187,8 @@ def test_imagefolder_metadata_brings_captions_concepts_and_repeats(src, manifest
     assert manifest.human() == {PATH: "lumi, hat", path: "quill"}
     assert {image.path: image.concept for image in manifest.images()}[path] == "artists/fan"
     row = manifest.decisions("user_repeats")[path]
-    assert (row.value, row.reason) == (2.5, "repeats in metadata")
-    assert row.evidence == f"{name} line {3}, before multiply.txt 3"
+    assert (row.value, phrase(row)) == (2.5, "repeats in metadata")
+    assert figures(row) == f"{name} line {3}, before multiply.txt 3"
     assert rows(manifest, src)["multiply.txt"][0] == "multiply.txt without images"
 
 
@@ -204,7 +205,7 @@ def test_lines_that_are_wrong_are_told_and_the_others_used(src, manifest):
     run_flatten(manifest, src)
     assert manifest.human() == {PATH: "good"}
     reason, evidence = rows(manifest, src)["metadata.jsonl"]
-    assert reason == "metadata taken in"
+    assert reason == "metadata imported"
     assert evidence.startswith("1 of 6 entries name an image; wrong: 5, such as line 2: not JSON")
     table = read_table(str(src / "metadata.jsonl"), "metadata.jsonl")
     assert [problem.partition(": ")[2] for problem in table.problems[1:]] == [

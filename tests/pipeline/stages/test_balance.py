@@ -1,5 +1,6 @@
 import pytest
 from concept_trees import COUNTS, PUBLISHED, counts
+from decided import decided
 from hypothesis import given as cases
 from hypothesis import strategies as st
 from painted_sets import painted, quiet, run_flatten, save
@@ -8,9 +9,11 @@ from pipeline.config.settings import load_settings, options_for
 from pipeline.core.errors import PrepError
 from pipeline.stages import balance, check
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
 from pipeline.store.runner import run_stage
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.wording import figures, phrase
 from train.options.recipe import make_recipe
 
 
@@ -25,11 +28,9 @@ def set_of(tmp_path):
     def make(sizes, given=()):
         manifest = Manifest.open(tmp_path / "made", create=True)
         images = images_of(sizes)
-        rows = [Decision(image.path, "keep", True, "good") for image in images]
+        rows = [Decision(image.path, "keep", True, CheckReason.GOOD) for image in images]
         rows += [
-            Decision(image.path, "user_repeats", given[image.concept], "x")
-            for image in images
-            if image.concept in given
+            decided(image.path, "user_repeats", given[image.concept]) for image in images if image.concept in given
         ]
         with manifest.transaction():
             run = manifest.begin_run("flatten", {})
@@ -50,7 +51,7 @@ def images_of(sizes):
 
 def repeat_of(plan, concept):
     (found,) = {
-        (row.value.exact, row.value.exported, row.reason)
+        (row.value.exact, row.value.exported, phrase(row))
         for row in plan.decisions
         if row.path.startswith(f"images/{concept.replace('/', '~')}/")
     }
@@ -68,7 +69,7 @@ def test_every_kept_image_has_repeats_worked_by_hand(checked):
         "characters~Quill/a.png": Repeats(2.0, 2),
     }
     row = checked.decisions("repeats")["images/characters~Quill/a.png"]
-    assert row.reason == "share of its concept" and row.evidence == "25.00% promised, 1 image of characters/Quill"
+    assert phrase(row) == "share of its concept" and figures(row) == "target share 25.00%, 1 image of characters/Quill"
 
 
 def test_the_same_input_gives_the_same_plan_and_planning_twice_changes_nothing(checked):
@@ -137,7 +138,7 @@ def test_a_concept_held_at_the_cap_says_so_and_what_it_costs(set_of):
     """An epoch of 16: alder 8, and of the 8 for characters Quill can take 3 of its 4, Lumi the other 5."""
     manifest = set_of({"characters/Lumi": 2, "characters/Quill": 1, "artists/alder": 8})
     plan = balance.plan(manifest, balance.Options(max_repeat=3))
-    assert repeat_of(plan, "characters/Quill") == (3.0, 3, "held at max_repeat")
+    assert repeat_of(plan, "characters/Quill") == (3.0, 3, "capped at max_repeat")
     note = next(note for note in plan.notes if note.startswith("max_repeat of 3 moves"))
     assert "characters/Quill gets 18.75% instead of 25.00%" in note
 
@@ -155,10 +156,10 @@ def test_images_keep_what_their_folder_gives_and_the_others_are_balanced_among_t
     """Without `old` there are a (2 images) and b (1): b is shown twice as often."""
     manifest = set_of({"a": 2, "b": 1, "old": 4}, given={"old": 24.0})
     plan = balance.plan(manifest, balance.Options(min_repeat=3, max_repeat=10))
-    assert repeat_of(plan, "old") == (24.0, 24, "given by its folder")
+    assert repeat_of(plan, "old") == (24.0, 24, "set by its folder")
     assert repeat_of(plan, "a")[0] == pytest.approx(3) and repeat_of(plan, "b")[0] == pytest.approx(6)
     row = next(row for row in plan.decisions if row.path == "images/old/0.png")
-    assert row.evidence.startswith("24 an epoch")
+    assert figures(row).startswith("24 an epoch")
     note = next(note for note in plan.notes if "--user-repeats ignore" in note)
     assert "4 images keep the exposures their folder gives them" in note and "24 of old" in note
     assert next(row for row in plan.table if row["concept"] == "old")["weight"] == "user-set"
@@ -173,8 +174,8 @@ def test_ignoring_what_folders_give_balances_all(set_of):
 
 def test_a_set_whose_folders_give_everything_is_taken_as_it_is(set_of):
     plan = balance.plan(set_of({"a": 2, "b": 4}, given={"a": 7.0, "b": 2.5}), balance.Options())
-    assert repeat_of(plan, "a") == (7.0, 7, "given by its folder")
-    assert repeat_of(plan, "b") == (2.5, 2, "given by its folder")
+    assert repeat_of(plan, "a") == (7.0, 7, "set by its folder")
+    assert repeat_of(plan, "b") == (2.5, 2, "set by its folder")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_a_given_repeat_is_rounded_like_the_others_and_never_below_one(value, ro
 
 def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
     manifest = set_of({"a": 3, "b": 3})
-    rows = [Decision("images/a/0.png", "user_repeats", 5.0, "x"), Decision("images/a/1.png", "user_repeats", 2.0, "x")]
+    rows = [decided("images/a/0.png", "user_repeats", 5.0), decided("images/a/1.png", "user_repeats", 2.0)]
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("flatten", {}), ("user_repeats",), rows)
     plan = balance.plan(manifest, balance.Options())
@@ -227,7 +228,7 @@ def test_how_often_an_image_is_seen_follows_from_the_planned_training(set_of, tm
 
     def seen(options):
         plan = balance.plan(manifest, options)
-        return [row["seen"] for row in plan.table], plan.counts["exposures in the planned training, about"]
+        return [row["seen"] for row in plan.table], plan.counts["training_exposures"]
 
     assert seen(balance.Options()) == ([10, 20], 40)
     file = tmp_path / "prep.toml"
@@ -250,9 +251,9 @@ def test_the_published_table_comes_out_with_its_warnings(set_of):
     plan = balance.plan(set_of(COUNTS), balance.Options())
     assert all(repeat_of(plan, concept)[1] == repeat for concept, (_, repeat) in PUBLISHED.items())
     assert plan.counts == {
-        "exposures an epoch": 21_900,
-        "exposures in the planned training, about": 219_000,
-        "effective sample size": 2433,
+        "exposures_an_epoch": 21_900,
+        "training_exposures": 219_000,
+        "effective_sample_size": 2433,
     }
     assert plan.remarks == (
         "6 360 images count as 2 433 shown alike (effective sample size, 38.3% of all; "
@@ -350,4 +351,4 @@ def test_a_painted_set_is_balanced_after_flatten(flattened, source):
     run_stage(flattened, check.STAGE, check.Options(), quiet)
     run_stage(flattened, balance.STAGE, balance.Options(max_repeat=4.0), quiet)
     row = flattened.decisions("repeats")["images/characters~Quill/a.png"]
-    assert row.value.exact == pytest.approx(4) and row.reason == "held at max_repeat"
+    assert row.value.exact == pytest.approx(4) and phrase(row) == "capped at max_repeat"

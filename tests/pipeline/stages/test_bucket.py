@@ -2,6 +2,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from decided import decided
 from painted_sets import painted, quiet, run_flatten, save
 from PIL import Image
 
@@ -10,10 +11,11 @@ from pipeline.core.image_io import load_cropped
 from pipeline.images.buckets.detail_profile import STRIPS, focus
 from pipeline.stages import bucket, check
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Measurement
 from pipeline.store.records import Image as PILImage
+from pipeline.store.records import Measurement
 from pipeline.store.runner import run_stage
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.wording import figures, phrase
 
 MINIATURE = {"resolution": 64, "step": 8}
 RIGHT = (bytes(28) + bytes([255] * 4) + bytes([255] * STRIPS)).hex()
@@ -45,7 +47,7 @@ def test_every_kept_image_has_one_bucket_that_the_decoder_can_follow(checked):
 
 def test_painted_framings_lose_nothing(checked):
     plan = bucket.plan(checked, bucket.Options(**MINIATURE))
-    assert {(row.value.loss, row.reason) for row in plan.decisions} == {(0.0, "reduced")}
+    assert {(row.value.loss, phrase(row)) for row in plan.decisions} == {(0.0, "downscaled")}
     assert sum(row["images"] for row in plan.table if row["bucket"] != "all") == 5
 
 
@@ -73,9 +75,9 @@ def test_reasons_and_evidence_say_what_happens_to_the_image(flattened, source):
     run_flatten(flattened, source)
     run_stage(flattened, check.STAGE, check.Options(), quiet)
     rows = {row.path: row for row in bucket.plan(flattened, bucket.Options()).decisions}
-    assert rows["images/sizes/same.png"].reason == "size as it is"
-    assert rows["images/sizes/crop.png"].reason == "enlarged and cropped"
-    assert rows["images/sizes/crop.png"].evidence == "300×310 at 1.71 to 512×512, 3.2% cut away"
+    assert phrase(rows["images/sizes/same.png"]) == "size as it is"
+    assert phrase(rows["images/sizes/crop.png"]) == "upscaled and cropped"
+    assert figures(rows["images/sizes/crop.png"]) == "300×310 at 1.71 to 512×512, 3.2% cropped"
 
 
 def test_warnings_name_short_buckets_large_crops_and_strong_enlargement(flattened, source):
@@ -94,7 +96,7 @@ def test_warnings_name_short_buckets_large_crops_and_strong_enlargement(flattene
 
 def test_without_enlarging_no_image_grows(checked):
     plan = bucket.plan(checked, bucket.Options(enlarge=False))
-    assert all("enlarged" not in row.reason for row in plan.decisions)
+    assert all("enlarged" not in phrase(row) for row in plan.decisions)
 
 
 def test_unmeasured_images_are_an_error_that_names_the_remedy(flattened):
@@ -145,19 +147,19 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
         "e": (512, 0, 1024, 512),
     }
     assert [rows[name].value.anchor for name in "abcd"] == ["left", "0.4,0.5", "centre", "subject"]
-    assert [rows[name].reason for name in "abcd"] == [
-        "enlarged and cropped, left kept",
-        "enlarged and cropped, point kept",
-        "enlarged and cropped",
-        "enlarged and cropped, subject kept",
+    assert [phrase(rows[name]) for name in "abcd"] == [
+        "upscaled and cropped, left kept",
+        "upscaled and cropped, point kept",
+        "upscaled and cropped",
+        "upscaled and cropped, subject kept",
     ]
-    assert rows["d"].evidence == "1000×500 at 1.02 to 512×512, 50.0% cut away, moved 256 px right"
+    assert figures(rows["d"]) == "1000×500 at 1.02 to 512×512, 50.0% cropped, moved 256 px right"
 
 
 def test_a_crop_from_the_top_keeps_the_upper_edge(tmp_path):
     manifest = measured(tmp_path, ("tall.png", (500, 1000), {}))
     (row,) = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512, anchor="top")).decisions
-    assert row.value.crop == (0, 0, 512, 512) and row.evidence.endswith("moved 256 px up")
+    assert row.value.crop == (0, 0, 512, 512) and figures(row).endswith("moved 256 px up")
 
 
 def test_images_without_a_measured_focus_stay_in_the_middle_and_are_told(tmp_path):
@@ -200,7 +202,7 @@ def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
     plan = bucket.plan(manifest, options)
     face, plain, wide = plan.decisions
     assert face.value.crop == (40, 0, 552, 512) and face.value.anchor == "face", "it starts at 40 · 1.024"
-    assert face.reason == "enlarged and cropped, face kept"
+    assert phrase(face) == "upscaled and cropped, face kept"
     assert plain.value.crop == wide.value.crop == (256, 0, 768, 512) and plain.value.anchor == "centre"
     assert any("1 of 2 faces are larger than their crop, such as in images/x/wide" in note for note in plan.notes)
     untold = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512)).decisions[0]
@@ -232,8 +234,8 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
     manifest = measured(
         tmp_path, *((f"{number}.png", (600, 500), {}) for number in range(5)), ("s.png", (256, 256), {})
     )
-    rows = [Decision(f"images/x/{n}.png", "repeats", Repeats(1.5, 1), "share") for n in range(5)]
-    rows.append(Decision("images/x/s.png", "repeats", Repeats(8.25, 8), "share"))
+    rows = [decided(f"images/x/{n}.png", "repeats", Repeats(1.5, 1)) for n in range(5)]
+    rows.append(decided("images/x/s.png", "repeats", Repeats(8.25, 8)))
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), rows)
     plan = bucket.plan(manifest, bucket.Options(batch_size=4))
@@ -278,7 +280,7 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
 def test_repeats_change_the_report_and_no_crop(tmp_path):
     manifest = measured(tmp_path, ("a.png", (600, 500), {}))
     before = bucket.plan(manifest, bucket.Options())
-    row = Decision("images/x/a.png", "repeats", Repeats(3.0, 3), "share")
+    row = decided("images/x/a.png", "repeats", Repeats(3.0, 3))
     with manifest.transaction():
         manifest.put_decisions(manifest.begin_run("balance", {}), ("repeats",), [row])
     after = bucket.plan(manifest, bucket.Options())
@@ -314,7 +316,7 @@ def test_contact_sheets_are_drawn_for_the_run_that_asks_and_drawn_again_when_the
     options = bucket.Options(**MINIATURE, contact_sheet=True)
     outcome = run_stage(checked, bucket.STAGE, options, quiet)
     sheets = sorted((checked.root / bucket.CROPS).glob("*.jpg"))
-    assert outcome.counts["crops drawn"] == 5 and outcome.counts["contact sheets"] == len(sheets) > 0
+    assert outcome.counts["crops_drawn"] == 5 and outcome.counts["contact_sheets"] == len(sheets) > 0
     assert run_stage(checked, bucket.STAGE, options, quiet).fresh
     for sheet in sheets:
         sheet.unlink()

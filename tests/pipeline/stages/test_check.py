@@ -10,12 +10,13 @@ from pipeline.core.errors import PrepError
 from pipeline.images.measurement import measure_image
 from pipeline.stages import check
 from pipeline.store.runner import run_stage
+from pipeline.store.wording import figures, phrase
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, EXPRESSIONS, random_scene
 
 
 def verdicts(manifest):
-    return {path.removeprefix("images/"): (row.value, row.reason) for path, row in manifest.decisions("keep").items()}
+    return {path.removeprefix("images/"): (row.value, phrase(row)) for path, row in manifest.decisions("keep").items()}
 
 
 def judge(manifest, *sources, **options):
@@ -28,7 +29,7 @@ def judge(manifest, *sources, **options):
 def test_every_image_has_one_verdict_with_reason_and_figures(checked):
     assert set(checked.decisions("keep")) == {image.path for image in checked.images()}
     row = checked.decisions("keep")["images/artists~alder/x.png"]
-    assert row.value is True and row.reason == "good" and "sharpness" in row.evidence
+    assert row.value is True and phrase(row) == "good" and "sharpness" in figures(row)
 
 
 def test_planning_twice_gives_the_same_plan_and_changes_nothing(checked):
@@ -56,9 +57,9 @@ def test_each_fault_has_its_reason(flattened, source):
         "grey.png": (False, "flat"),
     }
     rows = flattened.decisions("keep")
-    assert rows["images/bad/cut.png"].evidence.startswith("truncated")
-    assert rows["images/bad/long.png"].evidence == "600×90, aspect 6.67 > 4"
-    assert "< 5" in rows["images/bad/soft.png"].evidence
+    assert figures(rows["images/bad/cut.png"]).startswith("truncated")
+    assert figures(rows["images/bad/long.png"]) == "600×90, aspect 6.67 > 4"
+    assert "< 5" in figures(rows["images/bad/soft.png"])
 
 
 def test_loosening_a_threshold_brings_images_back_without_reading_them(checked, monkeypatch):
@@ -94,20 +95,20 @@ def test_images_that_are_kept_as_something_else_say_so(flattened, source):
     plant_oddities(source / "odd")
     found, outcome = judge(flattened, source)
     assert {path.removeprefix("odd/"): row for path, row in found.items() if path.startswith("odd/")} == {
-        "moving.gif": (True, "several frames, first taken"),
+        "moving.gif": (True, "animated, first frame taken"),
         "clear.png": (True, "transparent, put on white"),
-        "hidden.png": (True, "transparent, hides colours"),
-        "turned.jpg": (True, "turned by EXIF"),
+        "hidden.png": (True, "alpha over coloured RGB"),
+        "turned.jpg": (True, "EXIF-rotated"),
         "ink.jpg": (True, "CMYK, made RGB"),
         "deep.png": (True, "16 bits, scaled to 8"),
         "profile.png": (True, "colour profile broken, ignored"),
         "film.png": (True, "letterboxed"),
     }
     rows = flattened.decisions("keep")
-    assert rows["images/odd/moving.gif"].evidence.startswith("2 frames, ")
-    assert "clear but not white below" in rows["images/odd/hidden.png"].evidence
-    assert rows["images/odd/ink.jpg"].evidence.endswith("; also turned by EXIF (orientation 6)")
-    assert rows["images/odd/film.png"].evidence.startswith("30 px above and 30 px below, ")
+    assert figures(rows["images/odd/moving.gif"]).startswith("2 frames, ")
+    assert "clear but not white below" in figures(rows["images/odd/hidden.png"])
+    assert figures(rows["images/odd/ink.jpg"]).endswith("; also EXIF-rotated (orientation 6)")
+    assert figures(rows["images/odd/film.png"]).startswith("30 px above and 30 px below, ")
     assert any(note.startswith("1 of 13 kept images are letterboxed") for note in outcome.plan.notes)
     assert "2 of 8 images of odd are turned by EXIF, the others are not" in " ".join(outcome.plan.notes)
 
@@ -116,8 +117,8 @@ def test_animations_and_letterboxed_images_are_left_out_on_request(flattened, so
     plant_oddities(source / "odd")
     found, _ = judge(flattened, source, animated="drop", letterbox="drop")
     assert found["odd/moving.gif"] == (False, "animated")
-    assert found["odd/film.png"] == (False, "letterboxed, left out")
-    assert flattened.decisions("keep")["images/odd/moving.gif"].evidence == "2 frames"
+    assert found["odd/film.png"] == (False, "letterboxed, excluded")
+    assert figures(flattened.decisions("keep")["images/odd/moving.gif"]) == "2 frames"
 
 
 def test_the_gravest_reason_is_given_and_the_others_stand_in_its_evidence(flattened, source):
@@ -126,7 +127,7 @@ def test_the_gravest_reason_is_given_and_the_others_stand_in_its_evidence(flatte
     save(soft.resize((60, 300)), source / "bad/all.png")
     found, _ = judge(flattened, source)
     assert found["bad/all.png"] == (False, "too small")
-    evidence = flattened.decisions("keep")["images/bad/all.png"].evidence
+    evidence = figures(flattened.decisions("keep")["images/bad/all.png"])
     assert evidence.startswith("60×300, shorter side below 64; also too long (60×300, aspect 5.00 > 4); blurry (")
     assert evidence.endswith("; transparent, put on white")
 
@@ -136,10 +137,10 @@ def test_enlarging_is_told_and_limited_on_request(flattened, source):
     found, _ = judge(flattened, source)
     # by hand: 512 / sqrt(256 * 128) = 2.83
     assert found["small/a.png"] == (True, "good")
-    assert flattened.decisions("keep")["images/small/a.png"].evidence.endswith(", enlarged 2.83 times for 512²")
+    assert figures(flattened.decisions("keep")["images/small/a.png"]).endswith(", upscaled 2.83 times for 512²")
     found, _ = judge(flattened, max_enlarge=2.0)
     assert found["small/a.png"] == (False, "too small for the area")
-    assert flattened.decisions("keep")["images/small/a.png"].evidence == "256×128, enlarged 2.83 times > 2 for 512²"
+    assert figures(flattened.decisions("keep")["images/small/a.png"]) == "256×128, upscaled 2.83 times > 2 for 512²"
     assert judge(flattened, max_enlarge=2.0, resolution=256)[0]["small/a.png"] == (True, "good")
 
 
@@ -148,7 +149,7 @@ def test_of_equal_images_the_first_is_kept_and_the_others_name_it(flattened, sou
     found, _ = judge(flattened, source)
     assert found["artists~alder/copy.png"] == (True, "good") and found["characters~Quill/a.png"] == (False, "duplicate")
     assert (
-        flattened.decisions("keep")["images/characters~Quill/a.png"].evidence
+        figures(flattened.decisions("keep")["images/characters~Quill/a.png"])
         == "same content as images/artists~alder/copy.png"
     )
     found, _ = judge(flattened, duplicates_within="concept")
@@ -166,7 +167,7 @@ def test_of_nearly_equal_images_the_larger_is_kept_and_the_others_name_it(flatte
     found, _ = judge(flattened, source)
     assert found["near/b.png"] == (True, "good")
     assert found["near/a.jpg"] == found["near/c.png"] == (False, "near-duplicate")
-    assert flattened.decisions("keep")["images/near/a.jpg"].evidence.endswith(
+    assert figures(flattened.decisions("keep")["images/near/a.jpg"]).endswith(
         f"of 256 bits from the {large.width}×{large.height} images/near/b.png"
     )
     found, _ = judge(flattened, duplicate_distance=-1)
@@ -186,14 +187,14 @@ def test_what_a_person_names_is_kept_or_left_out_whatever_is_measured(checked):
     drop = ("images/characters~Quill/*", "images/nobody/*")
     found, outcome = judge(checked, min_sharpness=1e9, keep=(path,), drop=drop)
     assert found["artists~alder/x.png"] == (True, "kept by you")
-    assert found["characters~Quill/a.png"] == (False, "left out by you")
+    assert found["characters~Quill/a.png"] == (False, "excluded by you")
     assert "drop names 'images/nobody/*', which is no image of the set" in outcome.plan.notes
 
 
 def test_a_name_with_brackets_can_be_named_as_it_is(flattened, source):
     save(painted(70), source / "[artist] x/y.png")
     found, _ = judge(flattened, source, drop=("images/[artist] x/y.png",))
-    assert found["[artist] x/y.png"] == (False, "left out by you")
+    assert found["[artist] x/y.png"] == (False, "excluded by you")
 
 
 def test_an_image_gone_from_the_set_is_missing_and_comes_back(checked):
@@ -272,11 +273,11 @@ def test_a_regularization_image_that_is_a_copy_of_a_training_image_is_found(chec
     (checked.root / "regularization/a/broken.png").write_bytes(b"\x89PNG")
     run_stage(checked, check.STAGE, check.Options(), quiet, force=True)
     rows = {path: row for path, row in checked.decisions("keep").items() if path.startswith("regularization/")}
-    assert {path: (row.value, row.reason) for path, row in rows.items()} == {
+    assert {path: (row.value, phrase(row)) for path, row in rows.items()} == {
         "regularization/a/same.png": (False, "duplicate of a training image"),
         "regularization/a/larger.png": (False, "near-duplicate of a training image"),
     }
-    assert all(row.evidence.endswith(" " + img) for row in rows.values())
+    assert all(figures(row).endswith(" " + img) for row in rows.values())
     assert img in {image.path for image in checked.kept()} and len(checked.kept()) == 5
     (checked.root / "regularization/a/larger.png").unlink()
     run_stage(checked, check.STAGE, check.Options(), quiet, force=True)

@@ -5,15 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from decided import decided
 from painted_sets import quiet
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
 from pipeline.store.apply import Outcome
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.runner import preview_stage, run_stage
-from pipeline.tags.captions.ledger import before_and_after
+from pipeline.store.values.contradiction import Contradiction
+from pipeline.store.values.tags import TagAction
+from pipeline.store.wording import figures, phrase
 from pipeline.tags.vocabulary.token_count import load_tokens
 
 TAGGER = Tagger(
@@ -74,7 +78,7 @@ def caption(manifest: Manifest, path: str) -> str:
 
 
 def rows(manifest: Manifest, path: str) -> dict[str, tuple[str, str]]:
-    return {tag: (action, reason) for tag, action, reason in manifest.decisions("tags")[f"images/{path}.png"].value}
+    return {row.tag: (row.action, phrase(row)) for row in manifest.decisions("tags")[f"images/{path}.png"].value}
 
 
 def text_of(manifest: Manifest, path: str) -> Path:
@@ -104,16 +108,17 @@ def test_a_caption_begins_with_the_trigger_and_every_tag_has_a_reason(build: Bui
     assert found["Lumi"] == ("added", "trigger word")
     assert found["smile"] == ("kept", "0.90 ≥ 0.50")
     assert found["angry"] == ("dropped", "below its threshold: 0.20 < 0.50")
-    assert found["hat"] == ("dropped", "witch hat says more")
+    assert found["hat"] == ("dropped", "implied by witch hat")
     assert found["boots"] == ("renamed", "to red boots: boots + red footwear")
     assert found["watermark"] == ("dropped", "quality flag: watermark")
     assert not {"dust", "general"} & found.keys(), "below the floor, and a rating"
-    assert outcome.counts["flag: watermark"] == 1
+    assert outcome.counts["flag:watermark"] == 1
     assert outcome.plan is not None
     assert "1 image flagged watermark: the caption is silent, the image is not" in outcome.plan.notes
-    before, after = before_and_after(manifest.decisions("tags")["images/fanart~Lumi/a.png"].value)
-    assert set(before) - set(after) == {"hat", "boots", "red footwear", "watermark"}
-    assert set(after) - set(before) == {"Lumi", "red boots"}
+    decided = manifest.decisions("tags")["images/fanart~Lumi/a.png"].value
+    before = {row.tag for row in decided if row.action != TagAction.ADDED and not row.below_threshold}
+    after = {row.tag for row in decided if row.in_caption}
+    assert before - after == {"hat", "boots", "red footwear", "watermark"} and after - before == {"Lumi", "red boots"}
 
 
 def test_curating_twice_is_a_no_op_and_the_same_input_gives_the_same_plan(build: Build) -> None:
@@ -139,7 +144,7 @@ def test_a_threshold_needs_no_model_and_loosening_brings_tags_back(build: Build)
 def test_images_not_kept_get_no_caption(build: Build) -> None:
     manifest = build({"fanart/Lumi/a": SOLO, "fanart/Lumi/b": SOLO})
     with manifest.transaction():
-        manifest.put_decisions(1, ("keep",), [Decision("images/fanart~Lumi/b.png", "keep", False, "blurry")])
+        manifest.put_decisions(1, ("keep",), [Decision("images/fanart~Lumi/b.png", "keep", False, CheckReason.BLURRY)])
     run(manifest)
     assert set(manifest.decisions("caption")) == {"images/fanart~Lumi/a.png"} == set(manifest.decisions("tags"))
     assert not text_of(manifest, "fanart~Lumi/b").exists()
@@ -165,7 +170,7 @@ def test_nothing_is_joined_or_merged_across_two_persons(build: Build) -> None:
     assert found == {"Oriel", "Lumi", "2girls", "beach", "boots", "hat", "red footwear", "witch hat"}
     assert caption(manifest, "screenshots~Oriel+Lumi/a").startswith("Oriel, Lumi, 2girls, ")
     assert {"hat", "boots", "red footwear"} <= set(caption(manifest, "fanart~Lumi/b").split(", "))
-    assert rows(manifest, "fanart~Lumi/b")["outdoors"] == ("dropped", "beach says more")
+    assert rows(manifest, "fanart~Lumi/b")["outdoors"] == ("dropped", "implied by beach")
 
 
 def test_a_folder_of_two_counts_two_persons_whatever_the_tagger_saw(build: Build) -> None:
@@ -204,7 +209,7 @@ def test_the_trigger_absorbs_what_makes_the_character_over_all_her_folders(build
         "of": "Lumi",
         "tag": "white hair",
         "figures": figures,
-        "then": "absorbed",
+        "then": "pruned",
     }
     assert outcome.plan.remarks == (
         "core tags need 5 images of one person alone: Quill has 2; their traits stay in captions",
@@ -295,8 +300,8 @@ def test_a_persons_edit_wins_over_every_rule_and_survives(build: Build) -> None:
     outcome = run(manifest)
     assert not outcome.fresh
     decision = manifest.decisions("caption")["images/fanart~Lumi/a.png"]
-    assert (decision.value, decision.reason) == ("1girl, a grin", "written by a person")
-    assert rows(manifest, "fanart~Lumi/a")["a grin"] == ("kept", "written by a person")
+    assert (decision.value, phrase(decision)) == ("1girl, a grin", "manual caption")
+    assert rows(manifest, "fanart~Lumi/a")["a grin"] == ("kept", "manual caption")
     assert outcome.plan is not None
     assert any("does not begin with the trigger words" in note for note in outcome.plan.notes)
     for options in ({"general": 0.9}, {"prune": "none"}, {}):
@@ -353,7 +358,7 @@ def test_a_file_that_is_not_utf8_is_never_rewritten(build: Build) -> None:
     outcome = run(manifest)
     assert text_of(manifest, "fanart~Lumi/a").read_bytes() == b"Lumi, caf\xe9"
     assert "images/fanart~Lumi/a.png" not in manifest.decisions("caption")
-    assert manifest.decisions("tags")["images/fanart~Lumi/a.png"].reason == "caption file is not UTF-8"
+    assert phrase(manifest.decisions("tags")["images/fanart~Lumi/a.png"]) == "caption file is not UTF-8"
     assert outcome.plan is not None and any("save it as UTF-8" in note for note in outcome.plan.notes)
     text_of(manifest, "fanart~Lumi/b").write_bytes(b"\xff\xfe")
     run(manifest, general=0.99)
@@ -489,7 +494,7 @@ def test_a_rule_makes_a_tag_needless_and_another_keeps_two_apart(build: Build, t
     file.write_text("imply: maid -> apron\ndistinct: witch hat -> hat\n", encoding="utf-8")
     run(manifest, rules=file)
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, hat, maid, witch hat"
-    assert rows(manifest, "fanart~Lumi/a")["apron"] == ("dropped", "maid says more")
+    assert rows(manifest, "fanart~Lumi/a")["apron"] == ("dropped", "implied by maid")
 
 
 def test_what_the_set_teaches_is_used_where_names_confirm_it_and_proposed_where_not(build: Build) -> None:
@@ -502,10 +507,10 @@ def test_what_the_set_teaches_is_used_where_names_confirm_it_and_proposed_where_
         }
     )
     outcome = run(manifest)
-    assert rows(manifest, "fanart~Lumi/0")["sword"] == ("dropped", "holding sword says more")
+    assert rows(manifest, "fanart~Lumi/0")["sword"] == ("dropped", "implied by holding sword")
     assert "cape" in caption(manifest, "fanart~Lumi/0").split(", ")
     assert outcome.plan is not None
-    lines = {(row["of"], row["tag"]): row for row in outcome.plan.table if row["found"] == "says as much"}
+    lines = {(row["of"], row["tag"]): row for row in outcome.plan.table if row["found"] == "implied"}
     assert lines["holding sword", "sword"]["then"] == "used"
     assert lines["holding sword", "cape"]["then"] == "proposed: imply: holding sword -> cape"
     run(manifest, learn=False)
@@ -531,8 +536,8 @@ def test_series_stand_after_characters_among_the_rest_or_nowhere(build: Build) -
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, mira (miniature), smile, miniature world"
     run(manifest, copyrights="drop", characters="drop")
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
-    assert rows(manifest, "fanart~Lumi/a")["miniature world"] == ("dropped", "copyright tags are left out")
-    assert rows(manifest, "fanart~Lumi/a")["mira (miniature)"] == ("dropped", "character tags are left out")
+    assert rows(manifest, "fanart~Lumi/a")["miniature world"] == ("dropped", "copyright tags are excluded")
+    assert rows(manifest, "fanart~Lumi/a")["mira (miniature)"] == ("dropped", "character tags are excluded")
 
 
 def test_tags_stand_by_score_by_frequency_or_as_the_tagger_lists_them(build: Build) -> None:
@@ -579,12 +584,12 @@ def test_an_image_with_a_watermark_is_flagged_even_where_the_blacklist_names_it(
     for options in ({}, {"blacklist": ("*watermark*",)}, {"keep_quality": True}):
         run(manifest, **options)
         (row,) = manifest.decisions("flags").values()
-        assert (row.path, row.value, row.reason) == (
+        assert (row.path, row.value, phrase(row)) == (
             "images/a~Lumi/a.png",
             ["watermark", "text"],
             "flagged: watermark, text",
         )
-        assert row.evidence == "watermark 0.92; english text 0.60"
+        assert figures(row) == "watermark 0.92; english text 0.60"
     assert "watermark" in caption(manifest, "a~Lumi/a").split(", ")
 
 
@@ -600,54 +605,44 @@ def odd_set() -> dict[str, dict[str, float] | None]:
     }
 
 
-def test_a_contradiction_is_reported_with_a_proposed_fix_and_never_mended_silently(build: Build) -> None:
+def test_a_contradiction_is_reported_with_a_proposed_fix_and_never_fixed_silently(build: Build) -> None:
     manifest = build(odd_set())
     outcome = run(manifest)
     assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, brown hair"
     (row,) = manifest.decisions("contradictions").values()
-    assert (row.path, row.reason) == ("images/screenshots~Lumi/odd.png", "at odds: hair colour")
-    assert row.value == [
-        {
-            "slot": "hair colour",
-            "dominant": "blonde hair",
-            "rival": "brown hair",
-            "score": 0.6,
-            "dominant_score": 0.3,
-            "share": 0.9167,
-            "fix": "replace",
-            "mended": False,
-        }
-    ]
-    figures = "brown hair 0.60; blonde hair in 11 of 12 images of Lumi, here 0.30"
-    assert row.evidence == figures
+    assert (row.path, phrase(row)) == ("images/screenshots~Lumi/odd.png", "conflicting: hair colour")
+    wanted = Contradiction("hair colour", "blonde hair", "brown hair", 0.6, 0.3, "replace", "Lumi", 11, 12)
+    assert row.value == (wanted,) and wanted.share == pytest.approx(0.9167, abs=1e-4) and not wanted.fixed
+    said = "brown hair 0.60; blonde hair in 11 of 12 images of Lumi, here 0.30"
+    assert figures(row) == said
     assert outcome.plan is not None
-    line = next(each for each in outcome.plan.table if each["found"] == "at odds: hair colour")
+    line = next(each for each in outcome.plan.table if each["found"] == "conflicting: hair colour")
     assert (line["of"], line["tag"], line["then"]) == ("Lumi", "brown hair", "proposed: replace")
-    assert line["figures"] == f"1 image (such as images/screenshots~Lumi/odd.png): {figures}"
-    assert any('mend with --contradictions fix --fix "hair colour"' in note for note in outcome.plan.notes)
+    assert line["figures"] == f"1 image (such as images/screenshots~Lumi/odd.png): {said}"
+    assert any('fix with --contradictions fix --fix "hair colour"' in note for note in outcome.plan.notes)
 
 
 @pytest.mark.parametrize("fix", [(), ("hair colour",), ("images/screenshots~Lumi/odd.png",)])
-def test_contradictions_are_mended_when_asked_by_slot_or_by_image(build: Build, fix: tuple[str, ...]) -> None:
+def test_contradictions_are_fixed_when_asked_by_attribute_or_by_image(build: Build, fix: tuple[str, ...]) -> None:
     manifest = build(odd_set())
     run(manifest, contradictions="fix", fix=fix, prune="none")
     assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, blonde hair"
     what, why = rows(manifest, "screenshots~Lumi/odd")["brown hair"]
-    assert what == "renamed" and why.startswith(
-        "to blonde hair: mended hair colour: brown hair 0.60; blonde hair in 11"
-    )
+    assert what == "renamed" and why.startswith("to blonde hair: fixed hair colour: brown hair 0.60; blonde hair in 11")
     (row,) = manifest.decisions("contradictions").values()
-    assert row.reason == "mended: hair colour" and row.value[0]["mended"] is True
+    assert phrase(row) == "fixed: hair colour" and row.value[0].fixed is True
     assert caption(manifest, "screenshots~Lumi/two") == "Lumi, 2girls, brown hair", "it may be the other's"
     run(manifest, contradictions="fix", fix=("skin",), prune="none")
     assert "brown hair" in caption(manifest, "screenshots~Lumi/odd")
 
 
-def test_what_is_to_be_mended_must_be_a_slot_or_an_image(build: Build) -> None:
+def test_what_is_to_be_fixed_must_be_an_attribute_or_an_image(build: Build) -> None:
     manifest = build(odd_set())
-    with pytest.raises(PrepError, match="fix names 'hair color', which is neither a slot nor a kept image") as caught:
+    with pytest.raises(
+        PrepError, match="fix names 'hair color', which is neither an attribute nor a kept image"
+    ) as caught:
         run(manifest, contradictions="fix", fix=("hair color",))
-    assert "slots are: background, count, eye colour, hair colour" in caught.value.hint
+    assert "attributes are: background, count, eye colour, hair colour" in caught.value.hint
 
 
 # --- core tags, chosen
@@ -698,10 +693,10 @@ def test_a_caption_in_sentences_is_not_torn_at_its_commas(build: Build) -> None:
     text_of(manifest, "fanart~Lumi/a").write_text(text, encoding="utf-8")
     text_of(manifest, "fanart~Lumi/b").write_text(f"Lumi, {text}", encoding="utf-8")
     run(manifest)
-    assert rows(manifest, "fanart~Lumi/a") == {text: ("kept", "written by a person")}
+    assert rows(manifest, "fanart~Lumi/a") == {text: ("kept", "manual caption")}
     assert rows(manifest, "fanart~Lumi/b") == {
         "Lumi": ("added", "trigger word"),
-        text: ("kept", "written by a person"),
+        text: ("kept", "manual caption"),
     }
 
 
@@ -715,7 +710,7 @@ def test_trigger_words_are_put_before_a_persons_caption_only_when_asked(build: B
     run(manifest, prefix=True)
     found = manifest.decisions("caption")
     assert found["images/fanart~Lumi/a.png"].value == "Lumi, a grin, 1girl"
-    assert found["images/fanart~Lumi/a.png"].reason == "written by a person, trigger words put in front"
+    assert phrase(found["images/fanart~Lumi/a.png"]) == "manual caption, trigger words put in front"
     assert rows(manifest, "fanart~Lumi/a")["Lumi"] == ("added", "trigger word")
     assert found["images/fanart~Lumi/b.png"].value == "Lumi, a grin"
     assert text_of(manifest, "fanart~Lumi/a").read_text(encoding="utf-8") == "a grin, 1girl"
@@ -730,7 +725,7 @@ def test_several_taggers_speak_together(build: Build) -> None:
     with manifest.transaction():
         manifest.put_tagger(other)
         manifest.put_scores(other.id, {manifest.images()[0].content: {"1girl": 0.9, "smile": 0.9}})
-        manifest.put_decisions(1, ("tagger",), [Decision(".", "tagger", [TAGGER.id, other.id], "used last")])
+        manifest.put_decisions(1, ("tagger",), [decided(".", "tagger", [TAGGER.id, other.id])])
     run(manifest)
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
     found = rows(manifest, "fanart~Lumi/a")["smile"]

@@ -4,20 +4,22 @@ import shutil
 from pathlib import Path
 
 import pytest
+from decided import decided
 from messy_tree import plant
 from painted_sets import flatten_options, painted, run_flatten, save
+from platforms import needs_symlinks
 
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import safe, same_file_key
 from pipeline.stages import flatten
 from pipeline.store.caption_files import write_captions
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision
+from pipeline.store.wording import figures, phrase
 
 
 def placed(manifest, root):
     return {
-        Path(path).relative_to(root).as_posix(): (row.value, row.reason)
+        Path(path).relative_to(root).as_posix(): (row.value, phrase(row))
         for path, row in manifest.decisions("placed").items()
         if Path(path).is_relative_to(root)
     }
@@ -29,12 +31,12 @@ def tree(root):
 
 def test_every_file_of_the_sources_has_one_row_and_every_image_a_place(flattened, source):
     assert placed(flattened, source) == {
-        "characters/Lumi/a.png": ("images/characters~Lumi/a.png", "placed"),
-        "characters/Lumi/b.png": ("images/characters~Lumi/b.png", "placed"),
-        "characters/Quill/a.png": ("images/characters~Quill/a.png", "placed"),
-        "artists/alder/x.png": ("images/artists~alder/x.png", "placed"),
-        "artists/alder/y.png": ("images/artists~alder/y.png", "placed"),
-        "characters/Lumi/a.txt": ("images/characters~Lumi/a.txt", "caption taken in"),
+        "characters/Lumi/a.png": ("images/characters~Lumi/a.png", "imported"),
+        "characters/Lumi/b.png": ("images/characters~Lumi/b.png", "imported"),
+        "characters/Quill/a.png": ("images/characters~Quill/a.png", "imported"),
+        "artists/alder/x.png": ("images/artists~alder/x.png", "imported"),
+        "artists/alder/y.png": ("images/artists~alder/y.png", "imported"),
+        "characters/Lumi/a.txt": ("images/characters~Lumi/a.txt", "caption imported"),
         "characters/readme.md": (None, "not an image"),
     }
     for image in flattened.images():
@@ -166,7 +168,7 @@ def test_a_caption_edited_in_the_set_wins_over_the_sources(flattened, source):
 def test_a_caption_that_prep_wrote_gives_way_to_one_that_comes_with_the_source(flattened, source):
     path = "images/characters~Lumi/b.png"
     with flattened.transaction():
-        flattened.put_rows(0, [Decision(path, "caption", "made by prep", "curated")])
+        flattened.put_rows(0, [decided(path, "caption", "made by prep")])
     write_captions(flattened, 0)
     (source / "characters/Lumi/b.txt").write_text("by hand", encoding="utf-8")
     run_flatten(flattened, source)
@@ -228,7 +230,7 @@ def test_a_whole_source_folder_may_go_once_the_set_has_its_images(flattened, sou
     shutil.rmtree(source)
     run_flatten(flattened, source)
     assert len(flattened.images()) == 5
-    assert {row.reason for row in flattened.decisions("placed").values()} == {"source vanished"}
+    assert {phrase(row) for row in flattened.decisions("placed").values()} == {"source vanished"}
 
 
 def test_a_source_that_was_never_there_is_an_error(flattened, tmp_path):
@@ -280,7 +282,7 @@ def test_a_set_inside_its_source_does_not_swallow_itself(source):
 
 
 def given(manifest):
-    return {path: (row.value, row.reason, row.evidence) for path, row in manifest.decisions("user_repeats").items()}
+    return {path: (row.value, phrase(row), figures(row)) for path, row in manifest.decisions("user_repeats").items()}
 
 
 def test_repeats_of_names_and_multiply_txt_become_how_often_each_image_is_given(tmp_path):
@@ -296,7 +298,7 @@ def test_repeats_of_names_and_multiply_txt_become_how_often_each_image_is_given(
         "images/Quill/1.png": (0.5, "multiply.txt", "multiply.txt 0.5, before 3_Quill of the folder's name"),
         "images/plain/2.png": (2.0, "multiply.txt", "multiply.txt 2"),
     }
-    assert placed(manifest, src)["3_Quill/multiply.txt"] == (None, "multiply.txt taken in")
+    assert placed(manifest, src)["3_Quill/multiply.txt"] == (None, "multiply.txt imported")
     assert any("folders named with 0 repeats" in note and "0_none" in note for note in notes)
     assert manifest.human() == {} and run_flatten(manifest, src).fresh
     run_flatten(manifest, src, repeats_in_names=False)
@@ -312,7 +314,7 @@ def test_a_multiply_txt_without_a_number_above_0_gives_nothing_and_is_told(tmp_p
     notes = run_flatten(manifest, tmp_path / "src").plan.notes
     assert given(manifest) == {}
     row = manifest.decisions("placed")[str(tmp_path / "src/24_Lumi/multiply.txt")]
-    assert (row.reason, row.evidence) == ("multiply.txt holds no number above 0", repr(text))
+    assert (phrase(row), figures(row)) == ("multiply.txt holds no number above 0", repr(text))
     assert "multiply.txt files without a number above 0, not used: 1" in notes
 
 
@@ -331,7 +333,7 @@ def test_settings_of_everydream_are_rows_and_no_captions(tmp_path):
         (tmp_path / "src/a" / name).write_text("0.5")
     manifest = Manifest.open(tmp_path / "set", create=True)
     run_flatten(manifest, tmp_path / "src")
-    reasons = [row.reason for row in manifest.decisions("placed").values()]
+    reasons = [phrase(row) for row in manifest.decisions("placed").values()]
     assert reasons.count("EveryDream setting, not used") == 6 and manifest.human() == {}
 
 
@@ -358,13 +360,14 @@ def test_an_image_whose_source_folder_moved_keeps_its_place_and_caption(flattene
 
 def test_how_images_come_into_the_set_can_be_chosen_and_changed_and_is_counted(flattened, source):
     outcome = run_flatten(flattened, source, link="copy")
-    assert {image.link for image in flattened.images()} == {"copy"} and outcome.counts["as copy"] == 5
+    assert {image.link for image in flattened.images()} == {"copy"} and outcome.counts["linked:copy"] == 5
     assert not any((flattened.root / image.path).samefile(image.source) for image in flattened.images())
     assert run_flatten(flattened, source, link="copy").fresh
-    assert run_flatten(flattened, source, link="hardlink").counts["as hardlink"] == 5
+    assert run_flatten(flattened, source, link="hardlink").counts["linked:hardlink"] == 5
     assert all((flattened.root / image.path).samefile(image.source) for image in flattened.images())
 
 
+@needs_symlinks
 def test_a_link_that_leads_out_of_its_source_is_left_out_with_the_flag_to_type(flattened, source, tmp_path):
     outside = save(painted(50), tmp_path / "outside/o.png")
     (source / "artists/alder/out.png").symlink_to(outside)
@@ -373,7 +376,7 @@ def test_a_link_that_leads_out_of_its_source_is_left_out_with_the_flag_to_type(f
     assert "links that lead out of their source, left out; to take them in give --follow-links: 1" in notes
     run_flatten(flattened, source, follow_links=True)
     row = flattened.decisions("placed")[str(source / "artists/alder/out.png")]
-    assert (row.value, row.evidence) == ("images/artists~alder/out.png", f"a link to {outside}")
+    assert (row.value, figures(row)) == ("images/artists~alder/out.png", f"a link to {outside}")
     assert (flattened.root / row.value).samefile(outside) and not (flattened.root / row.value).is_symlink()
 
 
@@ -434,33 +437,33 @@ def test_the_reasons_in_a_messy_tree_are_told(tmp_path):
     run_flatten(manifest, src)
     found = placed(manifest, src)
     assert {name: found[name][1] for name in found if name.startswith(("odd/", "sidecars/", "archives/"))} == {
-        "odd/lies.jpg": "placed",
+        "odd/lies.jpg": "imported",
         "odd/noname": "extension from content",
         "odd/odd.dat": "extension from content",
-        "odd/text.png": "placed",
-        "odd/empty.png": "placed",
-        "odd/half.jpg": "placed",
+        "odd/text.png": "imported",
+        "odd/empty.png": "imported",
+        "odd/half.jpg": "imported",
         "odd/notes.pdf": "not an image",
         "odd/Makefile": "not an image",
         "odd/.DS_Store": "hidden",
         "odd/Thumbs.db": "not an image",
-        **dict.fromkeys((f"sidecars/{stem}.png" for stem in "abcdefgh"), "placed"),
+        **dict.fromkeys((f"sidecars/{stem}.png" for stem in "abcdefgh"), "imported"),
         "sidecars/a.webp": "renamed, name taken",
-        "sidecars/a.txt": "caption taken in",
+        "sidecars/a.txt": "caption imported",
         "sidecars/b.txt": "caption is not UTF-8",
-        "sidecars/b.caption": "caption taken in",
+        "sidecars/b.caption": "caption imported",
         "sidecars/c.txt": "caption is empty",
-        "sidecars/d.png.txt": "caption taken in",
-        "sidecars/e.TXT": "caption taken in",
+        "sidecars/d.png.txt": "caption imported",
+        "sidecars/e.TXT": "caption imported",
         "sidecars/lonely.txt": "text without an image",
-        "sidecars/a.json": "tags taken in",
+        "sidecars/a.json": "tags imported",
         "sidecars/f.png.json": "json not used",
         "sidecars/g.json": "json not used",
         "sidecars/alone.json": "metadata not used",
-        "sidecars/meta_cap.json": "metadata taken in",
+        "sidecars/meta_cap.json": "metadata imported",
         "sidecars/metadata.jsonl": "metadata names no image",
         "sidecars/list.csv": "metadata not used",
-        "sidecars/multiply.txt": "multiply.txt taken in",
+        "sidecars/multiply.txt": "multiply.txt imported",
         "sidecars/cond_dropout.txt": "EveryDream setting, not used",
         "sidecars/deep/multiply.txt": "multiply.txt holds no number above 0",
         "archives/pictures.zip": "archive; name it as a source to use it",
@@ -479,7 +482,7 @@ def test_the_reasons_in_a_messy_tree_are_told(tmp_path):
             "broken.png": "broken link",
             "outside": "link leads out of its source",
             "passwd.png": "link leads out of its source",
-            "inside.png": "placed",
+            "inside.png": "imported",
             "again": "folder read already",
         }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+from decided import decided
 from painted_sets import quiet
 
 import train.miniature
@@ -14,10 +15,11 @@ from pipeline.concepts.regularization.files import save_caption
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.runner import run_stage
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
+from pipeline.store.wording import figures
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 PAINTED = {"base": "miniature", "steps": 1, "device": "cpu"}
@@ -31,8 +33,8 @@ def manifest(tmp_path: Path):
     for name in ("a.jpg", "a-2.png", "B.png"):
         path = f"images/Lumi/{name}"
         images.append(Image(path, "Lumi", path, name, 1, "copy"))
-        rows.append(Decision(path, "bucket", Bucket((64, 48), (64, 48), (0, 0, 64, 48)), "nearest"))
-        rows.append(Decision(path, "caption", f"Lumi, {name}", "tags"))
+        rows.append(decided(path, "bucket", Bucket((64, 48), (64, 48), (0, 0, 64, 48))))
+        rows.append(decided(path, "caption", f"Lumi, {name}"))
     with manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
@@ -93,7 +95,7 @@ def test_more_reg_images_leave_the_first_ones_as_they_are(manifest):
 
 def test_the_evidence_names_all_seeds(manifest):
     row = regularize.plan(manifest, regularize.Options(base="miniature", count=2, seed=1)).decisions[0]
-    assert row.evidence == "seeds 1, 2, 25 DDIM steps, guidance 7"
+    assert figures(row) == "seeds 1, 2, 25 DDIM steps, guidance 7"
 
 
 def test_a_reg_image_that_is_gone_is_missed_whichever_it_is(manifest):
@@ -160,7 +162,7 @@ def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(
             assert image.size == (64, 48) and image.info["prep-regularization"]
             image.load()
     outcome = run_stage(manifest, regularize.STAGE, options, quiet)
-    assert outcome.counts["images made"] == 4 and outcome.counts["images already there"] == 2
+    assert outcome.counts["images_made"] == 4 and outcome.counts["images_already_there"] == 2
 
 
 def test_a_full_disk_at_a_caption_is_told_and_leaves_the_one_before(tmp_path, monkeypatch):
@@ -184,7 +186,7 @@ def painting(manifest: Manifest, **options) -> tuple[int, tuple[str, ...], bytes
     """How many were painted, what was said of the base model, and the bytes of one."""
     made = regularize.work(manifest, regularize.Options(**PAINTED, **options), quiet)
     with PIL.Image.open(manifest.root / "regularization/Lumi/B.png") as image:
-        return made.counts["images made"], made.notes, image.tobytes()
+        return made.counts["images_made"], made.notes, image.tobytes()
 
 
 def test_reg_images_are_painted_as_the_prediction_that_is_asked_for_says(planned_reg_images):

@@ -17,6 +17,7 @@ from pipeline.stages import tag
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Tagger
 from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.wording import figures
 
 
 def options(**given: object) -> tag.Options:
@@ -65,7 +66,7 @@ def test_every_kept_content_is_scored_once_and_the_tagger_is_recorded(flattened:
     save(painted(0, 1.5), source / "characters/Quill/same as Lumi's.png")
     run_flatten(flattened, source)
     outcome = run_stage(flattened, tag.STAGE, options(), quiet)
-    assert outcome.counts == {"to score with miniature": 5, "scored before": 0, "scored on CPU": 5}
+    assert outcome.counts == {"to_score:miniature": 5, "scored_before": 0, "scored_on:CPU": 5}
     (tagger,) = flattened.taggers().values()
     assert (tagger.name, tagger.provider) == ("miniature", "CPUExecutionProvider")
     assert tagger.id.endswith("/pad-ffffff-bicubic-1")
@@ -88,7 +89,7 @@ def test_a_second_run_is_fresh_and_a_forced_one_decodes_nothing(flattened: Manif
     assert len(decoded) == 5
     assert run_stage(flattened, tag.STAGE, options(), quiet).fresh
     outcome = run_stage(flattened, tag.STAGE, options(), quiet, force=True)
-    assert outcome.counts == {"to score with miniature": 0, "scored before": 5} and len(decoded) == 5
+    assert outcome.counts == {"to_score:miniature": 0, "scored_before": 5} and len(decoded) == 5
 
 
 def test_only_a_new_image_is_decoded(flattened: Manifest, source: Path, decoded: list[Path]) -> None:
@@ -110,7 +111,7 @@ def test_a_killed_run_loses_one_batch(flattened: Manifest, decoded: list[Path]) 
     (identity,) = flattened.taggers()
     assert len(flattened.scored(identity)) == 4
     outcome = run_stage(flattened, tag.STAGE, options(batch_size=2), quiet)
-    assert not outcome.fresh and outcome.counts["scored on CPU"] == 1
+    assert not outcome.fresh and outcome.counts["scored_on:CPU"] == 1
     assert len(flattened.scored(identity)) == 5
 
 
@@ -120,9 +121,9 @@ def test_a_preview_counts_and_runs_no_model(
     monkeypatch.setattr("taggers.engine.load_tagger", lambda *given: pytest.fail("a preview needs no model"))
     plan = preview_stage(flattened, tag.STAGE, options(), quiet)
     assert [(row.path, row.field) for row in plan.decisions] == [(".", "tagger")]
-    assert plan.counts == {"to score with miniature": 5, "scored before": 0}
+    assert plan.counts == {"to_score:miniature": 5, "scored_before": 0}
     away = preview_stage(flattened, tag.STAGE, tag.Options(), quiet)
-    assert away.counts == {"to score with wd-swinv2-v3": 5, "scored before": 0}, "nothing is fetched either"
+    assert away.counts == {"to_score:wd-swinv2-v3": 5, "scored_before": 0}, "nothing is fetched either"
     assert decoded == [] and flattened.taggers() == {}
 
 
@@ -143,7 +144,7 @@ def test_an_unreadable_image_is_counted_and_named_and_the_rest_is_scored(
     run_flatten(flattened, source)
     with caplog.at_level(logging.WARNING):
         outcome = run_stage(flattened, tag.STAGE, options(), quiet)
-    assert outcome.counts["could not be read"] == 1 and outcome.counts["scored on CPU"] == 5
+    assert outcome.counts["unreadable_images"] == 1 and outcome.counts["scored_on:CPU"] == 5
     assert "cut.png: truncated" in caplog.text
 
 
@@ -153,9 +154,9 @@ def test_going_back_to_another_model_makes_it_the_one_whose_scores_are_meant(
     mine = copy_of_miniature(tmp_path / "mine")
     run_stage(flattened, tag.STAGE, options(), quiet)
     run_stage(flattened, tag.STAGE, options(model=str(mine)), quiet)
-    assert flattened.decisions("tagger")["."].value.startswith("mine@")
+    assert flattened.decisions("tagger")["."].value[0].startswith("mine@")
     run_stage(flattened, tag.STAGE, options(), quiet)
-    assert flattened.decisions("tagger")["."].value.startswith("miniature@")
+    assert flattened.decisions("tagger")["."].value[0].startswith("miniature@")
     assert all(tagger.provider for tagger in flattened.taggers().values())
 
 
@@ -187,12 +188,12 @@ def test_several_taggers_score_one_after_the_other_and_stay_apart(
     (mine / "model.toml").write_text("pad = [0, 0, 0]\n", encoding="utf-8")
     outcome = run_stage(flattened, tag.STAGE, options(also=(str(mine),)), quiet)
     assert outcome.counts == {
-        "to score with miniature": 5,
-        "scored before by miniature": 0,
-        "to score with mine": 5,
-        "scored before by mine": 0,
-        "scored by miniature on CPU": 5,
-        "scored by mine on CPU": 5,
+        "to_score:miniature": 5,
+        "scored_before_by:miniature": 0,
+        "to_score:mine": 5,
+        "scored_before_by:mine": 0,
+        "scored_by:miniature on CPU": 5,
+        "scored_by:mine on CPU": 5,
     }
     assert len(decoded) == 10
     chosen = flattened.decisions("tagger")["."]
@@ -200,9 +201,9 @@ def test_several_taggers_score_one_after_the_other_and_stay_apart(
     assert chosen.value[0].startswith("miniature@") and chosen.value[1].startswith("mine@")
     first, second = (flattened.scores(identity) for identity in chosen.value)
     assert first.keys() == second.keys() and len(first) == 5
-    assert chosen.evidence.startswith("miniature: sha256 ") and "; mine: sha256 " in chosen.evidence
+    assert figures(chosen).startswith("miniature: sha256 ") and "; mine: sha256 " in figures(chosen)
     run_stage(flattened, tag.STAGE, options(), quiet)
-    assert flattened.decisions("tagger")["."].value == chosen.value[0]
+    assert flattened.decisions("tagger")["."].value == chosen.value[:1]
 
 
 def test_a_tagger_named_twice_is_refused(flattened: Manifest) -> None:
@@ -218,7 +219,7 @@ def test_an_image_that_one_tagger_could_not_read_is_not_decoded_for_the_next(
     run_flatten(flattened, source)
     mine = copy_of_miniature(tmp_path / "mine")
     outcome = run_stage(flattened, tag.STAGE, options(also=(str(mine),)), quiet)
-    assert outcome.counts["could not be read"] == 1
+    assert outcome.counts["unreadable_images"] == 1
     assert [path.name for path in decoded].count("cut.png") == 1
 
 
@@ -231,9 +232,9 @@ def test_the_checksum_of_the_model_is_kept_with_the_decision(flattened: Manifest
     assert folder is not None
     expected = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     run_stage(flattened, tag.STAGE, options(), quiet)
-    assert flattened.decisions("tagger")["."].evidence == f"miniature: sha256 {expected}"
+    assert figures(flattened.decisions("tagger")["."]) == f"miniature: sha256 {expected}"
     plan = preview_stage(flattened, tag.STAGE, tag.Options(), quiet)
-    assert plan.decisions[0].evidence == f"wd-swinv2-v3: sha256 {BUILT_IN['wd-swinv2-v3'].checksums['model.onnx']}"
+    assert figures(plan.decisions[0]) == f"wd-swinv2-v3: sha256 {BUILT_IN['wd-swinv2-v3'].checksums['model.onnx']}"
 
 
 def test_what_a_branch_was_resolved_to_stays_for_the_set(flattened: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +247,7 @@ def test_what_a_branch_was_resolved_to_stays_for_the_set(flattened: Manifest, mo
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, repo, revision: Info)
     fresh = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru"), quiet)
-    assert fresh.decisions[0].value == f"deepdanbooru@{later}/pad-000000-bicubic-512-bicubic-1"
+    assert fresh.decisions[0].value == [f"deepdanbooru@{later}/pad-000000-bicubic-512-bicubic-1"]
     with flattened.transaction():
         flattened.put_rows(flattened.begin_run("tag", {}), fresh.decisions)
     Info.sha = last
@@ -272,8 +273,8 @@ def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(
         outcome = run_stage(flattened, tag.STAGE, options(decode="fast"), quiet)
     exact, fast = flattened.taggers()
     assert fast == f"{exact}-draft2"
-    assert outcome.counts["scored on CPU"] == 9
-    assert outcome.counts["tags that came or went by fast decoding, in 3 images"] >= 0
+    assert outcome.counts["scored_on:CPU"] == 9
+    assert outcome.counts["changed_by_fast_decoding:3"] >= 0
     (told,) = (record.getMessage() for record in caplog.records)
     assert told.startswith("--decode fast: 3 JPEGs scored both ways differ by at most 0.")
     one, other = flattened.scores(exact), flattened.scores(fast)

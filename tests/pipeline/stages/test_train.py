@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from decided import decided
 from painted_sets import quiet
+from recorded_sets import recorded_set
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Image
 from pipeline.store.runner import preview_stage
-from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.values.repeats import Repeats
+from pipeline.store.wording import figures, phrase
 from train.options.recipe import make_recipe
 
 LONG = ", ".join(f"red hair {number}" for number in range(30))
@@ -25,23 +26,14 @@ SIZES = ((64, 64), (56, 72))
 @pytest.fixture
 def manifest(tmp_path: Path):
     """Eight images of Lumi at 64×64 and two of Quill at 56×72, shown once and twice an epoch."""
-    manifest = Manifest.open(tmp_path / "set", create=True)
-    images, rows = [], []
-    for number in range(10):
-        concept, size, exact = ("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)
-        path = f"images/{concept}/{number}.png"
-        images.append(Image(path, concept, path, f"{number:064x}", 1, "copy"))
-        bucket = Bucket(size, size, (0, 0, *size))
-        rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", f"{concept}, 1girl, solo", "tags"),
-            Decision(path, "repeats", Repeats(exact, 1), "share"),
-        ]
-    with manifest.transaction():
-        run = manifest.begin_run("test", {})
-        manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
-        manifest.finish_run(run, {})
+    manifest = recorded_set(
+        tmp_path / "set",
+        [
+            (f"images/{concept}/{number}.png", concept, size, f"{concept}, 1girl, solo", exact)
+            for number in range(10)
+            for concept, size, exact in [("Lumi", SIZES[0], 1.0) if number < 8 else ("Quill", SIZES[1], 2.0)]
+        ],
+    )
     yield manifest
     manifest.close()
 
@@ -49,7 +41,7 @@ def manifest(tmp_path: Path):
 def change(manifest: Manifest, field: str, values: dict[str, object]) -> None:
     with manifest.transaction():
         run = manifest.begin_run("test", {})
-        manifest.put_rows(run, [Decision(path, field, value, "test") for path, value in values.items()])
+        manifest.put_rows(run, [decided(path, field, value) for path, value in values.items()])
 
 
 def planned(manifest: Manifest, **options):
@@ -65,13 +57,13 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
     plan = planned(manifest, epochs=4, batch_size=4)
     assert plan.counts == {
         "images": 10,
-        "images held out": 0,
-        "regularization images": 0,
-        "exposures an epoch": 12,
-        "exposures in the run": 48,
+        "images_held_out": 0,
+        "regularization_images": 0,
+        "exposures_an_epoch": 12,
+        "exposures_in_the_run": 48,
         "steps": 12,
-        "full batches": 12,
-        "short batches": 0,
+        "full_batches": 12,
+        "partial_batches": 0,
     }
     assert plan.table == (
         {
@@ -104,7 +96,7 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
 
 def test_short_batches_and_sizes_that_fill_none_are_told(manifest):
     plan = planned(manifest, epochs=1, batch_size=8)
-    assert (plan.counts["full batches"], plan.counts["short batches"]) == (1, 1)
+    assert (plan.counts["full_batches"], plan.counts["partial_batches"]) == (1, 1)
     assert plan.notes == (
         "1 of 2 sizes have fewer exposures an epoch than a batch of 8: 56×72 (4); nothing of them is left out, but their "
         "batches stay short",
@@ -125,7 +117,7 @@ def test_images_that_the_steps_do_not_reach_are_told(manifest):
     (note,) = plan.notes
     assert "images are never shown in 2 steps, such as images/" in note and note.endswith("the first epoch alone has 3")
     assert "0 whole epochs and 2 steps of the next" in plan.remarks[0]
-    assert sum(row["in the run"] for row in plan.table) == plan.counts["exposures in the run"] == 8
+    assert sum(row["in the run"] for row in plan.table) == plan.counts["exposures_in_the_run"] == 8
 
 
 def test_reg_images_are_counted_in_unless_left_out(manifest):
@@ -135,12 +127,12 @@ def test_reg_images_are_counted_in_unless_left_out(manifest):
     }
     change(manifest, "regularization", reg_images)
     plan = planned(manifest)
-    assert plan.counts["regularization images"] == 3
+    assert plan.counts["regularization_images"] == 3
     assert f"7 images have no regularization image; make them with: prep regularize {manifest.root}" in plan.notes
     assert "images and their regularization images" in plan.remarks[0] and "for 13 cached latents" in remark(
         plan, "disk: "
     )
-    assert planned(manifest, prior_loss_weight=0.0).counts["regularization images"] == 0
+    assert planned(manifest, prior_loss_weight=0.0).counts["regularization_images"] == 0
 
 
 def test_disk_and_memory_are_told_with_how_they_come_about(manifest):
@@ -185,9 +177,9 @@ def test_tags_beyond_the_limit_are_named_for_every_image(manifest):
     plan = planned(manifest)
     (row,) = plan.decisions
     assert plan.fields == ("cut",)
-    assert (row.path, row.field, row.reason) == (path, "cut", "tags beyond 75 tokens")
+    assert (row.path, row.field, phrase(row)) == (path, "cut", "tags beyond 75 tokens")
     assert row.value == LONG.split(", ")[-len(row.value) :] and len(row.value) > 5
-    assert row.evidence.endswith("tokens more than are read")
+    assert figures(row).endswith("tokens more than are read")
     (note,) = plan.notes
     assert (
         note.startswith("1 captions have more than 75 tokens, the rest is not read (other tags each time")
@@ -217,7 +209,7 @@ def test_a_preview_lists_the_cut_tags_and_writes_nothing(manifest, command):
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert [row["path"] for row in told["decisions"]] == ["images/Lumi/3.png"]
-    assert told["counts"]["tags beyond 75 tokens"] == 1
+    assert told["counts"]["truncated_tags"] == 1
     assert {row["concept"] for row in told["table"]} == {"Lumi", "Quill"}
     whole = command("train", manifest.root, "--base", "miniature", "--max-tokens", "225", "--dry-run", "--json")
     assert json.loads(whole.stdout)["decisions"] == []
@@ -318,10 +310,10 @@ def test_what_is_done_beside_the_steps_is_counted(manifest):
 
 
 def test_images_held_out_are_counted_and_not_shown(manifest, monkeypatch):
-    monkeypatch.setattr("train.data.holdout.LEAST_KEPT", 4)
+    monkeypatch.setattr("train.evaluation.holdout.LEAST_KEPT", 4)
     plan = planned(manifest, epochs=4, validation="held-out", validation_share=0.1)
-    assert plan.counts["images held out"] == 10 - plan.counts["images"] > 0
-    assert plan.counts["exposures an epoch"] == 12, "their concept keeps its exposures"
+    assert plan.counts["images_held_out"] == 10 - plan.counts["images"] > 0
+    assert plan.counts["exposures_an_epoch"] == 12, "their concept keeps its exposures"
 
 
 def test_images_that_are_not_mirrored_are_told(manifest):

@@ -7,10 +7,12 @@ from painted_sets import quiet, run_flatten
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import bucket, check, curate
-from pipeline.store.caption_files import EDITS, NOT_UTF8, WRITTEN, captions, take_in
+from pipeline.store.caption_files import EDITS, captions, take_in
 from pipeline.store.readiness import all_decided
+from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Tagger
 from pipeline.store.runner import run_stage
+from pipeline.store.wording import figures, phrase
 
 B = "images/characters~Lumi/b.png"
 
@@ -33,9 +35,9 @@ def test_an_edit_is_noticed_by_whatever_runs_next_and_recorded_as_a_persons(cura
     file_of(curated).write_text("Lumi, 1girl, hat\n", encoding="utf-8")
     run_stage(curated, check.STAGE, check.Options(), quiet)
     run = next(run for run in curated.runs() if run.stage == EDITS)
-    assert run.counts == {WRITTEN: 1} and run.finished
+    assert run.counts == {CaptionReason.MANUAL: 1} and run.finished
     row = curated.decisions("human")[B]
-    assert (row.value, row.reason, row.evidence) == ("Lumi, 1girl, hat\n", WRITTEN, "-smile, +hat")
+    assert (row.value, phrase(row), figures(row)) == ("Lumi, 1girl, hat\n", "manual caption", "-smile, +hat")
     assert captions(curated)[B] == curated.decisions("caption")[B].value == "Lumi, 1girl, hat"
     assert take_in(curated) == {}
 
@@ -51,7 +53,7 @@ def test_an_edit_survives_every_run_and_a_flattening_of_all_again(curated, sourc
     assert B not in curated.decisions("caption") and curated.human()[B] == "mine"
     run_stage(curated, check.STAGE, check.Options(), quiet)
     run_stage(curated, curate.STAGE, curate.Options(), quiet)
-    assert captions(curated)[B] == "mine" and curated.decisions("caption")[B].reason == WRITTEN
+    assert captions(curated)[B] == "mine" and phrase(curated.decisions("caption")[B]) == "manual caption"
 
 
 def test_an_edit_within_the_same_moment_and_of_the_same_length_is_noticed(curated):
@@ -59,7 +61,7 @@ def test_an_edit_within_the_same_moment_and_of_the_same_length_is_noticed(curate
     text = file_of(curated).read_text(encoding="utf-8")
     file_of(curated).write_text(text.replace("smile", "blush"), encoding="utf-8")
     os.utime(file_of(curated), ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert take_in(curated) == {WRITTEN: 1}
+    assert take_in(curated) == {CaptionReason.MANUAL: 1}
 
 
 def test_files_that_were_not_touched_are_not_read_again(curated, monkeypatch):
@@ -73,7 +75,7 @@ def test_files_that_were_not_touched_are_not_read_again(curated, monkeypatch):
 
 def test_a_caption_that_is_not_utf8_is_told_and_kept_out_of_training_until_it_is_mended(curated):
     file_of(curated).write_bytes(b"caf\xe9")
-    assert take_in(curated) == {NOT_UTF8: 1}
+    assert take_in(curated) == {CaptionReason.NOT_UTF8: 1}
     assert B not in curated.decisions("caption") and B not in curated.human() and take_in(curated) == {}
     run_stage(curated, curate.STAGE, curate.Options(), quiet, force=True)
     assert file_of(curated).read_bytes() == b"caf\xe9" and B not in captions(curated)
@@ -84,7 +86,7 @@ def test_a_caption_that_is_not_utf8_is_told_and_kept_out_of_training_until_it_is
         all_decided(curated)
     assert "save it as UTF-8" in caught.value.hint
     file_of(curated).write_text("café", encoding="utf-8")
-    assert take_in(curated) == {WRITTEN: 1} and captions(curated)[B] == "café"
+    assert take_in(curated) == {CaptionReason.MANUAL: 1} and captions(curated)[B] == "café"
 
 
 def test_a_caption_that_is_mended_to_what_prep_wrote_is_preps_again(curated):
@@ -102,7 +104,7 @@ def test_a_caption_that_came_with_its_image_keeps_its_bytes_and_is_a_persons(sou
     path = "images/characters~Lumi/a.png"
     assert flattened.human()[path] == "lumi, 1girl\n"
     assert file_of(flattened, path).read_bytes() == (source / "characters/Lumi/a.txt").read_bytes()
-    assert flattened.decisions("human")[path].evidence == "came with the image"
+    assert figures(flattened.decisions("human")[path]) == "came with the image"
 
 
 def test_caption_files_of_images_that_left_the_set_are_nobodys_business(curated, source):

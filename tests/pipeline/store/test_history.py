@@ -4,7 +4,9 @@ import pytest
 
 from pipeline.store.history import changes
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Decision
+from pipeline.store.wording import figures
 
 
 @pytest.fixture
@@ -12,7 +14,11 @@ def manifest(tmp_path):
     manifest = Manifest.open(tmp_path / "set", create=True)
     texts = ("a, b", "a, c", "a, b", None)
     for number, text in enumerate(texts):
-        rows = [] if text is None else [Decision("images/x.png", "caption", text, f"reason {number}")]
+        rows = (
+            []
+            if text is None
+            else [Decision("images/x.png", "caption", text, CaptionReason.CHOSEN, {"tags": number, "considered": 0})]
+        )
         with manifest.transaction():
             run = manifest.begin_run("curate", {})
             manifest.put_decisions(run, ("caption",), rows)
@@ -31,7 +37,7 @@ def test_a_run_tells_what_it_changed(manifest):
 
 def test_several_changes_of_a_row_are_one_and_none_if_it_is_as_it_was(manifest):
     (one,) = changes(manifest, 1, 3)
-    assert (one.before.reason, one.after.reason) == ("reason 0", "reason 2")
+    assert (figures(one.before), figures(one.after)) == ("0 tags, 0 more considered", "2 tags, 0 more considered")
     assert list(changes(manifest, 0, 4)) == []
 
 
@@ -45,7 +51,7 @@ def test_the_command_shows_captions_word_by_word_and_never_as_markup(command, ma
     assert "from run 1 (curate) to run 3 (curate)" in command("diff", manifest.root, "3", "1").stderr
     assert command("diff", manifest.root, "9").exit_code == 1
     assert "give one run, or two" in command("diff", manifest.root, "1", "2", "3").stderr
-    assert "nothing differs" in command("diff", manifest.root, "2", "--field", "keep").stderr
+    assert "no difference" in command("diff", manifest.root, "2", "--field", "keep").stderr
 
 
 def test_files_that_came_are_counted(command, source, tmp_path):

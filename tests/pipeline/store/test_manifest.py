@@ -1,9 +1,11 @@
 import sqlite3
 
 import pytest
+from decided import decided
 
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Measurement, Tagger
 from pipeline.store.values.bucket import Bucket
 
@@ -65,11 +67,11 @@ def test_records_read_back_as_they_were_written(manifest):
 
 def test_decisions_replace_those_of_their_fields_and_every_change_is_noted(manifest):
     first = [
-        Decision("a", "keep", True, "good"),
-        Decision("b", "keep", True, "good"),
-        Decision("a", "bucket", Bucket.whole((8, 8)), "x"),
+        Decision("a", "keep", True, CheckReason.GOOD),
+        Decision("b", "keep", True, CheckReason.GOOD),
+        decided("a", "bucket", Bucket.whole((8, 8))),
     ]
-    second = [Decision("a", "keep", False, "blurry", "9 < 20")]
+    second = [Decision("a", "keep", False, CheckReason.BLURRY, {"sharpness": 9.0, "least": 20.0})]
     with manifest.transaction():
         one = manifest.begin_run("check", {})
         assert manifest.put_decisions(one, ("keep", "bucket"), first) == 3
@@ -90,14 +92,14 @@ def test_before_any_check_every_image_is_kept(manifest):
         manifest.put_images(images)
     assert manifest.kept() == tuple(images)
     with manifest.transaction():
-        manifest.put_decisions(1, ("keep",), [Decision("images/a", "keep", False, "blurry")])
+        manifest.put_decisions(1, ("keep",), [Decision("images/a", "keep", False, CheckReason.BLURRY)])
     assert manifest.kept() == (images[1],)
 
 
 def test_the_digest_follows_values_not_reasons(manifest):
     def put(value, reason):
         with manifest.transaction():
-            manifest.put_decisions(1, ("keep",), [Decision("a", "keep", value, reason)])
+            manifest.put_decisions(1, ("keep",), [decided("a", "keep", value)])
         return manifest.digest("keep")
 
     assert put(True, "good") == put(True, "other words") != put(False, "good")

@@ -2,11 +2,12 @@ import os
 from dataclasses import dataclass
 
 import pytest
+from decided import decided
 from painted_sets import painted, quiet, save
 
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image, Link, Plan
+from pipeline.store.records import Image, Link, Plan
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.stage import Stage, WorkResult
 
@@ -19,9 +20,7 @@ class Options:
 def stage(**parts):
     plan = parts.pop(
         "plan",
-        lambda manifest, options: Plan(
-            "x", ("caption",), (Decision("images/a/1.png", "caption", options.word, "made"),)
-        ),
+        lambda manifest, options: Plan("x", ("caption",), (decided("images/a/1.png", "caption", options.word),)),
     )
     return Stage(name="x", help="", reads=("images",), options=Options, plan=plan, **parts)
 
@@ -56,7 +55,7 @@ def test_a_run_killed_at_work_is_done_again_and_its_rows_stay(manifest):
         run_stage(manifest, stage(work=work), Options(), quiet)
     assert manifest.last_run("x").finished == "" and manifest.decisions("caption")
     outcome = run_stage(manifest, stage(work=lambda *_: WorkResult({"painted": 2})), Options(), quiet)
-    assert not outcome.fresh and outcome.changed == 0 and outcome.counts == {"made": 1, "painted": 2}
+    assert not outcome.fresh and outcome.changed == 0 and outcome.counts == {"chosen": 1, "painted": 2}
 
 
 def test_a_preview_measures_and_writes_nothing_else(manifest):

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PrepError
-from pipeline.store import migrations
 from pipeline.store.manifest import Manifest
-from pipeline.store.migrations import to_4
+from pipeline.store.migrations import steps
+from pipeline.store.migrations.to_4 import step as to_4
 from pipeline.store.schema import VERSION
+from pipeline.store.training_log import read_csv
 
 DATA = Path(__file__).parents[2] / "data" / "schema-3"
 EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
@@ -113,6 +114,20 @@ def test_it_holds_what_it_held(root):
     }
 
 
+def test_its_tables_are_those_of_a_new_set(root, tmp_path):
+    Manifest.open(tmp_path / "new", create=True).close()
+    found = []
+    for folder in (root, tmp_path / "new"):
+        with sqlite3.connect(folder / "manifest.db") as connection:
+            names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master ORDER BY 1")]
+            found.append({name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names})
+            found.append(
+                [connection.execute(f"PRAGMA {each}").fetchone() for each in ("user_version", "application_id")]
+            )
+        connection.close()
+    assert found[:2] == found[2:]
+
+
 def test_what_was_fresh_is_fresh_and_what_was_stale_is_so_for_the_same_reasons(root, command):
     document = asked(command, "status", root)
     assert states(document) == {stage: state(words) for stage, words in EXPECTED["status"].items()}
@@ -187,6 +202,8 @@ def test_the_stopped_training_is_resumed_and_ends_as_the_one_that_was_not_stoppe
 
 def test_a_run_is_told_of_and_done_again(root, command):
     assert command("report", root, "--run", "adapter").exit_code == 0
+    shown = read_csv(root / "runs/adapter/images.csv")
+    assert len(shown) == 11 and sum(row.tally.exposures for row in shown) == 28
     again = asked(command, "train", root, "--replay", root / "runs/adapter/run.json", "--dry-run")
     assert again["stage"] == "train"
 
@@ -222,7 +239,9 @@ def test_the_person_is_told_once_and_the_old_record_is_kept(old, command):
 
 def rows(file):
     with sqlite3.connect(file) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY 1")]
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY 1")
+        ]
         found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
         found["version"] = connection.execute("PRAGMA user_version").fetchall()
     connection.close()
@@ -254,7 +273,7 @@ def killed(root, place, name, at):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked")
 @pytest.mark.parametrize(
-    ("place", "name"), [(migrations, "_keep_copy"), (to_4.decisions, "bring_forward"), (to_4.runs, "bring_forward")]
+    ("place", "name"), [(steps, "_keep_copy"), (to_4.decisions, "bring_forward"), (to_4.runs, "bring_forward")]
 )
 def test_killed_before_its_end_a_migration_leaves_the_set_as_it_was(old, command, place, name):
     before, held = contents(old), rows(old / "manifest.db")
@@ -296,7 +315,7 @@ def test_a_damaged_record_is_refused_untouched(old):
     whole[40_000:60_000] = b"\xff" * 20_000
     file.write_bytes(whole)
     before = contents(old)
-    with pytest.raises(PrepError, match="is damaged|is not a manifest"):
+    with pytest.raises(PrepError, match=r"is damaged|is not a manifest"):
         Manifest.open(old)
     assert contents(old) == before
 

@@ -7,13 +7,14 @@ import sqlite3
 from dataclasses import dataclass
 
 import pytest
+from decided import decided
 from painted_sets import painted, quiet, run_flatten, save
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 from pipeline.stages import balance, bucket, check, curate
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Plan
+from pipeline.store.records import Plan
 from pipeline.store.runner import run_stage
 from pipeline.store.stage import Stage, WorkResult
 from pipeline.store.undo import find, newest, since, undo
@@ -293,8 +294,8 @@ def test_the_record_opens_in_any_sqlite_tool(tagged):
 def test_single_rows_are_put_and_noted(tagged):
     with tagged.transaction():
         run = tagged.begin_run("x", {})
-        assert tagged.put_rows(run, [Decision("a", "human", "t", "r"), Decision("b", "human", "t", "r")]) == 2
-        assert tagged.put_rows(run, [Decision("a", "human", "t", "r")], [("b", "human"), ("c", "human")]) == 1
+        assert tagged.put_rows(run, [decided("a", "human", "t"), decided("b", "human", "t")]) == 2
+        assert tagged.put_rows(run, [decided("a", "human", "t")], [("b", "human"), ("c", "human")]) == 1
     assert tagged.human()["a"] == "t" and "b" not in tagged.human()
     assert isinstance(tagged, Manifest)
 

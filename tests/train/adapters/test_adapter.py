@@ -101,7 +101,7 @@ def test_the_deltas_merged_into_the_weights_give_the_adapted_output(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full", "oft", "ia3", "boft", "dylora", "norm"])
-def test_a_file_is_hung_by_what_it_holds_without_being_told_its_shape(algorithm):
+def test_a_file_is_attached_by_what_it_holds_without_being_told_its_configuration(algorithm):
     unet, text = small_unet(), small_text()
     plain = AdapterConfig(algorithm=algorithm, rank=4, alpha=2.0, text_encoder=True)
     adapter = moved(Adapter(plain, unet, text))

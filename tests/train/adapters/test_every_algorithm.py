@@ -10,11 +10,11 @@ import torch
 from full_size_models import weightless
 from prepared_sets import prepared_set
 from safetensors import safe_open
-from tolerance import rounding
+from tolerance import LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.values.repeats import Repeats
-from train.adapters.adapter import Adapter, AdapterConfig
+from train.adapters.adapter import Adapter, AdapterConfig, attach_adapter
 from train.adapters.config import LayerConfig
 from train.adapters.count.planned import planned_figures
 from train.adapters.inject.base_layer import BaseLayer
@@ -28,7 +28,7 @@ from train.models.shapes import BaseShapes
 from train.options.recipe import Recipe, make_recipe
 from train.plan.memory import base_shapes
 from train.run.resume_state import load_state
-from train.session import attach_adapter, new_adapter, train_adapter
+from train.session import new_adapter, train_adapter
 
 CASES = {
     "lora": {"algorithm": "lora", "train_text_encoder": True},
@@ -152,7 +152,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bits(run, manifest, base)
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_the_exported_file_hung_again_gives_what_the_trained_adapter_gave(run, base):
+def test_the_exported_file_attached_again_gives_what_the_trained_adapter_gave(run, base):
     plain = predicted(base)
     adapter = attach_adapter(base, run.file)
     try:
@@ -169,11 +169,11 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     own = run.native if run.case in REWRITTEN else run.file
     on = train_adapter(manifest, recipe_for(run.case, name="on", network_weights=own, steps=1), quiet, base)
     first = next(read_evaluations(on.file.parent / "validation.jsonl")).loss
-    assert first == pytest.approx(run.looks[1], rel=rounding(256 * 9))
+    assert first == pytest.approx(run.looks[1], rel=LOSS)
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_plan_counts_what_is_hung_and_run_json_says_it(run, base):
+def test_the_plan_counts_what_is_attached_and_run_json_says_it(run, base):
     recipe = recipe_for(run.case)
     adapter = new_adapter(recipe, base)
     figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_config(recipe.adapter))

@@ -11,9 +11,10 @@ from tolerance import near
 
 from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import LARGEST, ImageView, Seen, Subject, dealt, forbidding, reg_image_view, remarks, views
+from train.data.caption_augmentation import told
 from train.data.color_jitter import Colour, changed, chroma_matrix, drawn_colour
+from train.data.options import AugmentationOptions, CaptionOptions
 from train.data.subject_position import subject_of
-from train.options.recipe import make_recipe
 
 
 def image(content: str = "a", size=(64, 64), scaled=(64, 64), crop=None, **rest) -> ImageView:
@@ -25,15 +26,19 @@ def seen(each: ImageView, caption: str = "1girl", subject: Subject | None = None
     return Seen("images/a/x.png", each, caption, subject)
 
 
+def views_of(each: Seen, options: AugmentationOptions, seed: int = 420) -> tuple[ImageView, ...]:
+    return views(each, options, seed)
+
+
 WIDE = {"scaled": (96, 64), "crop": (16, 0, 80, 64)}
 
 
 def test_without_augmentation_an_image_is_its_only_view():
-    assert views(seen(image()), make_recipe()) == (image(),)
+    assert views_of(seen(image()), AugmentationOptions()) == (image(),)
 
 
 def test_flip_doubles_the_views_and_mirrors_what_the_crop_holds():
-    plain, mirrored = views(seen(image(**WIDE)), make_recipe(flip=True))
+    plain, mirrored = views_of(seen(image(**WIDE)), AugmentationOptions(flip=True))
     assert plain == image(**WIDE) and mirrored.flip and mirrored.bucket == plain.bucket
     assert plain.key != mirrored.key
 
@@ -48,23 +53,23 @@ def test_the_size_that_a_file_had_is_known_where_it_was_measured():
     ["1girl, looking left", "Left-handed", "looking_right, smile", "RIGHT", "hair over left, eye", "(left:1.2)"],
 )
 def test_images_whose_caption_says_left_or_right_are_never_mirrored(caption):
-    assert len(views(seen(image(), caption), make_recipe(flip=True))) == 1
+    assert len(views_of(seen(image(), caption), AugmentationOptions(flip=True))) == 1
 
 
 @pytest.mark.parametrize("caption", ["leftover", "bright eyes", "1girl", "", "upright, copyright"])
 def test_words_that_only_hold_left_or_right_forbid_nothing(caption):
-    assert len(views(seen(image(), caption), make_recipe(flip=True))) == 2
+    assert len(views_of(seen(image(), caption), AugmentationOptions(flip=True))) == 2
 
 
 def test_a_person_names_words_of_their_own_and_what_stands_around_all_captions_counts_too():
-    recipe = make_recipe(flip=True, flip_guard=("eyepatch", "hair over one eye"))
-    assert forbidding("Hair_over_one_eye, smile", recipe) == "hair over one eye"
-    assert forbidding("looking left", recipe) == ""
-    assert forbidding("1girl", make_recipe(flip=True, caption_suffix="seen from the left")) == "left"
+    guard = ("eyepatch", "hair over one eye")
+    assert forbidding("Hair_over_one_eye, smile", guard) == "hair over one eye"
+    assert forbidding("looking left", guard) == ""
+    assert forbidding(told("1girl", CaptionOptions(caption_suffix="seen from the left")), ("left", "right")) == "left"
 
 
 def test_random_crop_moves_the_crop_within_what_the_bucket_leaves():
-    found = views(seen(image(**WIDE)), make_recipe(random_crop=True, variants=8))
+    found = views_of(seen(image(**WIDE)), AugmentationOptions(random_crop=True, variants=8))
     assert len({view.key for view in found}) == 8
     for view in found:
         left, top, right, bottom = view.bucket.crop
@@ -73,37 +78,37 @@ def test_random_crop_moves_the_crop_within_what_the_bucket_leaves():
 
 
 def test_there_are_no_more_views_than_there_are_different_ones():
-    assert views(seen(image()), make_recipe(random_crop=True)) == (image(),), "nothing is cut away"
+    assert views_of(seen(image()), AugmentationOptions(random_crop=True)) == (image(),), "nothing is cut away"
     narrow = image(scaled=(65, 64))
-    assert {view.bucket.crop[0] for view in views(seen(narrow), make_recipe(random_crop=True))} == {0, 1}
+    assert {view.bucket.crop[0] for view in views_of(seen(narrow), AugmentationOptions(random_crop=True))} == {0, 1}
 
 
 def test_views_depend_on_content_and_seed_and_on_no_other_image():
-    recipe = make_recipe(random_crop=True, color_jitter=0.1)
-    assert views(seen(image(**WIDE)), recipe) == views(seen(image(**WIDE)), recipe)
+    recipe = AugmentationOptions(random_crop=True, color_jitter=0.1)
+    assert views_of(seen(image(**WIDE)), recipe) == views_of(seen(image(**WIDE)), recipe)
     other, seeded = (
-        views(seen(image("b", **WIDE)), recipe),
-        views(seen(image(**WIDE)), make_recipe(seed=1, color_jitter=0.1)),
+        views_of(seen(image("b", **WIDE)), recipe),
+        views_of(seen(image(**WIDE)), AugmentationOptions(color_jitter=0.1), seed=1),
     )
-    mine = views(seen(image(**WIDE)), recipe)
+    mine = views_of(seen(image(**WIDE)), recipe)
     assert {view.colour for view in mine}.isdisjoint(view.colour for view in (*other, *seeded))
-    more = make_recipe(random_crop=True, color_jitter=0.1, variants=6)
-    assert views(seen(image(**WIDE)), more)[:4] == mine, "more variants leave the first ones as they are"
+    more = AugmentationOptions(random_crop=True, color_jitter=0.1, variants=6)
+    assert views_of(seen(image(**WIDE)), more)[:4] == mine, "more variants leave the first ones as they are"
 
 
 def test_face_crop_enlarges_about_the_subject_within_the_image():
     subject = Subject((0.25, 0.5), (400, 400))
-    recipe = make_recipe(face_crop=(2.0, 2.0))
-    (view,) = views(seen(image(), subject=subject), recipe)
+    recipe = AugmentationOptions(face_crop=(2.0, 2.0))
+    (view,) = views_of(seen(image(), subject=subject), recipe)
     assert view.bucket.scaled == (128, 128)
     assert view.bucket.crop == (0, 32, 64, 96), "its middle, 32 of 128, is in the middle of the crop"
-    (view,) = views(seen(image(), subject=Subject((0.9, 0.5), (400, 400))), recipe)
+    (view,) = views_of(seen(image(), subject=Subject((0.9, 0.5), (400, 400))), recipe)
     assert view.bucket.crop == (64, 32, 128, 96), "as near to it as the edge lets it be"
 
 
 def test_face_crop_draws_factors_from_its_range():
-    found = views(
-        seen(image(), subject=Subject((0.5, 0.5), (999, 999))), make_recipe(face_crop=(1.2, 1.8), variants=16)
+    found = views_of(
+        seen(image(), subject=Subject((0.5, 0.5), (999, 999))), AugmentationOptions(face_crop=(1.2, 1.8), variants=16)
     )
     scales = [view.bucket.scaled[0] / 64 for view in found]
     assert len(found) == 16 and 1.18 < min(scales) < 1.4 and 1.6 < max(scales) <= 1.81
@@ -111,13 +116,19 @@ def test_face_crop_draws_factors_from_its_range():
 
 def test_face_crop_makes_no_more_pixels_of_a_file_than_it_says():
     small = Subject((0.5, 0.5), (64, 64))
-    assert max(v.bucket.scaled[0] for v in views(seen(image(), subject=small), make_recipe(face_crop=(1.0, 4.0)))) <= 96
+    assert (
+        max(
+            v.bucket.scaled[0]
+            for v in views_of(seen(image(), subject=small), AugmentationOptions(face_crop=(1.0, 4.0)))
+        )
+        <= 96
+    )
     tiny = Subject((0.5, 0.5), (int(64 / LARGEST), 64))
-    assert views(seen(image(), subject=tiny), make_recipe(face_crop=(2.0, 4.0))) == (image(),)
+    assert views_of(seen(image(), subject=tiny), AugmentationOptions(face_crop=(2.0, 4.0))) == (image(),)
 
 
 def test_an_image_without_a_known_subject_stays_whole():
-    assert views(seen(image()), make_recipe(face_crop=(1.2, 1.5))) == (image(),)
+    assert views_of(seen(image()), AugmentationOptions(face_crop=(1.2, 1.5))) == (image(),)
 
 
 def anchored(name: str) -> Bucket:
@@ -138,7 +149,7 @@ def test_a_subject_is_a_face_a_point_or_the_middle_of_the_detail():
 
 def test_a_reg_image_is_mirrored_and_coloured_with_its_image_but_never_cropped():
     reg_image = image("regularization", size=(64, 64))
-    for view in views(seen(image(**WIDE)), make_recipe(random_crop=True, color_jitter=0.2, flip=True)):
+    for view in views_of(seen(image(**WIDE)), AugmentationOptions(random_crop=True, color_jitter=0.2, flip=True)):
         beside = reg_image_view(reg_image, view)
         assert (beside.flip, beside.colour, beside.bucket) == (view.flip, view.colour, reg_image.bucket)
 
@@ -155,15 +166,15 @@ def test_views_are_dealt_so_that_all_come_before_one_comes_again():
 
 def test_the_plan_tells_which_images_are_left_as_they_are():
     found = [seen(image(), "looking left"), seen(image(**WIDE)), seen(image(), "right, left")]
-    (remark,) = remarks(found, make_recipe(flip=True))
+    (remark,) = remarks(found, AugmentationOptions(flip=True))
     assert remark == "flip leaves out 2 of 3 images whose caption says left, such as images/a/x.png"
-    (remark,) = remarks(found, make_recipe(random_crop=True))
+    (remark,) = remarks(found, AugmentationOptions(random_crop=True))
     assert remark.startswith("random_crop leaves 2 of 3 images as they are, of which the bucket cuts nothing away")
     found = [seen(image(), subject=Subject((0.5, 0.5), pixels)) for pixels in ((20, 20), (640, 640))]
-    small, unknown = remarks([*found, seen(image())], make_recipe(face_crop=(1.0, 2.0)))
+    small, unknown = remarks([*found, seen(image())], AugmentationOptions(face_crop=(1.0, 2.0)))
     assert "1 of 3" in small and "1.5 times their file's pixels" in small
     assert "1 of 3" in unknown and "whose subject is not known" in unknown
-    assert remarks(found, make_recipe()) == ()
+    assert remarks(found, AugmentationOptions()) == ()
 
 
 # --- colours

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from random_sets import SIZES, exposures_of, planned, sets
 
 from train.data.batches import planned_batches, total_steps
+from train.data.options import BatchOptions
 from train.data.sampler import SampledImage, epoch_batches, epoch_length
-from train.options.recipe import make_recipe
 
 
 @settings(max_examples=50, deadline=None)
@@ -44,14 +44,14 @@ def test_a_batch_knows_how_often_each_of_its_images_came_before_also_where_a_run
 ):
     entries = [*entries, SampledImage("whole", SIZES[0], 1.0)]
     examples = [SimpleNamespace(entry=entry) for entry in entries]
-    recipe, start = make_recipe(batch_size=size, seed=seed, steps=steps), data.draw(st.integers(0, steps))
+    options, start = BatchOptions(batch_size=size, steps=steps), data.draw(st.integers(0, steps))
     counts: Counter[str] = Counter()
-    whole = list(planned_batches(recipe, examples, 0))
+    whole = list(planned_batches(options, seed, examples, 0))
     for batch in whole:
         for example, earlier in zip(batch.examples, batch.earlier, strict=True):
             assert earlier == counts[example.entry.key]
             counts[example.entry.key] += 1
-    assert [batch.earlier for batch in planned_batches(recipe, examples, start)] == [
+    assert [batch.earlier for batch in planned_batches(options, seed, examples, start)] == [
         batch.earlier for batch in whole[start:]
     ]
 
@@ -62,7 +62,7 @@ def test_a_longer_run_begins_as_the_shorter_one(entries, size, seed):
     short, longer = (planned(entries, batch_size=size, seed=seed, epochs=epochs) for epochs in (2, 4))
     assert longer[: len(short)] == short
     examples = [SimpleNamespace(entry=entry) for entry in entries]
-    assert total_steps(make_recipe(batch_size=size, seed=seed, epochs=2), examples) == len(short)
+    assert total_steps(BatchOptions(batch_size=size, epochs=2), seed, examples) == len(short)
     assert len(short) == sum(epoch_length(entries, size, seed, epoch) for epoch in range(2))
 
 

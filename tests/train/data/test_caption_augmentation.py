@@ -1,5 +1,6 @@
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from train.data.caption_augmentation import (
     unpaired,
     warmed_up,
 )
+from train.data.options import BatchOptions
 from train.options.recipe import make_recipe
 
 TAGS = "Lumi, 1girl, solo, smile, night"
@@ -26,11 +28,12 @@ still = {"shuffle_tags": False}
 
 
 def moment(number: int = 0, step: int = 0, epoch: int = 0) -> StepContext:
-    return StepContext(step, epoch, ("sample", 420, epoch, step, f"image {number}"))
+    return StepContext(step, epoch, ("sample", 420, epoch, step, f"image {number}"), BatchOptions())
 
 
 def shown(caption: str, at: StepContext | None = None, triggers: tuple[str, ...] = ("Lumi",), **options) -> str:
-    return shown_caption(caption, triggers, make_recipe(**options), at or moment())
+    recipe = make_recipe(**options)
+    return shown_caption(caption, triggers, recipe.captions, replace(at or moment(), run=recipe.batches))
 
 
 def all_shown(caption: str, times: int = 300, **options) -> list[str]:
@@ -90,9 +93,9 @@ def test_no_mark_is_ever_read_whatever_else_is_on(parts, shuffle, dropout, warmu
     caption = " ".join(parts)
     at, recipe = moment(0, step), make_recipe(**options)
     for text in (
-        shown_caption(caption, ("Lumi",), recipe, at),
-        shown_reg_image(caption, caption, ("Lumi",), recipe, at),
-        longest(caption, recipe),
+        shown_caption(caption, ("Lumi",), recipe.captions, at),
+        shown_reg_image(caption, caption, ("Lumi",), recipe.captions, at),
+        longest(caption, recipe.captions),
     ):
         assert not any(mark in text for mark in ("|||", ";;;", "\n"))
         assert {word for tag in tags_of(text) for word in tag.split()} <= {"Lumi", "1girl", "red", "hair", "smile"}
@@ -227,19 +230,19 @@ def test_one_option_changes_nothing_about_anothers_draws(number, step):
 def test_a_reg_image_without_trigger_words_is_shown_with_the_same_tags_in_the_same_order(number, keep, dropout, warmup):
     recipe = make_recipe(keep_tags=keep, tag_dropout=dropout, tag_warmup_steps=warmup, caption_dropout=0.2)
     at, triggers = moment(number, number), ("Lumi", "Oriel")
-    own = shown_caption("Lumi, Oriel, a, b, c, d, e", triggers, recipe, at)
-    reg_image = shown_reg_image("a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe, at)
+    own = shown_caption("Lumi, Oriel, a, b, c, d, e", triggers, recipe.captions, at)
+    reg_image = shown_reg_image("a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe.captions, at)
     if keep in (None, 2, 3):
         assert [tag for tag in tags_of(own) if tag not in triggers] == tags_of(reg_image)
     assert own or not reg_image, "both are left out, or none"
-    same = shown_reg_image("Lumi, Oriel, a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe, at)
+    same = shown_reg_image("Lumi, Oriel, a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe.captions, at)
     assert same == own
 
 
 def test_a_reg_image_keeps_the_caption_it_was_made_from_without_prefix_and_suffix():
     recipe = make_recipe(shuffle_tags=False, caption_prefix="best", caption_suffix="sky")
-    assert shown_reg_image("a, b", "Lumi, a, b", ("Lumi",), recipe, moment()) == "a, b"
-    assert shown_caption("Lumi, a, b", ("Lumi",), recipe, moment()) == "best, Lumi, a, b, sky"
+    assert shown_reg_image("a, b", "Lumi, a, b", ("Lumi",), recipe.captions, moment()) == "a, b"
+    assert shown_caption("Lumi, a, b", ("Lumi",), recipe.captions, moment()) == "best, Lumi, a, b, sky"
 
 
 def test_a_caption_without_marks_is_spoken_as_it_is():
@@ -249,7 +252,7 @@ def test_a_caption_without_marks_is_spoken_as_it_is():
 
 def test_the_longest_caption_has_the_longest_parts():
     recipe = make_recipe(wildcards=True, caption_lines="one", caption_suffix="sky")
-    assert longest("a\n{red|light blue} hair|||long", recipe) == "light blue hair, long, sky"
+    assert longest("a\n{red|light blue} hair|||long", recipe.captions) == "light blue hair, long, sky"
 
 
 # --- what goes together

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from platforms import needs_symlinks
 from tolerance import BFLOAT16, near
 
 from pipeline.core.errors import PrepError
@@ -16,8 +17,8 @@ from train.data.color_jitter import Colour
 from train.data.latent_cache import ImageView, LatentCache, pixels_of
 from train.data.latent_files import file_bytes, latent_file, latent_name, lying, read_latent, trim, verify, write_latent
 from train.models.load import load_base
+from train.models.options import PrecisionOptions
 from train.optimization.precision import vae_dtype
-from train.options.recipe import make_recipe
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +150,11 @@ def test_latents_in_half_precision_are_close_and_are_other_files(base, tmp_path)
 
 def test_the_vae_computes_in_half_precision_only_on_a_gpu_unless_told():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    half = make_recipe(mixed_precision="bf16")
+    half = PrecisionOptions(mixed_precision="bf16")
     assert (vae_dtype(half, cpu), vae_dtype(half, gpu)) == (torch.float32, torch.float16)
-    assert vae_dtype(make_recipe(), gpu) == torch.float32
-    assert vae_dtype(make_recipe(mixed_precision="fp16", vae_precision="fp32"), gpu) == torch.float32
-    assert vae_dtype(make_recipe(vae_precision="bf16"), cpu) == torch.bfloat16
+    assert vae_dtype(PrecisionOptions(), gpu) == torch.float32
+    assert vae_dtype(PrecisionOptions(mixed_precision="fp16", vae_precision="fp32"), gpu) == torch.float32
+    assert vae_dtype(PrecisionOptions(vae_precision="bf16"), cpu) == torch.bfloat16
 
 
 def test_a_file_that_was_cut_short_is_made_again_when_the_cache_is_filled(base, tmp_path, monkeypatch):
@@ -280,6 +281,7 @@ def test_verify_names_what_is_damaged_and_why(tmp_path):
     assert list(verify(tmp_path))[1][1] != ""
 
 
+@needs_symlinks
 def test_trim_takes_unused_latents_and_nothing_else(tmp_path):
     used, unused = "ab" + "0" * 62, "ab" + "1" * 62
     for name in (used, unused):

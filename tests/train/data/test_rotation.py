@@ -34,7 +34,7 @@ def test_every_reg_image_is_sampled_and_every_view_is_cached_once(prepared):
     ]
     assert captions[0] == captions[1] != ""
     recipe = make_recipe(**QUICK, **VARIED)
-    found = examples(prepared, recipe)
+    found = examples(prepared, recipe.dataset)
     assert all(len(each.reg_images) == 2 and len(each.views) == 4 for each in found)
     one, two = found[0].reg_images
     assert one.image.content != two.image.content and one.matched

@@ -19,6 +19,7 @@ from train.data.latent_cache import Latent
 from train.data.sampler import SampledImage
 from train.data.step_inputs import draw_inputs, samples_of
 from train.distributed.world import World
+from train.optimization.options import NoiseOptions
 from train.options.recipe import make_recipe
 
 
@@ -47,8 +48,8 @@ def example(
 
 def test_a_matched_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has_its_own():
     one = example("a", reg_images=1)
-    recipe = make_recipe(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
-    drawn = draw_inputs(Batch(3, 0, (one, one), (0, 1)), recipe, Blank(), 1000)
+    noise = NoiseOptions(noise_offset=0.1, noise_offset_random=True, ip_noise_gamma=0.1)
+    drawn = draw_inputs(Batch(3, 0, (one, one), (0, 1)), noise, 420, Blank(), 1000)
     assert drawn.reg_images == 2 and [sample.reg_image is None for sample in drawn.samples] == [
         True,
         True,
@@ -66,28 +67,28 @@ def test_a_matched_reg_image_shares_every_draw_of_its_image_and_an_image_shown_a
 
 def test_a_reg_image_that_was_given_has_draws_of_its_own():
     one = example("a", reg_images=1, matched=False)
-    drawn = draw_inputs(Batch(3, 0, (one,)), make_recipe(), Blank(), 1000)
+    drawn = draw_inputs(Batch(3, 0, (one,)), NoiseOptions(), 420, Blank(), 1000)
     assert not torch.equal(drawn.noise[0], drawn.noise[1]) and drawn.times[0] != drawn.times[1]
 
 
 def test_reg_images_are_left_out_where_they_count_nothing():
     batch = Batch(0, 0, (example("a", reg_images=2),))
-    assert draw_inputs(batch, make_recipe(prior_loss_weight=0.0), Blank(), 1000).reg_images == 0
+    assert draw_inputs(batch, NoiseOptions(), 420, Blank(), 1000, regularized=False).reg_images == 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_any_number_of_processes_draws_what_one_draws(count):
-    recipe = make_recipe(ip_noise_gamma=0.1)
+    noise = NoiseOptions(ip_noise_gamma=0.1)
     batch = Batch(
         7, 1, (example("a", 2, 3), example("b"), example("a", 2, 3), example("c", 1, matched=False)), (4, 0, 5, 2)
     )
-    whole = draw_inputs(batch, recipe, Blank(), 1000)
+    whole = draw_inputs(batch, noise, 420, Blank(), 1000)
     by_place = {sample.place: row for row, sample in enumerate(whole.samples)}
     assert sorted(by_place) == list(range(7))
     seen = []
     for rank in range(count):
         rows = World(rank, count).own(range(len(batch.examples)))
-        part = draw_inputs(batch, recipe, Blank(), 1000, rows)
+        part = draw_inputs(batch, noise, 420, Blank(), 1000, rows=rows)
         for row, sample in enumerate(part.samples):
             place = by_place[sample.place]
             assert whole.samples[place] == sample
@@ -99,7 +100,7 @@ def test_any_number_of_processes_draws_what_one_draws(count):
 
 def test_the_reg_images_of_an_image_take_turns():
     one = example("a", reg_images=3)
-    shown = [samples_of(Batch(step, 0, (one,), (step,)), make_recipe()) for step in range(7)]
+    shown = [samples_of(Batch(step, 0, (one,), (step,)), 420) for step in range(7)]
     assert [reg_image.image.content for _, reg_image in shown] == [
         f"a regularization image {n}" for n in (0, 1, 2, 0, 1, 2, 0)
     ]
@@ -108,14 +109,15 @@ def test_the_reg_images_of_an_image_take_turns():
 def test_a_reg_image_goes_with_the_view_that_is_shown():
     one = example("a", reg_images=1, views=4)
     for step in range(4):
-        own, reg_image = samples_of(Batch(step, 0, (one,), (step,)), make_recipe())
+        own, reg_image = samples_of(Batch(step, 0, (one,), (step,)), 420)
         assert own.image in one.views and reg_image.image.colour == own.image.colour
 
 
 def run(entries, start=0, reg_images=3, views=4, **options):
     found = [example(entry.key, reg_images, views, entry.bucket, entry.repeats) for entry in entries]
     recipe = make_recipe(**options)
-    return [(batch.step, batch.earlier, samples_of(batch, recipe)) for batch in planned_batches(recipe, found, start)]
+    seed, batches = recipe.run.seed, planned_batches(recipe.batches, recipe.run.seed, found, start)
+    return [(batch.step, batch.earlier, samples_of(batch, seed)) for batch in batches]
 
 
 @settings(max_examples=25, deadline=None)
@@ -153,5 +155,5 @@ def test_flips_of_a_step_are_not_bound_to_each_other():
     """kohya-ss/sd-scripts' workers draw the same numbers after an epoch, so that flips and shuffles go together."""
     found = [example(f"{number:02}", views=2) for number in range(40)]
     batch = Batch(0, 0, tuple(found), (0,) * 40)
-    first = Counter(sample.image == sample.example.views[0] for sample in samples_of(batch, make_recipe()))
+    first = Counter(sample.image == sample.example.views[0] for sample in samples_of(batch, 420))
     assert 10 <= first[True] <= 30

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 
 import pytest
 import torch
+from failing_jobs import dies, fails
 
 from pipeline.core.errors import PrepError
 from train.distributed.launch import in_processes, process_device, shared_device
@@ -35,6 +37,12 @@ AUTO = {} if torch.cuda.is_available() else {"device": "auto"}
 """Where no GPU is, the device that is the default comes to the CPU too."""
 
 
+APART = 1e-3
+"""The most of the weights' length by which two processes may learn otherwise than one. They add up the gradients in another
+order, and AdamW makes a step of full length of a gradient that is but rounding: of ten thousands of weights, a few dozen. A
+loss, in which those weights have no part worth the name, differs by a tenth of it at the most."""
+
+
 def quiet(what: str, done: int, total: int) -> None:
     pass
 
@@ -46,15 +54,16 @@ def weights(file):
 
 
 def distance(one, other) -> float:
-    """The length of all differences beside that of the weights. AdamW makes of a gradient that is but rounding a step as
-    long as any other, so single weights may differ by more."""
+    """The length of all differences beside that of the weights; single weights may differ by more."""
     first = torch.cat([one[key].flatten() for key in sorted(one) if "alpha" not in key])
     second = torch.cat([other[key].flatten() for key in sorted(other) if "alpha" not in key])
     return float((first - second).norm() / first.norm())
 
 
 def lines(manifest, name: str, file: str = "log.jsonl"):
-    return [json.loads(line) for line in (manifest.root / "runs" / name / file).read_text().splitlines()]
+    return [
+        json.loads(line) for line in (manifest.root / "runs" / name / file).read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
@@ -70,14 +79,14 @@ def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
     assert alone.keys() == together.keys()
     moved = [key for key in alone if "lora_up" in key and bool(alone[key].any())]
     assert moved
-    assert distance(alone, together) < 1e-3
+    assert distance(alone, together) < APART
     for first, second in zip(lines(prepared, "one"), lines(prepared, "two"), strict=True):
         assert sorted(row[:2] for row in first["images"]) == sorted(row[:2] for row in second["images"])
-        assert first["loss"] == pytest.approx(second["loss"], rel=1e-4)
+        assert first["loss"] == pytest.approx(second["loss"], rel=APART / 10)
     for first, second in zip(
         lines(prepared, "one", "validation.jsonl"), lines(prepared, "two", "validation.jsonl"), strict=True
     ):
-        assert first["watched"] == pytest.approx(second["watched"], rel=1e-4)
+        assert first["watched"] == pytest.approx(second["watched"], rel=APART / 10)
 
 
 def test_what_one_process_began_two_take_up(prepared):
@@ -95,19 +104,7 @@ def test_what_one_process_began_two_take_up(prepared):
     taken_up = train_adapter(prepared, make_recipe(**OPTIONS, name="shared", processes=2), quiet)
     assert taken_up.resumed_from == 2
     first, second = weights(undisturbed.file), weights(taken_up.file)
-    assert distance(first, second) < 1e-3
-
-
-def fails(job: str, team: World, progress) -> None:
-    if team.rank == 1:
-        raise PrepError(f"{job} is no good", "mend it")
-    team.wait()
-
-
-def dies(job: str, team: World, progress) -> None:
-    if team.rank == 1:
-        os._exit(7)
-    team.wait()
+    assert distance(first, second) < APART
 
 
 def test_a_problem_of_one_process_is_told_and_ends_all(tmp_path):
@@ -121,6 +118,7 @@ def test_a_process_that_ends_by_itself_is_told(tmp_path):
         in_processes(dies, "", 2, "cpu", quiet)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signal to one process")
 def test_a_wish_to_stop_reaches_all_and_the_state_is_kept(prepared):
     recipe = make_recipe(**OPTIONS | {"steps": 200, "save_state_every": 1000}, name="long", processes=2)
     begun = threading.Event()

@@ -3,12 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 from small_models import parameters_of
+from tolerance import LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter, AdapterConfig
-from train.data.dataset import examples
-from train.data.latent_cache import LatentCache
 from train.evaluation.validation import (
     Evaluator,
     Grid,
@@ -20,12 +19,12 @@ from train.evaluation.validation import (
     plain_caption,
 )
 from train.models.conditioning import Conditioning
-from train.models.load import load_base
 from train.models.noise_schedule import noised, training_alphas_cumprod
 from train.models.seeded_noise import normal
 from train.models.text_encoding import text_conditioning
 from train.optimization.objective import target
 from train.options.recipe import make_recipe, with_values
+from train.session import evaluator
 
 RECIPE = make_recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
 
@@ -34,36 +33,13 @@ def quiet(what: str, done: int, total: int) -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def base():
-    return load_base("miniature", device="cpu")
-
-
-@pytest.fixture
-def adapter(base):
-    """A small adapter whose weights make a difference, attached to the base model."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0), base.unet, base.text_encoder)
-        for weight in made.parameters():
-            torch.nn.init.normal_(weight, std=0.05)
-    made.attach()
-    yield made
-    made.detach()
-
-
-@pytest.fixture
-def cached(prepared, base):
-    """The set's examples and their cached latents."""
-    found, latents = examples(prepared, RECIPE), LatentCache(prepared.root / "cache" / "latents", base)
-    latents.fill([example.image for example in found], quiet)
-    return found, latents
-
-
 def validation(base, adapter, cached, held=2, recipe=RECIPE, **more):
     found, latents = cached
     levels = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
-    return Validation(recipe, base, adapter, latents, levels, found[:held], found[held:], **more)
+    looker = replace(evaluator(recipe, base, latents, levels, torch.float32), **more)
+    options = recipe.validation
+    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(levels))
+    return Validation(looker, adapter, grid, found[:held], found[held:], recipe.captions)
 
 
 class Half:
@@ -101,7 +77,7 @@ def test_each_of_four_timesteps_is_in_a_band_of_its_own():
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_square_of_the_noise(base, cached, monkeypatch):
     found, latents = cached
     monkeypatch.setattr(type(base), "predict", lambda self, noisy, times, conditioning: torch.zeros_like(noisy))
-    looker = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE), 75)
+    looker = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75)
     losses = looker.losses(found[:1], ["Lumi"], Grid((500,), 1, seed=7))
     shape = tuple(latents.read(found[0].image).mean.shape)
     noise = normal(shape, "validation", 7, found[0].image.content, 500, 0)
@@ -119,7 +95,7 @@ def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
         states = text_conditioning(base, [example.caption])
         said = base.predict(noised(clean, noise, level), torch.tensor([500]), states)
     by_hand = float((said - target(clean, noise, level, "epsilon")).square().mean())
-    assert scores.images[example.entry.key] == pytest.approx(by_hand, abs=1e-6, rel=0)
+    assert scores.images[example.entry.key] == pytest.approx(by_hand, rel=LOSS)
 
 
 def test_weighting_and_loss_of_the_recipe_change_nothing_so_that_runs_compare(base, adapter, cached):
@@ -145,9 +121,9 @@ def test_two_looks_at_equal_weights_are_equal_to_the_bit_whatever_was_drawn_mean
 @pytest.mark.parametrize("together", [1, 2, 5, 64])
 def test_any_batch_size_gives_the_same(base, adapter, cached, together):
     whole, parted = (validation(base, adapter, cached, together=size)() for size in (8, together))
-    assert parted.held.mean == pytest.approx(whole.held.mean, abs=1e-6, rel=0)
-    assert parted.watched.mean == pytest.approx(whole.watched.mean, abs=1e-6, rel=0)
-    assert parted.images == pytest.approx(whole.images, abs=1e-6, rel=0)
+    assert parted.held.mean == pytest.approx(whole.held.mean, rel=LOSS)
+    assert parted.watched.mean == pytest.approx(whole.watched.mean, rel=LOSS)
+    assert parted.images == pytest.approx(whole.images, rel=LOSS)
 
 
 def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cached):
@@ -157,7 +133,7 @@ def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cac
     alone = validation(base, adapter, (found[2:4], latents), held=1, recipe=recipe)()
     beside = validation(base, adapter, ((found[2], found[3], long), latents), held=1, recipe=recipe)()
     key = found[2].entry.key
-    assert beside.images[key] == pytest.approx(alone.images[key], rel=1e-6), "a longer caption pads no other one"
+    assert beside.images[key] == pytest.approx(alone.images[key], rel=LOSS), "a longer caption pads no other one"
 
 
 def test_another_seed_looks_with_other_noises(base, adapter, cached):
@@ -169,11 +145,11 @@ def test_two_processes_find_together_what_one_finds(base, adapter, cached):
     found, latents = cached
     captions, grid = [example.caption for example in found], Grid((100, 700), 2, 5)
     halves: list[torch.Tensor] = []
-    args = base, latents, base.alphas_cumprod, conditioner(base, RECIPE), 75
+    args = base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75
     whole = Evaluator(*args).losses(found, captions, grid)
     for rank in range(2):
         Evaluator(*args, team=Half(rank, halves)).losses(found, captions, grid)
-    assert torch.allclose(sum(halves), whole, rtol=0, atol=1e-6)
+    assert torch.allclose(sum(halves), whole, rtol=LOSS, atol=0)
     assert [int((half == 0).sum()) for half in halves] == [12, 12], "each has looked at its half"
 
 
@@ -285,7 +261,8 @@ def test_models_are_at_rest_in_a_look_and_as_they_were_after_it():
 def test_captions_are_read_as_written_with_nothing_shuffled_or_left_out(cached):
     example = replace(cached[0][0], caption="Lumi ||| {red|blue} hair, night\nsecond, line")
     recipe = make_recipe(caption_prefix="art", caption_dropout=0.5, tag_dropout=0.5)
-    assert plain_caption(example, recipe) == "art, Lumi, {red|blue} hair, night, second, line"
+    assert plain_caption(example, recipe.captions) == "art, Lumi, {red|blue} hair, night, second, line"
     assert (
-        plain_caption(example, with_values(recipe, wildcards=True, caption_lines="one")) == "art, Lumi, red hair, night"
+        plain_caption(example, with_values(recipe, wildcards=True, caption_lines="one").captions)
+        == "art, Lumi, red hair, night"
     )

@@ -76,7 +76,7 @@ def test_the_plan_shows_what_is_painted_and_says_which_sizes_are_changed(trained
 def test_without_prompts_every_trigger_word_is_painted_at_the_commonest_size(trained):
     plan = preview_stage(trained, sample.STAGE, options(width=None, height=None), quiet)
     assert [row["prompt"] for row in plan.table] == ["1girl, Lumi"]
-    assert plan.table[0]["size"] in ("64×64", "48×80")
+    assert plan.table[0]["size"] in ("32×32", "24×40")
 
 
 def test_prompts_of_a_file_are_painted_and_painted_anew_when_it_changes(trained, tmp_path):

@@ -3,7 +3,7 @@ import torch
 from tolerance import rounding
 
 from train.optimization.noise import coarse_sizes, drawn_noise, multires_noise, offset_strength
-from train.options.recipe import make_recipe
+from train.optimization.options import NoiseOptions
 
 CLEAN = torch.linspace(-1, 2, 4 * 8 * 8).reshape(4, 8, 8)
 KEY = ("sample", 420, 0, 3, "images/a.png")
@@ -28,19 +28,19 @@ def test_multires_noise_by_hand():
 
 
 def test_plain_noise_is_what_is_mixed_in_and_what_is_to_be_predicted():
-    noise, mixed = drawn_noise(CLEAN, make_recipe(), *KEY)
+    noise, mixed = drawn_noise(CLEAN, NoiseOptions(), *KEY)
     assert noise is mixed
     assert noise.shape == CLEAN.shape
 
 
 def test_an_offset_moves_a_whole_channel_and_nothing_else():
-    plain, _ = drawn_noise(CLEAN, make_recipe(), *KEY)
-    noise, _ = drawn_noise(CLEAN, make_recipe(noise_offset=0.1), *KEY)
+    plain, _ = drawn_noise(CLEAN, NoiseOptions(), *KEY)
+    noise, _ = drawn_noise(CLEAN, NoiseOptions(noise_offset=0.1), *KEY)
     moved = noise - plain
     rounded = 2.0**-22  # half a unit in the last place of noise between 4 and 8
     assert torch.allclose(moved, moved[:, :1, :1].expand_as(moved), rtol=0, atol=2 * rounded)
     assert moved.abs().max() > 1e-3
-    random, _ = drawn_noise(CLEAN, make_recipe(noise_offset=0.1, noise_offset_random=True), *KEY)
+    random, _ = drawn_noise(CLEAN, NoiseOptions(noise_offset=0.1, noise_offset_random=True), *KEY)
     shares = (random - plain)[:, 0, 0] / moved[:, 0, 0]
     assert torch.allclose(shares, shares[:1].expand_as(shares), rtol=0, atol=4 * rounded / moved.abs().min().item())
     assert 0 <= shares[0] < 1
@@ -48,8 +48,8 @@ def test_an_offset_moves_a_whole_channel_and_nothing_else():
 
 def test_multires_noise_keeps_its_strength_and_gains_low_frequencies():
     clean = torch.zeros(4, 32, 32)
-    plain, _ = drawn_noise(clean, make_recipe(), *KEY)
-    noise, _ = drawn_noise(clean, make_recipe(multires_iterations=6), *KEY)
+    plain, _ = drawn_noise(clean, NoiseOptions(), *KEY)
+    noise, _ = drawn_noise(clean, NoiseOptions(multires_iterations=6), *KEY)
     assert noise.std().item() == pytest.approx(1.0, rel=rounding(32)), "a row at a time"
 
     def coarse(each: torch.Tensor) -> float:
@@ -59,8 +59,8 @@ def test_multires_noise_keeps_its_strength_and_gains_low_frequencies():
 
 
 def test_a_perturbation_is_mixed_in_and_not_predicted():
-    plain, _ = drawn_noise(CLEAN, make_recipe(), *KEY)
-    noise, mixed = drawn_noise(CLEAN, make_recipe(ip_noise_gamma=0.1), *KEY)
+    plain, _ = drawn_noise(CLEAN, NoiseOptions(), *KEY)
+    noise, mixed = drawn_noise(CLEAN, NoiseOptions(ip_noise_gamma=0.1), *KEY)
     assert torch.equal(noise, plain)
     share = (2 * mixed.numel()) ** -0.5  # the standard deviation of a standard deviation of so many draws
     assert (mixed - noise).std().item() == pytest.approx(0.1, rel=4 * share)
@@ -74,7 +74,7 @@ def test_a_perturbation_is_mixed_in_and_not_predicted():
     ],
 )
 def test_all_draws_follow_from_the_key_alone_whatever_torch_drew_before(options):
-    recipe = make_recipe(**options)
+    recipe = NoiseOptions(**options)
     torch.manual_seed(1)
     first = drawn_noise(CLEAN, recipe, *KEY)
     torch.manual_seed(2)

@@ -157,8 +157,8 @@ def test_the_norm_of_a_product_by_hand_and_of_a_convolution():
     ],
 )
 def test_each_algorithm_has_the_rate_that_is_published_for_it(optimizer, algorithm, rate):
-    assert suited_rate(optimizer, algorithm) == pytest.approx(rate)
-    assert no_rate(optimizer, algorithm) is None
+    assert suited_rate(optimizer, ALGORITHMS[algorithm].learning_rate) == pytest.approx(rate)
+    assert no_rate(optimizer, algorithm, ALGORITHMS[algorithm].learning_rate) is None
     assert make_recipe(optimizer=optimizer, algorithm=algorithm).rates[0] == pytest.approx(rate)
 
 
@@ -171,8 +171,8 @@ def test_each_algorithm_has_the_rate_that_is_published_for_it(optimizer, algorit
     ],
 )
 def test_where_none_is_published_a_rate_has_to_be_given(optimizer, algorithm, words):
-    assert suited_rate(optimizer, algorithm) is None
-    message, hint = no_rate(optimizer, algorithm)
+    assert suited_rate(optimizer, ALGORITHMS[algorithm].learning_rate) is None
+    message, hint = no_rate(optimizer, algorithm, ALGORITHMS[algorithm].learning_rate)
     assert words in message and hint.startswith("give unet_lr")
     with pytest.raises(PrepError, match="has no learning rate"):
         make_recipe(optimizer=optimizer, algorithm=algorithm)

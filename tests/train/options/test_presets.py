@@ -117,15 +117,26 @@ def test_every_presets_optimizer_takes_its_arguments(name):
 )
 def test_the_settings_are_those_of_the_notes(name, expected):
     made = with_flags(preset=name).options
-    shape = (made.algorithm, made.rank, made.alpha, made.conv_rank, made.conv_alpha)
-    assert (*shape, made.optimizer, made.schedule, made.rates, made.weighting) == expected
-    assert made.train_text_encoder
+    shape = (
+        made.adapter.algorithm,
+        made.adapter.rank,
+        made.adapter.alpha,
+        made.adapter.conv_rank,
+        made.adapter.conv_alpha,
+    )
+    assert (*shape, made.optimizer.optimizer, made.scheduler, made.rates, made.objective.weighting) == expected
+    assert made.adapter.train_text_encoder
 
 
 def test_the_full_checkpoint_goes_slowly_and_drops_captions():
     made = with_flags(preset="roukin8-checkpoint").options
-    assert (made.algorithm, made.train_norm, made.rates, made.schedule) == ("full", True, (2.5e-6, 2.5e-6), "cosine")
-    assert (made.optimizer, made.batch_size, made.caption_dropout) == ("AdamW8bit", 8, 0.08)
+    assert (made.adapter.algorithm, made.adapter.train_norm, made.rates, made.scheduler) == (
+        "full",
+        True,
+        (2.5e-6, 2.5e-6),
+        "cosine",
+    )
+    assert (made.optimizer.optimizer, made.batches.batch_size, made.captions.caption_dropout) == ("AdamW8bit", 8, 0.08)
 
 
 def test_the_comparison_differs_in_what_it_compares_and_shares_the_rest():
@@ -144,8 +155,17 @@ def test_the_comparison_differs_in_what_it_compares_and_shares_the_rest():
 
 def test_the_tutorial_adds_gradients_up_over_all_buckets():
     made = with_flags(preset="tutorial-locon").options
-    assert (made.gradient_accumulation_steps, made.multires_iterations, made.multires_discount) == (0, 10, 0.1)
-    assert (made.batch_size, made.epochs, made.mixed_precision, made.save_precision) == (3, 4, "fp16", "fp16")
+    assert (made.batches.gradient_accumulation_steps, made.noise.multires_iterations, made.noise.multires_discount) == (
+        0,
+        10,
+        0.1,
+    )
+    assert (
+        made.batches.batch_size,
+        made.batches.epochs,
+        made.precision.mixed_precision,
+        made.saving.save_precision,
+    ) == (3, 4, "fp16", "fp16")
 
 
 def test_prep_toml_and_flags_win_over_a_preset(tmp_path):
@@ -209,13 +229,13 @@ def test_a_presets_file_is_read_strictly(tmp_path, text, problem):
 
 def test_rates_and_arguments_of_an_optimizer_go_with_it():
     made = with_flags(preset="easy-prodigy", optimizer="AdamW").options
-    assert (made.optimizer_args, made.rates, made.schedule) == ({}, (5e-4, 1e-4), "cosine")
-    assert (made.rank, made.alpha, made.max_tokens) == (64, 1.0, 225)
+    assert (made.optimizer.optimizer_args, made.rates, made.scheduler) == ({}, (5e-4, 1e-4), "cosine")
+    assert (made.adapter.rank, made.adapter.alpha, made.text.max_tokens) == (64, 1.0, 225)
 
 
 def test_the_32_bit_kin_of_an_optimizer_keeps_its_rates():
     made = with_flags(preset="alea-loha", optimizer="AdamW").options
-    assert (made.rates, made.schedule) == ((2e-4, 2e-4), "constant")
+    assert (made.rates, made.scheduler) == ((2e-4, 2e-4), "constant")
 
 
 def test_epochs_that_are_given_take_the_place_of_a_presets_steps():
@@ -226,7 +246,7 @@ def test_epochs_that_are_given_take_the_place_of_a_presets_steps():
 
 def test_an_alpha_is_never_above_a_rank_that_is_given():
     made = with_flags(preset="notes-character", rank=16).options
-    assert (made.rank, made.alpha) == (16, 16.0)
+    assert (made.adapter.rank, made.adapter.alpha) == (16, 16.0)
     assert with_flags(preset="alea-loha", rank=4).options.adapter.alpha == 1.0
     assert with_flags(preset="notes-character", rank=16, alpha=32.0).options.adapter.alpha == 32.0
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from decided import decided
 
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
@@ -19,7 +21,7 @@ TALL = Bucket((48, 64), (48, 64), (0, 0, 48, 64))
 
 @pytest.fixture
 def manifest(tmp_path: Path):
-    """Twelve images: ten with two regularization images painted for each, two beside the same three given ones, cut to
+    """Twelve images: ten with two regularization images generated for each, two beside the same three given ones, cut to
     each one's size."""
     manifest = Manifest.open(tmp_path / "set", create=True)
     images, rows = [], []
@@ -37,10 +39,10 @@ def manifest(tmp_path: Path):
             (tmp_path / "set" / reg_image).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "set" / reg_image).write_bytes(reg_image.encode())
         rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", f"Lumi, 1girl{', looking left' if number == 1 else ''}", "tags"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
-            Decision(path, "regularization", RegularizationAssignment(tuple(reg_images)), "test"),
+            decided(path, "bucket", bucket),
+            decided(path, "caption", f"Lumi, 1girl{', looking left' if number == 1 else ''}"),
+            decided(path, "repeats", Repeats(1.0, 1)),
+            decided(path, "regularization", RegularizationAssignment(tuple(reg_images))),
         ]
     with manifest.transaction():
         run = manifest.begin_run("test", {})
@@ -73,7 +75,7 @@ def told(manifest: Manifest, **options) -> int:
 )
 def test_what_is_told_is_what_training_caches(manifest, options):
     recipe = make_recipe(base="miniature", **options)
-    keys = {image.key for example in examples(manifest, recipe) for image in example.images()}
+    keys = {image.key for example in examples(manifest, recipe.dataset) for image in example.images()}
     assert told(manifest, **options) == len(keys)
 
 
@@ -87,13 +89,13 @@ def test_latents_are_worked_by_hand(manifest):
 
 def test_every_reg_image_is_counted_and_those_that_are_copies_are_not(manifest):
     def counted() -> int:
-        return train.plan(manifest, make_recipe(base="miniature")).counts["regularization images"]
+        return train.plan(manifest, make_recipe(base="miniature")).counts["regularization_images"]
 
     assert counted() == 20 + 3
     copies = ("regularization/Lumi/0-1.png", "regularization/given/b.png")
     with manifest.transaction():
         run = manifest.begin_run("check", {})
-        manifest.put_rows(run, [Decision(path, "keep", False, "duplicate of a training image") for path in copies])
+        manifest.put_rows(run, [Decision(path, "keep", False, CheckReason.DUPLICATE_OF_TRAINING) for path in copies])
     assert counted() == 19 + 2
     assert told(manifest) == 12 + 19 + 4
 
@@ -102,7 +104,7 @@ def test_images_whose_reg_images_are_all_copies_have_none(manifest):
     with manifest.transaction():
         run = manifest.begin_run("check", {})
         paths = [f"regularization/Lumi/0-{reg_image}.png" for reg_image in range(2)]
-        manifest.put_rows(run, [Decision(path, "keep", False, "duplicate of a training image") for path in paths])
+        manifest.put_rows(run, [Decision(path, "keep", False, CheckReason.DUPLICATE_OF_TRAINING) for path in paths])
     notes = train.plan(manifest, make_recipe(base="miniature")).notes
     assert f"1 images have no regularization image; make them with: prep regularize {manifest.root}" in notes
 

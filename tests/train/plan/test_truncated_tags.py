@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded_sets import recorded_set
 
 import train.miniature
-from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Image
-from pipeline.store.values.bucket import Bucket
-from pipeline.store.values.repeats import Repeats
+from pipeline.store.wording import figures
 from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
@@ -111,27 +109,15 @@ def test_many_texts_are_read_a_batch_at_a_time_and_stay_in_order(monkeypatch):
 @pytest.fixture
 def manifest(tmp_path: Path):
     """Sixty images with captions of one to fifty tags: common ones, rare ones, odd ones and prose."""
-    manifest = Manifest.open(tmp_path / "set", create=True)
-    images, rows = [], []
+    rows = []
     for number in range(60):
-        path = f"images/a/{number:02}.png"
-        images.append(Image(path, "a", path, f"{number:064x}", 1, "copy"))
-        bucket = Bucket((64, 64), (64, 64), (0, 0, 64, 64))
         tags = [
             *(f"common tag {(number + place) % 9}" for place in range(number % 25)),
             *(ODD[(number + place) % len(ODD)] for place in range(number % 23)),
             *([f"a sentence that stands in number {number} alone"] * (number % 3)),
         ]
-        rows += [
-            Decision(path, "bucket", bucket, "nearest"),
-            Decision(path, "caption", ", ".join(tags) or "alone", "tags"),
-            Decision(path, "repeats", Repeats(1.0, 1), "share"),
-        ]
-    with manifest.transaction():
-        run = manifest.begin_run("test", {})
-        manifest.put_images(images)
-        manifest.put_decisions(run, ("bucket", "caption", "repeats"), rows)
-        manifest.finish_run(run, {})
+        rows.append((f"images/a/{number:02}.png", "a", (64, 64), ", ".join(tags) or "alone", 1.0))
+    manifest = recorded_set(tmp_path / "set", rows)
     yield manifest
     manifest.close()
 
@@ -143,9 +129,9 @@ def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
     limit = Limit(load_tokens(FOLDER).of_text, most)
     wanted = []
     for image, text in zip(found.kept, found.captions, strict=True):
-        lost, count = limit.lost(tags_of(longest(text, recipe)))
+        lost, count = limit.lost(tags_of(longest(text, recipe.captions)))
         if count:
             wanted.append((image.path, lost, f"{count} tokens more than are read"))
     rows, remarks = cut_tags(found, recipe)
-    assert [(row.path, row.value, row.evidence) for row in rows] == wanted
+    assert [(row.path, row.value, figures(row)) for row in rows] == wanted
     assert 10 < len(wanted) < 60 and remarks == ()

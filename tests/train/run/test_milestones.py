@@ -1,16 +1,21 @@
 import pytest
 
-from train.options.recipe import make_recipe
-from train.run.milestones import START, Progress, due
+from train.data.progress import START, Progress
+from train.options.recipe import Recipe, make_recipe
+from train.run.milestones import Actions, due
 
 PROMPTED = {"sample_prompts": ("1girl",)}
+
+
+def due_in(recipe: Recipe, place: Progress) -> Actions:
+    return due(place, recipe.saving, recipe.validation, recipe.samples)
 
 
 def seen(**options) -> dict[str, list[int]]:
     """Steps of a run of three epochs, of four batches each, at which something is due."""
     recipe = make_recipe(**PROMPTED | options)
     places = [START] + [Progress(step, (step + 3) // 4, step % 4 == 0, step == 12) for step in range(1, 13)]
-    found = {place.step: due(recipe, place) for place in places}
+    found = {place.step: due_in(recipe, place) for place in places}
     return {
         what: [step for step, wanted in found.items() if getattr(wanted, what)]
         for what in ("snapshot", "look", "paint")
@@ -36,4 +41,4 @@ def test_what_is_due_follows_the_options(options, snapshots, looks, paintings):
 
 
 def test_the_end_of_the_run_is_no_snapshot_as_the_adapter_itself_is_saved_there():
-    assert not due(make_recipe(save_every_steps=12), Progress(12, 3, True, True)).snapshot
+    assert not due_in(make_recipe(save_every_steps=12), Progress(12, 3, True, True)).snapshot

@@ -1,10 +1,10 @@
 """What a run leaves in its folder, and what it does with what it finds there."""
 
 import json
-import os
 import signal
 
 import pytest
+from decided import decided
 from safetensors.torch import load_file
 
 from pipeline.config.settings import Settings, resolved
@@ -163,7 +163,7 @@ def test_ctrl_c_saves_and_the_run_goes_on_from_there(prepared):
 
     def interrupt(what: str, done: int, total: int) -> None:
         if what.startswith("training") and done == 5:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         train_adapter(prepared, recipe, interrupt)
@@ -210,10 +210,9 @@ def test_a_replay_names_the_images_that_are_not_as_they_were(prepared):
     train_adapter(prepared, make_recipe(**OPTIONS), quiet)
     file = folder_of(prepared) / "run.json"
     path = prepared.kept()[0].path
-    from pipeline.store.records import Decision
 
     with prepared.transaction():
-        prepared.put_rows(prepared.begin_run("test", {}), [Decision(path, "caption", "Lumi, other", "test")])
+        prepared.put_rows(prepared.begin_run("test", {}), [decided(path, "caption", "Lumi, other")])
     again = resolved("train", Recipe, Settings(), {"replay": file})
     notes = train_adapter(prepared, again.options, quiet).compared
     assert f"other than in {file}: 1 images differ: {path} (caption)" in notes
@@ -232,9 +231,9 @@ def test_what_is_no_run_json_is_refused(tmp_path, text):
 def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_adapter_does(prepared):
     import torch
 
+    from train.adapters.adapter import attach_adapter
     from train.models.conditioning import Conditioning
     from train.models.load import load_base
-    from train.session import attach_adapter
 
     options = {key: value for key, value in OPTIONS.items() if key not in ("rank", "alpha")}
     options |= {"algorithm": "full", "train_norm": True, "epochs": 2, "save_checkpoint": True}

@@ -14,6 +14,7 @@ from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Image
+from pipeline.store.wording import phrase
 from pipeline.tags.editor.explain import Answer, answer, gather
 from pipeline.tags.editor.filters import fits
 from pipeline.tags.editor.spelling import Names, categories_of
@@ -41,7 +42,7 @@ def why(root: Path, image: str, tag: str | None, **values: Any) -> None:
     if tag is None:
         if not values["as_json"]:
             console.say(f"{found.path}: {asked.caption or 'no caption'}")
-        rows = ({"tag": name, "action": action, "reason": reason} for name, action, reason in asked.rows)
+        rows = ({"tag": row.tag, "action": row.action.value, "reason": phrase(row)} for row in asked.rows)
         print_rows(root, rows, values, image=found.path, caption=asked.caption)
         return
     told = answer(asked, names.of(tag), names)
@@ -69,8 +70,8 @@ def _explain(told: Answer) -> None:
     where = "in the caption" if told.in_caption else "not in the caption"
     click.echo(console.printable(f"{told.tag}: {where} of {told.image}"))
     click.echo(console.printable(f"because     {told.because}"))
-    for tag, action, reason in told.rows:
-        click.echo(console.printable(f"curation    {tag}: {action}, {reason}"))
+    for row in told.rows:
+        click.echo(console.printable(f"curation    {row.tag}: {row.action}, {phrase(row)}"))
     for score in told.scores:
         limit = "" if score.threshold is None else f", its threshold is {score.threshold:.2f}"
         said = "knows no such tag" if not score.known else "below 0.01" if score.score is None else f"{score.score:.2f}"

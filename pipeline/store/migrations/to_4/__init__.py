@@ -4,31 +4,6 @@
 that say whether they are fresh, `run_files` the files of training runs, `settings` the set's prep.toml.
 
 No image is touched: a regularization image of version 3 bears its mark under another key, which is still read.
+
+May import: `pipeline.core`.
 """
-
-from __future__ import annotations
-
-import sqlite3
-from pathlib import Path
-
-from pipeline.store.migrations.to_4 import decisions, digests, run_files, runs, settings
-
-OLD_TABLES = frozenset(
-    (
-        *("images", "files", "measurements", "taggers", "scores", "captions", "runs"),
-        *("decisions", "history", "image_history", "file_history"),
-    )
-)
-"""The tables that a record of version 3 has."""
-
-
-def rows(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE unfinished_migrations (version INTEGER PRIMARY KEY)")
-    changed = digests.changed(connection)
-    decisions.bring_forward(connection)
-    runs.bring_forward(connection, changed)
-
-
-def files(root: Path) -> None:
-    run_files.bring_forward(root)
-    settings.bring_forward(root)

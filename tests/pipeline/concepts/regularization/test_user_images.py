@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decided import decided
 from disturbed import contents, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,6 @@ from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.stages import bucket, regularize
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision
 from pipeline.store.runner import preview_stage, run_stage
 from pipeline.store.undo import newest, undo
 from pipeline.store.values.repeats import Repeats
@@ -67,7 +67,7 @@ def beside(reg_images, *concepts: str) -> list[dict]:
 
 def test_a_concept_has_its_own_folder_and_the_others_what_lies_flat(ready, folder):
     outcome, reg_images = ran(ready, folder)
-    assert len(reg_images) == 5 and outcome.counts["given images in use"] == 5
+    assert len(reg_images) == 5 and outcome.counts["user_supplied_images"] == 5
     assert not any(reg_image.matched for found in reg_images.values() for reg_image in found)
     assert names(beside(reg_images, "Lumi")) == {"a", "b"}
     assert names(beside(reg_images, "alder", "Quill")) == {"one", "two", "three"}
@@ -191,7 +191,7 @@ def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
     assert not outcome.fresh and "four" in names(beside(reg_images, "alder", "Quill"))
     with ready.transaction():
         value = Repeats(3.0, 3)
-        ready.put_rows(ready.begin_run("balance", {}), [Decision(ALDER, "repeats", value, "share")])
+        ready.put_rows(ready.begin_run("balance", {}), [decided(ALDER, "repeats", value)])
     assert not ran(ready, folder)[0].fresh
 
 
@@ -255,12 +255,12 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
     ran(ready, folder)
     with ready.transaction():
         rows = [
-            Decision(image.path, field, value, "test")
+            decided(image.path, field, value)
             for image in ready.kept()
             for field, value in (("caption", "girl"), ("repeats", Repeats(1.0, 1)))
         ]
         ready.put_rows(ready.begin_run("test", {}), rows)
-    for example in examples(ready, make_recipe(base="miniature")):
+    for example in examples(ready, make_recipe(base="miniature").dataset):
         assert example.reg_images and not any(reg_image.matched for reg_image in example.reg_images)
         assert {reg_image.image.size for reg_image in example.reg_images} == {example.image.size}
 

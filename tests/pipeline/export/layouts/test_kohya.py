@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from decided import scored, trigger
 from export_sets import BUCKET, BUCKET_OPTIONS, Workshop, change, export, noise, tree
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ SUBSET_KEYS = {
     "class_tokens",
     "is_reg",
 }
-TRIGGER = [["lumi", "added", "trigger word"], ["smile", "kept", "score"]]
+TRIGGER = [trigger("lumi"), scored("smile")]
 
 
 def config(folder: Path) -> dict:
@@ -152,7 +153,7 @@ def test_as_many_tokens_are_kept_as_trigger_words_stand_in_front(tmp_path):
 
 def test_where_trigger_words_differ_in_a_folder_the_fewest_are_kept_and_it_is_said(tmp_path):
     shop = Workshop(tmp_path / "set")
-    shop.add("x", "a.png", "lumi, red dress, smile", tags=[*TRIGGER, ["red dress", "added", "trigger word"]])
+    shop.add("x", "a.png", "lumi, red dress, smile", tags=[*TRIGGER, trigger("red dress")])
     shop.add("x", "b.png", "lumi, smile", tags=TRIGGER)
     shop.add("x", "c.png", None, tags=TRIGGER)
     planned = export(shop.done(), tmp_path / "out")

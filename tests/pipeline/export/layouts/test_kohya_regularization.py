@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from decided import trigger
 from export_sets import Workshop, change, export, noise, tree
 from PIL import Image
 
@@ -106,7 +107,7 @@ def test_an_export_done_again_finds_the_reg_images_as_they_should_be(tmp_path):
 
 
 def test_trigger_words_stay_in_front_only_where_the_reg_images_captions_have_them(tmp_path):
-    shop, tags = matched(tmp_path, 1, 1.0), [["Lumi", "added", "trigger word"]]
+    shop, tags = matched(tmp_path, 1, 1.0), [trigger("Lumi")]
     for name in "ab":
         shop.decide(f"images/x/{name}.png", "tags", tags)
     manifest = shop.done()

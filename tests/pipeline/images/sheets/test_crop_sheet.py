@@ -58,7 +58,7 @@ def test_images_that_give_no_pixels_become_cells_that_say_why(tmp_path):
     assert thumbnail(tmp_path, cell("gone.png"), BOX) == "missing"
     assert thumbnail(tmp_path, cell("bad.png"), BOX) == "not an image, or of an unknown kind"
     counts = draw_sheets(tmp_path, "crops", [cell("gone.png"), cell("bad.png")], 0, quiet)
-    assert counts == {"contact sheets": 1, "crops drawn": 2, "images that could not be drawn": 2}
+    assert counts == {"contact_sheets": 1, "crops_drawn": 2, "images_not_drawn": 2}
 
 
 def test_there_is_one_sheet_per_size_and_old_ones_go(tmp_path):
@@ -66,7 +66,7 @@ def test_there_is_one_sheet_per_size_and_old_ones_go(tmp_path):
     save(painted(2).resize((200, 200)), tmp_path / "b.png")
     square = cell("b.png", image=(200, 200), scaled=(200, 200), crop=(0, 0, 200, 200))
     wide = cell("a.png", crop=(0, 0, 400, 200))
-    assert draw_sheets(tmp_path, "crops", [square, wide], 0, quiet) == {"contact sheets": 2, "crops drawn": 2}
+    assert draw_sheets(tmp_path, "crops", [square, wide], 0, quiet) == {"contact_sheets": 2, "crops_drawn": 2}
     (tmp_path / "crops/mine.jpg").write_bytes(b"somebody else's")
     assert names(tmp_path) == ["200x200.jpg", "400x200.jpg", "mine.jpg"]
     draw_sheets(tmp_path, "crops", [wide], 0, quiet)
@@ -80,16 +80,16 @@ def test_many_images_go_on_pages_and_a_limit_keeps_those_that_lose_most(tmp_path
     cells = [cell("a.png", scaled=(400 + number, 200)) for number in range(60)]
     seen = []
     counts = draw_sheets(tmp_path, "crops", cells, 0, lambda what, done, total: seen.append((done, total)))
-    assert counts == {"contact sheets": 2, "crops drawn": 60} and names(tmp_path) == ["200x200-2.jpg", "200x200.jpg"]
+    assert counts == {"contact_sheets": 2, "crops_drawn": 60} and names(tmp_path) == ["200x200-2.jpg", "200x200.jpg"]
     assert seen[-1] == (60, 60)
-    assert draw_sheets(tmp_path, "crops", cells, 7, quiet) == {"contact sheets": 1, "crops drawn": 7}
+    assert draw_sheets(tmp_path, "crops", cells, 7, quiet) == {"contact_sheets": 1, "crops_drawn": 7}
     assert names(tmp_path) == ["200x200.jpg"]
 
 
 def test_names_from_anywhere_are_drawn(tmp_path):
     for name in ("小林 [/bold].png", "a\u202eb.png", "x" * 180 + ".png"):
         save(painted(1).resize((400, 200)), tmp_path / name)
-        assert draw_sheets(tmp_path, "crops", [cell(name)], 0, quiet)["crops drawn"] == 1
+        assert draw_sheets(tmp_path, "crops", [cell(name)], 0, quiet)["crops_drawn"] == 1
 
 
 @pytest.mark.parametrize("size", [(512, 512), (256, 1024), (1024, 256), (64, 4096), (4096, 64), (832, 1216)])

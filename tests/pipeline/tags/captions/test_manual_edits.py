@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from decided import scored, told, trigger
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from pipeline.tags.captions.manual_edits import amended, apply, given, in_words, overlaid
+from pipeline.store.reasons.captions import edits_in_words
+from pipeline.store.reasons.tags import TagReason
+from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.tags.captions.manual_edits import amended, apply, given, overlaid
 
 TAGS = st.sampled_from(["smile", "hat", "boots", "red boots", "<o>_<o>", "Lumi"])
 EDITS = st.one_of(
@@ -21,7 +25,7 @@ def test_each_edit_changes_the_tags_and_leaves_a_row() -> None:
     overlay = [["add", "grin"], ["remove", "hat"], ["replace", "boots", "red boots"]]
     tags, rows = apply(["Lumi", "boots", "hat", "smile"], ("Lumi",), overlay)
     assert tags == ["Lumi", "red boots", "smile", "grin"]
-    assert rows == [
+    assert told(rows) == [
         ("red boots", "added", "from boots: replaced by you"),
         ("grin", "added", "added by you"),
         ("boots", "renamed", "to red boots: replaced by you"),
@@ -34,17 +38,15 @@ def test_an_edit_that_is_so_already_leaves_no_row() -> None:
 
 
 def test_a_tag_replaced_by_one_that_is_there_already_goes() -> None:
-    assert apply(["boots", "red boots"], (), [["replace", "boots", "red boots"]]) == (
-        ["red boots"],
-        [("boots", "renamed", "to red boots: replaced by you")],
-    )
+    tags, rows = apply(["boots", "red boots"], (), [["replace", "boots", "red boots"]])
+    assert tags == ["red boots"] and told(rows) == [("boots", "renamed", "to red boots: replaced by you")]
 
 
 def test_a_tag_replaced_by_one_that_was_removed_is_told_as_removed() -> None:
     tags, rows = apply(["boots", "hat"], (), [["replace", "boots", "shoes"], ["remove", "shoes"]])
-    assert (tags, rows) == (["hat"], [("boots", "dropped", "removed by you")])
+    assert (tags, told(rows)) == (["hat"], [("boots", "dropped", "removed by you")])
     tags, rows = apply(["boots"], (), [["replace", "boots", "shoes"], ["replace", "shoes", "geta"]])
-    assert rows == [
+    assert told(rows) == [
         ("geta", "added", "from boots: replaced by you"),
         ("boots", "renamed", "to geta: replaced by you"),
     ]
@@ -53,24 +55,24 @@ def test_a_tag_replaced_by_one_that_was_removed_is_told_as_removed() -> None:
 def test_trigger_words_stay_whatever_the_edits_say() -> None:
     overlay = [["remove", "Lumi"], ["replace", "Lumi", "Quill"], ["add", "lumi"], ["replace", "smile", "LUMI"]]
     tags, rows = apply(["Lumi", "smile"], ("Lumi",), overlay)
-    assert tags == ["Lumi"] and rows == [("smile", "dropped", "removed by you")]
+    assert tags == ["Lumi"] and told(rows) == [("smile", "dropped", "removed by you")]
 
 
 def test_rows_of_the_whole_caption_stay_one_for_each_tag_in_its_order() -> None:
     rows = (
-        ("Lumi", "added", "trigger word"),
-        ("smile", "kept", "0.90 ≥ 0.35"),
-        ("hat", "kept", "0.80 ≥ 0.35"),
-        ("cat", "dropped", "below its threshold: 0.20 < 0.35"),
+        trigger("Lumi"),
+        scored("smile"),
+        scored("hat"),
+        TagDecision("cat", TagAction.DROPPED, TagReason.BELOW_THRESHOLD, {"score": 0.2, "threshold": 0.35}),
     )
     order, found = overlaid(("Lumi", "smile", "hat"), rows, ("Lumi",), [("remove", "smile"), ("add", "cat")])
     assert order == ("Lumi", "hat", "cat")
-    assert found == (
+    assert told(found) == [
         ("Lumi", "added", "trigger word"),
-        ("hat", "kept", "0.80 ≥ 0.35"),
+        ("hat", "kept", "0.90 ≥ 0.35"),
         ("cat", "added", "added by you"),
         ("smile", "dropped", "removed by you"),
-    )
+    ]
     assert given(found) == ["Lumi", "hat", "smile"], "what curation itself gave"
 
 
@@ -122,11 +124,14 @@ def test_every_change_has_one_row_and_no_tag_stands_twice(
 ) -> None:
     left, rows = apply(tags, triggers, overlay)
     assert len(left) == len(set(left))
-    assert sorted(tag for tag, _, _ in rows) == sorted(set(left) ^ set(tags))
-    assert all((action == "added") == (tag in left) for tag, action, _ in rows)
-    plain = [(tag, "kept", "0.90 ≥ 0.35") for tag in tags]
+    assert sorted(row.tag for row in rows) == sorted(set(left) ^ set(tags))
+    assert all((row.action == TagAction.ADDED) == (row.tag in left) for row in rows)
+    plain = [scored(tag) for tag in tags]
     assert sorted(given(overlaid(tags, plain, triggers, overlay)[1])) == sorted(tags)
 
 
 def test_edits_are_told_in_a_few_signs() -> None:
-    assert in_words([("add", "smile"), ("remove", "hat"), ("replace", "boots", "geta")]) == "+smile, -hat, boots → geta"
+    assert (
+        edits_in_words({"edits": [("add", "smile"), ("remove", "hat"), ("replace", "boots", "geta")]})
+        == "+smile, -hat, boots → geta"
+    )

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.store.records import Tagger
+from pipeline.store.wording import phrase
 from pipeline.tags.captions.selection import Combine, TaggerVote, choose, choose_together
 from pipeline.tags.captions.thresholds import Limits, limits_of, published
 
@@ -17,7 +18,10 @@ SCORES = {"a": {"smile": 0.4, "hat": 0.9}, "b": {"smile": 0.4, "frown": 0.6}}
 
 
 def judged(combine: Combine) -> dict[str, tuple[bool, float, str]]:
-    return {each.tag: (each.chosen, each.score, each.figures) for each in choose_together(SCORES, (A, B), combine, 0.1)}
+    return {
+        each.tag: (each.chosen, each.score, phrase(each.cause))
+        for each in choose_together(SCORES, (A, B), combine, 0.1)
+    }
 
 
 def test_the_union_takes_what_one_tagger_says_and_the_reason_names_all_who_know_the_tag() -> None:
@@ -37,7 +41,7 @@ def test_the_mean_of_probabilities_is_held_against_the_mean_of_thresholds() -> N
 
 def test_a_tagger_that_did_not_score_an_image_has_no_say() -> None:
     (found,) = choose_together({"a": {"smile": 0.4}}, (A, B), "intersection", 0.1)
-    assert found.chosen and found.figures == "a 0.40 ≥ 0.30"
+    assert found.chosen and phrase(found.cause) == "a 0.40 ≥ 0.30"
     assert choose_together({}, (A,), "union", 0.1) == [] == choose_together({}, (A, B), "union", 0.1)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.errors import PrepError
+from pipeline.store.wording import phrase
 from pipeline.tags.captions.messages import on_triggers
 from pipeline.tags.captions.triggers import leading, sharing_words, subjects, taken_words, trigger_words
 from pipeline.tags.statistics.core_tags import Core, mode_of, traits_of
@@ -131,12 +132,13 @@ def test_what_a_person_listed_goes_before_what_was_found() -> None:
     core = Core("Lumi", "white hair", 9, 10, 1, 20)
     cores = {"Lumi": {"white hair": core, "hat": Core("Lumi", "hat", 8, 10, 0, 20)}}
     found = traits_of(cores, {"Lumi": "absorb", "Quill": "none"}, {"*": ["watch"], "Lumi": ["scar"]}, {"*": ["hat"]})
-    assert found.absorbed["Lumi"] == {
+    pruned, kept = ({tag: phrase(why) for tag, why in each["Lumi"].items()} for each in (found.pruned, found.kept))
+    assert pruned == {
         "white hair": "core of Lumi: in 9 of 10 images, 1 of 20 others",
         "scar": "core of Lumi: as asked",
         "watch": "core of Lumi: as asked",
     }
-    assert found.kept["Lumi"] == {"hat": "core of Lumi, kept as asked: in 8 of 10 images, 0 of 20 others"}
+    assert kept == {"hat": "core of Lumi, kept as asked: in 8 of 10 images, 0 of 20 others"}
     assert found.silent("Quill") == {"watch"}
     own = traits_of(cores, {"Lumi": "absorb"}, {"Lumi": ["hat"]}, {"*": ["hat"]})
-    assert "hat" in own.absorbed["Lumi"], "the word's own list goes before the one for all"
+    assert "hat" in own.pruned["Lumi"], "the word's own list goes before the one for all"

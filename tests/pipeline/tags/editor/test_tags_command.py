@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from decided import decided
 from painted_sets import quiet
 
-from pipeline.cli.commands.tags import command
+from pipeline.cli.commands.tags.group import command
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.runner import run_stage
 from pipeline.store.undo import find as find_run
 from pipeline.store.undo import undo
+from pipeline.store.values.contradiction import Contradiction
 from pipeline.store.values.repeats import Repeats
+from pipeline.store.wording import figures, phrase
 
 LABELS = ("1girl", "solo", "smile", "grin", "hat", "witch hat", "boots", "long hair", "<o>_<o>", "wariza")
 TAGGER = Tagger("t", "1", "p", "CPU", {**dict.fromkeys(LABELS, "general"), "general": "rating"})
@@ -75,7 +80,7 @@ def caption(manifest: Manifest, path: str) -> str:
 
 
 def rows(manifest: Manifest, path: str) -> dict[str, tuple[str, str]]:
-    return {tag: (action, reason) for tag, action, reason in manifest.decisions("tags")[image_of(path).path].value}
+    return {row.tag: (row.action, phrase(row)) for row in manifest.decisions("tags")[image_of(path).path].value}
 
 
 @pytest.fixture
@@ -157,14 +162,14 @@ def test_images_are_found_by_tags_they_have_and_lack_with_scores(answer: Callabl
     ("image", "tag", "there", "because"),
     [
         ("Lumi/a", "smile", True, "kept: 0.90 ≥ 0.50"),
-        ("Lumi/a", "hat", False, "dropped: witch hat says more"),
+        ("Lumi/a", "hat", False, "dropped: implied by witch hat"),
         ("Lumi/a", "Lumi", True, "added: trigger word"),
         ("Lumi/b", "grin", False, "dropped: below its threshold: 0.20 < 0.50"),
         ("Lumi/b", "wariza", False, "never considered: its score 0.04 is below the floor 0.10 (its threshold is 0.50)"),
         ("Lumi/b", "long_hair", False, "never considered: its score is below 0.01, the lowest that is stored"),
         ("Lumi/b", "general", False, "a rating: captions have none unless asked, and then the most probable"),
         ("Lumi/b", "wich hat", False, "never considered: t@1/p knows no such tag; near it are witch hat"),
-        ("Quill/written", "smile", True, "written by a person"),
+        ("Quill/written", "smile", True, "manual caption"),
         (
             "Quill/written",
             "boots",
@@ -188,7 +193,7 @@ def test_the_answer_in_words_shows_rows_scores_and_edits(ask: Callable[..., Resu
     assert "score       0.90, its threshold is 0.50 (t@1/p)" in text and "your edit   remove smile" in text
     assert "below its threshold: 0.20 < 0.50" in ask("why", "Lumi/b").stdout
     with curated.transaction():
-        curated.put_rows(9, [Decision(image_of("people/Lumi/b").path, "keep", False, "too small")], [])
+        curated.put_rows(9, [Decision(image_of("people/Lumi/b").path, "keep", False, CheckReason.TOO_SMALL)], [])
         curated.put_rows(9, [], [(image_of("people/Lumi/b").path, field) for field in ("tags", "caption")])
     assert "left out by check: too small" in ask("why", "Lumi/b", "smile").stdout
 
@@ -203,15 +208,15 @@ def test_an_image_that_is_not_named_exactly_is_asked_for(ask: Callable[..., Resu
 def test_rules_are_counted_with_examples(answer: Callable[..., Any]) -> None:
     found = {(row["action"], row["rule"]): row for row in answer("rules")["rows"]}
     assert found["kept", "reached its threshold"]["times"] == 14
-    assert found["dropped", "a more exact tag says it"]["examples"] == "hat"
+    assert found["dropped", "implied by another tag"]["examples"] == "hat"
     assert found["dropped", "below its threshold"]["times"] == 1
     assert found["added", "trigger word"]["images"] == 5
-    assert found["kept", "written by a person"]["such as"] == "images/people~Quill/written.png"
+    assert found["kept", "manual caption"]["such as"] == "images/people~Quill/written.png"
 
 
 def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any], curated: Manifest) -> None:
     with curated.transaction():
-        put = [Decision(image_of("people/Lumi/c").path, "repeats", Repeats(97.0, 97), "balanced")]
+        put = [decided(image_of("people/Lumi/c").path, "repeats", Repeats(97.0, 97))]
         curated.put_rows(9, put)
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
@@ -228,13 +233,15 @@ def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any],
     assert [row["verdict"] for row in always] == ["always on: will be absorbed"]
 
 
-def test_contradictions_are_listed_by_slot(answer: Callable[..., Any], curated: Manifest) -> None:
-    each = {"slot": "hair colour", "dominant": "blonde hair", "rival": "brown hair", "score": 0.4, "fix": "replace"}
+def test_contradictions_are_listed_by_attribute(answer: Callable[..., Any], curated: Manifest) -> None:
+    hair = Contradiction("hair colour", "blonde hair", "brown hair", 0.4, None, "replace", "Lumi", 4, 5)
     with curated.transaction():
         path = image_of("people/Lumi/a").path
-        curated.put_rows(9, [Decision(path, "contradictions", [each, {**each, "slot": "skin"}], "at odds")])
-    assert answer("contradictions", "--slot", "skin")["rows"] == [
-        {"image": path, "concept": "people/Lumi", **each, "slot": "skin"}
+        curated.put_rows(9, [decided(path, "contradictions", (hair, replace(hair, attribute="skin")))])
+    told = {"dominant": "blonde hair", "rival": "brown hair", "score": 0.4, "dominant_score": None}
+    assert answer("contradictions", "--attribute", "skin")["rows"] == [
+        {"image": path, "concept": "people/Lumi", "attribute": "skin", **told}
+        | {"share": 0.8, "fix": "replace", "fixed": False}
     ]
     assert answer("contradictions", "--concept", "people/Quill")["rows"] == []
 
@@ -277,8 +284,8 @@ def test_edits_change_captions_rows_and_files_at_once(ask: Callable[..., Result]
     assert found["red hat"] == ("added", "from witch hat: replaced by you")
     overlay = curated.decisions("overlay")[image_of("people/Lumi/a").path]
     assert overlay.value == [["remove", "smile"], ["add", "anime screenshot"], ["replace", "witch hat", "red hat"]]
-    assert overlay.reason == "edited with prep tags"
-    assert overlay.evidence == "-smile, +anime screenshot, witch hat → red hat"
+    assert phrase(overlay) == "edited with prep tags"
+    assert figures(overlay) == "-smile, +anime screenshot, witch hat → red hat"
     later = curated.decisions("overlay")[image_of("people/Lumi/c").path]
     assert later.value == [["remove", "smile"]], "it holds for a later caption that would have it"
 
@@ -291,9 +298,9 @@ def test_a_persons_caption_keeps_its_other_words_byte_for_byte(ask: Callable[...
     ask("add", "wariza", "--image", "written")
     text = "\ufeffquill,a red Hat, very long hair,wariza\r\n"
     assert text_file(curated, path).read_bytes() == text.encode()
-    assert curated.human()[image_of(path).path] == text and "overlay" not in decided(curated, path)
-    assert decided(curated, path)["caption"] == text.removeprefix("\ufeff").strip()
-    assert rows(curated, path)["wariza"] == ("kept", "written by a person")
+    assert curated.human()[image_of(path).path] == text and "overlay" not in values_of(curated, path)
+    assert values_of(curated, path)["caption"] == text.removeprefix("\ufeff").strip()
+    assert rows(curated, path)["wariza"] == ("kept", "manual caption")
     assert "smile" not in rows(curated, path) and "Smile" not in rows(curated, path)
     ask("list")
     assert curated.runs()[-1].stage == "tags", "what prep wrote is not taken for another edit"
@@ -305,7 +312,7 @@ def test_a_tag_that_a_person_wrote_another_way_is_put_right(ask: Callable[..., R
     assert not curated.decisions("overlay")
 
 
-def decided(manifest: Manifest, path: str) -> dict[str, Any]:
+def values_of(manifest: Manifest, path: str) -> dict[str, Any]:
     return {row.field: row.value for row in manifest.decisions_of(image_of(path).path)}
 
 
@@ -337,12 +344,12 @@ def test_an_edit_can_be_undone_and_brought_back_exactly(
 def test_adding_back_what_was_removed_takes_the_edit_back(ask: Callable[..., Result], curated: Manifest) -> None:
     ask("remove", "smile", "--image", "Lumi/b")
     ask("add", "smile", "--image", "Lumi/b")
-    assert "overlay" not in decided(curated, "people/Lumi/b")
+    assert "overlay" not in values_of(curated, "people/Lumi/b")
     assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl, smile"
-    assert rows(curated, "people/Lumi/b")["smile"] == ("kept", "put back by you")
+    assert rows(curated, "people/Lumi/b")["smile"] == ("kept", "restored by you")
     ask("add", "grin", "--image", "Lumi/b")
     ask("remove", "grin", "--image", "Lumi/b")
-    assert "overlay" not in decided(curated, "people/Lumi/b") and "grin" not in rows(curated, "people/Lumi/b")
+    assert "overlay" not in values_of(curated, "people/Lumi/b") and "grin" not in rows(curated, "people/Lumi/b")
 
 
 def test_a_dry_run_shows_words_and_writes_nothing(ask: Callable[..., Result], curated: Manifest) -> None:
@@ -359,7 +366,7 @@ def test_what_is_so_already_makes_no_run(ask: Callable[..., Result], curated: Ma
     runs = len(curated.runs())
     result = ask("remove", "wariza", "--image", "Lumi/b")
     assert "nothing to do: no caption would change" in result.stderr and len(curated.runs()) == runs
-    assert answer("remove", "wariza", "--image", "Lumi/b")["counts"] == {"as it was": 1}
+    assert answer("remove", "wariza", "--image", "Lumi/b")["counts"] == {"as_it_was": 1}
 
 
 def test_every_image_is_edited_only_when_that_is_said(ask: Callable[..., Result]) -> None:
@@ -392,7 +399,7 @@ def test_a_caption_file_that_cannot_be_read_is_left_alone(
     ask: Callable[..., Result], curated: Manifest, answer: Any
 ) -> None:
     text_file(curated, "people/Lumi/c").write_bytes(b"\xff\xfe")
-    assert answer("add", "grin", "--image", "Lumi/c")["counts"] == {"caption file is not UTF-8": 1}
+    assert answer("add", "grin", "--image", "Lumi/c")["counts"] == {"not_utf8": 1}
     assert text_file(curated, "people/Lumi/c").read_bytes() == b"\xff\xfe"
     assert "is not UTF-8" in answer("why", "Lumi/c", "grin")["because"]
 
@@ -400,7 +407,7 @@ def test_a_caption_file_that_cannot_be_read_is_left_alone(
 def test_an_image_without_a_caption_is_edited_for_when_it_has_one(tmp_path: Path) -> None:
     manifest = put_set(tmp_path / "new", {"x/a": ONE})
     result = CliRunner().invoke(command, ["add", str(manifest.root), "grin", "--all", "--json"])
-    assert json.loads(result.stdout)["counts"] == {"no caption yet, holds when there is one": 1}
+    assert json.loads(result.stdout)["counts"] == {"no_caption_yet": 1}
     assert manifest.decisions("overlay")["images/x/a.png"].value == [["add", "grin"]]
 
 

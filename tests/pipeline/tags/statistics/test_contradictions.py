@@ -4,10 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tags.captions.build import mend
+from pipeline.store.reasons.tags import contradiction_figures
+from pipeline.tags.captions.build import fix
 from pipeline.tags.captions.ledger import Ledger
-from pipeline.tags.statistics.contradictions import Contradiction, Seen, contradictions_in, dominants, look, slots_of
-from pipeline.tags.vocabulary.attributes import compatible, slot_of
+from pipeline.tags.captions.selection import by_score
+from pipeline.tags.statistics.contradictions import (
+    Contradiction,
+    Seen,
+    attributes_of,
+    contradictions_in,
+    dominants,
+    look,
+)
+from pipeline.tags.vocabulary.attributes import attribute_of, compatible
 
 
 def folder(odd: dict[str, float] | None = None, below: dict[str, float] | None = None, count: int = 9) -> list[Seen]:
@@ -27,7 +36,7 @@ def odd_one(
 
 
 @pytest.mark.parametrize(
-    ("tag", "slot"),
+    ("tag", "attribute"),
     [
         ("brown hair", "hair colour"),
         ("light blue hair", "hair colour"),
@@ -51,34 +60,34 @@ def odd_one(
         ("orange (fruit)", None),
     ],
 )
-def test_slots_are_named_or_made_of_a_colour_and_a_thing(tag: str, slot: str | None) -> None:
-    assert slot_of(tag) == slot
+def test_attributes_are_named_or_made_of_a_colour_and_a_thing(tag: str, attribute: str | None) -> None:
+    assert attribute_of(tag) == attribute
 
 
 def test_a_lone_brown_hair_in_a_blonde_characters_folder_is_found_with_its_figures() -> None:
     (found,) = odd_one({"1girl": 0.9, "brown hair": 0.41, "blue eyes": 0.9, "long hair": 0.8}, {"blonde hair": 0.22})
-    assert (found.slot, found.rival, found.dominant, found.fix) == (
+    assert (found.attribute, found.rival, found.dominant, found.fix) == (
         "hair colour",
         "brown hair",
         "blonde hair",
         "replace",
     )
     assert (found.score, found.dominant_score, found.share) == (0.41, 0.22, 0.9)
-    assert found.figures == "brown hair 0.41; blonde hair in 9 of 10 images of Lumi, here 0.22"
+    assert contradiction_figures(found.to_json()) == "brown hair 0.41; blonde hair in 9 of 10 images of Lumi, here 0.22"
 
 
 def test_two_values_in_one_image_are_found_and_the_dominant_one_stays() -> None:
     (found,) = odd_one({"1girl": 0.9, "brown hair": 0.8, "blonde hair": 0.5, "blue eyes": 0.9, "long hair": 0.8})
     assert (found.rival, found.dominant, found.fix) == ("brown hair", "blonde hair", "drop")
-    assert found.figures == "brown hair 0.80 beside blonde hair 0.50"
+    assert contradiction_figures(found.to_json()) == "brown hair 0.80 beside blonde hair 0.50"
 
 
 def test_an_image_that_lacks_what_it_should_show_is_found_and_added_only_where_the_tagger_saw_it() -> None:
     rest = {"1girl": 0.9, "blonde hair": 0.9, "long hair": 0.9}
     (found,) = odd_one(rest, {"blue eyes": 0.2})
-    assert (found.slot, found.rival, found.fix) == ("eye colour", "", "add")
+    assert (found.attribute, found.rival, found.fix) == ("eye colour", "", "add")
     (found,) = odd_one(rest)
-    assert found.fix == "look" and found.figures.endswith("not seen here")
+    assert found.fix == "look" and contradiction_figures(found.to_json()).endswith("not seen here")
     assert odd_one({**rest, "closed eyes": 0.9}) == [], "they cannot be seen"
     assert odd_one(rest, silent=frozenset({"blue eyes"})) == [], "the caption is silent about them anyway"
 
@@ -95,14 +104,14 @@ def test_hair_of_several_colours_and_images_without_colours_are_exempt(excuse: s
 
 def test_eyes_of_two_colours_are_exempt_but_the_hair_is_not() -> None:
     found = odd_one({"1girl": 0.9, "heterochromia": 0.9, "red eyes": 0.8, "brown hair": 0.9, "long hair": 0.9})
-    assert [each.slot for each in found] == ["hair colour"]
+    assert [each.attribute for each in found] == ["hair colour"]
 
 
 def test_a_shade_and_its_colour_do_not_contradict_nor_do_sunset_and_dusk() -> None:
     assert compatible("light blue hair", "blue hair") and compatible("sunset", "dusk")
     assert not compatible("day", "night") and not compatible("light blue hair", "light brown hair")
     assert not compatible("long hair", "short hair") and compatible("very long hair", "long hair")
-    assert slots_of(["light blue hair", "blue hair", "red eyes"]) == {
+    assert attributes_of(["light blue hair", "blue hair", "red eyes"]) == {
         "hair colour": ["blue hair"],
         "eye colour": ["red eyes"],
     }
@@ -110,7 +119,7 @@ def test_a_shade_and_its_colour_do_not_contradict_nor_do_sunset_and_dusk() -> No
 
 def test_day_and_night_in_one_image_contradict_though_neither_dominates() -> None:
     (found,) = odd_one({"1girl": 0.9, "blonde hair": 0.9, "blue eyes": 0.9, "long hair": 0.9, "day": 0.9, "night": 0.4})
-    assert (found.slot, found.rival, found.dominant, found.share, found.fix) == (
+    assert (found.attribute, found.rival, found.dominant, found.share, found.fix) == (
         "time of day",
         "night",
         "day",
@@ -124,12 +133,12 @@ def test_a_garment_in_two_colours_is_odd_only_where_that_is_seldom() -> None:
     both = look("Lumi", {"red skirt": 0.9, "blue skirt": 0.5}, {})
     known, single = dominants([*usual, both], 0.8, 5)
     (found,) = contradictions_in(both, known.get("Lumi", {}), single)
-    assert (found.slot, found.rival, found.fix) == ("skirt colour", "blue skirt", "drop")
+    assert (found.attribute, found.rival, found.fix) == ("skirt colour", "blue skirt", "drop")
     known, single = dominants([*usual, *[both] * 10], 0.8, 5)
     assert contradictions_in(both, known.get("Lumi", {}), single) == []
 
 
-def test_without_a_dominant_value_or_with_few_images_nothing_is_at_odds() -> None:
+def test_without_a_dominant_value_or_with_few_images_nothing_conflicts() -> None:
     mixed = [look("alder", {f"{colour} hair": 0.9}, {}) for colour in ("red", "blue", "green", "black", "white")] * 4
     known, single = dominants(mixed, 0.8, 5)
     assert known == {} and all(contradictions_in(each, {}, single) == [] for each in mixed)
@@ -141,13 +150,13 @@ def test_without_a_dominant_value_or_with_few_images_nothing_is_at_odds() -> Non
         st.sampled_from(["brown hair", "blonde hair", "red eyes", "day", "night", "multicolored hair"]), unique=True
     )
 )
-def test_mending_everything_leaves_no_contradiction(tags: list[str]) -> None:
+def test_fixing_everything_leaves_no_contradiction(tags: list[str]) -> None:
     images = folder(dict.fromkeys(tags, 0.5))
     known, single = dominants(images, 0.8, 5)
     ledger = Ledger()
     for tag in tags:
-        ledger.keep(tag, 0.5, "0.50 ≥ 0.35")
+        ledger.keep(tag, 0.5, by_score(0.5, 0.35))
     for each in contradictions_in(images[-1], known["Lumi"], single):
-        mend(ledger, each)
+        fix(ledger, each)
     again = contradictions_in(look("Lumi", ledger.alive, {}), known["Lumi"], single)
     assert [each for each in again if each.fix != "look"] == []

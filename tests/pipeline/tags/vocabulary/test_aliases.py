@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from decided import told
 
-from pipeline.tags.captions.ledger import Ledger, before_and_after
+from pipeline.store.reasons.tags import TagCause, TagReason
+from pipeline.tags.captions.ledger import Ledger
 from pipeline.tags.captions.order import ordered, within_limit
+from pipeline.tags.captions.selection import by_score
 from pipeline.tags.captions.triggers import sharing_words, trigger_words
 from pipeline.tags.vocabulary.aliases import canonical, split_caption, sub_words
 from pipeline.tags.vocabulary.person_count import people
@@ -115,25 +118,21 @@ def test_the_order_is_trigger_counts_character_added_general_rating_each_by_scor
     assert within_limit(order, (), 0) == order
 
 
-def test_rows_tell_what_scores_alone_would_give_and_what_the_caption_has() -> None:
+def test_rows_tell_what_became_of_every_tag_those_of_the_caption_first() -> None:
     ledger = Ledger()
-    ledger.keep("boots", 0.9, "0.90 ≥ 0.35")
-    ledger.keep("red footwear", 0.8, "0.80 ≥ 0.35")
-    ledger.keep("hat", 0.8, "0.80 ≥ 0.35")
-    ledger.drop("cat", "below its threshold: 0.20 < 0.35")
-    ledger.drop("hat", "beret says more")
-    ledger.rename("boots", "red boots", "boots + red footwear")
-    ledger.rename("red footwear", "red boots", "boots + red footwear")
-    ledger.add("Lumi", 1.0, "trigger word")
-    rows = ledger.rows(("Lumi", "red boots"))
-    assert rows == (
+    for tag, score in (("boots", 0.9), ("red footwear", 0.8), ("hat", 0.8)):
+        ledger.keep(tag, score, by_score(score, 0.35))
+    ledger.pass_over("cat", 0.2, by_score(0.2, 0.35))
+    ledger.drop("hat", TagCause(TagReason.IMPLIED, {"by": "beret"}))
+    for part in ("boots", "red footwear"):
+        ledger.rename(part, "red boots", TagCause(TagReason.JOINED, {"parts": ["boots", "red footwear"]}))
+    ledger.add("Lumi", 1.0, TagCause(TagReason.TRIGGER))
+    assert told(ledger.decisions(("Lumi", "red boots"))) == [
         ("Lumi", "added", "trigger word"),
         ("red boots", "added", "from boots: boots + red footwear"),
         ("boots", "renamed", "to red boots: boots + red footwear"),
         ("red footwear", "renamed", "to red boots: boots + red footwear"),
         ("cat", "dropped", "below its threshold: 0.20 < 0.35"),
-        ("hat", "dropped", "beret says more"),
-    )
+        ("hat", "dropped", "implied by beret"),
+    ]
     assert ledger.alive == {"red boots": 0.9, "Lumi": 1.0}
-    assert before_and_after(rows) == (("boots", "red footwear", "hat"), ("Lumi", "red boots"))
-    assert before_and_after([list(row) for row in rows]) == before_and_after(rows), "as the manifest stores them"

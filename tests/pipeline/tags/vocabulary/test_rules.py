@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.store.reasons.tags import core_figures
+from pipeline.store.wording import phrase
 from pipeline.tags.captions.selection import TaggerVote, best_rating, choose, gap_threshold
 from pipeline.tags.captions.thresholds import Limits
 from pipeline.tags.statistics.core_tags import ImageTags, core_tags, is_trait
@@ -153,10 +155,10 @@ def test_each_category_has_its_threshold_and_what_is_above_the_floor_is_listed()
     categories = {"smile": "general", "mira": "character", "angry": "general", "beach": "general", "general": "rating"}
     voice = TaggerVote("a", categories, Limits({"general": 0.2653, "character": 0.85}, {}, {}))
     found = choose(scores, voice, floor=0.1)
-    assert [(each.tag, each.chosen, each.figures) for each in found] == [
+    assert [(each.tag, each.chosen, phrase(each.cause)) for each in found] == [
         ("smile", True, "0.30 ≥ 0.27"),
-        ("mira", False, "0.60 < 0.85"),
-        ("angry", False, "0.12 < 0.27"),
+        ("mira", False, "below its threshold: 0.60 < 0.85"),
+        ("angry", False, "below its threshold: 0.12 < 0.27"),
         ("odd", True, "0.27 ≥ 0.27"),
     ]
     assert best_rating(scores, categories) == ("general", 0.9)
@@ -228,7 +230,7 @@ def test_a_core_tag_is_frequent_here_and_rarer_elsewhere() -> None:
     cores = core_tags(known, share=0.75, lift=1.3, at_least=5)
     assert set(cores["Lumi"]) == {"white hair", "red eyes"}, "a smile is no trait"
     core = cores["Lumi"]["red eyes"]
-    assert (core.share, core.lift, core.figures) == (1.0, 2.0, "in 10 of 10 images, 5 of 10 others")
+    assert (core.share, core.lift, core_figures(core.data)) == (1.0, 2.0, "in 10 of 10 images, 5 of 10 others")
     assert math.isinf(cores["Lumi"]["white hair"].lift)
     assert set(cores["Quill"]) == {"blue hair", "red eyes"}, "5 of 5 against 10 of 15 is 1.5 times"
     assert "red eyes" not in core_tags(known, 0.75, 1.6, 5)["Quill"]

@@ -12,10 +12,11 @@ from train.adapters.files.layer import Layer
 from train.adapters.files.writer import writing
 from train.adapters.metadata import renewed, write_adapter
 from train.options.recipe import Recipe, make_recipe
-from train.run.adapter_metadata import adapter_metadata
+from train.run.adapter_metadata import TrainedFacts
+from train.session import adapter_metadata
 
 FACTS = {
-    "v2": False,
+    "family": "sd1",
     "v_prediction": False,
     "steps": 120,
     "epochs": 10,
@@ -32,7 +33,7 @@ FACTS = {
 
 
 def told(recipe: Recipe | None = None, **changes) -> dict[str, str]:
-    return adapter_metadata(recipe or make_recipe(), **FACTS | changes)
+    return adapter_metadata(recipe or make_recipe(), TrainedFacts(**FACTS | changes))
 
 
 def test_all_values_are_texts_and_tables_are_json():

@@ -20,7 +20,7 @@ from train.adapters.names.layers import (
 )
 from train.models.families.key_map import Blocks, unet_to_ldm
 
-KOHYA = json.loads((Path(__file__).parents[3] / "data" / "kohya-keys.json").read_text())
+KOHYA = json.loads((Path(__file__).parents[3] / "data" / "kohya-keys.json").read_text(encoding="utf-8"))
 SDXL = {
     "cross_attention_dim": 2048,
     "block_out_channels": (320, 640, 1280),

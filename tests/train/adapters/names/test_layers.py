@@ -11,7 +11,7 @@ from train.adapters.inject.targets import name_and_block, targets_of
 from train.adapters.names.layers import text_name
 from train.models.families.key_map import blocks_of, unet_to_ldm
 
-KOHYA = json.loads((Path(__file__).parents[3] / "data" / "kohya-keys.json").read_text())
+KOHYA = json.loads((Path(__file__).parents[3] / "data" / "kohya-keys.json").read_text(encoding="utf-8"))
 LORA_BLOCKS = (
     [f"IN0{number}" for number in (1, 2, 4, 5, 7, 8)] + ["M00"] + [f"OUT{number:02}" for number in range(3, 12)]
 )

@@ -12,13 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
-from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 from pipeline.core.seeded import key_seed
-
-if TYPE_CHECKING:
-    from train.options.recipe import Recipe
+from pipeline.images.duplicate_groups import near_groups
+from pipeline.store.manifest import Manifest
+from train.evaluation.options import ValidationOptions
 
 ENOUGH = 200
 """Images from which `auto` holds some out: of fewer, each is worth more to training than to measuring."""
@@ -54,31 +53,42 @@ class Parts:
     remarks: tuple[str, ...]
 
 
-def hold_out(candidates: Sequence[Candidate], recipe: Recipe) -> Parts:
-    """Part a set for training and looking, by the recipe's `validation` options and its seed.
+def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: int) -> Parts:
+    """Part a set for training and looking, by the validation options and the seed.
 
     Raises:
         PrepError: images are to be held out, but no concept can spare one.
     """
     repeats = {each.key: each.repeats for each in candidates}
-    if recipe.validation.validation == "none":
+    if options.validation == "none":
         return Parts((), (), repeats, ())
     shown = [each for each in candidates if each.repeats > 0]
-    wants = recipe.validation.validation == "held-out" or (
-        recipe.validation.validation == "auto" and len(shown) >= ENOUGH
-    )
-    held = _held(shown, recipe) if wants else set[str]()
-    if recipe.validation.validation == "held-out" and not held:
-        raise _nothing_to_spare(shown, recipe)
+    wants = options.validation == "held-out" or (options.validation == "auto" and len(shown) >= ENOUGH)
+    held = _held(shown, options, seed) if wants else set[str]()
+    if options.validation == "held-out" and not held:
+        raise _nothing_to_spare(shown, options)
     trained = [each for each in shown if each.key not in held]
-    watched = _watched(trained, recipe)
+    watched = _watched(trained, options.validation_images, seed)
     repeats |= _shares_kept(shown, held)
     return Parts(
         tuple(sorted(held)),
         tuple(sorted(watched)),
         {key: value for key, value in repeats.items() if key not in held},
-        tuple(_remarks(shown, held, watched, recipe)),
+        tuple(_remarks(shown, held, watched, options)),
     )
+
+
+def parted(
+    manifest: Manifest,
+    concepts: Mapping[str, str],
+    multipliers: Mapping[str, float],
+    options: ValidationOptions,
+    seed: int,
+) -> Parts:
+    """Which images are trained on and which the loss is measured on, by path."""
+    paths: Sequence[str] = tuple(concepts)
+    groups = near_groups(manifest, paths) if options.validation != "none" else dict.fromkeys(paths, 0)
+    return hold_out([Candidate(path, concepts[path], groups[path], multipliers[path]) for path in paths], options, seed)
 
 
 def spare(images: int, share: float) -> int:
@@ -86,14 +96,14 @@ def spare(images: int, share: float) -> int:
     return max(0, min(floor(images * share + 0.5), images - LEAST_KEPT))
 
 
-def _held(shown: Sequence[Candidate], recipe: Recipe) -> set[str]:
+def _held(shown: Sequence[Candidate], options: ValidationOptions, seed: int) -> set[str]:
     """Whole groups, every concept in turn, until no concept may lose more or enough images are held out."""
     groups: dict[int, list[Candidate]] = defaultdict(list)
     for each in shown:
         groups[each.group].append(each)
-    free = {concept: spare(count, recipe.validation.validation_share) for concept, count in _images(shown).items()}
-    ranks = {number: min(_rank(each.key, recipe) for each in members) for number, members in groups.items()}
-    waiting: dict[str, list[int]] = {concept: [] for concept in _turns(free, recipe)}
+    free = {concept: spare(count, options.validation_share) for concept, count in _images(shown).items()}
+    ranks = {number: min(_rank(each.key, seed) for each in members) for number, members in groups.items()}
+    waiting: dict[str, list[int]] = {concept: [] for concept in _turns(free, seed)}
     for number in sorted(groups, key=lambda number: -ranks[number]):
         for concept in _images(groups[number]):
             waiting[concept].append(number)
@@ -105,7 +115,7 @@ def _held(shown: Sequence[Candidate], recipe: Recipe) -> set[str]:
                 number = groups_left.pop()
                 lost = Counter(each.concept for each in groups[number])
                 fits = all(free[concept] >= count for concept, count in lost.items())
-                if number not in taken and fits and len(held) + lost.total() <= recipe.validation.validation_images:
+                if number not in taken and fits and len(held) + lost.total() <= options.validation_images:
                     taken.add(number)
                     held |= {each.key for each in groups[number]}
                     free = {concept: left - lost[concept] for concept, left in free.items()}
@@ -113,13 +123,13 @@ def _held(shown: Sequence[Candidate], recipe: Recipe) -> set[str]:
     return held
 
 
-def _watched(trained: Sequence[Candidate], recipe: Recipe) -> set[str]:
+def _watched(trained: Sequence[Candidate], most: int, seed: int) -> set[str]:
     """Images, every concept in turn, those of groups not seen yet first."""
-    waiting: dict[str, list[Candidate]] = {concept: [] for concept in _turns(_images(trained), recipe)}
+    waiting: dict[str, list[Candidate]] = {concept: [] for concept in _turns(_images(trained), seed)}
     before: Counter[int] = Counter()
     order = {}
-    for each in sorted(trained, key=lambda each: _rank(each.key, recipe)):
-        order[each.key] = before[each.group], _rank(each.key, recipe)
+    for each in sorted(trained, key=lambda each: _rank(each.key, seed)):
+        order[each.key] = before[each.group], _rank(each.key, seed)
         before[each.group] += 1
         waiting[each.concept].append(each)
     for members in waiting.values():
@@ -127,9 +137,9 @@ def _watched(trained: Sequence[Candidate], recipe: Recipe) -> set[str]:
     watched: set[str] = set()
     while any(waiting.values()):
         for members in waiting.values():
-            if members and len(watched) < recipe.validation.validation_images:
+            if members and len(watched) < most:
                 watched.add(members.pop().key)
-        if len(watched) == recipe.validation.validation_images:
+        if len(watched) == most:
             break
     return watched
 
@@ -148,13 +158,13 @@ def _shares_kept(shown: Sequence[Candidate], held: Collection[str]) -> dict[str,
     }
 
 
-def _rank(key: str, recipe: Recipe) -> int:
-    return key_seed("hold out", recipe.run.seed, key)
+def _rank(key: str, seed: int) -> int:
+    return key_seed("hold out", seed, key)
 
 
-def _turns(concepts: Collection[str], recipe: Recipe) -> list[str]:
+def _turns(concepts: Collection[str], seed: int) -> list[str]:
     """The concepts in the order of their turns, which their names do not favour."""
-    return sorted(concepts, key=lambda concept: key_seed("turn", recipe.run.seed, concept))
+    return sorted(concepts, key=lambda concept: key_seed("turn", seed, concept))
 
 
 def _images(candidates: Sequence[Candidate]) -> Counter[str]:
@@ -164,25 +174,25 @@ def _images(candidates: Sequence[Candidate]) -> Counter[str]:
 # --- words
 
 
-def _nothing_to_spare(shown: Sequence[Candidate], recipe: Recipe) -> PrepError:
+def _nothing_to_spare(shown: Sequence[Candidate], options: ValidationOptions) -> PrepError:
     counts = _images(shown)
     concept, most = max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)
     return PrepError(
         f"train: validation is 'held-out', but no concept can spare an image: the largest, {concept}, has {most}; one "
-        f"must keep {LEAST_KEPT} and lose no more than {recipe.validation.validation_share:.0%} of them, near-duplicates "
+        f"must keep {LEAST_KEPT} and lose no more than {options.validation_share:.0%} of them, near-duplicates "
         "together",
         'use validation = "training", which looks at images that are trained on, or a larger validation_share',
     )
 
 
 def _remarks(
-    shown: Sequence[Candidate], held: Collection[str], watched: Collection[str], recipe: Recipe
+    shown: Sequence[Candidate], held: Collection[str], watched: Collection[str], options: ValidationOptions
 ) -> Iterator[str]:
     concepts = {each.key: each.concept for each in shown}
     seen = {concepts[key] for key in watched}
     if not held:
         yield (
-            f"validation: {_why_none(shown, recipe)}; the loss is measured on {_counted(watched, concepts)} that are "
+            f"validation: {_why_none(shown, options)}; the loss is measured on {_counted(watched, concepts)} that are "
             f"trained on: {STANDSTILL}"
         )
     else:
@@ -190,36 +200,36 @@ def _remarks(
             f"validation: {_counted(held, concepts)} are held out and never trained on, beside {_counted(watched, concepts)} "
             "of those that are"
         )
-        yield from _without_held(shown, {concepts[key] for key in held}, recipe)
+        yield from _without_held(shown, {concepts[key] for key in held}, options)
     if unseen := sorted(set(concepts.values()) - seen):
         yield (
             f"validation: {len(unseen)} of {len(unseen) + len(seen)} concepts are not looked at, such as {unseen[0]}, as "
-            f"validation_images is {recipe.validation.validation_images}"
+            f"validation_images is {options.validation_images}"
         )
 
 
-def _why_none(shown: Sequence[Candidate], recipe: Recipe) -> str:
-    if recipe.validation.validation == "training":
+def _why_none(shown: Sequence[Candidate], options: ValidationOptions) -> str:
+    if options.validation == "training":
         return "no image is held out"
     if len(shown) < ENOUGH:
         return f"{len(shown)} images are too few to hold any out, which is done from {ENOUGH} on"
-    return f"no concept can spare an image: each must keep {LEAST_KEPT} and lose {recipe.validation.validation_share:.0%} at most"
+    return f"no concept can spare an image: each must keep {LEAST_KEPT} and lose {options.validation_share:.0%} at most"
 
 
-def _without_held(shown: Sequence[Candidate], holding: Collection[str], recipe: Recipe) -> Iterator[str]:
+def _without_held(shown: Sequence[Candidate], holding: Collection[str], options: ValidationOptions) -> Iterator[str]:
     """Concepts none of whose images are held out: those that may not lose one, and those that could have."""
     counts = _images(shown)
-    unable = sorted(concept for concept in counts if not spare(counts[concept], recipe.validation.validation_share))
+    unable = sorted(concept for concept in counts if not spare(counts[concept], options.validation_share))
     if unable:
         yield (
             f"validation: none is held out of {_named(unable, counts)}: a concept must keep {LEAST_KEPT} images and lose "
-            f"{recipe.validation.validation_share:.0%} of them at most, rounded; their loss is measured on what is trained on"
+            f"{options.validation_share:.0%} of them at most, rounded; their loss is measured on what is trained on"
         )
     left = sorted(set(counts) - set(holding) - set(unable))
     if left:
         yield (
             f"validation: none is held out of {_named(left, counts)}: their images belong together in groups too large to "
-            f"spare, or the {recipe.validation.validation_images} validation_images were used up"
+            f"spare, or the {options.validation_images} validation_images were used up"
         )
 
 

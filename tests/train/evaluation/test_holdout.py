@@ -7,10 +7,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import PrepError
-from train.data.holdout import ENOUGH, LEAST_KEPT, Candidate, hold_out, spare
+from train.evaluation.holdout import ENOUGH, LEAST_KEPT, Candidate, Parts, hold_out, spare
 from train.options.recipe import Recipe, make_recipe, with_values
 
 HELD_OUT = make_recipe(validation="held-out", validation_share=0.1, validation_images=1000)
+
+
+def held_out(found: list[Candidate], recipe: Recipe) -> Parts:
+    return hold_out(found, recipe.validation, recipe.run.seed)
 
 
 def alone(count: int, concept: str = "Lumi", first: int = 0) -> list[Candidate]:
@@ -45,7 +49,7 @@ def recipes(draw) -> Recipe:
 def parted(found, recipe):
     """The parts, but for sets that have none to spare where some were asked for."""
     try:
-        return hold_out(found, recipe)
+        return held_out(found, recipe)
     except PrepError:
         assume(False)
 
@@ -86,7 +90,7 @@ def test_every_concept_keeps_its_exposures(found, recipe):
 def test_the_order_and_the_numbers_of_groups_change_nothing(data, found, recipe):
     parts = parted(found, recipe)
     renumbered = [replace(each, group=1000 - each.group) for each in data.draw(st.permutations(found))]
-    again = hold_out(renumbered, recipe)
+    again = held_out(renumbered, recipe)
     assert again == parts and list(again.held) == sorted(again.held)
 
 
@@ -94,14 +98,14 @@ def test_the_order_and_the_numbers_of_groups_change_nothing(data, found, recipe)
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(0, 50))
 def test_an_added_image_moves_at_most_one_of_its_own_concept(one, other, seed):
     recipe = with_values(HELD_OUT, seed=seed)
-    before = hold_out([*alone(one), *alone(other, "Quill", 500)], recipe)
-    after = hold_out([*alone(one + 1), *alone(other, "Quill", 500)], recipe)
+    before = held_out([*alone(one), *alone(other, "Quill", 500)], recipe)
+    after = held_out([*alone(one + 1), *alone(other, "Quill", 500)], recipe)
     gone, come = set(before.held) - set(after.held), set(after.held) - set(before.held)
     assert len(gone) <= 1 and len(come) <= 1 and all(key.startswith("Lumi") for key in gone | come)
 
 
 def test_other_seeds_hold_out_other_images():
-    chosen = {hold_out(alone(100), with_values(HELD_OUT, seed=seed)).held for seed in range(4)}
+    chosen = {held_out(alone(100), with_values(HELD_OUT, seed=seed)).held for seed in range(4)}
     assert len(chosen) == 4 and all(len(held) == 10 for held in chosen)
 
 
@@ -114,7 +118,7 @@ def test_what_a_concept_can_spare_worked_by_hand(images, share, spared):
 
 
 def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
-    few, enough = (hold_out(alone(count), make_recipe()) for count in (ENOUGH - 1, ENOUGH))
+    few, enough = (held_out(alone(count), make_recipe()) for count in (ENOUGH - 1, ENOUGH))
     assert not few.held and len(few.watched) == 16
     assert few.remarks == (
         "validation: 199 images are too few to hold any out, which is done from 200 on; the loss is measured on 16 "
@@ -130,7 +134,7 @@ def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
 
 def test_repeats_worked_by_hand():
     found = [*alone(20), Candidate("Lumi/heavy", "Lumi", 99, 4.0), *alone(8, "Quill", 200)]
-    parts = hold_out(found, with_values(HELD_OUT, validation_share=0.1))
+    parts = held_out(found, with_values(HELD_OUT, validation_share=0.1))
     assert len(parts.held) == 2 and "Lumi/heavy" not in parts.held
     assert parts.repeats["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
     kept = next(key for key in parts.watched if key.startswith("Lumi/") and key != "Lumi/heavy")
@@ -139,7 +143,7 @@ def test_repeats_worked_by_hand():
 
 
 def test_a_concept_that_can_spare_none_says_so():
-    parts = hold_out([*alone(30), *alone(9, "Quill", 100)], with_values(HELD_OUT, validation_share=0.05))
+    parts = held_out([*alone(30), *alone(9, "Quill", 100)], with_values(HELD_OUT, validation_share=0.05))
     assert {key.split("/")[0] for key in parts.held} == {"Lumi"}
     assert (
         "validation: none is held out of Quill (9): a concept must keep 8 images and lose 5% of them at most, "
@@ -149,33 +153,33 @@ def test_a_concept_that_can_spare_none_says_so():
 
 def test_a_concept_of_one_large_group_holds_none_out_and_says_why():
     series = [replace(each, group=7) for each in alone(30, "Series", 100)]
-    parts = hold_out([*alone(30), *series], HELD_OUT)
+    parts = held_out([*alone(30), *series], HELD_OUT)
     assert {key.split("/")[0] for key in parts.held} == {"Lumi"} and len(parts.held) == 3
     assert any("Series (30)" in remark and "belong together" in remark for remark in parts.remarks)
 
 
 def test_concepts_come_in_turn_and_those_without_one_are_named():
     found = [each for number in range(6) for each in alone(40, f"c{number}", 100 * number)]
-    parts = hold_out(found, with_values(HELD_OUT, validation_images=4))
+    parts = held_out(found, with_values(HELD_OUT, validation_images=4))
     assert len({key.split("/")[0] for key in parts.held}) == 4 and len({key[:2] for key in parts.watched}) == 4
     assert any("2 of 6 concepts are not looked at" in remark for remark in parts.remarks)
 
 
 def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
     found = [replace(each, group=place % 5) for place, each in enumerate(alone(50))]
-    parts = hold_out(found, make_recipe(validation="training", validation_images=5))
+    parts = held_out(found, make_recipe(validation="training", validation_images=5))
     groups = {each.key: each.group for each in found}
     assert sorted(groups[key] for key in parts.watched) == [0, 1, 2, 3, 4]
 
 
 def test_nothing_is_looked_at_without_validation():
-    parts = hold_out(alone(300), make_recipe(validation="none"))
+    parts = held_out(alone(300), make_recipe(validation="none"))
     assert (parts.held, parts.watched, parts.remarks) == ((), (), ()) and len(parts.repeats) == 300
 
 
 def test_holding_out_where_no_concept_can_spare_one_is_an_error_that_says_why():
     with pytest.raises(PrepError) as caught:
-        hold_out(alone(8), HELD_OUT)
+        held_out(alone(8), HELD_OUT)
     assert caught.value.message == (
         "train: validation is 'held-out', but no concept can spare an image: the largest, Lumi, has 8; one must keep 8 "
         "and lose no more than 10% of them, near-duplicates together"

@@ -1,0 +1,37 @@
+"""Which reasons each field of decisions can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.store.reasons.balance import BalanceReason
+from pipeline.store.reasons.bucket import BucketReason
+from pipeline.store.reasons.captions import CaptionReason, ConflictReason, FlagReason
+from pipeline.store.reasons.check import CheckReason
+from pipeline.store.reasons.placement import PlacementReason, RepeatsSource
+from pipeline.store.reasons.reason import Reason, Recorded
+from pipeline.store.reasons.tagging import RegularizationReason, TaggerReason, TrainReason
+
+_ENUMS: Mapping[str, type[Reason]] = {
+    "placed": PlacementReason,
+    "user_repeats": RepeatsSource,
+    "human": CaptionReason,
+    "keep": CheckReason,
+    "bucket": BucketReason,
+    "tagger": TaggerReason,
+    "tags": CaptionReason,
+    "overlay": CaptionReason,
+    "caption": CaptionReason,
+    "flags": FlagReason,
+    "contradictions": ConflictReason,
+    "cut": TrainReason,
+    "repeats": BalanceReason,
+    "regularization": RegularizationReason,
+}
+_BY_CODE = {field: {reason.value: reason for reason in reasons} for field, reasons in _ENUMS.items()}
+
+
+def reason_of(field: str, code: str) -> Reason:
+    """The reason that a code of a field stands for."""
+    known = _BY_CODE.get(field, {})
+    return known[code] if code in known else Recorded(code)

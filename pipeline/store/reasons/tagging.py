@@ -1,0 +1,56 @@
+"""Which taggers are meant, which regularization images are used, which tags the text encoder does not see."""
+
+from __future__ import annotations
+
+from pipeline.store.reasons.reason import Data, Reason, Table, Words
+
+
+class TaggerReason(Reason):
+    """Data: `checksums`, tagger → SHA-256 of its model file."""
+
+    USED_LAST = "used_last"
+
+
+class RegularizationReason(Reason):
+    """Data of generated ones: `seeds`, `steps`, `guidance`; of user-supplied ones `images`, `mean_loss`, `worst_loss`."""
+
+    SAME_CAPTION = "same_caption"
+    WITHOUT_TRIGGERS = "without_triggers"
+    USER_SUPPLIED = "user_supplied"
+
+
+class UserImageReason(Reason):
+    """Why a file that a person supplied is no regularization image. Data: `of`, the file that it repeats."""
+
+    TRAINED_ON = "trained_on"
+    NO_CONCEPT = "no_concept"
+    SUPPLIED_TWICE = "supplied_twice"
+
+
+class TrainReason(Reason):
+    """Data: `limit` and `over`, in tokens."""
+
+    TRUNCATED = "truncated_tags"
+
+
+def _checksums(data: Data) -> str:
+    return "; ".join(f"{name}: sha256 {checksum}" for name, checksum in data.get("checksums", {}).items())
+
+
+def _generated(data: Data) -> str:
+    seeds = data["seeds"]
+    said = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    return f"{said}, {data['steps']} DDIM steps, guidance {data['guidance']:g}"
+
+
+_SUPPLIED = "{images} in turn, cropped by {mean_loss:.1%} on average, {worst_loss:.1%} at most"
+WORDS: Table = {
+    TaggerReason.USED_LAST: Words("used last", _checksums),
+    RegularizationReason.SAME_CAPTION: Words("same caption", _generated),
+    RegularizationReason.WITHOUT_TRIGGERS: Words("caption without trigger words", _generated),
+    RegularizationReason.USER_SUPPLIED: Words("user-supplied images", _SUPPLIED),
+    UserImageReason.TRAINED_ON: Words("to be trained on itself", "as {of}"),
+    UserImageReason.NO_CONCEPT: Words("in a folder that is named like no concept"),
+    UserImageReason.SUPPLIED_TWICE: Words("given twice", "as {of}"),
+    TrainReason.TRUNCATED: Words("tags beyond {limit} tokens", "{over} tokens more than are read", "truncated tags"),
+}

@@ -1,0 +1,103 @@
+"""Format 3 in the words of format 4, where the kept set of format 3 has no case of it."""
+
+import json
+import tomllib
+
+import pytest
+
+from pipeline.store.migrations.to_4 import run_files, settings
+from pipeline.store.migrations.to_4.decisions import Columns, columns_now
+from pipeline.store.migrations.to_4.names import count_name, options_of
+
+
+def now(field, value, reason="", evidence=""):
+    found = columns_now(field, Columns(json.dumps(value, ensure_ascii=False), reason, evidence))
+    return json.loads(found.value), found.reason, found.evidence
+
+
+def test_json_that_says_what_it_said_stays_as_it_is_written():
+    text = '{"size":  [64,64]}'
+    assert columns_now("bucket", Columns(text, "size as it is", "x")).value == text
+    assert columns_now("keep", Columns(None, None, None)) == Columns(None, None, None)
+
+
+def test_only_the_phrase_changes_and_no_tag_or_concept_that_holds_the_same_word():
+    rows = [
+        ["picture frame", "kept", "0.91 ≥ 0.35"],
+        ["twin braids", "dropped", "core of two pictures: in 6 of 7 pictures, no other pictures to compare"],
+        ["frame", "dropped", "picture frame says more"],
+    ]
+    value, *_ = now("tags", rows)
+    assert value == [
+        rows[0],
+        ["twin braids", "dropped", "core of two pictures: in 6 of 7 images, no other images to compare"],
+        rows[2],
+    ]
+
+
+def test_a_person_s_words_stay():
+    text = "1girl, 2 of 3 pictures, came with the picture"
+    assert now("human", text, "written by a person", "came with the picture") == (
+        text,
+        "written by a person",
+        "came with the image",
+    )
+    assert now("caption file", text, "came with the picture") == (text, "came with the image", "")
+
+
+def test_user_supplied_regularization_images_say_the_same_in_another_order():
+    bucket = {"size": [64, 64], "scaled": [64, 80], "crop": [0, 8, 64, 72], "loss": 0.2, "anchor": "centre"}
+    more = [{"path": "b.png", "bucket": bucket}]
+    old = {"path": "a.png", "caption": "1girl", "bucket": bucket, "size": [64, 64], "matched": False, "more": more}
+    found = columns_now("twin", Columns(json.dumps(old), "given pictures", ""))
+    assert list(json.loads(found.value)) == ["path", "caption", "size", "matched", "bucket", "more"]
+    assert json.loads(found.value) == old
+
+
+def test_counts_and_options_have_their_new_names_and_others_keep_theirs():
+    assert count_name("tags that came or went by fast decoding, in 3 pictures") == (
+        "tags that came or went by fast decoding, in 3 images"
+    )
+    assert count_name("good") == "good"
+    assert list(options_of("train", {"cycles": 1, "epochs": 2, "learning_rate": None})) == [
+        "epochs",
+        "num_cycles",
+        "unet_lr",
+    ]
+    assert options_of("undo", {"stage": "tags", "run": 3}) == {"stage": "tags", "run": 3}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[train]\r\ncycles=2 # cycles\r\n", "[train]\r\nnum_cycles=2 # cycles\r\n"),
+        ("[other]\ncycles = 2\n[ 'train' ]\n  cycles = 2\n", "[other]\ncycles = 2\n[ 'train' ]\n  num_cycles = 2\n"),
+        ('[train]\nname = """\ncycles = 2\n"""\n', None),
+        ("train = { cycles = 2 }\n", None),
+        ("[train\ncycles = 2\n", None),
+        ("[train]\nepochs = 2\n", None),
+    ],
+)
+def test_a_prep_toml_is_rewritten_only_where_that_is_sure(tmp_path, old, new):
+    (tmp_path / "prep.toml").write_bytes(old.encode())
+    for _ in range(2):
+        settings.bring_forward(tmp_path)
+    assert (tmp_path / "prep.toml").read_bytes().decode() == (new or old)
+    assert (tmp_path / "prep.toml.v3").exists() == bool(new)
+    if new:
+        assert (tmp_path / "prep.toml.v3").read_bytes().decode() == old
+        tomllib.loads(new)
+
+
+def test_files_of_a_run_that_are_not_what_they_should_be_stay_and_half_a_line_of_a_log_too(tmp_path):
+    folder = tmp_path / "runs" / "a"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("[]")
+    (folder / "recipe.json").write_text("{")
+    (folder / "state.safetensors").write_bytes(b"\xff" * 9)
+    (folder / "log.jsonl").write_text('{"step": 1, "twins": []}\n{"step": 2, "twi')
+    before = {name: (folder / name).read_bytes() for name in ("run.json", "recipe.json", "state.safetensors")}
+    for _ in range(2):
+        run_files.bring_forward(tmp_path)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert (folder / "log.jsonl").read_text() == '{"step": 1, "reg_images": []}\n{"step": 2, "twi'
