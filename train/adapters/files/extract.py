@@ -24,6 +24,15 @@ ProgressCallback = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Extraction:
+    """What is extracted: linear layers and 1×1 convolutions by `cut`, larger convolutions, if any, by `conv_cut`."""
+
+    cut: Cut
+    conv_cut: Cut | None = None
+    text_encoders: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Extracted:
     """Ranks by how many layers got them, layers that do not differ, and the share of the difference left out."""
 
@@ -37,22 +46,18 @@ def extract_file(
     base: Checkpoint,
     tuned: Checkpoint,
     output: Path,
-    cut: Cut,
-    conv_cut: Cut | None = None,
-    text_encoders: bool = True,
+    what: Extraction,
     dtype: torch.dtype = torch.float16,
     overwrite: bool = False,
     progress: ProgressCallback = lambda what, done, total: None,
 ) -> Extracted:
-    """Write the best LoRA of the wanted rank for every linear layer and 1×1 convolution of UNet and text encoders.
-
-    With `conv_cut` larger convolutions too (LoCon). Layers that are equal in both are left out.
+    """Write the best LoRA of the wanted rank for every layer that is extracted; layers that are equal in both are left out.
 
     Raises:
         PrepError: the checkpoints do not match, or do not differ.
     """
     claim(output, overwrite)
-    layer_paths = [layer_path for layer_path in _matching(base, tuned) if _wanted(layer_path, conv_cut, text_encoders)]
+    layer_paths = [layer_path for layer_path in _matching(base, tuned) if _wanted(layer_path, what)]
     ranks: Counter[int] = Counter()
     residual, equal = Residual(), 0
     with writing(output) as out:
@@ -64,14 +69,14 @@ def extract_file(
                 continue
             kernel = tuple(delta.shape[2:])
             spectrum = spectrum_of(delta.flatten(1))
-            factors, lost = spectrum.cut(conv_cut if conv_cut and _large(kernel) else cut)
+            factors, lost = spectrum.cut(what.conv_cut if what.conv_cut and _large(kernel) else what.cut)
             residual.add(block_of(layer_path, base.blocks), lost, float(spectrum.values.square().sum()))
             ranks[factors.rank] += 1
             out.add_layer(lora_layer(kohya_name(layer_path, base.family, base.blocks), factors, kernel), dtype)
         progress("extracting layers", len(layer_paths), len(layer_paths))
         if not ranks:
             raise PrepError(f"{base.path} and {tuned.path} hold equal weights", "give two checkpoints that differ")
-        out.metadata |= _metadata(base, tuned, output.stem, ranks, conv_cut)
+        out.metadata |= _metadata(base, tuned, output.stem, ranks, what.conv_cut)
     return Extracted(output, dict(ranks), equal, residual)
 
 
@@ -98,14 +103,14 @@ def _elements(shape: tuple[int, ...]) -> int:
     return int(torch.Size(shape).numel())
 
 
-def _wanted(layer_path: LayerPath, conv_cut: Cut | None, text_encoders: bool) -> bool:
+def _wanted(layer_path: LayerPath, what: Extraction) -> bool:
     """Layers that LoRA adapts: those in attentions and text encoders, and with `conv_cut` resnets and resampling too."""
     if layer_path.part != "unet":
-        return text_encoders and (".self_attn." in layer_path.path or ".mlp." in layer_path.path)
+        return what.text_encoders and (".self_attn." in layer_path.path or ".mlp." in layer_path.path)
     if ".attentions." in layer_path.path:
         return True
     inside = any(f".{kind}." in layer_path.path for kind in ("resnets", "downsamplers", "upsamplers"))
-    return inside and conv_cut is not None
+    return inside and what.conv_cut is not None
 
 
 def _large(kernel: tuple[int, ...]) -> bool:
