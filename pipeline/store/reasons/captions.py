@@ -113,7 +113,9 @@ WORDS: Table = {
     FileEvent.DELETED: Words("deleted by a person"),
     FileEvent.RESTORED: Words("put back"),
     FileEvent.RESTORED_BY_USER: Words("put back by a person"),
-    FlagReason.FLAGGED: Words(lambda data: f"flagged: {', '.join(flag for flag, _ in data['flags'])}", _flagged, "flagged"),
+    FlagReason.FLAGGED: Words(
+        lambda data: f"flagged: {', '.join(flag for flag, _ in data['flags'])}", _flagged, "flagged"
+    ),
     ConflictReason.CONFLICTING: Words(_conflicts, _conflict_figures, "conflicting"),
     ConflictReason.FIXED: Words(_conflicts, _conflict_figures, "conflicts fixed"),
 }

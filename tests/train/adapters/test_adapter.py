@@ -101,7 +101,7 @@ def test_the_deltas_merged_into_the_weights_give_the_adapted_output(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full", "oft", "ia3", "boft", "dylora", "norm"])
-def test_a_file_is_hung_by_what_it_holds_without_being_told_its_shape(algorithm):
+def test_a_file_is_attached_by_what_it_holds_without_being_told_its_configuration(algorithm):
     unet, text = small_unet(), small_text()
     plain = AdapterConfig(algorithm=algorithm, rank=4, alpha=2.0, text_encoder=True)
     adapter = moved(Adapter(plain, unet, text))
@@ -199,7 +199,7 @@ def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
     one.detach()
     with torch.no_grad():
         for name in one.layers:
-            one.wrappers[name].base_layer.weight.add_(one.delta_weight(name) + other.delta_weight(name))
+            one.wrappers[name].base_layer.weight.add_(one.delta(name)[0] + other.delta(name)[0])
     assert near(unet(*INPUTS).sample, both, PRODUCTS)
 
 
@@ -230,10 +230,12 @@ def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm,
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "oft", "dylora"])
 def test_gradients_are_the_same_with_checkpointing_dropouts_included(algorithm):
     unet = small_unet().requires_grad_(False)
-    drops = {"module_dropout": 0.2, "network_dropout": 0.2} | (
+    dropouts = {"module_dropout": 0.2, "network_dropout": 0.2} | (
         {} if algorithm in ("oft", "dylora") else {"rank_dropout": 0.2}
     )
-    adapter = moved(Adapter(AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **drops), unet, small_text()))
+    adapter = moved(
+        Adapter(AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **dropouts), unet, small_text())
+    )
     adapter.attach()
     found = []
     for checkpointing in (False, True):

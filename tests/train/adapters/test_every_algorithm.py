@@ -1,4 +1,4 @@
-"""Every algorithm goes the whole way: planned, trained, killed and resumed, exported, hung again, gone on from."""
+"""Every algorithm goes the whole way: planned, trained, killed and resumed, exported, attached again, continued from."""
 
 import json
 import math
@@ -152,7 +152,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bits(run, manifest, base)
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_the_exported_file_hung_again_gives_what_the_trained_adapter_gave(run, base):
+def test_the_exported_file_attached_again_gives_what_the_trained_adapter_gave(run, base):
     plain = predicted(base)
     adapter = attach_adapter(base, run.file)
     try:
@@ -174,7 +174,7 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_plan_counts_what_is_hung_and_run_json_says_it(run, base):
+def test_the_plan_counts_what_is_attached_and_run_json_says_it(run, base):
     recipe = recipe_for(run.case)
     adapter = new_adapter(recipe, base)
     figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_config(recipe.adapter))
@@ -197,7 +197,7 @@ def test_a_file_of_another_algorithm_than_was_trained_is_refused_with_what_to_tr
 
 @pytest.mark.parametrize("model", ["sd1", "sd2", "sdxl"])
 def test_the_plan_counts_full_size_models_as_their_layers_are(model):
-    """Against the layers that an adapter would hang on, each counted from the module itself."""
+    """Against the layers that an adapter would be attached to, each counted from the module itself."""
     unet, encoders = weightless(model)
     text = dict(zip(("text_encoder", "text_encoder_2"), encoders, strict=False))
     base = BaseShapes(

@@ -247,9 +247,9 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
     with torch.no_grad():
         plain = base.predict(noisy, torch.tensor([500]), Conditioning(states))
         attach_adapter(base, trained.file)
-        hung = base.predict(noisy, torch.tensor([500]), Conditioning(states))
-        assert torch.allclose(merged.predict(noisy, torch.tensor([500]), Conditioning(states)), hung, atol=stored)
-        assert not torch.allclose(plain, hung, atol=stored)
+        attached = base.predict(noisy, torch.tensor([500]), Conditioning(states))
+        assert torch.allclose(merged.predict(noisy, torch.tensor([500]), Conditioning(states)), attached, atol=stored)
+        assert not torch.allclose(plain, attached, atol=stored)
     train_adapter(prepared, make_recipe(**options | {"epochs": 1}), quiet)
     (folder_of(prepared) / "merged-adapter" / "unet" / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PrepError, match="save_checkpoint would write over"):
