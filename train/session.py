@@ -21,7 +21,7 @@ from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
 from train.adapters.option_rules import adapter_config
 from train.data.batches import place_after, total_steps, window
-from train.data.dataset import Example, tag_frequency
+from train.data.dataset import Example, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.distributed.launch import in_processes, process_device, shared_device
@@ -151,10 +151,10 @@ def run_start(job: Job, base: BaseModel) -> RunStart:
         base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
         device=described_device(base.device),
         steps=total_steps(job.recipe.batches, job.recipe.run.seed, job.training),
-        images=images_of((*job.training, *job.held)),
+        images=images_of(tuple(job.split.every())),
         digest=job.digest,
         held=[example.entry.key for example in job.held],
-        remarks=job.remarks,
+        remarks=job.split.remarks,
     )
 
 
@@ -172,9 +172,8 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
 
 def cache_latents(job: Job, latents: LatentCache, team: World, progress: ProgressCallback) -> None:
     """Have every latent on disk before the first step; the leader encodes what is missing while the others wait."""
-    images = [image for example in (*job.training, *job.held) for image in example.images()]
     if team.leads:
-        latents.fill(images, progress)
+        latents.fill(views_to_cache(job.split.every()), progress)
     team.wait()
 
 
@@ -187,13 +186,13 @@ def watching(
     steps = total_steps(batches, seed, job.training)
     planned = place_after(batches, seed, job.training, steps, last=True)
     validation = None
-    if job.held or job.watched:
+    if job.held or job.split.watched:
         measuring = recipe.validation
         grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.levels))
         looker = evaluator(
             recipe, base, trainer.latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team
         )
-        validation = Validation(looker, adapter, grid, job.held, job.watched, recipe.captions)
+        validation = Validation(looker, adapter, grid, job.held, job.split.watched, recipe.captions)
     return Watch(
         name=recipe.run.name,
         saving=recipe.saving,
