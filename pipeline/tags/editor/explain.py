@@ -65,7 +65,7 @@ class Asked:
     caption: str
     human: Decision | None
     tags: Decision | None
-    overlay: Decision | None
+    manual_edits: Decision | None
     keep: Decision | None
     scores: Mapping[str, Mapping[str, float]]
     taggers: Sequence[tuple[Tagger, Limits]]
@@ -93,7 +93,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
         caption,
         decided.get("human"),
         tags,
-        decided.get("overlay"),
+        decided.get("manual_edits"),
         decided.get("keep"),
         scores,
         _judging(speaking, options),
@@ -124,7 +124,7 @@ def answer(asked: Asked, tag: str, names: Names) -> Answer:
     there = alike(tag) in said
     rows = tuple(row for row in asked.rows if alike(row.tag) == alike(tag) or _names_it(row, tag))
     scores = tuple(_score(asked, tagger, limits, tag) for tagger, limits in asked.taggers)
-    edits = asked.overlay.value if asked.overlay is not None else []
+    edits = asked.manual_edits.value if asked.manual_edits is not None else []
     about = tuple(tuple(edit) for edit in edits if alike(tag) in map(alike, edit[1:]))
     known = any(score.known for score in scores) or bool(rows) or there
     near = () if known else tuple(names.near(tag))
