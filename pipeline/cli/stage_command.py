@@ -14,8 +14,9 @@ import click
 from pipeline.cli import console
 from pipeline.cli.options import given_flags, options_from
 from pipeline.cli.set_folder import SET
+from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES, StageEntry
-from pipeline.config.settings import FILE, declared, resolved, settings_of
+from pipeline.config.settings import FILE, resolved, settings_of
 from pipeline.sources.source_list import remember, with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.concepts.regularization.assignment import FOLDER
-from pipeline.config.settings import absolute
+from pipeline.config.values import absolute
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import concept_of, flat, safe, same_file_key
 from pipeline.core.files import digest_if_readable
