@@ -121,7 +121,7 @@ def repeats_rows(
             alike[group.concept, group.exact] = value, BalanceReason.USER_SET, {"exact": group.exact}
             continue
         reason = BalanceReason.CAPPED if group.concept in balanced.held else BalanceReason.SHARE
-        share = {"target": round(targets[group.concept], 9), "images": group.images, "concept": group.concept}
+        share = {"target": round(targets[group.concept], 4), "images": group.images, "concept": group.concept}
         alike[group.concept] = Repeats(round(group.exact, 9), group.repeat), reason, share
     found = []
     for image in kept:

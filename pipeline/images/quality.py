@@ -74,9 +74,13 @@ def _size(found: Measurement) -> tuple[int, int]:
 
 
 def _measured(found: Measurement, rules: QualityRules) -> dict[str, Any]:
-    data: dict[str, Any] = {"size": _size(found), "sharpness": found.sharpness, "contrast": found.contrast}
+    data: dict[str, Any] = {
+        "size": _size(found),
+        "sharpness": round(found.sharpness),
+        "contrast": round(found.contrast),
+    }
     upscaled = _upscaled(found, rules)
-    return data | ({"upscaled": round(upscaled, 4), "resolution": rules.resolution} if upscaled > 1 else {})
+    return data | ({"upscaled": round(upscaled, 2), "resolution": rules.resolution} if upscaled > 1 else {})
 
 
 def _faults(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
@@ -85,16 +89,16 @@ def _faults(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
     if short < rules.min_side:
         yield Finding(CheckReason.TOO_SMALL, {"size": size, "least": rules.min_side})
     if long / short > rules.max_aspect:
-        aspect = {"aspect": round(long / short, 4), "most": rules.max_aspect}
+        aspect = {"aspect": round(long / short, 2), "most": rules.max_aspect}
         yield Finding(CheckReason.TOO_LONG, {"size": size, **aspect})
     upscaled = _upscaled(found, rules)
     if rules.max_enlarge is not None and upscaled > rules.max_enlarge:
-        most = {"upscaled": round(upscaled, 4), "most": rules.max_enlarge, "resolution": rules.resolution}
+        most = {"upscaled": round(upscaled, 2), "most": rules.max_enlarge, "resolution": rules.resolution}
         yield Finding(CheckReason.TOO_SMALL_FOR_AREA, {"size": size, **most})
     if found.contrast < rules.min_contrast:
-        yield Finding(CheckReason.FLAT, {"contrast": found.contrast, "least": rules.min_contrast})
+        yield Finding(CheckReason.FLAT, {"contrast": round(found.contrast, 1), "least": rules.min_contrast})
     if found.sharpness < rules.min_sharpness:
-        yield Finding(CheckReason.BLURRY, {"sharpness": found.sharpness, "least": rules.min_sharpness})
+        yield Finding(CheckReason.BLURRY, {"sharpness": round(found.sharpness, 1), "least": rules.min_sharpness})
     if rules.animated == "drop" and found.frames > 1:
         yield Finding(CheckReason.ANIMATED, {"frames": found.frames})
     if rules.letterbox == "drop" and (found_bars := bars(found)):
@@ -108,7 +112,7 @@ def _remarks(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
     if rules.animated == "first" and found.frames > 1:
         yield Finding(CheckReason.FIRST_FRAME, {"frames": found.frames})
     if found.hidden >= MIN_HIDDEN:
-        yield Finding(CheckReason.COLOURED_ALPHA, {"share": found.hidden})
+        yield Finding(CheckReason.COLOURED_ALPHA, {"share": round(found.hidden, 3)})
     elif found.transparent:
         yield Finding(CheckReason.TRANSPARENT)
     if found.mode == "CMYK":

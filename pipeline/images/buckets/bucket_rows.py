@@ -33,7 +33,7 @@ def bucket_rows(fits: Fits, names: Sequence[str], transparent: Sequence[bool], b
         value = Bucket((wide, high), (across, down), crop, round(loss, 6), anchor, below if is_clear else "")
         same = (across, down) == (width, height)
         reason = BucketReason.UNSCALED if same else BucketReason.DOWNSCALED if scale <= 1 else BucketReason.UPSCALED
-        figures = {"image": (width, height), "scale": round(scale, 6), "size": value.size, "loss": value.loss}
+        figures = {"image": (width, height), "scale": float(f"{scale:.3g}"), "size": value.size, "loss": value.loss}
         if loss > 0:
             reason = CROPPED[reason]
             moved = left - (across - wide) // 2, top - (down - high) // 2

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
-from pipeline.store.reasons.captions import CaptionReason
+from pipeline.store.reasons.captions import CaptionReason, origin_of
 from pipeline.store.reasons.reason import Data
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
@@ -39,7 +39,7 @@ def manual(manifest: Manifest) -> Manual:
     rows = manifest.decisions("human")
     return Manual(
         {path: plain(row.value) for path, row in rows.items() if row.value is not None},
-        {path: row.data for path, row in rows.items()},
+        {path: origin_of(row.data) for path, row in rows.items()},
         frozenset(path for path, row in rows.items() if row.value is None),
         {path: row.value for path, row in manifest.decisions("overlay").items()},
     )

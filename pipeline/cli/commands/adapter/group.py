@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.commands.adapter.convert import convert
-from pipeline.cli.commands.adapter.extract import extract
-from pipeline.cli.commands.adapter.info import info
-from pipeline.cli.commands.adapter.merge import merge
-from pipeline.cli.commands.adapter.resize import resize
+from pipeline.cli.commands.adapter import convert, extract, info, merge, resize
 
 
-@click.group(short_help="Look at adapter files, convert, merge, extract and resize them.")
+@click.group("adapter", short_help="Look at adapter files, convert, merge, extract and resize them.")
 def command() -> None:
     """Look at adapter files, convert them for other programs, merge, extract and resize them."""
 
 
-for each in (info, convert, merge, extract, resize):
+for each in (info.info, convert.convert, merge.merge, extract.extract, resize.resize):
     command.add_command(each)

@@ -8,30 +8,30 @@ from typing import Any
 import click
 
 from pipeline.cli import console
-from pipeline.cli.adapter_table import client_rows, facts
-from pipeline.cli.commands.adapter.flags import BASE_HELP, PATH, as_json, checkpoint_of, there
+from pipeline.cli.commands.adapter import flags
+from pipeline.cli.commands.adapter.table import client_rows, facts
 
 
 @click.command()
-@click.argument("file", type=PATH, callback=there)
-@click.option("--base", help=BASE_HELP + " With it the norms of layers that depend on it are known.")
-@as_json
+@flags.file
+@click.option("--base", help=flags.BASE_HELP + " With it the norms of layers that depend on it are known.")
+@flags.as_json
 def info(file: Path, base: str | None, as_json: bool) -> None:
     """What a file is: algorithms, ranks, strength by block, metadata, and which programs render it."""
     from train.adapters.files.info import describe
     from train.adapters.files.reader import open_adapter
 
-    found = describe(open_adapter(file), checkpoint_of(base) if base else None)
+    found = describe(open_adapter(file), flags.checkpoint(base) if base else None)
     if as_json:
         console.print_json(found)
         return
-    _show_info(found)
+    _show(found)
 
 
-def _show_info(found: dict[str, Any]) -> None:
-    told = facts(found)
-    width = max(map(len, told))
-    for name, value in told.items():
+def _show(found: dict[str, Any]) -> None:
+    lines = facts(found)
+    width = max(map(len, lines))
+    for name, value in lines.items():
         click.echo(f"{name:<{width}}  {console.printable(value)}")
     click.echo("")
     console.print_table(found["blocks"])
