@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 from pipeline.concepts.shares import OWN, Node, nodes, shares, tree
 
-GIVEN = "given by its folder"
-"""The reason of repeats that was taken from the folder's name or its multiply.txt."""
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
