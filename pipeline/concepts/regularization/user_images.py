@@ -1,4 +1,4 @@
-"""Regularization images that a person gives: found in a folder, judged, and dealt to the images they go beside.
+"""Regularization images that a person gives: found in a folder, judged, and assigned to the images they go beside.
 
 A folder below is for the concept it is named like, or for all concepts below that node of their tree; what lies flat is
 for every concept that has none of its own.
