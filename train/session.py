@@ -54,6 +54,7 @@ from train.run.adapter_metadata import (
     spec_metadata,
 )
 from train.run.callbacks import Watch
+from train.run.resume_state import StateFile
 from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
 from train.run.snapshots import Snapshot
@@ -116,8 +117,8 @@ def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel
     try:
         state_file = job.folder / STATE
         log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
-        trainer = Trainer(recipe, base, adapter, latents, state_file, digest, job.arguments, log, team)
-        watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress, board)
+        trainer = Trainer(recipe, base, adapter, latents, StateFile(state_file, digest), job.arguments, log)
+        watch = watching(job, trainer, opened.snapshots, progress, board)
         started, place = trainer.run(job.training, watch, progress)
     finally:
         adapter.detach()
@@ -177,17 +178,10 @@ def cache_latents(job: Job, latents: LatentCache, team: World, progress: Progres
 
 
 def watching(
-    job: Job,
-    base: BaseModel,
-    adapter: Adapter,
-    latents: LatentCache,
-    trainer: Trainer,
-    team: World,
-    snapshots: list[Snapshot],
-    progress: ProgressCallback,
-    board: TensorBoard | None,
+    job: Job, trainer: Trainer, snapshots: list[Snapshot], progress: ProgressCallback, board: TensorBoard | None
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
+    base, adapter, team = trainer.base, trainer.adapter, trainer.team
     recipe, batches, seed = job.recipe, job.recipe.batches, job.recipe.run.seed
     steps = total_steps(batches, seed, job.training)
     planned = place_after(batches, seed, job.training, steps, last=True)
@@ -195,7 +189,9 @@ def watching(
     if job.held or job.split.watched:
         measuring = recipe.validation
         grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.levels))
-        looker = evaluator(recipe, base, latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team)
+        looker = evaluator(
+            recipe, base, trainer.latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team
+        )
         validation = Validation(looker, adapter, grid, job.held, job.split.watched, recipe.captions)
     return Watch(
         name=recipe.run.name,
@@ -242,7 +238,6 @@ def losses_of_set(
     examples: Sequence[Example],
     recipe: Recipe,
     adapter_file: Path | None,
-    device: str,
     *,
     times: int,
     noises: int,
@@ -254,7 +249,7 @@ def losses_of_set(
     Raises:
         PrepError: the base model or the adapter cannot be had, an image cannot be read, or a loss is not finite.
     """
-    base = base_of(recipe.model, device)
+    base = base_of(recipe.model, recipe.run.device)
     adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
     latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device))
     latents.fill([example.image for example in examples], progress)

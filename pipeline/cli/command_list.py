@@ -47,7 +47,7 @@ COMMANDS = (
     ),
     CommandEntry(
         "adapter",
-        "pipeline.cli.commands.adapter",
+        "pipeline.cli.commands.adapter.group",
         "Look at adapter files, convert them for other programs, merge, extract and resize them.",
     ),
     CommandEntry(

@@ -86,7 +86,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         counts[before] = len(contents) - missing
     ids = [tagger.id for tagger in taggers]
     notes = _clash() + ([] if contents else ["the set has no kept images"])
-    known = {tagger.name: checksum for tagger, checksum in zip(taggers, checksums, strict=True) if checksum}
+    known = [(tagger.name, checksum) for tagger, checksum in zip(taggers, checksums, strict=True) if checksum]
     used = Decision(THE_SET, "tagger", ids, TaggerReason.USED_LAST, {"checksums": known})
     return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
 

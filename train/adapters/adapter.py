@@ -114,16 +114,17 @@ class Adapter(nn.Module):
         self.wrappers[name] = Wrapper(layer, algorithm, held, dropout, block)
 
     def _refuse_misfit(self, name: str) -> None:
-        wanted = self.wrappers[name].base_layer.weight
+        layer, weight = self._stored(name), self.wrappers[name].base_layer.weight
+        wanted = tuple(weight.shape)
         try:
-            found = self._stored(name).weights.delta(wanted.detach().float())
-            if fits(tuple(found.shape), tuple(wanted.shape)):
+            found = shape_of(layer, layer.weights.delta(weight.detach().float()), wanted)
+            if layer.dora and found == wanted:
                 self.delta(name)
         except (RuntimeError, IndexError, KeyError) as error:
             raise PrepError(f"the tensors of {name} do not fit each other: {error}", "the file is damaged") from error
-        if not fits(tuple(found.shape), tuple(wanted.shape)):
+        if found != wanted:
             raise PrepError(
-                f"{name} is {list(found.shape)} in the adapter and {list(wanted.shape)} in the base model",
+                f"{name} is {list(found)} in the adapter and {list(wanted)} in the base model",
                 "use the family of base model it was trained on",
             )
 
@@ -174,9 +175,6 @@ class Adapter(nn.Module):
         with torch.no_grad():
             bias = layer.bias
             return difference(layer, weight).clone(), None if bias is None else bias.clone()
-
-    def delta_weight(self, name: str) -> Tensor:
-        return self.delta(name)[0]
 
     def _stored(self, name: str) -> Layer:
         """The layer as a file would hold it."""
@@ -229,9 +227,13 @@ def module_of(name: str, wrapper: Wrapper, held: nn.Module) -> Module:
     return Module(name.split("_")[1], weight.dim() == 4 and weight[0, 0].numel() > 1, parameters, scale)
 
 
-def fits(change: tuple[int, ...], weight: tuple[int, ...]) -> bool:
-    """Whether a change is of a weight's shape, or the matrix of it."""
-    return change in (weight, (weight[0], math.prod(weight[1:])))
+def shape_of(layer: Layer, delta: Tensor, weight: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a layer's change, for a weight of that shape: a matrix has the kernel that the tensors tell, or else any."""
+    if delta.dim() != 2:
+        return tuple(delta.shape)
+    kernel = layer.kind.kernel(layer.shapes)
+    kernel = weight[2:] if kernel is None else kernel
+    return (delta.shape[0], delta.shape[1] // math.prod(kernel), *kernel)
 
 
 def agree(one: Tensor, other: Tensor) -> bool:
@@ -256,7 +258,7 @@ def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def attach_adapter(base: BaseModel, file: Path) -> Adapter:
-    """Hang a trained adapter on its base model, ready to sample with.
+    """Attach a trained adapter to its base model, ready to sample with.
 
     Raises:
         PrepError: the file is not there, or does not fit the base model.
@@ -264,8 +266,8 @@ def attach_adapter(base: BaseModel, file: Path) -> Adapter:
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
-    shape = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
+    config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
     held = {key: value.to(torch.float32) for key, value in tensors.items()}
-    adapter = Adapter.of_tensors(held, shape, base.unet, *base.text_encoders).to(base.device)
+    adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)
     adapter.attach()
     return adapter

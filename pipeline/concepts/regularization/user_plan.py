@@ -108,7 +108,7 @@ def _row(
     )
     losses = [crops[given.path, size].loss for given in hand]
     number = len({given.path for given in hand})
-    figures = {"images": number, "mean_loss": round(sum(losses) / len(losses), 6), "worst_loss": max(losses)}
+    figures = {"images": number, "mean_loss": round(sum(losses) / len(losses), 3), "worst_loss": round(max(losses), 3)}
     return RegularizationAssignment(images), RegularizationReason.USER_SUPPLIED, figures
 
 

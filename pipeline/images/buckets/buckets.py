@@ -198,3 +198,9 @@ def _bends(sizes: Sizes, aspect: NDArray[np.float64], exact_side: int, step: int
     ratio = np.divide(rounded[:, 0], rounded[:, 1], out=np.full(len(sizes), np.inf), where=possible)
     difference: NDArray[np.float64] = np.abs(ratio - aspect)
     return difference
+
+
+def different(images: Sizes) -> tuple[Sizes, NDArray[np.int64]]:
+    """(the sizes that there are, each once; (N,) which of them each image has), so that equal images are fitted once."""
+    _, first, inverse = np.unique(codes(images), return_index=True, return_inverse=True)
+    return images[first], inverse

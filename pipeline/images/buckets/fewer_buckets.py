@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images.buckets.buckets import Rule, Size, Sizes, ladder
+from pipeline.images.buckets.buckets import Rule, Size, Sizes, ladder, sides
 
 MEAN_RISE = 0.001
 """How much more of an image may be cut away on average, for a shorter ladder to lose next to nothing: 0.1 %."""
@@ -21,6 +21,10 @@ ROOM = 2.0
 """A shorter ladder keeps room for images added later: its longest size is at least this many times as long as wide."""
 TRIES = 12
 """Sides tried per end of the ladder."""
+FEW = 20
+"""With fewer images a shorter ladder is not proposed: one more image would change the answer."""
+CLIPPED = 0.9
+"""Sizes with less than this part of the area that an unlimited longest side gives are warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +134,33 @@ def _as_good(trial: BucketTrial, now: BucketTrial) -> bool:
         and trial.mean <= now.mean + MEAN_RISE
         and trial.worst <= now.worst + WORST_RISE
         and trial.area >= now.area - AREA_FALL
+    )
+
+
+def ladder_notes(images: Sizes, rungs: BucketList, resolution: int, rule: Rule) -> tuple[list[str], list[str]]:
+    """(warnings, remarks) on the ladder as a whole: cut short, or longer than the images need."""
+    crowd = Crowd(images)
+    now = crowd.attempt(rungs, resolution, rule)
+    free = BucketList(rungs.step, *sides(resolution, rungs.step))
+    whole = crowd.attempt(free, resolution, rule).area
+    if now.area < CLIPPED * whole:
+        clipped = (
+            f"sizes have {now.area:.0%} of the area of {resolution}² on average, {whole:.0%} without min_side = "
+            f"{rungs.min_side}, max_side = {rungs.max_side}; leave both out, or set max_side = {free.max_side}"
+        )
+        return [clipped], []
+    found = shorter(crowd, rungs, resolution, rule) if len(images) >= FEW else None
+    return [], [_proposal(*found)] if found else []
+
+
+def _proposal(now: BucketTrial, best: BucketTrial) -> str:
+    same = f"{best.mean:.2%}" == f"{now.mean:.2%}" or best.mean < now.mean
+    mean = (
+        f"{best.mean:.2%} as now" if f"{best.mean:.2%}" == f"{now.mean:.2%}" else f"{best.mean:.2%}, now {now.mean:.2%}"
+    )
+    step = f"step = {best.rungs.step}, " if best.rungs.step != now.rungs.step else ""
+    return (
+        f"{best.sizes} sizes instead of {now.sizes} lose {'nothing' if same else 'next to nothing'}: mean cut {mean}, "
+        f"worst {best.worst:.1%}, now {now.worst:.1%}; set {step}min_side = {best.rungs.min_side}, "
+        f"max_side = {best.rungs.max_side}"
     )

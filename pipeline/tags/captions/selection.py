@@ -100,16 +100,18 @@ def _verdict(tag: str, said: Sequence[tuple[str, float, float]], combine: Combin
         "intersection": (min(scores), all(holds)),
         "mean": (mean, mean >= limit),
     }[combine]
-    data: dict[str, Any] = {"votes": said}
+    votes = [(name, round(score, 2), round(limit, 2), score >= limit) for name, score, limit in said]
+    data: dict[str, Any] = {"votes": votes}
     if combine == "mean" and len(said) > 1:
-        data |= {"mean": True, "score": mean, "threshold": limit}
+        data |= {"mean": True, "score": round(mean, 2), "threshold": round(limit, 2)}
     return Choice(sys.intern(tag), score, chosen, TagCause(_reason(chosen), data))
 
 
 @functools.cache
 def by_score(score: float, threshold: float) -> TagCause:
-    """What one tagger's probability and its threshold say; equal ones share their data, as a set has millions."""
-    return TagCause(_reason(score >= threshold), {"score": score, "threshold": threshold})
+    """What one tagger's probability and its threshold say, as exact as it is told; equal ones share their data, as a set
+    has millions."""
+    return TagCause(_reason(score >= threshold), {"score": round(score, 2), "threshold": round(threshold, 2)})
 
 
 def _reason(chosen: bool) -> TagReason:

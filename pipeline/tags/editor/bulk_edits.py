@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import plain, write_captions
 from pipeline.store.manifest import Manifest
-from pipeline.store.reasons.captions import CaptionReason
+from pipeline.store.reasons.captions import CaptionReason, origin_of
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
 from pipeline.store.rows import columns_of
@@ -194,7 +194,7 @@ def _edit_text(found: Edited, path: str, text: str, decided: Mapping[str, Decisi
         else ""
     )
     reason = caption.reason if caption is not None else CaptionReason.MANUAL
-    found.put(Decision(path, "caption", front + plain(after), reason, edited))
+    found.put(Decision(path, "caption", front + plain(after), reason, origin_of(edited)))
     if tags is not None:
         found.put(replace(tags, value=_rows_by_person(_rows_of(tags), edits)))
     found.changed.append(Changed(path, plain(text), plain(after), True))

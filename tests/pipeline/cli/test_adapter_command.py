@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 from tolerance import rounding
 
-from pipeline.cli.commands.adapter import command
+from pipeline.cli.commands.adapter.group import command
 from pipeline.core.errors import PrepError
 
 ROOT = Path(__file__).parents[3]
@@ -140,7 +140,7 @@ def test_a_pickle_a_missing_file_and_a_checkpoint_are_refused_in_words(tmp_path)
 
 def test_the_help_needs_no_torch():
     code = (
-        "import sys; from click.testing import CliRunner; from pipeline.cli.commands.adapter import command\n"
+        "import sys; from click.testing import CliRunner; from pipeline.cli.commands.adapter.group import command\n"
         "for name in ('', *command.commands):\n"
         "    assert CliRunner().invoke(command, [*filter(None, [name]), '--help']).exit_code == 0\n"
         "assert 'torch' not in sys.modules and 'train' not in sys.modules"

@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
             decided(path, "repeats", Repeats(1.0, 1)),
         ]
     tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
-    rows.append(decided(".", "tagger", tagger.id))
+    rows.append(decided(".", "tagger", [tagger.id]))
     with Manifest.open(root, create=True) as manifest, manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)

@@ -9,6 +9,7 @@ from PIL import Image
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.images.buckets.detail_profile import STRIPS, focus
+from pipeline.images.buckets.fewer_buckets import FEW
 from pipeline.stages import bucket, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image as PILImage
@@ -298,7 +299,7 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
     assert plan.notes == plan.remarks == () and [row.value for row in plan.decisions] == [
         row.value for row in bucket.plan(manifest, bucket.Options()).decisions
     ]
-    few = measured(tmp_path / "few", *((f"{number}.png", (700, 700), {}) for number in range(bucket.FEW - 1)))
+    few = measured(tmp_path / "few", *((f"{number}.png", (700, 700), {}) for number in range(FEW - 1)))
     assert bucket.plan(few, bucket.Options()).remarks == ()
 
 

@@ -256,9 +256,9 @@ def test_what_a_branch_was_resolved_to_stays_for_the_set(flattened: Manifest, mo
     with flattened.transaction():
         flattened.put_tagger(Tagger("deepdanbooru", commit, "pad-000000-bicubic-512-bicubic-1", "CPU", {}))
     again = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru"), quiet)
-    assert again.decisions[0].value.startswith(f"deepdanbooru@{commit}/")
+    assert again.decisions[0].value[0].startswith(f"deepdanbooru@{commit}/")
     moved = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru@main"), quiet)
-    assert moved.decisions[0].value.startswith(f"deepdanbooru@{last}/")
+    assert moved.decisions[0].value[0].startswith(f"deepdanbooru@{last}/")
 
 
 def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from small_models import INPUTS, PRODUCTS, moved, parameters_of, small_text, small_unet
-from tolerance import near
+from tolerance import BFLOAT16, near
 
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter, AdapterConfig, read_adapter
@@ -101,7 +101,7 @@ def test_the_deltas_merged_into_the_weights_give_the_adapted_output(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full", "oft", "ia3", "boft", "dylora", "norm"])
-def test_a_file_is_hung_by_what_it_holds_without_being_told_its_shape(algorithm):
+def test_a_file_is_attached_by_what_it_holds_without_being_told_its_configuration(algorithm):
     unet, text = small_unet(), small_text()
     plain = AdapterConfig(algorithm=algorithm, rank=4, alpha=2.0, text_encoder=True)
     adapter = moved(Adapter(plain, unet, text))
@@ -162,7 +162,9 @@ def test_what_is_added_beside_a_base_model_in_half_precision_keeps_its_small_val
             lost = (base_layer.weight + delta.to(torch.bfloat16)).float() - base_layer.weight.float()
             assert (base_layer.apply(x.float(), lost, bias) - exact).norm() / exact.norm() > 0.05
             base_layer.plain = lambda x: torch.zeros(())  # so that what is added stands by itself
-            assert (wrapper(x).float() - exact).norm() / exact.norm() < 0.02
+            assert (wrapper(x).float() - exact).norm() / exact.norm() < 5 * BFLOAT16, (
+                "input, two factors, output and sum"
+            )
 
 
 def test_the_text_encoders_of_a_model_with_two_are_told_apart():
@@ -197,7 +199,7 @@ def test_a_second_adapter_on_the_same_layers_adds_to_the_first():
     one.detach()
     with torch.no_grad():
         for name in one.layers:
-            one.wrappers[name].base_layer.weight.add_(one.delta_weight(name) + other.delta_weight(name))
+            one.wrappers[name].base_layer.weight.add_(one.delta(name)[0] + other.delta(name)[0])
     assert near(unet(*INPUTS).sample, both, PRODUCTS)
 
 
@@ -220,7 +222,7 @@ def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm,
     with torch.autocast("cpu", torch.bfloat16):
         half = unet(*INPUTS).sample
     half.float().square().mean().backward()
-    assert (half - exact).norm() / exact.norm() < 0.1
+    assert (half - exact).norm() / exact.norm() < 25 * BFLOAT16, "twenty-odd layers"
     for name, weight in adapter.named_parameters():
         assert weight.dtype is torch.float32 and weight.grad is not None and weight.grad.isfinite().all(), name
 
@@ -228,10 +230,12 @@ def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm,
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "oft", "dylora"])
 def test_gradients_are_the_same_with_checkpointing_dropouts_included(algorithm):
     unet = small_unet().requires_grad_(False)
-    drops = {"module_dropout": 0.2, "network_dropout": 0.2} | (
+    dropouts = {"module_dropout": 0.2, "network_dropout": 0.2} | (
         {} if algorithm in ("oft", "dylora") else {"rank_dropout": 0.2}
     )
-    adapter = moved(Adapter(AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **drops), unet, small_text()))
+    adapter = moved(
+        Adapter(AdapterConfig(algorithm=algorithm, rank=4, alpha=4.0, unit=2, **dropouts), unet, small_text())
+    )
     adapter.attach()
     found = []
     for checkpointing in (False, True):

@@ -75,11 +75,11 @@ def gradients(output, wanted, x, module, names):
     return dict(zip(["x", *names], found, strict=True))
 
 
-@pytest.mark.parametrize("place", LAYERS)
+@pytest.mark.parametrize("layer_kind", LAYERS)
 @pytest.mark.parametrize("case", CASES)
-def test_outputs_and_gradients_are_those_of_the_library_in_full_precision(case, place):
-    torch.manual_seed(len(case) + len(place))
-    layer = LAYERS[place]().requires_grad_(False)
+def test_outputs_and_gradients_are_those_of_the_library_in_full_precision(case, layer_kind):
+    torch.manual_seed(len(case) + len(layer_kind))
+    layer = LAYERS[layer_kind]().requires_grad_(False)
     algorithm, config = CASES[case]
     tensors = moved(algorithm, layer, config)
     ours, held = trained_layer(algorithm, {key: value.clone() for key, value in tensors.items()})
@@ -100,11 +100,11 @@ def test_outputs_and_gradients_are_those_of_the_library_in_full_precision(case, 
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])
-@pytest.mark.parametrize("place", LAYERS)
+@pytest.mark.parametrize("layer_kind", LAYERS)
 @pytest.mark.parametrize("case", CASES)
-def test_the_forward_pass_is_the_delta_added_to_the_weight_at_any_strength(case, place, strength):
+def test_the_forward_pass_is_the_delta_added_to_the_weight_at_any_strength(case, layer_kind, strength):
     torch.manual_seed(1)
-    layer = LAYERS[place]().requires_grad_(False)
+    layer = LAYERS[layer_kind]().requires_grad_(False)
     algorithm, config = CASES[case]
     tensors, base_layer, x = moved(algorithm, layer, config), BaseLayer.of(layer), inputs(layer)
     (ours, _), delta = trained_layer(algorithm, tensors), difference_of(algorithm, base_layer, tensors)
@@ -113,18 +113,18 @@ def test_the_forward_pass_is_the_delta_added_to_the_weight_at_any_strength(case,
     assert near(ours.output(base_layer, x, strength, Dropout("")), wanted, PRODUCTS)
 
 
-@pytest.mark.parametrize("place", ["linear", "3x3"])
+@pytest.mark.parametrize("layer_kind", ["linear", "3x3"])
 @pytest.mark.parametrize("case", ["loha", "loha dora", "lokr factor", "lokr both", "lokr full", "lokr tucker"])
-def test_both_ways_to_the_output_give_the_same(case, place, monkeypatch):
+def test_both_ways_to_the_output_give_the_same(case, layer_kind, monkeypatch):
     """Along the chain of factors or with the weight built: which one is taken is a matter of speed only."""
     torch.manual_seed(5)
-    layer = LAYERS[place]().requires_grad_(False)
+    layer = LAYERS[layer_kind]().requires_grad_(False)
     algorithm, config = CASES[case]
     (ours, _), base_layer = trained_layer(algorithm, moved(algorithm, layer, config)), BaseLayer.of(layer)
     x = inputs(layer)
     outputs = []
     for chained in (False, True):
-        if case == "lokr tucker" and place == "linear":
+        if case == "lokr tucker" and layer_kind == "linear":
             pytest.skip("a linear layer has no core")
         monkeypatch.setattr(type(ours), "_chained", lambda self, base_layer, x, chained=chained: chained)
         outputs.append(ours.output(base_layer, x, 0.7, Dropout("")))
@@ -194,10 +194,10 @@ def test_trained_norms_are_those_of_the_library(layer):
     assert near(ours.output(BaseLayer.of(layer), x, 1.0, Dropout("")), theirs(x), products=64)
 
 
-@pytest.mark.parametrize("place", LAYERS)
-def test_a_whole_difference_and_its_bias_are_the_changed_layer(place):
+@pytest.mark.parametrize("layer_kind", LAYERS)
+def test_a_whole_difference_and_its_bias_are_the_changed_layer(layer_kind):
     torch.manual_seed(0)
-    layer = LAYERS[place]().requires_grad_(False)
+    layer = LAYERS[layer_kind]().requires_grad_(False)
     initial = initial_weights(ALGORITHMS["full"], "l", layer, LayerConfig())
     tensors = {key: torch.randn(value.shape) for key, value in initial.items()}
     (full, _), x = trained_layer("full", tensors), inputs(layer)

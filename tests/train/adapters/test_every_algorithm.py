@@ -1,4 +1,4 @@
-"""Every algorithm goes the whole way: planned, trained, killed and resumed, exported, hung again, gone on from."""
+"""Every algorithm goes the whole way: planned, trained, killed and resumed, exported, attached again, continued from."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import torch
 from full_size_models import weightless
 from prepared_sets import prepared_set
 from safetensors import safe_open
-from tolerance import LOSS
+from tolerance import BFLOAT16, LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.values.repeats import Repeats
@@ -152,15 +152,16 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bits(run, manifest, base)
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_the_exported_file_hung_again_gives_what_the_trained_adapter_gave(run, base):
+def test_the_exported_file_attached_again_gives_what_the_trained_adapter_gave(run, base):
     plain = predicted(base)
     adapter = attach_adapter(base, run.file)
     try:
         found = predicted(base)
     finally:
         adapter.detach()
-    assert (run.shown - plain).norm() > 1e-3 * plain.norm()
-    assert (found - run.shown).norm() < 1e-3 * (run.shown - plain).norm()
+    change = (run.shown - plain).norm()
+    assert change > 1e-3 * plain.norm()
+    assert (found - run.shown).norm() < 1e-3 * change, "rounding, next to nothing of the change"
     rewritten = weights(run.file).keys() != weights(run.native).keys()
     assert rewritten == (run.case in REWRITTEN)
 
@@ -173,7 +174,7 @@ def test_training_goes_on_from_the_file_where_it_had_ended(run, manifest, base):
     assert (first - run.looks[0]) != pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_plan_counts_what_is_hung_and_run_json_says_it(run, base):
+def test_the_plan_counts_what_is_attached_and_run_json_says_it(run, base):
     recipe = recipe_for(run.case)
     adapter = new_adapter(recipe, base)
     figures = planned_figures(base_shapes(find_folder("miniature", None)), adapter_config(recipe.adapter))
@@ -196,7 +197,7 @@ def test_a_file_of_another_algorithm_than_was_trained_is_refused_with_what_to_tr
 
 @pytest.mark.parametrize("model", ["sd1", "sd2", "sdxl"])
 def test_the_plan_counts_full_size_models_as_their_layers_are(model):
-    """Against the layers that an adapter would hang on, each counted from the module itself."""
+    """Against the layers that an adapter would be attached to, each counted from the module itself."""
     unet, encoders = weightless(model)
     text = dict(zip(("text_encoder", "text_encoder_2"), encoders, strict=False))
     base = BaseShapes(
@@ -277,6 +278,7 @@ def test_a_linear_layer_in_half_precision_lets_small_changes_act_at_full_strengt
         seen, wanted = y.float() - own.float(), change.float()
         return float((seen * wanted).sum() / wanted.square().sum())
 
+    # the output is rounded by 2^-9 / sqrt(3), a change of 1e-3 is seen with 1.1 times its own as noise, in 2^17 places
     assert acting(BaseLayer.of(layer).plus(x, change)) == pytest.approx(1.0, abs=0.05)
     assert acting(own + change) < 0.65
-    assert acting(BaseLayer.of(layer).plus(x, 100 * change)) == pytest.approx(100.0, rel=0.02)
+    assert acting(BaseLayer.of(layer).plus(x, 100 * change)) == pytest.approx(100.0, rel=2 * BFLOAT16)

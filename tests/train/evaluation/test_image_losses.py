@@ -34,7 +34,7 @@ def measured(base, adapter, cached, recipe=RECIPE, progress=quiet) -> tuple[Imag
 
 @BOTH
 def test_losses_with_an_adapter_are_those_of_validation_and_without_those_of_the_base_model(base, adapter, cached):
-    recipe = with_values(RECIPE, train_text_encoder=adapter.shape.text_encoder)
+    recipe = with_values(RECIPE, train_text_encoder=adapter.config.text_encoder)
     found = measured(base, adapter, cached, recipe)
     look = validation(recipe, base, adapter, cached[1], cached[0])()
     assert {each.key: each.adapter for each in found} == pytest.approx(look.images, rel=LOSS)

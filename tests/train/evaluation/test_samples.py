@@ -104,9 +104,9 @@ def test_painting_leaves_training_as_it_was(base, adapter, tmp_path):
     assert all(torch.equal(values[key], value) for key, value in adapter.tensors().items())
     assert all(part.grad is None for part in base.unet.parameters())
     noisy, conditioning = torch.zeros(1, 4, 16, 16), showing_conditioning(base)
-    hung = base.predict(noisy, 1, conditioning)
+    attached = base.predict(noisy, 1, conditioning)
     adapter.set_strength(1.0)
-    assert torch.equal(hung, base.predict(noisy, 1, conditioning))
+    assert torch.equal(attached, base.predict(noisy, 1, conditioning))
 
 
 def showing_conditioning(base):

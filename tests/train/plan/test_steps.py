@@ -68,7 +68,7 @@ def test_a_hundred_thousand_images_are_counted_as_one_is():
 
 @pytest.mark.parametrize("algorithm", ["lora", "locon", "loha"])
 @pytest.mark.parametrize("text_encoder", [False, True])
-def test_an_adapters_numbers_are_those_of_the_adapter_that_is_hung(algorithm, text_encoder):
+def test_an_adapters_parameters_are_those_of_the_adapter_that_is_attached(algorithm, text_encoder):
     base = load_base("miniature", device="cpu")
     convolutions = algorithm != "lora"
     shape = AdapterConfig(

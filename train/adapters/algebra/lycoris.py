@@ -25,7 +25,7 @@ def lycoris_module(kind: str, name: str, layer: nn.Module, config: LayerConfig, 
     """The library's module for a layer; its weights are drawn from torch's global generator.
 
     Args:
-        kind: file and class within `lycoris.modules`, such as `locon.LoConModule`.
+        kind: file and class within `lycoris.modules`, with a dot between.
         more: what its class takes beside rank, alpha and what is common to all.
     Raises:
         ValueError: it cannot divide the layer.

@@ -16,13 +16,6 @@ def in_full(tensor: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
-def product(up: Tensor, down: Tensor) -> Tensor:
-    """(out, r) and (r, in, …) → (out, in, …)."""
-    with in_full(up):
-        whole: Tensor = (up.flatten(1) @ down.flatten(1)).unflatten(1, down.shape[1:])
-        return whole
-
-
 def core(middle: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """A Tucker decomposition rebuilt: (a, b, k, k), (out, a), (b, in) → (out, in, k, k)."""
     with in_full(middle):

@@ -41,14 +41,3 @@ def rotations(blocks: Tensor, limit: float) -> Tensor:
 def rescaled(turned: Tensor, factors: Tensor | None) -> Tensor:
     """The rows of a weight each with a factor of its own, if there are any."""
     return turned if factors is None else turned * factors.reshape(-1, *[1] * (turned.dim() - 1))
-
-
-def rotation_incompatibility(client: str, limited: bool) -> str:
-    """What a client does wrong with rotations, whether or not they have a limit."""
-    if client == "a1111":
-        return ""
-    if client == "forge":
-        return "OFT is not known"
-    if limited:
-        return "the limit of the rotation is taken for another"
-    return "rotations take the strength twice, so they are right at strength 1 only"

@@ -10,10 +10,11 @@ from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
 from train.adapters.algebra.norms import norm_of
 from train.adapters.algebra.products import in_full
-from train.adapters.algebra.rotations import rescaled, rotation_incompatibility, rotations, turning
+from train.adapters.algebra.rotations import rescaled, rotations, turning
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
 from train.adapters.algorithms.keys import Keys, Shape
+from train.adapters.algorithms.oft import rotation_incompatibility
 from train.adapters.config import LayerConfig
 
 if TYPE_CHECKING:

@@ -95,9 +95,9 @@ class Loha:
         if self.tucker:
             return False
         out, inner = base_layer.weight.shape[0], math.prod(base_layer.weight.shape[1:])
-        places = x.numel() // base_layer.weight.shape[1]
-        dense = places * (1 if base_layer.exact(x) else 3) + BUILDING
-        return 3 * places * self.rank**2 * (out + inner) < dense * out * inner
+        positions = x.numel() // base_layer.weight.shape[1]
+        dense = positions * (1 if base_layer.exact(x) else 3) + BUILDING
+        return 3 * positions * self.rank**2 * (out + inner) < dense * out * inner
 
     def _first(self, dropout: Dropout) -> Tensor:
         """w1_a without the ranks that are left out."""

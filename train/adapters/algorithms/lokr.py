@@ -100,10 +100,10 @@ class Lokr:
         first = self.tensors.get(W1)
         rows = self.tensors[W1_A].shape[0] if first is None else first.shape[0]
         count = self.tensors[W1_B].shape[1] if first is None else first.shape[1]
-        places, parts = x.numel() // base_layer.weight.shape[1], count * out // rows
+        positions, parts = x.numel() // base_layer.weight.shape[1], count * out // rows
         chain = 3 * (inner * out // rows + parts * rows) + MOVING * (parts + out)
-        dense = places * (1 if base_layer.exact(x) else 3) + BUILDING
-        return places * chain < dense * out * inner
+        dense = positions * (1 if base_layer.exact(x) else 3) + BUILDING
+        return positions * chain < dense * out * inner
 
     def _chain(self, base_layer: BaseLayer, x: Tensor, small: Tensor, large: Tensor) -> Tensor:
         """w2 on each of the c parts of the input, then w1 across them; ΔW is never built."""

@@ -8,7 +8,7 @@ from train.adapters.algebra.division import sides
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
 from train.adapters.algebra.norms import norm_of
-from train.adapters.algebra.rotations import rescaled, rotation_incompatibility, rotations, turning
+from train.adapters.algebra.rotations import rescaled, rotations, turning
 from train.adapters.algorithms import options
 from train.adapters.algorithms.algorithm import Algorithm, LayerKind, Tensors
 from train.adapters.algorithms.keys import Keys, Shape
@@ -104,6 +104,17 @@ def rotate(blocks: Tensor, weight: Tensor) -> Tensor:
     """blockdiag(blocks)ᵀ on the rows of a weight."""
     rows = weight.reshape(blocks.shape[0], blocks.shape[1], -1)
     return torch.einsum("knm,knx->kmx", blocks, rows).reshape(weight.shape)
+
+
+def rotation_incompatibility(client: str, limited: bool) -> str:
+    """What a client does wrong with rotations, whether or not they have a limit."""
+    if client == "a1111":
+        return ""
+    if client == "forge":
+        return "OFT is not known"
+    if limited:
+        return "the limit of the rotation is taken for another"
+    return "rotations take the strength twice, so they are right at strength 1 only"
 
 
 LAYERS = LayerKind(

@@ -1,4 +1,4 @@
-"""A checkpoint, a diffusers folder or a single file in the original layout, as places that hold weights."""
+"""A checkpoint, a diffusers folder or a single file in the original layout, as slots that hold weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
-from train.adapters.names.layers import FOLDERS, LayerPath, text_place, unet_place
+from train.adapters.names.layers import FOLDERS, LayerPath, text_layer_path, unet_layer_path
 from train.models.families.family import TextPart
 from train.models.families.key_map import STANDARD, UNET, Blocks, blocks_of, text_from_ldm
 from train.models.families.registry import FAMILIES, WIDTHS
@@ -57,15 +57,15 @@ class Checkpoint:
                 return WIDTHS.get(slot.shape[1], "")
         return ""
 
-    def slot(self, place: LayerPath, what: str = "weight") -> Slot | None:
-        return self.slots.get((place.part, place.path, what))
+    def slot(self, layer_path: LayerPath, what: str = "weight") -> Slot | None:
+        return self.slots.get((layer_path.part, layer_path.path, what))
 
     def tensor(self, slot: Slot) -> Tensor:
         """The slot's values as they are in the file."""
         with safe_open(slot.file, framework="pt") as file:
             return slot.part(file.get_tensor(slot.key))
 
-    def places(self) -> Iterator[LayerPath]:
+    def layer_paths(self) -> Iterator[LayerPath]:
         """Every linear and convolutional layer, in order of names."""
         for (part, path, what), slot in sorted(self.slots.items()):
             if what == "weight" and len(slot.shape) in (2, 4):
@@ -97,9 +97,9 @@ def _folder(path: Path) -> Checkpoint:
             files.append(file)
             for key, shape in read_header(file).shapes.items():
                 stem, _, what = key.rpartition(".")
-                place = unet_place(stem) if part == "unet" else text_place(part, stem)
-                if place and what in PLAIN:
-                    slots[part, place.path, what] = Slot(file, key, shape)
+                layer_path = unet_layer_path(stem) if part == "unet" else text_layer_path(part, stem)
+                if layer_path and what in PLAIN:
+                    slots[part, layer_path.path, what] = Slot(file, key, shape)
     return Checkpoint(path, True, _blocks(path), tuple(files), slots)
 
 
@@ -140,9 +140,9 @@ def _single(path: Path) -> Checkpoint:
     slots: dict[tuple[str, str, str], Slot] = {}
     for key, shape in shapes.items():
         stem, _, what = key.rpartition(".")
-        place = unet_place(stem.removeprefix(UNET), blocks) if stem.startswith(UNET) else None
-        if place and what in PLAIN:
-            slots["unet", place.path, what] = Slot(path, key, shape)
+        layer_path = unet_layer_path(stem.removeprefix(UNET), blocks) if stem.startswith(UNET) else None
+        if layer_path and what in PLAIN:
+            slots["unet", layer_path.path, what] = Slot(path, key, shape)
     for family in FAMILIES.values():
         for text in family.text:
             slots |= dict(_text_slots(path, shapes, text, int(family.configs()[text.folder]["num_hidden_layers"])))
@@ -156,6 +156,6 @@ def _text_slots(
     held = {key.removeprefix(text.prefix): shape for key, shape in shapes.items() if key.startswith(text.prefix)}
     for name, stored in text_from_ldm(held, text, layers):
         stem, _, what = name.rpartition(".")
-        place = text_place(part, stem)
-        if place and what in PLAIN and not stored.turned:
-            yield (part, place.path, what), Slot(path, text.prefix + stored.key, stored.shape(held), stored.third)
+        layer_path = text_layer_path(part, stem)
+        if layer_path and what in PLAIN and not stored.turned:
+            yield (part, layer_path.path, what), Slot(path, text.prefix + stored.key, stored.shape(held), stored.third)

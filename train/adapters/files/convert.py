@@ -22,7 +22,7 @@ from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.client_keys import TARGETS
-from train.adapters.names.layers import LayerPath, kernel_of, kohya_name, place_of
+from train.adapters.names.layers import LayerPath, kernel_of, kohya_name, layer_path_of
 from train.models.families.key_map import STANDARD, Blocks
 
 DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "ss_network_alpha": "Dynamic"}
@@ -99,11 +99,11 @@ def for_clients(layer: Layer, clients: tuple[str, ...], base: Checkpoint | None,
         return _shaped(layer, family) if clients == TARGETS["diffusers"] else layer
     if layer.kind.of_norms:
         return _of_norm(layer, clients)
-    place = place_of(layer.name)
-    if place is None:
+    layer_path = layer_path_of(layer.name)
+    if layer_path is None:
         raise PrepError(f"{layer.name} stands for no layer of Stable Diffusion", "see: prep adapter info FILE")
-    weight = base_weight(layer, place, base)
-    kernel = tuple(weight.shape[2:]) if weight is not None else kernel_of(place, family)
+    weight = base_weight(layer, layer_path, base)
+    kernel = tuple(weight.shape[2:]) if weight is not None else kernel_of(layer_path, family)
     for form in (_rebuilt(layer), _plain_lora(layer, weight, kernel), _whole(layer, weight, kernel)):
         if form is not None and not any(incompatibility(client, form) for client in clients):
             return form
@@ -115,13 +115,13 @@ def for_clients(layer: Layer, clients: tuple[str, ...], base: Checkpoint | None,
 
 def _shaped(layer: Layer, family: str) -> Layer:
     """A LoRA in the number of dimensions its module has, which diffusers insists on: kohya writes some of SD 2.x in four."""
-    place = place_of(layer.name)
-    if place is None or not family or place.part != "unet":
+    layer_path = layer_path_of(layer.name)
+    if layer_path is None or not family or layer_path.part != "unet":
         return layer
-    return replace(layer, tensors=dict(layer.tensors) | reshaped(layer.tensors, kernel_of(place, family)))
+    return replace(layer, tensors=dict(layer.tensors) | reshaped(layer.tensors, kernel_of(layer_path, family)))
 
 
-def base_weight(layer: Layer, place: LayerPath, base: Checkpoint | None) -> Tensor | None:
+def base_weight(layer: Layer, layer_path: LayerPath, base: Checkpoint | None) -> Tensor | None:
     """The weight the layer acts on, None without a base for layers that need none.
 
     Raises:
@@ -131,10 +131,10 @@ def base_weight(layer: Layer, place: LayerPath, base: Checkpoint | None) -> Tens
         if layer.needs_base:
             difference(layer)
         return None
-    slot = base.slot(place)
+    slot = base.slot(layer_path)
     if slot is None:
         raise PrepError(
-            f"{base.path} has no layer {place.path}, which {layer.name} acts on",
+            f"{base.path} has no layer {layer_path.path}, which {layer.name} acts on",
             "give the model the adapter was trained on; SD 1.x, 2.x and SDXL differ",
         )
     return base.tensor(slot).float()
@@ -175,10 +175,10 @@ def renamed(layer: Layer, family: str, blocks: Blocks = STANDARD) -> Layer:
     Raises:
         PrepError: its name stands for no layer.
     """
-    place = place_of(layer.name, blocks)
-    if place is None:
+    layer_path = layer_path_of(layer.name, blocks)
+    if layer_path is None:
         raise PrepError(f"{layer.name} stands for no layer of Stable Diffusion", "see: prep adapter info FILE")
-    kept = place.style != "bare" and place.path != "conv_norm_out" and not layer.name.startswith("lycoris_")
+    kept = layer_path.style != "bare" and layer_path.path != "conv_norm_out" and not layer.name.startswith("lycoris_")
     if kept and not family:
         return layer
-    return replace(layer, name=kohya_name(place, family, blocks))
+    return replace(layer, name=kohya_name(layer_path, family, blocks))

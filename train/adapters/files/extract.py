@@ -24,6 +24,15 @@ ProgressCallback = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Extraction:
+    """What is extracted: linear layers and 1×1 convolutions by `cut`, larger convolutions, if any, by `conv_cut`."""
+
+    cut: Cut
+    conv_cut: Cut | None = None
+    text_encoders: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Extracted:
     """Ranks by how many layers got them, layers that do not differ, and the share of the difference left out."""
 
@@ -37,90 +46,89 @@ def extract_file(
     base: Checkpoint,
     tuned: Checkpoint,
     output: Path,
-    cut: Cut,
-    conv_cut: Cut | None = None,
-    text_encoders: bool = True,
+    what: Extraction,
     dtype: torch.dtype = torch.float16,
     overwrite: bool = False,
     progress: ProgressCallback = lambda what, done, total: None,
 ) -> Extracted:
-    """Write the best LoRA of the wanted rank for every linear layer and 1×1 convolution of UNet and text encoders.
-
-    With `conv_cut` larger convolutions too (LoCon). Layers that are equal in both are left out.
+    """Write the best LoRA of the wanted rank for every layer that is extracted; layers that are equal in both are left out.
 
     Raises:
         PrepError: the checkpoints do not match, or do not differ.
     """
     claim(output, overwrite)
-    places = [place for place in _matching(base, tuned) if _wanted(place, conv_cut, text_encoders)]
+    layer_paths = [layer_path for layer_path in _matching(base, tuned) if _wanted(layer_path, what)]
     ranks: Counter[int] = Counter()
     residual, equal = Residual(), 0
     with writing(output) as out:
-        for done, place in enumerate(places):
-            progress("extracting layers", done, len(places))
-            delta = _delta(base, tuned, place)
+        for done, layer_path in enumerate(layer_paths):
+            progress("extracting layers", done, len(layer_paths))
+            delta = _delta(base, tuned, layer_path)
             if not bool(delta.any()):
                 equal += 1
                 continue
             kernel = tuple(delta.shape[2:])
             spectrum = spectrum_of(delta.flatten(1))
-            factors, lost = spectrum.cut(conv_cut if conv_cut and _large(kernel) else cut)
-            residual.add(block_of(place, base.blocks), lost, float(spectrum.values.square().sum()))
+            factors, lost = spectrum.cut(what.conv_cut if what.conv_cut and _large(kernel) else what.cut)
+            residual.add(block_of(layer_path, base.blocks), lost, float(spectrum.values.square().sum()))
             ranks[factors.rank] += 1
-            out.add_layer(lora_layer(kohya_name(place, base.family, base.blocks), factors, kernel), dtype)
-        progress("extracting layers", len(places), len(places))
+            out.add_layer(lora_layer(kohya_name(layer_path, base.family, base.blocks), factors, kernel), dtype)
+        progress("extracting layers", len(layer_paths), len(layer_paths))
         if not ranks:
             raise PrepError(f"{base.path} and {tuned.path} hold equal weights", "give two checkpoints that differ")
-        out.metadata |= _metadata(base, tuned, output.stem, ranks, conv_cut)
+        out.metadata |= _metadata(base, tuned, output.stem, ranks, what.conv_cut)
     return Extracted(output, dict(ranks), equal, residual)
 
 
 def _matching(base: Checkpoint, tuned: Checkpoint) -> Iterator[LayerPath]:
-    """Places of the base, once the other checkpoint is known to have them all in the same shapes."""
-    places = list(base.places())
-    refuse_missing([f"{place.part}:{place.path}" for place in places if tuned.slot(place) is None], tuned.path)
-    for place in places:
-        one, other = base.slot(place), tuned.slot(place)
+    """Layers of the base, once the other checkpoint is known to have them all in the same shapes."""
+    layer_paths = list(base.layer_paths())
+    refuse_missing(
+        [f"{layer_path.part}:{layer_path.path}" for layer_path in layer_paths if tuned.slot(layer_path) is None],
+        tuned.path,
+    )
+    for layer_path in layer_paths:
+        one, other = base.slot(layer_path), tuned.slot(layer_path)
         assert one is not None and other is not None
         if _elements(one.shape) != _elements(other.shape) or one.shape[0] != other.shape[0]:
             raise PrepError(
-                f"the models do not match: {place.path} is {list(one.shape)} in {base.path} and {list(other.shape)} in "
+                f"the models do not match: {layer_path.path} is {list(one.shape)} in {base.path} and {list(other.shape)} in "
                 f"{tuned.path}",
                 "give two checkpoints of one family, one trained from the other",
             )
-    return iter(places)
+    return iter(layer_paths)
 
 
 def _elements(shape: tuple[int, ...]) -> int:
     return int(torch.Size(shape).numel())
 
 
-def _wanted(place: LayerPath, conv_cut: Cut | None, text_encoders: bool) -> bool:
+def _wanted(layer_path: LayerPath, what: Extraction) -> bool:
     """Layers that LoRA adapts: those in attentions and text encoders, and with `conv_cut` resnets and resampling too."""
-    if place.part != "unet":
-        return text_encoders and (".self_attn." in place.path or ".mlp." in place.path)
-    if ".attentions." in place.path:
+    if layer_path.part != "unet":
+        return what.text_encoders and (".self_attn." in layer_path.path or ".mlp." in layer_path.path)
+    if ".attentions." in layer_path.path:
         return True
-    inside = any(f".{kind}." in place.path for kind in ("resnets", "downsamplers", "upsamplers"))
-    return inside and conv_cut is not None
+    inside = any(f".{kind}." in layer_path.path for kind in ("resnets", "downsamplers", "upsamplers"))
+    return inside and what.conv_cut is not None
 
 
 def _large(kernel: tuple[int, ...]) -> bool:
     return any(side > 1 for side in kernel)
 
 
-def _delta(base: Checkpoint, tuned: Checkpoint, place: LayerPath) -> Tensor:
+def _delta(base: Checkpoint, tuned: Checkpoint, layer_path: LayerPath) -> Tensor:
     """The difference in float32, in the base's shape.
 
     Raises:
         PrepError: it is not finite.
     """
-    one, other = base.slot(place), tuned.slot(place)
+    one, other = base.slot(layer_path), tuned.slot(layer_path)
     assert one is not None and other is not None
     before = base.tensor(one).float()
     found = tuned.tensor(other).float().reshape(before.shape) - before
     if not bool(torch.isfinite(found).all()):
-        raise PrepError(f"{place.path} holds values that are not finite in one of the checkpoints", "get it anew")
+        raise PrepError(f"{layer_path.path} holds values that are not finite in one of the checkpoints", "get it anew")
     return found
 
 

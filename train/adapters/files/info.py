@@ -69,8 +69,8 @@ def _layers(
     for name, outline in file.outlines.items():
         if name in broken:
             continue
-        place = outline.place
-        slot = base.slot(place) if base and place else None
+        layer_path = outline.layer_path
+        slot = base.slot(layer_path) if base and layer_path else None
         try:
             layer = file.layer(name)
             norm = effect_norm(layer, base.tensor(slot) if base and slot and layer.needs_base else None)
@@ -86,10 +86,10 @@ def _layers(
                 "rank": layer.rank,
                 "alpha": layer.alpha if layer.rank else None,
                 "scale": layer.scale if layer.rank else None,
-                "part": {"unet": "UNet", "te": "text encoder", "te2": "text encoder 2"}[place.part]
-                if place
+                "part": {"unet": "UNet", "te": "text encoder", "te2": "text encoder 2"}[layer_path.part]
+                if layer_path
                 else "unknown",
-                "block": (place and block_of(place, base.blocks if base else STANDARD)) or "other",
+                "block": (layer_path and block_of(layer_path, base.blocks if base else STANDARD)) or "other",
                 "norm": norm,
             }
         )

@@ -59,49 +59,51 @@ def merge_adapters(
     blocks = base.blocks if base else STANDARD
     forms: Counter[str] = Counter()
     left = total = 0.0
-    places = gathered(sources, base)
+    layer_paths = gathered(sources, base)
     with writing(output) as out:
-        for place, names in places.items():
+        for layer_path, names in layer_paths.items():
             parts = [
-                (weights.at(place, blocks), file.layer(name))
+                (weights.at(layer_path, blocks), file.layer(name))
                 for (file, weights), name in zip(sources, names, strict=True)
-                if name and weights.at(place, blocks) != 0
+                if name and weights.at(layer_path, blocks) != 0
             ]
             if not parts:
                 forms["left out at weight 0"] += 1
                 continue
-            layer, lost, whole = _sum(kohya_name(place, family, blocks), place, parts, base, family, cut)
+            layer, lost, whole = _sum(kohya_name(layer_path, family, blocks), layer_path, parts, base, family, cut)
             forms[layer.algorithm] += 1
             left, total = left + lost, total + whole
             out.add_layer(layer, dtype or sources[0][0].dtype)
         out.metadata |= _metadata(sources, output.stem, family)
-    return Merged(output, len(places), dict(forms), (left / total) ** 0.5 if total else 0.0)
+    return Merged(output, len(layer_paths), dict(forms), (left / total) ** 0.5 if total else 0.0)
 
 
 def gathered(sources: Sequence[Source], base: Checkpoint | None) -> dict[LayerPath, list[str]]:
-    """For every place that a source acts on, the layer's name in each, "" where one has none.
+    """For every layer that a source acts on, the layer's name in each, "" where one has none.
 
     Raises:
-        PrepError: names that stand for no layer, twice the same place in a file, or places the base does not have.
+        PrepError: names that stand for no layer, twice the same layer in a file, or layers the base does not have.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for index, (file, _) in enumerate(sources):
         for name, outline in file.sound().outlines.items():
-            place = outline.place
-            if place is None:
+            layer_path = outline.layer_path
+            if layer_path is None:
                 raise PrepError(
                     f"{file.path}: {name} stands for no layer of Stable Diffusion",
                     f"see: prep adapter info {file.path}",
                 )
-            names = found.setdefault((place.part, place.path), [""] * len(sources))
+            names = found.setdefault((layer_path.part, layer_path.path), [""] * len(sources))
             if names[index]:
                 raise PrepError(f"{file.path}: {name} and {names[index]} are the same layer", "take the file anew")
             names[index] = name
-    places = {LayerPath(part, path, ""): names for (part, path), names in sorted(found.items())}
+    layer_paths = {LayerPath(part, path, ""): names for (part, path), names in sorted(found.items())}
     if base is not None:
-        missing = [f"{place.part}:{place.path}" for place in places if base.slot(place) is None]
+        missing = [
+            f"{layer_path.part}:{layer_path.path}" for layer_path in layer_paths if base.slot(layer_path) is None
+        ]
         refuse_missing(missing, base.path)
-    return places
+    return layer_paths
 
 
 def refuse_missing(missing: Sequence[str], path: Path) -> None:
@@ -130,7 +132,7 @@ def one_family(sources: Sequence[Source], base: Checkpoint | None) -> str:
 
 def _sum(
     name: str,
-    place: LayerPath,
+    layer_path: LayerPath,
     parts: Sequence[tuple[float, Layer]],
     base: Checkpoint | None,
     family: str,
@@ -140,8 +142,8 @@ def _sum(
     kind = parts[0][1].kind
     if all(layer.kind is kind and kind.of_norms for _, layer in parts):
         return Layer(name, kind.name, _sums(parts, kind.keys.marks)), 0.0, 0.0
-    weight = next((found for _, layer in parts if (found := base_weight(layer, place, base)) is not None), None)
-    kernel = tuple(weight.shape[2:]) if weight is not None else _kernel(parts, place, family)
+    weight = next((found for _, layer in parts if (found := base_weight(layer, layer_path, base)) is not None), None)
+    kernel = tuple(weight.shape[2:]) if weight is not None else _kernel(parts, layer_path, family)
     factors = [(strength, exact_factors(layer, weight)) for strength, layer in parts]
     known = [(strength, each) for strength, each in factors if each is not None]
     biases = [strength * layer.bias for strength, layer in parts if layer.bias is not None]
@@ -167,10 +169,10 @@ def _cut(name: str, spectrum: Spectrum, kernel: tuple[int, ...], cut: Cut) -> tu
     return lora_layer(name, factors, kernel), lost, float(spectrum.values.square().sum())
 
 
-def _kernel(parts: Sequence[tuple[float, Layer]], place: LayerPath, family: str) -> tuple[int, ...]:
-    """The kernel as a layer's own weights show it, else the one such a place has."""
+def _kernel(parts: Sequence[tuple[float, Layer]], layer_path: LayerPath, family: str) -> tuple[int, ...]:
+    """The kernel as a layer's own weights show it, else the one that such a layer has."""
     found = (layer.kind.kernel(layer.shapes) for _, layer in parts)
-    return next((kernel for kernel in found if kernel is not None), kernel_of(place, family))
+    return next((kernel for kernel in found if kernel is not None), kernel_of(layer_path, family))
 
 
 def _sums(parts: Sequence[tuple[float, Layer]], suffixes: Iterable[str]) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from train.models.families.key_map import Blocks
 from train.models.loading.safetensors_header import read_header
 
 Change = tuple[int, str, LayerPath, str, Slot]
-"""Source, layer, place, what of it (`weight` or `bias`), and where that lies."""
+"""Source, layer, its path, what of it (`weight` or `bias`), and where that lies."""
 
 
 def merge_into(base: Checkpoint, sources: Sequence[Source], output: Path, overwrite: bool = False) -> Merged:
@@ -36,34 +36,34 @@ def merge_into(base: Checkpoint, sources: Sequence[Source], output: Path, overwr
     if base.path.resolve() in (output.resolve(), *output.resolve().parents):
         raise PrepError(f"{output} is the checkpoint itself, or in it", "write to another --output")
     one_family(sources, base)
-    places = gathered(sources, base)
-    changes = _changes(sources, places, base)
+    layer_paths = gathered(sources, base)
+    changes = _changes(sources, layer_paths, base)
     if base.folder:
         _write_folder(base, sources, changes, output)
     else:
         _write_file(base.path, base, sources, changes, output)
-    return Merged(output, len(places), {"weights changed": len(changes)}, 0.0)
+    return Merged(output, len(layer_paths), {"weights changed": len(changes)}, 0.0)
 
 
 def _changes(
-    sources: Sequence[Source], places: Mapping[LayerPath, list[str]], base: Checkpoint
+    sources: Sequence[Source], layer_paths: Mapping[LayerPath, list[str]], base: Checkpoint
 ) -> dict[tuple[Path, str], list[Change]]:
     """What is to be added to each key of each file of the checkpoint."""
     found: dict[tuple[Path, str], list[Change]] = {}
     missing = []
-    for place, names in places.items():
+    for layer_path, names in layer_paths.items():
         for index, name in enumerate(names):
-            if not name or sources[index][1].at(place, base.blocks) == 0:
+            if not name or sources[index][1].at(layer_path, base.blocks) == 0:
                 continue
             outline = sources[index][0].outlines[name]
             bias = outline.kind.keys.bias
             wanted = ["weight"] if outline.keys.keys() - {bias} else []
             for what in [*wanted, "bias"] if bias in outline.keys else wanted:
-                slot = base.slot(place, what)
+                slot = base.slot(layer_path, what)
                 if slot is None:
-                    missing.append(f"{place.part}:{place.path}.{what}")
+                    missing.append(f"{layer_path.part}:{layer_path.path}.{what}")
                 else:
-                    found.setdefault((slot.file, slot.key), []).append((index, name, place, what, slot))
+                    found.setdefault((slot.file, slot.key), []).append((index, name, layer_path, what, slot))
     refuse_missing(missing, base.path)
     return found
 
@@ -97,11 +97,11 @@ def changed(tensor: Tensor, changes: Sequence[Change], sources: Sequence[Source]
     """
     whole = tensor.float().clone()
     before = tensor.float()
-    for index, name, place, what, slot in changes:
+    for index, name, layer_path, what, slot in changes:
         file, weights = sources[index]
         layer = file.layer(name)
         part = slot.part(whole)
-        part += weights.at(place, blocks) * _addition(layer, what, slot.part(before))
+        part += weights.at(layer_path, blocks) * _addition(layer, what, slot.part(before))
     rounded = whole.to(tensor.dtype)
     if not bool(torch.isfinite(rounded).all()):
         raise PrepError(

@@ -17,7 +17,7 @@ from train.adapters.files.layer import Layer, checked, faults
 from train.adapters.files.peft_alphas import peft_alpha
 from train.adapters.files.writer import FORMATS
 from train.adapters.names.keys import named
-from train.adapters.names.layers import LayerPath, place_of
+from train.adapters.names.layers import LayerPath, layer_path_of
 from train.adapters.registry import KINDS, kind_of
 from train.models.families.registry import WIDTHS
 from train.models.loading.safetensors_header import read_header
@@ -45,8 +45,8 @@ class Outline:
         return self.kind.rank(self.shapes)
 
     @property
-    def place(self) -> LayerPath | None:
-        return place_of(self.name)
+    def layer_path(self) -> LayerPath | None:
+        return layer_path_of(self.name)
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class AdapterFile:
             raise PrepError(
                 f"{self.path}: {name} cannot be read: {error}", "the file is damaged: copy it anew"
             ) from error
-        if "alpha" not in tensors and outline.rank and (place := outline.place) is not None:
-            alpha = peft_alpha(self.metadata, place.part, place.path, outline.rank)
+        if "alpha" not in tensors and outline.rank and (layer_path := outline.layer_path) is not None:
+            alpha = peft_alpha(self.metadata, layer_path.part, layer_path.path, outline.rank)
             tensors |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
         return checked(Layer(name, outline.algorithm, tensors))
 
@@ -171,14 +171,14 @@ def _alphas(outlines: Mapping[str, Outline]) -> list[str]:
 def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> str:
     """By the width of the text states that cross attention reads (768, 1024, 2048), then by names and metadata."""
     for outline in outlines.values():
-        place = outline.place
-        if place is not None and place.path.endswith(("attn2.to_k", "attn2.to_v")):
+        layer_path = outline.layer_path
+        if layer_path is not None and layer_path.path.endswith(("attn2.to_k", "attn2.to_v")):
             width = outline.kind.inputs(outline.shapes)
             if width in WIDTHS:
                 return WIDTHS[width]
     blocks = ("down_blocks", "mid_block", "up_blocks")
-    places = [place for outline in outlines.values() if (place := outline.place) is not None]
-    if any(place.style == "ldm" and place.path.startswith(blocks) for place in places) or any(
+    layer_paths = [layer_path for outline in outlines.values() if (layer_path := outline.layer_path) is not None]
+    if any(layer_path.style == "ldm" and layer_path.path.startswith(blocks) for layer_path in layer_paths) or any(
         name.startswith("lora_te2_") for name in outlines
     ):
         return "sdxl"

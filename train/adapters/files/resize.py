@@ -17,7 +17,7 @@ from train.adapters.files.residual import Residual
 from train.adapters.files.spectrum import Cut, spectrum_of_factors
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
-from train.adapters.names.layers import block_of, kernel_of, place_of
+from train.adapters.names.layers import block_of, kernel_of, layer_path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ def _resized(layer: Layer, family: str, cut: Cut, residual: Residual) -> Layer |
     if factors is None:
         return None
     found, lost = (spectrum := spectrum_of_factors(factors)).cut(cut)
-    place = place_of(layer.name)
-    residual.add((place and block_of(place)) or "other", lost, float(spectrum.values.square().sum()))
+    layer_path = layer_path_of(layer.name)
+    residual.add((layer_path and block_of(layer_path)) or "other", lost, float(spectrum.values.square().sum()))
     kernel = layer.kind.kernel(layer.shapes)
     if kernel is None:
-        kernel = kernel_of(place, family) if place else ()
+        kernel = kernel_of(layer_path, family) if layer_path else ()
     return lora_layer(layer.name, found, kernel, layer.scale)
 
 

@@ -28,7 +28,7 @@ class Weights:
                 "blocks are IN00 to IN11, M00, OUT00 to OUT11, IN, MID, OUT, and BASE",
             )
 
-    def at(self, place: LayerPath, blocks: Blocks) -> float:
-        part = self.unet if place.part == "unet" else self.text_encoder
-        block = block_of(place, blocks)
+    def at(self, layer_path: LayerPath, blocks: Blocks) -> float:
+        part = self.unet if layer_path.part == "unet" else self.text_encoder
+        block = block_of(layer_path, blocks)
         return self.overall * part * self.blocks.get(block, self.blocks.get(section_of(block), 1.0))

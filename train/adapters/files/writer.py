@@ -35,7 +35,7 @@ FORMATS = {
 }
 """What safetensors calls number formats, in the order in which its library lays tensors out, so that both give one file's
 weights the same hash."""
-ORDER = {name: place for place, name in enumerate(FORMATS.values())}
+ORDER = {name: position for position, name in enumerate(FORMATS.values())}
 LEGACY_START, LEGACY_LENGTH = 0x100000, 0x10000
 CHUNK = 2**22
 
@@ -52,7 +52,7 @@ class TensorEntry:
 
 @dataclass(slots=True)
 class Writing:
-    """Tensors written so far: their bytes in `spool`, their places in `entries`."""
+    """Tensors written so far: their bytes in `spool`, where they are in `entries`."""
 
     spool: IO[bytes]
     entries: dict[str, TensorEntry] = field(default_factory=dict)
@@ -116,12 +116,12 @@ def _assemble(found: Writing, target: Path, hashed: bool) -> None:
 def header(entries: Mapping[str, TensorEntry], order: list[str], metadata: Mapping[str, str]) -> bytes:
     """The length and JSON that stand before the weights, padded to whole eights, as safetensors writes them."""
     content: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
-    place = 0
+    offset = 0
     for key in order:
         entry = entries[key]
-        offsets = [place, place + entry.length]
+        offsets = [offset, offset + entry.length]
         content[key] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": offsets}
-        place += entry.length
+        offset += entry.length
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
@@ -145,14 +145,14 @@ def _hashes(found: Writing, order: list[str], metadata: Mapping[str, str]) -> di
     """
     before = header(found.entries, order, {key: value for key, value in metadata.items() if key.startswith("ss_")})
     whole, legacy = hashlib.sha256(), hashlib.sha256()
-    place = len(before)
+    offset = len(before)
     legacy.update(before[LEGACY_START : LEGACY_START + LEGACY_LENGTH])
     for chunk in _payload(found, order):
         whole.update(chunk)
-        start, end = max(LEGACY_START - place, 0), LEGACY_START + LEGACY_LENGTH - place
+        start, end = max(LEGACY_START - offset, 0), LEGACY_START + LEGACY_LENGTH - offset
         if end > 0:
             legacy.update(chunk[start:end])
-        place += len(chunk)
+        offset += len(chunk)
     return {"sshs_model_hash": whole.hexdigest(), "sshs_legacy_hash": legacy.hexdigest()[:8]}
 
 

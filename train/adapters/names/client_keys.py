@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from train.adapters.names.keys import KeyName, named
-from train.adapters.names.layers import LayerPath, place_of
+from train.adapters.names.layers import LayerPath, layer_path_of
 
 CLIENTS = ("a1111", "forge", "comfyui", "diffusers")
 TARGETS: Mapping[str, tuple[str, ...]] = {
@@ -55,56 +55,60 @@ def used_keys(client: str, keys: Iterable[str], family: str) -> Used:
 
 
 def _why_not(client: str, name: KeyName | None, family: str, complete: frozenset[str]) -> str:
-    place = place_of(name.layer) if name else None
-    if name is None or place is None:
+    layer_path = layer_path_of(name.layer) if name else None
+    if name is None or layer_path is None:
         return "a name that stands for no layer of Stable Diffusion"
-    if place.style == "bare" and not name.dotted:
+    if layer_path.style == "bare" and not name.dotted:
         return "the name lacks text_model, as trainers on transformers 5 leave it out"
     if name.layer.startswith("lycoris_") and client in ("a1111", "diffusers"):
         return "the prefix lycoris_ is not known to it"
     if client == "a1111":
-        return _a1111(name, place, family, complete)
+        return _a1111(name, layer_path, family, complete)
     if client == "diffusers":
-        return _diffusers(name, place, family)
-    return _comfyui(place)
+        return _diffusers(name, layer_path, family)
+    return _comfyui(layer_path)
 
 
-def _a1111(name: KeyName, place: LayerPath, family: str, complete: frozenset[str]) -> str:
+def _a1111(name: KeyName, layer_path: LayerPath, family: str, complete: frozenset[str]) -> str:
     if name.dotted:
         return "it reads no dotted (diffusers or PEFT) names"
-    if place.part == "unet":
+    if layer_path.part == "unet":
         lost = ("conv_norm_out", *(LOST_BY_A1111_IN_SDXL if family == "sdxl" else ()))
-        return "it knows this layer by its LDM name only" if place.style == "diffusers" and place.path in lost else ""
-    if place.path == "text_projection":
+        return (
+            "it knows this layer by its LDM name only"
+            if layer_path.style == "diffusers" and layer_path.path in lost
+            else ""
+        )
+    if layer_path.path == "text_projection":
         return "it does not adapt the text projection"
-    if not (place.part == "te2" or family == "sd2"):
+    if not (layer_path.part == "te2" or family == "sd2"):
         return ""
-    if not place.path.endswith(LINEAR_TEXT):
+    if not layer_path.path.endswith(LINEAR_TEXT):
         return "it does not adapt the norms of OpenCLIP text encoders"
-    if ".self_attn." not in place.path:
+    if ".self_attn." not in layer_path.path:
         return ""
     if name.suffix in ("oft_blocks", "rescale"):
         return "it cannot rotate the attention of OpenCLIP text encoders"
-    if name.suffix == "diff_b" and not place.path.endswith(".out_proj"):
+    if name.suffix == "diff_b" and not layer_path.path.endswith(".out_proj"):
         return "it leaves out biases of the attention of OpenCLIP text encoders"
-    attention = f"{place.part}:{place.path.rsplit('.', 1)[0]}"
+    attention = f"{layer_path.part}:{layer_path.path.rsplit('.', 1)[0]}"
     return "" if attention in complete else "it needs q, k, v and out of an OpenCLIP attention, or applies none"
 
 
 def _complete_attention(names: Iterable[KeyName | None]) -> frozenset[str]:
     found: dict[str, set[str]] = {}
     for name in names:
-        place = place_of(name.layer) if name else None
-        if place is not None and ".self_attn." in place.path:
-            attention, projection = place.path.rsplit(".", 1)
-            found.setdefault(f"{place.part}:{attention}", set()).add(projection)
+        layer_path = layer_path_of(name.layer) if name else None
+        if layer_path is not None and ".self_attn." in layer_path.path:
+            attention, projection = layer_path.path.rsplit(".", 1)
+            found.setdefault(f"{layer_path.part}:{attention}", set()).add(projection)
     return frozenset(attention for attention, projections in found.items() if len(projections) == 4)
 
 
-def _comfyui(place: LayerPath) -> str:
-    if place.part == "unet" or place.path.endswith(LINEAR_TEXT):
+def _comfyui(layer_path: LayerPath) -> str:
+    if layer_path.part == "unet" or layer_path.path.endswith(LINEAR_TEXT):
         return ""
-    if place.path == "text_projection" and place.part == "te2":
+    if layer_path.path == "text_projection" and layer_path.part == "te2":
         return ""
     return "it adapts only the linear layers of text encoders"
 
@@ -117,13 +121,13 @@ def _refusal(names: Mapping[str, KeyName | None]) -> str:
     return ""
 
 
-def _diffusers(name: KeyName, place: LayerPath, family: str) -> str:
+def _diffusers(name: KeyName, layer_path: LayerPath, family: str) -> str:
     if name.suffix == "dora_scale" and not name.dotted:
         return "it drops DoRA's magnitudes with a warning"
-    if place.part == "unet" and not name.dotted:
+    if layer_path.part == "unet" and not name.dotted:
         if family == "sdxl":
-            lost = place.style == "diffusers" and place.path == "add_embedding.linear_2"
+            lost = layer_path.style == "diffusers" and layer_path.path == "add_embedding.linear_2"
             return "it knows this layer by its LDM name only" if lost else ""
-        if place.style == "ldm" and place.path.startswith(("down_blocks", "up_blocks", "mid_block")):
+        if layer_path.style == "ldm" and layer_path.path.startswith(("down_blocks", "up_blocks", "mid_block")):
             return "in files for SD 1.x and 2.x it reads UNet names in diffusers' style only"
     return ""

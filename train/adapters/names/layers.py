@@ -1,5 +1,5 @@
 """The names that adapter files give a model's layers, written and read (kohya-ss/sd-scripts', which A1111, Forge, ComfyUI
-and diffusers look for); no torch here. Names in model files are in `train/models/names.py`.
+and diffusers look for); no torch here. Names in model files are in `train/models/families/key_map.py`.
 
 `lora_unet_` and the layer's path in the UNet: in diffusers' words for SD 1.x and 2.x, in those of the original (LDM) UNet
 for SDXL, the only ones that every reader of each knows. `lora_te_` for one text encoder, `lora_te1_` and `lora_te2_` for
@@ -19,7 +19,7 @@ from train.models.families.key_map import OUTSIDE, RESNET, STANDARD, Blocks, une
 Value = TypeVar("Value")
 PREFIXES = (("lora_unet_", "unet"), ("lora_te1_", "te"), ("lora_te2_", "te2"), ("lora_te_", "te"), ("lycoris_", "unet"))
 FOLDERS = {"unet": "unet", "te": "text_encoder", "te2": "text_encoder_2"}
-"""The `part` of a place → the folder of a model in diffusers format, by which diffusers and PEFT name it in their keys."""
+"""The `part` of a layer path → the folder of a model in diffusers format, by which diffusers and PEFT name it in their keys."""
 WORDS = re.compile(
     r"(?:(down_blocks|up_blocks|mid_block|transformer_blocks|proj_in|proj_out|to_q|to_k|to_v|to_out|conv_in|conv_out"
     r"|conv_norm_out|conv_shortcut|time_emb_proj|time_embedding|add_embedding|linear_1|linear_2"
@@ -70,23 +70,23 @@ def text_name(path: str, number: int = 0) -> str:
     return f"lora_te{number or ''}_{whole.replace('.', '_')}"
 
 
-def kohya_name(place: LayerPath, family: str, blocks: Blocks = STANDARD) -> str:
+def kohya_name(layer_path: LayerPath, family: str, blocks: Blocks = STANDARD) -> str:
     """The name that every client reads: the UNet in diffusers' style for sd1 and sd2, in LDM's for sdxl."""
-    if place.part == "unet":
-        return unet_name(place.path, family == "sdxl" or place.path == "conv_norm_out", blocks)
-    return text_name(place.path, 2 if place.part == "te2" else int(family == "sdxl"))
+    if layer_path.part == "unet":
+        return unet_name(layer_path.path, family == "sdxl" or layer_path.path == "conv_norm_out", blocks)
+    return text_name(layer_path.path, 2 if layer_path.part == "te2" else int(family == "sdxl"))
 
 
-def place_of(name: str, blocks: Blocks = STANDARD) -> LayerPath | None:
-    """The place that an adapter's layer name means, such as `lora_unet_mid_block_attentions_0_proj_in`."""
+def layer_path_of(name: str, blocks: Blocks = STANDARD) -> LayerPath | None:
+    """The path that an adapter's layer name means, such as `lora_unet_mid_block_attentions_0_proj_in`."""
     for prefix, part in PREFIXES:
         if name.startswith(prefix):
             rest = name.removeprefix(prefix)
-            return unet_place(rest, blocks) if part == "unet" else text_place(part, rest)
+            return unet_layer_path(rest, blocks) if part == "unet" else text_layer_path(part, rest)
     return None
 
 
-def unet_place(path: str, blocks: Blocks = STANDARD) -> LayerPath | None:
+def unet_layer_path(path: str, blocks: Blocks = STANDARD) -> LayerPath | None:
     """The same for a path within a UNet in diffusers' or in the original (LDM) layout, with dots or underscores."""
     path = dotted(path)
     if _in_unet(path):
@@ -102,7 +102,7 @@ def _in_unet(path: str) -> bool:
     return path in OUTSIDE or IN_UNET.fullmatch(path) is not None
 
 
-def text_place(part: str, path: str) -> LayerPath | None:
+def text_layer_path(part: str, path: str) -> LayerPath | None:
     """The same for a path within a CLIP text encoder, with or without `text_model`."""
     path = dotted(path)
     if path == "text_projection":
@@ -127,21 +127,21 @@ def dotted(path: str) -> str:
     return WORDS.sub(lambda word: f"{word[1]}." if word[0].endswith("_") else word[1], path.replace(".", "_"))
 
 
-def block_of(place: LayerPath, blocks: Blocks = STANDARD) -> str:
-    """The block that a layer is in, by the names of `train/algorithms/blocks.py`: IN00 to IN11, M00, OUT00 to OUT11 (SDXL:
+def block_of(layer_path: LayerPath, blocks: Blocks = STANDARD) -> str:
+    """The block that a layer is in, by the names of `blocks.py`: IN00 to IN11, M00, OUT00 to OUT11 (SDXL:
     to IN08 and OUT08), BASE for the text encoders; "" for the embeddings and the last convolution, which are in none."""
-    if place.part != "unet":
+    if layer_path.part != "unet":
         return BASE
-    kind, _, rest = unet_to_ldm(place.path, blocks).partition(".")
+    kind, _, rest = unet_to_ldm(layer_path.path, blocks).partition(".")
     if kind == "middle_block":
         return "M00"
     section = {"input_blocks": "IN", "output_blocks": "OUT"}.get(kind)
     return f"{section}{int(rest.partition('.')[0]):02}" if section else ""
 
 
-def kernel_of(place: LayerPath, family: str) -> tuple[int, ...]:
+def kernel_of(layer_path: LayerPath, family: str) -> tuple[int, ...]:
     """The kernel of the layer there, (3, 3), (1, 1), or () for a linear one; SD 1.x alone projects with convolutions."""
-    last = place.path.rpartition(".")[2]
+    last = layer_path.path.rpartition(".")[2]
     if last in ("conv1", "conv2", "conv", "conv_in", "conv_out"):
         return (3, 3)
     if last == "conv_shortcut" or (last in ("proj_in", "proj_out") and family == "sd1"):

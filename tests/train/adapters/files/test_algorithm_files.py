@@ -175,7 +175,9 @@ def test_rank_dropout_keeps_the_expected_change(algorithm, dora):
         seen.append(module.output(base_layer, x, 1.0, dropout).detach() - layer(x))
     mean = torch.stack(seen).mean(0)
     assert torch.stack(seen).std(0).max() > 0
-    assert (mean - whole).norm() / whole.norm() < 0.12
+    # a rank of three stays with 3/4 and weighs 4/3: a mean of 600 is off by sqrt(1/3 / 600) = 0.024 for each, with the
+    # products of several that loha and lokr make a few times that
+    assert (mean - whole).norm() / whole.norm() < 5 * 0.024
 
 
 def test_module_dropout_skips_its_share_of_steps_and_neuron_dropout_differs_by_image():
@@ -265,14 +267,14 @@ def test_a_change_above_the_largest_norm_is_scaled_down_to_it(algorithm, layer, 
 def test_normalization_layers_are_not_held_to_the_largest_norm_of_the_others():
     config = AdapterConfig(algorithm="locon", rank=2, alpha=2.0, convolutions=True, train_norm=True)
     adapter = moved(Adapter(config, small_unet(), small_text()))
-    before = {name: adapter.delta_weight(name) for name in adapter.layers}
+    before = {name: adapter.delta(name)[0] for name in adapter.layers}
     adapter.scale_weight_norms(0.1)
     for name, wrapper in adapter.wrappers.items():
         if wrapper.algorithm.name == "norm":
-            assert torch.equal(adapter.delta_weight(name), before[name])
+            assert torch.equal(adapter.delta(name)[0], before[name])
         else:
             largest = min(0.1, before[name].norm().item())
-            assert adapter.delta_weight(name).norm().item() <= largest * (1 + rounding(32 * 32 * 9))
+            assert adapter.delta(name)[0].norm().item() <= largest * (1 + rounding(32 * 32 * 9))
 
 
 def test_the_norm_of_a_product_by_hand_and_of_cores():

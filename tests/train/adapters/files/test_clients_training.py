@@ -19,7 +19,7 @@ from train.adapters.files.reader import AdapterFile, open_adapter
 from train.adapters.files.weights import Weights
 from train.adapters.metadata import write_adapter
 from train.adapters.names.client_keys import TARGETS, used_keys
-from train.adapters.names.layers import place_of
+from train.adapters.names.layers import layer_path_of
 from train.models.load import load_base
 
 SHAPES = {
@@ -65,7 +65,7 @@ def trained(request, base, tmp_path_factory):
         for weight in adapter.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
         names = list(adapter.layers)[:: max(1, len(adapter.layers) // CHECKED)]
-        deltas = {name: adapter.delta_weight(name) for name in names}
+        deltas = {name: adapter.delta(name)[0] for name in names}
     file = tmp_path_factory.mktemp("adapters") / "a.safetensors"
     write_adapter(file, adapter.tensors(), {})
     return Trained(open_adapter(file).sound(), deltas, config)
@@ -94,7 +94,7 @@ def test_every_client_renders_what_was_trained(trained, target, tmp_path):
         return
     convert_file(file, tmp_path / "b.safetensors", target, model, torch.float32)
     again = open_adapter(tmp_path / "b.safetensors").sound()
-    assert {place_of(name) for name in again.outlines} == {place_of(name) for name in file.outlines}
+    assert {layer_path_of(name) for name in again.outlines} == {layer_path_of(name) for name in file.outlines}
     for client in TARGETS[target]:
         assert not used_keys(client, again.keys, "sd1").ignored
         for name, delta in deltas.items():
@@ -117,12 +117,12 @@ def test_a_model_with_the_file_merged_in_paints_as_the_trained_adapter_does(trai
     plain = base.unet(*inputs).sample
     adapter.attach()
     try:
-        hung, states = base.unet(*inputs).sample, base.text_encoder(tokens).last_hidden_state
+        attached, states = base.unet(*inputs).sample, base.text_encoder(tokens).last_hidden_state
     finally:
         adapter.detach()
-    change = float((hung - plain).norm())
+    change = float((attached - plain).norm())
     assert (
-        float((merged.unet(*inputs).sample - hung).norm()) < 0.02 * change
+        float((merged.unet(*inputs).sample - attached).norm()) < 0.02 * change
     )  # the miniature is stored in half precision
     assert torch.allclose(
         merged.text_encoder(tokens).last_hidden_state, states, atol=4 * HALF * float(states.abs().max())

@@ -33,7 +33,7 @@ from train.adapters.files.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
 from train.adapters.files.spectrum import Cut
 from train.adapters.files.weights import Weights
-from train.adapters.names.layers import place_of
+from train.adapters.names.layers import layer_path_of
 from train.models.families.key_map import Blocks
 
 
@@ -105,7 +105,7 @@ def test_a_section_gives_its_blocks_a_weight_and_a_block_its_own():
     weights = Weights(blocks={"OUT": 0.5, "OUT03": 2.0, "BASE": 4.0, "MID": 8.0})
 
     def at(name: str) -> float:
-        return weights.at(place_of(name), Blocks(1))
+        return weights.at(layer_path_of(name), Blocks(1))
 
     assert (at(POINT), at(SQUARE), at(TEXT), at(LINEAR)) == (2.0, 8.0, 4.0, 1.0)
     assert at(POINT.replace("attentions_1", "attentions_0")) == 0.5
@@ -148,8 +148,15 @@ def test_a_folder_merged_with_an_adapter_has_the_sums_as_weights_and_loads(algor
     for name, (_, delta) in layers.items():
         expected = (weight_at(base, name) + 0.75 * delta).half().float()
         assert torch.allclose(weight_at(after, name), expected, rtol=2 * HALF, atol=rounding(64)), "the next half"
-    same = [place for place in base.places() if place.path not in {place_of(name).path for name in NAMES}]
-    assert all(torch.equal(base.tensor(base.slot(place)), after.tensor(after.slot(place))) for place in same[::7])
+    same = [
+        layer_path
+        for layer_path in base.layer_paths()
+        if layer_path.path not in {layer_path_of(name).path for name in NAMES}
+    ]
+    assert all(
+        torch.equal(base.tensor(base.slot(layer_path)), after.tensor(after.slot(layer_path)))
+        for layer_path in same[::7]
+    )
     assert UNet2DConditionModel.from_pretrained(tmp_path / "model", subfolder="unet")
     for part in ("vae/config.json", "tokenizer/vocab.json", "model_index.json"):
         assert (tmp_path / "model" / part).read_bytes() == (MINIATURE / part).read_bytes()
@@ -193,7 +200,11 @@ def test_the_layer_of_openclip_that_sd_2_leaves_out_is_no_layer_of_the_model(tmp
     start = "cond_stage_model.model.transformer.resblocks"
     last = {f"{start}.{number}.mlp.c_fc.weight": torch.zeros(32, 8) for number in (22, 23)}
     save_file(unet | last, tmp_path / "c.safetensors")
-    paths = [place.path for place in open_checkpoint(tmp_path / "c.safetensors").places() if place.part == "te"]
+    paths = [
+        layer_path.path
+        for layer_path in open_checkpoint(tmp_path / "c.safetensors").layer_paths()
+        if layer_path.part == "te"
+    ]
     assert paths == ["text_model.encoder.layers.22.mlp.fc1"]
 
 
@@ -210,8 +221,8 @@ def test_models_that_do_not_match_are_refused_by_name(tmp_path):
 def test_adapters_of_two_families_are_refused(tmp_path):
     def file(name: str, width: int):
         layer = {"lora_up.weight": torch.ones(320, 1), "lora_down.weight": torch.ones(1, width)}
-        place = SQUARE.replace("attn1_to_q", "attn2_to_k")
-        return open_adapter(write(tmp_path / f"{name}.safetensors", [Layer(place, "lora", layer)]))
+        layer_path = SQUARE.replace("attn1_to_q", "attn2_to_k")
+        return open_adapter(write(tmp_path / f"{name}.safetensors", [Layer(layer_path, "lora", layer)]))
 
     with pytest.raises(PrepError, match=r"do not match: .*is for sd1.*is for sdxl"):
         merge_adapters([(file("a", 768), Weights()), (file("b", 2048), Weights())], tmp_path / "m.safetensors")

@@ -17,7 +17,7 @@ from train.adapters.files.delta import difference
 from train.adapters.files.info import describe, effect_norm, top_tags
 from train.adapters.files.layer import Layer
 from train.adapters.files.reader import open_adapter
-from train.adapters.names.layers import place_of
+from train.adapters.names.layers import layer_path_of
 
 UP, DOWN = f"{LINEAR}.lora_up.weight", f"{LINEAR}.lora_down.weight"
 
@@ -167,7 +167,7 @@ def test_diffusers_own_conversion_finds_every_layer_and_the_same_difference(algo
     file = open_adapter(write(tmp_path / "a.safetensors", [layer for layer, _ in layers.values()]))
     convert_file(file, tmp_path / "b.safetensors", "diffusers", miniature(), torch.float32)
     tensors, alphas = StableDiffusionLoraLoaderMixin.lora_state_dict(str(tmp_path / "b.safetensors"))
-    wanted = {place_of(name).path: delta for name, (_, delta) in layers.items()}
+    wanted = {layer_path_of(name).path: delta for name, (_, delta) in layers.items()}
     found = {}
     for key, down in tensors.items():
         if ".down.weight" not in key:
@@ -184,24 +184,24 @@ def test_diffusers_own_conversion_finds_every_layer_and_the_same_difference(algo
 
 
 def test_diffusers_loads_a_converted_file_and_renders_the_merged_weights(tmp_path):
-    pytest.importorskip("peft", reason="diffusers hangs adapters on with peft")
+    pytest.importorskip("peft", reason="diffusers attaches adapters with peft")
     names = [LINEAR, SQUARE, POINT, CONV]
     layers = made("loha", names=names)
     file = open_adapter(write(tmp_path / "a.safetensors", [layer for layer, _ in layers.values()]))
     convert_file(file, tmp_path / "b.safetensors", "diffusers", miniature(), torch.float32)
     base = miniature()
-    hung, merged = (
+    attached, merged = (
         UNet2DConditionModel.from_pretrained(base.path, subfolder="unet", torch_dtype=torch.float32) for _ in range(2)
     )
     inputs = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 7, 128)
     tensors, alphas = StableDiffusionLoraLoaderMixin.lora_state_dict(
-        str(tmp_path / "b.safetensors"), unet_config=hung.config
+        str(tmp_path / "b.safetensors"), unet_config=attached.config
     )
-    StableDiffusionLoraLoaderMixin.load_lora_into_unet(tensors, alphas, hung)
+    StableDiffusionLoraLoaderMixin.load_lora_into_unet(tensors, alphas, attached)
     with torch.no_grad():
         for name, (_, delta) in layers.items():
-            merged.get_submodule(place_of(name).path).weight += delta
+            merged.get_submodule(layer_path_of(name).path).weight += delta
         plain = UNet2DConditionModel.from_pretrained(base.path, subfolder="unet", torch_dtype=torch.float32)(*inputs)
-        assert near(hung(*inputs).sample, merged(*inputs).sample, products=256 * 9)
+        assert near(attached(*inputs).sample, merged(*inputs).sample, products=256 * 9)
         assert not torch.allclose(plain.sample, merged(*inputs).sample, atol=1e-2)
     assert TEXT not in layers

@@ -11,7 +11,7 @@ from pipeline.core.errors import PrepError
 from train.adapters.algebra.factors import Factors, balanced, of_full_rank
 from train.adapters.files.checkpoints import open_checkpoint
 from train.adapters.files.delta import difference
-from train.adapters.files.extract import extract_file
+from train.adapters.files.extract import Extraction, extract_file
 from train.adapters.files.layer import Layer
 from train.adapters.files.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
@@ -114,7 +114,9 @@ def tuned(tmp_path, algorithm: str):
 def test_an_adapter_merged_in_is_taken_out_again(tmp_path):
     model = tuned(tmp_path, "lora")
     base = miniature()
-    done = extract_file(base, model, tmp_path / "x.safetensors", Cut(rank=2), Cut(rank=2), dtype=torch.float32)
+    done = extract_file(
+        base, model, tmp_path / "x.safetensors", Extraction(Cut(rank=2), Cut(rank=2)), dtype=torch.float32
+    )
     assert set(open_adapter(tmp_path / "x.safetensors").outlines) == set(NAMES)
     assert done.ranks == {2: 5}
     assert done.residual.total < 0.01  # the miniature is stored in half precision
@@ -125,13 +127,15 @@ def test_an_adapter_merged_in_is_taken_out_again(tmp_path):
 
 def test_energy_chooses_each_layers_rank_and_parts_are_left_out_as_asked(tmp_path):
     model = tuned(tmp_path, "loha")
-    done = extract_file(miniature(), model, tmp_path / "x.safetensors", Cut(energy=0.99), text_encoders=False)
+    done = extract_file(
+        miniature(), model, tmp_path / "x.safetensors", Extraction(Cut(energy=0.99), text_encoders=False)
+    )
     file = open_adapter(tmp_path / "x.safetensors")
     assert set(file.outlines) == {LINEAR, SQUARE, POINT}
     assert done.residual.total**2 <= 0.01
     assert all(2 <= rank <= 4 for rank in done.ranks)
     assert file.metadata["ss_training_comment"] == "extracted: tuned - base"
-    whole = extract_file(miniature(), model, tmp_path / "y.safetensors", Cut(rank=4), Cut(rank=1))
+    whole = extract_file(miniature(), model, tmp_path / "y.safetensors", Extraction(Cut(rank=4), Cut(rank=1)))
     ranks = {name: outline.rank for name, outline in open_adapter(tmp_path / "y.safetensors").outlines.items()}
     assert ranks == {LINEAR: 4, SQUARE: 4, POINT: 4, TEXT: 4, CONV: 1}
     assert whole.equal > 50
@@ -140,19 +144,19 @@ def test_energy_chooses_each_layers_rank_and_parts_are_left_out_as_asked(tmp_pat
 def test_a_folder_and_a_single_file_can_be_compared(tmp_path):
     model = tuned(tmp_path, "lora")
     single = open_checkpoint(single_file(tmp_path / "single.safetensors"))
-    extract_file(single, model, tmp_path / "x.safetensors", Cut(rank=2), Cut(rank=2), dtype=torch.float32)
+    extract_file(single, model, tmp_path / "x.safetensors", Extraction(Cut(rank=2), Cut(rank=2)), dtype=torch.float32)
     assert set(open_adapter(tmp_path / "x.safetensors").outlines) == set(NAMES)
 
 
 def test_equal_checkpoints_and_other_models_are_refused(tmp_path):
     with pytest.raises(PrepError, match="hold equal weights"):
-        extract_file(miniature(), miniature(), tmp_path / "x.safetensors", Cut(rank=2))
+        extract_file(miniature(), miniature(), tmp_path / "x.safetensors", Extraction(Cut(rank=2)))
     single = open_checkpoint(single_file(tmp_path / "single.safetensors"))
     fewer = type(single)(
         single.path, False, 1, single.files, {key: slot for key, slot in single.slots.items() if key[0] == "unet"}
     )
     with pytest.raises(PrepError, match="lacks layers"):
-        extract_file(miniature(), fewer, tmp_path / "x.safetensors", Cut(rank=2))
+        extract_file(miniature(), fewer, tmp_path / "x.safetensors", Extraction(Cut(rank=2)))
     assert not (tmp_path / "x.safetensors").exists()
 
 
@@ -161,7 +165,7 @@ def test_extraction_is_close_on_weights_that_were_changed_at_random(tmp_path):
     file = open_adapter(write(tmp_path / "a.safetensors", [layer]))
     merge_into(miniature(), [(file, Weights())], tmp_path / "tuned")
     model = open_checkpoint(tmp_path / "tuned")
-    extract_file(miniature(), model, tmp_path / "x.safetensors", Cut(energy=1.0), dtype=torch.float32)
+    extract_file(miniature(), model, tmp_path / "x.safetensors", Extraction(Cut(energy=1.0)), dtype=torch.float32)
     expected = weight_at(model, LINEAR) - weight_at(miniature(), LINEAR)
     found = difference(open_adapter(tmp_path / "x.safetensors").layer(LINEAR))
     assert near(found, expected, products=512)

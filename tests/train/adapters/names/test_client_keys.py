@@ -9,7 +9,15 @@ from diffusers import UNet2DConditionModel
 
 from train.adapters.names.client_keys import CLIENTS, used_keys
 from train.adapters.names.keys import KeyName, named
-from train.adapters.names.layers import block_of, dotted, kernel_of, kohya_name, place_of, text_place, unet_place
+from train.adapters.names.layers import (
+    block_of,
+    dotted,
+    kernel_of,
+    kohya_name,
+    layer_path_of,
+    text_layer_path,
+    unet_layer_path,
+)
 from train.models.families.key_map import Blocks, unet_to_ldm
 
 KOHYA = json.loads((Path(__file__).parents[3] / "data" / "kohya-keys.json").read_text(encoding="utf-8"))
@@ -50,7 +58,7 @@ def test_every_name_kohya_gives_is_read_by_every_client_and_given_back(family):
     names = [*KOHYA[family]["unet"], *KOHYA[family]["text"]]
     assert len(names) == {"sd1": 350, "sd2": 416, "sdxl": 1052}[family]
     for name in names:
-        assert kohya_name(place_of(name), family) == name
+        assert kohya_name(layer_path_of(name), family) == name
     for client in CLIENTS:
         assert not used_keys(client, keys(names), family).ignored
 
@@ -61,8 +69,8 @@ def test_every_leaf_of_a_unet_has_a_place_in_both_layouts(family, count):
     assert len(found) == count
     for path in found:
         for written in (path, path.replace(".", "_"), ldm(path, family), ldm(path, family).replace(".", "_")):
-            assert unet_place(written).path == path
-    assert len({kohya_name(unet_place(path), family) for path in found}) == count
+            assert unet_layer_path(written).path == path
+    assert len({kohya_name(unet_layer_path(path), family) for path in found}) == count
 
 
 def test_what_each_client_loses_in_each_style_is_what_was_measured():
@@ -77,7 +85,7 @@ def test_what_each_client_loses_in_each_style_is_what_was_measured():
     assert by_style("a1111", "sd1", small) == (1, 0)
     assert by_style("comfyui", "sd1", small) == (0, 0)
     assert by_style("forge", "sd1", small) == (0, 0)
-    assert by_style("diffusers", "sd1", [place_of(name).path for name in adapted]) == (0, 278)
+    assert by_style("diffusers", "sd1", [layer_path_of(name).path for name in adapted]) == (0, 278)
     assert by_style("a1111", "sdxl", large) == (4, 0)
     assert by_style("comfyui", "sdxl", large) == (0, 0)
     assert by_style("diffusers", "sdxl", large) == (1, 0)
@@ -85,8 +93,8 @@ def test_what_each_client_loses_in_each_style_is_what_was_measured():
 
 def test_text_encoder_names_without_text_model_are_read_by_nobody():
     name = "lora_te_encoder_layers_0_self_attn_q_proj"
-    assert place_of(name) is not None
-    assert kohya_name(place_of(name), "sd1") == "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+    assert layer_path_of(name) is not None
+    assert kohya_name(layer_path_of(name), "sd1") == "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
     for client in CLIENTS:
         assert ignored(client, "sd1", [name]) == {name}
 
@@ -132,7 +140,7 @@ def test_diffusers_refuses_a_whole_file_for_one_key():
 )  # fmt: skip
 def test_dotted_keys_of_diffusers_and_peft_are_the_same_layers(key, layer, suffix):
     assert named(key) == KeyName(layer, f"lora_{suffix}.weight", dotted=True)
-    assert place_of(layer) is not None
+    assert layer_path_of(layer) is not None
     assert used_keys("a1111", [key], "sd1").ignored
     assert not used_keys("diffusers", [key], "sd1").ignored
 
@@ -145,7 +153,7 @@ def test_dotted_keys_of_diffusers_and_peft_are_the_same_layers(key, layer, suffi
      "bundle_emb.x.string_to_param", "../../etc/passwd"],
 )  # fmt: skip
 def test_a_name_that_is_no_layer_has_no_place(name):
-    assert place_of(name) is None
+    assert layer_path_of(name) is None
 
 
 def test_dots_come_back_between_the_words_of_a_path():
@@ -158,7 +166,7 @@ def test_dots_come_back_between_the_words_of_a_path():
 
 def test_blocks_have_the_names_of_the_merging_tools():
     def block(path: str) -> str:
-        return block_of(unet_place(path))
+        return block_of(unet_layer_path(path))
 
     assert block("conv_in") == "IN00"
     assert block("down_blocks.0.attentions.1.proj_in") == "IN02"
@@ -167,8 +175,8 @@ def test_blocks_have_the_names_of_the_merging_tools():
     assert block("mid_block.resnets.1.conv1") == "M00"
     assert block("up_blocks.0.upsamplers.0.conv") == "OUT02"
     assert block("up_blocks.3.attentions.2.proj_out") == "OUT11"
-    assert block_of(text_place("te", "text_model.encoder.layers.0.mlp.fc1")) == "BASE"
-    linear = {block_of(place_of(name)) for name, (_, kind) in KOHYA["sd1"]["unet"].items() if kind == "linear"}
+    assert block_of(text_layer_path("te", "text_model.encoder.layers.0.mlp.fc1")) == "BASE"
+    linear = {block_of(layer_path_of(name)) for name, (_, kind) in KOHYA["sd1"]["unet"].items() if kind == "linear"}
     assert linear == {f"IN{number:02}" for number in (1, 2, 4, 5, 7, 8)} | {"M00"} | {
         f"OUT{number:02}" for number in range(3, 12)
     }
@@ -177,4 +185,4 @@ def test_blocks_have_the_names_of_the_merging_tools():
 @pytest.mark.parametrize("family", sorted(KOHYA.keys() - {"sd2"}))
 def test_the_kernel_of_a_place_is_the_one_kohyas_shapes_have(family):
     for name, (shape, _) in KOHYA[family]["unet"].items():
-        assert kernel_of(place_of(name), family) == tuple(shape[2:]), name
+        assert kernel_of(layer_path_of(name), family) == tuple(shape[2:]), name

@@ -8,11 +8,11 @@ from typing import Any
 def facts(found: dict[str, Any]) -> dict[str, str]:
     """What stands above the tables, line by line."""
     tags, hashes = found["metadata"].get("tags", {}), found["hashes"]
-    state = {True: "", False: "; the file says another, so its weights were changed", None: "; the file says none"}
+    state = {True: "", False: "; the file says another, so its weights were changed", None: "; the file has none"}
     return {
         "file": found["file"],
         "size": f"{found['bytes'] / 2**20:.1f} MiB" if found["bytes"] >= 2**20 else f"{found['bytes'] / 2**10:.1f} KiB",
-        "base": found["base"] or "not told by the file",
+        "base": found["base"] or "not in the file",
         "algorithm": counted(found["algorithms"]),
         "layers": counted(found["parts"]),
         "rank": counted(found["ranks"]) or "none",
