@@ -33,7 +33,7 @@ class Options:
     """Shorter side in pixels below which an image is too small."""
     max_aspect: float = 4.0
     """Longer side over shorter side above which an image is too long."""
-    max_enlarge: float | None = None
+    max_upscale: float | None = None
     """How many times its width an image may be upscaled to reach the training area, such as 1.5; any if not given."""
     min_sharpness: float = 5.0
     """Variance of the Laplacian, at 256 pixels, below which an image is blurry; line art has hundreds, a soft
@@ -65,8 +65,8 @@ class Options:
             raise PrepError(f"min_side is {self.min_side}", "give 1 or more pixels")
         if self.max_aspect < 1:
             raise PrepError(f"max_aspect is {self.max_aspect}", "longer over shorter side is never below 1")
-        if self.max_enlarge is not None and self.max_enlarge < 1:
-            raise PrepError(f"max_enlarge is {self.max_enlarge}", "give 1, for no enlarging at all, or more")
+        if self.max_upscale is not None and self.max_upscale < 1:
+            raise PrepError(f"max_upscale is {self.max_upscale}", "give 1, for no upscaling at all, or more")
         if self.min_sharpness < 0 or self.min_contrast < 0:
             raise PrepError(
                 f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}", "give 0 or more"
@@ -138,7 +138,7 @@ def _rules(options: Options) -> QualityRules:
     return QualityRules(
         min_side=options.min_side,
         max_aspect=options.max_aspect,
-        max_enlarge=options.max_enlarge,
+        max_upscale=options.max_upscale,
         min_sharpness=options.min_sharpness,
         min_contrast=options.min_contrast,
         animated=options.animated,

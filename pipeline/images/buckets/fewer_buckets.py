@@ -145,8 +145,8 @@ def bucket_list_notes(images: Sizes, bounds: BucketBounds, resolution: int, rule
     whole = crowd.attempt(free, resolution, rule).area
     if now.area < CLIPPED * whole:
         clipped = (
-            f"sizes have {now.area:.0%} of the area of {resolution}² on average, {whole:.0%} without min_side = "
-            f"{bounds.min_side}, max_side = {bounds.max_side}; leave both out, or set max_side = {free.max_side}"
+            f"sizes have {now.area:.0%} of the area of {resolution}² on average, {whole:.0%} without min_bucket_reso = "
+            f"{bounds.min_side}, max_bucket_reso = {bounds.max_side}; leave both out, or set max_bucket_reso = {free.max_side}"
         )
         return [clipped], []
     found = shorter(crowd, bounds, resolution, rule) if len(images) >= FEW else None
@@ -158,9 +158,9 @@ def _proposal(now: BucketTrial, best: BucketTrial) -> str:
     mean = (
         f"{best.mean:.2%} as now" if f"{best.mean:.2%}" == f"{now.mean:.2%}" else f"{best.mean:.2%}, now {now.mean:.2%}"
     )
-    step = f"step = {best.bounds.step}, " if best.bounds.step != now.bounds.step else ""
+    step = f"bucket_reso_steps = {best.bounds.step}, " if best.bounds.step != now.bounds.step else ""
     return (
         f"{best.sizes} sizes instead of {now.sizes} lose {'nothing' if same else 'next to nothing'}: mean cut {mean}, "
-        f"worst {best.worst:.1%}, now {now.worst:.1%}; set {step}min_side = {best.bounds.min_side}, "
-        f"max_side = {best.bounds.max_side}"
+        f"worst {best.worst:.1%}, now {now.worst:.1%}; set {step}min_bucket_reso = {best.bounds.min_side}, "
+        f"max_bucket_reso = {best.bounds.max_side}"
     )

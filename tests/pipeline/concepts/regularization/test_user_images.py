@@ -29,7 +29,7 @@ LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"
 @pytest.fixture
 def ready(checked: Manifest) -> Manifest:
     """Five images of three concepts with sizes of about 64²."""
-    run_stage(checked, bucket.STAGE, bucket.Options(resolution=64, step=16, anchor="top"), quiet)
+    run_stage(checked, bucket.STAGE, bucket.Options(resolution=64, bucket_reso_steps=16, anchor="top"), quiet)
     return checked
 
 
@@ -167,7 +167,7 @@ def test_each_is_cropped_to_the_size_of_the_image_it_goes_beside_by_the_rules_of
 
 
 def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
-    run_stage(ready, bucket.STAGE, bucket.Options(resolution=256, step=64), quiet)
+    run_stage(ready, bucket.STAGE, bucket.Options(resolution=256, bucket_reso_steps=64), quiet)
     outcome, _ = ran(ready, folder)
     assert any("given images that are upscaled" in note and "times" in note for note in outcome.plan.notes)
 
@@ -327,7 +327,7 @@ def test_transparent_given_images_are_put_on_the_background_of_the_set(ready, fo
     clear = painted(80, 1.5).convert("RGBA")
     clear.paste((0, 0, 0, 0), (0, 0, 20, 20))
     save(clear, folder / "characters/Lumi/clear.png")
-    run_stage(ready, bucket.STAGE, bucket.Options(resolution=64, step=16, background="#102030"), quiet)
+    run_stage(ready, bucket.STAGE, bucket.Options(resolution=64, bucket_reso_steps=16, background="#102030"), quiet)
     _, reg_images = ran(ready, folder)
     found = beside(reg_images, "Lumi")
     here = next(reg_image for reg_image in found if "/clear-" in reg_image.path)
