@@ -19,15 +19,15 @@ from pipeline.images.buckets.bucket_rows import bucket_rows
 from pipeline.images.buckets.buckets import (
     Rule,
     Sizes,
+    bucket_list,
     choose_all,
     different,
     fit_all,
     fit_all_without_enlarging,
-    ladder,
     sides,
 )
 from pipeline.images.buckets.crop_summary import Fits, notes, table
-from pipeline.images.buckets.fewer_buckets import BucketList, ladder_notes
+from pipeline.images.buckets.fewer_buckets import BucketBounds, bucket_list_notes
 from pipeline.images.buckets.held_crops import anchor_notes, keep_faces
 from pipeline.images.buckets.kept_images import exposures, kept_images
 from pipeline.store.manifest import Manifest
@@ -122,10 +122,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     if options.faces_in_names:
         told += keep_faces(kept, scaled, sizes, corners, names)
     fits = Fits(kept.paths, kept.images, scaled, sizes, corners, *exposures(manifest, kept.paths))
-    on_ladder = (
-        ladder_notes(kept.images, _rungs(options), options.resolution, options.rule) if options.enlarge else None
+    on_list = (
+        bucket_list_notes(kept.images, _bounds(options), options.resolution, options.rule) if options.enlarge else None
     )
-    warnings, remarks = on_ladder or ([], [])
+    warnings, remarks = on_list or ([], [])
     return Plan(
         NAME,
         ("bucket",),
@@ -140,8 +140,8 @@ def _fitted(images: Sizes, options: Options) -> tuple[Sizes, Sizes]:
     """(buckets, scaled sizes) of the images, each (N, 2)."""
     shapes, which = different(images)
     if options.enlarge:
-        rungs = _rungs(options)
-        buckets = ladder(options.resolution**2, rungs.step, rungs.min_side, rungs.max_side)
+        bounds = _bounds(options)
+        buckets = bucket_list(options.resolution**2, bounds.step, bounds.min_side, bounds.max_side)
         sizes = choose_all(shapes, buckets, options.rule)
         scaled = fit_all(shapes, sizes)
     else:
@@ -149,8 +149,8 @@ def _fitted(images: Sizes, options: Options) -> tuple[Sizes, Sizes]:
     return sizes[which], scaled[which]
 
 
-def _rungs(options: Options) -> BucketList:
-    return BucketList(options.step, *sides(options.resolution, options.step, options.min_side, options.max_side))
+def _bounds(options: Options) -> BucketBounds:
+    return BucketBounds(options.step, *sides(options.resolution, options.step, options.min_side, options.max_side))
 
 
 def files(options: Options) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from typing import Literal
 
 from pipeline.concepts.regularization import known_files
 from pipeline.core.errors import PrepError
-from pipeline.images.duplicate_verdicts import drop_copies, drop_regularization_copies
-from pipeline.images.duplicates import Likeness
+from pipeline.images.duplicate_verdicts import drop_copies, drop_regularization_duplicates
+from pipeline.images.duplicates import Similarity
 from pipeline.images.measuring import measure_all
 from pipeline.images.on_disk import missing_images
 from pipeline.images.quality import QualityRules, is_named, judge
@@ -34,7 +34,7 @@ class Options:
     max_aspect: float = 4.0
     """Longer side over shorter side above which an image is too long."""
     max_enlarge: float | None = None
-    """How many times its width an image may be enlarged to reach the training area, such as 1.5; any if not given."""
+    """How many times its width an image may be upscaled to reach the training area, such as 1.5; any if not given."""
     min_sharpness: float = 5.0
     """Variance of the Laplacian, at 256 pixels, below which an image is blurry; line art has hundreds, a soft
     watercolour 8 or more."""
@@ -117,14 +117,14 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         for image in images
     }
     standing = [image for image in images if verdicts[image.path].value]
-    likeness = Likeness(options.duplicate_distance, options.duplicate_change)
+    similarity = Similarity(options.duplicate_distance, options.duplicate_change)
     within_concepts = options.duplicates_within == "concept"
-    copies = drop_copies(
-        standing, measured, likeness, lambda image: is_named(image.path, options.keep), within_concepts
+    duplicates = drop_copies(
+        standing, measured, similarity, lambda image: is_named(image.path, options.keep), within_concepts
     )
-    verdicts |= {row.path: row for row in copies}
+    verdicts |= {row.path: row for row in duplicates}
     kept = [image for image in standing if verdicts[image.path].value]
-    reg_images = drop_regularization_copies(known_files.known_images(manifest), kept, measured, likeness)
+    reg_images = drop_regularization_duplicates(known_files.known_images(manifest), kept, measured, similarity)
     named = {"keep": options.keep, "drop": options.drop}
     return Plan(
         NAME,

@@ -15,7 +15,7 @@ from pipeline.store.records import Decision
 from pipeline.store.values.contradiction import Contradiction
 from pipeline.store.values.tags import TagAction, TagDecision
 from pipeline.tags.captions.build import Rules, Subject, caption_tags, with_separator, written
-from pipeline.tags.captions.manual_edits import overlaid
+from pipeline.tags.captions.manual_edits import with_manual_edits
 from pipeline.tags.statistics.core_tags import Traits
 from pipeline.tags.statistics.survey import SurveyedImage
 
@@ -84,7 +84,7 @@ class CaptionWriter:
         media = dict.fromkeys(self.media[part] for part in image.concept.split("/") if part in self.media)
         subject = Subject(image.triggers, image.leads, image.people, tuple(media), fixes)
         order, rows = caption_tags(image.ledger, subject, self.rules, self.traits)
-        order, rows = overlaid(order, rows, subject.triggers, self.manual.overlays.get(path, ()))
+        order, rows = with_manual_edits(order, rows, subject.triggers, self.manual.overlays.get(path, ()))
         left = len(order) > len(subject.triggers)
         scored = CaptionReason.CHOSEN if left else CaptionReason.NO_TAG_LEFT
         reason = scored if image.scored else CaptionReason.NOT_SCORED
