@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.data.step_inputs import Inputs, Sample, draw_inputs
 from train.distributed.interrupt import stoppable
-from train.distributed.world import ALONE, World
+from train.distributed.world import ALONE
 from train.models.base import BaseModel
 from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.noise_schedule import noised, training_alphas_cumprod
@@ -31,7 +30,7 @@ from train.optimization.optimizers import effective_rates, make_optimizer, resto
 from train.optimization.schedules import rate_factor, updates_of, warmup_updates
 from train.options.recipe import Recipe
 from train.run.callbacks import Watch
-from train.run.resume_state import State, finite, load_state, save_state
+from train.run.resume_state import State, StateFile, finite, load_state, save_state
 from train.run.step_log import TOGETHER, LogEntry, RunLog
 
 ProgressCallback = Callable[[str, int, int], None]
@@ -46,14 +45,13 @@ class Trainer:
         base: BaseModel,
         adapter: Adapter,
         latents: LatentCache,
-        state_file: Path,
-        digest: str,
+        state: StateFile,
         arguments: Mapping[str, Any],
         log: RunLog,
-        team: World = ALONE,
     ) -> None:
+        """`arguments` are the optimizer's; the processes that train together are those that write the log."""
         self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
-        self.state_file, self.digest, self.log, self.team = state_file, digest, log, team
+        self.state, self.log, self.team = state, log, log.team
         self.levels = training_alphas_cumprod(
             base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
         )
@@ -246,7 +244,7 @@ class Trainer:
 
     def _resume(self) -> int:
         """Put back the last state of this run and return the steps it had done; 0 if there is none."""
-        state = load_state(self.state_file, self.digest)
+        state = load_state(self.state.path, self.state.digest)
         self.team.wait()  # until every process has read it
         if state is None:
             return 0
@@ -272,7 +270,7 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
             }
-            save_state(self.state_file, State(step, parts), self.digest)
+            save_state(self.state.path, State(step, parts), self.state.digest)
 
 
 def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:

@@ -21,7 +21,7 @@ from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
 from train.adapters.option_rules import adapter_config
 from train.data.batches import place_after, total_steps, window
-from train.data.dataset import Example, tag_frequency
+from train.data.dataset import Example, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.distributed.launch import in_processes, process_device, shared_device
@@ -54,6 +54,7 @@ from train.run.adapter_metadata import (
     spec_metadata,
 )
 from train.run.callbacks import Watch
+from train.run.resume_state import StateFile
 from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
 from train.run.snapshots import Snapshot
@@ -116,8 +117,8 @@ def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel
     try:
         state_file = job.folder / STATE
         log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
-        trainer = Trainer(recipe, base, adapter, latents, state_file, digest, job.arguments, log, team)
-        watch = watching(job, base, adapter, latents, trainer, team, opened.snapshots, progress, board)
+        trainer = Trainer(recipe, base, adapter, latents, StateFile(state_file, digest), job.arguments, log)
+        watch = watching(job, trainer, opened.snapshots, progress, board)
         started, place = trainer.run(job.training, watch, progress)
     finally:
         adapter.detach()
@@ -150,10 +151,10 @@ def run_start(job: Job, base: BaseModel) -> RunStart:
         base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
         device=described_device(base.device),
         steps=total_steps(job.recipe.batches, job.recipe.run.seed, job.training),
-        images=images_of((*job.training, *job.held)),
+        images=images_of(tuple(job.split.every())),
         digest=job.digest,
         held=[example.entry.key for example in job.held],
-        remarks=job.remarks,
+        remarks=job.split.remarks,
     )
 
 
@@ -171,33 +172,27 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
 
 def cache_latents(job: Job, latents: LatentCache, team: World, progress: ProgressCallback) -> None:
     """Have every latent on disk before the first step; the leader encodes what is missing while the others wait."""
-    images = [image for example in (*job.training, *job.held) for image in example.images()]
     if team.leads:
-        latents.fill(images, progress)
+        latents.fill(views_to_cache(job.split.every()), progress)
     team.wait()
 
 
 def watching(
-    job: Job,
-    base: BaseModel,
-    adapter: Adapter,
-    latents: LatentCache,
-    trainer: Trainer,
-    team: World,
-    snapshots: list[Snapshot],
-    progress: ProgressCallback,
-    board: TensorBoard | None,
+    job: Job, trainer: Trainer, snapshots: list[Snapshot], progress: ProgressCallback, board: TensorBoard | None
 ) -> Watch:
     """What is done beside the steps, as the recipe asks for it."""
+    base, adapter, team = trainer.base, trainer.adapter, trainer.team
     recipe, batches, seed = job.recipe, job.recipe.batches, job.recipe.run.seed
     steps = total_steps(batches, seed, job.training)
     planned = place_after(batches, seed, job.training, steps, last=True)
     validation = None
-    if job.held or job.watched:
+    if job.held or job.split.watched:
         measuring = recipe.validation
         grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.levels))
-        looker = evaluator(recipe, base, latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team)
-        validation = Validation(looker, adapter, grid, job.held, job.watched, recipe.captions)
+        looker = evaluator(
+            recipe, base, trainer.latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team
+        )
+        validation = Validation(looker, adapter, grid, job.held, job.split.watched, recipe.captions)
     return Watch(
         name=recipe.run.name,
         saving=recipe.saving,
@@ -243,7 +238,6 @@ def losses_of_set(
     examples: Sequence[Example],
     recipe: Recipe,
     adapter_file: Path | None,
-    device: str,
     *,
     times: int,
     noises: int,
@@ -255,7 +249,7 @@ def losses_of_set(
     Raises:
         PrepError: the base model or the adapter cannot be had, an image cannot be read, or a loss is not finite.
     """
-    base = base_of(recipe.model, device)
+    base = base_of(recipe.model, recipe.run.device)
     adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
     latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device))
     latents.fill([example.image for example in examples], progress)

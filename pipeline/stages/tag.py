@@ -86,7 +86,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         counts[before] = len(contents) - missing
     ids = [tagger.id for tagger in taggers]
     notes = _clash() + ([] if contents else ["the set has no kept images"])
-    known = {tagger.name: checksum for tagger, checksum in zip(taggers, checksums, strict=True) if checksum}
+    known = [(tagger.name, checksum) for tagger, checksum in zip(taggers, checksums, strict=True) if checksum]
     used = Decision(THE_SET, "tagger", ids, TaggerReason.USED_LAST, {"checksums": known})
     return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
 
@@ -110,8 +110,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 
 def identity(spec: ModelSpec, decoding: str = "exact") -> Tagger:
     """Which tagger a pinned spec is, without loading it: provider and categories are still empty."""
-    reduced = f"-draft{OVERSAMPLED}" if decoding == "fast" else ""
-    return Tagger(spec.name, revision_of(spec), spec.preprocessing + reduced, provider="", categories={})
+    downscaled = f"-draft{OVERSAMPLED}" if decoding == "fast" else ""
+    return Tagger(spec.name, revision_of(spec), spec.preprocessing + downscaled, provider="", categories={})
 
 
 def load_reduced(path: Path, least: Callable[[tuple[int, int]], tuple[int, int]]) -> Image:

@@ -37,6 +37,7 @@ from train.models.conditioning import with_sizes
 from train.models.load import load_base
 from train.options.recipe import make_recipe
 from train.run.callbacks import Watch
+from train.run.resume_state import StateFile
 from train.run.step_log import RunLog
 from train.session import new_adapter
 
@@ -114,7 +115,7 @@ def measure(asked: argparse.Namespace, base: BaseModel, shuffle: bool) -> tuple[
         adapter.attach()
         state = Path(scratch) / "state.safetensors"
         log = RunLog(Path(scratch) / "log.jsonl", state)
-        trainer = Trainer(recipe, base, adapter, latents, state, "benchmark", {"weight_decay": 1e-2}, log)
+        trainer = Trainer(recipe, base, adapter, latents, StateFile(state, "benchmark"), {"weight_decay": 1e-2}, log)
         step = bare_step(trainer, base, adapter, Batch(0, 0, tuple(found[: asked.batch_size])))
         start = clock(base.device)
 

@@ -25,7 +25,7 @@ ORDINARY: dict[str, tuple[Reason, Data]] = {
     "tags": (CaptionReason.SCORED_TAGS, {"by": ["t"], "taggers": ["t@1/x"]}),
     "overlay": (CaptionReason.EDITED, {"edits": []}),
     "caption": (CaptionReason.CHOSEN, {"tags": 1, "considered": 0}),
-    "flags": (FlagReason.FLAGGED, {"flags": {}}),
+    "flags": (FlagReason.FLAGGED, {"flags": []}),
     "contradictions": (ConflictReason.CONFLICTING, {"found": []}),
     "cut": (TrainReason.TRUNCATED, {"limit": 75, "over": 1}),
     "repeats": (BalanceReason.SHARE, {"target": 1.0, "images": 1, "concept": "x"}),

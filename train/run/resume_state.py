@@ -25,6 +25,14 @@ class State:
     parts: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """Where a run's state lies, and the digest that names the run it belongs to."""
+
+    path: Path
+    digest: str
+
+
 def save_state(file: Path, state: State, digest: str) -> None:
     """Write a state; a kill leaves the one before or this one. `digest` names the run that it belongs to."""
     tensors: dict[str, Tensor] = {}

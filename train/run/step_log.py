@@ -102,7 +102,7 @@ class RunLog:
         team: World = ALONE,
         each: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self._file, self._state_file, self._team, self._each = file, state_file, team, each
+        self._file, self._state_file, self.team, self._each = file, state_file, team, each
         self._waiting: list[LogEntry] = []
         self._recent: deque[_Step] = deque(maxlen=TOGETHER)
         self._losses: deque[float] = deque(maxlen=SMOOTHED)
@@ -112,12 +112,12 @@ class RunLog:
     def trim(self, start: int) -> None:
         """Keep the lines of the `start` steps that the run is taken up after, for the counts to go on from; drop what a
         killed run wrote later."""
-        if self._team.leads:
+        if self.team.leads:
             with replacing(self._file) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
                 if start:
                     with closing(lines(self._file)) as before:
                         self._keep(takewhile(lambda line: line["step"] <= start, before), stream)
-        self._team.wait()
+        self.team.wait()
 
     def _keep(self, kept: Iterable[Mapping[str, Any]], stream: TextIO) -> None:
         for line in kept:
@@ -153,14 +153,14 @@ class RunLog:
         begun = perf_counter()
         own = _fetched(self._waiting)
         waited = perf_counter() - begun
-        steps = _together(self._team.gathered([own]))
+        steps = _together(self.team.gathered([own]))
         device = self._waiting[-1].loss.device
         self._waiting = []
         good = list(takewhile(lambda step: step.finite, steps))
         self._recent.extend(steps)
         self._losses.extend(step.loss for step in good)
         self._rate = steps[-1].rates[0]
-        if self._team.leads:
+        if self.team.leads:
             self._write_lines(good, waited, device)
         self._norms.clear()
         if len(good) < len(steps):

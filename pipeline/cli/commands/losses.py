@@ -141,6 +141,7 @@ def _measured(
     manifest: Manifest, run: _Run, device: str, timesteps: int, noise_samples: int
 ) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
     from train.data.dataset import examples
+    from train.options.recipe import with_values
     from train.session import losses_of_set
 
     found = examples(manifest, replace(run.recipe.dataset, regularized=False))
@@ -148,9 +149,8 @@ def _measured(
         losses = losses_of_set(
             manifest.root,
             found,
-            run.recipe,
+            with_values(run.recipe, device=device),
             run.adapter,
-            device,
             times=timesteps,
             noises=noise_samples,
             progress=progress,

@@ -1,6 +1,6 @@
 """The steps in their order, and a record brought forward by them.
 
-A step has `rows(connection, root)`, which changes the record, and `files(root)`, which changes other files of the set. The
+A step has `rows(connection)`, which changes the record, and `files(root)`, which changes other files of the set. The
 rows of all steps are changed in one transaction: killed before it ends, the set is as it was. Files are changed after it,
 each replaced as a whole; `unfinished_migrations` says that this is still to be done, and whoever opens the set next goes
 on with it, so `files` may meet some that it changed already.

@@ -2,4 +2,5 @@
 
 A decision carries a code and data; `wording` alone turns them into English. To add a reason, add a member to its stage's
 enum and its words below it.
+May import: `pipeline.core`.
 """

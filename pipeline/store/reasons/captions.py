@@ -44,7 +44,7 @@ class FileEvent(Reason):
 
 
 class FlagReason(Reason):
-    """Data: `flags`, flag → tag that raises it → its probability."""
+    """Data: `flags`, [flag, [[tag that raises it, its probability], …]] of each."""
 
     FLAGGED = "flagged"
 
@@ -62,10 +62,13 @@ def edits_in_words(data: Data) -> str:
     return ", ".join(signs[what].format(*tags) for what, *tags in data["edits"])
 
 
+def origin_of(data: Data) -> Data:
+    """Where a caption comes from, of what a decision of its file says: edits are a change like any other."""
+    return {"origin": Origin.CHANGED, "changes": edits_in_words(data)} if "edits" in data else data
+
+
 def _origin(data: Data) -> str:
     words = {Origin.CAME_WITH_IMAGE: "came with the image", Origin.NEW_FILE: "a new file"}
-    if "edits" in data:
-        return edits_in_words(data)
     return words.get(data.get("origin", ""), str(data.get("changes", "")))
 
 
@@ -83,7 +86,7 @@ def _conflict_figures(data: Data) -> str:
 
 def _flagged(data: Data) -> str:
     """The tags that raise each flag, the most probable first: `watermark 0.92; english text 0.60`."""
-    flags = (", ".join(f"{tag} {score:.2f}" for tag, score in tags.items()) for tags in data["flags"].values())
+    flags = (", ".join(f"{tag} {score:.2f}" for tag, score in tags) for _, tags in data["flags"])
     return "; ".join(flags)
 
 
@@ -110,7 +113,9 @@ WORDS: Table = {
     FileEvent.DELETED: Words("deleted by a person"),
     FileEvent.RESTORED: Words("put back"),
     FileEvent.RESTORED_BY_USER: Words("put back by a person"),
-    FlagReason.FLAGGED: Words(lambda data: f"flagged: {', '.join(data['flags'])}", _flagged, "flagged"),
+    FlagReason.FLAGGED: Words(
+        lambda data: f"flagged: {', '.join(flag for flag, _ in data['flags'])}", _flagged, "flagged"
+    ),
     ConflictReason.CONFLICTING: Words(_conflicts, _conflict_figures, "conflicting"),
     ConflictReason.FIXED: Words(_conflicts, _conflict_figures, "conflicts fixed"),
 }

@@ -59,7 +59,7 @@ def _bars(data: Data) -> str:
 
 
 def measured(data: Data) -> str:
-    figures = f"{size(data)}, sharpness {data['sharpness']:.0f}, contrast {data['contrast']:.0f}"
+    figures = f"{size(data)}, sharpness {data['sharpness']}, contrast {data['contrast']}"
     return figures + (
         f", upscaled {data['upscaled']:.2f} times for {data['resolution']}²" if "upscaled" in data else ""
     )

@@ -6,7 +6,7 @@ from pipeline.store.reasons.reason import Data, Reason, Table, Words
 
 
 class TaggerReason(Reason):
-    """Data: `checksums`, tagger → SHA-256 of its model file."""
+    """Data: `checksums`, [tagger, SHA-256 of its model file] of each where it is known."""
 
     USED_LAST = "used_last"
 
@@ -34,7 +34,7 @@ class TrainReason(Reason):
 
 
 def _checksums(data: Data) -> str:
-    return "; ".join(f"{name}: sha256 {checksum}" for name, checksum in data.get("checksums", {}).items())
+    return "; ".join(f"{name}: sha256 {checksum}" for name, checksum in data.get("checksums", ()))
 
 
 def _generated(data: Data) -> str:

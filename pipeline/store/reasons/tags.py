@@ -36,6 +36,8 @@ class TagReason(Reason):
     USER_REMOVED = "user_removed"
     USER_REPLACED = "user_replaced"
     USER_RESTORED = "user_restored"
+    AS_RECORDED = "as_recorded"
+    """A sentence of an older prep that none of these stands for, kept in the data."""
 
 
 class TagCause(NamedTuple):
@@ -49,16 +51,24 @@ BY_USER = frozenset((TagReason.USER_ADDED, TagReason.USER_REMOVED, TagReason.USE
 """The reasons of manual edits."""
 
 
-def figures(score: float, threshold: float) -> str:
-    """`0.90 ≥ 0.35`: probability and threshold as people read them."""
-    return f"{score:.2f} {'≥' if score >= threshold else '<'} {threshold:.2f}"
+def _figures(score: float, threshold: float, holds: bool) -> str:
+    """`0.90 ≥ 0.35`: probability and threshold as people read them; rounded, they cannot tell which is larger."""
+    return f"{score:.2f} {'≥' if holds else '<'} {threshold:.2f}"
 
 
-def _scores(data: Data) -> str:
+def _above(data: Data) -> str:
+    return _scores(data, True)
+
+
+def _below(data: Data) -> str:
+    return f"below its threshold: {_scores(data, False)}"
+
+
+def _scores(data: Data, chosen: bool) -> str:
     if "votes" not in data:
-        return figures(data["score"], data["threshold"])
-    votes = ", ".join(f"{name} {figures(score, threshold)}" for name, score, threshold in data["votes"])
-    return f"mean {figures(data['score'], data['threshold'])} of {votes}" if data.get("mean") else votes
+        return _figures(data["score"], data["threshold"], chosen)
+    votes = ", ".join(f"{name} {_figures(*vote)}" for name, *vote in data["votes"])
+    return f"mean {_figures(data['score'], data['threshold'], chosen)} of {votes}" if data.get("mean") else votes
 
 
 def core_figures(data: Data) -> str:
@@ -99,8 +109,8 @@ T = TagReason
 WORDS: Table = {
     T.TRIGGER: Words("trigger word"),
     T.KEEP_SEPARATOR: Words("keep separator"),
-    T.ABOVE_THRESHOLD: Words(_scores, "", "reached its threshold"),
-    T.BELOW_THRESHOLD: Words(lambda data: f"below its threshold: {_scores(data)}", "", "below its threshold"),
+    T.ABOVE_THRESHOLD: Words(_above, "", "reached its threshold"),
+    T.BELOW_THRESHOLD: Words(_below, "", "below its threshold"),
     T.RATING: Words("the most probable rating"),
     T.RENAMED_AS_ASKED: Words("rename", "", "renamed as asked"),
     T.ALIAS: Words("another name of it"),

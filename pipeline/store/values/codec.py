@@ -43,9 +43,14 @@ def as_json(value: Any) -> Any:
     return json.loads(dump(value))
 
 
+_dump_sorted = json.JSONEncoder(ensure_ascii=False, default=_as_json, sort_keys=True).encode
+
+
 def dump_data(data: Data) -> str:
-    return dump(data) if data else ""
+    """A reason's data as JSON text, "" for none; whatever the order of its keys, equal data give equal text."""
+    return _dump_sorted(data) if data else ""
 
 
 def load_data(text: str | None) -> Data:
+    """The data of such a text."""
     return json.loads(text) if text else NOTHING

@@ -33,6 +33,13 @@ class Contradiction:
     def share(self) -> float | None:
         return self.images / self.total if self.total else None
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a reason has to say of it, as exact as it is told."""
+        data = {key: held for key, held in asdict(self).items() if key != "fixed"}
+        scores = {key: round(data[key], 2) for key in ("score", "dominant_score") if data[key] is not None}
+        return {**data, **scores}
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -15,7 +15,11 @@ def flag_rows(images: Iterable[SurveyedImage]) -> Iterator[Decision]:
     """A row for every image whose tags speak of its file: a watermark, a signature, text, a border."""
     for image in images:
         if image.flags:
-            yield Decision(image.path, "flags", list(image.flags), FlagReason.FLAGGED, {"flags": image.flags})
+            yield Decision(image.path, "flags", list(image.flags), FlagReason.FLAGGED, {"flags": _told(image)})
+
+
+def _told(image: SurveyedImage) -> list[tuple[str, list[tuple[str, float]]]]:
+    return [(flag, [(tag, round(score, 2)) for tag, score in tags.items()]) for flag, tags in image.flags.items()]
 
 
 def contradiction_rows(

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import plain, write_captions
 from pipeline.store.manifest import Manifest
-from pipeline.store.reasons.captions import CaptionReason
+from pipeline.store.reasons.captions import CaptionReason, origin_of
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
 from pipeline.store.rows import columns_of
@@ -129,20 +129,20 @@ def _edit_overlay(
     rows = [row for row in rows if row.reason != TagReason.KEEP_SEPARATOR]
     triggers, own = _triggers_of(rows), given(rows)
     before = decided["overlay"].value if "overlay" in decided else []
-    overlay: list[Edit] = [tuple(each) for each in before]
+    manual: list[Edit] = [tuple(each) for each in before]
     for edit in edits:
-        overlay = amended(overlay, edit, own, triggers)
-    _keep_overlay(found, path, [tuple(each) for each in before], overlay)
+        manual = amended(manual, edit, own, triggers)
+    _keep_overlay(found, path, [tuple(each) for each in before], manual)
     if caption is None:
         found.counts[NO_CAPTION] += 1
         return
     held = [tag for tag in split_caption(caption.value) if tag != mark]
     order = apply(held, triggers, edits)[0]
     if order == held:
-        found.counts[FOR_LATER if overlay != [tuple(each) for each in before] else AS_IT_WAS] += 1
+        found.counts[FOR_LATER if manual != [tuple(each) for each in before] else AS_IT_WAS] += 1
         return
     text = separator.join(with_separator(order, triggers, mark))
-    rows = list(_rows_after(order, rows, apply(own, triggers, overlay)[1]))
+    rows = list(_rows_after(order, rows, apply(own, triggers, manual)[1]))
     bare = len(order) <= len(triggers)
     scored = CaptionReason.NO_TAG_LEFT if bare else CaptionReason.CHOSEN
     reason = CaptionReason.NOT_SCORED if caption.reason == CaptionReason.NOT_SCORED else scored
@@ -194,7 +194,7 @@ def _edit_text(found: Edited, path: str, text: str, decided: Mapping[str, Decisi
         else ""
     )
     reason = caption.reason if caption is not None else CaptionReason.MANUAL
-    found.put(Decision(path, "caption", front + plain(after), reason, edited))
+    found.put(Decision(path, "caption", front + plain(after), reason, origin_of(edited)))
     if tags is not None:
         found.put(replace(tags, value=_rows_by_person(_rows_of(tags), edits)))
     found.changed.append(Changed(path, plain(text), plain(after), True))

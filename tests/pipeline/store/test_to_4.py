@@ -7,42 +7,13 @@ import pytest
 
 from pipeline.store.migrations.to_4 import run_files, settings
 from pipeline.store.migrations.to_4.decisions import Columns, columns_now
-from pipeline.store.migrations.to_4.names import count_name, options_of
-
-
-def now(field, value, reason="", evidence=""):
-    found = columns_now(field, Columns(json.dumps(value, ensure_ascii=False), reason, evidence))
-    return json.loads(found.value), found.reason, found.evidence
+from pipeline.store.migrations.to_4.names import options_of
 
 
 def test_json_that_says_what_it_said_stays_as_it_is_written():
-    text = '{"size":  [64,64]}'
-    assert columns_now("bucket", Columns(text, "size as it is", "x")).value == text
+    text = '[["remove",  "hat"]]'
+    assert columns_now("overlay", Columns(text, "edited with prep tags", "-hat")).value == text
     assert columns_now("keep", Columns(None, None, None)) == Columns(None, None, None)
-
-
-def test_only_the_phrase_changes_and_no_tag_or_concept_that_holds_the_same_word():
-    rows = [
-        ["picture frame", "kept", "0.91 ≥ 0.35"],
-        ["twin braids", "dropped", "core of two pictures: in 6 of 7 pictures, no other pictures to compare"],
-        ["frame", "dropped", "picture frame says more"],
-    ]
-    value, *_ = now("tags", rows)
-    assert value == [
-        rows[0],
-        ["twin braids", "dropped", "core of two pictures: in 6 of 7 images, no other images to compare"],
-        rows[2],
-    ]
-
-
-def test_a_person_s_words_stay():
-    text = "1girl, 2 of 3 pictures, came with the picture"
-    assert now("human", text, "written by a person", "came with the picture") == (
-        text,
-        "written by a person",
-        "came with the image",
-    )
-    assert now("caption file", text, "came with the picture") == (text, "came with the image", "")
 
 
 def test_user_supplied_regularization_images_say_the_same_in_another_order():
@@ -54,11 +25,7 @@ def test_user_supplied_regularization_images_say_the_same_in_another_order():
     assert json.loads(found.value) == old
 
 
-def test_counts_and_options_have_their_new_names_and_others_keep_theirs():
-    assert count_name("tags that came or went by fast decoding, in 3 pictures") == (
-        "tags that came or went by fast decoding, in 3 images"
-    )
-    assert count_name("good") == "good"
+def test_options_have_their_new_names_and_others_keep_theirs():
     assert list(options_of("train", {"cycles": 1, "epochs": 2, "learning_rate": None})) == [
         "epochs",
         "num_cycles",

@@ -4,14 +4,12 @@ import contextlib
 import json
 import os
 import sqlite3
-from dataclasses import dataclass
 
 import pytest
 from decided import decided
 from painted_sets import painted, quiet, run_flatten, save
 
 from pipeline.core.errors import PrepError
-from pipeline.core.files import write_text
 from pipeline.stages import balance, bucket, check, curate
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
@@ -166,7 +164,6 @@ def test_a_persons_edit_can_be_undone_and_brought_back_byte_by_byte(tagged):
 
 
 def test_files_that_work_made_and_replaced_are_put_back(flattened):
-    from pipeline.store.records import Plan
 
     def work(text):
         def make(manifest, options, progress):
@@ -298,59 +295,3 @@ def test_single_rows_are_put_and_noted(tagged):
         assert tagged.put_rows(run, [decided("a", "human", "t")], [("b", "human"), ("c", "human")]) == 1
     assert tagged.human()["a"] == "t" and "b" not in tagged.human()
     assert isinstance(tagged, Manifest)
-
-
-@dataclass(frozen=True)
-class Nothing:
-    pass
-
-
-def writing(text: str = "", stopped: type[BaseException] | None = None) -> Stage[Nothing]:
-    """A stage that may write one file, and is interrupted when it is told to."""
-
-    def work(manifest, options, progress):
-        if text:
-            write_text(manifest.root / "runs" / "a" / "x.txt", text)
-        if stopped:
-            raise stopped("stopped")
-        return WorkResult()
-
-    return Stage(
-        name="sample",
-        help="",
-        options=Nothing,
-        reads=(),
-        plan=lambda *_: Plan("sample", (), ()),
-        work=work,
-        files=lambda _: ("runs/a/*",),
-    )
-
-
-def test_a_run_that_was_stopped_before_it_changed_anything_takes_no_file_with_it_when_it_is_undone(flattened):
-    run_stage(flattened, writing("made"), Nothing(), quiet, force=True)
-    made = flattened.root / "runs" / "a" / "x.txt"
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            run_stage(flattened, writing(stopped=KeyboardInterrupt), Nothing(), quiet, force=True)
-    for run in [run for run in flattened.runs() if not run.finished]:
-        undo(flattened, run)
-        assert made.read_text(encoding="utf-8") == "made"
-    undo(flattened, newest(flattened))
-    assert not made.exists()
-
-
-def test_a_run_that_was_stopped_half_way_is_undone_with_what_it_had_made(flattened):
-    run_stage(flattened, writing("first"), Nothing(), quiet, force=True)
-    made = flattened.root / "runs" / "a" / "x.txt"
-    with pytest.raises(PrepError):
-        run_stage(flattened, writing("second", PrepError), Nothing(), quiet, force=True)
-    assert made.read_text(encoding="utf-8") == "second"
-    undo(flattened, newest(flattened))
-    assert made.read_text(encoding="utf-8") == "first"
-
-
-def test_a_run_that_was_refused_before_it_changed_anything_is_not_noted(flattened):
-    before = flattened.runs()
-    with pytest.raises(PrepError):
-        run_stage(flattened, writing(stopped=PrepError), Nothing(), quiet, force=True)
-    assert flattened.runs() == before

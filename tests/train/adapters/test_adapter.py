@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from small_models import INPUTS, PRODUCTS, moved, parameters_of, small_text, small_unet
-from tolerance import near
+from tolerance import BFLOAT16, near
 
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter, AdapterConfig, read_adapter
@@ -162,7 +162,9 @@ def test_what_is_added_beside_a_base_model_in_half_precision_keeps_its_small_val
             lost = (base_layer.weight + delta.to(torch.bfloat16)).float() - base_layer.weight.float()
             assert (base_layer.apply(x.float(), lost, bias) - exact).norm() / exact.norm() > 0.05
             base_layer.plain = lambda x: torch.zeros(())  # so that what is added stands by itself
-            assert (wrapper(x).float() - exact).norm() / exact.norm() < 0.02
+            assert (wrapper(x).float() - exact).norm() / exact.norm() < 5 * BFLOAT16, (
+                "input, two factors, output and sum"
+            )
 
 
 def test_the_text_encoders_of_a_model_with_two_are_told_apart():
@@ -220,7 +222,7 @@ def test_every_algorithm_learns_beside_a_base_model_in_half_precision(algorithm,
     with torch.autocast("cpu", torch.bfloat16):
         half = unet(*INPUTS).sample
     half.float().square().mean().backward()
-    assert (half - exact).norm() / exact.norm() < 0.1
+    assert (half - exact).norm() / exact.norm() < 25 * BFLOAT16, "twenty-odd layers"
     for name, weight in adapter.named_parameters():
         assert weight.dtype is torch.float32 and weight.grad is not None and weight.grad.isfinite().all(), name
 

@@ -10,7 +10,7 @@ import torch
 from full_size_models import weightless
 from prepared_sets import prepared_set
 from safetensors import safe_open
-from tolerance import LOSS
+from tolerance import BFLOAT16, LOSS
 
 from pipeline.core.errors import PrepError
 from pipeline.store.values.repeats import Repeats
@@ -159,8 +159,9 @@ def test_the_exported_file_attached_again_gives_what_the_trained_adapter_gave(ru
         found = predicted(base)
     finally:
         adapter.detach()
-    assert (run.shown - plain).norm() > 1e-3 * plain.norm()
-    assert (found - run.shown).norm() < 1e-3 * (run.shown - plain).norm()
+    change = (run.shown - plain).norm()
+    assert change > 1e-3 * plain.norm()
+    assert (found - run.shown).norm() < 1e-3 * change, "rounding, next to nothing of the change"
     rewritten = weights(run.file).keys() != weights(run.native).keys()
     assert rewritten == (run.case in REWRITTEN)
 
@@ -277,6 +278,7 @@ def test_a_linear_layer_in_half_precision_lets_small_changes_act_at_full_strengt
         seen, wanted = y.float() - own.float(), change.float()
         return float((seen * wanted).sum() / wanted.square().sum())
 
+    # the output is rounded by 2^-9 / sqrt(3), a change of 1e-3 is seen with 1.1 times its own as noise, in 2^17 places
     assert acting(BaseLayer.of(layer).plus(x, change)) == pytest.approx(1.0, abs=0.05)
     assert acting(own + change) < 0.65
-    assert acting(BaseLayer.of(layer).plus(x, 100 * change)) == pytest.approx(100.0, rel=0.02)
+    assert acting(BaseLayer.of(layer).plus(x, 100 * change)) == pytest.approx(100.0, rel=2 * BFLOAT16)

@@ -243,12 +243,13 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
         load_base(str(folder_of(prepared) / "merged-adapter"), device="cpu"),
     )
     noisy, states = torch.randn(1, 4, 16, 16), torch.randn(1, 77, base.unet.config.cross_attention_dim)
+    stored = 2e-3  # two units in the last place of a half near 1, as which the merged weights are kept
     with torch.no_grad():
         plain = base.predict(noisy, torch.tensor([500]), Conditioning(states))
         attach_adapter(base, trained.file)
         attached = base.predict(noisy, torch.tensor([500]), Conditioning(states))
-        assert torch.allclose(merged.predict(noisy, torch.tensor([500]), Conditioning(states)), attached, atol=2e-3)
-        assert not torch.allclose(plain, attached, atol=2e-3)
+        assert torch.allclose(merged.predict(noisy, torch.tensor([500]), Conditioning(states)), attached, atol=stored)
+        assert not torch.allclose(plain, attached, atol=stored)
     train_adapter(prepared, make_recipe(**options | {"epochs": 1}), quiet)
     (folder_of(prepared) / "merged-adapter" / "unet" / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PrepError, match="save_checkpoint would write over"):

@@ -68,7 +68,6 @@ def precision(name: str | None) -> Dtype | None:
 
 def cut(rank: int | None, energy: float | None) -> Cut:
     from train.adapters.files.spectrum import Cut
-    from train.models.precision import Dtype
 
     if rank is None and energy is None:
         raise click.UsageError("say how much to keep: --rank 32, or --energy 0.99")

@@ -38,8 +38,8 @@ def _with_scores(row: Row) -> Row:
 
 @click.command(short_help="List images whose tags conflict with the others of their concept.")
 @with_options(ROOT, *FILTERS, *OUTPUT)
-@click.option("--slot", help='Only this slot, such as "hair colour".')
-def contradictions(root: Path, slot: str | None, **values: Any) -> None:
+@click.option("--attribute", help='Only this attribute, such as "hair colour".')
+def contradictions(root: Path, attribute: str | None, **values: Any) -> None:
     """List the images whose tags conflict with the others of their concept, as curation found them, the likeliest errors
     first."""
 
@@ -53,6 +53,6 @@ def contradictions(root: Path, slot: str | None, **values: Any) -> None:
     ask(
         root,
         values,
-        lambda manifest, selection: queries.contradictions_of(manifest, selection, slot),
+        lambda manifest, selection: queries.contradictions_of(manifest, selection, attribute),
         advice=advice,
     )

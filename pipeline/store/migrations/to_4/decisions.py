@@ -3,92 +3,110 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from pipeline.store.migrations.to_4.names import FIELDS, REASONS, renamed
+from pipeline.store.migrations.to_4.names import FIELDS, renamed
+from pipeline.store.migrations.to_4.sentences import check, others, sources, tags
+from pipeline.store.migrations.to_4.sentences.parse import Coded, as_recorded
 
 BATCH = 10_000
 CAPTION_FILE = "caption file"
-"""The field of `history` that holds texts of caption files, as they were; only what happened is put into words."""
+"""The field of `history` that holds texts of caption files, as they were; only what happened is told otherwise."""
 
 
 class Told(NamedTuple):
-    """What a decision says: its value, the phrase that is counted, and the figures for people."""
+    """What a decision of version 3 says: its value, the phrase that was counted, and the figures for people."""
 
     value: Any
     reason: str
     evidence: str
 
 
-def _came(old: Told) -> Told:
-    evidence = "came with the image" if old.evidence == "came with the picture" else old.evidence
-    return old._replace(evidence=evidence)
+class Now(NamedTuple):
+    """What it says in version 4: its value, and a reason with its data."""
+
+    value: Any
+    reason: Coded
 
 
-def _placed(old: Told) -> Told:
-    evidence = old.evidence
-    if evidence == "and the picture in the set too":
-        evidence = "and the image in the set too"
-    return old._replace(evidence=re.sub(r"^(\d+ of \d+ entries name )a picture", r"\1an image", evidence))
+def _of_value(read: Callable[[str, str], Coded]) -> Callable[[Told], Now]:
+    """A field whose values stay as they are."""
+    return lambda old: Now(old.value, read(old.reason, old.evidence))
 
 
-def _repeats(old: Told) -> Told:
-    value = renamed(old.value, {"repeat": "exported"})
-    evidence = re.sub(r"^([\d.]+% promised, [\d,]+) picture(s?) of ", r"\1 image\2 of ", old.evidence)
-    return old._replace(value=value, evidence=evidence)
+def _bucket(old: Told) -> Now:
+    return Now(_with_anchor(old.value), others.bucket(old.value, old.reason, old.evidence))
 
 
-def _regularization(old: Told) -> Told:
-    """Its keys in another order, in which user-supplied images did not have them."""
-    value = _in_order(old.value)
-    if "more" in value:
-        value["more"] = [_in_order(other) for other in value["more"]]
-    return old._replace(value=value)
+def _with_anchor(bucket: dict[str, Any]) -> dict[str, Any]:
+    names = ("size", "scaled", "crop", "loss", "anchor", "background")
+    return {name: held for name in names if (held := {"anchor": "centre", **bucket}.get(name)) is not None}
 
 
-def _in_order(value: dict[str, Any]) -> dict[str, Any]:
-    return {key: value[key] for key in ("path", "caption", "size", "seed", "matched", "bucket", "more") if key in value}
+def _repeats(old: Told) -> Now:
+    return Now(renamed(old.value, {"repeat": "exported"}), sources.repeats(old.reason, old.evidence))
 
 
-def _contradictions(old: Told) -> Told:
-    return old._replace(evidence=_figures(old.evidence))
+def _tagger(old: Told) -> Now:
+    ids = old.value if isinstance(old.value, list) else [old.value]
+    return Now(ids, others.tagger(old.reason, old.evidence))
 
 
-def _tags(old: Told) -> Told:
-    return old._replace(value=[[tag, action, _figures(reason)] for tag, action, reason in old.value])
+def _regularization(old: Told) -> Now:
+    first, more = _reg_image(old.value), [_reg_image(each) for each in old.value.get("more", ())]
+    return Now(first | ({"more": more} if more else {}), others.regularization(old.reason, old.evidence))
 
 
-def _figures(text: str) -> str:
-    """How many images showed a tag, in a sentence that names tags and concepts, which may hold any word."""
-    text = re.sub(r"\b(in \d+ of \d+) pictures(?=[, ])", r"\1 images", text)
-    return re.sub(r"(?<=, )no other pictures to compare$", "no other images to compare", text)
+def _reg_image(value: dict[str, Any]) -> dict[str, Any]:
+    """One of an image's regularization images, its keys in the order of version 4."""
+    found = {name: value[name] for name in ("path", "caption", "size", "seed", "matched") if name in value}
+    return found | ({"bucket": _with_anchor(value["bucket"])} if "bucket" in value else {})
 
 
-def _caption_file(old: Told) -> Told:
-    return old._replace(reason="came with the image" if old.reason == "came with the picture" else old.reason)
+def _tags(old: Told) -> Now:
+    rows = [[name, action, *tags.tag(action, why)] for name, action, why in old.value]
+    return Now(rows, others.image_tags(old.reason, old.evidence))
 
 
-OF_FIELD: dict[str, Callable[[Told], Told]] = {
-    "human": _came,
-    "caption": _came,
-    "placed": _placed,
+def _flags(old: Told) -> Now:
+    return Now(old.value, others.flags(old.value, old.reason, old.evidence))
+
+
+def _contradictions(old: Told) -> Now:
+    found = tags.contradictions(old.value, old.evidence)
+    code = "fixed_conflicts" if all(each["fixed"] for each in found) else "conflicting"
+    return Now(found, Coded(code, {"found": found}))
+
+
+def _overlay(old: Told) -> Now:
+    return Now(old.value, Coded("edited", {"edits": old.value}))
+
+
+OF_FIELD: dict[str, Callable[[Told], Now]] = {
+    "placed": _of_value(sources.placed),
+    "given": _of_value(sources.user_repeats),
+    "human": _of_value(others.caption),
+    "keep": _of_value(check.keep),
+    "bucket": _bucket,
+    "tagger": _tagger,
+    "tags": _tags,
+    "overlay": _overlay,
+    "caption": _of_value(others.caption),
+    "flags": _flags,
+    "contradictions": _contradictions,
+    "cut": _of_value(others.truncated),
     "multiplier": _repeats,
     "twin": _regularization,
-    "tags": _tags,
-    "contradictions": _contradictions,
-    CAPTION_FILE: _caption_file,
 }
-"""Field, as version 3 calls it → what a decision of it says in version 4, where that is more than another reason."""
+"""Field, as version 3 calls it → what a decision of it says in version 4."""
 
 
-def told_now(field: str, old: Told) -> Told:
+def told_now(field: str, old: Told) -> Now:
     """What a decision of a field of version 3 says in version 4."""
     change = OF_FIELD.get(field)
-    new = change(old) if change is not None else old
-    return new._replace(reason=REASONS.get(new.reason, new.reason))
+    return change(old) if change is not None else Now(old.value, as_recorded(old.reason, old.evidence))
 
 
 class Columns(NamedTuple):
@@ -101,12 +119,16 @@ class Columns(NamedTuple):
 
 def columns_now(field: str, old: Columns) -> Columns:
     """The same of a row's columns; JSON that says what it said stays as it is written. None is no decision."""
+    if field == CAPTION_FILE:
+        return old._replace(reason=others.EVENTS.get(old.reason or "", old.reason))
     if old.value is None:
         return old
     before = Told(json.loads(old.value), old.reason or "", old.evidence or "")
-    after = told_now(field, before)
-    same = _dump(after.value) == _dump(before.value)
-    return Columns(old.value if same else _dump(after.value), after.reason, after.evidence)
+    value, (code, data) = told_now(field, before)
+    same = _dump(value) == _dump(before.value)
+    return Columns(
+        old.value if same else _dump(value), code, json.dumps(data, ensure_ascii=False, sort_keys=True) if data else ""
+    )
 
 
 def _dump(value: Any) -> str:

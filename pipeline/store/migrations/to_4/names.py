@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,31 +29,6 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "tags": {"pictures": "images"},
 }
 """Stage, or what else has runs → its options, which are also the keys of its section of prep.toml."""
-REASONS = {
-    "text without a picture": "text without an image",
-    "not a picture": "not an image",
-    "metadata names no picture": "metadata names no image",
-    "multiply.txt without pictures": "multiply.txt without images",
-    "multiplier in metadata": "repeats in metadata",
-    "duplicate of a training picture": "duplicate of a training image",
-    "near-duplicate of a training picture": "near-duplicate of a training image",
-    "given pictures": "given images",
-}
-"""Reasons of decisions, which runs count."""
-COUNTS = REASONS | {
-    "pictures": "images",
-    "pictures held out": "images held out",
-    "regularization twins": "regularization images",
-    "showings an epoch": "exposures an epoch",
-    "showings in the run": "exposures in the run",
-    "showings in the planned training, about": "exposures in the planned training, about",
-    "pictures made": "images made",
-    "pictures already there": "images already there",
-    "pictures painted": "images painted",
-    "given pictures in use": "given images in use",
-}
-"""What else runs count."""
-_FAST = re.compile(r"(tags that came or went by fast decoding, in \d+) pictures")
 LOG = {
     "learning_rate": "unet_lr",
     "text_learning_rate": "text_encoder_lr",
@@ -79,11 +53,6 @@ def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 def option_name(stage: str) -> Callable[[str], str]:
     names = OPTIONS.get(stage, {})
     return lambda name: names.get(name, name)
-
-
-def count_name(name: str) -> str:
-    """What a run counted, by its new name."""
-    return COUNTS.get(name) or _FAST.sub(r"\1 images", name)
 
 
 def options_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:

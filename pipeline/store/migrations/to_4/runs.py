@@ -16,10 +16,10 @@ from pipeline.store.migrations.to_4.names import (
     FIELDS,
     NEW_TABLE,
     OLD_TABLE,
-    count_name,
     option_name,
     options_of,
 )
+from pipeline.store.migrations.to_4.sentences.counts import counts_now
 
 OPTIONS, OBSERVED = "options", "observed"
 MODEL_FILES = (".safetensors", ".json", ".txt")
@@ -53,7 +53,7 @@ def bring_forward(connection: sqlite3.Connection, changed: Changed) -> None:
         rows = (
             now,
             {name(key): origin for key, origin in origins.items()},
-            {count_name(key): count for key, count in counts.items()},
+            counts_now(counts),
             read,
         )
         connection.execute(

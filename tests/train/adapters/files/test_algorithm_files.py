@@ -175,7 +175,9 @@ def test_rank_dropout_keeps_the_expected_change(algorithm, dora):
         seen.append(module.output(base_layer, x, 1.0, dropout).detach() - layer(x))
     mean = torch.stack(seen).mean(0)
     assert torch.stack(seen).std(0).max() > 0
-    assert (mean - whole).norm() / whole.norm() < 0.12
+    # a rank of three stays with 3/4 and weighs 4/3: a mean of 600 is off by sqrt(1/3 / 600) = 0.024 for each, with the
+    # products of several that loha and lokr make a few times that
+    assert (mean - whole).norm() / whole.norm() < 5 * 0.024
 
 
 def test_module_dropout_skips_its_share_of_steps_and_neuron_dropout_differs_by_image():

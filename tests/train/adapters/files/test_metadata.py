@@ -155,3 +155,9 @@ def test_a_writing_that_fails_leaves_nothing_and_what_was_there(tmp_path):
         raise RuntimeError("on purpose")
     assert (tmp_path / "a.safetensors").read_bytes() == b"before"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_every_key_is_one_that_kohya_the_model_spec_or_prep_has():
+    found = told()
+    assert {key.split("_")[0].split(".")[0] for key in found} == {"ss", "modelspec", "prep"}
+    assert found["modelspec.implementation_version"] == f"lora-prep/{found['prep_version']}"
