@@ -7,11 +7,10 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
 from pipeline.store.rows import columns_of, decision, decision_if_any, dump
 from pipeline.store.values import codec
-from pipeline.store.values.tags import TagAction
+from pipeline.store.values.tags import leading_triggers
 
 Changes = dict[tuple[str, str], tuple[Decision | None, Decision | None]]
 """(path, field) → (what holds now, what would hold), None where there is none."""
@@ -56,16 +55,8 @@ class DecisionTable:
         return ((path, codec.load(field, value)) for path, value in rows if among is None or path in among)
 
     def trigger_words(self) -> dict[str, tuple[str, ...]]:
-        """Trigger words lead the tags of an image, so only rows that begin with one are read."""
-        rows = self._db.execute(
-            "SELECT path, value FROM decisions WHERE field='tags' AND json_extract(value, '$[0][2]')=? ORDER BY path",
-            (TagReason.TRIGGER.value,),
-        )
-        added = (TagAction.ADDED.value, TagReason.TRIGGER.value)
-        return {
-            path: tuple(tag for tag, action, reason, *_ in json.loads(value) if (action, reason) == added)
-            for path, value in rows
-        }
+        rows = self._db.execute("SELECT path, value FROM decisions WHERE field='tags' ORDER BY path")
+        return {path: words for path, value in rows if (words := leading_triggers(value))}
 
     def paths_where(self, field: str, value: Any) -> set[str]:
         """The paths whose decision has this value."""

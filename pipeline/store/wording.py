@@ -52,7 +52,8 @@ def rule(said: Reasoned) -> str:
 def counted(key: str) -> str:
     """What is counted, in words: the code of a reason, or another count's key, after a colon what it is about."""
     code, _, about = key.partition(":")
-    return counts.WORDS.get(code, _COUNTED.get(code, key)).format(about)
+    words = counts.WORDS.get(code) or _COUNTED.get(code)
+    return key.replace("_", " ") if words is None else words.format(about)
 
 
 def _told(words: object, data: Data) -> str:

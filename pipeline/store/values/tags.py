@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -44,5 +45,21 @@ _ACTIONS = {action.value: action for action in TagAction}
 _REASONS = {reason.value: reason for reason in TagReason}
 
 
+_MAKE = TagDecision._make
+_DECODER = json.JSONDecoder()
+
+
 def tags_from_json(rows: Iterable[Sequence[Any]]) -> list[TagDecision]:
-    return [TagDecision(row[0], _ACTIONS[row[1]], _REASONS[row[2]], *row[3:]) for row in rows]
+    return [_MAKE((tag, _ACTIONS[action], _REASONS[reason], data)) for tag, action, reason, data in rows]
+
+
+def leading_triggers(text: str) -> tuple[str, ...]:
+    """The trigger words in the JSON of an image's tags. They lead it, and as tags are many, the rest is not read."""
+    words, at = [], 1
+    while text.startswith("[", at):
+        (tag, action, reason, _), end = _DECODER.raw_decode(text, at)
+        if (action, reason) != (TagAction.ADDED.value, TagReason.TRIGGER.value):
+            break
+        words.append(tag)
+        at = end + len(", ")
+    return tuple(words)

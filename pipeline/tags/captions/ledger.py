@@ -51,9 +51,9 @@ class Ledger:
 
     def decisions(self, order: Iterable[str]) -> tuple[TagDecision, ...]:
         """What became of every tag: those of the caption in its order, then the others by name of action and tag."""
-        verdicts = self._verdicts
+        verdicts, make = self._verdicts, TagDecision._make
         first = [tag for tag in order if tag in verdicts]
         rest = sorted(verdicts.keys() - set(first))
         renamed = [tag for tag in rest if verdicts[tag][0] == TagAction.RENAMED]
         others = [tag for tag in rest if verdicts[tag][0] != TagAction.RENAMED]
-        return tuple([TagDecision(tag, *verdicts[tag]) for tag in [*first, *renamed, *others]])
+        return tuple([make((tag, *verdicts[tag])) for tag in [*first, *renamed, *others]])

@@ -75,7 +75,7 @@ _ABOUT_PERSON = {
     "gun": "rifle, handgun, pistol, shotgun, submachine gun, assault rifle, machine gun, revolver, sniper rifle",
     "twintails": "low twintails, short twintails, high twintails",
     "hair bun": "double bun, single hair bun, cone hair bun, braided bun",
-    "braid": "regularization image braids, single braid, french braid, side braid, crown braid, low regularization image braids",
+    "braid": "twin braids, single braid, french braid, side braid, crown braid, low twin braids",
     "bangs": "blunt bangs, swept bangs, parted bangs, asymmetrical bangs",
     "ponytail": "side ponytail, high ponytail, low ponytail, short ponytail, folded ponytail",
     "long hair": "very long hair, absurdly long hair",
