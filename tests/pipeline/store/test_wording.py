@@ -43,7 +43,11 @@ def test_what_is_counted_is_told_without_any_data() -> None:
         (CheckReason.MISSING, {}, "missing: not in the set's folder, or not allowed to be read"),
         (TagReason.IMPLIED, {"by": "witch hat"}, "implied by witch hat"),
         (TagReason.BELOW_THRESHOLD, {"score": 0.35, "threshold": 0.35}, "below its threshold: 0.35 < 0.35"),
-        (TagReason.JOINED, {"to": "red boots", "parts": ["boots", "red footwear"]}, "to red boots: boots + red footwear"),
+        (
+            TagReason.JOINED,
+            {"to": "red boots", "parts": ["boots", "red footwear"]},
+            "to red boots: boots + red footwear",
+        ),
         (Recorded.AS_RECORDED, {"reason": "{odd}", "evidence": "1 < 2"}, "{odd}: 1 < 2"),
     ],
 )
