@@ -17,7 +17,7 @@ SETTINGS = """[set]
 sources = ["../pictures"]
 [bucket]
 resolution = 64
-step = 8
+bucket_reso_steps = 8
 [tag]
 model = "miniature"
 batch_size = 2

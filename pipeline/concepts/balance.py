@@ -95,9 +95,9 @@ def whole_user_repeats(value: float, rounding: Rounding) -> int:
 
 
 def _held(
-    exact: Mapping[str, float], counts: Mapping[str, int], promised: Mapping[str, float], max_repeat: float | None
+    exact: Mapping[str, float], counts: Mapping[str, int], target_shares: Mapping[str, float], max_repeat: float | None
 ) -> frozenset[str]:
-    """The concepts at the cap that get less than they were promised."""
+    """The concepts at the cap that get less than they were to get."""
     if max_repeat is None:
         return frozenset()
     total = math.fsum(exact[concept] * counts[concept] for concept in counts)
@@ -105,7 +105,7 @@ def _held(
         concept
         for concept in counts
         if exact[concept] >= max_repeat * (1 - 1e-9)
-        and exact[concept] * counts[concept] < promised[concept] * total * (1 - 1e-9)
+        and exact[concept] * counts[concept] < target_shares[concept] * total * (1 - 1e-9)
     )
 
 

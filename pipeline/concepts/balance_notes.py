@@ -25,7 +25,7 @@ def row(line: Line, training: float) -> dict[str, object]:
         "concept": "  " * line.depth + line.path,
         "images": line.images,
         "weight": "user-set" if line.weight is None else f"{line.weight:g}",
-        "promised": f"{line.target:.2%}",
+        "target": f"{line.target:.2%}",
         "share": f"{line.share:.2%}",
         "exact": _span([f"{value:.4g}" for value in line.exact]),
         "repeat": _span([str(value) for value in line.repeats]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.images.duplicates import Likeness, find_copies
+from pipeline.images.duplicates import Similarity, find_duplicates
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Measurement
 
@@ -13,7 +13,7 @@ from pipeline.store.records import Decision, Image, Measurement
 def drop_copies(
     images: Sequence[Image],
     measured: Mapping[str, Measurement],
-    likeness: Likeness,
+    similarity: Similarity,
     preferred: Callable[[Image], bool],
     within_concepts: bool,
 ) -> list[Decision]:
@@ -25,7 +25,7 @@ def drop_copies(
     """
     rows = []
     for group in _groups(images, within_concepts):
-        for copy in find_copies(group, measured, likeness, preferred):
+        for copy in find_duplicates(group, measured, similarity, preferred):
             if not preferred(copy.loser):
                 reason = CheckReason.NEAR_DUPLICATE if copy.near else CheckReason.DUPLICATE
                 rows.append(Decision(copy.loser.path, "keep", False, reason, copy.data))
@@ -39,8 +39,8 @@ def _groups(images: Sequence[Image], within_concepts: bool) -> list[list[Image]]
     return list(groups.values())
 
 
-def drop_regularization_copies(
-    reg_images: Sequence[Image], kept: Sequence[Image], measured: Mapping[str, Measurement], likeness: Likeness
+def drop_regularization_duplicates(
+    reg_images: Sequence[Image], kept: Sequence[Image], measured: Mapping[str, Measurement], similarity: Similarity
 ) -> list[Decision]:
     """A row for every regularization image that shows what a kept image shows; the kept one always stays."""
     training = {image.path for image in kept}
@@ -48,7 +48,9 @@ def drop_regularization_copies(
     if not known:
         return []
     usable = [reg_image for reg_image in known if not measured[reg_image.content].problem]
-    copies = find_copies([*kept, *usable], measured, likeness, lambda _: False, lambda image: image.path in training)
+    duplicates = find_duplicates(
+        [*kept, *usable], measured, similarity, lambda _: False, lambda image: image.path in training
+    )
     return [
         Decision(
             copy.loser.path,
@@ -57,6 +59,6 @@ def drop_regularization_copies(
             CheckReason.NEAR_DUPLICATE_OF_TRAINING if copy.near else CheckReason.DUPLICATE_OF_TRAINING,
             copy.data,
         )
-        for copy in sorted(copies, key=lambda copy: copy.loser.path)
+        for copy in sorted(duplicates, key=lambda copy: copy.loser.path)
         if copy.loser.path not in training
     ]

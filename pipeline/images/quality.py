@@ -22,7 +22,7 @@ class QualityRules:
 
     min_side: int
     max_aspect: float
-    max_enlarge: float | None
+    max_upscale: float | None
     min_sharpness: float
     min_contrast: float
     animated: Literal["first", "drop"]
@@ -92,8 +92,8 @@ def _faults(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
         aspect = {"aspect": round(long / short, 2), "most": rules.max_aspect}
         yield Finding(CheckReason.TOO_LONG, {"size": size, **aspect})
     upscaled = _upscaled(found, rules)
-    if rules.max_enlarge is not None and upscaled > rules.max_enlarge:
-        most = {"upscaled": round(upscaled, 2), "most": rules.max_enlarge, "resolution": rules.resolution}
+    if rules.max_upscale is not None and upscaled > rules.max_upscale:
+        most = {"upscaled": round(upscaled, 2), "most": rules.max_upscale, "resolution": rules.resolution}
         yield Finding(CheckReason.TOO_SMALL_FOR_AREA, {"size": size, **most})
     if found.contrast < rules.min_contrast:
         yield Finding(CheckReason.FLAT, {"contrast": round(found.contrast, 1), "least": rules.min_contrast})

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config.settings import FILE, Settings, absolute_source, load_settings, toml_text
+from pipeline.config.settings import FILE, Settings, load_settings, toml_text
+from pipeline.config.values import absolute_source
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 from pipeline.sources import archives, hub

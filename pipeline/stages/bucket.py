@@ -19,15 +19,15 @@ from pipeline.images.buckets.bucket_rows import bucket_rows
 from pipeline.images.buckets.buckets import (
     Rule,
     Sizes,
+    bucket_list,
     choose_all,
     different,
     fit_all,
     fit_all_without_enlarging,
-    ladder,
     sides,
 )
 from pipeline.images.buckets.crop_summary import Fits, notes, table
-from pipeline.images.buckets.fewer_buckets import BucketList, ladder_notes
+from pipeline.images.buckets.fewer_buckets import BucketBounds, bucket_list_notes
 from pipeline.images.buckets.held_crops import anchor_notes, keep_faces
 from pipeline.images.buckets.kept_images import exposures, kept_images
 from pipeline.store.manifest import Manifest
@@ -43,15 +43,15 @@ CROPS = "reports/crops"
 class Options:
     resolution: int = 512
     """Side in pixels of the square whose area the sizes have: 512 or 768 for SD 1 and 2, 1024 for SDXL."""
-    step: int = 64
+    bucket_reso_steps: int = 64
     """Sides are multiples of this many pixels."""
-    min_side: int | None = None
+    min_bucket_reso: int | None = None
     """Shortest side in pixels; half the resolution if not given."""
-    max_side: int | None = None
+    max_bucket_reso: int | None = None
     """Longest side in pixels; twice the resolution if not given."""
     rule: Rule = "nearest"
     """How a size is chosen: nearest aspect ratio, or as kohya's sd-scripts choose it."""
-    enlarge: bool = True
+    upscale: bool = True
     """Enlarge small images to the area; without it they get sizes of their own."""
     batch_size: int = 1
     """Images per training batch, to warn of sizes that cannot fill one."""
@@ -69,18 +69,23 @@ class Options:
     """Images per size on the contact sheets, those that lose most first; 0 for all."""
 
     def __post_init__(self) -> None:
-        if self.step < 8 or self.step % 8:
-            raise PrepError(f"step is {self.step}", "give a multiple of 8, a latent pixel's side; 64 is usual")
-        if self.resolution < self.step:
+        if self.bucket_reso_steps < 8 or self.bucket_reso_steps % 8:
             raise PrepError(
-                f"resolution is {self.resolution}, below the step of {self.step}",
+                f"bucket_reso_steps is {self.bucket_reso_steps}",
+                "give a multiple of 8, a latent pixel's side; 64 is usual",
+            )
+        if self.resolution < self.bucket_reso_steps:
+            raise PrepError(
+                f"resolution is {self.resolution}, below bucket_reso_steps of {self.bucket_reso_steps}",
                 "give a larger resolution or a smaller step",
             )
-        if self.min_side is not None and not 1 <= self.min_side <= self.resolution:
-            raise PrepError(f"min_side is {self.min_side}", f"give 1 to the resolution, {self.resolution}")
-        if self.max_side is not None and self.max_side < self.resolution:
+        if self.min_bucket_reso is not None and not 1 <= self.min_bucket_reso <= self.resolution:
             raise PrepError(
-                f"max_side is {self.max_side}, below the resolution of {self.resolution}",
+                f"min_bucket_reso is {self.min_bucket_reso}", f"give 1 to the resolution, {self.resolution}"
+            )
+        if self.max_bucket_reso is not None and self.max_bucket_reso < self.resolution:
+            raise PrepError(
+                f"max_bucket_reso is {self.max_bucket_reso}, below the resolution of {self.resolution}",
                 f"give {self.resolution * 2}, so that long images keep their area",
             )
         if self.batch_size < 1:
@@ -122,10 +127,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     if options.faces_in_names:
         told += keep_faces(kept, scaled, sizes, corners, names)
     fits = Fits(kept.paths, kept.images, scaled, sizes, corners, *exposures(manifest, kept.paths))
-    on_ladder = (
-        ladder_notes(kept.images, _rungs(options), options.resolution, options.rule) if options.enlarge else None
+    on_list = (
+        bucket_list_notes(kept.images, _bounds(options), options.resolution, options.rule) if options.upscale else None
     )
-    warnings, remarks = on_ladder or ([], [])
+    warnings, remarks = on_list or ([], [])
     return Plan(
         NAME,
         ("bucket",),
@@ -139,18 +144,21 @@ def plan(manifest: Manifest, options: Options) -> Plan:
 def _fitted(images: Sizes, options: Options) -> tuple[Sizes, Sizes]:
     """(buckets, scaled sizes) of the images, each (N, 2)."""
     shapes, which = different(images)
-    if options.enlarge:
-        rungs = _rungs(options)
-        buckets = ladder(options.resolution**2, rungs.step, rungs.min_side, rungs.max_side)
+    if options.upscale:
+        bounds = _bounds(options)
+        buckets = bucket_list(options.resolution**2, bounds.step, bounds.min_side, bounds.max_side)
         sizes = choose_all(shapes, buckets, options.rule)
         scaled = fit_all(shapes, sizes)
     else:
-        sizes, scaled = fit_all_without_enlarging(shapes, options.resolution**2, options.step)
+        sizes, scaled = fit_all_without_enlarging(shapes, options.resolution**2, options.bucket_reso_steps)
     return sizes[which], scaled[which]
 
 
-def _rungs(options: Options) -> BucketList:
-    return BucketList(options.step, *sides(options.resolution, options.step, options.min_side, options.max_side))
+def _bounds(options: Options) -> BucketBounds:
+    return BucketBounds(
+        options.bucket_reso_steps,
+        *sides(options.resolution, options.bucket_reso_steps, options.min_bucket_reso, options.max_bucket_reso),
+    )
 
 
 def files(options: Options) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from typing import Literal
 
 from pipeline.concepts.regularization import known_files
 from pipeline.core.errors import PrepError
-from pipeline.images.duplicate_verdicts import drop_copies, drop_regularization_copies
-from pipeline.images.duplicates import Likeness
+from pipeline.images.duplicate_verdicts import drop_copies, drop_regularization_duplicates
+from pipeline.images.duplicates import Similarity
 from pipeline.images.measuring import measure_all
 from pipeline.images.on_disk import missing_images
 from pipeline.images.quality import QualityRules, is_named, judge
@@ -33,8 +33,8 @@ class Options:
     """Shorter side in pixels below which an image is too small."""
     max_aspect: float = 4.0
     """Longer side over shorter side above which an image is too long."""
-    max_enlarge: float | None = None
-    """How many times its width an image may be enlarged to reach the training area, such as 1.5; any if not given."""
+    max_upscale: float | None = None
+    """How many times its width an image may be upscaled to reach the training area, such as 1.5; any if not given."""
     min_sharpness: float = 5.0
     """Variance of the Laplacian, at 256 pixels, below which an image is blurry; line art has hundreds, a soft
     watercolour 8 or more."""
@@ -65,8 +65,8 @@ class Options:
             raise PrepError(f"min_side is {self.min_side}", "give 1 or more pixels")
         if self.max_aspect < 1:
             raise PrepError(f"max_aspect is {self.max_aspect}", "longer over shorter side is never below 1")
-        if self.max_enlarge is not None and self.max_enlarge < 1:
-            raise PrepError(f"max_enlarge is {self.max_enlarge}", "give 1, for no enlarging at all, or more")
+        if self.max_upscale is not None and self.max_upscale < 1:
+            raise PrepError(f"max_upscale is {self.max_upscale}", "give 1, for no upscaling at all, or more")
         if self.min_sharpness < 0 or self.min_contrast < 0:
             raise PrepError(
                 f"min_sharpness is {self.min_sharpness}, min_contrast is {self.min_contrast}", "give 0 or more"
@@ -117,14 +117,14 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         for image in images
     }
     standing = [image for image in images if verdicts[image.path].value]
-    likeness = Likeness(options.duplicate_distance, options.duplicate_change)
+    similarity = Similarity(options.duplicate_distance, options.duplicate_change)
     within_concepts = options.duplicates_within == "concept"
-    copies = drop_copies(
-        standing, measured, likeness, lambda image: is_named(image.path, options.keep), within_concepts
+    duplicates = drop_copies(
+        standing, measured, similarity, lambda image: is_named(image.path, options.keep), within_concepts
     )
-    verdicts |= {row.path: row for row in copies}
+    verdicts |= {row.path: row for row in duplicates}
     kept = [image for image in standing if verdicts[image.path].value]
-    reg_images = drop_regularization_copies(known_files.known_images(manifest), kept, measured, likeness)
+    reg_images = drop_regularization_duplicates(known_files.known_images(manifest), kept, measured, similarity)
     named = {"keep": options.keep, "drop": options.drop}
     return Plan(
         NAME,
@@ -138,7 +138,7 @@ def _rules(options: Options) -> QualityRules:
     return QualityRules(
         min_side=options.min_side,
         max_aspect=options.max_aspect,
-        max_enlarge=options.max_enlarge,
+        max_upscale=options.max_upscale,
         min_sharpness=options.min_sharpness,
         min_contrast=options.min_contrast,
         animated=options.animated,

@@ -97,7 +97,7 @@ class Options:
     fix: tuple[str, ...] = ()
     """What to fix, by attribute such as "hair colour" or by image; everything that is listed if not given."""
     contradiction_share: float = 0.8
-    """Share of a concept's single-person images that must agree for the others to be at odds with them."""
+    """Share of a concept's single-person images that must agree for the others to be in conflict with them."""
     keep_quality: bool = False
     """Leave watermark, signature, text, censoring and border tags in captions; images are flagged all the same."""
     blacklist: tuple[str, ...] = ()

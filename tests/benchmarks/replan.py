@@ -63,7 +63,7 @@ def main(count: int) -> None:
             manifest.put_measurements(measured)
         del images, measured  # what a stage reads is all that there is in memory when it runs
         middle, subject = bucket.Options(batch_size=4), bucket.Options(batch_size=4, anchor="subject")
-        small = bucket.Options(batch_size=4, enlarge=False)
+        small = bucket.Options(batch_size=4, upscale=False)
         timed = {
             "bucket.plan": lambda: bucket.plan(manifest, middle),
             "bucket.plan, subject": lambda: bucket.plan(manifest, subject),

@@ -24,11 +24,11 @@ from pipeline.store.values.repeats import Repeats
 BUCKET = Bucket((64, 64), (96, 64), (16, 0, 80, 64), 0.333)
 BUCKET_OPTIONS = {
     "resolution": 64,
-    "step": 8,
-    "min_side": None,
-    "max_side": None,
+    "bucket_reso_steps": 8,
+    "min_bucket_reso": None,
+    "max_bucket_reso": None,
     "rule": "nearest",
-    "enlarge": True,
+    "upscale": True,
     "batch_size": 2,
 }
 

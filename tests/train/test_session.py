@@ -180,12 +180,12 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}, ""), plan.fields, plan.decisions)
     assert regularize.missing(prepared, options).startswith("6 regularization images are not there")
-    assert regularize.work(prepared, options, quiet).counts == {"images made": 6, "images already there": 0}
-    assert regularize.work(prepared, options, quiet).counts == {"images made": 0, "images already there": 6}
+    assert regularize.work(prepared, options, quiet).counts == {"images_made": 6, "images_already_there": 0}
+    assert regularize.work(prepared, options, quiet).counts == {"images_made": 0, "images_already_there": 6}
     assert regularize.missing(prepared, options) == ""
     assert (
         regularize.work(prepared, regularize.Options(base="miniature", steps=3, device="cpu"), quiet).counts[
-            "images made"
+            "images_made"
         ]
         == 6
     )

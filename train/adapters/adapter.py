@@ -114,10 +114,10 @@ class Adapter(nn.Module):
         self.wrappers[name] = Wrapper(layer, algorithm, held, dropout, block)
 
     def _refuse_misfit(self, name: str) -> None:
-        layer, weight = self._stored(name), self.wrappers[name].base_layer.weight
+        layer, weight = self._stored(name), self._base_weight(name)
         wanted = tuple(weight.shape)
         try:
-            found = shape_of(layer, layer.weights.delta(weight.detach().float()), wanted)
+            found = shape_of(layer, layer.weights.delta(weight), wanted)
             if layer.dora and found == wanted:
                 self.delta(name)
         except (RuntimeError, IndexError, KeyError) as error:
@@ -171,10 +171,15 @@ class Adapter(nn.Module):
 
     def delta(self, name: str) -> tuple[Tensor, Tensor | None]:
         """What the adapter at strength 1 adds to a layer's weight, and to its bias if anything, in float32."""
-        layer, weight = self._stored(name), self.wrappers[name].base_layer.whole()
+        layer = self._stored(name)
         with torch.no_grad():
             bias = layer.bias
-            return difference(layer, weight).clone(), None if bias is None else bias.clone()
+            return difference(layer, self._base_weight(name)).clone(), None if bias is None else bias.clone()
+
+    def _base_weight(self, name: str) -> Tensor:
+        """The weight that a layer's adapter acts on, in float32 where the adapter's tensors are."""
+        held = next(iter(self.layers[name].state_dict().values()))
+        return self.wrappers[name].base_layer.whole().to(held.device)
 
     def _stored(self, name: str) -> Layer:
         """The layer as a file would hold it."""

@@ -47,7 +47,7 @@ def model_facts(family: str, v_prediction: bool) -> dict[str, Any]:
 
 
 def renewed(metadata: Mapping[str, str], name: str, family: str, changes: Mapping[str, Any]) -> dict[str, str]:
-    """Metadata of a file made from another: what is told stays, with its new name; hashes of the old weights go.
+    """Metadata of a file made from another: what it says stays, with its new name; hashes of the old weights go.
 
     A version of the base model that is missing is written for a `family` that is known.
     """

@@ -28,6 +28,6 @@ SUFFIXES = frozenset(key for kind in KINDS.values() for key in kind.keys.all)
 
 
 def kind_of(shapes: Shapes) -> LayerKind | None:
-    """The kind that a layer's keys tell, None where they tell none or several."""
-    told = [kind for kind in KINDS.values() if kind.keys.recognized(shapes)]
-    return told[0] if len(told) == 1 else None
+    """The kind that a layer's keys show, None where they show none or several."""
+    found = [kind for kind in KINDS.values() if kind.keys.recognized(shapes)]
+    return found[0] if len(found) == 1 else None

@@ -55,7 +55,7 @@ def model_metadata(name: str, facts: TrainedFacts) -> dict[str, Any]:
 
 
 def network_metadata(options: AdapterOptions) -> dict[str, Any]:
-    """What readers call an adapter's shape; the arguments are LyCORIS' own, as far as they differ from its defaults."""
+    """What kind of adapter it is, as readers call it; the arguments are LyCORIS' own, as far as they differ from its defaults."""
     algorithm = ALGORITHMS[options.algorithm]
     plain = algorithm.kohya_module and not (options.dora or options.train_norm)
     chosen = {

@@ -16,7 +16,7 @@ from pipeline.export.layouts.kohya_config import Subset, dataset_toml
 from pipeline.export.layouts.kohya_regularization import lay_out_reg_images
 from pipeline.export.naming import CAPTION, Names
 from pipeline.export.request import Layout, Request, Text, Wanted
-from pipeline.images.buckets.buckets import choose, fit, fit_without_enlarging, ladder, sides
+from pipeline.images.buckets.buckets import bucket_list, choose, fit, fit_without_enlarging, sides
 
 TRAIN = "train"
 READ = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp"))
@@ -138,8 +138,8 @@ def _notes_on_sizes(contents: Contents, request: Request, bucket: Mapping[str, A
             "sd-scripts --resolution"
         )
         return
-    if bucket["step"] % 32:
-        yield f"the step of {bucket['step']} is refused by sd-scripts, which wants 64, or 32 for SDXL"
+    if bucket["bucket_reso_steps"] % 32:
+        yield f"the step of {bucket['bucket_reso_steps']} is refused by sd-scripts, which wants 64, or 32 for SDXL"
     other = 0 if request.crops else _cut_otherwise(contents.samples, bucket)
     if other:
         yield (
@@ -150,8 +150,10 @@ def _notes_on_sizes(contents: Contents, request: Request, bucket: Mapping[str, A
 
 def _cut_otherwise(samples: Iterable[Sample], bucket: Mapping[str, Any]) -> int:
     """How many images sd-scripts would give another size or another crop than the set does."""
-    resolution, step = bucket["resolution"], bucket["step"]
-    buckets = ladder(resolution**2, step, *sides(resolution, step, bucket["min_side"], bucket["max_side"]))
+    resolution, step = bucket["resolution"], bucket["bucket_reso_steps"]
+    buckets = bucket_list(
+        resolution**2, step, *sides(resolution, step, bucket["min_bucket_reso"], bucket["max_bucket_reso"])
+    )
     theirs: dict[tuple[int, int], tuple[Any, Any]] = {}
     count = 0
     for sample in samples:
@@ -160,7 +162,7 @@ def _cut_otherwise(samples: Iterable[Sample], bucket: Mapping[str, Any]) -> int:
         if sample.size not in theirs:
             found = (
                 fit(sample.size, choose(sample.size, buckets, "kohya"))
-                if bucket["enlarge"]
+                if bucket["upscale"]
                 else fit_without_enlarging(sample.size, resolution**2, step)
             )
             theirs[sample.size] = (found.scaled, found.crop)

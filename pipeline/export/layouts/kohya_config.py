@@ -46,8 +46,8 @@ def dataset_toml(folder: Path, bucket: Mapping[str, Any] | None, shuffle: bool, 
 
 
 def _sizes(bucket: Mapping[str, Any]) -> list[str]:
-    resolution, step = bucket["resolution"], bucket["step"]
-    shortest, longest = sides(resolution, step, bucket["min_side"], bucket["max_side"])
+    resolution, step = bucket["resolution"], bucket["bucket_reso_steps"]
+    shortest, longest = sides(resolution, step, bucket["min_bucket_reso"], bucket["max_bucket_reso"])
     return [
         f"resolution = {resolution}",
         f"batch_size = {bucket['batch_size']}",
@@ -55,7 +55,7 @@ def _sizes(bucket: Mapping[str, Any]) -> list[str]:
         f"min_bucket_reso = {shortest}",
         f"max_bucket_reso = {longest}",
         f"bucket_reso_steps = {step}",
-        f"bucket_no_upscale = {_bool(not bucket['enlarge'])}",
+        f"bucket_no_upscale = {_bool(not bucket['upscale'])}",
     ]
 
 

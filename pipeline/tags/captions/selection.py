@@ -74,15 +74,15 @@ def choose_together(
         combine: union takes a tag where one tagger does and the highest probability, intersection where all do and the
             lowest, mean where the mean of the probabilities reaches the mean of the thresholds.
     """
-    speaking = [vote for vote in votes if vote.name in scores]
+    voting = [vote for vote in votes if vote.name in scores]
     if len(votes) == 1:
-        return choose(scores[votes[0].name], votes[0], floor, largest_gap) if speaking else []
-    limits = {vote.name: vote.of_image(scores[vote.name], largest_gap) for vote in speaking}
+        return choose(scores[votes[0].name], votes[0], floor, largest_gap) if voting else []
+    limits = {vote.name: vote.of_image(scores[vote.name], largest_gap) for vote in voting}
     found = []
-    for tag in dict.fromkeys(tag for vote in speaking for tag in scores[vote.name]):
+    for tag in dict.fromkeys(tag for vote in voting for tag in scores[vote.name]):
         said = [
             (vote.name, scores[vote.name].get(tag, 0.0), limit)
-            for vote in speaking
+            for vote in voting
             if (tag in vote.categories or tag in scores[vote.name])
             and (limit := limits[vote.name].get(tag, vote.default)) is not None
         ]

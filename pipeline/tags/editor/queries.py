@@ -207,7 +207,7 @@ def rules_of(manifest: Manifest, selection: Selection) -> list[Line]:
 
 
 def covered(manifest: Manifest, selection: Selection, few: int, always: float) -> Iterator[Line]:
-    """In how many images every tag is present and absent, of every tag of every concept, with the repeats that were decided."""
+    """In how many images of every concept each tag is present and absent, with the repeats that were decided."""
     decided = manifest.decisions("repeats")
     concepts = [shown.concept for shown in selection.images]
     repeats = [decided[shown.path].value.exact if shown.path in decided else 1.0 for shown in selection.images]

@@ -11,7 +11,7 @@ def settings(source, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text(
         f'[set]\npath = "made"\nsources = ["{source.name}"]\n[check]\nmin_side = 48\n'
-        "[bucket]\nresolution = 64\nstep = 8\n",
+        "[bucket]\nresolution = 64\nbucket_reso_steps = 8\n",
         encoding="utf-8",
     )
     return file

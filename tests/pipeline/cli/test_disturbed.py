@@ -38,7 +38,7 @@ def sets(tmp_path_factory):
     root = folder / "set"
     root.mkdir()
     (root / "prep.toml").write_text(
-        f'[set]\nsources = ["{source.as_posix()}"]\n[bucket]\nresolution = 64\nstep = 8\n'
+        f'[set]\nsources = ["{source.as_posix()}"]\n[bucket]\nresolution = 64\nbucket_reso_steps = 8\n'
         '[tag]\nmodel = "miniature"\nbatch_size = 2\n',
         encoding="utf-8",
     )

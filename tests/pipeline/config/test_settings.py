@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.settings import Settings, convert, declared, help_texts, load_settings, options_for, toml_text
+from pipeline.config.declared import declared, help_texts
+from pipeline.config.settings import Settings, load_settings, options_for, toml_text
+from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
 from pipeline.stages import check
 
@@ -65,13 +67,15 @@ def test_an_unknown_section_is_told_with_the_known_ones(tmp_path):
 
 
 def test_everything_wrong_is_told_together(tmp_path):
-    message = problems(tmp_path, '[set]\npaths = "x"\n[check]\nmin_side = true\nmax_aspect = "4"\n[bucket]\nstep = 7\n')
+    message = problems(
+        tmp_path, '[set]\npaths = "x"\n[check]\nmin_side = true\nmax_aspect = "4"\n[bucket]\nbucket_reso_steps = 7\n'
+    )
     for part in (
         "[set] paths",
         "did you mean path?",
         "min_side = true: expected a whole number",
         'max_aspect = "4": expected a number',
-        "[bucket] step is 7",
+        "[bucket] bucket_reso_steps is 7",
     ):
         assert part in message
 

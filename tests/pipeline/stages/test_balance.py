@@ -218,7 +218,7 @@ def test_the_table_has_every_node_in_tree_order(set_of):
         "characters/Lumi",
     ]
     assert [len(row["concept"]) - len(row["concept"].strip()) for row in plan.table] == [0, 2, 0, 2, 2]
-    for column in ("promised", "share"):
+    for column in ("target", "share"):
         assert [row[column] for row in plan.table] == ["50.00%", "50.00%", "50.00%", "25.00%", "25.00%"]
     assert [row["repeat"] for row in plan.table] == ["", "2", "", "2", "1"]
     assert len({tuple(row) for row in plan.table}) == 1

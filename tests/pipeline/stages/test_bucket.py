@@ -18,7 +18,7 @@ from pipeline.store.runner import run_stage
 from pipeline.store.values.repeats import Repeats
 from pipeline.store.wording import figures, phrase
 
-MINIATURE = {"resolution": 64, "step": 8}
+MINIATURE = {"resolution": 64, "bucket_reso_steps": 8}
 RIGHT = (bytes(28) + bytes([255] * 4) + bytes([255] * STRIPS)).hex()
 """A focus with all detail in the rightmost eighth."""
 
@@ -85,19 +85,21 @@ def test_warnings_name_short_buckets_large_crops_and_strong_enlargement(flattene
     save(painted(3, 3).resize((700, 180)), source / "wide/w.png")
     run_flatten(flattened, source)
     run_stage(flattened, check.STAGE, check.Options(), quiet)
-    notes = bucket.plan(flattened, bucket.Options(batch_size=4, resolution=512, min_side=512, max_side=576)).notes
+    notes = bucket.plan(
+        flattened, bucket.Options(batch_size=4, resolution=512, min_bucket_reso=512, max_bucket_reso=576)
+    ).notes
     short = bucket.plan(flattened, bucket.Options(batch_size=4)).notes
     assert any(
         "3 of 3 sizes cannot fill one batch of 4 in an epoch, such as 1024×256 with 1: images/wide/w.png" in note
         for note in short
     )
     assert any("lose more than 20% to the crop, most of all images/wide/w.png" in note for note in notes)
-    assert any("enlarged more than 2 times" in note for note in notes)
+    assert any("upscaled more than 2 times" in note for note in notes)
 
 
 def test_without_enlarging_no_image_grows(checked):
-    plan = bucket.plan(checked, bucket.Options(enlarge=False))
-    assert all("enlarged" not in phrase(row) for row in plan.decisions)
+    plan = bucket.plan(checked, bucket.Options(upscale=False))
+    assert all("upscaled" not in phrase(row) for row in plan.decisions)
 
 
 def test_unmeasured_images_are_an_error_that_names_the_remedy(flattened):
@@ -115,10 +117,10 @@ def test_a_set_without_kept_images_says_so(checked):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"step": 7}, "step is 7"),
-        ({"resolution": 32}, "resolution is 32, below the step"),
-        ({"min_side": 1024}, "min_side is 1024"),
-        ({"max_side": 256}, "max_side is 256"),
+        ({"bucket_reso_steps": 7}, "bucket_reso_steps is 7"),
+        ({"resolution": 32}, "resolution is 32, below bucket_reso_steps"),
+        ({"min_bucket_reso": 1024}, "min_bucket_reso is 1024"),
+        ({"max_bucket_reso": 256}, "max_bucket_reso is 256"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"sheet_images": -1}, "sheet_images is -1"),
         ({"background": "whit"}, "background is 'whit'; did you mean white?"),
@@ -138,7 +140,7 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
     long = (1000, 500), {"focus": RIGHT}
     manifest = measured(tmp_path, *((f"{name}.png", *long) for name in "abcde"))
     anchors = {"images/x/a.png": "left", "images/x/[bc].png": "0.4,0.5", "images/x/c.png": "centre"}
-    options = bucket.Options(min_side=512, max_side=512, anchor="subject", anchors=anchors)
+    options = bucket.Options(min_bucket_reso=512, max_bucket_reso=512, anchor="subject", anchors=anchors)
     rows = {row.path[-5]: row for row in bucket.plan(manifest, options).decisions}
     assert {name: row.value.crop for name, row in rows.items()} == {
         "a": (0, 0, 512, 512),
@@ -159,13 +161,13 @@ def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_
 
 def test_a_crop_from_the_top_keeps_the_upper_edge(tmp_path):
     manifest = measured(tmp_path, ("tall.png", (500, 1000), {}))
-    (row,) = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512, anchor="top")).decisions
+    (row,) = bucket.plan(manifest, bucket.Options(min_bucket_reso=512, max_bucket_reso=512, anchor="top")).decisions
     assert row.value.crop == (0, 0, 512, 512) and figures(row).endswith("moved 256 px up")
 
 
 def test_images_without_a_measured_focus_stay_in_the_middle_and_are_told(tmp_path):
     manifest = measured(tmp_path, ("old.png", (1000, 500), {}), ("new.png", (1000, 500), {"focus": RIGHT}))
-    plan = bucket.plan(manifest, bucket.Options(anchor="subject", min_side=512, max_side=512))
+    plan = bucket.plan(manifest, bucket.Options(anchor="subject", min_bucket_reso=512, max_bucket_reso=512))
     assert plan.decisions[1].value.crop == (256, 0, 768, 512)
     assert any(
         note.startswith("the detail of 1 of 2 images was not measured, such as images/x/old.png")
@@ -199,14 +201,14 @@ def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
         ("plain.png", (1000, 500), {}),
         ("wide_500_250_900_100.png", (1000, 500), {}),
     )
-    options = bucket.Options(min_side=512, max_side=512, faces_in_names=True)
+    options = bucket.Options(min_bucket_reso=512, max_bucket_reso=512, faces_in_names=True)
     plan = bucket.plan(manifest, options)
     face, plain, wide = plan.decisions
     assert face.value.crop == (40, 0, 552, 512) and face.value.anchor == "face", "it starts at 40 · 1.024"
     assert phrase(face) == "upscaled and cropped, face kept"
     assert plain.value.crop == wide.value.crop == (256, 0, 768, 512) and plain.value.anchor == "centre"
     assert any("1 of 2 faces are larger than their crop, such as in images/x/wide" in note for note in plan.notes)
-    untold = bucket.plan(manifest, bucket.Options(min_side=512, max_side=512)).decisions[0]
+    untold = bucket.plan(manifest, bucket.Options(min_bucket_reso=512, max_bucket_reso=512)).decisions[0]
     assert untold.value.crop == (256, 0, 768, 512)
 
 
@@ -246,9 +248,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
             "images": 1,
             "shown": 8.25,
             "last batch": "full",
-            "enlarged": 1,
+            "upscaled": 1,
             "at most": "2.00 times",
-            "cut away": "0.0%",
+            "cropped": "0.0%",
             "worst": "0.0%",
         },
         {
@@ -256,9 +258,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
             "images": 5,
             "shown": 7.5,
             "last batch": "1 of 4",
-            "enlarged": 0,
+            "upscaled": 0,
             "at most": "",
-            "cut away": "6.7%",
+            "cropped": "6.7%",
             "worst": "6.7%",
         },
         {
@@ -266,9 +268,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
             "images": 6,
             "shown": 15.75,
             "last batch": "1 short",
-            "enlarged": 1,
+            "upscaled": 1,
             "at most": "2.00 times",
-            "cut away": "5.6%",
+            "cropped": "5.6%",
             "worst": "6.7%",
         },
     )
@@ -294,8 +296,8 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
     manifest = measured(tmp_path, *((f"{number}.png", size, {}) for number, size in enumerate(sizes)))
     (proposal,) = bucket.plan(manifest, bucket.Options()).remarks
     assert proposal.startswith("9 sizes instead of 17 lose nothing: mean cut 5.7")
-    assert proposal.endswith("set min_side = 320, max_side = 768") and "% as now, worst" in proposal
-    plan = bucket.plan(manifest, bucket.Options(min_side=320, max_side=768))
+    assert proposal.endswith("set min_bucket_reso = 320, max_bucket_reso = 768") and "% as now, worst" in proposal
+    plan = bucket.plan(manifest, bucket.Options(min_bucket_reso=320, max_bucket_reso=768))
     assert plan.notes == plan.remarks == () and [row.value for row in plan.decisions] == [
         row.value for row in bucket.plan(manifest, bucket.Options()).decisions
     ]
@@ -305,11 +307,11 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
 
 def test_a_longest_side_that_clips_sdxl_is_warned_of(tmp_path):
     manifest = measured(tmp_path, ("a.png", (1600, 900), {}), ("b.png", (900, 1600), {}))
-    (note,) = bucket.plan(manifest, bucket.Options(resolution=1024, max_side=1024)).notes
+    (note,) = bucket.plan(manifest, bucket.Options(resolution=1024, max_bucket_reso=1024)).notes
     assert note.startswith(
-        "sizes have 56% of the area of 1024² on average, 98% without min_side = 512, max_side = 1024"
+        "sizes have 56% of the area of 1024² on average, 98% without min_bucket_reso = 512, max_bucket_reso = 1024"
     )
-    assert note.endswith("or set max_side = 2048")
+    assert note.endswith("or set max_bucket_reso = 2048")
     assert bucket.plan(manifest, bucket.Options(resolution=1024)).notes == ()
 
 
@@ -332,7 +334,9 @@ def test_check_measures_the_focus_that_crops_are_made_from(flattened, source):
     save(canvas, source / "right/r.png")
     run_flatten(flattened, source)
     run_stage(flattened, check.STAGE, check.Options(), quiet)
-    options = bucket.Options(resolution=64, step=8, min_side=64, max_side=64, anchor="subject")
+    options = bucket.Options(
+        resolution=64, bucket_reso_steps=8, min_bucket_reso=64, max_bucket_reso=64, anchor="subject"
+    )
     rows = {row.path: row for row in bucket.plan(flattened, options).decisions}
     left, _, right, _ = rows["images/right/r.png"].value.crop
     assert left <= 330 * 64 / 200 and right >= 390 * 64 / 200

@@ -138,10 +138,10 @@ def test_enlarging_is_told_and_limited_on_request(flattened, source):
     # by hand: 512 / sqrt(256 * 128) = 2.83
     assert found["small/a.png"] == (True, "good")
     assert figures(flattened.decisions("keep")["images/small/a.png"]).endswith(", upscaled 2.83 times for 512²")
-    found, _ = judge(flattened, max_enlarge=2.0)
+    found, _ = judge(flattened, max_upscale=2.0)
     assert found["small/a.png"] == (False, "too small for the area")
     assert figures(flattened.decisions("keep")["images/small/a.png"]) == "256×128, upscaled 2.83 times > 2 for 512²"
-    assert judge(flattened, max_enlarge=2.0, resolution=256)[0]["small/a.png"] == (True, "good")
+    assert judge(flattened, max_upscale=2.0, resolution=256)[0]["small/a.png"] == (True, "good")
 
 
 def test_of_equal_images_the_first_is_kept_and_the_others_name_it(flattened, source):
@@ -237,7 +237,7 @@ def test_measuring_goes_on_where_it_was_stopped(flattened, monkeypatch):
         ({"min_contrast": -1.0}, "min_contrast is -1"),
         ({"duplicate_distance": 40}, "duplicate_distance is 40"),
         ({"duplicate_change": -1.0}, "duplicate_change is -1"),
-        ({"max_enlarge": 0.5}, "max_enlarge is 0.5"),
+        ({"max_upscale": 0.5}, "max_upscale is 0.5"),
     ],
 )
 def test_options_out_of_range_are_told(options, message):

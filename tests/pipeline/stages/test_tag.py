@@ -306,10 +306,10 @@ def test_a_jpeg_is_decoded_at_a_reduced_size_but_never_below_the_least(tmp_path:
         asked.append(size)
         return 300, 225
 
-    reduced, whole = tag.load_reduced(file, least), image_io.load_rgb(file)
+    downscaled, whole = tag.load_reduced(file, least), image_io.load_rgb(file)
     assert asked == [(1600, 1200)]
-    assert reduced.size == ((400, 300) if orientation != 6 else (300, 400)) and not reduced.info
-    difference = np.asarray(whole.resize(reduced.size, Pillow.Resampling.BOX), float) - np.asarray(reduced, float)
+    assert downscaled.size == ((400, 300) if orientation != 6 else (300, 400)) and not downscaled.info
+    difference = np.asarray(whole.resize(downscaled.size, Pillow.Resampling.BOX), float) - np.asarray(downscaled, float)
     assert np.sqrt((difference**2).mean()) < 3, "the same image, turned the same way"
     assert tag.load_reduced(file, lambda size: size).size == whole.size
     png = tmp_path / "a.png"

@@ -81,7 +81,7 @@ def test_a_caption_that_is_not_utf8_is_told_and_kept_out_of_training_until_it_is
     assert file_of(curated).read_bytes() == b"caf\xe9" and B not in captions(curated)
     run_stage(curated, check.STAGE, check.Options(), quiet)
     run_stage(curated, curate.STAGE, curate.Options(), quiet)
-    run_stage(curated, bucket.STAGE, bucket.Options(resolution=64, step=8), quiet)
+    run_stage(curated, bucket.STAGE, bucket.Options(resolution=64, bucket_reso_steps=8), quiet)
     with pytest.raises(PrepError, match="1 kept images have a caption file that is not UTF-8") as caught:
         all_decided(curated)
     assert "save it as UTF-8" in caught.value.hint

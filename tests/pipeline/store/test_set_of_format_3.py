@@ -216,7 +216,11 @@ def test_settings_keep_their_comments_and_get_their_new_names(old, command):
     assert command("status", old).exit_code == 0
     after = toml.read_text()
     assert "# about learning_rate\nunet_lr = 1e-2\n" in after
-    renamed = {"learning_rate = ": "unet_lr = ", "state_every": "save_state_every"}
+    renamed = {
+        "learning_rate = ": "unet_lr = ",
+        "\nstep = 8": "\nbucket_reso_steps = 8",
+        "state_every": "save_state_every",
+    }
     renamed |= {"validation_pictures": "validation_images"}
     for one, other in renamed.items():
         before = before.replace(one, other)

@@ -61,7 +61,7 @@ def tagged(flattened):
 def stages(manifest, source):
     """Every kind of run in turn, each with something to change; yields before and after each."""
     yield "check", lambda: run_stage(manifest, check.STAGE, check.Options(), quiet)
-    yield "bucket", lambda: run_stage(manifest, bucket.STAGE, bucket.Options(resolution=64, step=8), quiet)
+    yield "bucket", lambda: run_stage(manifest, bucket.STAGE, bucket.Options(resolution=64, bucket_reso_steps=8), quiet)
     yield "balance", lambda: run_stage(manifest, balance.STAGE, balance.Options(), quiet)
     yield "curate", lambda: run_stage(manifest, curate.STAGE, curate.Options(), quiet)
     yield "curate again", lambda: run_stage(manifest, curate.STAGE, curate.Options(general=0.5), quiet)

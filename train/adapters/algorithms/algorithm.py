@@ -118,9 +118,9 @@ class LayerKind:
     elements: Callable[[Shapes], int] = lambda shapes: 0
     """How many values the difference has, where small factors could ask for too many, else 0."""
     inputs: Callable[[Shapes], int] = lambda shapes: 0
-    """The input channels of the linear layer it is for, 0 where the keys do not tell."""
+    """The input channels of the linear layer it is for, 0 where the keys do not show it."""
     kernel: Callable[[Shapes], Shape | None] = lambda shapes: None
-    """The sides of the convolution's kernel, () for a linear layer, None where the keys do not tell."""
+    """The sides of the convolution's kernel, () for a linear layer, None where the keys do not show it."""
     rebuilt: Callable[[Tensors], dict[str, Tensor] | None] = lambda tensors: None
     """The very same layer in other tensors of this kind that more clients show, None where there are none."""
     on_convolution: str = ""
@@ -152,7 +152,7 @@ class Algorithm:
     learning_rate: float | None = None
     """AdamW's for the UNet, None where no published training is known to have used one."""
     convolutions: bool = True
-    """Whether it adapts the UNet's resnets and samplers too, unless told otherwise."""
+    """Whether it adapts the UNet's resnets and samplers too, unless the option says otherwise."""
     convolutions_refused: Mapping[str, Conflict] = field(default_factory=dict)
     """Values of the option `convolutions` that cannot be."""
     text_encoder: bool = True
@@ -168,6 +168,6 @@ class Algorithm:
     network_args: Callable[[AdapterConfig], dict[str, Any]] = lambda config: {}
     """Its own options as LyCORIS names them, for a file's metadata."""
     metadata_only: bool = False
-    """Whether its files are told from those of another algorithm by their metadata alone."""
+    """Whether only the metadata distinguish its files from those of another algorithm."""
     detected: Callable[[Collection[Shapes], Mapping[str, str]], dict[str, Any]] = lambda layers, metadata: {}
     """Its own options of an `AdapterConfig`, as a file's layers and metadata show them."""

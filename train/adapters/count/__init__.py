@@ -1,4 +1,4 @@
-"""What an adapter comes to on a base model, told from names and shapes before anything is loaded. No torch.
+"""What an adapter comes to on a base model, inferred from names and shapes before anything is loaded. No torch.
 
 May import: what `train.adapters` may.
 """

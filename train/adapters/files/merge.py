@@ -191,5 +191,5 @@ def _metadata(sources: Sequence[Source], name: str, family: str) -> dict[str, st
     phrases = [file.metadata.get("modelspec.trigger_phrase", "") for file, _ in sources]
     words = dict.fromkeys(word.strip() for phrase in phrases for word in phrase.split(",") if word.strip())
     names = ", ".join(f"{file.path.stem} ({weights.overall:g})" for file, weights in sources)
-    told = {"modelspec.merged_from": names, "modelspec.trigger_phrase": ", ".join(words)}
-    return renewed(first, name, family, DYNAMIC | {"ss_network_module": "networks.lora"} | told)
+    changes = {"modelspec.merged_from": names, "modelspec.trigger_phrase": ", ".join(words)}
+    return renewed(first, name, family, DYNAMIC | {"ss_network_module": "networks.lora"} | changes)

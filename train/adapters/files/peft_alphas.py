@@ -23,10 +23,10 @@ def peft_alpha(metadata: Mapping[str, str], part: str, path: str, rank: int) -> 
     Raises:
         PrepError: what it tells is no number.
     """
-    told = _table(metadata)
+    configs = _table(metadata)
     name = FOLDERS[part]
-    alpha = told.get(f"{name}.lora_alpha")
-    patterns = told.get(f"{name}.alpha_pattern")
+    alpha = configs.get(f"{name}.lora_alpha")
+    patterns = configs.get(f"{name}.alpha_pattern")
     for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
         if path == pattern or path.endswith(f".{pattern}"):
             alpha = value
@@ -36,7 +36,7 @@ def peft_alpha(metadata: Mapping[str, str], part: str, path: str, rank: int) -> 
         raise PrepError(
             f"{PEFT} gives {path} the alpha {alpha!r}, which is no number", "the file is damaged: get it anew"
         )
-    return float(alpha) * (math.sqrt(rank) if told.get(f"{name}.use_rslora") is True else 1.0)
+    return float(alpha) * (math.sqrt(rank) if configs.get(f"{name}.use_rslora") is True else 1.0)
 
 
 def _table(metadata: Mapping[str, str]) -> dict[str, Any]:

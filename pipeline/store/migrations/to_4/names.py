@@ -8,7 +8,14 @@ from typing import Any
 FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats", "overlay": "manual_edits"}
 """Fields of decisions."""
 OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "bucket": {"sheet_pictures": "sheet_images"},
+    "check": {"max_enlarge": "max_upscale"},
+    "bucket": {
+        "sheet_pictures": "sheet_images",
+        "step": "bucket_reso_steps",
+        "min_side": "min_bucket_reso",
+        "max_side": "max_bucket_reso",
+        "enlarge": "upscale",
+    },
     "curate": {"core_pictures": "core_images"},
     "balance": {"given": "user_repeats"},
     "regularize": {"pictures": "images"},

@@ -107,7 +107,14 @@ def test_the_dataset_file_says_what_the_bucket_stage_decided_with_keys_that_the_
     shop = Workshop(tmp_path / "set")
     shop.add("x", "a.png", repeats=2.0)
     shop.add("y", "b.png")
-    options = {**BUCKET_OPTIONS, "resolution": 1024, "step": 64, "min_side": 500, "enlarge": False, "batch_size": 4}
+    options = {
+        **BUCKET_OPTIONS,
+        "resolution": 1024,
+        "bucket_reso_steps": 64,
+        "min_bucket_reso": 500,
+        "upscale": False,
+        "batch_size": 4,
+    }
     export(shop.done(options), tmp_path / "out")
     found = config(tmp_path / "out")
     assert set(found) == {"general", "datasets"}
@@ -257,7 +264,7 @@ def test_images_that_sd_scripts_would_crop_otherwise_are_counted(tmp_path):
 def test_a_step_that_sd_scripts_refuses_is_told(tmp_path, step, told):
     shop = Workshop(tmp_path / "set")
     shop.add("x")
-    notes = export(shop.done({**BUCKET_OPTIONS, "resolution": 512, "step": step}), tmp_path / "out").notes
+    notes = export(shop.done({**BUCKET_OPTIONS, "resolution": 512, "bucket_reso_steps": step}), tmp_path / "out").notes
     assert any("is refused by sd-scripts" in note for note in notes) is told
 
 

@@ -98,7 +98,9 @@ def test_edits_that_take_each_other_back_cancel_out(
 
 
 @drawn(CAPTIONS, st.lists(EDITS, max_size=6))
-def test_a_shortened_list_of_edits_gives_the_tags_of_all_edits_in_turn(tags: list[str], edits: list[tuple[str, ...]]) -> None:
+def test_a_shortened_list_of_edits_gives_the_tags_of_all_edits_in_turn(
+    tags: list[str], edits: list[tuple[str, ...]]
+) -> None:
     manual_edits: list[tuple[str, ...]] = []
     for edit in edits:
         expected = set(apply(tags, ("Lumi",), [*manual_edits, edit])[0])
