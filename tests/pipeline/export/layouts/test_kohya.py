@@ -160,7 +160,7 @@ def test_as_many_tokens_are_kept_as_trigger_words_stand_in_front(tmp_path):
 
 def test_where_trigger_words_differ_in_a_folder_the_fewest_are_kept_and_it_is_said(tmp_path):
     shop = Workshop(tmp_path / "set")
-    shop.add("x", "a.png", "lumi, red dress, smile", tags=[*TRIGGER, trigger("red dress")])
+    shop.add("x", "a.png", "lumi, red dress, smile", tags=[trigger("lumi"), trigger("red dress"), scored("smile")])
     shop.add("x", "b.png", "lumi, smile", tags=TRIGGER)
     shop.add("x", "c.png", None, tags=TRIGGER)
     planned = export(shop.done(), tmp_path / "out")
