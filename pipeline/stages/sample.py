@@ -1,6 +1,7 @@
 """Generate images with and without the adapter, from the same seeds, to see what was learned."""
 
 from __future__ import annotations
+from pipeline.store.values import read
 
 import glob
 import json
@@ -131,13 +132,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
 
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:
     """Every trigger word that curation put into captions, by name."""
-    found = {
-        tag
-        for row in manifest.decisions("tags").values()
-        for tag, action, reason in row.value
-        if (action, reason) == ("added", "trigger word")
-    }
-    return tuple(sorted(found))
+    return tuple(sorted({word for words in manifest.trigger_words().values() for word in words}))
 
 
 def files(options: Options) -> tuple[str, ...]:
@@ -226,7 +221,7 @@ def image_size(manifest: Manifest, options: Options) -> tuple[int, int]:
     """(width, height) asked for, or the commonest bucket's."""
     if options.width and options.height:
         return options.width, options.height
-    buckets = Counter(row.value.size for row in manifest.decisions("bucket").values())
+    buckets = Counter(bucket.size for bucket in read.buckets(manifest).values())
     if not buckets:
         raise PrepError(
             "the size of the samples is unknown: no image has a bucket", f"run: prep bucket {manifest.root}"
