@@ -131,13 +131,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
 
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:
     """Every trigger word that curation put into captions, by name."""
-    found = {
-        tag
-        for row in manifest.decisions("tags").values()
-        for tag, action, reason in row.value
-        if (action, reason) == ("added", "trigger word")
-    }
-    return tuple(sorted(found))
+    return tuple(sorted({word for words in manifest.trigger_words().values() for word in words}))
 
 
 def files(options: Options) -> tuple[str, ...]:
