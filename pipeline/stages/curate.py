@@ -282,8 +282,8 @@ def _plan(
             *messages.on_contradictions(odd, fixed),
             *messages.on_flags(flags, options.keep_quality),
         ),
-        remarks=tuple(notes.remarks(found.traited, found.learned, options.core_images)),
-        table=tuple(notes.lines(surveyed, found.traited, found.learned, odd, fixed)),
+        remarks=tuple(notes.remarks(found.traited, found.mined, options.core_images)),
+        table=tuple(notes.lines(surveyed, found.traited, found.mined, odd, fixed)),
         counts={f"flag:{flag}": count for flag, count in sorted(flags.items())},
     )
 
@@ -292,9 +292,9 @@ def _survey(surveyed: Sequence[SurveyedImage], options: Options, known: KnownTag
     mode = survey.modes(surveyed, options.prune == "core", options.core, options.styles)
     figures = (options.core_share, options.core_lift, options.core_images)
     traited = survey.find_traits(surveyed, mode, figures, (known.rules.absorb, known.rules.keep))
-    learned = survey.find_rules(surveyed) if options.learn and options.consolidate else []
+    mined = survey.find_rules(surveyed) if options.learn and options.consolidate else []
     odd = survey.find_contradictions(surveyed, traited.traits, options.contradiction_share, options.core_images)
-    return SetFacts(traited, learned, odd)
+    return SetFacts(traited, mined, odd)
 
 
 def _caption_rules(surveyed: Sequence[SurveyedImage], options: Options, known: KnownTags, found: SetFacts) -> Rules:
@@ -304,7 +304,7 @@ def _caption_rules(surveyed: Sequence[SurveyedImage], options: Options, known: K
         banned=known.banned,
         keep_quality=options.keep_quality,
         consolidate=options.consolidate,
-        more=survey.merged(found.learned, known.rules.imply),
+        more=survey.merged(found.mined, known.rules.imply),
         never=known.rules.distinct,
         compose_garments=options.compose != "none",
         compose_hair=options.compose == "all",
@@ -339,7 +339,7 @@ STAGE = Stage(
     name=NAME,
     help=__doc__,
     options=Options,
-    reads=("images", "keep", "scores", "human", "tagger", "overlay"),
+    reads=("images", "keep", "scores", "human", "tagger", "manual_edits"),
     plan=plan,
     observe=observe,
     observes="tagger, rules or tokenizer",

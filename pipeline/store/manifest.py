@@ -12,7 +12,7 @@ Fields of decisions and their values (JSON; their types are in `pipeline.store.v
 |            |            | "anchor": what moved the crop, "background": "#rrggbb" for transparent images}       |
 | tagger     | tag        | [id, …] of the taggers whose scores are meant, for the whole set (path ".")            |
 | tags       | curate     | [[tag, action, reason, data], …]: every tag considered (`TagDecision`)                |
-| overlay    | tags       | [["add", tag], ["remove", tag], ["replace", old, new], …]: edits that curation keeps   |
+| manual_edits | tags       | [["add", tag], ["remove", tag], ["replace", old, new], …]: edits that curation keeps   |
 | caption    | curate     | the caption's text                                                                    |
 | flags      | curate     | ["watermark", …]: what is wrong with the image and not said in its caption           |
 | contradictions | curate | [{"attribute", "dominant", "rival", "fix", "fixed", …}, …] (`Contradiction`)          |

@@ -23,7 +23,7 @@ ORDINARY: dict[str, tuple[Reason, Data]] = {
     "bucket": (BucketReason.UNSCALED, {"image": [8, 8], "size": [8, 8], "scale": 1.0, "loss": 0.0}),
     "tagger": (TaggerReason.USED_LAST, {}),
     "tags": (CaptionReason.SCORED_TAGS, {"by": ["t"], "taggers": ["t@1/x"]}),
-    "overlay": (CaptionReason.EDITED, {"edits": []}),
+    "manual_edits": (CaptionReason.EDITED, {"edits": []}),
     "caption": (CaptionReason.CHOSEN, {"tags": 1, "considered": 0}),
     "flags": (FlagReason.FLAGGED, {"flags": []}),
     "contradictions": (ConflictReason.CONFLICTING, {"found": []}),

@@ -15,7 +15,7 @@ from pipeline.store.runner import run_stage
 from pipeline.store.values.tags import TagAction
 from pipeline.tags.editor import queries
 from pipeline.tags.editor.filters import Filter, select
-from pipeline.tags.statistics.coverage import ALWAYS_ON
+from pipeline.tags.statistics.coverage import ALWAYS_PRESENT
 
 from .planted import CHARACTERS, LEARNABLE, TRAPS, Truth, World
 
@@ -85,7 +85,7 @@ def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
     constant = {
         (line["concept"], line["tag"])
         for line in queries.covered(manifest, select(manifest, Filter()), 5, 0.95)
-        if line["verdict"] in (ALWAYS_ON, queries.NEVER_OFF) and not line["concept"].startswith("written/")
+        if line["verdict"] in (ALWAYS_PRESENT, queries.NEVER_ABSENT) and not line["concept"].startswith("written/")
     }
     yield compared("tags that are always on", truth.constant, constant)
 

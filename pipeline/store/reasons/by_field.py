@@ -20,7 +20,7 @@ _ENUMS: Mapping[str, type[Reason]] = {
     "bucket": BucketReason,
     "tagger": TaggerReason,
     "tags": CaptionReason,
-    "overlay": CaptionReason,
+    "manual_edits": CaptionReason,
     "caption": CaptionReason,
     "flags": FlagReason,
     "contradictions": ConflictReason,

@@ -18,7 +18,7 @@ class Origin(StrEnum):
 
 class CaptionReason(Reason):
     """Of captions as files (field `human`), captions that hold (`caption`), all tags of an image (`tags`), and manual
-    edits (`overlay`). Data of manual captions: `origin`, and `changes` in words of one that was changed."""
+    edits (`manual_edits`). Data of manual captions: `origin`, and `changes` in words of one that was changed."""
 
     MANUAL = "manual_caption"
     MANUAL_WITH_TRIGGERS = "manual_with_triggers"

@@ -26,7 +26,7 @@ class Manual(NamedTuple):
     captions: Mapping[str, str]
     origin: Mapping[str, Data]
     unreadable: frozenset[str]
-    overlays: Mapping[str, Sequence[Sequence[str]]]
+    manual_edits: Mapping[str, Sequence[Sequence[str]]]
 
     @property
     def closed(self) -> frozenset[str]:
@@ -41,7 +41,7 @@ def manual(manifest: Manifest) -> Manual:
         {path: plain(row.value) for path, row in rows.items() if row.value is not None},
         {path: origin_of(row.data) for path, row in rows.items()},
         frozenset(path for path, row in rows.items() if row.value is None),
-        {path: row.value for path, row in manifest.decisions("overlay").items()},
+        {path: row.value for path, row in manifest.decisions("manual_edits").items()},
     )
 
 
@@ -84,7 +84,7 @@ class CaptionWriter:
         media = dict.fromkeys(self.media[part] for part in image.concept.split("/") if part in self.media)
         subject = Subject(image.triggers, image.leads, image.people, tuple(media), fixes)
         order, rows = caption_tags(image.ledger, subject, self.rules, self.traits)
-        order, rows = with_manual_edits(order, rows, subject.triggers, self.manual.overlays.get(path, ()))
+        order, rows = with_manual_edits(order, rows, subject.triggers, self.manual.manual_edits.get(path, ()))
         left = len(order) > len(subject.triggers)
         scored = CaptionReason.CHOSEN if left else CaptionReason.NO_TAG_LEFT
         reason = scored if image.scored else CaptionReason.NOT_SCORED

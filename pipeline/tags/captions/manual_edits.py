@@ -1,6 +1,6 @@
-"""A person's own edits of tags, laid over what curation decides: they hold whatever later scores and rules say.
+"""A person's own edits of tags, made on what curation decides: they hold whatever later scores and rules say.
 
-An edit is ("add", tag), ("remove", tag) or ("replace", tag, another); an overlay is a list of them, carried out in order.
+An edit is ("add", tag), ("remove", tag) or ("replace", tag, another); an image's edits are a list of them, carried out in order.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def by_user(row: TagDecision) -> bool:
 def amended(
     manual: Sequence[Sequence[str]], edit: Edit, tags: Sequence[str], triggers: Iterable[str] = ()
 ) -> list[Edit]:
-    """An overlay with one more edit, as short as it can be: a tag that was removed and is added again is not edited.
+    """The edits with one more, as short as it can be: a tag that was removed and is added again is not edited.
 
     The caption comes out with the same tags as if the edit were put at the end.
 

@@ -9,7 +9,7 @@ from pipeline.store.reasons.tags import contradiction_figures, core_figures
 from pipeline.store.values.contradiction import Contradiction
 from pipeline.tags.captions.triggers import sharing_words, taken_words
 from pipeline.tags.statistics.core_tags import Core, Traits
-from pipeline.tags.statistics.learned_implications import Learned
+from pipeline.tags.statistics.mined_implications import MinedImplication
 from pipeline.tags.vocabulary.aliases import Vocabulary
 from pipeline.tags.vocabulary.token_count import Tokens, is_common, telling_tokens
 
@@ -130,8 +130,8 @@ def contradiction_lines(
         )
 
 
-def learned_lines(found: Sequence[Learned]) -> Iterator[Line]:
-    """Learned rules, those of most images first."""
+def mined_lines(found: Sequence[MinedImplication]) -> Iterator[Line]:
+    """Mined implications, those of most images first."""
     for each in sorted(found, key=lambda each: (not each.confirmed, -each.images, each.child, each.parent)):
         what = "two names of one thing" if each.alike else "implied"
         then = "used" if each.confirmed else f"proposed: imply: {each.child} -> {each.parent}"

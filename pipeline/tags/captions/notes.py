@@ -13,7 +13,7 @@ from pipeline.tags.captions import messages
 from pipeline.tags.captions.thresholds import limits_of, published
 from pipeline.tags.captions.triggers import leading, names_in
 from pipeline.tags.statistics.core_tags import fits
-from pipeline.tags.statistics.learned_implications import Learned
+from pipeline.tags.statistics.mined_implications import MinedImplication
 from pipeline.tags.statistics.survey import SurveyedImage, Traited
 from pipeline.tags.vocabulary.rules_file import EVERYONE
 
@@ -91,7 +91,7 @@ def on_option_keys(
     yield from messages.on_keys("core", "trigger word", no_pattern, leads, leads)
 
 
-def remarks(traited: Traited, learned: Sequence[Learned], core_images: int) -> Iterator[str]:
+def remarks(traited: Traited, mined: Sequence[MinedImplication], core_images: int) -> Iterator[str]:
     """What could not be told of the set, and what a person may confirm. `core_images` is what core tags need."""
     few = [f"{trigger} has {count}" for trigger, count in traited.few]
     if few:
@@ -99,7 +99,7 @@ def remarks(traited: Traited, learned: Sequence[Learned], core_images: int) -> I
             f"core tags need {core_images} images of one person alone: {messages.some(few)}; "
             "their traits stay in captions"
         )
-    proposed = sum(not each.confirmed for each in learned)
+    proposed = sum(not each.confirmed for each in mined)
     if proposed:
         yield f"{proposed} pairs of tags always come together, but no name says why; take what is true into the rules"
 
@@ -107,12 +107,12 @@ def remarks(traited: Traited, learned: Sequence[Learned], core_images: int) -> I
 def lines(
     surveyed: Sequence[SurveyedImage],
     traited: Traited,
-    learned: Sequence[Learned],
+    mined: Sequence[MinedImplication],
     odd: Mapping[str, Sequence[Contradiction]],
     fixed: Collection[tuple[str, str]],
 ) -> Iterator[messages.Line]:
-    """The table: core tags, contradictions and learned rules."""
+    """The table: core tags, contradictions and mined implications."""
     whom = {image.path: image.whom for image in surveyed if image.path in odd}
     yield from messages.core_lines(traited.cores, traited.traits)
     yield from islice(messages.contradiction_lines(odd, whom, fixed), messages.MOST_ROWS)
-    yield from islice(messages.learned_lines(learned), messages.MOST_ROWS)
+    yield from islice(messages.mined_lines(mined), messages.MOST_ROWS)

@@ -1,6 +1,6 @@
 """Edits of many captions at once: planned for every image, then recorded as one run.
 
-Where curation writes the caption, the edits are laid over it (`pipeline.tags.captions.manual_edits`) and hold for every
+Where curation writes the caption, they are kept and made on it again (`pipeline.tags.captions.manual_edits`) and hold for every
 later one.
 Where a person wrote it, its text is changed, and its other words stay as they were.
 """
@@ -89,7 +89,7 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
         elif human is not None:
             _edit_text(found, path, human.value, decided, edits)
         else:
-            _edit_overlay(found, path, decided, edits, separator)
+            _edit_tags(found, path, decided, edits, separator)
     if refused:
         word, held = next(iter(refused.items()))
         raise PrepError(
@@ -100,7 +100,7 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
 
 
 def _decided(manifest: Manifest, path: str) -> dict[str, Decision]:
-    return {row.field: row for row in manifest.decisions_of(path, ("caption", "human", "overlay", "tags"))}
+    return {row.field: row for row in manifest.decisions_of(path, ("caption", "human", "manual_edits", "tags"))}
 
 
 def _rows_of(tags: Decision | None) -> list[TagDecision]:
@@ -120,7 +120,7 @@ def _triggers_hit(tags: Decision | None, edits: Iterable[Edit]) -> list[str]:
 # --- captions that curation writes
 
 
-def _edit_overlay(
+def _edit_tags(
     found: Edited, path: str, decided: Mapping[str, Decision], edits: Sequence[Edit], separator: str
 ) -> None:
     edits = [edit for edit in edits if edit[0] != REPLACE or edit[1] != edit[2]]
@@ -128,11 +128,11 @@ def _edit_overlay(
     mark = next((row.tag for row in rows if row.reason == TagReason.KEEP_SEPARATOR), "")
     rows = [row for row in rows if row.reason != TagReason.KEEP_SEPARATOR]
     triggers, own = _triggers_of(rows), given(rows)
-    before = decided["overlay"].value if "overlay" in decided else []
+    before = decided["manual_edits"].value if "manual_edits" in decided else []
     manual: list[Edit] = [tuple(each) for each in before]
     for edit in edits:
         manual = amended(manual, edit, own, triggers)
-    _keep_overlay(found, path, [tuple(each) for each in before], manual)
+    _keep_manual_edits(found, path, [tuple(each) for each in before], manual)
     if caption is None:
         found.counts[NO_CAPTION] += 1
         return
@@ -156,19 +156,19 @@ def _edit_overlay(
     found.counts[CHANGED] += 1
 
 
-def _keep_overlay(found: Edited, path: str, before: list[Edit], after: list[Edit]) -> None:
+def _keep_manual_edits(found: Edited, path: str, before: list[Edit], after: list[Edit]) -> None:
     if after == before:
         return
     if after:
-        found.put(Decision(path, "overlay", after, CaptionReason.EDITED, {"edits": after}))
+        found.put(Decision(path, "manual_edits", after, CaptionReason.EDITED, {"edits": after}))
     else:
-        found.drop(path, "overlay")
+        found.drop(path, "manual_edits")
 
 
 def _rows_after(
     order: Sequence[str], rows: Iterable[TagDecision], own: Iterable[TagDecision]
 ) -> tuple[TagDecision, ...]:
-    """The rows of an image whose overlay changed: curation's own, and those of the overlay that holds now.
+    """The rows of an image whose manual edits changed: curation's own, and those of the edits that hold now.
 
     What an earlier edit took out and this one brings back has lost its figures until the next curation.
     """

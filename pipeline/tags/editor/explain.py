@@ -93,7 +93,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
         caption,
         decided.get("human"),
         tags,
-        decided.get("overlay"),
+        decided.get("manual_edits"),
         decided.get("keep"),
         scores,
         _judging(voting, options),

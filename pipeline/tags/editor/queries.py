@@ -28,8 +28,8 @@ from pipeline.tags.vocabulary.prose import is_prose
 Line = dict[str, Any]
 _BATCH = 500
 EXAMPLES = 3
-NEVER_OFF = "never off: no example without it"
-A_TRIGGER = "trigger word: always on, as it should be"
+NEVER_ABSENT = "never absent: no example without it"
+A_TRIGGER = "trigger word: always present, as it should be"
 
 
 def sightings_of(images: Iterable[CaptionedImage]) -> Sightings:
@@ -207,7 +207,7 @@ def rules_of(manifest: Manifest, selection: Selection) -> list[Line]:
 
 
 def covered(manifest: Manifest, selection: Selection, few: int, always: float) -> Iterator[Line]:
-    """On and off of every tag of every concept, with the repeats that were decided."""
+    """In how many images of every concept each tag is present and absent, with the repeats that were decided."""
     decided = manifest.decisions("repeats")
     concepts = [shown.concept for shown in selection.images]
     repeats = [decided[shown.path].value.exact if shown.path in decided else 1.0 for shown in selection.images]
@@ -216,11 +216,11 @@ def covered(manifest: Manifest, selection: Selection, few: int, always: float) -
         yield {
             "concept": each.concept,
             "tag": each.tag,
-            "on": each.on,
-            "off": each.off,
-            "shown on": round(each.shown_on, 3),
-            "shown off": round(each.shown_off, 3),
-            "share": round(each.share, 4) if each.shown_on + each.shown_off else None,
+            "present": each.present,
+            "absent": each.absent,
+            "exposures present": round(each.exposures_present, 3),
+            "exposures absent": round(each.exposures_absent, 3),
+            "share": round(each.share, 4) if each.exposures_present + each.exposures_absent else None,
             "verdict": _verdict(each, triggers.get(each.concept, frozenset())),
         }
 
@@ -228,7 +228,7 @@ def covered(manifest: Manifest, selection: Selection, few: int, always: float) -
 def _verdict(each: Coverage, triggers: Collection[str]) -> str:
     if each.tag in triggers:
         return A_TRIGGER
-    return NEVER_OFF if each.off == 0 and each.verdict != TOO_FEW else each.verdict
+    return NEVER_ABSENT if each.absent == 0 and each.verdict != TOO_FEW else each.verdict
 
 
 def triggers_by_concept(manifest: Manifest, images: Sequence[CaptionedImage]) -> dict[str, set[str]]:

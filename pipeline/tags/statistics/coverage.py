@@ -1,4 +1,4 @@
-"""Which images show which tags, counted: how often in each concept, beside what, and with examples on and off.
+"""Which images show which tags, counted: how often in each concept, beside what, and with examples and without.
 
 A tag can be prompted for, and left out, when training shows images with it and images without it; what nearly all
 images of a concept show is taken for a part of it ("Stable Diffusion LoRA training science and notes", rentry).
@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Verdict = Literal["always on: will be absorbed", "balanced: promptable", "too few to learn"]
-ALWAYS_ON: Verdict = "always on: will be absorbed"
+Verdict = Literal["always present: learned with its trigger word", "balanced: promptable", "too few to learn"]
+ALWAYS_PRESENT: Verdict = "always present: learned with its trigger word"
 BALANCED: Verdict = "balanced: promptable"
 TOO_FEW: Verdict = "too few to learn"
 
@@ -140,16 +140,16 @@ class Coverage:
 
     concept: str
     tag: str
-    on: int
-    off: int
-    shown_on: float
-    shown_off: float
+    present: int
+    absent: int
+    exposures_present: float
+    exposures_absent: float
     verdict: Verdict
 
     @property
     def share(self) -> float:
         """How much of what an epoch shows of the concept has the tag, 0..1."""
-        return self.shown_on / (self.shown_on + self.shown_off)
+        return self.exposures_present / (self.exposures_present + self.exposures_absent)
 
 
 def coverage(
@@ -161,7 +161,7 @@ def coverage(
         concepts: the concept of every image.
         repeats: how often an epoch shows every image; once each if not given.
         few: images with a tag below which it is too few to learn.
-        always: share of what is shown from which a tag is always on, for there is hardly an example without it.
+        always: share of what is shown from which a tag is always present, for there is hardly an example without it.
     """
     weights = np.ones(len(concepts)) if repeats is None else np.asarray(repeats, np.float64)
     images = by_concept(seen, concepts)
@@ -172,8 +172,14 @@ def coverage(
         size[concept] = size.get(concept, 0) + 1
         whole[concept] = whole.get(concept, 0.0) + weight
     for concept, tags in shown.items():
-        for tag, shown_on in tags.items():
-            on = int(images[concept][tag])
-            shown_off = max(0.0, whole[concept] - shown_on)
-            verdict = TOO_FEW if on < few else ALWAYS_ON if shown_on >= always * whole[concept] else BALANCED
-            yield Coverage(concept, tag, on, size[concept] - on, shown_on, shown_off, verdict)
+        for tag, exposures_present in tags.items():
+            present = int(images[concept][tag])
+            exposures_absent = max(0.0, whole[concept] - exposures_present)
+            verdict = (
+                TOO_FEW
+                if present < few
+                else ALWAYS_PRESENT
+                if exposures_present >= always * whole[concept]
+                else BALANCED
+            )
+            yield Coverage(concept, tag, present, size[concept] - present, exposures_present, exposures_absent, verdict)

@@ -1,7 +1,7 @@
 import sqlite3
 
 import pytest
-from decided import decided
+from decided import decided, scored, trigger
 
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
@@ -121,3 +121,16 @@ def test_the_runs_of_a_stage_are_told_apart_by_their_names(manifest):
         runs = [manifest.begin_run("train", {"name": name}) for name in ("a", "b", "a")]
     assert manifest.last_run("train").id == manifest.last_run("train", "a").id == runs[2]
     assert manifest.last_run("train", "b").id == runs[1] and manifest.last_run("train", "c") is None
+
+
+def test_trigger_words_are_those_that_lead_the_tags(manifest):
+    rows = {
+        "both": [trigger('Lumi "x"'), trigger("white witch"), scored("smile")],
+        "none": [scored("smile"), trigger("late")],
+        "empty": [],
+        "alone": [trigger("alder, ✨")],
+    }
+    with manifest.transaction():
+        manifest.put_decisions(1, ("tags",), [decided(path, "tags", value) for path, value in rows.items()])
+    assert manifest.trigger_words() == {"both": ('Lumi "x"', "white witch"), "alone": ("alder, ✨",)}
+    assert {path: list(value) for path, value in manifest.values("tags")} == rows

@@ -12,9 +12,14 @@ from pipeline.cli.commands.tags.asking import FILTERS, OUTPUT, ROOT, Row, ask, n
 from pipeline.store.manifest import Manifest
 from pipeline.tags.editor import queries
 from pipeline.tags.editor.filters import Selection
-from pipeline.tags.statistics.coverage import ALWAYS_ON, BALANCED, TOO_FEW
+from pipeline.tags.statistics.coverage import ALWAYS_PRESENT, BALANCED, TOO_FEW
 
-VERDICTS = {"absorbed": ALWAYS_ON, "promptable": BALANCED, "few": TOO_FEW, "never-off": queries.NEVER_OFF}
+VERDICTS = {
+    "always-present": ALWAYS_PRESENT,
+    "promptable": BALANCED,
+    "few": TOO_FEW,
+    "never-absent": queries.NEVER_ABSENT,
+}
 ADVICE = (
     "A tag can be prompted for and left out where images show it on and off; what is always on becomes a part of the "
     "trigger word (Stable Diffusion LoRA training science and notes, rentry)"

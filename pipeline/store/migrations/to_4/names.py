@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats"}
+FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats", "overlay": "manual_edits"}
 """Fields of decisions."""
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "check": {"max_enlarge": "max_upscale"},

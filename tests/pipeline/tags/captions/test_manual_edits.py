@@ -22,8 +22,8 @@ CAPTIONS = st.lists(TAGS, unique=True)
 
 
 def test_each_edit_changes_the_tags_and_leaves_a_row() -> None:
-    overlay = [["add", "grin"], ["remove", "hat"], ["replace", "boots", "red boots"]]
-    tags, rows = apply(["Lumi", "boots", "hat", "smile"], ("Lumi",), overlay)
+    manual_edits = [["add", "grin"], ["remove", "hat"], ["replace", "boots", "red boots"]]
+    tags, rows = apply(["Lumi", "boots", "hat", "smile"], ("Lumi",), manual_edits)
     assert tags == ["Lumi", "red boots", "smile", "grin"]
     assert told(rows) == [
         ("red boots", "added", "from boots: replaced by you"),
@@ -53,8 +53,8 @@ def test_a_tag_replaced_by_one_that_was_removed_is_told_as_removed() -> None:
 
 
 def test_trigger_words_stay_whatever_the_edits_say() -> None:
-    overlay = [["remove", "Lumi"], ["replace", "Lumi", "Quill"], ["add", "lumi"], ["replace", "smile", "LUMI"]]
-    tags, rows = apply(["Lumi", "smile"], ("Lumi",), overlay)
+    manual_edits = [["remove", "Lumi"], ["replace", "Lumi", "Quill"], ["add", "lumi"], ["replace", "smile", "LUMI"]]
+    tags, rows = apply(["Lumi", "smile"], ("Lumi",), manual_edits)
     assert tags == ["Lumi"] and told(rows) == [("smile", "dropped", "removed by you")]
 
 
@@ -77,7 +77,7 @@ def test_rows_of_the_whole_caption_stay_one_for_each_tag_in_its_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overlay", "edit", "tags", "expected"),
+    ("manual_edits", "edit", "tags", "expected"),
     [
         ([("remove", "hat")], ("add", "hat"), ["hat"], []),
         ([("remove", "hat")], ("add", "hat"), ["smile"], [("add", "hat")]),
@@ -92,27 +92,29 @@ def test_rows_of_the_whole_caption_stay_one_for_each_tag_in_its_order() -> None:
     ],
 )
 def test_edits_that_take_each_other_back_cancel_out(
-    overlay: list[tuple[str, ...]], edit: tuple[str, ...], tags: list[str], expected: list[tuple[str, ...]]
+    manual_edits: list[tuple[str, ...]], edit: tuple[str, ...], tags: list[str], expected: list[tuple[str, ...]]
 ) -> None:
-    assert amended(overlay, edit, tags) == expected
+    assert amended(manual_edits, edit, tags) == expected
 
 
 @drawn(CAPTIONS, st.lists(EDITS, max_size=6))
-def test_a_shortened_overlay_gives_the_tags_of_all_edits_in_turn(tags: list[str], edits: list[tuple[str, ...]]) -> None:
-    overlay: list[tuple[str, ...]] = []
+def test_a_shortened_list_of_edits_gives_the_tags_of_all_edits_in_turn(
+    tags: list[str], edits: list[tuple[str, ...]]
+) -> None:
+    manual_edits: list[tuple[str, ...]] = []
     for edit in edits:
-        expected = set(apply(tags, ("Lumi",), [*overlay, edit])[0])
-        overlay = amended(overlay, edit, tags, ("Lumi",))
-        assert set(apply(tags, ("Lumi",), overlay)[0]) == expected
-        assert len(overlay) == len(set(overlay)) and len(overlay) <= len(edits)
+        expected = set(apply(tags, ("Lumi",), [*manual_edits, edit])[0])
+        manual_edits = amended(manual_edits, edit, tags, ("Lumi",))
+        assert set(apply(tags, ("Lumi",), manual_edits)[0]) == expected
+        assert len(manual_edits) == len(set(manual_edits)) and len(manual_edits) <= len(edits)
 
 
 @drawn(CAPTIONS, st.lists(EDITS, max_size=3), EDITS)
 def test_the_same_edit_twice_is_one(tags: list[str], edits: list[tuple[str, ...]], edit: tuple[str, ...]) -> None:
-    overlay: list[tuple[str, ...]] = []
+    manual_edits: list[tuple[str, ...]] = []
     for each in edits:
-        overlay = amended(overlay, each, tags)
-    once = amended(overlay, edit, tags)
+        manual_edits = amended(manual_edits, each, tags)
+    once = amended(manual_edits, edit, tags)
     again = amended(once, edit, tags)
     assert apply(tags, (), again)[0] == apply(tags, (), once)[0]
     assert amended(again, edit, tags) == again
@@ -120,14 +122,14 @@ def test_the_same_edit_twice_is_one(tags: list[str], edits: list[tuple[str, ...]
 
 @drawn(CAPTIONS, CAPTIONS, st.lists(EDITS, max_size=6))
 def test_every_change_has_one_row_and_no_tag_stands_twice(
-    triggers: list[str], tags: list[str], overlay: list[tuple[str, ...]]
+    triggers: list[str], tags: list[str], manual_edits: list[tuple[str, ...]]
 ) -> None:
-    left, rows = apply(tags, triggers, overlay)
+    left, rows = apply(tags, triggers, manual_edits)
     assert len(left) == len(set(left))
     assert sorted(row.tag for row in rows) == sorted(set(left) ^ set(tags))
     assert all((row.action == TagAction.ADDED) == (row.tag in left) for row in rows)
     plain = [scored(tag) for tag in tags]
-    assert sorted(given(with_manual_edits(tags, plain, triggers, overlay)[1])) == sorted(tags)
+    assert sorted(given(with_manual_edits(tags, plain, triggers, manual_edits)[1])) == sorted(tags)
 
 
 def test_edits_are_told_in_a_few_signs() -> None:

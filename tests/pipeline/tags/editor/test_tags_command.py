@@ -221,16 +221,21 @@ def test_coverage_counts_repeats_and_gives_a_verdict(answer: Callable[..., Any],
     found = {
         row["tag"]: row for row in answer("coverage", "--concept", "people/Lumi", "--few", "2", "--limit", "0")["rows"]
     }
-    assert found["Lumi"]["verdict"] == "trigger word: always on, as it should be"
-    assert found["1girl"]["verdict"] == "never off: no example without it"
+    assert found["Lumi"]["verdict"] == "trigger word: always present, as it should be"
+    assert found["1girl"]["verdict"] == "never absent: no example without it"
     assert found["boots"]["verdict"] == "too few to learn"
     smile = found["smile"]
-    assert (smile["on"], smile["off"], smile["shown on"], smile["shown off"]) == (2, 1, 2.0, 97.0)
+    assert (smile["present"], smile["absent"], smile["exposures present"], smile["exposures absent"]) == (
+        2,
+        1,
+        2.0,
+        97.0,
+    )
     assert smile["share"] == round(2 / 99, 4) and smile["verdict"] == "balanced: promptable"
     few = answer("coverage", "--verdict", "few", "--concept", "people/Lumi", "--few", "2")["rows"]
     assert {row["tag"] for row in few} == {"boots", "witch hat", "<o>_<o>"}
     always = answer("coverage", "--tag", "boots", "--few", "1", "--always", "0.9")["rows"]
-    assert [row["verdict"] for row in always] == ["always on: will be absorbed"]
+    assert [row["verdict"] for row in always] == ["always present: learned with its trigger word"]
 
 
 def test_contradictions_are_listed_by_attribute(answer: Callable[..., Any], curated: Manifest) -> None:
@@ -282,11 +287,11 @@ def test_edits_change_captions_rows_and_files_at_once(ask: Callable[..., Result]
     assert found["anime screenshot"] == ("added", "added by you")
     assert found["witch hat"] == ("renamed", "to red hat: replaced by you")
     assert found["red hat"] == ("added", "from witch hat: replaced by you")
-    overlay = curated.decisions("overlay")[image_of("people/Lumi/a").path]
-    assert overlay.value == [["remove", "smile"], ["add", "anime screenshot"], ["replace", "witch hat", "red hat"]]
-    assert phrase(overlay) == "edited with prep tags"
-    assert figures(overlay) == "-smile, +anime screenshot, witch hat → red hat"
-    later = curated.decisions("overlay")[image_of("people/Lumi/c").path]
+    manual_edits = curated.decisions("manual_edits")[image_of("people/Lumi/a").path]
+    assert manual_edits.value == [["remove", "smile"], ["add", "anime screenshot"], ["replace", "witch hat", "red hat"]]
+    assert phrase(manual_edits) == "edited with prep tags"
+    assert figures(manual_edits) == "-smile, +anime screenshot, witch hat → red hat"
+    later = curated.decisions("manual_edits")[image_of("people/Lumi/c").path]
     assert later.value == [["remove", "smile"]], "it holds for a later caption that would have it"
 
 
@@ -298,7 +303,7 @@ def test_a_persons_caption_keeps_its_other_words_byte_for_byte(ask: Callable[...
     ask("add", "wariza", "--image", "written")
     text = "\ufeffquill,a red Hat, very long hair,wariza\r\n"
     assert text_file(curated, path).read_bytes() == text.encode()
-    assert curated.human()[image_of(path).path] == text and "overlay" not in values_of(curated, path)
+    assert curated.human()[image_of(path).path] == text and "manual_edits" not in values_of(curated, path)
     assert values_of(curated, path)["caption"] == text.removeprefix("\ufeff").strip()
     assert rows(curated, path)["wariza"] == ("kept", "manual caption")
     assert "smile" not in rows(curated, path) and "Smile" not in rows(curated, path)
@@ -309,7 +314,7 @@ def test_a_persons_caption_keeps_its_other_words_byte_for_byte(ask: Callable[...
 def test_a_tag_that_a_person_wrote_another_way_is_put_right(ask: Callable[..., Result], curated: Manifest) -> None:
     ask("replace", "long_hair", "to", "long hair", "--all")
     assert caption(curated, "people/Quill/written") == "quill,  Smile ,a red Hat, long hair"
-    assert not curated.decisions("overlay")
+    assert not curated.decisions("manual_edits")
 
 
 def values_of(manifest: Manifest, path: str) -> dict[str, Any]:
@@ -344,12 +349,12 @@ def test_an_edit_can_be_undone_and_brought_back_exactly(
 def test_adding_back_what_was_removed_takes_the_edit_back(ask: Callable[..., Result], curated: Manifest) -> None:
     ask("remove", "smile", "--image", "Lumi/b")
     ask("add", "smile", "--image", "Lumi/b")
-    assert "overlay" not in values_of(curated, "people/Lumi/b")
+    assert "manual_edits" not in values_of(curated, "people/Lumi/b")
     assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl, smile"
     assert rows(curated, "people/Lumi/b")["smile"] == ("kept", "restored by you")
     ask("add", "grin", "--image", "Lumi/b")
     ask("remove", "grin", "--image", "Lumi/b")
-    assert "overlay" not in values_of(curated, "people/Lumi/b") and "grin" not in rows(curated, "people/Lumi/b")
+    assert "manual_edits" not in values_of(curated, "people/Lumi/b") and "grin" not in rows(curated, "people/Lumi/b")
 
 
 def test_a_dry_run_shows_words_and_writes_nothing(ask: Callable[..., Result], curated: Manifest) -> None:
@@ -408,7 +413,7 @@ def test_an_image_without_a_caption_is_edited_for_when_it_has_one(tmp_path: Path
     manifest = put_set(tmp_path / "new", {"x/a": ONE})
     result = CliRunner().invoke(command, ["add", str(manifest.root), "grin", "--all", "--json"])
     assert json.loads(result.stdout)["counts"] == {"no_caption_yet": 1}
-    assert manifest.decisions("overlay")["images/x/a.png"].value == [["add", "grin"]]
+    assert manifest.decisions("manual_edits")["images/x/a.png"].value == [["add", "grin"]]
 
 
 def test_an_edit_survives_every_later_curation_and_freezes_nothing(

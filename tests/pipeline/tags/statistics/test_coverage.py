@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.tags.statistics.coverage import (
-    ALWAYS_ON,
+    ALWAYS_PRESENT,
     BALANCED,
     TOO_FEW,
     Together,
@@ -15,7 +15,7 @@ from pipeline.tags.statistics.coverage import (
     sightings,
     together,
 )
-from pipeline.tags.statistics.learned_implications import confirmed_pairs, ends_with, learn
+from pipeline.tags.statistics.mined_implications import confirmed_pairs, ends_with, mine
 
 IMAGES = [
     {"hat": 0.9, "smile": 0.8},
@@ -55,24 +55,33 @@ def test_counting_agrees_with_counting_by_hand(images: list[dict[str, float]], t
 def test_what_can_be_prompted_for_has_examples_with_and_without() -> None:
     images = [{"1girl": 1.0, "hat": 1.0}] * 6 + [{"1girl": 1.0}] * 6 + [{"1girl": 1.0, "crown": 1.0}]
     found = {each.tag: each for each in coverage(sightings(images), ["Lumi"] * 13)}
-    assert {tag: each.verdict for tag, each in found.items()} == {"1girl": ALWAYS_ON, "hat": BALANCED, "crown": TOO_FEW}
-    assert (found["hat"].on, found["hat"].off, found["hat"].share) == (6, 7, pytest.approx(6 / 13))
+    assert {tag: each.verdict for tag, each in found.items()} == {
+        "1girl": ALWAYS_PRESENT,
+        "hat": BALANCED,
+        "crown": TOO_FEW,
+    }
+    assert (found["hat"].present, found["hat"].absent, found["hat"].share) == (6, 7, pytest.approx(6 / 13))
 
 
 def test_repeats_count_for_what_is_nearly_always_shown() -> None:
     images = [{"hat": 1.0}] * 10 + [{"smile": 1.0}] * 5
     plain = next(each for each in coverage(sightings(images), ["a"] * 15) if each.tag == "hat")
-    assert (plain.verdict, plain.shown_off) == (BALANCED, 5)
+    assert (plain.verdict, plain.exposures_absent) == (BALANCED, 5)
     heavy = next(each for each in coverage(sightings(images), ["a"] * 15, [19] * 10 + [2] * 5) if each.tag == "hat")
-    assert (heavy.verdict, heavy.shown_on, heavy.shown_off, heavy.share) == (ALWAYS_ON, 190, 10, 0.95)
+    assert (heavy.verdict, heavy.exposures_present, heavy.exposures_absent, heavy.share) == (
+        ALWAYS_PRESENT,
+        190,
+        10,
+        0.95,
+    )
 
 
 def test_an_empty_set_has_nothing_to_tell() -> None:
     assert list(coverage(sightings([]), [])) == []
-    assert learn(sightings([]), []) == []
+    assert mine(sightings([]), []) == []
 
 
-# --- rules learned from the set
+# --- rules mined from the set
 
 
 def armed(swords: int = 40) -> tuple[list[dict[str, float]], list[str]]:
@@ -85,7 +94,7 @@ def armed(swords: int = 40) -> tuple[list[dict[str, float]], list[str]]:
 
 def test_a_tag_that_always_comes_with_another_is_learned_and_confirmed_by_its_name() -> None:
     images, concepts = armed()
-    found = {(each.child, each.parent): each for each in learn(sightings(images), concepts)}
+    found = {(each.child, each.parent): each for each in mine(sightings(images), concepts)}
     rule = found["holding sword", "sword"]
     assert rule.confirmed and not rule.alike and (rule.both, rule.images, rule.of_parent) == (20, 20, 60)
     assert rule.figures == "in 20 of 20 images with holding sword; holding sword in 20 of 60 with sword"
@@ -96,22 +105,22 @@ def test_a_tag_that_always_comes_with_another_is_learned_and_confirmed_by_its_na
 
 def test_few_images_or_an_exception_teach_nothing() -> None:
     images, concepts = armed()
-    assert learn(sightings(images[1:]), concepts[1:]) == []
+    assert mine(sightings(images[1:]), concepts[1:]) == []
     exception = [{"holding sword": 0.7}, *images]
-    rules = learn(sightings(exception), ["Lumi", *concepts])
+    rules = mine(sightings(exception), ["Lumi", *concepts])
     assert ("holding sword", "sword") not in {(each.child, each.parent) for each in rules}, "20 of 21 is below 0.97"
 
 
 def test_what_comes_with_everything_and_what_one_concept_shows_is_not_learned() -> None:
     images = [{"solo": 0.9, "witch hat": 0.9, "white hair": 0.9}] * 30 + [{"solo": 0.9}] * 30
-    found = learn(sightings(images), ["Lumi"] * 60)
+    found = mine(sightings(images), ["Lumi"] * 60)
     assert found == [], "solo is everywhere, and white hair is Lumi's"
 
 
 def test_a_tag_less_probable_than_the_exact_one_is_not_implied_by_it() -> None:
     images, concepts = armed()
     doubtful = [{tag: 0.4 if tag == "sword" else score for tag, score in tags.items()} for tags in images]
-    pairs = {(each.child, each.parent) for each in learn(sightings(doubtful), concepts)}
+    pairs = {(each.child, each.parent) for each in mine(sightings(doubtful), concepts)}
     assert ("holding sword", "sword") not in pairs
 
 

@@ -1,4 +1,4 @@
-"""Which learned pairs a name confirms."""
+"""Which mined pairs a name confirms."""
 
 import pytest
 

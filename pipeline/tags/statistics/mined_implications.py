@@ -1,4 +1,4 @@
-"""Which tag says what another says, learned from the set's own scores and confirmed by their names.
+"""Which tag says what another says, mined from the set's own scores and confirmed by their names.
 
 A tagger trained on tags that imply others gives both: nearly all images with `holding sword` have `sword`, and few
 of those with `sword` are of someone holding it. That alone proves little, as all of a character's images show her
@@ -17,7 +17,7 @@ from pipeline.tags.vocabulary.aliases import singular, words
 from pipeline.tags.vocabulary.implications import implies, says_otherwise
 
 AT_LEAST = 20
-"""Images that a tag needs before anything is learned of it."""
+"""Images that a tag needs before anything is mined of it."""
 ALWAYS = 0.97
 """Share of a tag's images that must show the other."""
 SELDOM = 0.9
@@ -28,7 +28,7 @@ EVERYWHERE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class MinedImplication:
     """Of `images` that show `child`, `both` show `parent`, which stands in `of_parent` images.
 
     `confirmed` says whether their names confirm it; `alike` that each nearly always comes with the other, as two names
@@ -51,7 +51,9 @@ class Learned:
         )
 
 
-def learn(seen: Sightings, concepts: Sequence[str], skip: Callable[[str], bool] = lambda tag: False) -> list[Learned]:
+def mine(
+    seen: Sightings, concepts: Sequence[str], skip: Callable[[str], bool] = lambda tag: False
+) -> list[MinedImplication]:
     """Pairs of tags of which one says what the other says, by the names of both.
 
     A pair that no name confirms must come in two concepts or more: else it is a trait of that concept. What spelling and
@@ -60,7 +62,7 @@ def learn(seen: Sightings, concepts: Sequence[str], skip: Callable[[str], bool] 
     Args:
         seen: the tags of images that show one person.
         concepts: the concept of each of them.
-        skip: tags of which nothing is to be learned.
+        skip: tags of which nothing is to be mined.
     """
     asked = Together(seen)
     counts = asked.counts
@@ -87,7 +89,9 @@ def learn(seen: Sightings, concepts: Sequence[str], skip: Callable[[str], bool] 
             wide = confirmed or len(np.unique(of_image[showing])) > 1
             if wide and not implies(child, parent) and _as_sure(asked, child, parent, showing):
                 found.append(
-                    Learned(child, parent, int(beside[place]), len(showing), int(counts[place]), confirmed, alike)
+                    MinedImplication(
+                        child, parent, int(beside[place]), len(showing), int(counts[place]), confirmed, alike
+                    )
                 )
     return found
 
@@ -108,7 +112,7 @@ def _plainer(one: str, other: str) -> str:
     return min((one, other), key=lambda tag: (len(words(tag)), len(tag), tag))
 
 
-def confirmed_pairs(found: Collection[Learned]) -> dict[str, tuple[str, ...]]:
+def confirmed_pairs(found: Collection[MinedImplication]) -> dict[str, tuple[str, ...]]:
     """Exact tag → tags that are needless beside it, of what was confirmed."""
     pairs: dict[str, list[str]] = {}
     for each in found:
