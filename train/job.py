@@ -13,8 +13,8 @@ from typing import Any
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from train.data.dataset import Example, dataset_digest, examples
-from train.evaluation.holdout import Parts, parted
-from train.models.prompts import Request, asked_prompts, settled
+from train.evaluation.holdout import Splits, split_examples
+from train.models.prompts import Request, asked_prompts, filled_in
 from train.optimization.optimizers import read_arguments
 from train.options.recipe import BESIDE, Recipe, recipe_values
 from train.run.run_record import run_folder
@@ -22,9 +22,9 @@ from train.run.run_record import run_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`training` is what is trained on, `held` what is held out, `watched` the part of the first that is looked at too.
+    """`training` is what is trained on, `held` what is held out, `train_subset` the part of the first that is validated too.
 
-    `requests` are painted while it trains, of which `prompt_remarks` tell; `arguments` are the optimizer's, `origins` say
+    `requests` are sampled while it trains, with `prompt_warnings` about them; `arguments` are the optimizer's, `origins` say
     where each option came from, `versions` which programs take part; `digest` stands for all the images, `start` for the
     adapter that is gone on from.
     """
@@ -33,10 +33,10 @@ class Job:
     recipe: Recipe
     training: tuple[Example, ...]
     held: tuple[Example, ...]
-    watched: tuple[Example, ...]
+    train_subset: tuple[Example, ...]
     remarks: tuple[str, ...]
     requests: tuple[Request, ...]
-    prompt_remarks: tuple[str, ...]
+    prompt_warnings: tuple[str, ...]
     arguments: Mapping[str, Any]
     origins: Mapping[str, str]
     versions: Mapping[str, str]
@@ -48,7 +48,7 @@ class Job:
         return run_folder(self.root, self.recipe.run.name)
 
     def state_digest(self, base: str) -> str:
-        """What a saved state must agree in to be taken up: all that decides what is learned."""
+        """What a training state must agree in to be resumed: all that decides what is learned."""
         values = {key: value for key, value in recipe_values(self.recipe).items() if key not in BESIDE}
         return hashlib.sha256(json.dumps([values, self.digest, self.start, base], sort_keys=True).encode()).hexdigest()
 
@@ -62,7 +62,7 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
     arguments = read_arguments(recipe.optimizer.optimizer, recipe.optimizer.optimizer_args)
     found = examples(manifest, recipe.dataset)
     concepts = {example.entry.key: example.concept for example in found}
-    parts = parted(
+    parts = split_examples(
         manifest,
         concepts,
         {example.entry.key: example.entry.repeats for example in found},
@@ -71,16 +71,16 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
     )
     training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.repeats)
     prompts = asked_prompts(recipe.samples.sample_prompts, recipe.samples.sample_file, "sample_prompts")
-    requests, prompt_remarks = settled(prompts, commonest_size(training))
+    requests, prompt_warnings = filled_in(prompts, commonest_size(training))
     return Job(
         root=manifest.root,
         recipe=recipe,
         training=training,
         held=_held(found, parts),
-        watched=tuple(example for example in training if example.entry.key in parts.watched),
+        train_subset=tuple(example for example in training if example.entry.key in parts.train_subset),
         remarks=parts.remarks,
         requests=requests,
-        prompt_remarks=prompt_remarks,
+        prompt_warnings=prompt_warnings,
         arguments=arguments,
         origins=origins,
         versions=versions,
@@ -95,10 +95,10 @@ def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
     return max(counts, key=lambda size: (counts[size], size))
 
 
-def _held(found: Sequence[Example], parts: Parts) -> tuple[Example, ...]:
+def _held(found: Sequence[Example], parts: Splits) -> tuple[Example, ...]:
     return tuple(example for example in found if example.entry.key in parts.held)
 
 
-def _weighed(example: Example, parts: Parts) -> Example:
+def _weighed(example: Example, parts: Splits) -> Example:
     entry = replace(example.entry, repeats=parts.repeats[example.entry.key])
     return replace(example, entry=entry)

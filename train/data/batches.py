@@ -11,7 +11,7 @@ import numpy as np
 from train.data.dataset import Example
 from train.data.options import BatchOptions
 from train.data.progress import Progress
-from train.data.sampler import SampledImage, Showings, epoch_batches
+from train.data.sampler import Exposures, SampledImage, epoch_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +37,21 @@ def total_steps(options: BatchOptions, seed: int, examples: Sequence[Example]) -
 
 def _epoch_lengths(batch_size: int, seed: int, entries: Sequence[SampledImage]) -> Iterator[int]:
     """How many batches each epoch has, without making them; the same as `epoch_length`, but the set is gone over once."""
-    sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
+    sizes = {size: index for index, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
     bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
-    shares = Showings(entries, seed)
+    shares = Exposures(entries, seed)
     for epoch in count():
         shown = np.bincount(bucket, weights=shares.within(epoch), minlength=len(sizes)).astype(np.int64)
         yield int((-(-shown // batch_size)).sum())
 
 
-def window(options: BatchOptions, examples: Sequence[Example]) -> int:
+def accumulation_steps(options: BatchOptions, examples: Sequence[Example]) -> int:
     """Batches to an update: as given, or as many as there are buckets ("Tutorial: Lycoris/LoCon Training using Kohya_SS",
     Civitai)."""
     return options.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
 
 
-def place_after(options: BatchOptions, seed: int, examples: Sequence[Example], step: int, last: bool) -> Progress:
+def progress_after(options: BatchOptions, seed: int, examples: Sequence[Example], step: int, last: bool) -> Progress:
     """Where in the run `step` batches end."""
     lengths = _epoch_lengths(options.batch_size, seed, [example.entry for example in examples])
     done, epoch = 0, 0
@@ -70,7 +70,7 @@ def planned_batches(options: BatchOptions, seed: int, examples: Sequence[Example
         if step >= total:
             return
         if step + length > start:
-            before = Showings(entries, seed).until(epoch).tolist()
+            before = Exposures(entries, seed).until(epoch).tolist()
             shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
             for keys in epoch_batches(entries, options.batch_size, seed, epoch):
                 earlier = _counted(keys, shown)

@@ -16,7 +16,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
 from pipeline.store.values import read
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
-from train.data.caption_augmentation import spoken, tags_of, told
+from train.data.caption_augmentation import caption_read, spoken, tags_of
 from train.data.options import AugmentationOptions, DatasetOptions
 from train.data.sampler import SampledImage
 from train.data.subject_position import subject_of
@@ -88,7 +88,7 @@ def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]
         bucket, caption = buckets[image.path], captions[image.path]
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
         seen = views(
-            Seen(image.path, view, told(caption, options.captions), subjects.get(image.path)),
+            Seen(image.path, view, caption_read(caption, options.captions), subjects.get(image.path)),
             options.augmentation,
             options.seed,
         )
@@ -136,7 +136,7 @@ def seen_images(manifest: Manifest, options: DatasetOptions) -> tuple[Seen, ...]
         Seen(
             image.path,
             ImageView(image.content, manifest.root / image.path, buckets[image.path]),
-            told(captions[image.path], options.captions),
+            caption_read(captions[image.path], options.captions),
             subjects.get(image.path),
         )
         for image in manifest.kept()

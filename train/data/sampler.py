@@ -52,7 +52,7 @@ def epoch_batches(
 ) -> tuple[tuple[str, ...], ...]:
     """The batches of one epoch, each of images of one bucket, in the order they are trained on."""
     waiting: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
-    counts = Showings(entries, seed).within(epoch).tolist()
+    counts = Exposures(entries, seed).within(epoch).tolist()
     for entry, count in sorted(zip(entries, counts, strict=True), key=lambda pair: pair[0].key):
         if count:
             waiting[entry.bucket][entry.key] = count
@@ -94,12 +94,12 @@ def bucket_batches(waiting: Mapping[str, int], batch_size: int, draw: Generator)
 def epoch_length(entries: Sequence[SampledImage], batch_size: int, seed: int, epoch: int) -> int:
     """How many batches an epoch has, without making them."""
     totals: dict[tuple[int, int], int] = defaultdict(int)
-    for entry, count in zip(entries, Showings(entries, seed).within(epoch).tolist(), strict=True):
+    for entry, count in zip(entries, Exposures(entries, seed).within(epoch).tolist(), strict=True):
         totals[entry.bucket] += count
     return sum(-(-total // batch_size) for total in totals.values())
 
 
-class Showings:
+class Exposures:
     """How often every image is shown in the first epochs, ⌊em + u⌋ as `exposures` has it: with m = a / b and u = p / n
     it is ⌊ea / b⌋ + ⌊((ea mod b) n + p b) / (b n)⌋, whose terms stay below 2⁶³."""
 

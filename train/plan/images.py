@@ -38,7 +38,7 @@ class TrainedImages:
     reg_image_files: int
     latents: tuple[tuple[int, int], ...]
     held: tuple[str, ...] = ()
-    watched: tuple[str, ...] = ()
+    train_subset: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -52,11 +52,11 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
-    from train.evaluation.holdout import parted
+    from train.evaluation.holdout import split_examples
 
     texts, repeats, buckets = captions(manifest), read.repeats(manifest), read.buckets(manifest)
     reg_images = used_reg_images(manifest) if options.dataset.regularized else {}
-    parts = parted(
+    parts = split_examples(
         manifest,
         {image.path: image.concept for image in kept},
         {image.path: repeats[image.path].exact for image in kept},
@@ -75,7 +75,7 @@ def images_of(manifest: Manifest, options: Recipe) -> TrainedImages:
         reg_image_files(kept, reg_images),
         cached_sizes(manifest, cached, buckets, texts, reg_images, options.dataset),
         parts.held,
-        parts.watched,
+        parts.train_subset,
         parts.remarks,
     )
 

@@ -56,12 +56,12 @@ def cached_sizes(
         captions: of the images, by path.
     """
     from train.data.augmentation import ImageView, Seen, reg_image_view, views
-    from train.data.caption_augmentation import told
+    from train.data.caption_augmentation import caption_read
     from train.data.dataset import seen_images
 
     def seen(image: Image) -> Seen:
         view = ImageView(image.content, manifest.root, buckets[image.path])  # no file is opened
-        return Seen(image.path, view, told(captions[image.path], options.captions))
+        return Seen(image.path, view, caption_read(captions[image.path], options.captions))
 
     placed = {each.name: each for each in seen_images(manifest, options)}
     varied = options.augmentation.any

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import PrepError
-from train.data.sampler import Counts, SampledImage, Showings, epoch_batches, epoch_length
+from train.data.sampler import Counts, Exposures, SampledImage, epoch_batches, epoch_length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ def course(
     Raises:
         PrepError: not a single image is shown.
     """
-    shares = Showings(entries, seed)
+    shares = Exposures(entries, seed)
     if not shares.any():
         raise PrepError("no image is ever shown: all repeats are 0", "choose others with: prep balance SET --force")
     sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}

@@ -60,7 +60,7 @@ def _rounded(exposures: float) -> float | int:
 def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
     from train.adapters.registry import ALGORITHMS
 
-    window = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
+    accumulation_steps = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
     least, most = int(run.shown.argmin()), int(run.shown.argmax())
     share = int(run.shown.sum()) / (run.steps * options.batches.batch_size)
     part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""
@@ -70,8 +70,8 @@ def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe)
         f"{counted(options.batches.batch_size, 'image')}{' and their regularization images' if found.reg_images else ''}, "
         f"{counted(run.epochs, 'whole epoch')}{part}; the first epoch has "
         f"{run.epoch_steps}",
-        f"updates: {-(-run.steps // window)}, one after every {window} steps"
-        if window > 1
+        f"updates: {-(-run.steps // accumulation_steps)}, one after every {accumulation_steps} steps"
+        if accumulation_steps > 1
         else f"updates: {run.steps}",
         f"batches: {run.full} full, {run.short} short; {share:.1%} of all places are taken",
         f"shown least: {found.kept[least].path}, {run.shown[least]} times; "
@@ -107,9 +107,9 @@ def milestone_remarks(found: TrainedImages, run: TrainingSchedule, options: Reci
     places += [Progress(step, epoch, step in ends, step == run.steps) for step, epoch in _steps(run.steps, ends)]
     wanted = [due(place, options.saving, options.validation, options.samples) for place in places]
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
-    looks = sum(each.look for each in wanted) if found.held or found.watched else 0
+    looks = sum(each.evaluate for each in wanted) if found.held or found.train_subset else 0
     cells = (
-        (len(found.held) + len(found.watched))
+        (len(found.held) + len(found.train_subset))
         * options.validation.validation_times
         * options.validation.validation_noises
     )
@@ -122,7 +122,9 @@ def milestone_remarks(found: TrainedImages, run: TrainingSchedule, options: Reci
     if looks:
         parts.append(f"{counted(looks, 'look')} at the validation loss, each of {counted(cells, 'latent')}")
     if prompts:
-        parts.append(f"{counted(sum(each.paint for each in wanted), 'painting')} of {counted(len(prompts), 'prompt')}")
+        parts.append(
+            f"{counted(sum(each.generate for each in wanted), 'painting')} of {counted(len(prompts), 'prompt')}"
+        )
     return ("besides: " + ", ".join(parts),) if parts else ()
 
 
@@ -135,10 +137,10 @@ def _steps(steps: int, ends: Mapping[int, int]) -> Iterator[tuple[int, int]]:
 
 
 def view_remarks(manifest: Manifest, options: Recipe) -> tuple[str, ...]:
-    from train.data.augmentation import remarks
+    from train.data.augmentation import warnings as augmentation_warnings
     from train.data.dataset import seen_images
 
-    return remarks(seen_images(manifest, options.dataset), options.augmentation)
+    return augmentation_warnings(seen_images(manifest, options.dataset), options.augmentation)
 
 
 def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:

@@ -12,9 +12,9 @@ from train.adapters.count.planned import planned_figures
 from train.data.sampler import SampledImage, exposures, offsets
 from train.models.load import load_base
 from train.models.locate import find_folder
-from train.models.shapes import BaseShapes, numbers
+from train.models.shapes import BaseShapes, parameter_count
 from train.plan.memory import base_shapes, in_words, latent_bytes, memory_bytes
-from train.plan.steps import Showings, course
+from train.plan.steps import Exposures, course
 
 
 @settings(max_examples=60, deadline=None)
@@ -38,14 +38,14 @@ def test_the_course_of_a_run_is_what_the_trainer_goes_through(entries, size, see
 @given(sets(), st.integers(0, 5), st.integers(0, 2000))
 def test_counted_at_once_exposures_are_those_of_one_image_after_another(entries, seed, epoch):
     start = offsets(entries, seed)
-    counter = Showings(entries, seed)
+    counter = Exposures(entries, seed)
     both = counter.until(epoch + 1) - counter.until(epoch)
     assert both.tolist() == [exposures(entry.repeats, start[entry.key], epoch) for entry in entries]
 
 
 def test_a_million_epochs_of_large_repeats_do_not_overflow():
     entries = [SampledImage(f"{number:06}", SIZES[0], 999.999999) for number in range(1000)]
-    assert int(Showings(entries, 0).until(10**6).max()) in (999_999_999, 1_000_000_000)
+    assert int(Exposures(entries, 0).until(10**6).max()) in (999_999_999, 1_000_000_000)
 
 
 def test_a_run_that_shows_nothing_is_refused():
@@ -79,7 +79,7 @@ def test_an_adapters_parameters_are_those_of_the_adapter_that_is_attached(algori
     assert sum(part.modules for part in parts) == len(adapter.layers)
     assert sum(part.parameters for part in parts) == sum(weight.numel() for weight in adapter.parameters())
     for model, of_model in ((base.unet, shapes.unet), (base.vae, shapes.vae), (base.text_encoder, shapes.text)):
-        assert numbers(of_model) == sum(weight.numel() for weight in model.parameters())
+        assert parameter_count(of_model) == sum(weight.numel() for weight in model.parameters())
     assert (shapes.factor, shapes.latent_channels, shapes.text_width) == (base.latent_factor, 4, 128)
 
 

@@ -43,7 +43,7 @@ def describe(file: AdapterFile, base: Checkpoint | None = None) -> dict[str, Any
         "layers": len(rows),
         "norm": _together(row["norm"] for row in rows),
         "blocks": _blocks(rows),
-        "metadata": told(file.metadata),
+        "metadata": summarized(file.metadata),
         "hashes": _hashes(file),
         "clients": {client: _client(client, file, wrong[client]) for client in CLIENTS},
         "problems": [*file.problems, *damaged],
@@ -143,7 +143,7 @@ def _client(client: str, file: AdapterFile, wrong: Counter[str]) -> dict[str, An
     }
 
 
-def told(metadata: Mapping[str, str]) -> dict[str, Any]:
+def summarized(metadata: Mapping[str, str]) -> dict[str, Any]:
     """What people look for in the metadata; whatever is not there is left out."""
     wanted = {
         "name": "ss_output_name",
