@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES
-from pipeline.config.settings import declared
 
 ROOT = Path(__file__).parents[1]
 TOPS = ("pipeline", "taggers", "train")

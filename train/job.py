@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
-from train.data.dataset import Example, dataset_digest, examples
-from train.evaluation.holdout import Splits, split_examples
+from train.data.dataset import Example, ready_dataset
+from train.evaluation.split import SplitDataset, split_dataset
 from train.models.prompts import Request, asked_prompts, filled_in
 from train.optimization.optimizers import read_arguments
 from train.options.recipe import BESIDE, Recipe, recipe_values
@@ -22,7 +22,7 @@ from train.run.run_record import run_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`training` is what is trained on, `held` what is held out, `train_subset` the part of the first that is validated too.
+    """`split` is what is trained on, and what the loss is measured on.
 
     `requests` are sampled while it trains, with `prompt_warnings` about them; `arguments` are the optimizer's, `origins` say
     where each option came from, `versions` which programs take part; `digest` stands for all the images, `start` for the
@@ -31,10 +31,7 @@ class Job:
 
     root: Path
     recipe: Recipe
-    training: tuple[Example, ...]
-    held: tuple[Example, ...]
-    train_subset: tuple[Example, ...]
-    remarks: tuple[str, ...]
+    split: SplitDataset
     requests: tuple[Request, ...]
     prompt_warnings: tuple[str, ...]
     arguments: Mapping[str, Any]
@@ -42,6 +39,14 @@ class Job:
     versions: Mapping[str, str]
     digest: str
     start: str = ""
+
+    @property
+    def training(self) -> tuple[Example, ...]:
+        return self.split.training
+
+    @property
+    def held(self) -> tuple[Example, ...]:
+        return self.split.held
 
     @property
     def folder(self) -> Path:
@@ -60,31 +65,20 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
 
         writer_class()
     arguments = read_arguments(recipe.optimizer.optimizer, recipe.optimizer.optimizer_args)
-    found = examples(manifest, recipe.dataset)
-    concepts = {example.entry.key: example.concept for example in found}
-    parts = split_examples(
-        manifest,
-        concepts,
-        {example.entry.key: example.entry.repeats for example in found},
-        recipe.validation,
-        recipe.run.seed,
-    )
-    training = tuple(_weighed(example, parts) for example in found if example.entry.key in parts.repeats)
+    dataset = ready_dataset(manifest, recipe.dataset)
+    split = split_dataset(manifest, dataset, recipe.validation, recipe.run.seed)
     prompts = asked_prompts(recipe.samples.sample_prompts, recipe.samples.sample_file, "sample_prompts")
-    requests, prompt_warnings = filled_in(prompts, commonest_size(training))
+    requests, prompt_warnings = filled_in(prompts, commonest_size(split.training))
     return Job(
         root=manifest.root,
         recipe=recipe,
-        training=training,
-        held=_held(found, parts),
-        train_subset=tuple(example for example in training if example.entry.key in parts.train_subset),
-        remarks=parts.remarks,
+        split=split,
         requests=requests,
         prompt_warnings=prompt_warnings,
         arguments=arguments,
         origins=origins,
         versions=versions,
-        digest=hashlib.sha256("".join(map(dataset_digest, (training, _held(found, parts)))).encode()).hexdigest(),
+        digest=split.digest(),
         start=file_digest(recipe.adapter.network_weights) if recipe.adapter.network_weights else "",
     )
 
@@ -93,12 +87,3 @@ def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:
     """(width, height) of the bucket with the most images, the largest of equals."""
     counts = Counter(example.entry.bucket for example in examples)
     return max(counts, key=lambda size: (counts[size], size))
-
-
-def _held(found: Sequence[Example], parts: Splits) -> tuple[Example, ...]:
-    return tuple(example for example in found if example.entry.key in parts.held)
-
-
-def _weighed(example: Example, parts: Splits) -> Example:
-    entry = replace(example.entry, repeats=parts.repeats[example.entry.key])
-    return replace(example, entry=entry)

@@ -21,7 +21,7 @@ from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
 from train.adapters.option_rules import adapter_config
 from train.data.batches import accumulation_steps, progress_after, total_steps
-from train.data.dataset import Example, tag_frequency
+from train.data.dataset import Example, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.distributed.launch import in_processes, process_device, shared_device
@@ -155,10 +155,10 @@ def run_start(job: Job, base: BaseModel) -> RunStart:
         base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
         device=described_device(base.device),
         steps=total_steps(job.recipe.batches, job.recipe.run.seed, job.training),
-        images=images_of((*job.training, *job.held)),
+        images=images_of(tuple(job.split.every())),
         digest=job.digest,
         held=[example.entry.key for example in job.held],
-        remarks=job.remarks,
+        remarks=job.split.remarks,
     )
 
 
@@ -175,10 +175,9 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
 
 
 def cache_latents(job: Job, latents: LatentCache, world: World, progress: ProgressCallback) -> None:
-    """Have every latent on disk before the first step; the leader encodes what is missing while the others wait."""
-    images = [image for example in (*job.training, *job.held) for image in example.images()]
+    """Have every latent on disk before the first step; the main process encodes what is missing while the others wait."""
     if world.is_main_process:
-        latents.fill(images, progress)
+        latents.fill(views_to_cache(job.split.every()), progress)
     world.wait()
 
 
@@ -191,13 +190,13 @@ def run_callbacks(
     steps = total_steps(batches, seed, job.training)
     planned = progress_after(batches, seed, job.training, steps, last=True)
     validation = None
-    if job.held or job.train_subset:
+    if job.held or job.split.train_subset:
         measuring = recipe.validation
         grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.alphas_cumprod))
-        evaluation = evaluator(
+        measure = evaluator(
             recipe, base, trainer.latents, trainer.alphas_cumprod, DTYPES[recipe.precision.mixed_precision], world
         )
-        validation = Validation(evaluation, adapter, grid, job.held, job.train_subset, recipe.captions)
+        validation = Validation(measure, adapter, grid, job.held, job.split.train_subset, recipe.captions)
     return RunCallbacks(
         name=recipe.run.name,
         saving=recipe.saving,
@@ -238,7 +237,7 @@ def evaluator(
     dtype: torch.dtype,
     world: World = ALONE,
 ) -> Evaluator:
-    """What measures losses as a recipe reads captions; `levels` is (T,), on the base model's device."""
+    """What measures losses as a recipe reads captions; `alphas_cumprod` is (T,), on the base model's device."""
     conditioned = conditioner(base, recipe.text, recipe.adapter.train_text_encoder)
     return Evaluator(base, latents, alphas_cumprod, conditioned, recipe.text.max_tokens, dtype, world)
 

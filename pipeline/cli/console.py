@@ -94,11 +94,11 @@ def show_outcome(outcome: Outcome) -> None:
         print_counts(outcome.counts)
         return
     assert outcome.plan is not None
-    rows = f"{_rows(outcome.changed)} changed" if outcome.changed or not outcome.announced else ""
-    say(f"{outcome.stage}: " + ", ".join(filter(None, ("done" if outcome.announced else "", rows))))
-    planned = {**reasons(outcome.plan.decisions), **outcome.plan.counts} if outcome.announced else {}
+    rows = f"{_rows(outcome.changed)} changed" if outcome.changed or not outcome.plan_shown else ""
+    say(f"{outcome.stage}: " + ", ".join(filter(None, ("done" if outcome.plan_shown else "", rows))))
+    planned = {**reasons(outcome.plan.decisions), **outcome.plan.counts} if outcome.plan_shown else {}
     print_counts({reason: number for reason, number in outcome.counts.items() if reason not in planned})
-    if not outcome.announced:
+    if not outcome.plan_shown:
         _show_extras(outcome.plan)
     for result in outcome.results:
         say(result)
@@ -113,7 +113,7 @@ def show_plan(plan: Plan) -> None:
     _show_extras(plan)
 
 
-def announce(bars: Bars, plan: Plan) -> None:
+def show_plan_between(bars: Bars, plan: Plan) -> None:
     """Show a plan between bars that may have begun."""
     with bars.paused():
         show_plan(plan)

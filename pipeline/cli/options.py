@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import click
 
+from pipeline.config.declared import Setting, declared, help_texts
 from pipeline.config.other_names import OtherNames, other_names
-from pipeline.config.settings import Setting, declared, help_texts
 
 OTHER = "other_name__"
 """What stands before the names of parameters that are another trainer's."""

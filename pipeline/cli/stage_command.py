@@ -14,8 +14,9 @@ import click
 from pipeline.cli import console
 from pipeline.cli.options import given_flags, options_from
 from pipeline.cli.set_folder import SET
+from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES, StageEntry
-from pipeline.config.settings import FILE, declared, resolved, settings_of
+from pipeline.config.settings import FILE, resolved, settings_of
 from pipeline.sources.source_list import remember, with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
@@ -87,8 +88,8 @@ def run_command(stage: Stage[Any], request: Request) -> None:
             return
         remember(root, given, settings)
         with console.progress_bars() as bars:
-            announce = None if request.as_json else functools.partial(console.announce, bars)
-            outcome = run_stage(manifest, stage, found.options, bars, request.force, found.origins, announce)
+            show_plan = None if request.as_json else functools.partial(console.show_plan_between, bars)
+            outcome = run_stage(manifest, stage, found.options, bars, request.force, found.origins, show_plan)
         console.print_json(console.outcome_json(outcome)) if request.as_json else console.show_outcome(outcome)
     stated = settings.stages.get(stage.name, {})
     if any(key not in stated or stated[key] != value for key, value in request.flags.items()):

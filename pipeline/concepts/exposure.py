@@ -9,15 +9,12 @@ from dataclasses import dataclass
 
 from pipeline.concepts.shares import OWN, Node, nodes, shares, tree
 
-GIVEN = "given by its folder"
-"""The reason of repeats that was taken from the folder's name or its multiply.txt."""
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Images of one concept shown alike: `exact` times an epoch here, `repeat` times by trainers that know no other.
 
-    `user_set` says that their folder asked for it, so that they have no share that was promised.
+    `user_set` says that their folder asked for it, so that they have no share that was to get.
     """
 
     concept: str
@@ -79,19 +76,19 @@ def effective_size(groups: Sequence[Group]) -> float:
 def lines(groups: Sequence[Group], weights: Mapping[str, float], exponent: float = 0.0) -> tuple[Line, ...]:
     """Every node of the tree, each branch before what grows on it, a concept's own images first.
 
-    What is balanced was promised its share of the part of an epoch that folders did not ask for.
+    What is balanced was to get its share of the part of an epoch that folders did not ask for.
     """
     free: Counter[str] = Counter()
     for group in groups:
         free[group.concept] += 0 if group.user_set else group.images
     balanced = tree({concept: images for concept, images in free.items() if images}, weights, exponent)
-    promised = shares(balanced) if balanced.children else {}
+    target_shares = shares(balanced) if balanced.children else {}
     weighed = _weights(balanced)
     part = epoch_exposures(group for group in groups if not group.user_set) / epoch_exposures(groups)
     paths = nodes(tree({group.concept: 1 for group in groups}, {}))
     branches = {path.rpartition("/")[0] for path in paths}
     leaf = {concept: f"{concept}/{OWN}" if concept in branches else concept for concept in free}
-    sums = _sums(groups, leaf, {concept: share * part for concept, share in promised.items()})
+    sums = _sums(groups, leaf, {concept: share * part for concept, share in target_shares.items()})
     members: dict[str, list[Group]] = defaultdict(list)
     for group in groups:
         members[leaf[group.concept]].append(group)
@@ -104,14 +101,16 @@ def lines(groups: Sequence[Group], weights: Mapping[str, float], exponent: float
     return tuple(found)
 
 
-def _sums(groups: Sequence[Group], leaf: Mapping[str, str], promised: Mapping[str, float]) -> dict[str, list[float]]:
+def _sums(
+    groups: Sequence[Group], leaf: Mapping[str, str], target_shares: Mapping[str, float]
+) -> dict[str, list[float]]:
     """Path → [images, target, share, share of whole repeats] of all that lies in and below it."""
     epoch, whole = epoch_exposures(groups), whole_exposures(groups)
     sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0, 0.0])
     for group in groups:
         share, rounded = group.exact * group.images / epoch, group.repeat * group.images / whole
         _add(sums, leaf[group.concept], (group.images, share if group.user_set else 0.0, share, rounded))
-    for concept, target in promised.items():
+    for concept, target in target_shares.items():
         _add(sums, leaf[concept], (0, target, 0.0, 0.0))
     return sums
 

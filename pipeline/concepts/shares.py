@@ -1,4 +1,4 @@
-"""Shares: a tree of concepts in which every branch gets what it was promised, and the repeats that bring it about."""
+"""Shares: a tree of concepts in which every branch gets what it was to get, and the repeats that bring it about."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ def exact_repeats(
     What `max_repeat` cuts from a concept goes to its siblings, and only what they cannot take to their parent's; the
     epoch is then as long as makes the smallest `min_repeat` again.
     """
-    promised = shares(node)
-    shown = min_repeat / min(promised[concept] / counts[concept] for concept in counts)
-    free = {concept: promised[concept] * shown / counts[concept] for concept in counts}
+    target_shares = shares(node)
+    shown = min_repeat / min(target_shares[concept] / counts[concept] for concept in counts)
+    free = {concept: target_shares[concept] * shown / counts[concept] for concept in counts}
     if max_repeat is None or max(free.values()) <= max_repeat:
         return free
 

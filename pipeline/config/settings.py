@@ -1,53 +1,24 @@
-"""Settings: one declaration per option gives its flag, its key in prep.toml, its default and its help.
-
-A stage declares `Options`, a frozen dataclass whose fields each have a docstring below them. A field with
-`metadata={"section": "set"}` is filled from the `[set]` section and has no flag; one with the name of another stage there
-is filled from that stage's section. A field that is a dataclass itself is a part: its options are those of the whole, in
-one flat list of flags and keys.
-"""
+"""Settings: what a prep.toml says, and the options that a stage runs with, each with where its value came from."""
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import difflib
-import functools
-import inspect
-import math
-import os
-import textwrap
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.config import registry
+from pipeline.config.declared import declared
 from pipeline.config.other_names import OtherNames, Translation, other_names, translated
-from pipeline.config.parts import composed, parts_of
-from pipeline.config.rules import default_of
+from pipeline.config.parts import composed
+from pipeline.config.values import absolute_source, convert, toml_value
 from pipeline.core.errors import PrepError
 
 T = typing.TypeVar("T")
 FILE = "prep.toml"
-SET_KEYS = ("path", "sources")
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One option of a stage. `kind` is its type without `| None`, `optional` whether None is allowed."""
-
-    name: str
-    kind: Any
-    optional: bool
-    default: Any
-    section: str
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,104 +31,7 @@ class Settings:
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@functools.cache
-def declared(options: type) -> tuple[Setting, ...]:
-    """The settings that an Options class and its parts declare, in their order."""
-    hints = typing.get_type_hints(options)
-    found: list[Setting] = []
-    for item in dataclasses.fields(options):
-        if not item.compare:
-            continue  # no setting, but what became of some
-        if dataclasses.is_dataclass(hints[item.name]):
-            found += declared(hints[item.name])
-        else:
-            kind, optional = _without_none(hints[item.name])
-            found.append(Setting(item.name, kind, optional, default_of(item), item.metadata.get("section", "stage")))
-    return tuple(found)
-
-
-@functools.cache
-def help_texts(options: type) -> dict[str, str]:
-    """Field → the docstring below it, on one line."""
-    texts = {name: text for part in parts_of(options).values() for name, text in help_texts(part).items()}
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
-    assert isinstance(body, ast.ClassDef)
-    for before, after in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(before, ast.AnnAssign)
-            and isinstance(before.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            texts[before.target.id] = " ".join(after.value.value.split())
-    return texts
-
-
-def _without_none(kind: Any) -> tuple[Any, bool]:
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        rest = [part for part in typing.get_args(kind) if part is not type(None)]
-        assert len(rest) == 1, f"an option has one type, not {kind}"
-        return rest[0], True
-    return kind, False
-
-
-# --- values of prep.toml
-
-
-def convert(value: Any, kind: Any, base: Path | None = None) -> Any:
-    """Take a TOML value as `kind`; a relative path is meant from `base`.
-
-    Raises:
-        ValueError: the value is of another type; the text says what is expected.
-    """
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal and value in inner and not isinstance(value, bool):
-        return value
-    if origin is tuple and isinstance(value, list | tuple):
-        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
-        if len(kinds) == len(value):
-            return tuple(convert(each, one, base) for each, one in zip(value, kinds, strict=True))
-    if origin is Mapping and isinstance(value, Mapping):
-        return {key: convert(each, inner[1], base) for key, each in value.items()}
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if kind in (bool, int, str) and type(value) is kind:
-        return value
-    if kind is Path and isinstance(value, str | Path):
-        path = Path(value).expanduser()
-        return absolute(base / path) if base else path
-    raise ValueError(f"expected {describe(kind)}")
-
-
-def absolute(path: Path) -> Path:
-    """The path from the root, without `..`, links left as they are."""
-    return Path(os.path.normpath(path.absolute()))
-
-
-def absolute_source(source: str, base: Path) -> str:
-    """A source as it is remembered: a repository's address as it is, a path from the root."""
-    return source if "://" in source else str(absolute(base / Path(source).expanduser()))
-
-
-def describe(kind: Any) -> str:
-    """A type in words for people."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        return "one of " + ", ".join(repr(each) for each in inner)
-    if origin is tuple and inner[-1] is not Ellipsis:
-        return f"a list of {len(inner)}: " + ", ".join(describe(each) for each in inner)
-    if origin is tuple:
-        return f"a list, each {describe(inner[0])}"
-    if origin is Mapping:
-        return f"a table, each value {describe(inner[1])}"
-    return {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "a text in quotes",
-        Path: "a path in quotes",
-    }[kind]
+# --- reading a prep.toml
 
 
 def load_settings(file: Path) -> Settings:
@@ -180,7 +54,7 @@ def load_settings(file: Path) -> Settings:
         if section not in ("set", *names):
             problems.append(f"unknown section [{section}]{suggest(section, ('set', *names))}")
         elif not isinstance(table, dict):
-            problems.append(f"{section} = {_toml(table)}: expected a section, [{section}]")
+            problems.append(f"{section} = {toml_value(table)}: expected a section, [{section}]")
         elif section != "set":
             stages[section] = _read_section(section, table, base, problems)
     place = document.get("set", {}) if isinstance(document.get("set"), dict) else {}
@@ -218,13 +92,13 @@ def _read_keys(
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known and (others is None or key not in others):
-            problems.append(f"[{section}] {key} = {_toml(value)}: unknown key{suggest(key, known, others or ())}")
+            problems.append(f"[{section}] {key} = {toml_value(value)}: unknown key{suggest(key, known, others or ())}")
             continue
         try:
             values[key] = convert(value, known[key], base) if key in known else value
         except ValueError as error:
             if others is None or key not in others:
-                problems.append(f"[{section}] {key} = {_toml(value)}: {error}")
+                problems.append(f"[{section}] {key} = {toml_value(value)}: {error}")
                 continue
             values[key] = value
         if others is not None and key in others.paths and isinstance(values[key], str):
@@ -326,26 +200,8 @@ def _of_section(section: str, settings: Settings) -> dict[str, Any]:
 
 def toml_text(settings: Settings) -> str:
     """The settings as a prep.toml; what `load_settings` reads back equal."""
-    lines = ["[set]"] + ([f"path = {_toml(settings.path)}"] if settings.path else [])
-    lines += ["sources = [" + "".join(f"\n    {_toml(source)}," for source in settings.sources) + "\n]"]
+    lines = ["[set]"] + ([f"path = {toml_value(settings.path)}"] if settings.path else [])
+    lines += ["sources = [" + "".join(f"\n    {toml_value(source)}," for source in settings.sources) + "\n]"]
     for name, values in settings.stages.items():
-        lines += ["", f"[{name}]"] + [f"{key} = {_toml(value)}" for key, value in values.items()]
+        lines += ["", f"[{name}]"] + [f"{key} = {toml_value(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(each) for each in value) + "]"
-    if isinstance(value, str | Path):
-        return '"' + "".join(_toml_character(letter) for letter in str(value)) + '"'
-    return str(value)
-
-
-def _toml_character(letter: str) -> str:
-    if letter in '"\\':
-        return "\\" + letter
-    return letter if ord(letter) >= 32 and ord(letter) != 127 else f"\\u{ord(letter):04x}"

@@ -27,7 +27,7 @@ MIN_HASH_QUALITY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Duplicate:
     """An image that is dropped in favour of `keeper`, and how near the two are: None for equal files."""
 
     loser: Image
@@ -54,7 +54,7 @@ class Nearness:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class Similarity:
     """What makes two images near-duplicates: at most `distance` bits between their hashes (-1: only equal files are
     copies), and no spot that stands out by more than `change` from their other differences."""
 
@@ -62,13 +62,13 @@ class Likeness:
     change: float
 
 
-def find_copies(
+def find_duplicates(
     images: Iterable[Image],
     measured: Mapping[str, Measurement],
-    likeness: Likeness,
+    similarity: Similarity,
     preferred: Callable[[Image], bool],
     may_keep: Callable[[Image], bool] = lambda image: True,
-) -> list[Copy]:
+) -> list[Duplicate]:
     """Every image that is a copy of a better one: preferred, then larger, then sharper, then first by path.
 
     Only images that `may_keep` are keepers; they go before the others.
@@ -85,19 +85,19 @@ def find_copies(
     for image in ranked:
         keeper = first.setdefault(image.content, image)
         if keeper is not image and may_keep(keeper):
-            found.append(Copy(image, keeper))
-    if likeness.distance < 0:
+            found.append(Duplicate(image, keeper))
+    if similarity.distance < 0:
         return found
     equal = {copy.loser.path for copy in found}
-    return found + _near([image for image in ranked if image.path not in equal], measured, likeness, may_keep)
+    return found + _near([image for image in ranked if image.path not in equal], measured, similarity, may_keep)
 
 
 def _near(
     ranked: Sequence[Image],
     measured: Mapping[str, Measurement],
-    likeness: Likeness,
+    similarity: Similarity,
     may_keep: Callable[[Image], bool],
-) -> list[Copy]:
+) -> list[Duplicate]:
     import numpy as np
 
     from pipeline.images.hash_index import BITS, keepers
@@ -108,14 +108,14 @@ def _near(
     rows = [measured[image.content] for image in images]
     hashes = np.frombuffer(bytes.fromhex("".join(row.phash for row in rows)), np.uint8).reshape(len(rows), BITS // 8)
     alike = Alike(
-        np.array([row.width / row.height for row in rows]), tuple(row.fingerprint for row in rows), likeness.change
+        np.array([row.width / row.height for row in rows]), tuple(row.fingerprint for row in rows), similarity.change
     )
-    keeper, between = keepers(hashes, likeness.distance, alike, np.array([may_keep(image) for image in images]))
+    keeper, between = keepers(hashes, similarity.distance, alike, np.array([may_keep(image) for image in images]))
     found = []
     for place in np.flatnonzero(keeper != np.arange(len(rows))):
         kept = rows[keeper[place]]
         nearness = Nearness(int(between[place]), (kept.width, kept.height))
-        found.append(Copy(images[place], images[keeper[place]], nearness))
+        found.append(Duplicate(images[place], images[keeper[place]], nearness))
     return found
 
 

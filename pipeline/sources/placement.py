@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.core.filenames import flat, safe, same_file_key
 from pipeline.core.files import file_digest, same_content
 from pipeline.core.links import How
-from pipeline.sources.source_file import Found, cut, extension_of, without_extension
+from pipeline.sources.known_contents import content_of
+from pipeline.sources.source_file import IMAGE, Found, cut, extension_of, without_extension
 from pipeline.sources.source_list import holds
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.placement import PlacementReason as P
-from pipeline.store.reasons.reason import NOTHING, Data
+from pipeline.store.reasons.reason import NOTHING, Cause, Data
 from pipeline.store.records import Decision, Image, Link
 
 GONE = (P.SOURCE_VANISHED, P.MOVED, P.NO_LONGER_A_SOURCE)
@@ -63,6 +65,22 @@ class Placing:
 
     def row(self, source: str, value: str | None, reason: P, data: Data = NOTHING) -> None:
         self.rows.append(Decision(source, "placed", value, reason, data))
+
+    def leave_out(self, path: str, cause: Cause) -> None:
+        self.row(path, None, P(cause.reason), cause.data)
+
+    def place_all(self, found: Iterable[Found], known: Mapping[str, tuple[int, int, str]]) -> None:
+        """Give every image a place, and every file that cannot be used a row; `known` as in `content_of`."""
+        for each in found:
+            if each.problem:
+                self.leave_out(each.path, each.problem)
+            elif each.kind == IMAGE:
+                content = content_of(each, known)
+                if content:
+                    self.place(each, content)
+                else:
+                    self.leave_out(each.path, Cause(P.UNREADABLE))
+        self.keep_vanished()
 
     def place(self, found: Found, content: str) -> None:
         """Give an image a place: the one it has, that of an image whose source is gone and that it repeats, or a new

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.filenames import concept_of, without_repeats
-from pipeline.sources.metadata_files import positive
+from pipeline.sources.metadata_files import Described, positive
 from pipeline.sources.source_file import IMAGE, NUMBER, Found, cut
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.placement import RepeatsSource
 from pipeline.store.reasons.reason import Cause
+from pipeline.store.records import Decision, Image
 
 _LARGEST = 1024
 
@@ -98,3 +99,30 @@ def _read_number(result: Folders, found: Found, concepts: dict[str, str]) -> Non
     data = {"value": value} | ({"instead_of": named.cause} if named else {})
     result.user_repeats[found.folder] = UserRepeats(value, Cause(RepeatsSource.MULTIPLY_FILE, data))
     result.rows.append((found.path, Cause(P.MULTIPLY_READ, {"text": text})))
+
+
+def repeats_rows(
+    placed: Mapping[str, Image],
+    images: Mapping[str, Found],
+    folders: Folders,
+    described: Mapping[str, Described],
+    before: Mapping[str, Decision],
+) -> Iterator[Decision]:
+    """How often the person's folders and tables say each image is to be shown.
+
+    Args:
+        placed: source → the image in the set.
+        images: source → its file; images whose source is gone are not in it, and keep what was decided `before`.
+        described: source → what data files say of it, which goes before its folder.
+    """
+    for source, image in placed.items():
+        found = images.get(source)
+        told = described.get(source)
+        by_folder = folders.user_repeats.get(found.folder) if found else None
+        if told is not None and told.repeats is not None:
+            over = {"instead_of": by_folder.cause} if by_folder else {}
+            by_folder = UserRepeats(told.repeats, Cause(RepeatsSource.METADATA, {"where": told.where, **over}))
+        if by_folder is not None:
+            yield Decision(image.path, "user_repeats", by_folder.value, *by_folder.cause)
+        elif found is None and image.path in before:
+            yield before[image.path]

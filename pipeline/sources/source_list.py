@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config.settings import FILE, Settings, absolute_source, load_settings, toml_text
+from pipeline.config.settings import FILE, Settings, load_settings, toml_text
+from pipeline.config.values import absolute_source
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 from pipeline.sources import archives, hub
 from pipeline.sources.scan import scan
 from pipeline.sources.source_file import INSIDE, Found, is_utf8, printable
+from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.placement import PlacementReason
 from pipeline.store.reasons.reason import Cause
 
@@ -70,6 +72,25 @@ def _folders(sources: Iterable[str]) -> list[str]:
 def holds(source: str, path: str) -> bool:
     """Whether a file, as the record names it, belongs to a source."""
     return path.startswith((source.rstrip("/" + os.sep) + os.sep, source.rstrip("/") + "/", source + INSIDE))
+
+
+def checked(manifest: Manifest, sources: tuple[str, ...]) -> tuple[str, ...]:
+    """The sources, each there or once read.
+
+    Raises:
+        PrepError: there are none, or one was never there.
+    """
+    if not sources:
+        raise PrepError(
+            "no source folders",
+            'name them, prep flatten FOLDER... SET, or list them under [set] in prep.toml: sources = ["FOLDER"]',
+        )
+    for source in sources:
+        if hub.is_address(source) or Path(source).exists():
+            continue
+        if not any(holds(source, image.source) for image in manifest.images()):
+            raise PrepError(f"no folder {source}", "mend the sources, on the command line or under [set] in prep.toml")
+    return sources
 
 
 # --- how they are remembered

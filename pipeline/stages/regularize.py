@@ -7,7 +7,7 @@ has several regularization images, they take turns.
 Or use images of the class that you have: --images given --given FOLDER. Those in a folder named like a concept are for
 that concept, those that lie flat for every concept without a folder of its own. Each has its caption beside it, NAME.txt,
 or that of --given-caption. They are brought into the set as flatten does it, cropped to the sizes of the images they go
-beside, and dealt so that all of them are used equally often; noise and timestep are their own.
+beside, and assigned so that all of them are used equally often; noise and timestep are their own.
 """
 
 from __future__ import annotations

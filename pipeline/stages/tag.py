@@ -110,8 +110,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 
 def identity(spec: ModelSpec, decoding: str = "exact") -> Tagger:
     """Which tagger a pinned spec is, without loading it: provider and categories are still empty."""
-    reduced = f"-draft{OVERSAMPLED}" if decoding == "fast" else ""
-    return Tagger(spec.name, revision_of(spec), spec.preprocessing + reduced, provider="", categories={})
+    downscaled = f"-draft{OVERSAMPLED}" if decoding == "fast" else ""
+    return Tagger(spec.name, revision_of(spec), spec.preprocessing + downscaled, provider="", categories={})
 
 
 def load_reduced(path: Path, least: Callable[[tuple[int, int]], tuple[int, int]]) -> Image:

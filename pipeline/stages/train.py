@@ -14,19 +14,10 @@ from pipeline.store.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.undo_log import stamp
 from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
-from train.plan.images import TrainedImages, entries, images_of
-from train.plan.summary import (
-    counts,
-    course_remarks,
-    footprint,
-    milestone_remarks,
-    preset_remarks,
-    shapes_of,
-    table,
-    view_remarks,
-)
-from train.plan.truncated_tags import caption_notes, cut_tags
-from train.plan.warnings import showing_notes, text_rate_notes
+from train.plan.planned import PlannedRun, planned_run
+from train.plan.summary import counts, footprint, milestone_remarks, preset_remarks, schedule_remarks, shapes_of, table
+from train.plan.truncated_tags import caption_notes, truncated_tags
+from train.plan.warnings import exposure_notes, readiness_notes, text_rate_notes
 
 if TYPE_CHECKING:
     from train.plan.steps import TrainingSchedule
@@ -41,42 +32,50 @@ def observe(manifest: Manifest, options: Options) -> str:
     return f"{identity} {regularized.digest if regularized else ''}"
 
 
+def measure(manifest: Manifest, options: Options, progress: ProgressCallback) -> None:
+    """Hash regularization images that are new or changed."""
+    from train.data.regularization import hash_reg_images
+
+    if options.dataset.regularized:
+        hash_reg_images(manifest, progress)
+
+
 def plan(manifest: Manifest, options: Options) -> Plan:
     """What training comes to: steps, exposures, disk and memory, and which tags the text encoder does not see."""
+    from train.data.augmentation import warnings as augmentation_warnings
     from train.optimization.optimizers import refuse_missing
-    from train.plan.steps import course
+    from train.plan.latents import planned_latents
 
     refuse_missing(options.optimizer.optimizer)
-    found = images_of(manifest, options)
-    _refuse_foreign_marks(manifest, found, options)
-    run = course(
-        entries(found), options.batches.batch_size, options.run.seed, options.batches.epochs, options.batches.steps
-    )
-    _refuse_what_never_comes(run, options)
+    run = planned_run(manifest, options)
+    _refuse_foreign_separator(manifest, run, options)
+    _refuse_what_never_comes(run.schedule, options)
     base, unknown = shapes_of(options)
-    cut, uncounted = cut_tags(found, options)
+    latents = planned_latents(manifest.root, run.split, options, base)
+    truncated, uncounted = truncated_tags(run, options)
     return Plan(
         NAME,
         ("cut",),
-        cut,
-        counts=counts(found, run),
+        truncated,
+        counts=counts(run),
         remarks=(
             *options.translated,
             *preset_remarks(options),
-            *course_remarks(found, run, options),
-            *milestone_remarks(found, run, options),
-            *found.remarks,
-            *view_remarks(manifest, options),
-            *footprint(found, options, base, unknown),
+            *schedule_remarks(run, options),
+            *milestone_remarks(run, options),
+            *run.split.remarks,
+            *augmentation_warnings(run.dataset.seen, options.augmentation),
+            *footprint(run, latents, options, base, unknown),
             *uncounted,
         ),
         notes=(
+            *readiness_notes(run),
             *_replaced(manifest, options),
-            *showing_notes(manifest, found, run, options),
+            *exposure_notes(manifest.root, run, options),
             *text_rate_notes(options, base),
-            *caption_notes(found, cut, options),
+            *caption_notes(run, truncated, options),
         ),
-        table=table(found, run),
+        table=table(run),
     )
 
 
@@ -96,29 +95,29 @@ def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
 # --- refusals
 
 
-def _refuse_foreign_marks(manifest: Manifest, found: TrainedImages, options: Options) -> None:
+def _refuse_foreign_separator(manifest: Manifest, run: PlannedRun, options: Options) -> None:
     """Curation's separator would be read as a tag if training looked for another one."""
     curated = manifest.last_run("curate")
     mark = curated.options.get("keep_separator", "") if curated else ""
-    if mark and mark != options.captions.keep_separator and any(mark in text for text in found.captions):
+    if mark and mark != options.captions.keep_separator and any(mark in example.caption for example in run.training):
         raise PrepError(
             f"captions hold {mark!r}, the keep_separator of curation, but training looks for {options.captions.keep_separator!r}",
             f'set keep_separator = "{mark}" in [train], or give --keep-separator "{mark}"',
         )
 
 
-def _refuse_what_never_comes(run: TrainingSchedule, options: Options) -> None:
+def _refuse_what_never_comes(schedule: TrainingSchedule, options: Options) -> None:
     """What the options ask for later than the run lasts."""
-    if options.captions.tag_warmup_steps >= run.steps:
+    if options.captions.tag_warmup_steps >= schedule.steps:
         raise PrepError(
-            f"train: tag_warmup_steps is {options.captions.tag_warmup_steps}, but the run has {run.steps} steps: the last tags "
-            "would never be shown",
+            f"train: tag_warmup_steps is {options.captions.tag_warmup_steps}, but the run has {schedule.steps} steps: the last "
+            "tags would never be shown",
             "give fewer, or a share of the run such as tag_warmup_share = 0.3",
         )
-    if options.captions.caption_dropout_epochs > run.epochs + (run.beyond > 0):
+    if options.captions.caption_dropout_epochs > schedule.epochs + (schedule.beyond > 0):
         raise PrepError(
             f"train: caption_dropout_epochs is {options.captions.caption_dropout_epochs}, but the run ends in epoch "
-            f"{run.epochs + (run.beyond > 0)}",
+            f"{schedule.epochs + (schedule.beyond > 0)}",
             "give a smaller number, or more steps",
         )
 
@@ -192,6 +191,7 @@ STAGE = Stage(
     plan=plan,
     observe=observe,
     observes="base model or regularization images",
+    measure=measure,
     missing=missing,
     work=work,
     files=files,

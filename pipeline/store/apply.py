@@ -29,7 +29,7 @@ class Outcome:
     counts: Mapping[str, int]
     notes: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
-    announced: bool = False
+    plan_shown: bool = False
 
 
 def apply(

@@ -24,7 +24,7 @@ def run_stage(
     progress: ProgressCallback,
     force: bool = False,
     origins: Mapping[str, str] | None = None,
-    announce: Callable[[Plan], None] | None = None,
+    show_plan: Callable[[Plan], None] | None = None,
 ) -> Outcome:
     """Take in captions edited by hand, observe, skip if up to date, measure, plan, apply.
 
@@ -40,9 +40,9 @@ def run_stage(
         return Outcome(stage.name, True, None, 0, run.counts)
     stage.measure(manifest, options, progress)
     plan = stage.plan(manifest, options)
-    announced = announce is not None and stage.slow
-    if announce is not None and announced:
-        announce(plan)
+    plan_shown = show_plan is not None and stage.slow
+    if show_plan is not None and plan_shown:
+        show_plan(plan)
     work = functools.partial(stage.work, manifest, options, progress) if stage.work else WorkResult
     patterns = stage.files(options)
     _close_unfinished(manifest, stage, options)
@@ -56,7 +56,7 @@ def run_stage(
             origins,
         )
         undo_log.begin(manifest, run_id, (link.path for link in plan.links))
-    return replace(apply(manifest, plan, run_id, progress, work, patterns), announced=announced)
+    return replace(apply(manifest, plan, run_id, progress, work, patterns), plan_shown=plan_shown)
 
 
 def preview_stage(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, progress: ProgressCallback) -> Plan:

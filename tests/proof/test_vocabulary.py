@@ -137,7 +137,7 @@ def test_names_are_counted_beside_others_and_edited(ask: Ask, name: str) -> None
     assert {row["beside"] for row in ask("pairs", name)["rows"]} >= {"Lumi", "solo", "1girl"}
     assert ask("remove", name, options=("--all",))["rows"][0]["image"] == path
     assert ask("find", name)["rows"] == []
-    assert ask("add", name, options=("--image", path))["counts"] == {"caption changed": 1}
+    assert ask("add", name, options=("--image", path))["counts"] == {"caption_changed": 1}
     assert [row["image"] for row in ask("find", name)["rows"]] == [path]
 
 

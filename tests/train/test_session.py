@@ -12,8 +12,9 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.values.bucket import Bucket
 from train.adapters.adapter import attach_adapter
 from train.data.batches import Batch
-from train.data.dataset import Example, RegImage, examples
+from train.data.dataset import Example, examples
 from train.data.latent_cache import ImageView, Latent
+from train.data.regularization import RegImage
 from train.data.sampler import SampledImage
 from train.data.step_inputs import draw_inputs
 from train.loop import Trainer

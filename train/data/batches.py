@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
-
-import numpy as np
+from itertools import islice
 
 from train.data.dataset import Example
 from train.data.options import BatchOptions
 from train.data.progress import Progress
-from train.data.sampler import Exposures, SampledImage, epoch_batches
+from train.data.sampler import epoch_batches, epoch_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +28,8 @@ def total_steps(options: BatchOptions, seed: int, examples: Sequence[Example]) -
     """Batches of the whole run: as given, or what the epochs come to."""
     if options.steps is not None:
         return options.steps
-    return sum(
-        islice(_epoch_lengths(options.batch_size, seed, [example.entry for example in examples]), options.epochs)
-    )
-
-
-def _epoch_lengths(batch_size: int, seed: int, entries: Sequence[SampledImage]) -> Iterator[int]:
-    """How many batches each epoch has, without making them; the same as `epoch_length`, but the set is gone over once."""
-    sizes = {size: index for index, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
-    bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
-    shares = Exposures(entries, seed)
-    for epoch in count():
-        shown = np.bincount(bucket, weights=shares.within(epoch), minlength=len(sizes)).astype(np.int64)
-        yield int((-(-shown // batch_size)).sum())
+    epochs = epoch_counts([example.entry for example in examples], options.batch_size, seed)
+    return sum(epoch.batches for epoch in islice(epochs, options.epochs))
 
 
 def accumulation_steps(options: BatchOptions, examples: Sequence[Example]) -> int:
@@ -53,10 +40,10 @@ def accumulation_steps(options: BatchOptions, examples: Sequence[Example]) -> in
 
 def progress_after(options: BatchOptions, seed: int, examples: Sequence[Example], step: int, last: bool) -> Progress:
     """Where in the run `step` batches end."""
-    lengths = _epoch_lengths(options.batch_size, seed, [example.entry for example in examples])
+    epochs = epoch_counts([example.entry for example in examples], options.batch_size, seed)
     done, epoch = 0, 0
     while done < step:
-        done += next(lengths)
+        done += next(epochs).batches
         epoch += 1
     return Progress(step, epoch, step > 0 and done == step, last)
 
@@ -66,19 +53,18 @@ def planned_batches(options: BatchOptions, seed: int, examples: Sequence[Example
     by_key = {example.entry.key: example for example in examples}
     entries = [example.entry for example in examples]
     total, step = total_steps(options, seed, examples), 0
-    for epoch, length in enumerate(_epoch_lengths(options.batch_size, seed, entries)):
+    for epoch, counted in enumerate(epoch_counts(entries, options.batch_size, seed)):
         if step >= total:
             return
-        if step + length > start:
-            before = Exposures(entries, seed).until(epoch).tolist()
-            shown = {entry.key: count for entry, count in zip(entries, before, strict=True)}
+        if step + counted.batches > start:
+            shown = {entry.key: count for entry, count in zip(entries, counted.before.tolist(), strict=True)}
             for keys in epoch_batches(entries, options.batch_size, seed, epoch):
                 earlier = _counted(keys, shown)
                 if start <= step < total:
                     yield Batch(step, epoch, tuple(by_key[key] for key in keys), earlier)
                 step += 1
         else:
-            step += length
+            step += counted.batches
 
 
 def _counted(keys: Sequence[str], shown: dict[str, int]) -> tuple[int, ...]:

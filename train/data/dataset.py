@@ -1,23 +1,23 @@
-"""What the manifest says is to be trained on."""
+"""What is trained on, read of the record by one function for the plan and the run. No torch here."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
-from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from pipeline.store.readiness import all_decided
+from pipeline.store.records import Image
 from pipeline.store.values import read
+from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
 from train.data.caption_augmentation import caption_read, spoken, tags_of
 from train.data.options import AugmentationOptions, DatasetOptions
+from train.data.regularization import RegImage, RegImages, read_reg_images
 from train.data.sampler import SampledImage
 from train.data.subject_position import subject_of
 
@@ -26,20 +26,10 @@ NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class RegImage:
-    """A regularization image. One that is `matched` was made for its image and shares the noise and timestep of each
-    showing; another, which a person gave, has its own."""
-
-    image: ImageView
-    caption: str
-    matched: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Example:
-    """A kept image with everything training needs. `triggers` are its trigger words, which lead the caption;
-    `regularization images` its regularization images, which take turns and whose captions may lack them; `views` what
-    is shown of it, the image itself if none are given."""
+    """A kept image with everything training needs. `triggers` are its trigger words, which lead the caption; `reg_images`
+    its regularization images, which take turns and whose captions may lack them; `views` what is shown of it, the image
+    itself if none are given."""
 
     entry: SampledImage
     concept: str
@@ -66,32 +56,45 @@ class Example:
         return self.reg_images[earlier % len(self.reg_images)] if self.reg_images else None
 
 
-def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]:
-    """Every kept image in order of path, with its regularization images unless their weight is 0.
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """A set as it is trained on, read once for the plan and the run.
+
+    `examples` are the kept images in order of path, with their regularization images unless their weight is 0. `seen` is
+    what the views of each were decided from, for a plan to tell of; empty where nothing varies them.
+    `lost` are the files of assigned regularization images that are not there: in `examples` they stand with their path in
+    the place of their content, so that they can be counted, and `not_ready` refuses them.
+    """
+
+    examples: tuple[Example, ...]
+    seen: tuple[Seen, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
+    """What the record says is to be trained on, whether or not the files of regularization images are there.
 
     Raises:
-        PrepError: the set is empty, a stage before training has not run for all of them, or regularization images are missing.
+        PrepError: the set is empty, or a stage before training has not run for all of it.
     """
     kept = manifest.kept()
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
+    placed = options.augmentation
     buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
-    triggers, subjects, measured = (
-        manifest.trigger_words(),
-        _subjects(manifest, options.augmentation),
-        manifest.measured("width", "height"),
-    )
-    reg_images = _reg_images(manifest) if options.regularized else {}
-    found = []
+    triggers, subjects = manifest.trigger_words(), _subjects(manifest, kept, buckets, placed)
+    measured = manifest.measured("width", "height")
+    beside = read_reg_images(manifest) if options.regularized else RegImages({}, ())
+    found, told_of = [], []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
-        seen = views(
-            Seen(image.path, view, caption_read(caption, options.captions), subjects.get(image.path)),
-            options.augmentation,
-            options.seed,
-        )
+        shown: tuple[ImageView, ...] = (view,)
+        if placed.any:
+            seen = Seen(image.path, view, caption_read(caption, options.captions), subjects.get(image.path))
+            shown = views(seen, placed, options.seed)
+            told_of.append(seen)
         found.append(
             Example(
                 entry=SampledImage(image.path, bucket.size, repeats[image.path].exact),
@@ -99,11 +102,45 @@ def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]
                 image=view,
                 caption=caption,
                 triggers=triggers.get(image.path, ()),
-                reg_images=reg_images.get(image.path, ()),
-                views=() if seen == (view,) else seen,
+                reg_images=beside.by_image.get(image.path, ()),
+                views=() if shown == (view,) else shown,
             )
         )
-    return tuple(found)
+    return Dataset(tuple(found), tuple(told_of), beside.lost)
+
+
+def not_ready(root: Path, dataset: Dataset) -> PrepError | None:
+    """Why a dataset that was read cannot be trained on, None if it can: a plan tells it, a run raises it."""
+    lost = dataset.lost
+    if not lost:
+        return None
+    more = [f"… and {len(lost) - NAMED} more"] if len(lost) > NAMED else []
+    return PrepError(
+        "\n".join([f"the regularization image {path} is not there" for path in lost[:NAMED]] + more),
+        f"make it again with: prep regularize {root}",
+    )
+
+
+def ready_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
+    """A dataset to train on.
+
+    Raises:
+        PrepError: as `read_dataset`, or regularization images are missing.
+    """
+    dataset = read_dataset(manifest, options)
+    if problem := not_ready(manifest.root, dataset):
+        raise problem
+    return dataset
+
+
+def examples(manifest: Manifest, options: DatasetOptions) -> tuple[Example, ...]:
+    """Every kept image in order of path, as `ready_dataset` has them."""
+    return ready_dataset(manifest, options).examples
+
+
+def views_to_cache(found: Iterable[Example]) -> list[ImageView]:
+    """Everything whose latent a run needs; one that several images have in common comes as often."""
+    return [image for example in found for image in example.images()]
 
 
 def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int, int] | None:
@@ -111,93 +148,18 @@ def _pixels(measured: Mapping[str, tuple[int, ...]], content: str) -> tuple[int,
     return (width, height) if width and height else None
 
 
-def _subjects(manifest: Manifest, options: AugmentationOptions) -> dict[str, Subject]:
+def _subjects(
+    manifest: Manifest, kept: Iterable[Image], buckets: Mapping[str, Bucket], options: AugmentationOptions
+) -> dict[str, Subject]:
     """Image → where its subject is, as far as that is known; read only where it is enlarged about it."""
     if options.face_crop is None:
         return {}
-    measured, buckets = manifest.measured("width", "height", "focus"), read.buckets(manifest)
+    measured = manifest.measured("width", "height", "focus")
     found = {
         image.path: subject_of(image.source, buckets[image.path], *measured.get(image.content, (0, 0, "")))
-        for image in manifest.kept()
-        if image.path in buckets
+        for image in kept
     }
     return {path: subject for path, subject in found.items() if subject is not None}
-
-
-def seen_images(manifest: Manifest, options: DatasetOptions) -> tuple[Seen, ...]:
-    """What views are decided from, for every kept image with a bucket and a caption, as a plan tells of it; nothing
-    where the options leave nothing to tell."""
-    placed = options.augmentation
-    if not (placed.flip or placed.random_crop or placed.face_crop):
-        return ()
-    buckets, captions = read.buckets(manifest), read.captions(manifest)
-    subjects = _subjects(manifest, options.augmentation)
-    return tuple(
-        Seen(
-            image.path,
-            ImageView(image.content, manifest.root / image.path, buckets[image.path]),
-            caption_read(captions[image.path], options.captions),
-            subjects.get(image.path),
-        )
-        for image in manifest.kept()
-        if image.path in buckets and image.path in captions
-    )
-
-
-# --- regularization images
-
-
-def _reg_images(manifest: Manifest) -> dict[str, tuple[RegImage, ...]]:
-    """Image → its regularization images, but for those that `check` found to be copies of images to be trained on."""
-    copies = read.excluded(manifest)
-    used = {
-        path: [reg_image for reg_image in assigned.images if reg_image.path not in copies]
-        for path, assigned in read.regularization(manifest).items()
-    }
-    contents = _contents(manifest, [reg_image.path for reg_images in used.values() for reg_image in reg_images])
-    return {
-        path: tuple(
-            RegImage(
-                ImageView(contents[reg_image.path], manifest.root / reg_image.path, reg_image.cropping),
-                reg_image.caption,
-                reg_image.matched,
-            )
-            for reg_image in reg_images
-        )
-        for path, reg_images in used.items()
-    }
-
-
-def _contents(manifest: Manifest, paths: Sequence[str]) -> dict[str, str]:
-    """Path → hash of the file, which is read only if its size or time is not the one it was last read with."""
-    known, found, stamps, missing = manifest.known_files(), {}, {}, []
-    root = str(manifest.root)
-    for path in dict.fromkeys(paths):
-        try:
-            stamp = os.stat(f"{root}/{path}")  # noqa: PTH116, making a Path takes far longer, and there can be very many
-        except OSError:
-            missing.append(path)
-            continue
-        stamps[path] = stamp.st_size, stamp.st_mtime_ns
-        row = known.get(path)
-        if row is not None and row[:2] == stamps[path]:
-            found[path] = row[2]
-    _refuse_missing(manifest.root, missing)
-    new = [path for path in stamps if path not in found]
-    with ThreadPoolExecutor(4) as threads:
-        read = dict(zip(new, threads.map(file_digest, [manifest.root / path for path in new]), strict=True))
-    if read:
-        manifest.remember_files((path, *stamps[path], content) for path, content in read.items())
-    return found | read
-
-
-def _refuse_missing(root: Path, missing: Sequence[str]) -> None:
-    if missing:
-        more = [f"… and {len(missing) - NAMED} more"] if len(missing) > NAMED else []
-        raise PrepError(
-            "\n".join([f"the regularization image {path} is not there" for path in missing[:NAMED]] + more),
-            f"make it again with: prep regularize {root}",
-        )
 
 
 def tag_frequency(found: tuple[Example, ...], marks: tuple[str, ...] = ("|||",)) -> dict[str, dict[str, int]]:

@@ -20,12 +20,13 @@ from train.data.color_jitter import changed
 from train.data.latent_files import (
     Array,
     Damaged,
-    file_bytes,
     latent_file,
     latent_name,
-    lying,
+    latent_shape,
+    needed,
     note_vae,
     read_latent,
+    vae_label,
     write_latent,
 )
 from train.models.base import BaseModel
@@ -69,7 +70,7 @@ class LatentCache:
     ) -> None:
         self._folder, self._base, self._writes, self._pixels_at_once = folder, base, writes, pixels_at_once
         self._dtype = dtype
-        self._vae = base.vae_digest + ("" if dtype is torch.float32 else f" in {str(dtype).removeprefix('torch.')}")
+        self._vae = vae_label(base.vae_digest, str(dtype).removeprefix("torch."))
         self._held: dict[str, Latent] = {}
         self._held_bytes = 0
         self._checked: set[str] = set()
@@ -84,26 +85,21 @@ class LatentCache:
 
     def shape(self, image: ImageView) -> tuple[int, int, int]:
         """(C, h, w) of an image's latent."""
-        width, height = (side // self._base.latent_factor for side in image.size)
-        return self._base.vae.config.latent_channels, height, width
+        return latent_shape(image, self._base.latent_factor, self._base.vae.config.latent_channels)
 
     def fill(self, images: Sequence[ImageView], progress: ProgressCallback) -> None:
         """Encode what is missing or not as long as it must be, while other threads decode what comes next and write what
-        is done. Files are judged by their sizes alone here, so that a full cache costs next to nothing; what they hold is
-        checked when it is first read.
+        is done. Files are judged by their sizes alone here; what they hold is checked when it is first read.
 
         Raises:
             PrepError: images cannot be read, all of them named once the others are done; or the VAE makes something
                 of one that is not finite.
         """
-        distinct, sizes = {self.name(image): image for image in images}, lying(self._folder)
-        one_of_each = {image.size: image for image in distinct.values()}
-        lengths = {size: file_bytes(self.shape(image)) for size, image in one_of_each.items()}
-        missing = [image for name, image in distinct.items() if sizes.get(name) != lengths[image.size]]
+        factor, channels = self._base.latent_factor, self._base.vae.config.latent_channels
+        found = needed(self._folder, images, self._vae, factor, channels)
+        missing = list(found.missing.values())
         self.repaired += [
-            (image.file, f"its file has {sizes[name]} bytes")
-            for image in missing
-            if (name := self.name(image)) in sizes
+            (found.missing[name].file, f"its file has {size} bytes") for name, size in found.damaged.items()
         ]
         if self._writes:
             note_vae(self._folder, self._vae, self._base.name)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,9 @@ VAES = "vaes.json"
 """Digest of each VAE that encoded what lies there → the base models it was used with."""
 END = ".safetensors"
 CHECKSUM = "sha256"
+FLOAT32, IN = "float32", " in "
 Array = NDArray[np.float32]
+Shape = tuple[int, int, int]
 _FOLDER = re.compile("[0-9a-f]{2}")
 _NAME = re.compile("[0-9a-f]{64}")
 
@@ -42,6 +44,17 @@ class Removed:
     bytes: int
 
 
+def vae_label(digest: str, precision: str) -> str:
+    """What a latent's name and the note of VAEs know a VAE by: the digest of its weights, and the precision in which it
+    encodes where that is not float32."""
+    return digest if precision == FLOAT32 else f"{digest}{IN}{precision}"
+
+
+def precision_of(label: str) -> str:
+    """The precision in a label that `vae_label` made."""
+    return label.partition(IN)[2] or FLOAT32
+
+
 def latent_name(image: ImageView, vae: str) -> str:
     """64 hexadecimal digits for a view of an image and the VAE, given by its digest and precision, that encodes it."""
     return hashlib.sha256(f"{VERSION}\0{image.key}\0{vae}".encode()).hexdigest()
@@ -51,14 +64,44 @@ def latent_file(folder: Path, name: str) -> Path:
     return folder / name[:2] / f"{name}{END}"
 
 
+def latent_shape(image: ImageView, factor: int, channels: int) -> Shape:
+    """(C, h, w) of the latent of a view by a VAE that makes one latent pixel of `factor` pixels along a side."""
+    width, height = image.size
+    return channels, height // factor, width // factor
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Latents by name: all that views need, those of them whose file is missing or not as long as it must be, and how many
+    bytes it has where there is one."""
+
+    views: Mapping[str, ImageView]
+    missing: Mapping[str, ImageView]
+    damaged: Mapping[str, int]
+
+
+def needed(folder: Path, views: Iterable[ImageView], vae: str, factor: int, channels: int) -> Needed:
+    """What of these views' latents is to be encoded. Files are judged by their sizes alone here, so that a full cache costs
+    next to nothing; what they hold is checked when it is first read.
+
+    Args:
+        vae: digest and precision of the VAE, as `latent_name` takes it.
+    """
+    distinct, sizes = {latent_name(view, vae): view for view in views}, lying(folder)
+    one_of_each = {view.size: view for view in distinct.values()}
+    lengths = {size: file_bytes(latent_shape(view, factor, channels)) for size, view in one_of_each.items()}
+    missing = {name: view for name, view in distinct.items() if sizes.get(name) != lengths[view.size]}
+    return Needed(distinct, missing, {name: sizes[name] for name in missing if name in sizes})
+
+
 def write_latent(file: Path, mean: Array, std: Array) -> None:
-    """Write (C, h, w) mean and spread, whole or not at all."""
+    """Write (C, h, w) mean and standard deviation, whole or not at all."""
     held = _packed(mean, std, _checksum(mean, std))
     with replacing(file) as temporary:
         temporary.write_bytes(held)
 
 
-def read_latent(file: Path, shape: tuple[int, int, int] | None = None, check: bool = True) -> tuple[Array, Array]:
+def read_latent(file: Path, shape: Shape | None = None, check: bool = True) -> tuple[Array, Array]:
     """Mean and spread, of this shape if one is given.
 
     Raises:
@@ -80,7 +123,7 @@ def read_latent(file: Path, shape: tuple[int, int, int] | None = None, check: bo
 
 
 @lru_cache(maxsize=256)
-def file_bytes(shape: tuple[int, int, int]) -> int:
+def file_bytes(shape: Shape) -> int:
     """How long the file of a (C, h, w) latent is, to the byte."""
     nothing = np.zeros(shape, np.float32)
     return len(_packed(nothing, nothing, "0" * 64))

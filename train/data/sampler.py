@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
@@ -52,7 +53,7 @@ def epoch_batches(
 ) -> tuple[tuple[str, ...], ...]:
     """The batches of one epoch, each of images of one bucket, in the order they are trained on."""
     waiting: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
-    counts = Exposures(entries, seed).within(epoch).tolist()
+    counts = ExposureCounts(entries, seed).within(epoch).tolist()
     for entry, count in sorted(zip(entries, counts, strict=True), key=lambda pair: pair[0].key):
         if count:
             waiting[entry.bucket][entry.key] = count
@@ -91,15 +92,7 @@ def bucket_batches(waiting: Mapping[str, int], batch_size: int, draw: Generator)
     return batches
 
 
-def epoch_length(entries: Sequence[SampledImage], batch_size: int, seed: int, epoch: int) -> int:
-    """How many batches an epoch has, without making them."""
-    totals: dict[tuple[int, int], int] = defaultdict(int)
-    for entry, count in zip(entries, Exposures(entries, seed).within(epoch).tolist(), strict=True):
-        totals[entry.bucket] += count
-    return sum(-(-total // batch_size) for total in totals.values())
-
-
-class Exposures:
+class ExposureCounts:
     """How often every image is shown in the first epochs, ⌊em + u⌋ as `exposures` has it: with m = a / b and u = p / n
     it is ⌊ea / b⌋ + ⌊((ea mod b) n + p b) / (b n)⌋, whose terms stay below 2⁶³."""
 
@@ -112,9 +105,6 @@ class Exposures:
         places = [round(start[entry.key] * len(entries)) for entry in entries]
         self._place, self._images = np.array(places, np.int64), len(entries)
 
-    def any(self) -> bool:
-        return bool(self._above.any())
-
     def until(self, epochs: int) -> Counts:
         """(N,) exposures in the first `epochs` epochs."""
         whole, rest = np.divmod(self._above * epochs, self._below)
@@ -125,3 +115,41 @@ class Exposures:
     def within(self, epoch: int) -> Counts:
         """(N,) exposures in one epoch, counted from 0."""
         return self.until(epoch + 1) - self.until(epoch)
+
+
+def ever_shown(entries: Sequence[SampledImage]) -> bool:
+    """Whether any image has repeats that show it in the end."""
+    return any(Fraction(value).limit_denominator(10**6) for value in {entry.repeats for entry in entries})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EpochCount:
+    """What an epoch comes to, without making its batches: `full` and `partial` ones, and how often each image was shown
+    (N,) when it begins and when it ends."""
+
+    full: int
+    partial: int
+    before: Counts
+    after: Counts
+
+    @property
+    def batches(self) -> int:
+        return self.full + self.partial
+
+
+def epoch_counts(entries: Sequence[SampledImage], batch_size: int, seed: int) -> Iterator[EpochCount]:
+    """Every epoch from the first one on, without end; all images are counted at once."""
+    sizes = {size: place for place, size in enumerate(dict.fromkeys(entry.bucket for entry in entries))}
+    bucket = np.array([sizes[entry.bucket] for entry in entries], np.int64)
+    shown, before = ExposureCounts(entries, seed), np.zeros(len(entries), np.int64)
+    for epoch in itertools.count():
+        after = shown.until(epoch + 1)
+        of_bucket = np.bincount(bucket, weights=after - before, minlength=len(sizes)).astype(np.int64)
+        full, left = np.divmod(of_bucket, batch_size)
+        yield EpochCount(int(full.sum()), int(np.count_nonzero(left)), before, after)
+        before = after
+
+
+def epoch_length(entries: Sequence[SampledImage], batch_size: int, seed: int, epoch: int) -> int:
+    """How many batches an epoch has."""
+    return next(itertools.islice(epoch_counts(entries, batch_size, seed), epoch, None)).batches

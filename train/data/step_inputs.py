@@ -11,8 +11,9 @@ from torch import Tensor
 from pipeline.core.seeded import rng
 from train.data.augmentation import ImageView, drawn_view, reg_image_view
 from train.data.batches import Batch
-from train.data.dataset import Example, RegImage
+from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
+from train.data.regularization import RegImage
 from train.models.seeded_noise import normal
 from train.optimization.noise import drawn_noise
 from train.optimization.options import NoiseOptions

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.config.declared import declared
 from pipeline.config.other_names import OtherNames
 from pipeline.config.parts import composed, parts_of
 from pipeline.config.rules import names_with
-from pipeline.config.settings import convert, declared, suggest
+from pipeline.config.settings import suggest
+from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.adapters.options import AdapterOptions

@@ -1,88 +1,67 @@
-"""Which latents a run caches, as a plan counts them: one for everything different that is shown of an image or a
-regularization image."""
+"""Which latents a run needs, and how many of them are cached already."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.store.manifest import Manifest
-from pipeline.store.records import Image
-from pipeline.store.values import read
-from pipeline.store.values.bucket import Bucket
-from pipeline.store.values.regularization import RegularizationImage
+from train.data.dataset import views_to_cache
+from train.data.latent_files import Needed, needed, precision_of, vaes
+from train.evaluation.split import SplitDataset
 
 if TYPE_CHECKING:
-    from train.data.augmentation import ImageView, Seen
-    from train.data.options import DatasetOptions
+    from train.models.shapes import BaseShapes
+    from train.options.recipe import Recipe
 
 Size = tuple[int, int]
-RegImages = Mapping[str, Sequence[RegularizationImage]]
-"""Image → its regularization images."""
+AUTO = ("float16", "float32")
+"""What vae_precision = "auto" may come to, on a GPU and elsewhere."""
+PRECISIONS = {"fp32": ("float32",), "fp16": ("float16",), "bf16": ("bfloat16",)}
 
 
-def used_reg_images(manifest: Manifest) -> RegImages:
-    """The regularization images that are trained on: all but those that `check` found to be copies of images to be trained on."""
-    out = read.excluded(manifest)
-    found = {
-        path: [reg_image for reg_image in assigned.images if reg_image.path not in out]
-        for path, assigned in read.regularization(manifest).items()
-    }
-    return {path: reg_images for path, reg_images in found.items() if reg_images}
+@dataclass(frozen=True, slots=True)
+class PlannedLatents:
+    """`sizes` are the (width, height) in pixels of everything that is to be cached, `cached` is how many are there already;
+    None where the base model is not known, and the most there can be where `several` VAEs were used with it."""
+
+    sizes: tuple[Size, ...]
+    cached: int | None
+    several: bool = False
+
+    def __str__(self) -> str:
+        if self.cached is None:
+            return f"latents: {len(self.sizes)} are needed"
+        up_to = "up to " if self.several and self.cached else ""
+        return f"latents: {len(self.sizes)} are needed, {up_to}{self.cached} of them are cached already"
 
 
-def reg_image_files(images: Sequence[Image], reg_images: RegImages) -> int:
-    """How many different regularization images go beside these: one that was made for an image is its own, given ones
-    go beside many."""
-    return len({_name(image.path, reg_image) for image in images for reg_image in reg_images.get(image.path, ())})
+def planned_latents(root: Path, split: SplitDataset, recipe: Recipe, base: BaseShapes | None) -> PlannedLatents:
+    """The latents of everything that a run may show or measure, by the names that the cache has for them. Which VAE made
+    those that are there is what the cache notes of it, as no model is loaded."""
+    views = views_to_cache(split.every())
+    if base is None:
+        return PlannedLatents(_distinct(split), None)
+    folder = root / "cache" / "latents"
+    found = [needed(folder, views, vae, base.factor, base.latent_channels) for vae in _labels(folder, recipe)]
+    if not found:
+        return PlannedLatents(_distinct(split), 0)
+    sizes = tuple(view.size for view in found[0].views.values())
+    return PlannedLatents(sizes, max(map(_cached, found)), len(found) > 1)
 
 
-def _name(path: str, reg_image: RegularizationImage) -> str:
-    return f"{reg_image.path} of {path}" if reg_image.bucket is None else reg_image.path
+def _distinct(split: SplitDataset) -> tuple[Size, ...]:
+    return tuple({view.key: view.size for view in views_to_cache(split.every())}.values())
 
 
-def cached_sizes(
-    manifest: Manifest,
-    images: Sequence[Image],
-    buckets: Mapping[str, Bucket],
-    captions: Mapping[str, str],
-    reg_images: RegImages,
-    options: DatasetOptions,
-) -> tuple[Size, ...]:
-    """(width, height) in pixels of every latent that these images, their views and their regularization images need.
-
-    Args:
-        buckets: of the images, by path.
-        captions: of the images, by path.
-    """
-    from train.data.augmentation import ImageView, Seen, reg_image_view, views
-    from train.data.caption_augmentation import caption_read
-    from train.data.dataset import seen_images
-
-    def seen(image: Image) -> Seen:
-        view = ImageView(image.content, manifest.root, buckets[image.path])  # no file is opened
-        return Seen(image.path, view, caption_read(captions[image.path], options.captions))
-
-    placed = {each.name: each for each in seen_images(manifest, options)}
-    varied = options.augmentation.any
-    found: dict[str, Size] = {}
-    for image in images:
-        one = placed.get(image.path) or seen(image)
-        shown = views(one, options.augmentation, options.seed) if varied else ()
-        beside = [_reg_image_image(manifest, image.path, reg_image) for reg_image in reg_images.get(image.path, ())]
-        found.update((each.key, each.size) for each in (one.image, *shown, *beside))
-        if varied:
-            found.update(
-                (each.key, each.size)
-                for reg_image in beside
-                for view in shown
-                for each in [reg_image_view(reg_image, view)]
-            )
-    return tuple(found.values())
+def _cached(found: Needed) -> int:
+    return len(found.views) - len(found.missing)
 
 
-def _reg_image_image(manifest: Manifest, path: str, reg_image: RegularizationImage) -> ImageView:
-    """A regularization image by its name instead of its content, as it may not be made yet."""
-    from train.data.augmentation import ImageView
-
-    return ImageView(_name(path, reg_image), manifest.root, reg_image.cropping)
+def _labels(folder: Path, recipe: Recipe) -> Sequence[str]:
+    """The VAEs that were used with the recipe's base model in a precision that the recipe allows."""
+    precision = recipe.precision
+    auto = ("float32",) if precision.mixed_precision == "no" else AUTO
+    allowed = auto if precision.vae_precision == "auto" else PRECISIONS[precision.vae_precision]
+    return [vae for vae, bases in vaes(folder).items() if recipe.model.base in bases and precision_of(vae) in allowed]

@@ -1,4 +1,4 @@
-"""What a training run comes to, in figures and words: its course, what is done beside it, disk and memory."""
+"""What a training run comes to, in figures and words: its steps, what else is done, disk and memory."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ import numpy as np
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from pipeline.core.humanize import counted
-from pipeline.store.manifest import Manifest
-from train.plan.images import TrainedImages, entries
 
 if TYPE_CHECKING:
     from train.models.shapes import BaseShapes
     from train.options.recipe import Recipe
-    from train.plan.steps import TrainingSchedule
+    from train.plan.latents import PlannedLatents
+    from train.plan.planned import PlannedRun
 
 
-def counts(found: TrainedImages, run: TrainingSchedule) -> dict[str, int]:
+def counts(run: PlannedRun) -> dict[str, int]:
+    schedule = run.schedule
     return {
-        "images": len(found.kept),
-        "images_held_out": len(found.held),
-        "regularization_images": found.reg_image_files,
-        "exposures_an_epoch": round(sum(found.repeats)),
-        "exposures_in_the_run": int(run.shown.sum()),
-        "steps": run.steps,
-        "full_batches": run.full,
-        "partial_batches": run.short,
+        "images": len(run.training),
+        "images_held_out": len(run.split.held),
+        "regularization_images": run.reg_image_files,
+        "exposures_an_epoch": round(sum(example.entry.repeats for example in run.training)),
+        "exposures_in_the_run": int(schedule.exposures.sum()),
+        "steps": schedule.steps,
+        "full_batches": schedule.full,
+        "partial_batches": schedule.partial,
     }
 
 
-def table(found: TrainedImages, run: TrainingSchedule) -> tuple[Mapping[str, Any], ...]:
+def table(run: PlannedRun) -> tuple[Mapping[str, Any], ...]:
     """One row a concept, by name."""
     concepts: dict[str, list[int]] = {}
-    for place, image in enumerate(found.kept):
-        concepts.setdefault(image.concept, []).append(place)
-    every, total = np.array(found.repeats), int(run.shown.sum())
+    for place, example in enumerate(run.training):
+        concepts.setdefault(example.concept, []).append(place)
+    repeats, exposures = np.array([example.entry.repeats for example in run.training]), run.schedule.exposures
+    total = int(exposures.sum())
     return tuple(
         {
             "concept": concept,
             "images": len(places),
-            "an epoch": _rounded(float(every[places].sum())),
-            "in the run": int(run.shown[places].sum()),
-            "share %": round(100 * int(run.shown[places].sum()) / total, 1),
-            "least shown": int(run.shown[places].min()),
-            "most shown": int(run.shown[places].max()),
+            "an epoch": _rounded(float(repeats[places].sum())),
+            "in the run": int(exposures[places].sum()),
+            "share %": round(100 * int(exposures[places].sum()) / total, 1),
+            "fewest exposures": int(exposures[places].min()),
+            "most exposures": int(exposures[places].max()),
         }
         for concept, places in sorted(concepts.items())
     )
@@ -57,25 +58,27 @@ def _rounded(exposures: float) -> float | int:
     return round(exposures, 2) if exposures < 100 else round(exposures)
 
 
-def course_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
+def schedule_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     from train.adapters.registry import ALGORITHMS
+    from train.data.batches import accumulation_steps
+    from train.optimization.schedules import updates_of
 
-    accumulation_steps = options.batches.gradient_accumulation_steps or len({bucket.size for bucket in found.buckets})
-    least, most = int(run.shown.argmin()), int(run.shown.argmax())
-    share = int(run.shown.sum()) / (run.steps * options.batches.batch_size)
-    part = f" and {counted(run.beyond, 'step')} of the next" if run.beyond else ""
+    schedule, size = run.schedule, options.batches.batch_size
+    gathered = accumulation_steps(options.batches, run.training)
+    updates = f"updates: {updates_of(schedule.steps, gathered)}"
+    least, most = int(schedule.exposures.argmin()), int(schedule.exposures.argmax())
+    fill = int(schedule.exposures.sum()) / (schedule.steps * size)
+    part = f" and {counted(schedule.beyond, 'step')} of the next" if schedule.beyond else ""
     ranked = f" of rank {options.adapter.rank}" if "rank" in ALGORITHMS[options.adapter.algorithm].takes else ""
+    beside = " and their regularization images" if run.reg_image_files else ""
     return (
-        f"{options.adapter.algorithm}{ranked} on {options.model.base}: {counted(run.steps, 'step')} of up to "
-        f"{counted(options.batches.batch_size, 'image')}{' and their regularization images' if found.reg_images else ''}, "
-        f"{counted(run.epochs, 'whole epoch')}{part}; the first epoch has "
-        f"{run.epoch_steps}",
-        f"updates: {-(-run.steps // accumulation_steps)}, one after every {accumulation_steps} steps"
-        if accumulation_steps > 1
-        else f"updates: {run.steps}",
-        f"batches: {run.full} full, {run.short} short; {share:.1%} of all places are taken",
-        f"shown least: {found.kept[least].path}, {run.shown[least]} times; "
-        f"most: {found.kept[most].path}, {run.shown[most]} times",
+        f"{options.adapter.algorithm}{ranked} on {options.model.base}: {counted(schedule.steps, 'step')} of up to "
+        f"{counted(size, 'image')}{beside}, {counted(schedule.epochs, 'whole epoch')}{part}; the first epoch has "
+        f"{schedule.epoch_steps}",
+        f"{updates}, one after every {gathered} steps" if gathered > 1 else updates,
+        f"batches: {schedule.full} full, {schedule.partial} partial; batch fill {fill:.1%}",
+        f"fewest exposures: {run.training[least].entry.key}, {schedule.exposures[least]} times; "
+        f"most: {run.training[most].entry.key}, {schedule.exposures[most]} times",
     )
 
 
@@ -95,37 +98,32 @@ def preset_remarks(options: Recipe) -> Iterator[str]:
         yield f"suggest {options.run.suggest}: rank {DIFFICULTIES[options.run.suggest].most}, for {subject}"
 
 
-def milestone_remarks(found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
-    """How much is done beside the steps: snapshots, looks at the validation loss, paintings of the prompts."""
+def milestone_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
+    """How much is done beside the steps: snapshots, evaluations of the validation loss, sample images."""
     from train.data.progress import START, Progress
     from train.models.prompts import asked_prompts
-    from train.plan.steps import epoch_ends
     from train.run.milestones import due
 
-    ends = epoch_ends(entries(found), options.batches.batch_size, options.run.seed, run.steps)
+    steps, ends = run.schedule.steps, run.schedule.ends
     places = [START]
-    places += [Progress(step, epoch, step in ends, step == run.steps) for step, epoch in _steps(run.steps, ends)]
+    places += [Progress(step, epoch, step in ends, step == steps) for step, epoch in _steps(steps, ends)]
     wanted = [due(place, options.saving, options.validation, options.samples) for place in places]
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
-    looks = sum(each.evaluate for each in wanted) if found.held or found.train_subset else 0
-    cells = (
-        (len(found.held) + len(found.train_subset))
-        * options.validation.validation_times
-        * options.validation.validation_noises
-    )
+    measured = len(run.split.held) + len(run.split.train_subset)
+    evaluations = sum(each.evaluate for each in wanted) if measured else 0
+    cells = measured * options.validation.validation_times * options.validation.validation_noises
     parts = []
     if snapshots := sum(each.snapshot for each in wanted):
         parts.append(
             counted(snapshots, "snapshot")
             + (f", of which {options.saving.keep_last} are kept" if options.saving.keep_last else "")
         )
-    if looks:
-        parts.append(f"{counted(looks, 'look')} at the validation loss, each of {counted(cells, 'latent')}")
+    if evaluations:
+        parts.append(f"{counted(evaluations, 'evaluation')} of the validation loss, each on {counted(cells, 'latent')}")
     if prompts:
-        parts.append(
-            f"{counted(sum(each.generate for each in wanted), 'painting')} of {counted(len(prompts), 'prompt')}"
-        )
-    return ("besides: " + ", ".join(parts),) if parts else ()
+        times = counted(sum(each.generate for each in wanted), "time")
+        parts.append(f"sample images of {counted(len(prompts), 'prompt')}, {times}")
+    return ("also: " + "; ".join(parts),) if parts else ()
 
 
 def _steps(steps: int, ends: Mapping[int, int]) -> Iterator[tuple[int, int]]:
@@ -134,13 +132,6 @@ def _steps(steps: int, ends: Mapping[int, int]) -> Iterator[tuple[int, int]]:
     for step in range(1, steps + 1):
         yield step, epoch
         epoch += step in ends
-
-
-def view_remarks(manifest: Manifest, options: Recipe) -> tuple[str, ...]:
-    from train.data.augmentation import warnings as augmentation_warnings
-    from train.data.dataset import seen_images
-
-    return augmentation_warnings(seen_images(manifest, options.dataset), options.augmentation)
 
 
 def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
@@ -159,28 +150,31 @@ def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
     )
 
 
-def footprint(found: TrainedImages, options: Recipe, base: BaseShapes | None, unknown: str) -> tuple[str, ...]:
+def footprint(
+    run: PlannedRun, cached: PlannedLatents, options: Recipe, base: BaseShapes | None, unknown: str
+) -> tuple[str, ...]:
     """Disk and memory in words; what depends on the base model only where its files are there."""
     from train.adapters.count.planned import planned_figures
     from train.adapters.option_rules import adapter_config
     from train.plan.memory import STORED, grows, in_words, latent_bytes, memory_bytes
 
-    sizes = found.latents
+    sizes = cached.sizes
     factor, channels = (base.factor, base.latent_channels) if base else (8, 4)
     latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
     if base is None:
-        return (latents, f"the size of the adapter and the memory it takes to train cannot be told: {unknown}")
+        return (latents, f"the size of the adapter and the memory it takes to train are not known: {unknown}")
     adapter = planned_figures(base, adapter_config(options.adapter))
     trained = sum(part.parameters for part in adapter)
     half, largest = options.precision.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
-    images = options.batches.batch_size * (2 if found.reg_images else 1)
+    images = options.batches.batch_size * (2 if run.reg_image_files else 1)
     memory = memory_bytes(base, trained, images, largest, half, options.precision.gradient_checkpointing)
     file = trained * (4 if options.saving.save_precision == "fp32" else 2)
-    acting = "acts with scale = alpha / rank, " if any(part.scales for part in adapter) else ""
+    scaled = "has scale = alpha / rank, " if any(part.scales for part in adapter) else ""
     return (
-        f"the adapter {acting}{'; '.join(map(str, adapter))}",
-        f"{latents}, {in_words(STORED * trained)} for the state with AdamW, {in_words(file)} for the adapter of "
-        f"{trained} numbers{grows(options)}",
-        f"memory, roughly: {in_words(memory)} = the base model's weights + 16 bytes a number of the adapter + "
+        f"the adapter {scaled}{'; '.join(map(str, adapter))}",
+        str(cached),
+        f"{latents}, {in_words(STORED * trained)} for the training state with AdamW, {in_words(file)} for the adapter of "
+        f"{trained} parameters{grows(options)}",
+        f"memory, roughly: {in_words(memory)} = the base model's weights + 16 bytes a parameter of the adapter + "
         f"{images} images of {largest[0]}×{largest[1]}; other optimizers take less or more than AdamW",
     )

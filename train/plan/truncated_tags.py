@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import PrepError
 from pipeline.store.reasons.tagging import TrainReason
 from pipeline.store.records import Decision
-from train.plan.images import MOST_NAMED, TrainedImages
+from train.plan.planned import MOST_NAMED, PlannedRun
 
 if TYPE_CHECKING:
     from train.options.recipe import Recipe
@@ -18,7 +18,7 @@ COMMON = 3
 """Captions that a tag stands in before it pays to learn its tokens."""
 
 
-def cut_tags(found: TrainedImages, options: Recipe) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+def truncated_tags(run: PlannedRun, options: Recipe) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
     """A row for every image whose caption is too long, or a remark why that cannot be told."""
     from pipeline.tags.vocabulary.token_count import TagTokens, load_tokens
     from train.data.caption_augmentation import longest, tags_of
@@ -31,19 +31,22 @@ def cut_tags(found: TrainedImages, options: Recipe) -> tuple[tuple[Decision, ...
         vocabulary = vocabulary_folder(folder, options.model.tokenizer, download=False)
         tokens = TagTokens(load_tokens(vocabulary))
     except PrepError as error:
-        return (), (f"which tags the limit of {options.text.max_tokens} tokens cuts cannot be told: {error.message}",)
-    counts = Counter(tag for text in found.captions for tag in set(tags_of(longest(text, options.captions))))
+        return (), (
+            f"which tags the limit of {options.text.max_tokens} tokens truncates is not known: {error.message}",
+        )
+    texts = [longest(example.caption, options.captions) for example in run.training]
+    counts = Counter(tag for text in texts for tag in set(tags_of(text)))
     tokens.learn([tag for tag, count in counts.items() if count >= COMMON])
     limit, rows = Limit(tokens.of_text, options.text.max_tokens), []
-    for image, text in zip(found.kept, found.captions, strict=True):
-        lost, count = limit.lost(tags_of(longest(text, options.captions)))
+    for example, text in zip(run.training, texts, strict=True):
+        lost, count = limit.lost(tags_of(text))
         if count:
             over = {"limit": options.text.max_tokens, "over": count}
-            rows.append(Decision(image.path, "cut", lost, TrainReason.TRUNCATED, over))
+            rows.append(Decision(example.entry.key, "cut", lost, TrainReason.TRUNCATED, over))
     return tuple(rows), ()
 
 
-def caption_notes(found: TrainedImages, cut: Sequence[Decision], options: Recipe) -> tuple[str, ...]:
+def caption_notes(run: PlannedRun, cut: Sequence[Decision], options: Recipe) -> tuple[str, ...]:
     """What of the captions is not read, and options that find nothing in them."""
     notes = []
     if cut:
@@ -55,19 +58,19 @@ def caption_notes(found: TrainedImages, cut: Sequence[Decision], options: Recipe
             f"{' …' if len(cut) > MOST_NAMED else ''}; shorten them with prep curate{way}"
         )
     if options.captions.wildcards:
-        notes += _brace_notes(found)
-    if options.captions.group_separator and not _any_holds(found, options.captions.group_separator):
+        notes += _brace_notes(run)
+    if options.captions.group_separator and not _any_holds(run, options.captions.group_separator):
         notes.append(f"group_separator does nothing: no caption holds {options.captions.group_separator}")
-    if options.captions.caption_lines == "one" and not _any_holds(found, "\n"):
+    if options.captions.caption_lines == "one" and not _any_holds(run, "\n"):
         notes.append("caption_lines does nothing: no caption has a second line")
     return tuple(notes)
 
 
-def _brace_notes(found: TrainedImages) -> list[str]:
+def _brace_notes(run: PlannedRun) -> list[str]:
     from train.data.caption_augmentation import unpaired
 
-    pairs = zip(found.kept, found.captions, strict=True)
-    braced = {image.path: text for image, text in pairs if "{" in text or "}" in text}
+    texts = {example.entry.key: example.caption for example in run.training}
+    braced = {path: text for path, text in texts.items() if "{" in text or "}" in text}
     if not braced:
         return ["wildcards does nothing: no caption holds {a|b}"]
     alone = [path for path, text in braced.items() if unpaired(text)]
@@ -79,8 +82,8 @@ def _brace_notes(found: TrainedImages) -> list[str]:
     ]
 
 
-def _any_holds(found: TrainedImages, mark: str) -> bool:
-    return any(mark in text for text in found.captions)
+def _any_holds(run: PlannedRun, mark: str) -> bool:
+    return any(mark in example.caption for example in run.training)
 
 
 def _shortened(text: str) -> str:

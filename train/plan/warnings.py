@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.store.manifest import Manifest
-from train.plan.images import MOST_NAMED, TrainedImages
+from train.plan.planned import MOST_NAMED, PlannedRun
 
 if TYPE_CHECKING:
     from train.models.shapes import BaseShapes
     from train.options.recipe import Recipe
-    from train.plan.steps import TrainingSchedule
 
 USUAL_TEXT_RATE = 1e-4
 """The highest learning rate that guides for SD 1.x give its text encoder: 1e-5 to 5e-5 in "Stable Diffusion LoRA training
@@ -20,28 +19,34 @@ science and notes" (rentry), 1e-4 in "Tutorial: Lycoris/LoCon Training using Koh
 SD1_TEXT_WIDTH = 768
 
 
-def showing_notes(manifest: Manifest, found: TrainedImages, run: TrainingSchedule, options: Recipe) -> tuple[str, ...]:
-    notes = []
-    if 0 < len(found.reg_images) < len(found.kept):
-        notes.append(
-            f"{len(found.kept) - len(found.reg_images)} images have no regularization image; make them with: "
-            f"prep regularize {manifest.root}"
-        )
-    never = np.flatnonzero(run.shown == 0)
+def readiness_notes(run: PlannedRun) -> tuple[str, ...]:
+    """Why the run would refuse to begin, as it would say it."""
+    if run.problem is None:
+        return ()
+    return (f"training cannot begin: {run.problem.message}; {run.problem.hint}",)
+
+
+def exposure_notes(root: Path, run: PlannedRun, options: Recipe) -> tuple[str, ...]:
+    """Images that are never shown or have no regularization image, and batches that stay partial."""
+    schedule, size, notes = run.schedule, options.batches.batch_size, []
+    without = sum(not example.reg_images for example in run.training)
+    if 0 < without < len(run.training):
+        notes.append(f"{without} images have no regularization image; make them with: prep regularize {root}")
+    never = np.flatnonzero(schedule.exposures == 0)
     if never.size:
         notes.append(
-            f"{never.size} of {len(found.kept)} images are never shown in {run.steps} steps, such as "
-            f"{found.kept[int(never[0])].path}; the first epoch alone has {run.epoch_steps}"
+            f"{never.size} of {len(run.training)} images are never shown in {schedule.steps} steps, such as "
+            f"{run.training[int(never[0])].entry.key}; the first epoch alone has {schedule.epoch_steps}"
         )
-    shown: dict[tuple[int, int], float] = {}
-    for bucket, repeats in zip(found.buckets, found.repeats, strict=True):
-        shown[bucket.size] = shown.get(bucket.size, 0.0) + repeats
-    runts = sorted((count, size) for size, count in shown.items() if count < options.batches.batch_size)
-    if runts and len(shown) > 1:
-        named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in runts[:MOST_NAMED])
+    exposures: dict[tuple[int, int], float] = {}
+    for example in run.training:
+        exposures[example.entry.bucket] = exposures.get(example.entry.bucket, 0.0) + example.entry.repeats
+    partial = sorted((count, bucket) for bucket, count in exposures.items() if count < size)
+    if partial and len(exposures) > 1:
+        named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in partial[:MOST_NAMED])
         notes.append(
-            f"{len(runts)} of {len(shown)} sizes have fewer exposures an epoch than a batch of {options.batches.batch_size}: "
-            f"{named}{' …' if len(runts) > MOST_NAMED else ''}; nothing of them is left out, but their batches stay short"
+            f"{len(partial)} of {len(exposures)} bucket resolutions have fewer exposures an epoch than a batch of {size}: "
+            f"{named}{' …' if len(partial) > MOST_NAMED else ''}; no image is left out, but their batches stay partial"
         )
     return tuple(notes)
 

@@ -131,7 +131,7 @@ def _damaged(folder: Path, count: int) -> list[dict[str, str]]:
 def used_latents(manifest: Manifest) -> Use:
     """What the set's images use under every recipe that may be trained, or resumed, again, by every VAE that was used
     with its base model."""
-    from train.data.dataset import examples
+    from train.data.dataset import examples, views_to_cache
     from train.data.latent_files import latent_name, lying, vaes
 
     folder = manifest.root / "cache" / "latents"
@@ -142,7 +142,7 @@ def used_latents(manifest: Manifest) -> Use:
     try:
         recipes, notes = _recipes(manifest)
         for recipe in recipes:
-            images = [image for example in examples(manifest, recipe.dataset) for image in example.images()]
+            images = views_to_cache(examples(manifest, recipe.dataset))
             for vae, bases in noted.items():
                 names |= {latent_name(image, vae) for image in images if recipe.model.base in bases}
     except PrepError as error:

@@ -18,7 +18,7 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.commands import run
-from pipeline.config.settings import absolute
+from pipeline.config.values import absolute
 from pipeline.core.files import write_text
 from pipeline.store.manifest import Manifest
 from train.evaluation.tag_recall import RecallPrompt, RecallResult, averages, shown

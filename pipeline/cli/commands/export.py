@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
-from pipeline.config.settings import absolute
+from pipeline.config.values import absolute
 from pipeline.store.caption_files import take_in
 from pipeline.store.opening import open_write
 

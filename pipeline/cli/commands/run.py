@@ -88,8 +88,8 @@ def _runs(
     for stage in stages:
         wanted = options[stage.name]
         with console.progress_bars() as bars:
-            announce = None if as_json else functools.partial(console.announce, bars)
-            outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, announce=announce)
+            show_plan = None if as_json else functools.partial(console.show_plan_between, bars)
+            outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, show_plan=show_plan)
         if not as_json:
             console.show_outcome(outcome)
         done.append(console.outcome_json(outcome))

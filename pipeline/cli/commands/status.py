@@ -13,7 +13,9 @@ from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
-from pipeline.config.settings import Settings, convert, declared, options_for, settings_of
+from pipeline.config.declared import declared
+from pipeline.config.settings import Settings, options_for, settings_of
+from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
 from pipeline.store.freshness import OBSERVED, OPTIONS, inputs, options_json
 from pipeline.store.manifest import Manifest

@@ -1,4 +1,4 @@
-"""Regularization images that a person gives: found in a folder, judged, and dealt to the images they go beside.
+"""Regularization images that a person gives: found in a folder, judged, and assigned to the images they go beside.
 
 A folder below is for the concept it is named like, or for all concepts below that node of their tree; what lies flat is
 for every concept that has none of its own.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.concepts.regularization.assignment import FOLDER
-from pipeline.config.settings import absolute
+from pipeline.config.values import absolute
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import concept_of, flat, safe, same_file_key
 from pipeline.core.files import digest_if_readable

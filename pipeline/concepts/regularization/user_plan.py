@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.concepts.regularization.rotation import dealt, turns_wanted
+from pipeline.concepts.regularization.rotation import assign_round_robin, turns_wanted
 from pipeline.concepts.regularization.user_images import EVERYONE, Given, Pools, shared
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
@@ -46,7 +46,7 @@ def cutting_of(manifest: Manifest) -> Cutting:
 
 
 def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], how: How, seed: int) -> Plan:
-    """Given images dealt to the kept ones, in turn and each as often as the others.
+    """User-supplied images assigned to the kept ones round-robin, each as often as the others.
 
     Args:
         pools: what was given, by whom it is for.
@@ -55,14 +55,15 @@ def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], 
         seed: decides which of equally good ones go together.
     """
     kept = manifest.kept()
-    hands = _hands(manifest, kept, buckets, pools, seed)
+    assignments = _assignments(manifest, kept, buckets, pools, seed)
     cutting = cutting_of(manifest)
-    pairs = {(given.path, buckets[path].size): given for path, hand in hands.items() for given in hand}
+    pairs = {(given.path, buckets[path].size): given for path, assigned in assignments.items() for given in assigned}
     crops = _crops([(given, size) for (_, size), given in pairs.items()], cutting)
     decisions = tuple(
-        Decision(path, "regularization", *_row(hand, buckets[path].size, crops)) for path, hand in hands.items()
+        Decision(path, "regularization", *_row(assigned, buckets[path].size, crops))
+        for path, assigned in assignments.items()
     )
-    used = {given.path: given for hand in hands.values() for given in hand}
+    used = {given.path: given for assigned in assignments.values() for given in assigned}
     links = tuple(
         Link(given.place, path, how) for path, given in sorted(used.items()) if not _lies_there(manifest, given)
     )
@@ -71,43 +72,43 @@ def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], 
         ("regularization",),
         decisions,
         links=links,
-        notes=(*pools.notes, *_notes(kept, hands, pools, pairs, crops)),
-        table=tuple(_table(kept, hands, pools)),
+        notes=(*pools.notes, *_notes(kept, assignments, pools, pairs, crops)),
+        table=tuple(_table(kept, assignments, pools)),
     )
 
 
 # --- who gets which
 
 
-def _hands(
+def _assignments(
     manifest: Manifest, kept: Sequence[Image], buckets: Mapping[str, Bucket], pools: Pools, seed: int
 ) -> dict[str, list[Given]]:
     """Kept image → the given ones shown beside it, in turn; those for whom none were given are not among them."""
     from pipeline.core.seeded import rng
 
     repeats = read.repeats(manifest)
-    hands: dict[str, list[Given]] = {}
+    assignments: dict[str, list[Given]] = {}
     for node, places in shared(pools, [image.concept for image in kept]).items():
-        paths, deck = [kept[place].path for place in places], pools.images[node]
+        paths, pool = [kept[place].path for place in places], pools.images[node]
         shares = [repeats[path].exact if path in repeats else 1.0 for path in paths]
-        turns = turns_wanted(shares, len(deck), MOST_TURNS * len(places) // len(kept))
+        turns = turns_wanted(shares, len(pool), MOST_TURNS * len(places) // len(kept))
         widths = [size[0] / size[1] for size in (buckets[path].size for path in paths)]
-        cards = [given.size[0] / given.size[1] for given in deck]
-        found = dealt(shares, widths, cards, turns, rng(seed, "given regularization images", node))
-        hands |= {path: [deck[card] for card in cards] for path, cards in zip(paths, found, strict=True)}
-    return {image.path: hands[image.path] for image in kept if image.path in hands}
+        items = [given.size[0] / given.size[1] for given in pool]
+        found = assign_round_robin(shares, widths, items, turns, rng(seed, "given regularization images", node))
+        assignments |= {path: [pool[item] for item in items] for path, items in zip(paths, found, strict=True)}
+    return {image.path: assignments[image.path] for image in kept if image.path in assignments}
 
 
 def _row(
-    hand: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], Bucket]
+    assigned: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], Bucket]
 ) -> tuple[RegularizationAssignment, RegularizationReason, Data]:
     """(value, reason, data) of an image's decision."""
     images = tuple(
         RegularizationImage(given.path, given.caption, size, matched=False, bucket=crops[given.path, size])
-        for given in hand
+        for given in assigned
     )
-    losses = [crops[given.path, size].loss for given in hand]
-    number = len({given.path for given in hand})
+    losses = [crops[given.path, size].loss for given in assigned]
+    number = len({given.path for given in assigned})
     figures = {"images": number, "mean_loss": round(sum(losses) / len(losses), 3), "worst_loss": round(max(losses), 3)}
     return RegularizationAssignment(images), RegularizationReason.USER_SUPPLIED, figures
 
@@ -159,12 +160,12 @@ def _lies_there(manifest: Manifest, given: Given) -> bool:
 
 def _notes(
     kept: Sequence[Image],
-    hands: Mapping[str, Sequence[Given]],
+    assignments: Mapping[str, Sequence[Given]],
     pools: Pools,
     pairs: Mapping[tuple[str, Size], Given],
     crops: Mapping[tuple[str, Size], Bucket],
 ) -> Iterator[str]:
-    bare = Counter(image.concept for image in kept if image.path not in hands)
+    bare = Counter(image.concept for image in kept if image.path not in assignments)
     for concept, count in sorted(bare.items()):
         yield f"no image is given for {concept}: its {count} images are trained on without regularization"
     serving = {pools.of(image.concept) for image in kept}
@@ -180,16 +181,18 @@ def _notes(
     if small:
         worst = max(small, key=lambda place: small[place])
         yield (
-            f"given images that are enlarged to the sizes of those they go beside: {len(small)}, most of all "
+            f"given images that are upscaled to the sizes of those they go beside: {len(small)}, most of all "
             f"{worst}, {small[worst]:.2f} times"
         )
 
 
-def _table(kept: Sequence[Image], hands: Mapping[str, Sequence[Given]], pools: Pools) -> Iterator[Mapping[str, Any]]:
+def _table(
+    kept: Sequence[Image], assignments: Mapping[str, Sequence[Given]], pools: Pools
+) -> Iterator[Mapping[str, Any]]:
     """One row a concept: its images, those given for it, and beside how many of its images each of these comes."""
     beside: dict[str, Counter[str]] = {}
     for image in kept:
-        beside.setdefault(image.concept, Counter()).update(given.path for given in hands.get(image.path, ()))
+        beside.setdefault(image.concept, Counter()).update(given.path for given in assignments.get(image.path, ()))
     counts = Counter(image.concept for image in kept)
     for concept in sorted(beside):
         node, uses = pools.of(concept), beside[concept].values()

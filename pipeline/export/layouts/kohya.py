@@ -16,7 +16,7 @@ from pipeline.export.layouts.kohya_config import Subset, dataset_toml
 from pipeline.export.layouts.kohya_regularization import lay_out_reg_images
 from pipeline.export.naming import CAPTION, Names
 from pipeline.export.request import Layout, Request, Text, Wanted
-from pipeline.images.buckets.buckets import choose, fit, fit_without_enlarging, ladder, sides
+from pipeline.images.buckets.buckets import bucket_list, choose, fit, fit_without_enlarging, sides
 
 TRAIN = "train"
 READ = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp"))
@@ -151,7 +151,7 @@ def _notes_on_sizes(contents: Contents, request: Request, bucket: Mapping[str, A
 def _cut_otherwise(samples: Iterable[Sample], bucket: Mapping[str, Any]) -> int:
     """How many images sd-scripts would give another size or another crop than the set does."""
     resolution, step = bucket["resolution"], bucket["step"]
-    buckets = ladder(resolution**2, step, *sides(resolution, step, bucket["min_side"], bucket["max_side"]))
+    buckets = bucket_list(resolution**2, step, *sides(resolution, step, bucket["min_side"], bucket["max_side"]))
     theirs: dict[tuple[int, int], tuple[Any, Any]] = {}
     count = 0
     for sample in samples:

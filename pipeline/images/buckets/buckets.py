@@ -1,4 +1,4 @@
-"""The ladder of training sizes, and how images are brought onto it. Every size is (width, height) in pixels.
+"""The bucket list of training sizes, and how images are brought onto it. Every size is (width, height) in pixels.
 
 The rule stands twice: for one image, to be read, and for a whole set in arrays, `…_all`, to be quick. Both give the
 same to the last pixel.
@@ -24,7 +24,7 @@ AT_ONCE = 1 << 21
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """An image on the ladder: reduced or enlarged to `scaled`, then cut to `crop` (left, top, right, bottom).
+    """An image on the bucket list: downscaled or upscaled to `scaled`, then cut to `crop` (left, top, right, bottom).
 
     The crop is as large as the bucket, `size`; `loss` is the part of the scaled image that it cuts away, 0..1.
     """
@@ -35,7 +35,7 @@ class Fit:
     loss: float
 
 
-def ladder(area: int, step: int, min_side: int, max_side: int) -> tuple[Size, ...]:
+def bucket_list(area: int, step: int, min_side: int, max_side: int) -> tuple[Size, ...]:
     """Every bucket: for each width the greatest height within the area, and the same turned by 90°.
 
     Args:
@@ -90,7 +90,7 @@ def fit(image: Size, bucket: Size) -> Fit:
 def fit_without_enlarging(image: Size, area: int, step: int) -> Fit:
     """Reduce an image to the area if it is larger, and cut its sides down to multiples of the step.
 
-    An image narrower than one step is the one kind that is enlarged, to a bucket one step wide and within the area.
+    An image narrower than one step is the one kind that is upscaled, to a bucket one step wide and within the area.
     """
     width, height = image
     scaled = _reduced(width / height, area, step) if width * height > area else image
@@ -128,24 +128,28 @@ def _cut(scaled: Size, bucket: Size) -> Fit:
 
 def choose_all(images: Sizes, buckets: Sequence[Size], rule: Rule = "nearest") -> Sizes:
     """What `choose` gives for each of the images: (N, 2) of (N, 2)."""
-    ladder = np.array(buckets, np.int64)
-    order = np.lexsort((np.arange(len(ladder)), -ladder.prod(1))) if rule == "nearest" else np.arange(len(ladder))
-    ladder = ladder[order]
+    bucket_list = np.array(buckets, np.int64)
+    order = (
+        np.lexsort((np.arange(len(bucket_list)), -bucket_list.prod(1)))
+        if rule == "nearest"
+        else np.arange(len(bucket_list))
+    )
+    bucket_list = bucket_list[order]
     chosen = np.empty_like(images)
-    block = max(1, AT_ONCE // len(ladder))
+    block = max(1, AT_ONCE // len(bucket_list))
     for start in range(0, len(images), block):
         some = images[start : start + block]
-        chosen[start : start + block] = ladder[_distances(some, ladder, rule).argmin(1)]
-    exact = np.isin(codes(images), codes(ladder))
+        chosen[start : start + block] = bucket_list[_distances(some, bucket_list, rule).argmin(1)]
+    exact = np.isin(codes(images), codes(bucket_list))
     chosen[exact] = images[exact]
     return chosen
 
 
-def _distances(images: Sizes, ladder: Sizes, rule: Rule) -> NDArray[np.float64]:
+def _distances(images: Sizes, bucket_list: Sizes, rule: Rule) -> NDArray[np.float64]:
     """(N, B): how far each bucket's aspect ratio is from each image's."""
     if rule == "kohya":
-        return np.abs(ladder[:, 0] / ladder[:, 1] - (images[:, 0] / images[:, 1])[:, None])
-    wide, high = np.outer(images[:, 1], ladder[:, 0]), np.outer(images[:, 0], ladder[:, 1])
+        return np.abs(bucket_list[:, 0] / bucket_list[:, 1] - (images[:, 0] / images[:, 1])[:, None])
+    wide, high = np.outer(images[:, 1], bucket_list[:, 0]), np.outer(images[:, 0], bucket_list[:, 1])
     return np.maximum(wide, high) / np.minimum(wide, high)
 
 
@@ -198,3 +202,9 @@ def _bends(sizes: Sizes, aspect: NDArray[np.float64], exact_side: int, step: int
     ratio = np.divide(rounded[:, 0], rounded[:, 1], out=np.full(len(sizes), np.inf), where=possible)
     difference: NDArray[np.float64] = np.abs(ratio - aspect)
     return difference
+
+
+def different(images: Sizes) -> tuple[Sizes, NDArray[np.int64]]:
+    """(the sizes that there are, each once; (N,) which of them each image has), so that equal images are fitted once."""
+    _, first, inverse = np.unique(codes(images), return_index=True, return_inverse=True)
+    return images[first], inverse

@@ -19,7 +19,7 @@ from pipeline.store.values.bucket import CENTRE
 
 SUBJECT, FACE = "subject", "face"
 ALIGNED = {CENTRE: (0.5, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "left": (0.0, 0.5), "right": (1.0, 0.5)}
-"""Named anchors: the part of what juts out that is cut away on the left, and above."""
+"""Named anchors: the part of what juts out that is cropped on the left, and above."""
 NEAR = 0.01
 """Windows that hold this much less of all detail than the best one count as good, and the middlemost is taken."""
 PLACES = 32

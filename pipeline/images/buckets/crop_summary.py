@@ -1,4 +1,4 @@
-"""The images of a set on the ladder, in arrays, and what there is to say about them per size and in all."""
+"""The images of a set on the bucket list, in arrays, and what there is to say about them per size and in all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Fits:
 
     @property
     def losses(self) -> NDArray[np.float64]:
-        """(N,) the part of the scaled image that is cut away."""
+        """(N,) the part of the scaled image that is cropped."""
         losses: NDArray[np.float64] = 1 - self.sizes.prod(1) / self.scaled.prod(1)
         return losses
 
@@ -44,7 +44,7 @@ class Fits:
 
 
 def table(fits: Fits, batch_size: int) -> list[dict[str, Any]]:
-    """One row per size and one for all: how many images, how often shown, enlarged, and what is cut away."""
+    """One row per size and one for all: how many images, how often shown, upscaled, and what is cropped."""
     losses, scales = fits.losses, fits.scales
     rows = [
         {"bucket": list(size)} | _row(fits, losses, scales, members, batch_size)
@@ -79,9 +79,9 @@ def _row(
         left = int(fits.repeats[members].sum()) % batch_size
         row["last batch"] = f"{left} of {batch_size}" if left else "full"
     return row | {
-        "enlarged": len(larger),
+        "upscaled": len(larger),
         "at most": f"{larger.max():.2f} times" if len(larger) else "",
-        "cut away": f"{losses[members].mean():.1%}",
+        "cropped": f"{losses[members].mean():.1%}",
         "worst": f"{losses[members].max():.1%}",
     }
 
@@ -103,7 +103,7 @@ def notes(fits: Fits, batch_size: int) -> Iterator[str]:
     if large:
         most = int(scales.argmax())
         yield (
-            f"{large} of {total} images are enlarged more than {LARGE_SCALE:g} times, most of all "
+            f"{large} of {total} images are upscaled more than {LARGE_SCALE:g} times, most of all "
             f"{fits.paths[most]} ({scales[most]:.1f} times)"
         )
 

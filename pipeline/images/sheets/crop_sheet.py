@@ -223,24 +223,24 @@ def thumbnail(root: Path, cell: Cell, box: Size) -> Image.Image | str:
         with open_image(root / cell.path) as image:
             image.draft(None, (2 * max(small), 2 * max(small)))
             whole = decode(image, cell.path, rgb(cell.bucket.background))
-            reduced = whole.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0)
+            downscaled = whole.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0)
     except UnreadableImage as error:
         return error.reason
-    return _marked(reduced, cell.bucket)
+    return _marked(downscaled, cell.bucket)
 
 
-def _marked(reduced: Image.Image, bucket: Bucket) -> Image.Image:
+def _marked(downscaled: Image.Image, bucket: Bucket) -> Image.Image:
     """Darken what is cropped and draw a line around what is kept."""
     if not bucket.loss:
-        return reduced
+        return downscaled
     left, top, right, bottom = bucket.crop
-    across, down = reduced.width / bucket.scaled[0], reduced.height / bucket.scaled[1]
+    across, down = downscaled.width / bucket.scaled[0], downscaled.height / bucket.scaled[1]
     first = (
-        min(math.floor(left * across + 0.5), reduced.width - 1),
-        min(math.floor(top * down + 0.5), reduced.height - 1),
+        min(math.floor(left * across + 0.5), downscaled.width - 1),
+        min(math.floor(top * down + 0.5), downscaled.height - 1),
     )
     last = max(first[0] + 1, math.floor(right * across + 0.5)), max(first[1] + 1, math.floor(bottom * down + 0.5))
-    marked = reduced.point([int(value * DARKENED) for value in range(256)] * 3)
-    marked.paste(reduced.crop((*first, *last)), first)
+    marked = downscaled.point([int(value * DARKENED) for value in range(256)] * 3)
+    marked.paste(downscaled.crop((*first, *last)), first)
     ImageDraw.Draw(marked).rectangle((*first, last[0] - 1, last[1] - 1), outline=LINE, width=2)
     return marked

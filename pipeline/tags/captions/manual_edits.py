@@ -15,7 +15,7 @@ Edit = tuple[str, ...]
 
 
 def apply(
-    tags: Sequence[str], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
+    tags: Sequence[str], triggers: Iterable[str], manual: Iterable[Sequence[str]]
 ) -> tuple[list[str], list[TagDecision]]:
     """Carry out edits on the tags of a caption: returns the tags, and a row for every one that they changed.
 
@@ -25,7 +25,7 @@ def apply(
     left = list(tags)
     became: dict[str, str] = {}
     came_from: dict[str, str] = {}
-    for what, tag, *others in overlay:
+    for what, tag, *others in manual:
         if what == ADD and tag not in left and tag.casefold() not in spoken:
             left.append(tag)
             came_from.pop(tag, None)
@@ -61,11 +61,11 @@ def _come(tag: str, old: str) -> TagDecision:
     return TagDecision(tag, TagAction.ADDED, TagReason.USER_ADDED)
 
 
-def overlaid(
-    order: Sequence[str], rows: Iterable[TagDecision], triggers: Iterable[str], overlay: Iterable[Sequence[str]]
+def with_manual_edits(
+    order: Sequence[str], rows: Iterable[TagDecision], triggers: Iterable[str], manual: Iterable[Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[TagDecision, ...]]:
     """A caption's tags in order and the rows of all tags, with the edits carried out on both."""
-    tags, own = apply(order, triggers, overlay)
+    tags, own = apply(order, triggers, manual)
     return tuple(tags), laid_out(tags, {row.tag: row for row in (*rows, *own)})
 
 
@@ -87,7 +87,7 @@ def by_user(row: TagDecision) -> bool:
 
 
 def amended(
-    overlay: Sequence[Sequence[str]], edit: Edit, tags: Sequence[str], triggers: Iterable[str] = ()
+    manual: Sequence[Sequence[str]], edit: Edit, tags: Sequence[str], triggers: Iterable[str] = ()
 ) -> list[Edit]:
     """An overlay with one more edit, as short as it can be: a tag that was removed and is added again is not edited.
 
@@ -97,7 +97,7 @@ def amended(
         tags: what the caption would have without any edit (`given`).
     """
     triggers = tuple(triggers)
-    held: list[Edit] = [tuple(each) for each in overlay]
+    held: list[Edit] = [tuple(each) for each in manual]
     wanted = set(apply(tags, triggers, [*held, edit])[0])
     short = _merged(held, edit)
     later = [*(each for each in short if each != edit), edit]

@@ -43,7 +43,7 @@ class TaggerVote:
         return limits.by_tag({tag: self.categories.get(tag, "general") for tag in scores})
 
 
-def choose(scores: Mapping[str, float], voice: TaggerVote, floor: float, largest_gap: bool = False) -> list[Choice]:
+def choose(scores: Mapping[str, float], vote: TaggerVote, floor: float, largest_gap: bool = False) -> list[Choice]:
     """Judge every tag at or above `floor` but ratings, in the order of scores.
 
     Args:
@@ -51,7 +51,7 @@ def choose(scores: Mapping[str, float], voice: TaggerVote, floor: float, largest
         largest_gap: put each category's threshold into the largest gap between its probabilities (`gap_threshold`);
             thresholds that a person gave for a tag stay.
     """
-    limits, default = voice.of_image(scores, largest_gap), voice.default
+    limits, default = vote.of_image(scores, largest_gap), vote.default
     found = []
     for tag, score in scores.items():
         threshold = limits.get(tag, default)
@@ -62,7 +62,7 @@ def choose(scores: Mapping[str, float], voice: TaggerVote, floor: float, largest
 
 def choose_together(
     scores: Mapping[str, Mapping[str, float]],
-    voices: Sequence[TaggerVote],
+    votes: Sequence[TaggerVote],
     combine: Combine,
     floor: float,
     largest_gap: bool = False,
@@ -74,17 +74,17 @@ def choose_together(
         combine: union takes a tag where one tagger does and the highest probability, intersection where all do and the
             lowest, mean where the mean of the probabilities reaches the mean of the thresholds.
     """
-    speaking = [voice for voice in voices if voice.name in scores]
-    if len(voices) == 1:
-        return choose(scores[voices[0].name], voices[0], floor, largest_gap) if speaking else []
-    limits = {voice.name: voice.of_image(scores[voice.name], largest_gap) for voice in speaking}
+    voting = [vote for vote in votes if vote.name in scores]
+    if len(votes) == 1:
+        return choose(scores[votes[0].name], votes[0], floor, largest_gap) if voting else []
+    limits = {vote.name: vote.of_image(scores[vote.name], largest_gap) for vote in voting}
     found = []
-    for tag in dict.fromkeys(tag for voice in speaking for tag in scores[voice.name]):
+    for tag in dict.fromkeys(tag for vote in voting for tag in scores[vote.name]):
         said = [
-            (voice.name, scores[voice.name].get(tag, 0.0), limit)
-            for voice in speaking
-            if (tag in voice.categories or tag in scores[voice.name])
-            and (limit := limits[voice.name].get(tag, voice.default)) is not None
+            (vote.name, scores[vote.name].get(tag, 0.0), limit)
+            for vote in voting
+            if (tag in vote.categories or tag in scores[vote.name])
+            and (limit := limits[vote.name].get(tag, vote.default)) is not None
         ]
         if any(score >= floor or score >= limit for _, score, limit in said):
             found.append(_verdict(tag, said, combine))

@@ -11,11 +11,6 @@ MANY = 50
 """Trigger words that share one part beyond which pairs are no longer told one by one."""
 
 
-def trigger_words(concept: str, given: Mapping[str, str], from_folder: bool) -> tuple[str, ...]:
-    """The trigger words of a concept path, each once, in folder order."""
-    return unique(word for words in subjects(concept, given, from_folder) for word in words)
-
-
 def subjects(concept: str, given: Mapping[str, str], from_folder: bool) -> tuple[tuple[str, ...], ...]:
     """The trigger words of everyone that a concept path speaks of, in folder order; those without any are left out.
 

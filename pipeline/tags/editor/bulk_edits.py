@@ -129,20 +129,20 @@ def _edit_overlay(
     rows = [row for row in rows if row.reason != TagReason.KEEP_SEPARATOR]
     triggers, own = _triggers_of(rows), given(rows)
     before = decided["overlay"].value if "overlay" in decided else []
-    overlay: list[Edit] = [tuple(each) for each in before]
+    manual: list[Edit] = [tuple(each) for each in before]
     for edit in edits:
-        overlay = amended(overlay, edit, own, triggers)
-    _keep_overlay(found, path, [tuple(each) for each in before], overlay)
+        manual = amended(manual, edit, own, triggers)
+    _keep_overlay(found, path, [tuple(each) for each in before], manual)
     if caption is None:
         found.counts[NO_CAPTION] += 1
         return
     held = [tag for tag in split_caption(caption.value) if tag != mark]
     order = apply(held, triggers, edits)[0]
     if order == held:
-        found.counts[FOR_LATER if overlay != [tuple(each) for each in before] else AS_IT_WAS] += 1
+        found.counts[FOR_LATER if manual != [tuple(each) for each in before] else AS_IT_WAS] += 1
         return
     text = separator.join(with_separator(order, triggers, mark))
-    rows = list(_rows_after(order, rows, apply(own, triggers, overlay)[1]))
+    rows = list(_rows_after(order, rows, apply(own, triggers, manual)[1]))
     bare = len(order) <= len(triggers)
     scored = CaptionReason.NO_TAG_LEFT if bare else CaptionReason.CHOSEN
     reason = CaptionReason.NOT_SCORED if caption.reason == CaptionReason.NOT_SCORED else scored

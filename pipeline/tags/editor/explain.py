@@ -65,7 +65,7 @@ class Asked:
     caption: str
     human: Decision | None
     tags: Decision | None
-    overlay: Decision | None
+    manual: Decision | None
     keep: Decision | None
     scores: Mapping[str, Mapping[str, float]]
     taggers: Sequence[tuple[Tagger, Limits]]
@@ -87,7 +87,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
     scores = {tagger: found for _, tagger, found in manifest.scores_of([image.content])}
     tags = decided.get("tags")
     ids = [each for each in tags.data.get("taggers", ()) if each in known] if tags is not None else []
-    speaking = [known[each] for each in ids or [each for each in scores if each in known] or known]
+    voting = [known[each] for each in ids or [each for each in scores if each in known] or known]
     return Asked(
         image,
         caption,
@@ -96,7 +96,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
         decided.get("overlay"),
         decided.get("keep"),
         scores,
-        _judging(speaking, options),
+        _judging(voting, options),
         float(options.get("floor", LOWEST_STORED)),
         options.get("threshold") == "gap",
     )
@@ -124,7 +124,7 @@ def answer(asked: Asked, tag: str, names: Names) -> Answer:
     there = alike(tag) in said
     rows = tuple(row for row in asked.rows if alike(row.tag) == alike(tag) or _names_it(row, tag))
     scores = tuple(_score(asked, tagger, limits, tag) for tagger, limits in asked.taggers)
-    edits = asked.overlay.value if asked.overlay is not None else []
+    edits = asked.manual.value if asked.manual is not None else []
     about = tuple(tuple(edit) for edit in edits if alike(tag) in map(alike, edit[1:]))
     known = any(score.known for score in scores) or bool(rows) or there
     near = () if known else tuple(names.near(tag))

@@ -138,6 +138,15 @@ def find_contradictions(images: Sequence[SurveyedImage], traits: Traits, share: 
     return Odd(found, known)
 
 
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """What the set as a whole tells."""
+
+    traited: Traited
+    learned: Sequence[Learned]
+    odd: Odd
+
+
 def ranks(images: Sequence[SurveyedImage], order: str, vocabulary: Sequence[str]) -> Mapping[str, float] | None:
     """Tag → its place by how often the set shows it, or in the tagger's vocabulary; None for the order of scores."""
     if order == "frequency":

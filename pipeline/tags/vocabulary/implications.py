@@ -126,7 +126,7 @@ def needless(
     more: Mapping[str, Collection[str]] | None = None,
     never: Collection[tuple[str, str]] = (),
 ) -> dict[str, str]:
-    """Tag → the more exact tag beside it that says as much.
+    """Tag → the more exact tag beside it that is implied.
 
     With more than one person only what speaks of the whole image is found: the hat of one is not the hat of another.
 

@@ -47,16 +47,16 @@ def root(tmp_path: Path) -> Path:
         content = file_digest(root / path)
         images.append(Image(path, "Lumi", f"from/{number}.png", content, 1, "copy"))
         measured.append(measure_image(root / path, content))
-        scores[content] = {"1girl": 0.9, "solo": 0.85, "hat": 0.02 if number == WRONG else 0.8, "sketch": 0.01}
+        scores[content] = {"1girl": 0.9, "solo": 0.85, "hat": 0.02 if number == WRONG else 0.8, "fingerprint": 0.01}
         bucket = Bucket(SIZE, SIZE, (0, 0, *SIZE))
         rows += [
             decided(path, "bucket", bucket),
-            decided(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "sketch"))),
-            decided(path, "tags", [trigger("Lumi"), TagDecision("sketch", TagAction.ADDED, TagReason.FOLDER_TAG)]),
+            decided(path, "caption", "" if number == EMPTY else ", ".join(("Lumi", *TAGS, "fingerprint"))),
+            decided(path, "tags", [trigger("Lumi"), TagDecision("fingerprint", TagAction.ADDED, TagReason.FOLDER_TAG)]),
             decided(path, "repeats", Repeats(1.0, 1)),
         ]
-    tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "sketch"), "general"))
-    rows.append(decided(".", "tagger", tagger.id))
+    tagger = Tagger("tagger", "1", "p", "cpu", dict.fromkeys(("Lumi", *TAGS, "fingerprint"), "general"))
+    rows.append(decided(".", "tagger", [tagger.id]))
     with Manifest.open(root, create=True) as manifest, manifest.transaction():
         run = manifest.begin_run("test", {})
         manifest.put_images(images)
@@ -105,7 +105,7 @@ def test_images_are_ranked_with_their_losses_and_reasons(root):
     assert "flat: contrast 0" in of(FLAT)
     assert "1 near-duplicate in the set: images/Lumi/0 [x].png" in of(COPY)
     assert "the tagger does not see: hat (0.02)" in of(WRONG) and not any(
-        word in of(WRONG) for word in ("Lumi (", "sketch (")
+        word in of(WRONG) for word in ("Lumi (", "fingerprint (")
     )
     assert "empty caption" in of(EMPTY)
     assert "held out of training" in of(8)

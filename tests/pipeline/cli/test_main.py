@@ -68,7 +68,7 @@ def test_a_mistyped_command_gets_a_suggestion(command):
 
 def test_flatten_makes_a_set_that_remembers_its_sources(command, source, tmp_path):
     result = command("flatten", source, tmp_path / "set")
-    assert result.exit_code == 0 and "    5  placed" in result.stdout and "flatten: 9 rows changed" in result.stderr
+    assert result.exit_code == 0 and "    5  imported" in result.stdout and "flatten: 9 rows changed" in result.stderr
     assert str(source) in (tmp_path / "set/prep.toml").read_text(encoding="utf-8")
     again = command("flatten", tmp_path / "set")
     assert again.exit_code == 0 and "up to date" in again.stderr
@@ -78,13 +78,13 @@ def test_a_second_source_is_added(command, source, tmp_path):
     save(painted(8, 1.5), tmp_path / "more/z.png")
     command("flatten", source, tmp_path / "set")
     result = command("flatten", tmp_path / "more", tmp_path / "set", "--json")
-    assert json.loads(result.stdout)["counts"]["placed"] == 6
+    assert json.loads(result.stdout)["counts"]["imported"] == 6
 
 
 def test_a_preview_writes_nothing(command, source, tmp_path):
     result = command("flatten", source, tmp_path / "set", "--dry-run")
     assert result.exit_code == 0 and not (tmp_path / "set").exists()
-    assert 'characters/Lumi/a.png: placed (nothing) → "images/characters~Lumi/a.png" (placed)' in result.stdout
+    assert 'characters/Lumi/a.png: placed (nothing) → "images/characters~Lumi/a.png" (imported)' in result.stdout
     command("flatten", source, tmp_path / "set")
     before = command("log", tmp_path / "set", "--json").stdout
     result = command("check", tmp_path / "set", "--dry-run", "--min-sharpness", "1e9", "--json")
@@ -94,9 +94,13 @@ def test_a_preview_writes_nothing(command, source, tmp_path):
 
 def test_every_stage_prints_reasons_and_one_json_document(command, source, tmp_path):
     command("flatten", source, tmp_path / "set")
-    for name, reason in (("check", "good"), ("bucket", "enlarged"), ("balance", "share of its concept")):
+    for name, code, reason in (
+        ("check", "good", "good"),
+        ("bucket", "upscaled", "upscaled"),
+        ("balance", "share_of_concept", "share of its concept"),
+    ):
         document = json.loads(command(name, tmp_path / "set", "--json").stdout)
-        assert document["stage"] == name and document["counts"][reason] == 5 and len(document["decisions"]) == 5
+        assert document["stage"] == name and document["counts"][code] == 5 and len(document["decisions"]) == 5
         shown = command(name, tmp_path / "set", "--force")
         assert f"    5  {reason}" in shown.stdout and shown.exit_code == 0
 
@@ -177,4 +181,4 @@ def test_the_module_runs_as_a_program(source, tmp_path):
         check=False,
         cwd=Path(__file__).parents[3],
     )
-    assert done.returncode == 0 and "placed" in done.stdout
+    assert done.returncode == 0 and "imported" in done.stdout

@@ -59,7 +59,7 @@ def test_lines_follow_the_tree_with_own_images_first():
 
 
 def test_what_folders_gave_has_the_share_it_takes_and_the_rest_splits_what_is_left():
-    """2 images × 3 = 6 of 10 exposures are given; of the other 4, `b` was promised half, and half is `c`."""
+    """2 images × 3 = 6 of 10 exposures are given; of the other 4, `b` was to get half, and half is `c`."""
     groups = [Group("a", 2, 3.0, 3, user_set=True), Group("b", 1, 2.0, 2), Group("c", 2, 1.0, 1)]
     found = {line.path: line for line in lines(groups, {})}
     assert (found["a"].target, found["a"].share, found["a"].weight) == (0.6, 0.6, None)

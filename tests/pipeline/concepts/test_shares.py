@@ -134,21 +134,21 @@ def test_keys_that_are_for_nothing_are_found():
 
 @given(counts, weighings, st.sampled_from([0, 0.3, 1]))
 def test_shares_add_up_to_one_and_do_not_depend_on_order(sizes, weights, exponent):
-    promised = shares(tree(sizes, weights, exponent))
-    assert set(promised) == set(sizes)
-    assert math.fsum(promised.values()) == pytest.approx(1)
+    target_shares = shares(tree(sizes, weights, exponent))
+    assert set(target_shares) == set(sizes)
+    assert math.fsum(target_shares.values()) == pytest.approx(1)
     reversed_weights = dict(reversed(weights.items()))
-    assert promised == shares(tree(dict(reversed(sizes.items())), reversed_weights, exponent))
+    assert target_shares == shares(tree(dict(reversed(sizes.items())), reversed_weights, exponent))
 
 
 @given(counts, weighings, st.sampled_from([0.5, 1, 3]))
 def test_exact_repeats_give_the_promised_shares_and_the_smallest_is_min_repeat(sizes, weights, smallest):
     root = tree(sizes, weights)
-    exact, promised = exact_repeats(root, sizes, smallest), shares(root)
+    exact, target_shares = exact_repeats(root, sizes, smallest), shares(root)
     total = sum(exact[name] * sizes[name] for name in sizes)
     assert min(exact.values()) == pytest.approx(smallest)
     for name in sizes:
-        assert exact[name] * sizes[name] / total == pytest.approx(promised[name])
+        assert exact[name] * sizes[name] / total == pytest.approx(target_shares[name])
 
 
 @given(counts, st.sampled_from([1, 2.5]))

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.settings import Settings, convert, declared, help_texts, load_settings, options_for, toml_text
+from pipeline.config.declared import declared, help_texts
+from pipeline.config.settings import Settings, load_settings, options_for, toml_text
+from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
 from pipeline.stages import check
 

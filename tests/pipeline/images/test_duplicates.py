@@ -11,9 +11,9 @@ from pipeline.images.duplicates import (
     FINGERPRINT_BYTES,
     LUMA,
     Alike,
-    Likeness,
+    Similarity,
     area_means,
-    find_copies,
+    find_duplicates,
     fingerprint,
     local_change,
     read_fingerprints,
@@ -23,7 +23,7 @@ from pipeline.store.records import Image, Measurement
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, EXPRESSIONS, GARMENT_COLOURS, random_scene
 
-USUAL = Likeness(15, 5.0)
+USUAL = Similarity(15, 5.0)
 
 
 def saved_again(img, quality, factor=1.0):
@@ -33,13 +33,15 @@ def saved_again(img, quality, factor=1.0):
     return Images.open(io.BytesIO(stream.getvalue())).convert("RGB")
 
 
-def copies_of(imgs, likeness=USUAL, preferred=lambda image: False, **more):
+def copies_of(imgs, similarity=USUAL, preferred=lambda image: False, **more):
     """{loser: keeper} among images by name."""
     images, measured = [], {}
     for name, img in imgs.items():
         measured[name] = Measurement(name, img.width, img.height, **figures(img))
         images.append(Image(name, "", name, name, 1, ""))
-    return {copy.loser.path: copy.keeper.path for copy in find_copies(images, measured, likeness, preferred, **more)}
+    return {
+        copy.loser.path: copy.keeper.path for copy in find_duplicates(images, measured, similarity, preferred, **more)
+    }
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_another_expression_or_colour_or_scene_is_another_image():
         girls = [girl, *others, replace(girl, colour=colour)]
         imgs = {str(place): paint(replace(scene, girls=(one,)), 6.0) for place, one in enumerate(girls)}
         assert copies_of(imgs) == {}
-        assert copies_of(imgs, Likeness(31, 1000.0)), "found once every change may stand out"
+        assert copies_of(imgs, Similarity(31, 1000.0)), "found once every change may stand out"
 
 
 def test_the_same_scene_by_night_is_another_image():
@@ -104,7 +106,7 @@ def test_equal_reg_images_of_a_near_image_are_all_found():
         "x": Measurement("x", 50, 50, **figures(painted(4, 3))),
     }
     images = [Image(path, "", path, content, 1, "") for path, content in (("t", "t"), ("x1", "x"), ("x2", "x"))]
-    found = find_copies(images, measured, USUAL, lambda image: False, lambda image: image.path == "t")
+    found = find_duplicates(images, measured, USUAL, lambda image: False, lambda image: image.path == "t")
     assert {(copy.loser.path, copy.keeper.path, copy.near) for copy in found} == {("x1", "t", True), ("x2", "t", True)}
 
 
@@ -130,10 +132,10 @@ def test_means_are_numbers_where_halving_left_out_much_of_a_thin_image():
 def test_means_do_not_care_how_often_an_image_was_halved():
     rng = np.random.default_rng(3)
     large = np.kron(rng.integers(0, 256, (46, 45), dtype=np.uint8), np.ones((23, 23), dtype=np.uint8))
-    reduced = halved(large)
-    assert reduced.shape[0] < large.shape[0] // 2
+    downscaled = halved(large)
+    assert downscaled.shape[0] < large.shape[0] // 2
     exact = area_means(large, (large.shape[1], large.shape[0]), LUMA)
-    assert np.abs(area_means(reduced, (large.shape[1], large.shape[0]), LUMA) - exact).max() < 5
+    assert np.abs(area_means(downscaled, (large.shape[1], large.shape[0]), LUMA) - exact).max() < 5
 
 
 def test_a_sketch_is_read_as_it_was_written():

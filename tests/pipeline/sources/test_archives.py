@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from painted_sets import flatten_options, painted, run_flatten, save
 
 from pipeline.core.errors import PrepError
-from pipeline.sources import archives
+from pipeline.sources import unpacking
 from pipeline.sources.archives import entries
+from pipeline.sources.entry_names import checked
 from pipeline.stages import flatten
 from pipeline.store.manifest import Manifest
 from pipeline.store.wording import phrase
@@ -170,7 +171,7 @@ def test_an_archive_that_breaks_off_gives_what_came_before_and_one_that_is_none_
 
 
 def test_bytes_are_counted_as_they_come(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "ENTRY_BYTES", 5 * 2**20)
+    monkeypatch.setattr(unpacking, "ENTRY_BYTES", 5 * 2**20)
     with zipfile.ZipFile(tmp_path / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(2**23))
         archive.writestr("good.png", png())
@@ -180,8 +181,8 @@ def test_bytes_are_counted_as_they_come(tmp_path, monkeypatch):
 
 
 def test_an_archive_that_unpacks_to_too_much_is_left_where_it_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "WHOLE_BYTES", 2 * 2**20)
-    monkeypatch.setattr(archives, "WHOLE_RATIO", 1)
+    monkeypatch.setattr(unpacking, "WHOLE_BYTES", 2 * 2**20)
+    monkeypatch.setattr(unpacking, "WHOLE_RATIO", 1)
     files = [("good.png", png()), ("skipped.zip", bytes(2**24)), ("late.png", png())]
     archive = tarred(tmp_path / "p.tar.gz", files, "w:gz")
     found = listed(archive, tmp_path / "cache")
@@ -207,7 +208,7 @@ def test_names_of_a_zip_that_are_not_marked_as_utf8_are_read_as_they_were_meant(
 
 def test_unpacking_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     archive = zipped(tmp_path / "p.zip", [(f"{number}.png", png(number)) for number in range(4)])
-    real, done = archives.replacing, []
+    real, done = unpacking.replacing, []
 
     def killed(target):
         if len(done) == 2:
@@ -215,10 +216,10 @@ def test_unpacking_goes_on_where_it_was_killed(tmp_path, monkeypatch):
         done.append(target)
         return real(target)
 
-    monkeypatch.setattr(archives, "replacing", killed)
+    monkeypatch.setattr(unpacking, "replacing", killed)
     with pytest.raises(KeyboardInterrupt):
         list(entries(archive, tmp_path / "cache"))
-    monkeypatch.setattr(archives, "replacing", lambda target: (done.append(target), real(target))[1])
+    monkeypatch.setattr(unpacking, "replacing", lambda target: (done.append(target), real(target))[1])
     assert not problems(archive, tmp_path / "cache") and len(done) == len(set(done)) == 4
     list(entries(archive, tmp_path / "cache"))
     assert len(done) == 4
@@ -271,7 +272,7 @@ def test_a_gzip_that_is_no_tar_is_an_error(tmp_path):
 
 @given(st.text(st.sampled_from("ab./\\:C~\0é\udce9"), max_size=12))
 def test_no_name_of_an_entry_leads_anywhere(name):
-    plain, *_, problem = archives._checked(name)
+    plain, *_, problem = checked(name)
     assert plain and plain.encode()
     if not problem:
         assert not plain.startswith("/") and "\\" not in plain and "\0" not in plain

@@ -5,6 +5,8 @@ from hypothesis import given as cases
 from hypothesis import strategies as st
 from painted_sets import painted, quiet, run_flatten, save
 
+from pipeline.concepts.balance import BalanceRules, whole_user_repeats
+from pipeline.concepts.balance import balance as balanced
 from pipeline.config.settings import load_settings, options_for
 from pipeline.core.errors import PrepError
 from pipeline.stages import balance, check
@@ -183,7 +185,7 @@ def test_a_set_whose_folders_give_everything_is_taken_as_it_is(set_of):
     [(0.4, "floor", 1), (2.9, "floor", 2), (2.9, "nearest", 3), (2.9, "largest-remainder", 3), (1e-9, "nearest", 1)],
 )
 def test_a_given_repeat_is_rounded_like_the_others_and_never_below_one(value, rounding, whole):
-    assert balance.whole_user_repeats(value, rounding) == whole
+    assert whole_user_repeats(value, rounding) == whole
 
 
 def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
@@ -216,7 +218,7 @@ def test_the_table_has_every_node_in_tree_order(set_of):
         "characters/Lumi",
     ]
     assert [len(row["concept"]) - len(row["concept"].strip()) for row in plan.table] == [0, 2, 0, 2, 2]
-    for column in ("promised", "share"):
+    for column in ("target", "share"):
         assert [row[column] for row in plan.table] == ["50.00%", "50.00%", "50.00%", "25.00%", "25.00%"]
     assert [row["repeat"] for row in plan.table] == ["", "2", "", "2", "1"]
     assert len({tuple(row) for row in plan.table}) == 1
@@ -318,8 +320,9 @@ def test_options_out_of_range_are_told(options, message):
 
 # --- properties
 
-options = st.builds(
-    balance.Options,
+rules = st.builds(
+    BalanceRules,
+    weights=st.just({}),
     exponent=st.sampled_from([0.0, 0.4, 1.0]),
     min_repeat=st.sampled_from([0.5, 1.0, 2.0]),
     max_repeat=st.sampled_from([None, 2.0, 9.0]),
@@ -327,21 +330,21 @@ options = st.builds(
 )
 
 
-@cases(counts, options, st.data())
-def test_given_is_kept_and_nothing_else_is_below_min_repeat_or_above_max_repeat(sizes, options, data):
+@cases(counts, rules, st.data())
+def test_given_is_kept_and_nothing_else_is_below_min_repeat_or_above_max_repeat(sizes, rules, data):
     images = images_of({concept: min(imgs, 20) for concept, imgs in sizes.items()})
     chosen = data.draw(st.sets(st.sampled_from([image.path for image in images])))
     given = {path: 3.25 if "a" in path else 70.0 for path in chosen}
-    found = balance.balance(images, given, options)
-    assert found == balance.balance(images[::-1], given, options)
+    found = balanced(images, given, rules)
+    assert found == balanced(images[::-1], given, rules)
     assert sum(group.images for group in found.groups) == len(images)
     for group in found.groups:
         assert group.repeat >= 1
         if group.user_set:
             assert group.exact in (3.25, 70.0)
         else:
-            assert group.exact >= options.min_repeat * (1 - 1e-9)
-            assert options.max_repeat is None or group.exact <= options.max_repeat * (1 + 1e-9)
+            assert group.exact >= rules.min_repeat * (1 - 1e-9)
+            assert rules.max_repeat is None or group.exact <= rules.max_repeat * (1 + 1e-9)
 
 
 def test_a_painted_set_is_balanced_after_flatten(flattened, source):

@@ -9,6 +9,7 @@ from PIL import Image
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.images.buckets.detail_profile import STRIPS, focus
+from pipeline.images.buckets.fewer_buckets import FEW
 from pipeline.stages import bucket, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image as PILImage
@@ -91,12 +92,12 @@ def test_warnings_name_short_buckets_large_crops_and_strong_enlargement(flattene
         for note in short
     )
     assert any("lose more than 20% to the crop, most of all images/wide/w.png" in note for note in notes)
-    assert any("enlarged more than 2 times" in note for note in notes)
+    assert any("upscaled more than 2 times" in note for note in notes)
 
 
 def test_without_enlarging_no_image_grows(checked):
     plan = bucket.plan(checked, bucket.Options(enlarge=False))
-    assert all("enlarged" not in phrase(row) for row in plan.decisions)
+    assert all("upscaled" not in phrase(row) for row in plan.decisions)
 
 
 def test_unmeasured_images_are_an_error_that_names_the_remedy(flattened):
@@ -245,9 +246,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
             "images": 1,
             "shown": 8.25,
             "last batch": "full",
-            "enlarged": 1,
+            "upscaled": 1,
             "at most": "2.00 times",
-            "cut away": "0.0%",
+            "cropped": "0.0%",
             "worst": "0.0%",
         },
         {
@@ -255,9 +256,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
             "images": 5,
             "shown": 7.5,
             "last batch": "1 of 4",
-            "enlarged": 0,
+            "upscaled": 0,
             "at most": "",
-            "cut away": "6.7%",
+            "cropped": "6.7%",
             "worst": "6.7%",
         },
         {
@@ -265,9 +266,9 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
             "images": 6,
             "shown": 15.75,
             "last batch": "1 short",
-            "enlarged": 1,
+            "upscaled": 1,
             "at most": "2.00 times",
-            "cut away": "5.6%",
+            "cropped": "5.6%",
             "worst": "6.7%",
         },
     )
@@ -298,7 +299,7 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
     assert plan.notes == plan.remarks == () and [row.value for row in plan.decisions] == [
         row.value for row in bucket.plan(manifest, bucket.Options()).decisions
     ]
-    few = measured(tmp_path / "few", *((f"{number}.png", (700, 700), {}) for number in range(bucket.FEW - 1)))
+    few = measured(tmp_path / "few", *((f"{number}.png", (700, 700), {}) for number in range(FEW - 1)))
     assert bucket.plan(few, bucket.Options()).remarks == ()
 
 

@@ -209,7 +209,7 @@ def test_an_image_gone_from_the_set_is_missing_and_comes_back(checked):
 
 
 def test_measuring_goes_on_where_it_was_stopped(flattened, monkeypatch):
-    monkeypatch.setattr(check, "BATCH", 2)
+    monkeypatch.setattr("pipeline.images.measuring.BATCH", 2)
     seen = []
 
     def stop(_, done, total):
@@ -289,7 +289,9 @@ def test_a_regularization_image_is_hashed_again_only_when_it_changed(checked, mo
     check.measure(checked, check.Options(), quiet)
     before = checked.known_files()["regularization/a/b.png"]
     with monkeypatch.context() as patch:
-        patch.setattr(check, "digest_if_readable", lambda _: pytest.fail("hashed again"))
+        patch.setattr(
+            "pipeline.concepts.regularization.known_files.digest_if_readable", lambda _: pytest.fail("hashed again")
+        )
         check.measure(checked, check.Options(), quiet)
     save(painted(78, 2), file)
     check.measure(checked, check.Options(), quiet)

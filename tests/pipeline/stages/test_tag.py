@@ -256,9 +256,9 @@ def test_what_a_branch_was_resolved_to_stays_for_the_set(flattened: Manifest, mo
     with flattened.transaction():
         flattened.put_tagger(Tagger("deepdanbooru", commit, "pad-000000-bicubic-512-bicubic-1", "CPU", {}))
     again = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru"), quiet)
-    assert again.decisions[0].value.startswith(f"deepdanbooru@{commit}/")
+    assert again.decisions[0].value[0].startswith(f"deepdanbooru@{commit}/")
     moved = preview_stage(flattened, tag.STAGE, options(model="deepdanbooru@main"), quiet)
-    assert moved.decisions[0].value.startswith(f"deepdanbooru@{last}/")
+    assert moved.decisions[0].value[0].startswith(f"deepdanbooru@{last}/")
 
 
 def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(
@@ -306,10 +306,10 @@ def test_a_jpeg_is_decoded_at_a_reduced_size_but_never_below_the_least(tmp_path:
         asked.append(size)
         return 300, 225
 
-    reduced, whole = tag.load_reduced(file, least), image_io.load_rgb(file)
+    downscaled, whole = tag.load_reduced(file, least), image_io.load_rgb(file)
     assert asked == [(1600, 1200)]
-    assert reduced.size == ((400, 300) if orientation != 6 else (300, 400)) and not reduced.info
-    difference = np.asarray(whole.resize(reduced.size, Pillow.Resampling.BOX), float) - np.asarray(reduced, float)
+    assert downscaled.size == ((400, 300) if orientation != 6 else (300, 400)) and not downscaled.info
+    difference = np.asarray(whole.resize(downscaled.size, Pillow.Resampling.BOX), float) - np.asarray(downscaled, float)
     assert np.sqrt((difference**2).mean()) < 3, "the same image, turned the same way"
     assert tag.load_reduced(file, lambda size: size).size == whole.size
     png = tmp_path / "a.png"

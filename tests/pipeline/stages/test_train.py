@@ -72,8 +72,8 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
             "an epoch": 8.0,
             "in the run": 32,
             "share %": 66.7,
-            "least shown": 4,
-            "most shown": 4,
+            "fewest exposures": 4,
+            "most exposures": 4,
         },
         {
             "concept": "Quill",
@@ -81,25 +81,25 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
             "an epoch": 4.0,
             "in the run": 16,
             "share %": 33.3,
-            "least shown": 8,
-            "most shown": 8,
+            "fewest exposures": 8,
+            "most exposures": 8,
         },
     )
     assert plan.remarks[:4] == (
         "lora of rank 16 on miniature: 12 steps of up to 4 images, 4 whole epochs; the first epoch has 3",
         "updates: 12",
-        "batches: 12 full, 0 short; 100.0% of all places are taken",
-        "shown least: images/Lumi/0.png, 4 times; most: images/Quill/8.png, 8 times",
+        "batches: 12 full, 0 partial; batch fill 100.0%",
+        "fewest exposures: images/Lumi/0.png, 4 times; most: images/Quill/8.png, 8 times",
     )
     assert plan.notes == () and plan.decisions == ()
 
 
-def test_short_batches_and_sizes_that_fill_none_are_told(manifest):
+def test_partial_batches_and_buckets_that_fill_none_are_told(manifest):
     plan = planned(manifest, epochs=1, batch_size=8)
     assert (plan.counts["full_batches"], plan.counts["partial_batches"]) == (1, 1)
     assert plan.notes == (
-        "1 of 2 sizes have fewer exposures an epoch than a batch of 8: 56×72 (4); nothing of them is left out, but their "
-        "batches stay short",
+        "1 of 2 bucket resolutions have fewer exposures an epoch than a batch of 8: 56×72 (4); no image is left out, but "
+        "their batches stay partial",
     )
 
 
@@ -122,8 +122,8 @@ def test_images_that_the_steps_do_not_reach_are_told(manifest):
 
 def test_reg_images_are_counted_in_unless_left_out(manifest):
     reg_images = {
-        image.path: RegularizationAssignment((RegularizationImage("x", "", (64, 64), 1),))
-        for image in manifest.kept()[:3]
+        image.path: RegularizationAssignment((RegularizationImage(f"x/{number}", "", (64, 64), 1),))
+        for number, image in enumerate(manifest.kept()[:3])
     }
     change(manifest, "regularization", reg_images)
     plan = planned(manifest)
@@ -140,8 +140,8 @@ def test_disk_and_memory_are_told_with_how_they_come_about(manifest):
     disk, memory = remark(plan, "disk: "), remark(plan, "memory, ")
     latents = 2 * 4 * 4 * (8 * 16 * 16 + 2 * 14 * 18)
     assert disk == (
-        f"disk: about {latents / 1000:.3g} kB for 10 cached latents, 4.67 MB for the state with AdamW, 778 kB for the "
-        "adapter of 389120 numbers"
+        f"disk: about {latents / 1000:.3g} kB for 10 cached latents, 4.67 MB for the training state with AdamW, 778 kB "
+        "for the adapter of 389120 parameters"
     )
     assert memory.startswith("memory, roughly: ") and "4 images of 64×64" in memory
 
@@ -162,9 +162,9 @@ def test_a_base_model_that_is_not_here_leaves_the_rest_of_the_plan(manifest, mon
     plan = planned(manifest, base="someone/model", epochs=4)
     assert plan.counts["steps"] == 12
     assert remark(plan, "disk: about ").endswith("for 10 cached latents")
-    assert remark(plan, "the size of the adapter and the memory it takes to train cannot be told: of a base")
+    assert remark(plan, "the size of the adapter and the memory it takes to train are not known: of a base")
     assert remark(plan, "which tags") == (
-        "which tags the limit of 75 tokens cuts cannot be told: base model someone/model cannot be downloaded: offline"
+        "which tags the limit of 75 tokens truncates is not known: base model someone/model cannot be downloaded: offline"
     )
 
 
@@ -299,14 +299,14 @@ print(*(name for name in ("torch", "diffusers", "transformers", "lycoris", "cv2"
 """
 
 
-def test_what_is_done_beside_the_steps_is_counted(manifest):
+def test_what_else_a_run_does_is_counted(manifest):
     plan = planned(manifest, epochs=4, save_every_epochs=1, keep_last=2, sample_prompts=("1girl", "1boy"))
-    assert remark(plan, "besides: ") == (
-        "besides: 3 snapshots, of which 2 are kept, 5 looks at the validation loss, each of 40 latents, 5 paintings of 2 "
-        "prompts"
+    assert remark(plan, "also: ") == (
+        "also: 3 snapshots, of which 2 are kept; 5 evaluations of the validation loss, each on 40 latents; sample images "
+        "of 2 prompts, 5 times"
     )
     plain = planned(manifest, epochs=4, validation="none")
-    assert not [each for each in plain.remarks if each.startswith("besides: ")]
+    assert not [each for each in plain.remarks if each.startswith("also: ")]
 
 
 def test_images_held_out_are_counted_and_not_shown(manifest, monkeypatch):

@@ -9,8 +9,8 @@ from pipeline.store.records import Measurement
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
-from train.data import dataset
-from train.data.dataset import dataset_digest, examples, seen_images, tag_frequency
+from train.data import regularization
+from train.data.dataset import dataset_digest, examples, read_dataset, tag_frequency
 from train.options.recipe import make_recipe
 
 PLAIN = make_recipe(prior_loss_weight=0.0)
@@ -87,8 +87,8 @@ def test_a_reg_image_that_check_found_to_be_a_copy_is_left_out_and_the_others_st
 
 def test_reg_images_are_read_again_only_when_their_file_changed(prepared, monkeypatch):
     read = []
-    digest = dataset.file_digest
-    monkeypatch.setattr(dataset, "file_digest", lambda file: read.append(file) or digest(file))
+    digest = regularization.file_digest
+    monkeypatch.setattr(regularization, "file_digest", lambda file: read.append(file) or digest(file))
     files = with_reg_images(prepared, 2)
     before = examples(prepared, make_recipe().dataset)[0].reg_images
     assert read == files
@@ -114,7 +114,7 @@ def test_a_subject_is_read_of_the_record_for_face_crops(prepared):
     with prepared.transaction():
         prepared.put_measurements([Measurement(image.content, 400, 400, focus="ff" * 64)])
     recipe = make_recipe(face_crop=(1.1, 1.5))
-    subjects = {seen.name: seen.subject for seen in seen_images(prepared, recipe.dataset)}
+    subjects = {seen.name: seen.subject for seen in read_dataset(prepared, recipe.dataset).seen}
     assert subjects[image.path].at == (0.5, 0.5) and sum(each is not None for each in subjects.values()) == 1
     found = {example.entry.key: example for example in examples(prepared, recipe.dataset)}
     assert len(found[image.path].views) == 4 and sum(bool(example.views) for example in found.values()) == 1

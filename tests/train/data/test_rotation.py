@@ -28,7 +28,7 @@ def test_every_reg_image_is_sampled_and_every_view_is_cached_once(prepared):
     plan = regularize.plan(prepared, options)
     with prepared.transaction():
         prepared.put_decisions(prepared.begin_run("regularize", {}), plan.fields, plan.decisions)
-    assert regularize.work(prepared, options, quiet).counts == {"images made": 12, "images already there": 0}
+    assert regularize.work(prepared, options, quiet).counts == {"images_made": 12, "images_already_there": 0}
     captions = [
         Path(prepared.root / f"regularization/Lumi/0 ✨ [x]{end}.txt").read_text(encoding="utf-8") for end in ("", "-2")
     ]

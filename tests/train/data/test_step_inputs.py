@@ -14,8 +14,9 @@ from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView
 from train.data.batches import Batch, planned_batches
 from train.data.color_jitter import Colour
-from train.data.dataset import Example, RegImage
+from train.data.dataset import Example
 from train.data.latent_cache import Latent
+from train.data.regularization import RegImage
 from train.data.sampler import SampledImage
 from train.data.step_inputs import draw_inputs, samples_of
 from train.distributed.world import World

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.options import given_flags, options_from
-from pipeline.config.settings import Settings, declared, load_settings, resolved
+from pipeline.config.declared import declared
+from pipeline.config.settings import Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.options.kohya_names import KOHYA, RENAMED

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.config.settings import Settings, help_texts, load_settings, resolved
+from pipeline.config.declared import help_texts
+from pipeline.config.settings import Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.adapters.option_rules import LOW_RANK

@@ -9,25 +9,26 @@ from random_sets import SIZES, exposures_of, planned, sets
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.count.planned import planned_figures
-from train.data.sampler import SampledImage, exposures, offsets
+from train.data.options import BatchOptions
+from train.data.sampler import ExposureCounts, SampledImage, exposures, offsets
 from train.models.load import load_base
 from train.models.locate import find_folder
 from train.models.shapes import BaseShapes, parameter_count
 from train.plan.memory import base_shapes, in_words, latent_bytes, memory_bytes
-from train.plan.steps import Exposures, course
+from train.plan.steps import training_schedule
 
 
 @settings(max_examples=60, deadline=None)
 @given(sets(), st.integers(1, 8), st.integers(0, 5), st.integers(1, 4), st.one_of(st.none(), st.integers(1, 50)))
-def test_the_course_of_a_run_is_what_the_trainer_goes_through(entries, size, seed, epochs, steps):
+def test_the_schedule_of_a_run_is_what_the_trainer_goes_through(entries, size, seed, epochs, steps):
     entries = [*entries, SampledImage("whole", SIZES[0], 1.0)]
-    run = course(entries, size, seed, epochs, steps)
+    run = training_schedule(entries, BatchOptions(batch_size=size, epochs=epochs, steps=steps), seed)
     batches = planned(entries, batch_size=size, seed=seed, epochs=epochs, steps=steps)
     shown = exposures_of(batches)
     assert run.steps == len(batches)
-    assert run.shown.tolist() == [shown[entry.key] for entry in entries]
+    assert run.exposures.tolist() == [shown[entry.key] for entry in entries]
     assert run.full == sum(len(keys) == size for _, _, keys in batches)
-    assert run.full + run.short == run.steps
+    assert run.full + run.partial == run.steps
     last = batches[-1][1]
     beyond = sum(epoch == last for _, epoch, _ in batches)
     assert (run.epochs, run.beyond) in ((last + 1, 0), (last, beyond))
@@ -38,28 +39,28 @@ def test_the_course_of_a_run_is_what_the_trainer_goes_through(entries, size, see
 @given(sets(), st.integers(0, 5), st.integers(0, 2000))
 def test_counted_at_once_exposures_are_those_of_one_image_after_another(entries, seed, epoch):
     start = offsets(entries, seed)
-    counter = Exposures(entries, seed)
+    counter = ExposureCounts(entries, seed)
     both = counter.until(epoch + 1) - counter.until(epoch)
     assert both.tolist() == [exposures(entry.repeats, start[entry.key], epoch) for entry in entries]
 
 
 def test_a_million_epochs_of_large_repeats_do_not_overflow():
     entries = [SampledImage(f"{number:06}", SIZES[0], 999.999999) for number in range(1000)]
-    assert int(Exposures(entries, 0).until(10**6).max()) in (999_999_999, 1_000_000_000)
+    assert int(ExposureCounts(entries, 0).until(10**6).max()) in (999_999_999, 1_000_000_000)
 
 
 def test_a_run_that_shows_nothing_is_refused():
     with pytest.raises(PrepError, match="all repeats are 0"):
-        course([SampledImage("a", SIZES[0], 0.0)], 4, 0, 10, 5)
+        training_schedule([SampledImage("a", SIZES[0], 0.0)], BatchOptions(epochs=10, steps=5), 0)
     with pytest.raises(PrepError, match="no image is shown in 1 epochs") as caught:
-        course([SampledImage(str(number), SIZES[0], 0.01) for number in range(3)], 4, 0, 1, None)
+        training_schedule([SampledImage(str(number), SIZES[0], 0.01) for number in range(3)], BatchOptions(epochs=1), 0)
     assert caught.value.hint == "give more epochs"
 
 
 def test_a_hundred_thousand_images_are_counted_as_one_is():
     entries = [SampledImage(f"{number:06}", SIZES[number % 4], 1.5) for number in range(100_000)]
-    run = course(entries, 8, 1, 2, None)
-    assert np.unique(run.shown).tolist() == [3] and run.full * 8 <= 300_000 <= run.steps * 8
+    run = training_schedule(entries, BatchOptions(batch_size=8, epochs=2), 1)
+    assert np.unique(run.exposures).tolist() == [3] and run.full * 8 <= 300_000 <= run.steps * 8
 
 
 # --- disk and memory

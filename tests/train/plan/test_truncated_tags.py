@@ -14,8 +14,8 @@ from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
 from train.models.tokens import Limit
 from train.options.recipe import make_recipe
-from train.plan.images import images_of
-from train.plan.truncated_tags import cut_tags
+from train.plan.planned import planned_run
+from train.plan.truncated_tags import truncated_tags
 
 FOLDER = Path(train.miniature.__file__).parent / "base/tokenizer"
 ODD = (
@@ -125,13 +125,13 @@ def manifest(tmp_path: Path):
 @pytest.mark.parametrize("most", [75, 150])
 def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
     recipe = make_recipe(base="miniature", max_tokens=most, caption_prefix="red hair")
-    found = images_of(manifest, recipe)
+    run = planned_run(manifest, recipe)
     limit = Limit(load_tokens(FOLDER).of_text, most)
     wanted = []
-    for image, text in zip(found.kept, found.captions, strict=True):
-        lost, count = limit.lost(tags_of(longest(text, recipe.captions)))
+    for example in run.training:
+        lost, count = limit.lost(tags_of(longest(example.caption, recipe.captions)))
         if count:
-            wanted.append((image.path, lost, f"{count} tokens more than are read"))
-    rows, remarks = cut_tags(found, recipe)
+            wanted.append((example.entry.key, lost, f"{count} tokens more than are read"))
+    rows, remarks = truncated_tags(run, recipe)
     assert [(row.path, row.value, figures(row)) for row in rows] == wanted
     assert 10 < len(wanted) < 60 and remarks == ()

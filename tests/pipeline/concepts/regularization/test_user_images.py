@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted_sets import painted, quiet, save
 
-from pipeline.concepts.regularization.rotation import dealt, turns_wanted
+from pipeline.concepts.regularization.rotation import assign_round_robin, turns_wanted
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.stages import bucket, regularize
@@ -169,7 +169,7 @@ def test_each_is_cropped_to_the_size_of_the_image_it_goes_beside_by_the_rules_of
 def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
     run_stage(ready, bucket.STAGE, bucket.Options(resolution=256, step=64), quiet)
     outcome, _ = ran(ready, folder)
-    assert any("given images that are enlarged" in note and "times" in note for note in outcome.plan.notes)
+    assert any("given images that are upscaled" in note and "times" in note for note in outcome.plan.notes)
 
 
 def test_the_originals_stay_and_undo_takes_all_out_of_the_set(ready, folder):
@@ -268,9 +268,9 @@ def test_training_reads_the_crops_and_draws_noise_of_their_own(ready, folder):
 # --- dealing
 
 
-def deal(shares, cards: int, seed: int = 0, room: int = 10_000) -> list[list[int]]:
-    turns = turns_wanted(shares, cards, room)
-    return dealt(shares, [1.0] * len(shares), [1.0] * cards, turns, np.random.default_rng(seed))
+def deal(shares, items: int, seed: int = 0, room: int = 10_000) -> list[list[int]]:
+    turns = turns_wanted(shares, items, room)
+    return assign_round_robin(shares, [1.0] * len(shares), [1.0] * items, turns, np.random.default_rng(seed))
 
 
 @settings(max_examples=60)
@@ -279,29 +279,29 @@ def deal(shares, cards: int, seed: int = 0, room: int = 10_000) -> list[list[int
     st.integers(1, 40),
     st.integers(0, 9),
 )
-def test_every_card_is_dealt_as_often_as_the_others_and_nobody_goes_empty(shares, cards, seed):
-    hands = deal(shares, cards, seed)
-    uses = Counter(card for hand in hands for card in hand)
-    assert set(uses) == set(range(cards)) and max(uses.values()) - min(uses.values()) <= 1
-    assert all(hands) and hands == deal(shares, cards, seed)
+def test_every_card_is_dealt_as_often_as_the_others_and_nobody_goes_empty(shares, items, seed):
+    assignments = deal(shares, items, seed)
+    uses = Counter(item for assigned in assignments for item in assigned)
+    assert set(uses) == set(range(items)) and max(uses.values()) - min(uses.values()) <= 1
+    assert all(assignments) and assignments == deal(shares, items, seed)
 
 
 @settings(max_examples=40)
 @given(st.integers(1, 25), st.integers(1, 25), st.integers(0, 9))
-def test_images_shown_equally_often_use_every_given_one_within_one_at_any_time(players, cards, seed):
-    hands = deal([1.0] * players, cards, seed)
-    used: Counter[int] = Counter(dict.fromkeys(range(cards), 0))
-    for showing in range(min(map(len, hands))):
-        used.update(hand[showing] for hand in hands)
+def test_images_shown_equally_often_use_every_given_one_within_one_at_any_time(takers, items, seed):
+    assignments = deal([1.0] * takers, items, seed)
+    used: Counter[int] = Counter(dict.fromkeys(range(items), 0))
+    for showing in range(min(map(len, assignments))):
+        used.update(assigned[showing] for assigned in assignments)
         assert max(used.values()) - min(used.values()) <= 1
 
 
 def test_over_a_long_run_of_any_balance_the_given_ones_are_used_nearly_equally():
     shares = [1.0, 1.0, 1.37, 2.0, 2.9, 7.25, 1.0, 24.0]
-    hands = deal(shares, 11)
+    assignments = deal(shares, 11)
     used: Counter[int] = Counter()
-    for share, hand in zip(shares, hands, strict=True):
-        used.update(hand[showing % len(hand)] for showing in range(round(100 * share)))
+    for share, assigned in zip(shares, assignments, strict=True):
+        used.update(assigned[showing % len(assigned)] for showing in range(round(100 * share)))
     assert max(used.values()) / min(used.values()) < 1.03
 
 
@@ -315,12 +315,12 @@ def test_turns_are_worked_by_hand():
 
 
 def test_wide_cards_go_to_wide_players():
-    hands = dealt([1, 1, 1], [0.5, 2.0, 1.0], [1.0, 0.4, 2.2], 9, np.random.default_rng(0))
-    assert hands == [[1, 1, 1], [2, 2, 2], [0, 0, 0]]
+    assignments = assign_round_robin([1, 1, 1], [0.5, 2.0, 1.0], [1.0, 0.4, 2.2], 9, np.random.default_rng(0))
+    assert assignments == [[1, 1, 1], [2, 2, 2], [0, 0, 0]]
 
 
 def test_a_player_with_a_small_share_gets_a_card_all_the_same():
-    assert all(dealt([1000.0, 1.0], [1, 1], [1, 1], 4, np.random.default_rng(0)))
+    assert all(assign_round_robin([1000.0, 1.0], [1, 1], [1, 1], 4, np.random.default_rng(0)))
 
 
 def test_transparent_given_images_are_put_on_the_background_of_the_set(ready, folder):

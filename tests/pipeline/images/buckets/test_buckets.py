@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.images.buckets.buckets import (
+    bucket_list,
     choose,
     choose_all,
     fit,
     fit_all,
     fit_all_without_enlarging,
     fit_without_enlarging,
-    ladder,
     sides,
 )
 
@@ -24,7 +24,9 @@ image_sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
 
 @pytest.mark.parametrize("case", [case for case in KOHYA if not case["no_upscale"]])
 def test_kohyas_rule_gives_kohyas_buckets_choices_and_sizes(case):
-    buckets = ladder(case["resolution"][0] * case["resolution"][1], case["step"], case["min_side"], case["max_side"])
+    buckets = bucket_list(
+        case["resolution"][0] * case["resolution"][1], case["step"], case["min_side"], case["max_side"]
+    )
     assert [list(size) for size in buckets] == case["buckets"]
     for image, bucket, scaled in case["choices"]:
         found = fit(tuple(image), choose(tuple(image), buckets, "kohya"))
@@ -39,11 +41,11 @@ def test_without_enlarging_the_sizes_are_kohyas(case):
 
 
 def test_512_has_the_seventeen_well_known_buckets():
-    assert len(ladder(512 * 512, 64, 256, 1024)) == 17
+    assert len(bucket_list(512 * 512, 64, 256, 1024)) == 17
 
 
 def test_sdxl_is_not_clipped_to_1024():
-    buckets = ladder(1024 * 1024, 64, *sides(1024, 64))
+    buckets = bucket_list(1024 * 1024, 64, *sides(1024, 64))
     assert max(max(size) for size in buckets) == 2048
     assert (832, 1216) in buckets and (1536, 640) in buckets
 
@@ -55,11 +57,11 @@ def test_sides_default_to_half_and_twice_the_resolution_at_any_scale():
 
 
 def test_the_miniature_worlds_framings_are_all_buckets():
-    assert {(64, 64), (56, 72), (48, 80), (80, 48), (72, 56)} <= set(ladder(64 * 64, 8, *sides(64, 8)))
+    assert {(64, 64), (56, 72), (48, 80), (80, 48), (72, 56)} <= set(bucket_list(64 * 64, 8, *sides(64, 8)))
 
 
 def test_nearest_weighs_portrait_and_landscape_alike_where_kohya_does_not():
-    buckets = ladder(512 * 512, 64, 256, 1024)
+    buckets = bucket_list(512 * 512, 64, 256, 1024)
     assert choose((1000, 1138), buckets) == choose((1138, 1000), buckets)[::-1] == (448, 576)
     assert choose((1000, 1138), buckets, "kohya") == (448, 576) and choose((1138, 1000), buckets, "kohya") == (512, 512)
 
@@ -73,7 +75,7 @@ def test_a_crop_is_centred_and_its_loss_worked_by_hand():
 @given(image_sizes, st.sampled_from(SETTINGS))
 def test_every_fit_covers_its_bucket_within_the_area(image, setting):
     resolution, step = setting
-    buckets = ladder(resolution**2, step, *sides(resolution, step))
+    buckets = bucket_list(resolution**2, step, *sides(resolution, step))
     for rule in ("nearest", "kohya"):
         found = fit(image, choose(image, buckets, rule))
         left, top, right, bottom = found.crop
@@ -106,7 +108,7 @@ def test_the_narrow_images_that_break_kohya_are_enlarged_to_one_step():
 
 
 def test_a_longest_side_of_1024_takes_an_sdxl_ladder_a_third_of_its_area():
-    clipped, whole = (ladder(1024 * 1024, 64, *sides(1024, 64, 256, longest)) for longest in (1024, 2048))
+    clipped, whole = (bucket_list(1024 * 1024, 64, *sides(1024, 64, 256, longest)) for longest in (1024, 2048))
     assert np.prod(clipped, 1).mean() / 1024**2 == pytest.approx(0.61, abs=0.01)  # worked out for kohya's default
     assert np.prod(whole, 1).mean() / 1024**2 == pytest.approx(0.91, abs=0.01)
     assert len(clipped) == 25 and len(whole) == 41
@@ -119,7 +121,7 @@ def test_arrays_give_kohyas_answers_too(case):
     if case["no_upscale"]:
         sizes, scaled = fit_all_without_enlarging(images, area, case["step"])
     else:
-        sizes = choose_all(images, ladder(area, case["step"], case["min_side"], case["max_side"]), "kohya")
+        sizes = choose_all(images, bucket_list(area, case["step"], case["min_side"], case["max_side"]), "kohya")
         scaled = fit_all(images, sizes)
     assert [[list(size), list(each)] for size, each in zip(sizes.tolist(), scaled.tolist(), strict=True)] == [
         [bucket, each] for _, bucket, each in case["choices"]
@@ -129,7 +131,7 @@ def test_arrays_give_kohyas_answers_too(case):
 @given(st.lists(image_sizes, min_size=1, max_size=40), st.sampled_from(SETTINGS), st.sampled_from(("nearest", "kohya")))
 def test_arrays_give_exactly_what_the_rule_for_one_image_gives(images, setting, rule):
     resolution, step = setting
-    buckets = ladder(resolution**2, step, *sides(resolution, step))
+    buckets = bucket_list(resolution**2, step, *sides(resolution, step))
     images = [*images, *buckets[:3]]
     many = np.array(images, np.int64)
     sizes = choose_all(many, buckets, rule)
@@ -144,7 +146,7 @@ def test_arrays_give_exactly_what_the_rule_for_one_image_gives(images, setting, 
 
 @given(image_sizes, st.sampled_from(SETTINGS))
 def test_nearest_turns_with_the_image(image, setting):
-    buckets = ladder(setting[0] ** 2, setting[1], *sides(*setting))
+    buckets = bucket_list(setting[0] ** 2, setting[1], *sides(*setting))
     assert choose(image[::-1], buckets) == choose(image, buckets)[::-1]
 
 

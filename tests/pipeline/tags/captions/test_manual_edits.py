@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.store.reasons.captions import edits_in_words
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.values.tags import TagAction, TagDecision
-from pipeline.tags.captions.manual_edits import amended, apply, given, overlaid
+from pipeline.tags.captions.manual_edits import amended, apply, given, with_manual_edits
 
 TAGS = st.sampled_from(["smile", "hat", "boots", "red boots", "<o>_<o>", "Lumi"])
 EDITS = st.one_of(
@@ -65,7 +65,7 @@ def test_rows_of_the_whole_caption_stay_one_for_each_tag_in_its_order() -> None:
         scored("hat"),
         TagDecision("cat", TagAction.DROPPED, TagReason.BELOW_THRESHOLD, {"score": 0.2, "threshold": 0.35}),
     )
-    order, found = overlaid(("Lumi", "smile", "hat"), rows, ("Lumi",), [("remove", "smile"), ("add", "cat")])
+    order, found = with_manual_edits(("Lumi", "smile", "hat"), rows, ("Lumi",), [("remove", "smile"), ("add", "cat")])
     assert order == ("Lumi", "hat", "cat")
     assert told(found) == [
         ("Lumi", "added", "trigger word"),
@@ -127,7 +127,7 @@ def test_every_change_has_one_row_and_no_tag_stands_twice(
     assert sorted(row.tag for row in rows) == sorted(set(left) ^ set(tags))
     assert all((row.action == TagAction.ADDED) == (row.tag in left) for row in rows)
     plain = [scored(tag) for tag in tags]
-    assert sorted(given(overlaid(tags, plain, triggers, overlay)[1])) == sorted(tags)
+    assert sorted(given(with_manual_edits(tags, plain, triggers, overlay)[1])) == sorted(tags)
 
 
 def test_edits_are_told_in_a_few_signs() -> None:

@@ -87,15 +87,14 @@ def test_a_threshold_that_the_model_publishes_for_a_tag_is_used_unless_a_person_
 
 
 def test_a_persons_threshold_for_a_tag_holds_against_the_largest_gap() -> None:
-    voice = TaggerVote("a", {}, Limits({"general": 0.35}, {}, {"hat": 0.95}))
+    vote = TaggerVote("a", {}, Limits({"general": 0.35}, {}, {"hat": 0.95}))
     found = {
-        each.tag: each.chosen
-        for each in choose({"smile": 0.9, "hat": 0.9, "angry": 0.12}, voice, 0.1, largest_gap=True)
+        each.tag: each.chosen for each in choose({"smile": 0.9, "hat": 0.9, "angry": 0.12}, vote, 0.1, largest_gap=True)
     }
     assert found == {"smile": True, "hat": False, "angry": False}
 
 
 def test_quality_and_ratings_are_not_judged_by_threshold() -> None:
     vocabulary = {"best quality": "quality", "general": "rating", "noobai": "model", "year 2024": "year", "x": "meta"}
-    voice = TaggerVote("a", vocabulary, Limits({"general": 0.3}, {}, {}))
-    assert [each.tag for each in choose(dict.fromkeys(vocabulary, 0.9), voice, 0.1)] == ["x"]
+    vote = TaggerVote("a", vocabulary, Limits({"general": 0.3}, {}, {}))
+    assert [each.tag for each in choose(dict.fromkeys(vocabulary, 0.9), vote, 0.1)] == ["x"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.core.errors import PrepError
 from pipeline.store.wording import phrase
 from pipeline.tags.captions.messages import on_triggers
-from pipeline.tags.captions.triggers import leading, sharing_words, subjects, taken_words, trigger_words
+from pipeline.tags.captions.triggers import leading, sharing_words, subjects, taken_words
 from pipeline.tags.statistics.core_tags import Core, mode_of, traits_of
 from pipeline.tags.vocabulary.aliases import Vocabulary
 from pipeline.tags.vocabulary.token_count import (
@@ -33,7 +33,6 @@ def test_everyone_in_a_folder_has_words_of_their_own() -> None:
         ("Euphyllia",),
     )
     assert subjects("a/Anisphia+Euphyllia", {"Anisphia": ""}, True) == (("Euphyllia",),)
-    assert trigger_words("a/Lumi+lumi", {}, True) == ("Lumi",), "a base model reads them alike"
 
 
 def test_oyama_blends_mahiro_and_mihari_and_the_tokens_say_so_where_words_cannot() -> None:

@@ -7,7 +7,7 @@ from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.captions.ledger import Ledger
 from pipeline.tags.captions.order import ordered, within_limit
 from pipeline.tags.captions.selection import by_score
-from pipeline.tags.captions.triggers import sharing_words, trigger_words
+from pipeline.tags.captions.triggers import sharing_words, subjects
 from pipeline.tags.vocabulary.aliases import canonical, split_caption, sub_words
 from pipeline.tags.vocabulary.person_count import people
 from pipeline.tags.vocabulary.quality_tags import quality_flag
@@ -41,12 +41,12 @@ def test_trigger_words_that_share_a_part_are_found() -> None:
 
 def test_trigger_words_come_from_the_last_folder_in_its_order() -> None:
     concept = "characters/fanart/Euphyllia+Anisphia"
-    assert trigger_words(concept, {}, True) == ("Euphyllia", "Anisphia")
-    assert trigger_words(concept, {"Anisphia": "anis, princess"}, True) == ("Euphyllia", "anis", "princess")
-    assert trigger_words(concept, {concept: "both"}, True) == ("both",)
-    assert trigger_words(concept, {"Anisphia": ""}, True) == ("Euphyllia",)
-    assert trigger_words(concept, {"Anisphia": "anis"}, False) == ("anis",)
-    assert trigger_words("a/one, two", {}, True) == ("one two",), "a comma would make two tags of it"
+    assert subjects(concept, {}, True) == (("Euphyllia",), ("Anisphia",))
+    assert subjects(concept, {"Anisphia": "anis, princess"}, True) == (("Euphyllia",), ("anis", "princess"))
+    assert subjects(concept, {concept: "both"}, True) == (("both",),)
+    assert subjects(concept, {"Anisphia": ""}, True) == (("Euphyllia",),)
+    assert subjects(concept, {"Anisphia": "anis"}, False) == (("anis",),)
+    assert subjects("a/one, two", {}, True) == (("one two",),), "a comma would make two tags of it"
 
 
 @pytest.mark.parametrize(

@@ -153,8 +153,8 @@ def test_hair_is_joined_where_colour_and_length_are_one() -> None:
 def test_each_category_has_its_threshold_and_what_is_above_the_floor_is_listed() -> None:
     scores = {"smile": 0.3, "mira": 0.6, "angry": 0.12, "beach": 0.05, "general": 0.9, "odd": 0.27}
     categories = {"smile": "general", "mira": "character", "angry": "general", "beach": "general", "general": "rating"}
-    voice = TaggerVote("a", categories, Limits({"general": 0.2653, "character": 0.85}, {}, {}))
-    found = choose(scores, voice, floor=0.1)
+    vote = TaggerVote("a", categories, Limits({"general": 0.2653, "character": 0.85}, {}, {}))
+    found = choose(scores, vote, floor=0.1)
     assert [(each.tag, each.chosen, phrase(each.cause)) for each in found] == [
         ("smile", True, "0.30 ≥ 0.27"),
         ("mira", False, "below its threshold: 0.60 < 0.85"),

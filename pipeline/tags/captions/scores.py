@@ -1,0 +1,76 @@
+"""Whose scores count, and what they say of every image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.core.errors import PrepError
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import THE_SET, Image, Tagger
+from pipeline.tags.captions.selection import TaggerVote
+from pipeline.tags.captions.thresholds import limits_of
+from pipeline.tags.vocabulary.aliases import Vocabulary
+
+NO_TAGGER = "none"
+_BATCH = 500
+
+
+def chosen_taggers(manifest: Manifest, asked: str) -> tuple[Tagger, ...]:
+    """The taggers whose scores count: those asked for (names joined by +), else those that `prep tag` used last, else any.
+
+    Raises:
+        PrepError: there are no scores by one that is asked for.
+    """
+    if asked == NO_TAGGER:
+        return ()
+    known = manifest.taggers()
+    if asked:
+        names = [asked] if _named(known, asked) else asked.split("+")
+        found = {name.strip(): _named(known, name.strip()) for name in names}
+        lost = [name for name, tagger in found.items() if tagger is None]
+        if lost:
+            names = list(dict.fromkeys(tagger.name for tagger in known.values())) or ["none yet"]
+            raise PrepError(
+                f"no scores by {lost[0]!r}; there are scores by: {', '.join(names)}",
+                f"run first: prep tag --model {lost[0]} {manifest.root}",
+            )
+        return tuple({tagger.id: tagger for tagger in found.values() if tagger}.values())
+    chosen = manifest.decisions("tagger").get(THE_SET)
+    value = chosen.value if chosen is not None else []
+    last = tuple(known[name] for name in value if name in known)
+    return last or tuple(known.values())[-1:]
+
+
+def _named(known: Mapping[str, Tagger], name: str) -> Tagger | None:
+    """The newest tagger of a name or id."""
+    return next((tagger for tagger in reversed(list(known.values())) if name in (tagger.name, tagger.id)), None)
+
+
+def vocabulary_of(taggers: Sequence[Tagger]) -> Vocabulary:
+    """The tags of all taggers; of several categories for one tag the first tagger's."""
+    categories: dict[str, str] = {}
+    for tagger in taggers:
+        categories = {**tagger.categories, **categories}
+    return Vocabulary(categories)
+
+
+def votes(
+    taggers: Sequence[Tagger], by_category: Mapping[str, float], by_tag: Mapping[str, float]
+) -> tuple[TaggerVote, ...]:
+    """The taggers with their thresholds; see `limits_of` for those that a person gave."""
+    return tuple(TaggerVote(tagger.id, tagger.categories, limits_of(tagger, by_category, by_tag)) for tagger in taggers)
+
+
+def scored(
+    manifest: Manifest, taggers: Sequence[Tagger], images: Sequence[Image]
+) -> Iterator[tuple[Image, dict[str, dict[str, float]]]]:
+    """Every image with tagger id → tag → probability; a few hundred at a time, as all of them fill the memory."""
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        contents = tuple({image.content for image in batch})
+        ids = tuple(tagger.id for tagger in taggers)
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for content, tagger, scores in manifest.scores_of(contents, ids):
+            found.setdefault(content, {})[tagger] = scores
+        for image in batch:
+            yield image, found.get(image.content, {})
