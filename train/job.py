@@ -14,7 +14,7 @@ from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from train.data.dataset import Example, ready_dataset
 from train.evaluation.split import SplitDataset, split_dataset
-from train.models.prompts import Request, asked_prompts, settled
+from train.models.prompts import Request, asked_prompts, filled_in
 from train.optimization.optimizers import read_arguments
 from train.options.recipe import BESIDE, Recipe, recipe_values
 from train.run.run_record import run_folder
@@ -24,7 +24,7 @@ from train.run.run_record import run_folder
 class Job:
     """`split` is what is trained on, and what the loss is measured on.
 
-    `requests` are painted while it trains, of which `prompt_remarks` tell; `arguments` are the optimizer's, `origins` say
+    `requests` are sampled while it trains, with `prompt_warnings` about them; `arguments` are the optimizer's, `origins` say
     where each option came from, `versions` which programs take part; `digest` stands for all the images, `start` for the
     adapter that is gone on from.
     """
@@ -33,7 +33,7 @@ class Job:
     recipe: Recipe
     split: SplitDataset
     requests: tuple[Request, ...]
-    prompt_remarks: tuple[str, ...]
+    prompt_warnings: tuple[str, ...]
     arguments: Mapping[str, Any]
     origins: Mapping[str, str]
     versions: Mapping[str, str]
@@ -53,7 +53,7 @@ class Job:
         return run_folder(self.root, self.recipe.run.name)
 
     def state_digest(self, base: str) -> str:
-        """What a saved state must agree in to be taken up: all that decides what is learned."""
+        """What a training state must agree in to be resumed: all that decides what is learned."""
         values = {key: value for key, value in recipe_values(self.recipe).items() if key not in BESIDE}
         return hashlib.sha256(json.dumps([values, self.digest, self.start, base], sort_keys=True).encode()).hexdigest()
 
@@ -68,13 +68,13 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
     dataset = ready_dataset(manifest, recipe.dataset)
     split = split_dataset(manifest, dataset, recipe.validation, recipe.run.seed)
     prompts = asked_prompts(recipe.samples.sample_prompts, recipe.samples.sample_file, "sample_prompts")
-    requests, prompt_remarks = settled(prompts, commonest_size(split.training))
+    requests, prompt_warnings = filled_in(prompts, commonest_size(split.training))
     return Job(
         root=manifest.root,
         recipe=recipe,
         split=split,
         requests=requests,
-        prompt_remarks=prompt_remarks,
+        prompt_warnings=prompt_warnings,
         arguments=arguments,
         origins=origins,
         versions=versions,

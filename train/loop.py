@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from train.adapters.adapter import Adapter
 from train.data.augmentation import ImageView
-from train.data.batches import Batch, place_after, planned_batches, total_steps, window
+from train.data.batches import Batch, accumulation_steps, planned_batches, progress_after, total_steps
 from train.data.caption_augmentation import StepContext, shown_caption, shown_reg_image
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
@@ -26,10 +26,10 @@ from train.models.noise_schedule import noised, training_alphas_cumprod
 from train.models.precision import DTYPES, lower
 from train.models.text_encoding import TextStates, text_conditioning
 from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
-from train.optimization.optimizers import effective_rates, make_optimizer, restore, settle, settled
+from train.optimization.optimizers import effective_rates, eval_mode, eval_mode_now, make_optimizer, restore
 from train.optimization.schedules import rate_factor, updates_of, warmup_updates
 from train.options.recipe import Recipe
-from train.run.callbacks import Watch
+from train.run.callbacks import RunCallbacks
 from train.run.resume_state import State, StateFile, finite, load_state, save_state
 from train.run.step_log import TOGETHER, LogEntry, RunLog
 
@@ -51,14 +51,14 @@ class Trainer:
     ) -> None:
         """`arguments` are the optimizer's; the processes that train together are those that write the log."""
         self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
-        self.state, self.log, self.team = state, log, log.team
-        self.levels = training_alphas_cumprod(
+        self.state, self.log, self.world = state, log, log.world
+        self.alphas_cumprod = training_alphas_cumprod(
             base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
         )
         self.weights = timestep_weights(
-            self.levels, recipe.objective.weighting, recipe.objective.min_snr_gamma, base.prediction
+            self.alphas_cumprod, recipe.objective.weighting, recipe.objective.min_snr_gamma, base.prediction
         )
-        self.widths = huber_widths(self.levels, recipe.objective.huber_schedule, recipe.objective.huber_c)
+        self.widths = huber_widths(self.alphas_cumprod, recipe.objective.huber_schedule, recipe.objective.huber_c)
         self.dtype = DTYPES[recipe.precision.mixed_precision]
         lower(base.unet, self.dtype)
         if recipe.adapter.train_text_encoder:
@@ -79,37 +79,39 @@ class Trainer:
         self.optimizer = make_optimizer(recipe.optimizer.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
 
-    def run(self, examples: Sequence[Example], watch: Watch, progress: ProgressCallback) -> tuple[int, Progress]:
+    def run(
+        self, examples: Sequence[Example], callbacks: RunCallbacks, progress: ProgressCallback
+    ) -> tuple[int, Progress]:
         """Train to the end, from the last state if there is one; returns the steps it started from and where it ended.
 
         Raises:
             KeyboardInterrupt: the person stopped it; the state is saved.
         """
         batches, seed = self.recipe.batches, self.recipe.run.seed
-        total, gathered = total_steps(batches, seed, examples), window(batches, examples)
+        total, accumulation = total_steps(batches, seed, examples), accumulation_steps(batches, examples)
         start = saved = self._resume()
-        place = place_after(batches, seed, examples, start, start == total)
+        now = progress_after(batches, seed, examples, start, start == total)
         self.log.trim(start)
-        watch.begin(place)
+        callbacks.begin(now)
         with stoppable() as stop:
             for batch, ends_epoch in with_ends(planned_batches(batches, seed, examples, start)):
-                if watch.enough:
+                if callbacks.enough:
                     break
                 begun, done = time.perf_counter(), batch.step + 1
-                entry = self._learn(batch, gathered)
-                whole = done % gathered == 0 or done == total
-                norm = self._update((done - 1) // gathered, updates_of(total, gathered)) if whole else None
+                entry = self._learn(batch, accumulation)
+                whole = done % accumulation == 0 or done == total
+                norm = self._update((done - 1) // accumulation, updates_of(total, accumulation)) if whole else None
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
-                place = Progress(done, batch.epoch + 1, ends_epoch, done == total)
+                now = Progress(done, batch.epoch + 1, ends_epoch, done == total)
                 stopping = whole and self._asked_to_stop(stop.asked, done)
-                kept = done - saved >= self.recipe.saving.save_state_every or watch.keeps(place)
+                kept = done - saved >= self.recipe.saving.save_state_every or callbacks.keeps(now)
                 saving = done == total or stopping or (whole and kept)
-                wanted = watch.wants(place)
+                wanted = callbacks.wants(now)
                 if saving or wanted:
                     self._refuse_unsound(done)
                 if wanted:
-                    with settled(self.optimizer, self.trained):
-                        watch.at(place)
+                    with eval_mode(self.optimizer, self.trained):
+                        callbacks.at(now)
                 if saving:
                     self._save(done)
                     saved = done
@@ -117,22 +119,22 @@ class Trainer:
                 if stopping and done < total:
                     raise KeyboardInterrupt(f"after step {done} of {total}")
         self.log.write()
-        settle(self.optimizer)
-        watch.finish(place)
-        return start, place
+        eval_mode_now(self.optimizer)
+        callbacks.finish(now)
+        return start, now
 
-    def _learn(self, batch: Batch, gathered: int) -> Callable[[list[float], Tensor | None, float], LogEntry]:
+    def _learn(self, batch: Batch, accumulation: int) -> Callable[[list[float], Tensor | None, float], LogEntry]:
         """Add a batch's gradients to those gathered; returns how to write it down."""
-        own = self.team.own(range(len(batch.examples)))
+        shard = self.world.shard(range(len(batch.examples)))
         recipe = self.recipe
         shown = draw_inputs(
             batch,
             recipe.noise,
             recipe.run.seed,
             self.latents,
-            len(self.levels),
+            len(self.alphas_cumprod),
             regularized=recipe.dataset.regularized,
-            rows=own,
+            rows=shard,
         )
         loss = losses = torch.zeros(0, device=self.base.device)
         if shown.samples:
@@ -143,7 +145,7 @@ class Trainer:
                 loss = batch_loss(
                     weighted, shown.reg_images, recipe.objective.prior_loss_weight, recipe.batches.batch_size
                 )
-                self.scaler.scale(loss / gathered).backward()
+                self.scaler.scale(loss / accumulation).backward()
 
         def entry(rates: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
             return LogEntry(
@@ -167,12 +169,12 @@ class Trainer:
         recipe, device = self.recipe, self.base.device
         clean, noise, times = (on_device(each, device) for each in (shown.clean, shown.noise, shown.times))
         mixed = noise if shown.mixed is shown.noise else on_device(shown.mixed, device)
-        level = self.levels[times]
+        alpha_prod = self.alphas_cumprod[times]
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
             conditioning = self._conditioning(self._captions(batch, shown.samples))
             conditioning = with_sizes(conditioning, [sizes_of(sample.image) for sample in shown.samples])
-            predicted = self.base.predict(noised(clean, mixed, level), times, conditioning)
-        wanted = target(clean, noise, level, self.base.prediction)
+            predicted = self.base.predict(noised(clean, mixed, alpha_prod), times, conditioning)
+        wanted = target(clean, noise, alpha_prod, self.base.prediction)
         return element_losses(predicted, wanted, recipe.objective.loss, self.widths[times]).mean((1, 2, 3))
 
     def _conditioning(self, captions: list[str]) -> Conditioning:
@@ -185,13 +187,13 @@ class Trainer:
         """Each sample's caption as shown now; a regularization image's by the draws of its image."""
         recipe, texts = self.recipe, []
         for sample in samples:
-            example, moment = sample.example, StepContext(batch.step, batch.epoch, sample.key, recipe.batches)
+            example, context = sample.example, StepContext(batch.step, batch.epoch, sample.key, recipe.batches)
             if sample.reg_image is None:
-                texts.append(shown_caption(example.caption, example.triggers, recipe.captions, moment))
+                texts.append(shown_caption(example.caption, example.triggers, recipe.captions, context))
             else:
                 texts.append(
                     shown_reg_image(
-                        sample.reg_image.caption, example.caption, example.triggers, recipe.captions, moment
+                        sample.reg_image.caption, example.caption, example.triggers, recipe.captions, context
                     )
                 )
         return texts
@@ -207,7 +209,7 @@ class Trainer:
             warmup=warmup_updates(recipe.schedule.warmup_steps, recipe.schedule.warmup_share, updates),
             num_cycles=recipe.schedule.num_cycles,
             power=recipe.schedule.power,
-            least=recipe.schedule.min_lr_ratio,
+            min_lr_ratio=recipe.schedule.min_lr_ratio,
         )
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -226,26 +228,26 @@ class Trainer:
 
     def _add_up_gradients(self) -> None:
         """Give every process the sum of all processes' gradients, in one message."""
-        if self.team == ALONE:
+        if self.world == ALONE:
             return
         for weight in self.trained:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
         gradients = [weight.grad for weight in self.trained if weight.grad is not None]
-        total = self.team.total(torch.cat([gradient.flatten() for gradient in gradients]))
+        total = self.world.all_reduce_sum(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, part in zip(gradients, total.split([each.numel() for each in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
     def _asked_to_stop(self, asked: bool, done: int) -> bool:
         """Whether to stop here; several processes ask each other only now and then."""
-        if self.team == ALONE:
+        if self.world == ALONE:
             return asked
-        return done % TOGETHER == 0 and self.team.agreed(asked, self.base.device)
+        return done % TOGETHER == 0 and self.world.any_true(asked, self.base.device)
 
     def _resume(self) -> int:
         """Put back the last state of this run and return the steps it had done; 0 if there is none."""
         state = load_state(self.state.path, self.state.digest)
-        self.team.wait()  # until every process has read it
+        self.world.wait()  # until every process has read it
         if state is None:
             return 0
         with torch.no_grad():
@@ -264,7 +266,7 @@ class Trainer:
 
     def _save(self, step: int) -> None:
         """Write the state after `step`; the leader does."""
-        if self.team.leads:
+        if self.world.is_main_process:
             parts = {
                 "adapter": self.trained,
                 "optimizer": self.optimizer.state_dict(),

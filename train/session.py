@@ -20,7 +20,7 @@ from train.adapters.detect import check_same
 from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
 from train.adapters.option_rules import adapter_config
-from train.data.batches import place_after, total_steps, window
+from train.data.batches import accumulation_steps, progress_after, total_steps
 from train.data.dataset import Example, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
@@ -53,7 +53,7 @@ from train.run.adapter_metadata import (
     run_metadata,
     spec_metadata,
 )
-from train.run.callbacks import Watch
+from train.run.callbacks import RunCallbacks
 from train.run.resume_state import StateFile
 from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
@@ -66,8 +66,8 @@ ProgressCallback = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a finished run left: the adapter file, its steps, the step it was taken up from, what is to be minded, and how
-    it compares with the run that it does again."""
+    """What a finished run left: the adapter file, its steps, the step it resumed from, warnings, and how it
+    compares with the run that it does again."""
 
     file: Path
     steps: int
@@ -84,7 +84,7 @@ def train_adapter(
     origins: Mapping[str, str] | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> Trained:
-    """Cache latents, train (or take up a killed run), save the adapter with its metadata.
+    """Cache latents, train (or resume an interrupted run), save the adapter with its metadata.
 
     A `base` that is given is left with its frozen weights in the recipe's precision.
     """
@@ -97,42 +97,46 @@ def train_adapter(
     return found
 
 
-def carry_out(job: Job, team: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
+def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or base_of(recipe.model, process_device(shared_device(recipe.run.device, team.count), team))
+    base = base or base_of(recipe.model, process_device(shared_device(recipe.run.device, world.count), world))
     digest = job.state_digest(base.digest)
     latents = LatentCache(
-        job.root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device), writes=team.leads
+        job.root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device), writes=world.is_main_process
     )
     adapter = new_adapter(recipe, base)
     refuse_unfit(recipe, base)
     refuse_lost(job.folder, recipe.run.name, digest, merged_file(job, base))
-    cache_latents(job, latents, team, progress)
-    opened = open_folder(job.folder, run_start(job, base), digest, team, recipe.run.replay)
-    if team.leads:
+    cache_latents(job, latents, world, progress)
+    opened = open_folder(job.folder, run_start(job, base), digest, world, recipe.run.replay)
+    if world.is_main_process:
         note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
-    board = TensorBoard(job.folder / "tensorboard", opened.start) if recipe.run.tensorboard and team.leads else None
+    board = (
+        TensorBoard(job.folder / "tensorboard", opened.start)
+        if recipe.run.tensorboard and world.is_main_process
+        else None
+    )
     adapter.attach()
     try:
         state_file = job.folder / STATE
-        log = RunLog(job.folder / "log.jsonl", state_file, team, board.add if board else None)
+        log = RunLog(job.folder / "log.jsonl", state_file, world, board.add if board else None)
         trainer = Trainer(recipe, base, adapter, latents, StateFile(state_file, digest), job.arguments, log)
-        watch = watching(job, trainer, opened.snapshots, progress, board)
-        started, place = trainer.run(job.training, watch, progress)
+        callbacks = run_callbacks(job, trainer, opened.snapshots, progress, board)
+        started, now = trainer.run(job.training, callbacks, progress)
     finally:
         adapter.detach()
         if board:
             board.close()
     file = adapter_file(job.root, recipe.run.name)
     how = list[str]()
-    if team.leads:
+    if world.is_main_process:
         merged = write_merged(base.folder, file) if recipe.saving.save_checkpoint else None
-        close_folder(job.folder, job.training, watch, place, time.monotonic() - begun, merged)
+        close_folder(job.folder, job.training, callbacks, now, time.monotonic() - begun, merged)
         write_text(job.folder / "recipe.json", json.dumps(recipe_values(recipe), indent=2, ensure_ascii=False) + "\n")
         how += [compared(recipe.run.replay, file)] if recipe.run.replay else []
-    notes = (*base.notes, *opened.notes, *watch.remarks, *latents.remarks())
-    return Trained(file, place.step, started, notes, (*opened.differences, *how))
+    notes = (*base.notes, *opened.notes, *callbacks.warnings, *latents.warnings())
+    return Trained(file, now.step, started, notes, (*opened.differences, *how))
 
 
 def merged_file(job: Job, base: BaseModel) -> Path | None:
@@ -170,48 +174,48 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
         text_conditioning(base, [""], recipe.text.clip_skip, recipe.text.max_tokens)
 
 
-def cache_latents(job: Job, latents: LatentCache, team: World, progress: ProgressCallback) -> None:
-    """Have every latent on disk before the first step; the leader encodes what is missing while the others wait."""
-    if team.leads:
+def cache_latents(job: Job, latents: LatentCache, world: World, progress: ProgressCallback) -> None:
+    """Have every latent on disk before the first step; the main process encodes what is missing while the others wait."""
+    if world.is_main_process:
         latents.fill(views_to_cache(job.split.every()), progress)
-    team.wait()
+    world.wait()
 
 
-def watching(
+def run_callbacks(
     job: Job, trainer: Trainer, snapshots: list[Snapshot], progress: ProgressCallback, board: TensorBoard | None
-) -> Watch:
+) -> RunCallbacks:
     """What is done beside the steps, as the recipe asks for it."""
-    base, adapter, team = trainer.base, trainer.adapter, trainer.team
+    base, adapter, world = trainer.base, trainer.adapter, trainer.world
     recipe, batches, seed = job.recipe, job.recipe.batches, job.recipe.run.seed
     steps = total_steps(batches, seed, job.training)
-    planned = place_after(batches, seed, job.training, steps, last=True)
+    planned = progress_after(batches, seed, job.training, steps, last=True)
     validation = None
-    if job.held or job.split.watched:
+    if job.held or job.split.train_subset:
         measuring = recipe.validation
-        grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.levels))
-        looker = evaluator(
-            recipe, base, trainer.latents, trainer.levels, DTYPES[recipe.precision.mixed_precision], team
+        grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.alphas_cumprod))
+        measure = evaluator(
+            recipe, base, trainer.latents, trainer.alphas_cumprod, DTYPES[recipe.precision.mixed_precision], world
         )
-        validation = Validation(looker, adapter, grid, job.held, job.split.watched, recipe.captions)
-    return Watch(
+        validation = Validation(measure, adapter, grid, job.held, job.split.train_subset, recipe.captions)
+    return RunCallbacks(
         name=recipe.run.name,
         saving=recipe.saving,
-        measuring=recipe.validation,
-        sampling=recipe.samples,
+        validation_options=recipe.validation,
+        sample_options=recipe.samples,
         adapter=adapter,
         base=base.folder,
         folder=job.folder,
-        team=team,
-        describe=lambda place: metadata_at(job, base, place, planned),
+        world=world,
+        describe=lambda now: metadata_at(job, base, now, planned),
         progress=progress,
         validation=validation,
-        history=ValidationHistory(job.folder / "validation.jsonl", team),
-        showing=SampleCallback(job.requests, base, adapter, job.folder, generation_of(recipe), team)
+        history=ValidationHistory(job.folder / "validation.jsonl", world),
+        sample_callback=SampleCallback(job.requests, base, adapter, job.folder, generation_of(recipe), world)
         if job.requests
         else None,
         snapshots=snapshots,
         board=board,
-        remarks=job.prompt_remarks,
+        warnings=job.prompt_warnings,
     )
 
 
@@ -226,11 +230,16 @@ def generation_of(recipe: Recipe) -> Generation:
 
 
 def evaluator(
-    recipe: Recipe, base: BaseModel, latents: LatentCache, levels: Tensor, dtype: torch.dtype, team: World = ALONE
+    recipe: Recipe,
+    base: BaseModel,
+    latents: LatentCache,
+    alphas_cumprod: Tensor,
+    dtype: torch.dtype,
+    world: World = ALONE,
 ) -> Evaluator:
-    """What measures losses as a recipe reads captions; `levels` is (T,), on the base model's device."""
+    """What measures losses as a recipe reads captions; `alphas_cumprod` is (T,), on the base model's device."""
     conditioned = conditioner(base, recipe.text, recipe.adapter.train_text_encoder)
-    return Evaluator(base, latents, levels, conditioned, recipe.text.max_tokens, dtype, team)
+    return Evaluator(base, latents, alphas_cumprod, conditioned, recipe.text.max_tokens, dtype, world)
 
 
 def losses_of_set(
@@ -240,7 +249,7 @@ def losses_of_set(
     adapter_file: Path | None,
     *,
     times: int,
-    noises: int,
+    noise_samples: int,
     progress: ProgressCallback,
 ) -> tuple[ImageLoss, ...]:
     """Load the recipe's base model, attach the adapter of a file to it, if one is given, and measure every image at `times`
@@ -253,30 +262,30 @@ def losses_of_set(
     adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
     latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device))
     latents.fill([example.image for example in examples], progress)
-    levels = training_alphas_cumprod(
+    alphas_cumprod = training_alphas_cumprod(
         base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
     )
     dtype = DTYPES[recipe.precision.mixed_precision] if base.device.type == "cuda" else torch.float32
     lower(base.unet, dtype)
-    looker, grid = (
-        evaluator(recipe, base, latents, levels, dtype),
-        even_grid(times, noises, recipe.run.seed, len(levels)),
+    evaluation, grid = (
+        evaluator(recipe, base, latents, alphas_cumprod, dtype),
+        even_grid(times, noise_samples, recipe.run.seed, len(alphas_cumprod)),
     )
     try:
-        return losses_per_image(looker, adapter, examples, recipe.captions, grid, progress)
+        return losses_per_image(evaluation, adapter, examples, recipe.captions, grid, progress)
     finally:
         if adapter is not None:
             adapter.detach()
 
 
-def metadata_at(job: Job, base: BaseModel, place: Progress, planned: Progress) -> dict[str, str]:
+def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> dict[str, str]:
     """What an adapter saved at a point of the run says about itself; `planned` is the end the run was begun for."""
     recipe, found = job.recipe, job.training
     facts = TrainedFacts(
         family=base.family,
         v_prediction=base.prediction == "v_prediction",
-        steps=place.step,
-        epochs=place.epoch,
+        steps=now.step,
+        epochs=now.epoch,
         planned=(planned.step, planned.epoch),
         images=len(found),
         reg_images=sum(len(example.reg_images) for example in found),
@@ -285,7 +294,7 @@ def metadata_at(job: Job, base: BaseModel, place: Progress, planned: Progress) -
         frequency=tag_frequency(found, (recipe.captions.keep_separator, recipe.captions.group_separator)),
         base_digest=base.digest,
         optimizer=described(recipe.optimizer.optimizer, job.arguments),
-        gradient_accumulation_steps=window(recipe.batches, found),
+        gradient_accumulation_steps=accumulation_steps(recipe.batches, found),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
     )
     return adapter_metadata(recipe, facts)

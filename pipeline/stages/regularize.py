@@ -242,7 +242,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 def _generate(
     manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
 ) -> WorkResult:
-    from train.models.ddim import Request, generate
+    from train.models.ddim import Request, Sampling, generate
     from train.models.load import load_base
 
     base = load_base(
@@ -268,7 +268,8 @@ def _generate(
         for row in (rows[index] for index in todo)
         if row.seed is not None
     ]
-    generate(base, requests, options.steps, options.guidance, options.batch_size, options.clip_skip, keep)
+    sampling = Sampling(options.steps, options.guidance, options.clip_skip)
+    generate(base, requests, sampling, options.batch_size, keep)
     counts = {"images_made": len(todo), "images_already_there": len(rows) - len(todo)}
     return WorkResult(counts, base.notes)
 

@@ -104,7 +104,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
     Raises:
         PrepError: a prompt is wrong, or none was asked for and the captions hold no trigger word.
     """
-    from train.models.prompts import SEEDS, Prompt, asked_prompts, settled
+    from train.models.prompts import SEEDS, Prompt, asked_prompts, filled_in
 
     prompts = asked_prompts(options.prompts, options.file, "sample: prompts")
     if not prompts:
@@ -117,7 +117,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
         prompts = tuple(Prompt(f"1girl, {trigger}") for trigger in triggers)
     whole = all(prompt.width and prompt.height for prompt in prompts)
     size = (0, 0) if whole else image_size(manifest, options)
-    firsts, remarks = settled(
+    firsts, remarks = filled_in(
         [replace(prompt, seed=options.seed if prompt.seed is None else prompt.seed) for prompt in prompts],
         size,
         negative=options.negative,
@@ -156,7 +156,7 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
 def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Generate every prompt and seed twice; the listing says which file is what."""
     from train.adapters.adapter import attach_adapter
-    from train.models.ddim import generate
+    from train.models.ddim import Sampling, generate
     from train.models.infotext import infotext, save_png
     from train.models.load import base_of
     from train.options.recipe import recipe_of
@@ -185,11 +185,13 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
         images = generate(
             base,
             requests,
-            batch_size=options.batch_size,
-            clip_skip=recipe.text.clip_skip,
-            on_image=on_image,
-            max_tokens=recipe.text.max_tokens,
-            zero_terminal=recipe.noise.zero_terminal_snr,
+            Sampling(
+                clip_skip=recipe.text.clip_skip,
+                max_tokens=recipe.text.max_tokens,
+                zero_terminal=recipe.noise.zero_terminal_snr,
+            ),
+            options.batch_size,
+            on_image,
         )
         for entry, number, request, image in zip(listing, numbers, requests, images, strict=True):
             target = folder / f"{_plain(number, request.prompt)} seed {request.seed} {which}.png"

@@ -42,7 +42,7 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """What training comes to: steps, exposures, disk and memory, and which tags the text encoder does not see."""
-    from train.data.augmentation import remarks
+    from train.data.augmentation import warnings as augmentation_warnings
     from train.optimization.optimizers import refuse_missing
     from train.plan.latents import planned_latents
 
@@ -64,7 +64,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *schedule_remarks(run, options),
             *milestone_remarks(run, options),
             *run.split.remarks,
-            *remarks(run.dataset.seen, options.augmentation),
+            *augmentation_warnings(run.dataset.seen, options.augmentation),
             *footprint(run, latents, options, base, unknown),
             *uncounted,
         ),

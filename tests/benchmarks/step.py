@@ -78,7 +78,7 @@ def painted(folder: Path, count: int, side_px: int) -> list[Example]:
 def bare_step(trainer: Trainer, base: BaseModel, adapter: Adapter, batch: Batch) -> Callable[[], None]:
     """A step on a batch drawn beforehand; the weights' gradients are gone after it, as after prep's own."""
     recipe = trainer.recipe
-    drawn = draw_inputs(batch, recipe.noise, recipe.run.seed, trainer.latents, len(trainer.levels))
+    drawn = draw_inputs(batch, recipe.noise, recipe.run.seed, trainer.latents, len(trainer.alphas_cumprod))
     clean, noise, times = (each.to(base.device) for each in (drawn.clean, drawn.noise, drawn.times))
     states = trainer.frozen_states([example.caption for example in batch.examples])
     states = with_sizes(states, [sizes_of(sample.image) for sample in drawn.samples])

@@ -6,13 +6,13 @@ from pipeline.core.errors import PrepError
 from train.distributed.world import World
 
 
-def fails(job: str, team: World, progress) -> None:
-    if team.rank == 1:
+def fails(job: str, world: World, progress) -> None:
+    if world.rank == 1:
         raise PrepError(f"{job} is no good", "mend it")
-    team.wait()
+    world.wait()
 
 
-def dies(job: str, team: World, progress) -> None:
-    if team.rank == 1:
+def dies(job: str, world: World, progress) -> None:
+    if world.rank == 1:
         os._exit(7)
-    team.wait()
+    world.wait()

@@ -94,9 +94,9 @@ def _blocks(options: AdapterOptions) -> Iterator[tuple[str, str]]:
             )
         if BASE in chosen and not options.train_text_encoder:
             yield f"{option} names BASE, but the text encoder is not trained", "use train_text_encoder = true"
-        least = 0 if option == "blocks" else 1 if option == "block_ranks" else 1e-9
+        minimum = 0 if option == "blocks" else 1 if option == "block_ranks" else 1e-9
         for name, value in chosen.items():
-            if value < least:
+            if value < minimum:
                 yield f"{option} gives {name} {value!r}", f"give {'0' if option == 'blocks' else 'something above 0'}"
     if options.blocks and not any(options.blocks.values()) and {"IN", "MID", "OUT"} <= options.blocks.keys():
         yield "blocks leaves every block of the UNet out", "give at least one of them a share above 0"

@@ -96,7 +96,7 @@ def reg_image_view(reg_image: ImageView, view: ImageView) -> ImageView:
     return replace(reg_image, flip=view.flip, colour=view.colour)
 
 
-def dealt(views: Sequence[ImageView], earlier: int, *key: int | str) -> ImageView:
+def drawn_view(views: Sequence[ImageView], earlier: int, *key: int | str) -> ImageView:
     """The view for a showing that comes after `earlier` ones of the same image. The views are dealt like cards, all of
     them before one comes again, in an order drawn anew each time, so that none is shown more than once too often."""
     if len(views) == 1:
@@ -166,17 +166,17 @@ def _moved(image: ImageView, *key: int | str) -> ImageView:
 def _enlargement(image: ImageView, subject: Subject, options: AugmentationOptions) -> tuple[float, float]:
     """Least and most by which an image may be enlarged: as face_crop says, but within what its file can give."""
     assert options.face_crop is not None
-    least, most = options.face_crop
+    minimum, most = options.face_crop
     room = min(LARGEST * pixels / side for pixels, side in zip(subject.pixels, image.bucket.scaled, strict=True))
     most = max(1.0, min(most, room))
-    return min(least, most), most
+    return min(minimum, most), most
 
 
 def _enlarged(image: ImageView, subject: Subject, options: AugmentationOptions, *key: int | str) -> ImageView:
     """Enlarged by a drawn factor, every ratio as likely, and cut so that the subject is as near to the middle as the
     image's edges let it be."""
-    least, most = _enlargement(image, subject, options)
-    factor = least * (most / least) ** uniform(*key, "enlarged")
+    minimum, most = _enlargement(image, subject, options)
+    factor = minimum * (most / minimum) ** uniform(*key, "enlarged")
     across, down = (max(side, round(now * factor)) for side, now in zip(image.size, image.bucket.scaled, strict=True))
     scaled = across, down
     left, top = (
@@ -195,7 +195,7 @@ def _cropped(image: ImageView, scaled: tuple[int, int], left: int, top: int) -> 
 # --- what a plan says of it
 
 
-def remarks(seen: Sequence[Seen], options: AugmentationOptions) -> tuple[str, ...]:
+def warnings(seen: Sequence[Seen], options: AugmentationOptions) -> tuple[str, ...]:
     """What flip, random_crop and face_crop leave as it is, and why."""
     found = [_flip_remark(seen, options)] if options.flip else []
     if options.random_crop:

@@ -53,23 +53,23 @@ def spoken(caption: str, marks: Sequence[str]) -> str:
     return ", ".join(tags_of(caption))
 
 
-def shown_caption(caption: str, triggers: Sequence[str], options: CaptionOptions, moment: StepContext) -> str:
+def shown_caption(caption: str, triggers: Sequence[str], options: CaptionOptions, context: StepContext) -> str:
     """An image's caption as shown now; trigger words in front of it stay there if nothing else is said."""
-    if is_dropped(options, moment):
+    if is_dropped(options, context):
         return ""
-    return affixed(_without_affixes(caption, triggers, options.keep_tags, options, moment), options)
+    return affixed(_without_affixes(caption, triggers, options.keep_tags, options, context), options)
 
 
 def shown_reg_image(
-    caption: str, of: str, triggers: Sequence[str], options: CaptionOptions, moment: StepContext
+    caption: str, of: str, triggers: Sequence[str], options: CaptionOptions, context: StepContext
 ) -> str:
     """A regularization image's caption as shown beside its image, whose caption is `of`: the same draws leave out and
     move the same tags. Trigger words that it lacks are not counted among its tags to keep."""
-    if is_dropped(options, moment):
+    if is_dropped(options, context):
         return ""
     lacking = len(set(leading(tags_of(of), triggers)) - set(tags_of(caption)))
     keep = None if options.keep_tags is None else max(0, options.keep_tags - lacking)
-    return _without_affixes(caption, triggers, keep, options, moment)
+    return _without_affixes(caption, triggers, keep, options, context)
 
 
 def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:
@@ -77,7 +77,7 @@ def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:
     return list(takewhile(lambda tag: tag in triggers, tags))
 
 
-def told(caption: str, options: CaptionOptions) -> str:
+def caption_read(caption: str, options: CaptionOptions) -> str:
     """All that is said of an image: its caption with what stands around every caption, nothing left out."""
     return f"{options.caption_prefix} {caption} {options.caption_suffix}"
 
@@ -89,45 +89,45 @@ def affixed(text: str, options: CaptionOptions) -> str:
 
 
 def _without_affixes(
-    caption: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, moment: StepContext
+    caption: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, context: StepContext
 ) -> str:
-    text = _line(caption, options, moment)
+    text = _line(caption, options, context)
     if options.wildcards:
-        draw = rng(*moment.key, "wildcard")
+        draw = rng(*context.key, "wildcard")
         text = expand(text, lambda parts: parts[int(draw.integers(len(parts)))])
-    return _arranged(text, triggers, keep, options, moment)
+    return _arranged(text, triggers, keep, options, context)
 
 
-def is_dropped(options: CaptionOptions, moment: StepContext) -> bool:
+def is_dropped(options: CaptionOptions, context: StepContext) -> bool:
     """Whether the whole caption is left out now: in every n-th epoch, counted from 1, or by chance."""
     every = options.caption_dropout_epochs
-    if every and (moment.epoch + 1) % every == 0:
+    if every and (context.epoch + 1) % every == 0:
         return True
-    return options.caption_dropout > 0 and bool(rng(*moment.key, "caption").random() < options.caption_dropout)
+    return options.caption_dropout > 0 and bool(rng(*context.key, "caption").random() < options.caption_dropout)
 
 
-def _line(caption: str, options: CaptionOptions, moment: StepContext) -> str:
+def _line(caption: str, options: CaptionOptions, context: StepContext) -> str:
     """One line of the caption, or all of it."""
     if options.caption_lines == "all" or "\n" not in caption:
         return caption
     lines = [line for part in caption.splitlines() if (line := part.strip())]
-    return lines[int(rng(*moment.key, "line").integers(len(lines)))] if lines else ""
+    return lines[int(rng(*context.key, "line").integers(len(lines)))] if lines else ""
 
 
 def _arranged(
-    text: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, moment: StepContext
+    text: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, context: StepContext
 ) -> str:
     """Steps 4 to 7: the tags put in their places, and the marks taken out."""
-    done, warmup = warmup_at(options, moment)
+    done, warmup = warmup_at(options, context)
     if not (options.shuffle_tags or options.tag_dropout or warmup):
         return spoken(text, options.marks)
     head, moving, tail = parted(text.replace("\n", ","), triggers, keep, options.keep_separator)
     moving = moving[: warmed_up(len(moving), options.tag_warmup_min, done, warmup)]
     if options.tag_dropout:
-        chances = rng(*moment.key, "tags").random(len(moving))
+        chances = rng(*context.key, "tags").random(len(moving))
         moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= options.tag_dropout]
     if options.shuffle_tags:
-        moving = [moving[place] for place in rng(*moment.key, "order").permutation(len(moving))]
+        moving = [moving[index] for index in rng(*context.key, "order").permutation(len(moving))]
     return ", ".join(spoken(tag, (options.group_separator,)) for tag in (*head, *moving, *tail))
 
 
@@ -140,25 +140,25 @@ def parted(
         head, moving, *tail = caption.split(separator, 2)
         return tags_of(head), tags_of(moving), tags_of(tail[0].replace(separator, ",")) if tail else []
     tags = tags_of(caption)
-    place = len(leading(tags, triggers)) if keep is None else keep
-    return tags[:place], tags[place:], []
+    index = len(leading(tags, triggers)) if keep is None else keep
+    return tags[:index], tags[index:], []
 
 
-def warmup_at(options: CaptionOptions, moment: StepContext) -> tuple[float, float]:
+def warmup_at(options: CaptionOptions, context: StepContext) -> tuple[float, float]:
     """(how much of the warm-up is done, how much there is): in steps, or in epochs for a share of a run of epochs."""
     if options.tag_warmup_steps:
-        return moment.step, options.tag_warmup_steps
-    if moment.run.steps is not None:
-        return moment.step, options.tag_warmup_share * moment.run.steps
-    return moment.epoch, options.tag_warmup_share * moment.run.epochs
+        return context.step, options.tag_warmup_steps
+    if context.run.steps is not None:
+        return context.step, options.tag_warmup_share * context.run.steps
+    return context.epoch, options.tag_warmup_share * context.run.epochs
 
 
-def warmed_up(tags: int, least: int, done: float, warmup: float) -> int:
+def warmed_up(tags: int, minimum: int, done: float, warmup: float) -> int:
     """How many of the moving tags are there: `least` at first, then evenly more, all at the end of the warm-up:
     least + ⌊(tags - least) · done / warmup⌋."""
-    if done >= warmup or tags <= least:
+    if done >= warmup or tags <= minimum:
         return tags
-    return least + floor((tags - least) * done / warmup)
+    return minimum + floor((tags - minimum) * done / warmup)
 
 
 _BRACES = re.compile(r"\{\{|\}\}|[{}|]|[^{}|]+")

@@ -15,7 +15,7 @@ from pipeline.store.records import Image
 from pipeline.store.values import read
 from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
-from train.data.caption_augmentation import spoken, tags_of, told
+from train.data.caption_augmentation import caption_read, spoken, tags_of
 from train.data.options import AugmentationOptions, DatasetOptions
 from train.data.regularization import RegImage, RegImages, read_reg_images
 from train.data.sampler import SampledImage
@@ -92,7 +92,7 @@ def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
         view = ImageView(image.content, manifest.root / image.path, bucket, pixels=_pixels(measured, image.content))
         shown: tuple[ImageView, ...] = (view,)
         if placed.any:
-            seen = Seen(image.path, view, told(caption, options.captions), subjects.get(image.path))
+            seen = Seen(image.path, view, caption_read(caption, options.captions), subjects.get(image.path))
             shown = views(seen, placed, options.seed)
             told_of.append(seen)
         found.append(

@@ -1,4 +1,4 @@
-"""Latents of the set's images: encoded once, kept as mean and spread, found again by content and never by name."""
+"""Latents of the set's images: encoded once, kept as mean and standard deviation, found again by content and never by name."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ ProgressCallback = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """Mean and standard deviation of the scaled latents, each (4, h, w) float32: a sample is mean + spread * noise."""
+    """Mean and standard deviation of the scaled latents, each (4, h, w) float32: a sample is mean + std * noise."""
 
     mean: Tensor
-    spread: Tensor
+    std: Tensor
 
 
 class LatentCache:
     """SET/cache/latents: one file for each (view of an image, VAE). What is damaged is encoded again and noted in
-    `mended`, as (the image's file, why); a cache that does not write keeps what it mended in memory.
+    `repaired`, as (the image's file, why); a cache that does not write keeps what it repaired in memory.
 
     The VAE computes in `dtype`. In half precision some VAEs overflow, SDXL's own among them: such images are encoded
     again in float32 and noted in `overflowed`. Latents of different precisions are different files.
@@ -74,7 +74,7 @@ class LatentCache:
         self._held: dict[str, Latent] = {}
         self._held_bytes = 0
         self._checked: set[str] = set()
-        self.mended: list[tuple[Path, str]] = []
+        self.repaired: list[tuple[Path, str]] = []
         self.overflowed = 0
 
     def name(self, image: ImageView) -> str:
@@ -98,7 +98,7 @@ class LatentCache:
         factor, channels = self._base.latent_factor, self._base.vae.config.latent_channels
         found = needed(self._folder, images, self._vae, factor, channels)
         missing = list(found.missing.values())
-        self.mended += [
+        self.repaired += [
             (found.missing[name].file, f"its file has {size} bytes") for name, size in found.damaged.items()
         ]
         if self._writes:
@@ -122,7 +122,7 @@ class LatentCache:
 
     @torch.no_grad()
     def _encoded(self, pixels: Sequence[Array]) -> tuple[Tensor, Tensor]:
-        """Mean and spread of (H, W, 3) images in -1..1, each (B, C, h, w) on the device.
+        """Mean and standard deviation of (H, W, 3) images in -1..1, each (B, C, h, w) on the device.
 
         A lone image is encoded beside itself: libraries treat batches of one otherwise than larger ones, and an image's
         latent shall not depend on which others are missing.
@@ -130,19 +130,19 @@ class LatentCache:
         batch = torch.from_numpy(np.stack(pixels if len(pixels) > 1 else [*pixels, *pixels])).permute(0, 3, 1, 2)
         device = self._base.device
         batch = batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.contiguous()
-        mean, spread = self._coded(batch, self._dtype)
+        mean, std = self._coded(batch, self._dtype)
         if self._dtype is not torch.float32:
-            overflowed = ~(torch.isfinite(mean) & torch.isfinite(spread)).flatten(1).all(1)
+            overflowed = ~(torch.isfinite(mean) & torch.isfinite(std)).flatten(1).all(1)
             if overflowed.any():
-                mean[overflowed], spread[overflowed] = self._again(batch, overflowed)
+                mean[overflowed], std[overflowed] = self._again(batch, overflowed)
                 self.overflowed += int(overflowed[: len(pixels)].sum())
-        return mean[: len(pixels)], spread[: len(pixels)]
+        return mean[: len(pixels)], std[: len(pixels)]
 
     def _again(self, batch: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """In float32, for the rows marked; a lone one beside itself."""
         found = batch[rows]
-        mean, spread = self._coded(found if len(found) > 1 else found.repeat(2, 1, 1, 1), torch.float32)
-        return mean[: len(found)], spread[: len(found)]
+        mean, std = self._coded(found if len(found) > 1 else found.repeat(2, 1, 1, 1), torch.float32)
+        return mean[: len(found)], std[: len(found)]
 
     def _coded(self, batch: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         with torch.autocast(batch.device.type, dtype, enabled=dtype is not torch.float32):
@@ -150,13 +150,13 @@ class LatentCache:
         scale = self._base.vae.config.scaling_factor
         return posterior.mean.float() * scale, posterior.std.float() * scale
 
-    def _keep(self, images: Sequence[ImageView], means: Tensor, spreads: Tensor) -> None:
+    def _keep(self, images: Sequence[ImageView], means: Tensor, stds: Tensor) -> None:
         """Write latents, the finite ones first."""
-        means, spreads = means.cpu(), spreads.cpu()
+        means, stds = means.cpu(), stds.cpu()
         odd = []
-        for image, mean, spread in zip(images, means.numpy(), spreads.numpy(), strict=True):
-            if np.isfinite(mean).all() and np.isfinite(spread).all():
-                write_latent(self.file(image), mean, spread)
+        for image, mean, std in zip(images, means.numpy(), stds.numpy(), strict=True):
+            if np.isfinite(mean).all() and np.isfinite(std).all():
+                write_latent(self.file(image), mean, std)
             else:
                 odd.append(image.file)
         if odd:
@@ -174,34 +174,34 @@ class LatentCache:
             return held
         try:
             file, first = latent_file(self._folder, name), name not in self._checked
-            mean, spread = read_latent(file, self.shape(image), check=first)
+            mean, std = read_latent(file, self.shape(image), check=first)
         except Damaged as damage:
             return self._mend(name, image, str(damage))
         self._checked.add(name)
-        latent = Latent(torch.from_numpy(mean), torch.from_numpy(spread))
+        latent = Latent(torch.from_numpy(mean), torch.from_numpy(std))
         if self._held_bytes + 2 * mean.nbytes <= HELD_BYTES:
             self._held[name] = latent
             self._held_bytes += 2 * mean.nbytes
         return latent
 
     def _mend(self, name: str, image: ImageView, why: str) -> Latent:
-        means, spreads = self._encoded([pixels_of(image)])
-        latent = Latent(means[0].cpu(), spreads[0].cpu())
-        if not (torch.isfinite(latent.mean).all() and torch.isfinite(latent.spread).all()):
+        means, stds = self._encoded([pixels_of(image)])
+        latent = Latent(means[0].cpu(), stds[0].cpu())
+        if not (torch.isfinite(latent.mean).all() and torch.isfinite(latent.std).all()):
             _not_finite([image.file])
         if self._writes:
-            write_latent(latent_file(self._folder, name), latent.mean.numpy(), latent.spread.numpy())
-        self.mended.append((image.file, why))
+            write_latent(latent_file(self._folder, name), latent.mean.numpy(), latent.std.numpy())
+        self.repaired.append((image.file, why))
         self._held[name] = latent
         return latent
 
-    def remarks(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """What was damaged or overflowed and was made again, in words."""
         found = []
-        if self.mended:
-            file, why = self.mended[0]
+        if self.repaired:
+            file, why = self.repaired[0]
             found.append(
-                f"cached latents that were damaged and made again: {len(self.mended)}, such as that of {file}: {why}"
+                f"cached latents that were damaged and made again: {len(self.repaired)}, such as that of {file}: {why}"
             )
         if self.overflowed:
             found.append(

@@ -94,9 +94,9 @@ def needed(folder: Path, views: Iterable[ImageView], vae: str, factor: int, chan
     return Needed(distinct, missing, {name: sizes[name] for name in missing if name in sizes})
 
 
-def write_latent(file: Path, mean: Array, spread: Array) -> None:
-    """Write (C, h, w) mean and spread, whole or not at all."""
-    held = _packed(mean, spread, _checksum(mean, spread))
+def write_latent(file: Path, mean: Array, std: Array) -> None:
+    """Write (C, h, w) mean and standard deviation, whole or not at all."""
+    held = _packed(mean, std, _checksum(mean, std))
     with replacing(file) as temporary:
         temporary.write_bytes(held)
 
@@ -109,17 +109,17 @@ def read_latent(file: Path, shape: Shape | None = None, check: bool = True) -> t
     """
     try:
         with safe_open(file, framework="numpy") as opened:
-            mean, spread = (np.array(opened.get_tensor(name)) for name in ("mean", "spread"))
+            mean, std = (np.array(opened.get_tensor(name)) for name in ("mean", "spread"))
             noted = (opened.metadata() or {}).get(CHECKSUM)
     except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise Damaged(str(error)) from error
-    if {mean.dtype, spread.dtype} != {np.dtype(np.float32)} or mean.shape != spread.shape or mean.ndim != 3:
+    if {mean.dtype, std.dtype} != {np.dtype(np.float32)} or mean.shape != std.shape or mean.ndim != 3:
         raise Damaged("it holds no mean and spread of a latent")
     if shape is not None and mean.shape != shape:
         raise Damaged(f"it holds a latent of {mean.shape} instead of {shape}")
-    if check and noted != _checksum(mean, spread):
+    if check and noted != _checksum(mean, std):
         raise Damaged("it does not fit its checksum")
-    return mean, spread
+    return mean, std
 
 
 @lru_cache(maxsize=256)
@@ -129,12 +129,12 @@ def file_bytes(shape: Shape) -> int:
     return len(_packed(nothing, nothing, "0" * 64))
 
 
-def _packed(mean: Array, spread: Array, checksum: str) -> bytes:
-    return save({"mean": np.ascontiguousarray(mean), "spread": np.ascontiguousarray(spread)}, {CHECKSUM: checksum})
+def _packed(mean: Array, std: Array, checksum: str) -> bytes:
+    return save({"mean": np.ascontiguousarray(mean), "spread": np.ascontiguousarray(std)}, {CHECKSUM: checksum})
 
 
-def _checksum(mean: Array, spread: Array) -> str:
-    return hashlib.sha256(mean.tobytes() + spread.tobytes()).hexdigest()
+def _checksum(mean: Array, std: Array) -> str:
+    return hashlib.sha256(mean.tobytes() + std.tobytes()).hexdigest()
 
 
 def note_vae(folder: Path, vae: str, base: str) -> None:

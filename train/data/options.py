@@ -1,4 +1,4 @@
-"""Options of what is shown: batches, captions, views of an image. No torch here."""
+"""Options of the training data: batches, captions, augmentation. No torch here."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ VARIED = ("color_jitter", "random_crop", "face_crop")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOptions:
     batch_size: int = option(4, at_least(1))
-    """Images a batch; matched regularization images come on top."""
+    """Images per batch; their regularization images are added to these."""
     epochs: int = option(10, at_least(1))
-    """Passes over the set, each as long as the repeats make it."""
+    """Passes over the set; each image is seen as often as its repeats say."""
     steps: int | None = option(None, at_least(1))
     """Stop after this many batches instead of after whole epochs."""
     gradient_accumulation_steps: int = option(
         1, Range(lambda value: value >= 0, "at least 1, or 0 for as many as there are buckets")
     )
-    """Batches whose gradients are added up before each update; 0 takes as many as the set has buckets, so that an update
-    sees about all of them."""
+    """Batches whose gradients are accumulated before each update; 0 takes the number of buckets, so that an update sees
+    nearly all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionOptions:
     shuffle_tags: bool = True
-    """Shuffle a caption's tags each time it is shown, but for the first ones."""
+    """Shuffle a caption's tags each time it is used, except the first ones (keep_tags)."""
     keep_tags: int | None = option(
         None,
         at_least(0),
@@ -43,18 +43,19 @@ class CaptionOptions:
             hint="leave it out, or use shuffle_tags, tag_dropout or a tag warm-up",
         ),
     )
-    """How many tags stay in front, never moved nor left out; each caption's trigger words if not given. A caption that
-    holds keep_separator says so itself."""
+    """How many tags at the front are neither shuffled nor dropped; the caption's trigger words if not given. In a caption
+    that contains keep_separator, the separator decides."""
     keep_separator: str = "|||"
-    """Mark in a caption: the tags before it stay in front, those after a second one at the end. It is never read."""
+    """Separator in a caption: tags before it stay at the front, tags after a second one at the end. The text encoder never
+    sees it."""
     group_separator: str = ""
-    """Mark between tags that are moved and left out as one, such as ;;; in `black hair;;;long hair`; read as a comma."""
+    """Separator of tags that are shuffled and dropped as one, such as ;;; in `black hair;;;long hair`; read as a comma."""
     tag_dropout: float = option(0.0, share())
-    """Share of the tags behind the kept ones that is left out, others each time."""
+    """Share of the tags after the kept ones that is dropped, drawn anew each time."""
     tag_warmup_steps: int = option(0, at_least(0))
-    """Batches over which the tags come in one after the other, the first ones first."""
+    """Batches over which tags are added one by one, from the front of the caption."""
     tag_warmup_share: float = option(0.0, between(0, 1))
-    """The same as a share of the run: 0.1 is a tenth; epoch by epoch where the run is so many epochs."""
+    """The same as a share of the run: 0.1 is a tenth; advanced once per epoch where the length is set in epochs."""
     tag_warmup_min: int = option(
         1,
         at_least(0),
@@ -65,19 +66,19 @@ class CaptionOptions:
             hint="give tag_warmup_steps or tag_warmup_share too",
         ),
     )
-    """How many tags behind the kept ones are there from the start of such a warm-up."""
+    """How many tags after the kept ones are used from the start of the warm-up."""
     caption_dropout: float = option(0.0, between(0, 1))
     """Share of exposures with an empty caption."""
     caption_dropout_epochs: int = option(0, at_least(0))
-    """Every how many epochs all captions are empty; 0 for never."""
+    """Use empty captions in every n-th epoch; 0 for never."""
     caption_lines: Literal["all", "one"] = "all"
-    """all reads a caption of several lines as one, with commas between; one draws a line each time it is shown."""
+    """all joins the lines of a caption with commas; one draws a line each time it is used."""
     wildcards: bool = False
-    """Read {a|b|c} in a caption as one of its parts, drawn each time it is shown; {{ and }} stand for braces."""
+    """Replace {a|b|c} in a caption by one of its parts, drawn each time it is used; {{ and }} stand for braces."""
     caption_prefix: str = ""
-    """Text put before every image's caption, with a comma; regularization images keep the caption they were made from."""
+    """Text added before every image's caption, with a comma; regularization images keep the caption they were made from."""
     caption_suffix: str = ""
-    """Text put behind every image's caption, with a comma; regularization images keep the caption they were made from."""
+    """Text added after every image's caption, with a comma; regularization images keep the caption they were made from."""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -113,7 +114,7 @@ class CaptionOptions:
         keep, group = marks.values()
         if keep and group and (keep in group or group in keep):
             yield (
-                f"keep_separator {keep!r} and group_separator {group!r} cannot be told apart in a caption",
+                f"keep_separator {keep!r} and group_separator {group!r} cannot be distinguished in a caption",
                 'give marks of which none is part of the other, such as "|||" and ";;;"',
             )
         for name, text in (("caption_prefix", self.caption_prefix), ("caption_suffix", self.caption_suffix)):
@@ -141,20 +142,19 @@ class CaptionOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentationOptions:
     flip: bool = False
-    """Show every second exposure of an image mirrored, but for images whose caption says left or right."""
+    """Flip every second exposure of an image horizontally, except images whose caption says left or right."""
     flip_guard: tuple[str, ...] = option(
         ("left", "right"),
         idle_unless("flip", why="nothing is mirrored", hint="leave flip_guard out, or use flip = true"),
     )
-    """Words in a caption that keep its image from being mirrored; words for what a character has on one side only
-    belong here too."""
+    """Words in a caption that keep its image from being flipped; add words for what a character has on one side only."""
     color_jitter: float = option(0.0, between(0, 0.5))
-    """Most that brightness, contrast, saturation and hue are changed, as a share; 0.1 is slight. Not for characters who
-    are known by their colours."""
+    """Largest change of brightness, contrast, saturation and hue, as a share; 0.1 is slight. Not for characters whose
+    colours matter."""
     random_crop: bool = False
-    """Move the crop of an image about within what its bucket cuts off, instead of the one place that was chosen."""
+    """Crop at a random position within what the bucket cuts off, instead of the chosen one."""
     face_crop: tuple[float, float] | None = option(None, FACE_CROP)
-    """Least and most by which an image is enlarged around its subject, such as [1.0, 1.5]; none leaves it whole."""
+    """Smallest and largest zoom onto the subject of an image, such as [1.0, 1.5]; not zoomed if not given."""
     variants: int = option(
         4,
         between(2, 64),
@@ -164,11 +164,11 @@ class AugmentationOptions:
             hint="leave variants out, or use color_jitter, random_crop or face_crop",
         ),
     )
-    """How many different views of an image color_jitter, random_crop and face_crop make; all are cached."""
+    """How many variants of an image color_jitter, random_crop and face_crop make; the latents of all are cached."""
 
     @property
     def any(self) -> bool:
-        """Whether an image is shown otherwise than it is."""
+        """Whether images are augmented at all."""
         return bool(self.flip or self.color_jitter or self.random_crop or self.face_crop)
 
     def problems(self) -> Iterator[Problem]:

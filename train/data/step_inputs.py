@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core.seeded import rng
-from train.data.augmentation import ImageView, dealt, reg_image_view
+from train.data.augmentation import ImageView, drawn_view, reg_image_view
 from train.data.batches import Batch
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
@@ -30,7 +30,7 @@ class Sample:
     example: Example
     image: ImageView
     key: Key
-    place: int
+    index: int
     reg_image: RegImage | None = None
 
 
@@ -74,8 +74,8 @@ def draw_inputs(
     clean, drawn, times = [], [], []
     for sample in samples:
         latent = latents.read(sample.image)
-        spread = latent.spread * normal(tuple(latent.mean.shape), *sample.key, sample.place, "latent")
-        clean.append(latent.mean + spread)
+        std = latent.std * normal(tuple(latent.mean.shape), *sample.key, sample.index, "latent")
+        clean.append(latent.mean + std)
         drawn.append(drawn_noise(clean[-1], noise, *sample.key))
         times.append(int(rng(*sample.key, "timestep").integers(0, timesteps)))
     wanted = _stacked([predicted for predicted, _ in drawn])
@@ -96,20 +96,20 @@ def samples_of(
     wanted = range(len(batch.examples)) if rows is None else sorted(rows)
     names = exposures_of(batch)
     images, reg_images = [], []
-    place = len(batch.examples)
+    index = len(batch.examples)
     for row, example in enumerate(batch.examples):
         earlier = batch.earlier[row] if batch.earlier else 0
         key = ("sample", seed, batch.epoch, batch.step, names[row])
         reg_image = example.reg_image(earlier) if regularized else None
         if row in wanted:
-            view = dealt(example.shown(), earlier, seed, example.entry.key)
+            view = drawn_view(example.shown(), earlier, seed, example.entry.key)
             images.append(Sample(example, view, key, row))
             if reg_image is not None:
                 reg_image_key = key if reg_image.matched else (*key[:-1], f"{names[row]} beside")
                 reg_images.append(
-                    Sample(example, reg_image_view(reg_image.image, view), reg_image_key, place, reg_image)
+                    Sample(example, reg_image_view(reg_image.image, view), reg_image_key, index, reg_image)
                 )
-        place += reg_image is not None
+        index += reg_image is not None
     return (*images, *reg_images)
 
 
@@ -117,4 +117,4 @@ def exposures_of(batch: Batch) -> list[str]:
     """A name for each exposure in a batch: the image's key, and for one that stands there again also which time it is,
     so that it gets other draws."""
     keys = [example.entry.key for example in batch.examples]
-    return [f"{key} again {again}" if (again := keys[:place].count(key)) else key for place, key in enumerate(keys)]
+    return [f"{key} again {again}" if (again := keys[:index].count(key)) else key for index, key in enumerate(keys)]

@@ -106,9 +106,9 @@ def _begin(rank: int, work: Work, job: Any, count: int, device: str, address: di
         state.destroy_process_group()
 
 
-def process_device(device: str, team: World) -> str:
+def process_device(device: str, world: World) -> str:
     """The device of one process: the CPU for all, or a GPU for each."""
-    return device if team == ALONE or device == "cpu" else f"cuda:{team.rank}"
+    return device if world == ALONE or device == "cpu" else f"cuda:{world.rank}"
 
 
 def shared_device(asked: str, count: int) -> str:

@@ -18,20 +18,20 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`rank` of `count` processes. The one with rank 0 leads: it alone writes files and speaks."""
+    """`rank` of `count` processes. The main process, rank 0, alone writes files and reports progress."""
 
     rank: int = 0
     count: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         return self.rank == 0
 
-    def own(self, items: Sequence[Item]) -> Sequence[Item]:
-        """This process's share: every `count`-th item."""
+    def shard(self, items: Sequence[Item]) -> Sequence[Item]:
+        """This process's shard: every `count`-th item."""
         return items[self.rank :: self.count]
 
-    def total(self, tensor: Tensor) -> Tensor:
+    def all_reduce_sum(self, tensor: Tensor) -> Tensor:
         """The sum of every process's tensor, which must be of one shape and dtype; the same in all of them."""
         if self.count == 1:
             return tensor
@@ -40,7 +40,7 @@ class World:
         total: Tensor = reduce(tensor, "sum")
         return total
 
-    def gathered(self, items: Sequence[Item]) -> list[Item]:
+    def gather(self, items: Sequence[Item]) -> list[Item]:
         """Every process's items, those of rank 0 first; the same in all of them."""
         if self.count == 1:
             return list(items)
@@ -48,9 +48,9 @@ class World:
 
         return list(gather_object(list(items)))
 
-    def agreed(self, flag: bool, device: torch.device) -> bool:
+    def any_true(self, flag: bool, device: torch.device) -> bool:
         """Whether any process says so."""
-        return flag if self.count == 1 else bool(self.total(torch.tensor(float(flag), device=device)) > 0)
+        return flag if self.count == 1 else bool(self.all_reduce_sum(torch.tensor(float(flag), device=device)) > 0)
 
     def wait(self) -> None:
         """Until every process is here."""

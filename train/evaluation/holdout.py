@@ -33,7 +33,7 @@ STANDSTILL = (
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An image to be trained on: its key, its concept, the group of images that belong together with it, and its
-    repeats; one with 0 repeats is never shown, and neither held out nor looked at."""
+    repeats; one with 0 repeats is never shown, and neither held out nor validated."""
 
     key: str
     concept: str
@@ -42,49 +42,49 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """`held` are keys never trained on; `watched` keys that are trained on and looked at on the same grid; both in order
+class Splits:
+    """`held` are keys never trained on; `train_subset` keys that are trained on and validated on the same grid; both in order
     of key. `repeats` has every key that is trained on, and its concept keeps the exposures that it had in all.
     `remarks` say what was chosen and why."""
 
     held: tuple[str, ...]
-    watched: tuple[str, ...]
+    train_subset: tuple[str, ...]
     repeats: Mapping[str, float]
     remarks: tuple[str, ...]
 
 
-def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: int) -> Parts:
-    """Part a set for training and looking, by the validation options and the seed.
+def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: int) -> Splits:
+    """Split a set for training and validation, by the validation options and the seed.
 
     Raises:
         PrepError: images are to be held out, but no concept can spare one.
     """
     repeats = {each.key: each.repeats for each in candidates}
     if options.validation == "none":
-        return Parts((), (), repeats, ())
+        return Splits((), (), repeats, ())
     shown = [each for each in candidates if each.repeats > 0]
     wants = options.validation == "held-out" or (options.validation == "auto" and len(shown) >= ENOUGH)
     held = _held(shown, options, seed) if wants else set[str]()
     if options.validation == "held-out" and not held:
         raise _nothing_to_spare(shown, options)
     trained = [each for each in shown if each.key not in held]
-    watched = _watched(trained, options.validation_images, seed)
+    train_subset = _watched(trained, options.validation_images, seed)
     repeats |= _shares_kept(shown, held)
-    return Parts(
+    return Splits(
         tuple(sorted(held)),
-        tuple(sorted(watched)),
+        tuple(sorted(train_subset)),
         {key: value for key, value in repeats.items() if key not in held},
-        tuple(_remarks(shown, held, watched, options)),
+        tuple(_remarks(shown, held, train_subset, options)),
     )
 
 
-def parted(
+def split_examples(
     manifest: Manifest,
     concepts: Mapping[str, str],
     multipliers: Mapping[str, float],
     options: ValidationOptions,
     seed: int,
-) -> Parts:
+) -> Splits:
     """Which images are trained on and which the loss is measured on, by path."""
     paths: Sequence[str] = tuple(concepts)
     groups = near_groups(manifest, paths) if options.validation != "none" else dict.fromkeys(paths, 0)
@@ -134,14 +134,14 @@ def _watched(trained: Sequence[Candidate], most: int, seed: int) -> set[str]:
         waiting[each.concept].append(each)
     for members in waiting.values():
         members.sort(key=lambda each: order[each.key], reverse=True)
-    watched: set[str] = set()
+    train_subset: set[str] = set()
     while any(waiting.values()):
         for members in waiting.values():
-            if members and len(watched) < most:
-                watched.add(members.pop().key)
-        if len(watched) == most:
+            if members and len(train_subset) < most:
+                train_subset.add(members.pop().key)
+        if len(train_subset) == most:
             break
-    return watched
+    return train_subset
 
 
 def _shares_kept(shown: Sequence[Candidate], held: Collection[str]) -> dict[str, float]:
@@ -186,19 +186,19 @@ def _nothing_to_spare(shown: Sequence[Candidate], options: ValidationOptions) ->
 
 
 def _remarks(
-    shown: Sequence[Candidate], held: Collection[str], watched: Collection[str], options: ValidationOptions
+    shown: Sequence[Candidate], held: Collection[str], train_subset: Collection[str], options: ValidationOptions
 ) -> Iterator[str]:
     concepts = {each.key: each.concept for each in shown}
-    seen = {concepts[key] for key in watched}
+    seen = {concepts[key] for key in train_subset}
     if not held:
         yield (
-            f"validation: {_why_none(shown, options)}; the loss is measured on {_counted(watched, concepts)} that are "
+            f"validation: {_why_none(shown, options)}; the loss is measured on {_counted(train_subset, concepts)} that are "
             f"trained on: {STANDSTILL}"
         )
     else:
         yield (
-            f"validation: {_counted(held, concepts)} are held out and never trained on, beside {_counted(watched, concepts)} "
-            "of those that are"
+            f"validation: {_counted(held, concepts)} are held out and never trained on, beside "
+            f"{_counted(train_subset, concepts)} of those that are"
         )
         yield from _without_held(shown, {concepts[key] for key in held}, options)
     if unseen := sorted(set(concepts.values()) - seen):

@@ -1,4 +1,4 @@
-"""The loss of every image of a set over a grid of timesteps and noises, without and with an adapter."""
+"""The loss of every image of a set over a grid of timesteps and noise samples, without and with an adapter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from train.adapters.adapter import Adapter
 from train.data.dataset import Example
 from train.data.options import CaptionOptions
 from train.evaluation.outliers import ImageLoss
-from train.evaluation.validation import Evaluator, Grid, at_rest, plain_caption
+from train.evaluation.validation import Evaluator, Grid, evaluating, plain_caption
 
 ProgressCallback = Callable[[str, int, int], None]
 
@@ -37,13 +37,13 @@ def losses_per_image(
 
     keys = [example.entry.key for example in examples]
     if adapter is None:
-        with at_rest(base.unet, *base.text_encoders):
-            return tuple(map(ImageLoss, keys, losses("looking with the base model")))
+        with evaluating(base.unet, *base.text_encoders):
+            return tuple(map(ImageLoss, keys, losses("evaluating the base model")))
     try:
-        with at_rest(base.unet, *base.text_encoders, adapter):
+        with evaluating(base.unet, *base.text_encoders, adapter):
             adapter.set_strength(0.0)
-            without = losses("looking with the base model")
+            without = losses("evaluating the base model")
             adapter.set_strength(1.0)
-            return tuple(map(ImageLoss, keys, without, losses("looking with the adapter")))
+            return tuple(map(ImageLoss, keys, without, losses("evaluating the adapter")))
     finally:
         adapter.set_strength(1.0)

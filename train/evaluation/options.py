@@ -19,20 +19,20 @@ NO_PROMPTS = idle_unless(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationOptions:
     validation: Literal["auto", "held-out", "training", "none"] = "auto"
-    """What the loss is measured on at fixed noise and timesteps: images held out of training, a fixed part of those
-    trained on, or nothing. auto holds images out of sets of 200 or more."""
+    """Images of the validation loss, measured with fixed noise and timesteps: held out of training, a fixed subset of the
+    training images, or none. auto holds images out of sets of 200 or more."""
     validation_share: float = option(0.05, above(0, at_most=0.5), needs("validation", "auto", "held-out"))
-    """Share of every concept's images that is held out; near-duplicates stay on one side."""
+    """Share of every concept's images that is held out; near-duplicates stay in one split."""
     validation_images: int = option(16, at_least(1), needs("validation", *MEASURING), BESIDE)
-    """Most images that are measured on either side, every concept in turn."""
+    """Most images per split (held out, train subset), taken from every concept in turn."""
     validation_times: int = option(4, between(1, 1000), needs("validation", *MEASURING), BESIDE)
-    """Timesteps, evenly spread, at which each of them is measured."""
+    """Evenly spaced timesteps per image."""
     validation_noises: int = option(1, at_least(1), needs("validation", *MEASURING), BESIDE)
-    """Noise samples with which each of them is measured."""
+    """Noise samples per image and timestep."""
     validation_every: int = option(0, at_least(0), needs("validation", *MEASURING), BESIDE)
     """Batches between two validations; 0 validates where a snapshot is saved, and at start and end."""
     patience: int = option(0, at_least(0), BESIDE)
-    """Stop after so many validations without a better one; 0 never does."""
+    """Stop after so many validations without a lower loss; 0 never stops."""
 
     def problems(self) -> Iterator[Problem]:
         if self.patience and self.validation == "none":
@@ -45,14 +45,14 @@ class ValidationOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOptions:
     sample_prompts: tuple[str, ...] = option((), BESIDE)
-    """Prompts of sample images made while training, in kohya's syntax: text, then --n negative, --w width, --h height,
-    --d seed, --s steps, --l guidance. What is left out is no negative, the commonest bucket's size, a seed of the prompt's
-    own, 30 steps, guidance 7.5."""
+    """Prompts of sample images generated during training, in kohya's syntax: text, then --n negative, --w width, --h height,
+    --d seed, --s steps, --l guidance scale. Defaults: no negative prompt, the most common bucket size, a seed made from
+    the prompt, 30 steps, guidance scale 7.5."""
     sample_file: Path | None = option(None, BESIDE)
     """A text file of such prompts, one a line; # begins a comment. Or a TOML or JSON file as kohya's trainer reads it."""
     sample_every_epochs: int = option(0, at_least(0), NO_PROMPTS, BESIDE)
-    """Epochs between two sets of sample images; with sample_every_steps 0 too, they are made where snapshots are saved,
-    and at start and end."""
+    """Epochs between two sets of sample images; if sample_every_steps is 0 too, they are generated
+    where snapshots are saved, and at start and end."""
     sample_every_steps: int = option(0, at_least(0), NO_PROMPTS, BESIDE)
     """Batches between two sets of sample images."""
 

@@ -14,7 +14,7 @@ from statistics import fmean, median
 
 TO_SIGMA = 1.4826
 """What makes the median absolute deviation of normally distributed values their standard deviation."""
-FAR = 2.5
+MAD_THRESHOLD = 2.5
 """Such deviations from the median from which on a figure is worth a word."""
 FEWEST = 5
 """Values from which on a median and a deviation say anything."""
@@ -167,7 +167,7 @@ def _low_pixels(word: str, name: str, measured: Mapping[str, float | None]) -> d
 def _far(values: Mapping[str, float]) -> dict[str, float]:
     """The values that lie far from the median, with how far."""
     apart = zip(values, deviations(list(values.values())), strict=True)
-    return {key: place for key, place in apart if abs(place) > FAR}
+    return {key: score for key, score in apart if abs(score) > MAD_THRESHOLD}
 
 
 def _listed(names: Sequence[str]) -> str:

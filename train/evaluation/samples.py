@@ -1,7 +1,7 @@
-"""Images painted while a run trains: the same prompts and seeds again and again, to be compared over time.
+"""Sample images generated while a run trains: the same prompts and seeds each time, to be compared over time.
 
-SET/runs/NAME/progress holds base/01.png and so on, painted once without the adapter, a folder such as `step 000100` for
-each time they were painted with it, prompts.json, which says what is painted, and grid.png, all of it on one sheet.
+SET/runs/NAME/progress holds base/01.png and so on, generated once without the adapter, a folder such as `step 000100` for
+each time they were generated with it, prompts.json, which lists the prompts, and grid.png, all of them on one sheet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.images.sheets.sample_grid import Column, Row, Thumbnails, draw_gri
 from train.adapters.adapter import Adapter
 from train.distributed.world import ALONE, World
 from train.models.base import BaseModel
-from train.models.ddim import generate
+from train.models.ddim import Sampling, generate
 from train.models.infotext import CHUNK, infotext, save_png
 from train.models.options import TextOptions
 from train.models.precision import DTYPES
@@ -49,10 +49,10 @@ class Generation:
 
 
 class SampleCallback:
-    """Paints a run's prompts; `requests` are those that `settled` made. `folder` is the run's.
+    """Generates the images of a run's prompts; `requests` are those that `filled_in` made. `folder` is the run's.
 
-    Painting leaves training as it was: nothing is drawn from a global generator, no gradient is kept, and the adapter,
-    which trains at strength 1, is put back to it. A team parts the prompts among its processes.
+    Generating leaves training as it was: nothing is drawn from a global generator, no gradient is kept, and the adapter,
+    which trains at strength 1, is put back to it. Several processes share the prompts.
     """
 
     def __init__(
@@ -62,46 +62,49 @@ class SampleCallback:
         adapter: Adapter,
         folder: Path,
         generation: Generation,
-        team: World = ALONE,
+        world: World = ALONE,
     ) -> None:
-        self.requests, self.base, self.adapter, self.team = tuple(requests), base, adapter, team
+        self.requests, self.base, self.adapter, self.world = tuple(requests), base, adapter, world
         self.generation = generation
         self.folder, self._thumbnails = folder / FOLDER, Thumbnails()
 
     def trim(self, step: int) -> tuple[str, ...]:
-        """Make ready to go on after `step`, 0 for a run that begins: what was painted after it goes.
+        """Make ready to go on after `step`, 0 for a run that begins: samples of later steps are deleted.
 
-        Where a run goes on with other prompts, or paints them otherwise, what it painted before is moved aside, which
-        the remark that is returned says.
+        Where a run goes on with other prompts or settings of them, earlier samples are moved aside, and the warning
+        that is returned says where.
         """
-        remarks: tuple[str, ...] = ()
-        if self.team.leads and self.requests:
+        warnings: tuple[str, ...] = ()
+        if self.world.is_main_process and self.requests:
             if self._listing() not in (None, self._wanted()):
-                remarks = self._begin_anew(step)
-            for painted, folder in self._painted():
-                if painted > step:
+                warnings = self._begin_anew(step)
+            for generated, folder in self._generated():
+                if generated > step:
                     shutil.rmtree(folder)
             write_text(self.folder / LISTING, json.dumps(self._wanted(), indent=2, ensure_ascii=False) + "\n")
-        self.team.wait()
-        return remarks
+        self.world.wait()
+        return warnings
 
-    def paint(self, step: int, epoch: int, progress: ProgressCallback) -> None:
-        """Paint every prompt with the adapter as it is after `step`, and without it what was not painted so yet."""
+    def generate(self, step: int, epoch: int, progress: ProgressCallback) -> None:
+        """Generate every prompt with the adapter as it is after `step`, and without it where that is not done yet."""
         if not self.requests:
             return
-        own = self.team.own(list(range(len(self.requests))))
-        bare = [index for index in own if not self._file(self.folder / BASE, index).is_file()]
-        jobs = [(0.0, bare, BASE, {}), (1.0, own, f"step {step:06}", {"Training step": step, "Training epoch": epoch})]
-        done, total = 0, len(bare) + len(own)
+        shard = self.world.shard(list(range(len(self.requests))))
+        bare = [index for index in shard if not self._file(self.folder / BASE, index).is_file()]
+        jobs = [
+            (0.0, bare, BASE, {}),
+            (1.0, shard, f"step {step:06}", {"Training step": step, "Training epoch": epoch}),
+        ]
+        done, total = 0, len(bare) + len(shard)
         for strength, indices, name, more in jobs:
             for index, image in self._images(indices, strength):
                 text = infotext(self.requests[index], self.base.name, {**self._facts(), **more})
                 save_png(image, self._file(self.folder / name, index), text)
                 done += 1
-                if self.team.leads:
-                    progress("painting samples", done, total)
-        self.team.wait()
-        if self.team.leads:
+                if self.world.is_main_process:
+                    progress("generating samples", done, total)
+        self.world.wait()
+        if self.world.is_main_process:
             self._draw()
 
     def _images(self, indices: Sequence[int], strength: float) -> Iterator[tuple[int, PIL.Image.Image]]:
@@ -110,21 +113,23 @@ class SampleCallback:
         for start in range(0, len(indices), how.batch_size):
             chosen = indices[start : start + how.batch_size]
             with (
-                self._at_rest(strength),
+                self._evaluating(strength),
                 torch.autocast(self.base.device.type, dtype, enabled=dtype is not torch.float32),
             ):
                 made = generate(
                     self.base,
                     [self.requests[index] for index in chosen],
-                    batch_size=how.batch_size,
-                    clip_skip=how.text.clip_skip,
-                    max_tokens=how.text.max_tokens,
-                    zero_terminal=how.zero_terminal_snr,
+                    Sampling(
+                        clip_skip=how.text.clip_skip,
+                        max_tokens=how.text.max_tokens,
+                        zero_terminal=how.zero_terminal_snr,
+                    ),
+                    how.batch_size,
                 )
             yield from zip(chosen, made, strict=True)
 
     @contextlib.contextmanager
-    def _at_rest(self, strength: float) -> Iterator[None]:
+    def _evaluating(self, strength: float) -> Iterator[None]:
         """The adapter at a strength, and no layer dropping anything out; both as before afterwards."""
         held = [getattr(self.base, field.name) for field in fields(self.base)]
         parts = [self.adapter, *(part for each in held for part in (each if isinstance(each, tuple) else (each,)))]
@@ -163,7 +168,7 @@ class SampleCallback:
         }
 
     def _listing(self) -> Any:
-        """What prompts.json says was painted, None if nothing was."""
+        """What prompts.json holds, None if there is none."""
         try:
             return json.loads((self.folder / LISTING).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -171,15 +176,15 @@ class SampleCallback:
         except (OSError, ValueError, RecursionError):
             return ()
 
-    def _painted(self) -> list[tuple[int, Path]]:
-        """(step, folder) of every painting that is there, in their order."""
+    def _generated(self) -> list[tuple[int, Path]]:
+        """(step, folder) of every set of samples that is there, in their order."""
         found = [(STEP.fullmatch(folder.name), folder) for folder in self.folder.glob("step *") if folder.is_dir()]
         return sorted((int(match[1]), folder) for match, folder in found if match)
 
     def _begin_anew(self, step: int) -> tuple[str, ...]:
-        """Move the folder of other prompts aside, or at a run's start empty it of what was painted for an earlier one."""
+        """Move the folder of other prompts aside, or at a run's start empty it of an earlier run's samples."""
         if step == 0:
-            for folder in (self.folder / BASE, *(folder for _, folder in self._painted())):
+            for folder in (self.folder / BASE, *(folder for _, folder in self._generated())):
                 shutil.rmtree(folder, ignore_errors=True)
             (self.folder / GRID).unlink(missing_ok=True)
             return ()
@@ -187,7 +192,7 @@ class SampleCallback:
         while (aside := self.folder.with_name(f"{FOLDER} {number}")).exists():
             number += 1
         self.folder.rename(aside)
-        return (f"the prompts are others than before step {step}; what was painted of those is kept in {aside}",)
+        return (f"the prompts are not those used before step {step}; their samples are kept in {aside}",)
 
     def _draw(self) -> None:
         """Draw the sheet of all that is there."""
@@ -195,11 +200,11 @@ class SampleCallback:
             Row(request.prompt, f"seed {request.seed}, {request.size[0]}x{request.size[1]}", request.size)
             for request in self.requests
         ]
-        painted = self._painted()
-        painted = [painted[at] for at in kept_columns([step for step, _ in painted], most_columns(rows) - 1)]
+        generated = self._generated()
+        generated = [generated[at] for at in kept_columns([step for step, _ in generated], most_columns(rows) - 1)]
         indices = range(len(rows))
         columns = [Column("base", "without adapter", [self._file(self.folder / BASE, index) for index in indices])]
-        for step, folder in painted:
+        for step, folder in generated:
             files = [self._file(folder, index) for index in indices]
             columns.append(Column(f"step {step:,}", f"epoch {epoch_of(files[0])}".rstrip(), files))
         with replacing(self.folder / GRID) as temporary:
@@ -207,10 +212,10 @@ class SampleCallback:
 
 
 def epoch_of(file: Path) -> str:
-    """The epoch that an image's infotext tells, "" if none can be read."""
+    """The epoch in an image's infotext, "" if none can be read."""
     try:
         with PIL.Image.open(file) as image:
-            told = EPOCH.findall(str(image.info.get(CHUNK, "")).rsplit("\n", 1)[-1])
+            found = EPOCH.findall(str(image.info.get(CHUNK, "")).rsplit("\n", 1)[-1])
     except (OSError, PrepError, ValueError):
         return ""
-    return told[-1] if told else ""
+    return found[-1] if found else ""

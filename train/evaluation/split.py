@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 
 from pipeline.store.manifest import Manifest
 from train.data.dataset import Dataset, Example, dataset_digest
-from train.evaluation.holdout import Parts, parted
+from train.evaluation.holdout import Splits, split_examples
 from train.evaluation.options import ValidationOptions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitDataset:
     """`training` is what is trained on, with repeats that make up for what is held out; `held` what is never trained on;
-    `watched` the part of the first that the loss is measured on too. `remarks` say why."""
+    `train_subset` the part of the first that the loss is measured on too. `remarks` say why."""
 
     training: tuple[Example, ...]
     held: tuple[Example, ...]
-    watched: tuple[Example, ...]
+    train_subset: tuple[Example, ...]
     remarks: tuple[str, ...]
 
     def every(self) -> Iterator[Example]:
@@ -42,16 +42,16 @@ def split_dataset(manifest: Manifest, dataset: Dataset, options: ValidationOptio
     found = dataset.examples
     concepts = {example.entry.key: example.concept for example in found}
     repeats = {example.entry.key: example.entry.repeats for example in found}
-    parts = parted(manifest, concepts, repeats, options, seed)
-    held, watched = frozenset(parts.held), frozenset(parts.watched)
+    parts = split_examples(manifest, concepts, repeats, options, seed)
+    held, train_subset = frozenset(parts.held), frozenset(parts.train_subset)
     training = tuple(_weighed(example, parts) for example in found if example.entry.key not in held) if held else found
     return SplitDataset(
         training,
         tuple(example for example in found if example.entry.key in held),
-        tuple(example for example in training if example.entry.key in watched),
+        tuple(example for example in training if example.entry.key in train_subset),
         parts.remarks,
     )
 
 
-def _weighed(example: Example, parts: Parts) -> Example:
+def _weighed(example: Example, parts: Splits) -> Example:
     return replace(example, entry=replace(example.entry, repeats=parts.repeats[example.entry.key]))

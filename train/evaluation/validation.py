@@ -58,13 +58,13 @@ class Grid:
     `seed`, the image's content and the timestep."""
 
     times: tuple[int, ...]
-    noises: int
+    noise_samples: int
     seed: int
 
 
-def even_grid(count: int, noises: int, seed: int, timesteps: int) -> Grid:
+def even_grid(count: int, noise_samples: int, seed: int, timesteps: int) -> Grid:
     """`count` timesteps, the middles of equal parts: of 1000, four are 125, 375, 625, 875."""
-    return Grid(tuple((2 * place + 1) * timesteps // (2 * count) for place in range(count)), noises, seed)
+    return Grid(tuple((2 * index + 1) * timesteps // (2 * count) for index in range(count)), noise_samples, seed)
 
 
 def plain_caption(example: Example, options: CaptionOptions) -> str:
@@ -77,14 +77,14 @@ def plain_caption(example: Example, options: CaptionOptions) -> str:
     return affixed(spoken(text, options.marks), options)
 
 
-def told_sizes(example: Example) -> Sizes:
+def size_conditioning(example: Example) -> Sizes:
     """What SDXL is told of an image's sizes."""
     image = example.image
     return size_ids(image.bucket, image.original, image.flip)
 
 
 @contextlib.contextmanager
-def at_rest(*models: nn.Module) -> Iterator[None]:
+def evaluating(*models: nn.Module) -> Iterator[None]:
     """Models in evaluation mode, and afterwards each of their modules as it was."""
     before = [(module, module.training) for model in models for module in model.modules()]
     for model in models:
@@ -107,11 +107,11 @@ class Evaluator:
 
     base: BaseModel
     latents: LatentCache
-    levels: Tensor
+    alphas_cumprod: Tensor
     conditioned: Conditioned
     max_tokens: int
     dtype: torch.dtype = torch.float32
-    team: World = ALONE
+    world: World = ALONE
     together: int = TOGETHER
 
     @torch.no_grad()
@@ -131,49 +131,49 @@ class Evaluator:
         shapes = [(example.image.size, count) for example, count in zip(examples, rows, strict=True)]
         cells = sorted(
             (
-                (place, time, noise)
-                for place in range(len(examples))
+                (index, time, noise)
+                for index in range(len(examples))
                 for time in range(len(grid.times))
-                for noise in range(grid.noises)
+                for noise in range(grid.noise_samples)
             ),
             key=lambda cell: (shapes[cell[0]], cell),
         )
-        found = torch.zeros(len(examples), len(grid.times), grid.noises, device=self.base.device)
-        own, done = self.team.own(cells), 0
-        for _, same in groupby(own, key=lambda cell: shapes[cell[0]]):
+        found = torch.zeros(len(examples), len(grid.times), grid.noise_samples, device=self.base.device)
+        shard, done = self.world.shard(cells), 0
+        for _, same in groupby(shard, key=lambda cell: shapes[cell[0]]):
             for batch in _parts(list(same), self.together):
                 losses = self._batch(batch, examples, captions, grid)
                 found[tuple(torch.tensor(batch, device=found.device).T)] = losses
                 done += len(batch)
-                progress(done, len(own))
-        return _finite(self.team.total(found).cpu(), examples)
+                progress(done, len(shard))
+        return _finite(self.world.all_reduce_sum(found).cpu(), examples)
 
     def _batch(self, batch: Sequence[Cell], examples: Sequence[Example], captions: Sequence[str], grid: Grid) -> Tensor:
         """(B,) losses of samples of one shape."""
         device = self.base.device
-        means = {place: self.latents.read(examples[place].image).mean for place in {cell[0] for cell in batch}}
-        clean = torch.stack([means[place] for place, _, _ in batch])
+        means = {index: self.latents.read(examples[index].image).mean for index in {cell[0] for cell in batch}}
+        clean = torch.stack([means[index] for index, _, _ in batch])
         noise = torch.stack(
             [
                 normal(
-                    tuple(means[place].shape),
+                    tuple(means[index].shape),
                     "validation",
                     grid.seed,
-                    examples[place].image.content,
+                    examples[index].image.content,
                     grid.times[time],
                     number,
                 )
-                for place, time, number in batch
+                for index, time, number in batch
             ]
         )
         times = torch.tensor([grid.times[time] for _, time, _ in batch]).to(device)
-        clean, noise, level = clean.to(device), noise.to(device), self.levels[times]
-        distinct = list(dict.fromkeys(captions[place] for place, _, _ in batch))
+        clean, noise, alpha_prod = clean.to(device), noise.to(device), self.alphas_cumprod[times]
+        distinct = list(dict.fromkeys(captions[index] for index, _, _ in batch))
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            read = self.conditioned(distinct)[[distinct.index(captions[place]) for place, _, _ in batch]]
-            conditioning = with_sizes(read, [told_sizes(examples[place]) for place, _, _ in batch])
-            predicted = self.base.predict(noised(clean, noise, level), times, conditioning)
-        wanted = target(clean, noise, level, self.base.prediction)
+            read = self.conditioned(distinct)[[distinct.index(captions[index]) for index, _, _ in batch]]
+            conditioning = with_sizes(read, [size_conditioning(examples[index]) for index, _, _ in batch])
+            predicted = self.base.predict(noised(clean, noise, alpha_prod), times, conditioning)
+        wanted = target(clean, noise, alpha_prod, self.base.prediction)
         return (predicted.float() - wanted).square().mean((1, 2, 3))
 
 
@@ -188,7 +188,7 @@ def _finite(found: Tensor, examples: Sequence[Example]) -> Tensor:
         named = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
         raise PrepError(
             f"the validation loss is not finite for {named}",
-            'lower the learning rate, or use mixed_precision = "bf16", or look at the images',
+            'lower the learning rate, or use mixed_precision = "bf16", or check these images',
         )
     return found
 
@@ -213,23 +213,23 @@ class Validation:
         adapter: Adapter,
         grid: Grid,
         held: Sequence[Example],
-        watched: Sequence[Example],
+        train_subset: Sequence[Example],
         captions: CaptionOptions,
     ) -> None:
-        self._examples, self._held = [*held, *watched], len(held)
+        self._examples, self._held = [*held, *train_subset], len(held)
         self._captions = [plain_caption(example, captions) for example in self._examples]
         self._grid, self._looker = grid, evaluator
-        self._timesteps = len(evaluator.levels)
+        self._timesteps = len(evaluator.alphas_cumprod)
         self._models = (evaluator.base.unet, *evaluator.base.text_encoders, adapter)
 
     def __call__(self) -> Scores:
-        with at_rest(*self._models):
+        with evaluating(*self._models):
             losses = self._looker.losses(self._examples, self._captions, self._grid).double()
-        held, watched = slice(0, self._held), slice(self._held, None)
+        held, train_subset = slice(0, self._held), slice(self._held, None)
         keys = [example.entry.key for example in self._examples]
         return Scores(
             self._side(self._examples[held], losses[held]),
-            self._side(self._examples[watched], losses[watched]),
+            self._side(self._examples[train_subset], losses[train_subset]),
             dict(zip(keys, losses.mean((1, 2)).tolist(), strict=True)),
         )
 

@@ -226,13 +226,13 @@ def learn_base(
         ids = token_ids(text.tokenizer, [caption(painted[group].scenes[index], rng) for index in chosen])
         clean = mean + spread * torch.randn_like(mean)
         timesteps = torch.randint(0, 1000, (batch,))
-        level = noise_levels[timesteps]
+        alpha_prod = noise_levels[timesteps]
         noise = torch.randn_like(clean)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = text.model(ids).last_hidden_state
-            predicted = unet(noised(clean, noise, level), timesteps, states).sample.float()
+            predicted = unet(noised(clean, noise, alpha_prod), timesteps, states).sample.float()
         errors = functional.mse_loss(predicted, noise, reduction="none").mean((1, 2, 3))
-        loss = (errors * phase.weight(level / (1 - level))).mean()
+        loss = (errors * phase.weight(alpha_prod / (1 - alpha_prod))).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)

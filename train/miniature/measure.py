@@ -13,7 +13,7 @@ from taggers.engine import OnnxTagger, load_tagger
 from train.miniature.examples import prompt
 from train.miniature.painter import paint
 from train.miniature.scenes import RATINGS, Scene, true_tags, vocabulary
-from train.models.ddim import Request, generate
+from train.models.ddim import Request, Sampling, generate
 from train.models.load import load_base
 
 THRESHOLD = 0.5
@@ -55,7 +55,7 @@ def measure_base(base_folder: Path, tagger_folder: Path, unseen: Sequence[Scene]
     """The share of prompted traits that the tagger finds in DDIM samples of unseen prompts, and the worst tags."""
     base, tagger = load_base(str(base_folder)), load_tagger(str(tagger_folder))
     requests = [Request(prompt(scene), 7000 + index, scene.size) for index, scene in enumerate(unseen)]
-    found = scores_of(tagger, generate(base, requests, STEPS, GUIDANCE, batch_size=16))
+    found = scores_of(tagger, generate(base, requests, Sampling(STEPS, GUIDANCE), batch_size=16))
     wanted = [request.prompt.split(", ") for request in requests]
     hits: dict[str, list[bool]] = {}
     for tags, scores in zip(wanted, found, strict=True):

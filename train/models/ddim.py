@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,18 @@ DECODED = 2**20
 """Pixels that the VAE decodes at once, or one image: its activations are the largest of all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """`steps` and `guidance` of requests that have none of their own; how prompts are read; and whether the noise schedule is
+    rescaled to zero terminal SNR, as for the model's training."""
+
+    steps: int = 25
+    guidance: float = 7.0
+    clip_skip: int = 1
+    max_tokens: int = 75
+    zero_terminal: bool = False
+
+
 def ddim_timesteps(steps: int, trained: int = 1000, trailing: bool = False) -> list[int]:
     """Evenly spaced timesteps, latest first.
 
@@ -34,7 +46,7 @@ def ddim_timesteps(steps: int, trained: int = 1000, trailing: bool = False) -> l
 
 
 def ddim_step(
-    noisy: Tensor, predicted: Tensor, level: Tensor, next_level: Tensor, prediction: str = "epsilon"
+    noisy: Tensor, predicted: Tensor, alpha_prod: Tensor, next_alpha_prod: Tensor, prediction: str = "epsilon"
 ) -> Tensor:
     """One step from noise level `level` to `next_level` (both alpha-bar, scalars).
 
@@ -42,12 +54,12 @@ def ddim_step(
     turned into eps and x0 first (Salimans & Ho 2022, arXiv:2202.00512).
     """
     if prediction == "v_prediction":
-        clean = level.sqrt() * noisy - (1 - level).sqrt() * predicted
-        noise = level.sqrt() * predicted + (1 - level).sqrt() * noisy
+        clean = alpha_prod.sqrt() * noisy - (1 - alpha_prod).sqrt() * predicted
+        noise = alpha_prod.sqrt() * predicted + (1 - alpha_prod).sqrt() * noisy
     else:
         noise = predicted
-        clean = (noisy - (1 - level).sqrt() * noise) / level.sqrt()
-    return next_level.sqrt() * clean + (1 - next_level).sqrt() * noise
+        clean = (noisy - (1 - alpha_prod).sqrt() * noise) / alpha_prod.sqrt()
+    return next_alpha_prod.sqrt() * clean + (1 - next_alpha_prod).sqrt() * noise
 
 
 @torch.no_grad()
@@ -58,24 +70,24 @@ def sample_latents(
     away: Conditioning | None,
     steps: int,
     guidance: float,
-    levels: Tensor | None = None,
+    alphas_cumprod: Tensor | None = None,
 ) -> Tensor:
     """Denoise (B, 4, h, w) noise, guided toward one conditioning and, if there is one, away from another.
 
     Args:
         levels: (T,) alpha-bar of every timestep, the base model's own if not given.
     """
-    levels = (base.alphas_cumprod if levels is None else levels).to(noise.device)
-    times = ddim_timesteps(steps, len(levels), trailing=bool(levels[-1] == 0))
+    alphas_cumprod = (base.alphas_cumprod if alphas_cumprod is None else alphas_cumprod).to(noise.device)
+    times = ddim_timesteps(steps, len(alphas_cumprod), trailing=bool(alphas_cumprod[-1] == 0))
     latents, asked = noise, toward if away is None else joined([away, toward])
     for index, time in enumerate(times):
-        following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
+        following = alphas_cumprod[times[index + 1]] if index + 1 < len(times) else alphas_cumprod[0]
         if away is None:
             predicted = base.predict(latents, time, asked).to(latents.dtype)
         else:
             unwanted, wanted = base.predict(torch.cat([latents, latents]), time, asked).to(latents.dtype).chunk(2)
             predicted = unwanted + guidance * (wanted - unwanted)
-        latents = ddim_step(latents, predicted, levels[time], following, base.prediction)
+        latents = ddim_step(latents, predicted, alphas_cumprod[time], following, base.prediction)
     return latents
 
 
@@ -88,7 +100,7 @@ def decode(base: BaseModel, latents: Tensor) -> list[Image.Image]:
     """
     if not torch.isfinite(latents).all():
         raise PrepError(
-            "painting gave numbers that are not finite",
+            "generating gave latents that are not finite",
             "use bf16 or no mixed_precision; if the adapter is new, train it with a lower learning rate",
         )
     images = []
@@ -104,34 +116,29 @@ def decode(base: BaseModel, latents: Tensor) -> list[Image.Image]:
 def generate(
     base: BaseModel,
     requests: Sequence[Request],
-    steps: int = 25,
-    guidance: float = 7.0,
+    sampling: Sampling = Sampling(),
     batch_size: int = 8,
-    clip_skip: int = 1,
     on_image: Callable[[int, Image.Image], None] | None = None,
-    max_tokens: int = 75,
-    zero_terminal: bool = False,
 ) -> list[Image.Image]:
     """Make every requested image; `on_image(index, image)` is told as they come.
 
     An image does not depend on which others are made with it. Guidance of at most 1 is none, as in diffusers and
     sd-scripts: the negative prompt is not read then, and a step takes half the time.
-    Args:
-        steps, guidance: of the requests that have none of their own.
-        zero_terminal: whether the noise schedule is to end in pure noise, as the model was trained.
     """
     whole = [
         replace(
             request,
-            steps=steps if request.steps is None else request.steps,
-            guidance=guidance if request.guidance is None else request.guidance,
+            steps=sampling.steps if request.steps is None else request.steps,
+            guidance=sampling.guidance if request.guidance is None else request.guidance,
         )
         for request in requests
     ]
-    levels = training_alphas_cumprod(base.alphas_cumprod, base.prediction, zero_terminal)
+    alphas_cumprod = training_alphas_cumprod(base.alphas_cumprod, base.prediction, sampling.zero_terminal)
     made: dict[int, Image.Image] = {}
     for chosen in _batches(whole, batch_size):
-        for indices, latents in _painted(base, whole, chosen, levels, clip_skip, max_tokens):
+        for indices, latents in _generated(
+            base, whole, chosen, alphas_cumprod, sampling.clip_skip, sampling.max_tokens
+        ):
             for index, image in zip(indices, decode(base, latents), strict=True):
                 made[index] = image
                 if on_image:
@@ -149,8 +156,13 @@ def _batches(requests: Sequence[Request], batch_size: int) -> Iterator[list[int]
 
 
 @torch.no_grad()
-def _painted(
-    base: BaseModel, requests: Sequence[Request], chosen: Sequence[int], levels: Tensor, clip_skip: int, max_tokens: int
+def _generated(
+    base: BaseModel,
+    requests: Sequence[Request],
+    chosen: Sequence[int],
+    alphas_cumprod: Tensor,
+    clip_skip: int,
+    max_tokens: int,
 ) -> Iterator[tuple[list[int], Tensor]]:
     """(indices, latents) of a batch's requests, those whose texts are equally long together.
 
@@ -171,7 +183,7 @@ def _painted(
         noise = torch.stack([seeded_noise(shape, requests[index].seed) for index in indices]).to(base.device)
         toward = joined([read[:1] for _, read in rows])
         away = joined([read[1:] for _, read in rows]) if guided else None
-        yield indices, sample_latents(base, noise, toward, away, first.steps, first.guidance, levels)
+        yield indices, sample_latents(base, noise, toward, away, first.steps, first.guidance, alphas_cumprod)
 
 
 def sized(conditioning: Conditioning, size: tuple[int, int]) -> Conditioning:

@@ -14,7 +14,7 @@ from train.models.base import BaseModel, pick_device
 from train.models.conditioning import whole_image, with_sizes
 from train.models.loading.diffusers_folder import load_folder
 from train.models.loading.loaded import Loaded
-from train.models.loading.prediction_probe import TIMES, noise_shares, told_apart
+from train.models.loading.prediction_probe import TIMES, inferred_prediction, noise_shares
 from train.models.loading.single_file import load_file
 from train.models.loading.vae import load_vae
 from train.models.locate import find_folder
@@ -42,45 +42,45 @@ def load_base(
     Raises:
         PrepError: it cannot be had, read or trained, or what it predicts cannot be told.
     """
-    place, target = find_folder(name, revision), pick_device(device)
+    location, target = find_folder(name, revision), pick_device(device)
     found = (
-        load_file(place, tokenizer, vae is None, prediction != "auto")
-        if place.is_file()
-        else load_folder(name, place, tokenizer, vae is None)
+        load_file(location, tokenizer, vae is None, prediction != "auto")
+        if location.is_file()
+        else load_folder(name, location, tokenizer, vae is None)
     )
-    own = found.vae if vae is None else load_vae(vae, _vae_config(place, found))
+    own = found.vae if vae is None else load_vae(vae, _vae_config(location, found))
     if own is None:
-        raise PrepError(f"{place} holds no VAE", "give one of its family: vae = FOLDER, FILE or OWNER/NAME")
+        raise PrepError(f"{location} holds no VAE", "give one of its family: vae = FOLDER, FILE or OWNER/NAME")
     for model in (*found.text_encoders, own, found.unet):
         model.requires_grad_(False).eval().to(target)
     base = BaseModel(
         name=name,
-        folder=place,
+        folder=location,
         family=found.family.name,
         tokenizers=found.tokenizers,
         text_encoders=found.text_encoders,
         vae=own,
         unet=found.unet,
-        alphas_cumprod=found.levels,
+        alphas_cumprod=found.alphas_cumprod,
         prediction=found.prediction or "",
         device=target,
         own_vae=vae is None,
     )
     if prediction != "auto":
-        return replace(base, prediction=prediction, notes=_overruled(place, prediction, found))
+        return replace(base, prediction=prediction, notes=_overruled(location, prediction, found))
     return base if base.prediction else _measured(base)
 
 
-def _vae_config(place: Path, found: Loaded) -> dict[str, Any]:
-    if place.is_dir():
-        return dict(AutoencoderKL.load_config(place, subfolder="vae"))
+def _vae_config(location: Path, found: Loaded) -> dict[str, Any]:
+    if location.is_dir():
+        return dict(AutoencoderKL.load_config(location, subfolder="vae"))
     return dict(found.family.configs()["vae"])
 
 
-def _overruled(place: Path, asked: str, found: Loaded) -> tuple[str, ...]:
+def _overruled(location: Path, asked: str, found: Loaded) -> tuple[str, ...]:
     if found.prediction in (None, asked):
         return ()
-    return (f"{place} says that it predicts {found.prediction}; {asked} was asked for and is taken",)
+    return (f"{location} says that it predicts {found.prediction}; {asked} was asked for and is taken",)
 
 
 def _measured(base: BaseModel) -> BaseModel:
@@ -91,9 +91,9 @@ def _measured(base: BaseModel) -> BaseModel:
     """
     with torch.no_grad():
         text = with_sizes(text_conditioning(base, [""]), [whole_image((1024, 1024))])
-    levels, channels = base.alphas_cumprod, base.unet.config.in_channels
-    shares = noise_shares(lambda noisy, times: base.predict(noisy, times, text), levels, channels, base.device)
-    told = told_apart(shares, levels)
+    alphas_cumprod, channels = base.alphas_cumprod, base.unet.config.in_channels
+    shares = noise_shares(lambda noisy, times: base.predict(noisy, times, text), alphas_cumprod, channels, base.device)
+    told = inferred_prediction(shares, alphas_cumprod)
     seen = f"gives back {shares[0]:.0%} of the noise at timestep {TIMES[0]} and {shares[1]:.0%} at {TIMES[1]}"
     if told is None:
         raise PrepError(

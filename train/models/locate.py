@@ -29,12 +29,12 @@ def find_folder(name: str, revision: str | None, download: bool = True) -> Path:
     """
     if name == MINIATURE:
         return Path(str(resources.files("train.miniature") / "base"))
-    place = Path(name).expanduser()
-    if place.is_dir():
-        return place
-    if place.suffix.lower() in SINGLE:
-        if place.is_file():
-            return place
+    location = Path(name).expanduser()
+    if location.is_dir():
+        return location
+    if location.suffix.lower() in SINGLE:
+        if location.is_file():
+            return location
         raise PrepError(f"there is no base model {name}", "check the path, or give OWNER/NAME, or: miniature")
     if not _is_repository(name):
         raise PrepError(
@@ -54,23 +54,23 @@ def find_vae(name: str, download: bool = True) -> Path:
     Raises:
         PrepError: as `find_folder`.
     """
-    place = Path(name).expanduser()
-    if place.suffix.lower() in SINGLE and not place.is_dir():
-        if place.is_file():
-            return place
+    location = Path(name).expanduser()
+    if location.suffix.lower() in SINGLE and not location.is_dir():
+        if location.is_file():
+            return location
         raise PrepError(f"there is no VAE {name}", "check the path")
-    if not place.is_dir():
+    if not location.is_dir():
         repository, _, revision = name.partition("@")
         if not _is_repository(repository):
             raise PrepError(
                 f"vae {name!r} is neither a folder, nor a single file, nor a hub repository",
                 "give a folder that holds config.json, a .safetensors file, or OWNER/NAME@REVISION",
             )
-        place = _downloaded(repository, revision or None, VAE_WANTED, "VAE", download)
-    for folder in (place / "vae", place):
+        location = _downloaded(repository, revision or None, VAE_WANTED, "VAE", download)
+    for folder in (location / "vae", location):
         if (folder / "config.json").is_file():
             return folder
-    raise PrepError(f"{place} is no VAE: it has no config.json", "give the folder of a VAE or of a model with one")
+    raise PrepError(f"{location} is no VAE: it has no config.json", "give the folder of a VAE or of a model with one")
 
 
 def _is_repository(name: str) -> bool:
@@ -102,18 +102,18 @@ def _downloaded(
         ) from error
 
 
-def folder_digest(place: Path, hash_file: Callable[[Path], str] = remembered_digest) -> str:
+def folder_digest(location: Path, hash_file: Callable[[Path], str] = remembered_digest) -> str:
     """What identifies a base model, in hex: of a folder SHA-256 over the names and contents of all weights, configs and
     vocabularies, of a single file that of its bytes.
 
     Raises:
         PrepError: there is neither.
     """
-    if place.is_file():
-        return hash_file(place)
-    if not place.is_dir():
-        raise PrepError(f"there is no model at {place}", "check the path")
+    if location.is_file():
+        return hash_file(location)
+    if not location.is_dir():
+        raise PrepError(f"there is no model at {location}", "check the path")
     digest = hashlib.sha256()
-    for file in sorted(path for path in place.rglob("*") if path.suffix in (".safetensors", ".json", ".txt")):
-        digest.update(f"{file.relative_to(place).as_posix()}\0{hash_file(file)}\0".encode())
+    for file in sorted(path for path in location.rglob("*") if path.suffix in (".safetensors", ".json", ".txt")):
+        digest.update(f"{file.relative_to(location).as_posix()}\0{hash_file(file)}\0".encode())
     return digest.hexdigest()

@@ -20,26 +20,26 @@ class ModelOptions:
     """Another VAE instead of the base model's own: a folder, a hub repository (OWNER/NAME@REVISION pins it), or a single
     file."""
     tokenizer: Path | None = option(None, PERSONAL)
-    """Folder of CLIP's vocabulary (vocab.json and merges.txt), which a single file lacks; the hub's if not given."""
+    """Folder of the CLIP tokenizer (vocab.json and merges.txt), which a single file lacks; the hub's if not given."""
     prediction: Literal["auto", "epsilon", "v_prediction"] = option("auto", PERSONAL)
-    """What the UNet predicts, the noise or the velocity; auto reads it from the base model's files and asks where they do
-    not tell."""
+    """What the UNet predicts, noise or velocity; auto reads it from the base model's files, and where they do not say,
+    detects it from the UNet's output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextOptions:
     max_tokens: Literal[75, 150, 225] = 75
-    """Tokens of a caption that are read, 75 at a time, split at commas as A1111 and Forge do it."""
+    """Longest caption in tokens, encoded in chunks of 75 that are split at commas as in A1111 and Forge."""
     clip_skip: int = option(1, at_least(1))
-    """Text layer used, counted from the last."""
+    """Text encoder layer used, counted from the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionOptions:
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """Precision of the base model's weights and arithmetic; the adapter itself stays in float32."""
+    """Precision of the frozen base model and of the arithmetic; the adapter's weights stay in float32."""
     vae_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """Precision of the VAE's arithmetic when latents are cached: auto is fp16 on a GPU with mixed_precision, else fp32.
-    Images that overflow in it are encoded again in fp32."""
+    """Precision of the VAE when latents are cached: auto is fp16 on a GPU with mixed_precision, else fp32.
+    Images that overflow in fp16 are encoded again in fp32."""
     gradient_checkpointing: bool = False
-    """Save memory by computing activations twice."""
+    """Save memory by recomputing activations in the backward pass."""

@@ -117,13 +117,13 @@ def _wrong(name: str, field: str, value: Any, seen: object) -> list[str]:
     """What is wrong with a field's value, and what it may be; `seen` is how it is written."""
     if field in ("text", "negative"):
         return [] if isinstance(value, str) and value.strip() else [f"{name} is {seen!r}, it must be a text"]
-    least, most = LIMITS[field]
+    minimum, most = LIMITS[field]
     whole = field != "guidance"
     fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if fits and least <= value <= most:
+    if fits and minimum <= value <= most:
         return []
     hint = "; leave it out for the prompt's own, the same each time" if field == "seed" else ""
-    return [f"{name} is {seen!r}, it must be a {'whole ' * whole}number from {least} to {most}{hint}"]
+    return [f"{name} is {seen!r}, it must be a {'whole ' * whole}number from {minimum} to {most}{hint}"]
 
 
 def asked_prompts(lines: Sequence[str], file: Path | None, option: str) -> tuple[Prompt, ...]:
@@ -223,7 +223,7 @@ def _from_row(row: Any, where: str) -> Prompt:
     return Prompt(**values)
 
 
-def settled(
+def filled_in(
     prompts: Sequence[Prompt],
     size: tuple[int, int],
     multiple: int = MULTIPLE,
@@ -231,17 +231,17 @@ def settled(
     steps: int = STEPS,
     guidance: float = GUIDANCE,
 ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
-    """What to paint for each prompt, and remarks on what was changed.
+    """What to generate for each prompt, and warnings about what was changed.
 
     A side that is not given is that of `size`, (width, height); sides are cut down to multiples. A seed that is not
     given is drawn from the prompt's number, so that it is the same at every step and in every run.
     """
-    requests, remarks = [], []
+    requests, warnings = [], []
     for number, prompt in enumerate(prompts, 1):
         wanted = prompt.width or size[0], prompt.height or size[1]
         width, height = (max(multiple, side - side % multiple) for side in wanted)
         if (width, height) != wanted:
-            remarks.append(
+            warnings.append(
                 f"prompt {number} is painted at {width}×{height} instead of {wanted[0]}×{wanted[1]}: "
                 f"sides are multiples of {multiple}"
             )
@@ -255,4 +255,4 @@ def settled(
                 guidance if prompt.guidance is None else prompt.guidance,
             )
         )
-    return tuple(requests), tuple(remarks)
+    return tuple(requests), tuple(warnings)

@@ -25,6 +25,6 @@ class BaseShapes:
     family: str = "sd1"
 
 
-def numbers(shapes: Shapes) -> int:
+def parameter_count(shapes: Shapes) -> int:
     """How many numbers a model holds."""
     return sum(math.prod(shape) for shape in shapes.values())

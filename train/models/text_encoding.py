@@ -142,7 +142,7 @@ class TextStates:
             group = missing[start : start + TOGETHER]
             filled = [*group, *[group[0]] * (TOGETHER - len(group))]
             read = row_states(self._base, filled, self._clip_skip)
-            states |= {row: _copied(read[place : place + 1]) for place, row in enumerate(group)}
+            states |= {row: _copied(read[index : index + 1]) for index, row in enumerate(group)}
         self._keep(states)
         return joined(
             [Conditioning(torch.cat([states[row].states for row in own], 1), states[own[0]].pooled) for own in rows]

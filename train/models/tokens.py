@@ -38,7 +38,7 @@ def chunks(tokens: Sequence[T], comma: T, size: int = CHUNK, backtrack: int = BA
     while len(tokens) - start > size:
         end = start + size
         if tokens[end] != comma:
-            near = (place for place in range(end - 1, max(start, end - backtrack) - 1, -1) if tokens[place] == comma)
+            near = (index for index in range(end - 1, max(start, end - backtrack) - 1, -1) if tokens[index] == comma)
             end = next(near, end - 1) + 1
         found.append(tokens[start:end])
         start = end
@@ -78,10 +78,10 @@ class Limit:
         if kept == len(tokens):
             return [], 0
         read, end = _width(tokens[:kept]), 0
-        for place, tag in enumerate(tags):
+        for index, tag in enumerate(tags):
             end += self._sizes(tag)[1]
             if end > read:
-                return list(tags[place:]), len(tokens) - kept
+                return list(tags[index:]), len(tokens) - kept
             end += 1
         return [], len(tokens) - kept
 

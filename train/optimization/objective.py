@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 
-def target(clean: Tensor, noise: Tensor, level: Tensor, prediction: str) -> Tensor:
+def target(clean: Tensor, noise: Tensor, alpha_prod: Tensor, prediction: str) -> Tensor:
     """What the UNet should say: the noise, or the velocity sqrt(level) * noise - sqrt(1 - level) * clean
     (Salimans & Ho 2022, arXiv:2202.00512). Shapes as in `noised`."""
     if prediction == "epsilon":
         return noise
-    level = level[:, None, None, None]
-    return level.sqrt() * noise - (1 - level).sqrt() * clean
+    alpha_prod = alpha_prod[:, None, None, None]
+    return alpha_prod.sqrt() * noise - (1 - alpha_prod).sqrt() * clean
 
 
 def min_snr_weight(snr: Tensor, gamma: float, prediction: str = "epsilon") -> Tensor:
@@ -40,7 +40,7 @@ def debiased_weight(snr: Tensor, prediction: str = "epsilon") -> Tensor:
     return snr.rsqrt() if prediction == "epsilon" else 1 / (snr + 1)
 
 
-def huber_widths(levels: Tensor, schedule: str, width: float) -> Tensor:
+def huber_widths(alphas_cumprod: Tensor, schedule: str, width: float) -> Tensor:
     """Where the pseudo-Huber loss turns from square to straight, for every timestep (Khrapov et al. 2024,
     arXiv:2403.16728).
 
@@ -52,11 +52,11 @@ def huber_widths(levels: Tensor, schedule: str, width: float) -> Tensor:
         (T,).
     """
     if schedule == "snr":
-        sigma = ((1 - levels) / levels).sqrt()
+        sigma = ((1 - alphas_cumprod) / alphas_cumprod).sqrt()
         return (1 - width) / (1 + sigma).square() + width
     if schedule == "exponential":
-        return width ** (torch.arange(len(levels), device=levels.device) / len(levels))
-    return torch.full_like(levels, width)
+        return width ** (torch.arange(len(alphas_cumprod), device=alphas_cumprod.device) / len(alphas_cumprod))
+    return torch.full_like(alphas_cumprod, width)
 
 
 def element_losses(predicted: Tensor, wanted: Tensor, loss: str, widths: Tensor) -> Tensor:
@@ -78,9 +78,9 @@ def element_losses(predicted: Tensor, wanted: Tensor, loss: str, widths: Tensor)
     return rounded * width if loss == "huber" else rounded
 
 
-def timestep_weights(level: Tensor, weighting: str, gamma: float, prediction: str) -> Tensor:
+def timestep_weights(alpha_prod: Tensor, weighting: str, gamma: float, prediction: str) -> Tensor:
     """(T,) weights of the timesteps with alpha-bar `level`, by the recipe's `weighting`."""
-    snr = level / (1 - level)
+    snr = alpha_prod / (1 - alpha_prod)
     if weighting == "min-snr":
         return min_snr_weight(snr, gamma, prediction)
     return debiased_weight(snr, prediction) if weighting == "debiased" else torch.ones_like(snr)

@@ -254,7 +254,7 @@ def restore(optimizer: Optimizer, state: Any) -> None:
         group.update({key: value.to(place) for key, value in group.items() if hasattr(value, "untyped_storage")})
 
 
-def settle(optimizer: Optimizer) -> None:
+def eval_mode_now(optimizer: Optimizer) -> None:
     """Leave in the weights what is to be used: an averaging optimizer's average."""
     average = getattr(optimizer, "eval", None)
     if average is not None:
@@ -262,14 +262,14 @@ def settle(optimizer: Optimizer) -> None:
 
 
 @contextlib.contextmanager
-def settled(optimizer: Optimizer, weights: Sequence[Tensor]) -> Iterator[None]:
+def eval_mode(optimizer: Optimizer, weights: Sequence[Tensor]) -> Iterator[None]:
     """Have in the weights, while a block looks at them or saves them, what is to be used; afterwards they are as they were
     to the bit, which an averaging optimizer's own way back does not give."""
     if getattr(optimizer, "eval", None) is None:
         yield
         return
     before = [weight.detach().clone() for weight in weights]
-    settle(optimizer)
+    eval_mode_now(optimizer)
     try:
         yield
     finally:

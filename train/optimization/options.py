@@ -1,4 +1,4 @@
-"""Options of optimization: the optimizer and its rates, the schedule, the loss, the noise. No torch here."""
+"""Options of optimization: the optimizer and its learning rates, the schedule, the loss, the noise. No torch here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from train.optimization.optimizers import KINDS, TEXT_SHARE, suited_rate
 from train.optimization.schedules import DECAYING
 
 LEAST_MULTIPLIER = 0.01
-"""An adaptive optimizer multiplies its rate with unet_lr; one below this was meant for another optimizer."""
+"""An adaptive optimizer multiplies its learning rate by unet_lr; a value below this was meant for another optimizer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +28,21 @@ class OptimizerOptions:
         "Prodigy",
         "ScheduleFreeAdamW",
     ] = "AdamW"
-    """What turns gradients into new weights. Prodigy and the DAdapt ones find the learning rate by themselves; the 8bit
-    ones take a quarter of the memory."""
+    """The optimizer. Prodigy and the DAdapt ones adapt the learning rate by themselves; the 8bit ones take a quarter of
+    the memory."""
     optimizer_args: Mapping[str, str] = option(dict)
     """More arguments of the optimizer, such as d_coef = "0.5" for Prodigy or betas = "0.9,0.99"."""
     unet_lr: float | None = option(None, above(0))
     """Learning rate of the UNet's adapter; what suits the optimizer and the algorithm if not given: with AdamW 5e-4 for
     lora, 2e-4 for locon, loha and lokr, 3e-5 for oft and boft, 5e-3 for ia3, 2.5e-6 for full; with Lion a fifth of these,
-    with an adaptive optimizer 1, which is multiplied with the rate it finds."""
+    with an adaptive optimizer 1, a factor on the learning rate it finds."""
     text_encoder_lr: float | None = option(None, above(0))
     """Learning rate of the text encoder's adapter; a fifth of the UNet's if not given, the same with an adaptive
     optimizer."""
     text_encoder_2_lr: float | None = option(None, above(0))
     """Learning rate of the adapter of SDXL's second text encoder; the first one's if not given."""
     max_grad_norm: float = option(1.0, at_least(0))
-    """Gradients longer than this are scaled down to it; 0 leaves them."""
+    """Clip the gradient norm to this; 0 turns it off."""
 
     @property
     def adaptive(self) -> bool:
@@ -51,7 +51,7 @@ class OptimizerOptions:
 
     @property
     def averaging(self) -> bool:
-        """Whether it answers with an average of the weights it has been at."""
+        """Whether its result is an average of the weights along the way (schedule-free)."""
         return KINDS[self.optimizer].averaging
 
     def rates(self, adamw_rate: float | None) -> tuple[float, float]:
@@ -66,14 +66,14 @@ class OptimizerOptions:
             return
         if self.unet_lr is not None and self.unet_lr < LEAST_MULTIPLIER:
             yield (
-                f"unet_lr is {self.unet_lr}, but {self.optimizer} finds its rate by itself and multiplies it "
-                "with this one",
+                f"unet_lr is {self.unet_lr}, but {self.optimizer} adapts its learning rate by itself and "
+                "multiplies it by unet_lr",
                 "leave unet_lr out, which is 1, or give 0.1 to 2",
             )
         for name, rate in (("text_encoder_lr", self.text_encoder_lr), ("text_encoder_2_lr", self.text_encoder_2_lr)):
             if rate not in (None, self.unet_lr or 1.0):
                 yield (
-                    f"{name} is {rate}, but {self.optimizer} finds one rate for all weights",
+                    f"{name} is {rate}, but {self.optimizer} adapts one learning rate for all weights",
                     f"leave {name} out, or use another optimizer",
                 )
 
@@ -83,18 +83,18 @@ class ScheduleOptions:
     scheduler: (
         Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"] | None
     ) = None
-    """How the learning rate moves over the run; cosine if not given, constant with an adaptive or schedule-free
+    """Learning rate schedule; cosine if not given, constant with an adaptive or schedule-free
     optimizer."""
     warmup_steps: int = option(0, at_least(0))
-    """Updates over which the learning rate rises at the start (all schedulers but constant)."""
+    """Optimizer updates of warm-up at the start (all schedulers but constant)."""
     warmup_share: float = option(0.0, share())
     """The same as a share of the run: 0.1 is a tenth."""
     num_cycles: int = option(1, at_least(1), needs("scheduler", "cosine_with_restarts"))
-    """How often cosine_with_restarts starts from the top."""
+    """Cosine cycles of cosine_with_restarts."""
     power: float = option(1.0, above(0), needs("scheduler", "polynomial"))
     """Exponent of the polynomial scheduler; 1 is linear, 2 falls fast at first."""
     min_lr_ratio: float = option(0.0, share(), needs("scheduler", *DECAYING))
-    """Share of the learning rate at which a falling schedule ends."""
+    """Final learning rate of a decaying schedule, as a share of the learning rate."""
 
     def chosen(self, optimizer: str) -> str:
         """The scheduler given, or the one that suits the optimizer."""
@@ -122,37 +122,35 @@ class ScheduleOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveOptions:
     prior_loss_weight: float = option(1.0, at_least(0))
-    """Weight of a regularization image's loss beside its image's; 0 leaves the regularization images out."""
+    """Weight of the loss of regularization images; 0 leaves them out."""
     weighting: Literal["min-snr", "debiased", "none"] = "min-snr"
-    """How timesteps are weighed: min-snr holds nearly clean ones back, debiased lets noisy ones, where an image is
-    composed, count most (good for characters in few steps), none weighs all alike."""
+    """Loss weight of timesteps: min-snr limits those with little noise, debiased favours noisy ones, where the composition
+    is learned (good for characters in few steps), none weighs all alike."""
     min_snr_gamma: float = option(5.0, above(0), needs("weighting", "min-snr"))
     """Cap on the signal-to-noise ratio for min-snr; 5 in the paper."""
     loss: Literal["l2", "l1", "huber", "smooth_l1"] = "l2"
-    """How a wrong prediction counts: by its square, by its size, or, with huber and smooth_l1, by its square while small
-    and by its size beyond huber_c, so that a few damaged or odd images pull less."""
+    """Loss function: squared error (l2), absolute error (l1), or, with huber and smooth_l1, squared up to huber_c and
+    absolute beyond it, so that outliers such as damaged images count less."""
     huber_c: float = option(0.1, above(0, at_most=1), needs("loss", "huber", "smooth_l1"))
-    """Where huber and smooth_l1 go over from square to size, at the noisiest timesteps."""
+    """Error at which huber and smooth_l1 change from squared to absolute, at the noisiest timestep."""
     huber_schedule: Literal["snr", "exponential", "constant"] = option("snr", needs("loss", "huber", "smooth_l1"))
-    """How that place moves over the timesteps: down from 1 with the signal-to-noise ratio or exponentially, or not."""
+    """How huber_c changes over the timesteps: from 1 down with the signal-to-noise ratio, exponentially, or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseOptions:
     noise_offset: float = option(0.0, at_least(0))
-    """Strength of a noise equal all over an image, with which dark and bright images are learned better; 0.05 to 0.1
-    is usual, 0 leaves it out."""
+    """Strength of the noise offset, which helps with dark and bright images; 0.05 to 0.1 is usual, 0 turns it off."""
     noise_offset_random: bool = option(
         False, idle_unless("noise_offset", why="changes noise_offset, which is 0", hint="set noise_offset = 0.05")
     )
-    """Draw the strength of the offset anew for every exposure, from 0 to noise_offset."""
+    """Draw the strength of the noise offset from 0 to noise_offset, anew for every exposure."""
     adaptive_noise_scale: float = option(
         0.0, idle_unless("noise_offset", why="changes noise_offset, which is 0", hint="set noise_offset = 0.05")
     )
-    """What is added to noise_offset for each unit of the latent's mean; the sum is at least 0."""
+    """Added to noise_offset in proportion to the absolute mean of the latent; the sum is at least 0."""
     multires_iterations: int = option(0, at_least(0))
-    """Layers of ever coarser noise that are added, with which large shapes and contrasts are learned better; 6 is usual,
-    0 leaves it out."""
+    """Levels of multi-resolution (pyramid) noise, which helps with large shapes and contrast; 6 is usual, 0 turns it off."""
     multires_discount: float = option(
         0.3,
         above(0, at_most=1),
@@ -162,15 +160,16 @@ class NoiseOptions:
             hint="set multires_iterations = 6",
         ),
     )
-    """What each coarser layer counts beside the one before; 0.1 to 0.3 for adapters."""
+    """Weight of each coarser level of the noise relative to the one before; 0.1 to 0.3 for adapters."""
     ip_noise_gamma: float = option(0.0, at_least(0))
-    """Strength of extra noise in what the UNet sees and need not predict; 0.1 in the paper, 0 leaves it out."""
+    """Strength of input perturbation: noise in the UNet's input that is not part of its target; 0.1 in the paper, 0 turns
+    it off."""
     zero_terminal_snr: bool = False
-    """Let the noise schedule end in pure noise, for base models of v-prediction made so; with min-snr the last timesteps
+    """Rescale the noise schedule to zero terminal SNR, for v-prediction base models trained so; with min-snr the last timesteps
     count almost nothing, so prefer debiased or none."""
 
     def problems(self) -> Iterator[Problem]:
-        """Remedies for one fault that would be taken together."""
+        """Options that correct the same problem and should not be combined."""
         if self.noise_offset and self.multires_iterations:
             yield (
                 "noise_offset and multires_iterations both strengthen the noise's low frequencies; together they overdo it",
@@ -179,7 +178,7 @@ class NoiseOptions:
         if self.zero_terminal_snr and (self.noise_offset or self.multires_iterations):
             name = "noise_offset" if self.noise_offset else "multires_iterations"
             yield (
-                f"{name} and zero_terminal_snr mend the same fault, and a sampler starts from plain noise, which {name} "
+                f"{name} and zero_terminal_snr correct the same problem, and a sampler starts from plain noise, which {name} "
                 "would keep from the last timestep",
                 f"leave out {name}, or zero_terminal_snr",
             )

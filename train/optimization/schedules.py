@@ -26,12 +26,12 @@ def rate_factor(
     warmup: int = 0,
     num_cycles: int = 1,
     power: float = 1.0,
-    least: float = 0.0,
+    min_lr_ratio: float = 0.0,
 ) -> float:
     """What the learning rate is multiplied with at one update.
 
     It rises in equal steps over the warm-up and is full at its last update. From there a decaying schedule goes from 1
-    to `least`: linear, half a cosine, `num_cycles` halves of one, each from the top (Loshchilov & Hutter 2017,
+    to `min_lr_ratio`: linear, half a cosine, `num_cycles` halves of one, each from the top (Loshchilov & Hutter 2017,
     arXiv:1608.03983), or (1 - progress) ** power.
 
     Args:
@@ -50,4 +50,4 @@ def rate_factor(
     else:
         turn = progress * num_cycles % 1.0 if schedule == "cosine_with_restarts" else progress
         height = (1 + math.cos(math.pi * turn)) / 2
-    return least + (1 - least) * height
+    return min_lr_ratio + (1 - min_lr_ratio) * height

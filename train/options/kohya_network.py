@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config.other_names import Values, read
+from train.adapters.algorithms.lora import LOCON, LORA
+from train.adapters.registry import ALGORITHMS, FOR_NORMS
 
-MODULES = {"networks.lora": "lora", "networks.dylora": "dylora", "networks.oft": "oft", "lycoris.kohya": ""}
+LYCORIS = "lycoris.kohya"
+MODULES = {each.kohya_module: name for name, each in ALGORITHMS.items() if each.kohya_module} | {LYCORIS: ""}
 """networks.lora is LoCon where network_args give it a conv_dim; lycoris.kohya says which algorithm in its network_args."""
-ALGORITHMS = {"lora": "lora", "locon": "locon", "diag-oft": "oft"} | {
-    name: name for name in ("loha", "lokr", "glora", "full", "ia3", "dylora", "boft")
-}
+BY_ALGO = {each.lycoris_name: name for name, each in ALGORITHMS.items() if each is not FOR_NORMS}
 NUMBERS = {
     "conv_dim": ("conv_rank", int),
     "conv_alpha": ("conv_alpha", float),
@@ -42,7 +43,7 @@ def network_module(value: Any, given: Values) -> dict[str, Any] | str:
     if value not in MODULES:
         raise ValueError(f"there is no such network here; there are {', '.join(MODULES)}, or algorithm = …")
     if not MODULES[value] and "network_args" not in given:
-        return {"algorithm": "locon"}
+        return {"algorithm": LOCON.name}
     if "network_args" in given:
         return "the algorithm that network_args say"
     return {"algorithm": MODULES[value]}
@@ -69,13 +70,14 @@ def network_args(arguments: Mapping[str, str], given: Values) -> dict[str, Any]:
 def _algorithm(algo: str | None, convolutions: bool, module: Any) -> dict[str, Any]:
     """LyCORIS takes locon unless it is told otherwise, and adapts convolutions with it in any case."""
     if algo is None and module is None:
-        return {"algorithm": "locon"} if convolutions else {}
-    if module == "lycoris.kohya" or algo is not None:
-        name = ALGORITHMS.get((algo or "locon").lower())
+        return {"algorithm": LOCON.name} if convolutions else {}
+    if module == LYCORIS or algo is not None:
+        name = BY_ALGO.get((algo or LOCON.lycoris_name).lower())
         if name is None:
-            raise ValueError(f"there is no algorithm {algo!r} here; there are {', '.join(ALGORITHMS)}")
-        return {"algorithm": "locon" if name == "lora" and (convolutions or module == "lycoris.kohya") else name}
-    return {"algorithm": "locon" if convolutions and module == "networks.lora" else MODULES.get(str(module), "lora")}
+            raise ValueError(f"there is no algorithm {algo!r} here; there are {', '.join(BY_ALGO)}")
+        return {"algorithm": LOCON.name if name == LORA.name and (convolutions or module == LYCORIS) else name}
+    name = MODULES.get(str(module), LORA.name)
+    return {"algorithm": LOCON.name if name == LORA.name and convolutions and module in MODULES else name}
 
 
 def _value(key: str, text: str, kind: type) -> Any:

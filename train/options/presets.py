@@ -35,7 +35,7 @@ class Difficulty:
     """What is to be learned, and the least and the highest rank that suits it."""
 
     subject: str
-    least: int
+    min_rank: int
     most: int
 
 

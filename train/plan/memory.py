@@ -16,7 +16,7 @@ from train.models.families.key_map import UNET, VAE, blocks_of, text_shapes, une
 from train.models.families.registry import family_of_config
 from train.models.loading.detect import family_of
 from train.models.loading.safetensors_header import read_header
-from train.models.shapes import BaseShapes, Shapes, numbers
+from train.models.shapes import BaseShapes, Shapes, parameter_count
 
 if TYPE_CHECKING:
     from train.options.recipe import Recipe
@@ -132,7 +132,9 @@ def memory_bytes(
         images: in the largest batch, regularization images counted in.
         size: (width, height) of the largest bucket.
     """
-    weights = 4 * (numbers(base.text) + numbers(base.vae)) + (2 if half else 4) * numbers(base.unet)
+    weights = 4 * (parameter_count(base.text) + parameter_count(base.vae)) + (2 if half else 4) * parameter_count(
+        base.unet
+    )
     pixels = (size[0] // base.factor) * (size[1] // base.factor)
     saved = SAVED[base.family][checkpointing] * (HALVED if half else 1) * base.channels / FIRST_CHANNELS
     return round(weights + KEPT * trained + images * pixels * saved)

@@ -60,11 +60,11 @@ def _rounded(exposures: float) -> float | int:
 
 def schedule_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     from train.adapters.registry import ALGORITHMS
-    from train.data.batches import window
+    from train.data.batches import accumulation_steps
     from train.optimization.schedules import updates_of
 
     schedule, size = run.schedule, options.batches.batch_size
-    gathered = window(options.batches, run.training)
+    gathered = accumulation_steps(options.batches, run.training)
     updates = f"updates: {updates_of(schedule.steps, gathered)}"
     least, most = int(schedule.exposures.argmin()), int(schedule.exposures.argmax())
     fill = int(schedule.exposures.sum()) / (schedule.steps * size)
@@ -109,8 +109,8 @@ def milestone_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     places += [Progress(step, epoch, step in ends, step == steps) for step, epoch in _steps(steps, ends)]
     wanted = [due(place, options.saving, options.validation, options.samples) for place in places]
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
-    measured = len(run.split.held) + len(run.split.watched)
-    evaluations = sum(each.look for each in wanted) if measured else 0
+    measured = len(run.split.held) + len(run.split.train_subset)
+    evaluations = sum(each.evaluate for each in wanted) if measured else 0
     cells = measured * options.validation.validation_times * options.validation.validation_noises
     parts = []
     if snapshots := sum(each.snapshot for each in wanted):
@@ -121,7 +121,7 @@ def milestone_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     if evaluations:
         parts.append(f"{counted(evaluations, 'evaluation')} of the validation loss, each on {counted(cells, 'latent')}")
     if prompts:
-        times = counted(sum(each.paint for each in wanted), "time")
+        times = counted(sum(each.generate for each in wanted), "time")
         parts.append(f"sample images of {counted(len(prompts), 'prompt')}, {times}")
     return ("also: " + "; ".join(parts),) if parts else ()
 

@@ -57,7 +57,7 @@ def model_metadata(name: str, facts: TrainedFacts) -> dict[str, Any]:
 def network_metadata(options: AdapterOptions) -> dict[str, Any]:
     """What kind of adapter it is, as readers call it; the arguments are LyCORIS' own, as far as they differ from its defaults."""
     algorithm = ALGORITHMS[options.algorithm]
-    plain = algorithm.kohya_module and not (options.dora or options.train_norm)
+    plain = algorithm.noted_as_kohya and not (options.dora or options.train_norm)
     chosen = {
         "algo": algorithm.lycoris_name,
         "conv_dim": options.conv_rank,
@@ -72,7 +72,7 @@ def network_metadata(options: AdapterOptions) -> dict[str, Any]:
     arguments = {key: value for key, value in chosen.items() if value is not None and not (plain and key in PLAIN)}
     dropouts = {"rank_dropout": options.rank_dropout, "module_dropout": options.module_dropout}
     return {
-        "ss_network_module": "networks.lora" if plain else "lycoris.kohya",
+        "ss_network_module": algorithm.kohya_module if plain else "lycoris.kohya",
         "ss_network_dim": options.rank,
         "ss_network_alpha": options.alpha,
         "ss_network_dropout": options.network_dropout or None,

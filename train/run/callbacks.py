@@ -1,5 +1,4 @@
-"""What a run does beside its steps: it saves snapshots, looks at the validation loss, paints samples, and says when enough
-was learned."""
+"""What a run does beside its steps: it saves snapshots, measures the validation loss, generates samples, and stops early."""
 
 from __future__ import annotations
 
@@ -31,102 +30,106 @@ Describe = Callable[[Progress], Mapping[str, str]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Watch:
-    """`name` is the run's, `measuring` and `sampling` say when that is done; `base` is where the base model's files lie;
-    `validation` and `showing` are None where no loss is to be measured and no sample image made."""
+class RunCallbacks:
+    """`name` is the run's; `base` is where the base model's files lie; `validation` and `sample_callback` are None where no
+    loss is measured and no sample image generated."""
 
     name: str
     saving: SavingOptions
-    measuring: ValidationOptions
-    sampling: SampleOptions
+    validation_options: ValidationOptions
+    sample_options: SampleOptions
     adapter: Adapter
     base: Path
     folder: Path
-    team: World
+    world: World
     describe: Describe
     progress: ProgressCallback
     validation: Validation | None
     history: ValidationHistory
-    showing: SampleCallback | None
+    sample_callback: SampleCallback | None
     snapshots: list[Snapshot] = field(default_factory=list)
     board: TensorBoard | None = None
-    painted: int | None = None
-    remarks: tuple[str, ...] = ()
+    generated: int | None = None
+    warnings: tuple[str, ...] = ()
 
-    def begin(self, place: Progress) -> None:
+    def begin(self, now: Progress) -> None:
         """Forget what a killed run did after its last state; of a run that begins anew, do what is due before it."""
-        step = place.step or BEFORE_ALL
+        step = now.step or BEFORE_ALL
         self.history.trim(step)
-        if self.showing:
-            self.remarks += self.showing.trim(max(0, place.step))
+        if self.sample_callback:
+            self.warnings += self.sample_callback.trim(max(0, now.step))
         self._keep([snapshot for snapshot in self.snapshots if snapshot.step <= step])
-        if place.step == 0:
+        if now.step == 0:
             self.at(START)
 
-    def due(self, place: Progress) -> Actions:
-        return due(place, self.saving, self.measuring, self.sampling)
+    def due(self, now: Progress) -> Actions:
+        return due(now, self.saving, self.validation_options, self.sample_options)
 
-    def wants(self, place: Progress) -> bool:
+    def wants(self, now: Progress) -> bool:
         """Whether anything is due there."""
-        return self.due(place).any
+        return self.due(now).any
 
-    def keeps(self, place: Progress) -> bool:
+    def keeps(self, now: Progress) -> bool:
         """Whether a snapshot is due there, beside which the state is worth keeping too."""
-        return self.due(place).snapshot
+        return self.due(now).snapshot
 
-    def at(self, place: Progress) -> None:
+    def at(self, now: Progress) -> None:
         """Do what is due at a point of the run; the adapter's weights are those to be used."""
-        wanted = self.due(place)
-        if wanted.look and self.validation and all(look.step != place.step for look in self.history.looks):
-            self._look(place)
+        wanted = self.due(now)
+        if (
+            wanted.evaluate
+            and self.validation
+            and all(evaluation.step != now.step for evaluation in self.history.evaluations)
+        ):
+            self._evaluate(now)
         if wanted.snapshot:
-            self._save(place, snapshot_name(self.name, place.step, place.epoch, place.ends_epoch))
-        if wanted.paint and self.showing and self.painted != place.step:
-            self.showing.paint(place.step, place.epoch, self.progress)
-            self.painted = place.step
+            self._save(now, snapshot_name(self.name, now.step, now.epoch, now.ends_epoch))
+        if wanted.generate and self.sample_callback and self.generated != now.step:
+            self.sample_callback.generate(now.step, now.epoch, self.progress)
+            self.generated = now.step
             if self.board:
-                self.board.add_image("samples", place.step, self.showing.folder / GRID)
+                self.board.add_image("samples", now.step, self.sample_callback.folder / GRID)
         if self.board and wanted.any:
             self.board.flush()
 
-    def finish(self, place: Progress) -> None:
-        """Save the adapter as the run ended, whether it came to its end or stopped before; look at it and paint with it
+    def finish(self, now: Progress) -> None:
+        """Save the adapter as the run ended, whether it came to its end or stopped before; validate and sample it
         unless that is done."""
-        self.at(replace(place, last=True))
-        self._save(place, f"{self.name}.safetensors")
+        self.at(replace(now, last=True))
+        self._save(now, f"{self.name}.safetensors")
 
     @property
     def enough(self) -> bool:
-        """Whether the loss has not fallen for as many looks as the person's patience lasts."""
-        return bool(self.measuring.patience) and self.history.waited >= self.measuring.patience
+        """Whether the loss has not fallen for as many validations as `patience` says."""
+        return bool(self.validation_options.patience) and self.history.waited >= self.validation_options.patience
 
-    def _look(self, place: Progress) -> None:
+    def _evaluate(self, now: Progress) -> None:
         assert self.validation is not None
-        look = self.history.add(place.step, place.epoch, self.validation())
+        evaluation = self.history.add(now.step, now.epoch, self.validation())
         if self.board:
-            self.board.add_validation(look)
+            self.board.add_validation(evaluation)
 
-    def _save(self, place: Progress, name: str) -> None:
+    def _save(self, now: Progress, name: str) -> None:
         """Write the adapter, note it, and take away the snapshots that are not to be kept."""
-        if not self.team.leads:
+        if not self.world.is_main_process:
             return
         precision = DTYPES[self.saving.save_precision]
         export_adapter(
             self.folder / name,
             self.adapter.tensors(),
-            self.describe(place),
+            self.describe(now),
             self.saving.export_for,
             precision,
             self.base,
         )
-        losses = {look.step: look.loss for look in self.history.looks}
-        made = Snapshot(name, place.step, place.epoch, file_digest(self.folder / name), losses.get(place.step))
+        losses = {evaluation.step: evaluation.loss for evaluation in self.history.evaluations}
+        made = Snapshot(name, now.step, now.epoch, file_digest(self.folder / name), losses.get(now.step))
         others = [snapshot for snapshot in self.snapshots if snapshot.file != name]
         self._keep(with_best([*others, made]))
 
     def _keep(self, snapshots: list[Snapshot]) -> None:
         """Keep these, but for those that `keep_last` leaves out, and note it before any file goes."""
-        if not self.team.leads:
+        if not self.world.is_main_process:
             return
         last = [snapshot for snapshot in snapshots if snapshot.file == f"{self.name}.safetensors"]
         kept, gone = thinned([snapshot for snapshot in snapshots if snapshot not in last], self.saving.keep_last)

@@ -19,8 +19,8 @@ class RunOptions:
     name: str = option("adapter", Range(_plain, "a plain file name"), PERSONAL_BESIDE)
     """Name of the run: files go to SET/runs/NAME, the adapter is NAME.safetensors."""
     preset: str | None = option(None, PERSONAL_BESIDE)
-    """Settings from published notes, below those of prep.toml and the flags; what belongs to another optimizer or algorithm
-    than the one given goes with it. alea-lora, alea-locon, alea-loha, alea-loha-fast, alea-loha-cosine,
+    """Settings from published notes; prep.toml and flags take precedence, and what belongs to another optimizer or algorithm
+    than the one given is dropped. alea-lora, alea-locon, alea-loha, alea-loha-fast, alea-loha-cosine,
     alea-loha-half-text, alea-loha-clip2, alea-loha-dadapt, alea-loha-32, alea-loha-32-fast, alea-loha-32-half;
     roukin8-loha, roukin8-locon, roukin8-checkpoint; comparison-lora, comparison-lora-text, comparison-lora-32,
     comparison-lora-32-text, comparison-locon, comparison-locon-32, comparison-loha, comparison-loha-6,
@@ -34,16 +34,16 @@ class RunOptions:
     and legs; 128 for F, animals, humanoid robots, ornate armour, and G, mechs, aliens, many limbs; 192 for H, robots of
     other shapes, monsters, insects; 256 for I, eldritch ones. For SD 1.x; a quarter does on SDXL."""
     replay: Path | None = option(None, PERSONAL_BESIDE)
-    """run.json of an earlier run to be done again under another name, with its settings but for those given as flags; what
-    differs from it is said."""
+    """run.json of an earlier run to repeat under another name, with its settings except those given as flags; differences
+    are reported."""
     seed: int = option(420, PERSONAL)
-    """Decides order, noise, timesteps, shuffles and the adapter's first weights."""
+    """Random seed of order, noise, timesteps, shuffles and the adapter's initial weights."""
     device: str = option("auto", PERSONAL_BESIDE)
     """auto, cpu, cuda or cuda:N."""
     processes: int = option(1, at_least(1), PERSONAL_BESIDE)
-    """Processes that train together, each on its share of every batch; with GPUs one for each GPU."""
+    """Processes (world size), each training on its share of every batch; with GPUs, one for each GPU."""
     tensorboard: bool = option(False, BESIDE)
-    """Write the run's figures for TensorBoard too."""
+    """Log to TensorBoard too."""
 
 
 NO_SNAPSHOTS = idle_unless(
@@ -62,12 +62,12 @@ class SavingOptions:
     keep_last: int = option(0, at_least(0), NO_SNAPSHOTS, BESIDE)
     """How many snapshots are kept, the best always among them; 0 keeps all."""
     save_state_every: int = option(200, at_least(1), BESIDE)
-    """Batches between saved training states, or a few more, up to the next update; a killed run resumes from the last
-    one."""
+    """Batches between saved training states, rounded up to the next optimizer update; an interrupted run resumes from the
+    last one."""
     export_for: Literal["universal", "a1111", "forge", "comfyui", "diffusers", "as-trained"] = option(
         "universal", BESIDE
     )
-    """Programs that are to show the adapter as it was trained: layers they could not show are rewritten exactly. universal
-    is A1111, Forge and ComfyUI."""
+    """Programs that must load the adapter exactly as trained: layers they do not support are converted without loss.
+    universal is A1111, Forge and ComfyUI."""
     save_checkpoint: bool = option(False, BESIDE)
-    """Write the base model with the adapter merged in too, merged-NAME, in the layout of the base model."""
+    """Also save the base model with the adapter merged in, merged-NAME, in the layout of the base model."""

@@ -13,7 +13,7 @@ from train.data.dataset import Example
 from train.data.progress import Progress
 from train.distributed.world import World
 from train.evaluation.validation_history import FILE as LOOKS
-from train.run.callbacks import Watch
+from train.run.callbacks import RunCallbacks
 from train.run.resume_state import saved_step
 from train.run.run_record import RUN, RunStart, differences, finish_run, note_snapshots, read_run, write_run
 from train.run.snapshots import Snapshot, from_rows, refuse_foreign
@@ -50,7 +50,7 @@ def refuse_lost(folder: Path, name: str, digest: str, merged: Path | None) -> No
     refuse_foreign(folder, name, known)
 
 
-def open_folder(folder: Path, run: RunStart, digest: str, team: World, replayed: Path | None) -> Opened:
+def open_folder(folder: Path, run: RunStart, digest: str, world: World, replayed: Path | None) -> Opened:
     """Resume what is there of this very run, or clear what an earlier one of the same name left, and write run.json.
 
     Args:
@@ -60,11 +60,11 @@ def open_folder(folder: Path, run: RunStart, digest: str, team: World, replayed:
     snapshots = _snapshots(folder)
     start = saved_step(folder / STATE, digest)
     resuming = start is not None
-    team.wait()  # until every process has looked
-    notes = _forget_other_looks(folder, run.settings) if resuming and team.leads else []
+    world.wait()  # until every process has looked
+    notes = _forget_other_looks(folder, run.settings) if resuming and world.is_main_process else []
     if notes:
         snapshots = [replace(snapshot, validation=None, best=False) for snapshot in snapshots]
-    if team.leads:
+    if world.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         if not resuming:
             for snapshot in snapshots:
@@ -72,25 +72,25 @@ def open_folder(folder: Path, run: RunStart, digest: str, team: World, replayed:
         write_run(folder, run)
         note_snapshots(folder, snapshots if resuming else [])
     others = list[str]()
-    if replayed and team.leads:
+    if replayed and world.is_main_process:
         found = differences(replayed, read_run(folder / RUN), run.images)
         others = [f"other than in {replayed}: {note}" for note in found]
-    team.wait()  # until the leader has put away what the others would read
+    world.wait()  # until the leader has put away what the others would read
     return Opened(start or 0, snapshots if resuming else [], tuple(notes), tuple(others))
 
 
 def _forget_other_looks(folder: Path, now: Mapping[str, Any]) -> list[str]:
     """Validations on another grid cannot be compared with those to come: put them away, and say so."""
-    looks = folder / LOOKS
-    if not (looks.is_file() and (folder / RUN).is_file()):
+    evaluations = folder / LOOKS
+    if not (evaluations.is_file() and (folder / RUN).is_file()):
         return []
     then = {key: row["value"] for key, row in read_run(folder / RUN)["settings"].items()}
     other = [key for key in GRID if then.get(key) != now[key]]
     if not other:
         return []
-    kept = looks.with_name(f"{looks.stem} before{looks.suffix}")
-    looks.replace(kept)
-    return [f"{', '.join(other)} changed, so earlier looks at the validation loss do not count; they are in {kept}"]
+    kept = evaluations.with_name(f"{evaluations.stem} before{evaluations.suffix}")
+    evaluations.replace(kept)
+    return [f"{', '.join(other)} changed, so earlier validations are not comparable; they are in {kept}"]
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def described_device(device: Any) -> str:
 
 
 def close_folder(
-    folder: Path, training: Sequence[Example], watch: Watch, place: Progress, seconds: float, merged: Path | None
+    folder: Path, training: Sequence[Example], watch: RunCallbacks, now: Progress, seconds: float, merged: Path | None
 ) -> None:
     """Write down what came of the run; `merged` is the base model with the adapter merged in, where that was written."""
     images = {example.entry.key: example for example in training}
@@ -119,8 +119,8 @@ def close_folder(
     best = next((snapshot for snapshot in watch.snapshots if snapshot.best), None)
     finish_run(
         folder,
-        steps=place.step,
-        epochs=place.epoch,
+        steps=now.step,
+        epochs=now.epoch,
         ended="no better look for so long" if watch.enough else "as planned",
         sha256=last.sha256,
         weights=weights_hash(folder / last.file),

@@ -47,9 +47,9 @@ Sample = tuple[str, int, float, str]
 class LogEntry:
     """One step of one process: S samples, the last `regularization images` of which are regularization images.
 
-    `loss` is this process's part of the objective (the parts of a team add up to it) and `losses` (S,) the samples' own
+    `loss` is this process's part of the objective (the parts of all processes add up to it) and `losses` (S,) the samples' own
     without any weight, both still on the device; `times` (S,) is on the CPU, `keys` and `concepts` have a name for each
-    sample. `rates` are the groups' learning rates as they act, `gradient_norm` is that of the whole team's gradient where
+    sample. `rates` are the groups' learning rates as they act, `gradient_norm` is that of all processes' gradient where
     this step updated the weights, `seconds` what the step took this process, without waiting for the device.
     """
 
@@ -68,7 +68,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A step fetched from the device: one process's part of it, or a whole team's."""
+    """A step fetched from the device: one process's part of it, or all processes' together."""
 
     step: int
     epoch: int
@@ -91,7 +91,7 @@ class _Step:
 class RunLog:
     """Collects steps and writes them together; a loss that is not finite is found then, and its step named.
 
-    Every process of a team adds its part of every step and calls the same methods; the leader writes, and hands each line
+    Every process adds its part of every step and calls the same methods; the main process writes, and hands each line
     to `each` (TensorBoard, say).
     """
 
@@ -99,10 +99,10 @@ class RunLog:
         self,
         file: Path,
         state_file: Path,
-        team: World = ALONE,
+        world: World = ALONE,
         each: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self._file, self._state_file, self.team, self._each = file, state_file, team, each
+        self._file, self._state_file, self.world, self._each = file, state_file, world, each
         self._waiting: list[LogEntry] = []
         self._recent: deque[_Step] = deque(maxlen=TOGETHER)
         self._losses: deque[float] = deque(maxlen=SMOOTHED)
@@ -110,14 +110,14 @@ class RunLog:
         self._rate = 0.0
 
     def trim(self, start: int) -> None:
-        """Keep the lines of the `start` steps that the run is taken up after, for the counts to go on from; drop what a
+        """Keep the lines of the `start` steps that the run resumes after, for the counts to go on from; drop what a
         killed run wrote later."""
-        if self.team.leads:
+        if self.world.is_main_process:
             with replacing(self._file) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
                 if start:
                     with closing(lines(self._file)) as before:
                         self._keep(takewhile(lambda line: line["step"] <= start, before), stream)
-        self.team.wait()
+        self.world.wait()
 
     def _keep(self, kept: Iterable[Mapping[str, Any]], stream: TextIO) -> None:
         for line in kept:
@@ -137,30 +137,30 @@ class RunLog:
         self._norms[step] = norm.detach() if isinstance(norm, Tensor) else norm
 
     def smoothed(self) -> str:
-        """Words for the progress line, such as "loss 0.1234, rate 5e-04"; "" before anything was fetched."""
+        """Words for the progress line, such as "loss 0.1234, lr 5e-04"; "" before anything was fetched."""
         if not self._losses:
             return ""
-        return f"loss {fmean(self._losses):.4f}, rate {self._rate:.1e}".replace(".0e", "e")
+        return f"loss {fmean(self._losses):.4f}, lr {self._rate:.1e}".replace(".0e", "e")
 
     def write(self) -> None:
         """Write what waits.
 
         Raises:
-            PrepError: a loss is not finite, in every process of the team; the steps before it are written.
+            PrepError: a loss is not finite, in every process; the steps before it are written.
         """
         if not self._waiting:
             return
         begun = perf_counter()
-        own = _fetched(self._waiting)
+        shard = _fetched(self._waiting)
         waited = perf_counter() - begun
-        steps = _together(self.team.gathered([own]))
+        steps = _together(self.world.gather([shard]))
         device = self._waiting[-1].loss.device
         self._waiting = []
         good = list(takewhile(lambda step: step.finite, steps))
         self._recent.extend(steps)
         self._losses.extend(step.loss for step in good)
         self._rate = steps[-1].rates[0]
-        if self.team.leads:
+        if self.world.is_main_process:
             self._write_lines(good, waited, device)
         self._norms.clear()
         if len(good) < len(steps):
@@ -196,7 +196,7 @@ class RunLog:
         kept = f"the last good state is kept in {self._state_file}; " if self._state_file.exists() else ""
         return PrepError(
             f"{what} {names}{only}",
-            f'{kept}lower the learning rate, or use mixed_precision = "bf16", or look at the images',
+            f'{kept}lower the learning rate, or use mixed_precision = "bf16", or check these images',
         )
 
 
@@ -231,17 +231,19 @@ def _step(entry: LogEntry, numbers: Iterator[float]) -> _Step:
 
 
 def _together(parts: Sequence[Sequence[_Step]]) -> list[_Step]:
-    """The steps of a team from the parts of its processes, of which the first one leads."""
+    """The steps of all processes from their parts, the main process's first."""
     return [
         replace(
-            own[0],
-            loss=math.fsum(each.loss for each in own) if all(math.isfinite(each.loss) for each in own) else math.nan,
-            images=tuple(sample for each in own for sample in each.images),
-            reg_images=tuple(sample for each in own for sample in each.reg_images),
+            shard[0],
+            loss=math.fsum(each.loss for each in shard)
+            if all(math.isfinite(each.loss) for each in shard)
+            else math.nan,
+            images=tuple(sample for each in shard for sample in each.images),
+            reg_images=tuple(sample for each in shard for sample in each.reg_images),
         )
-        if len(own) > 1
-        else own[0]
-        for own in zip(*parts, strict=True)
+        if len(shard) > 1
+        else shard[0]
+        for shard in zip(*parts, strict=True)
     ]
 
 

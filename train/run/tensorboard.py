@@ -14,15 +14,15 @@ from train.evaluation.validation_history import Evaluation
 
 PLACES = {
     "loss": "loss/mean",
-    "unet_lr": "rate/unet",
-    "text_encoder_lr": "rate/text",
+    "unet_lr": "lr/unet",
+    "text_encoder_lr": "lr/text_encoder",
     "gradient_norm": "norm/gradient",
     "weights_norm": "norm/weights",
     "images_per_second": "speed/images_per_second",
     "memory_bytes": "memory/bytes",
 }
 LARGEST_SIDE = 2048
-"""Pixels of the longer side that an image is reduced to."""
+"""Pixels of the longer side that an image is downscaled to."""
 
 
 def writer_class() -> Any:
@@ -56,9 +56,9 @@ class TensorBoard:
         """A line of log.jsonl."""
         self._write(line["step"], _scalars(line))
 
-    def add_validation(self, look: Evaluation) -> None:
-        """A look, as it stands in validation.jsonl."""
-        self._write(look.step, _validation_scalars(asdict(look)))
+    def add_validation(self, evaluation: Evaluation) -> None:
+        """A validation, as it stands in validation.jsonl."""
+        self._write(evaluation.step, _validation_scalars(asdict(evaluation)))
 
     def add_image(self, name: str, step: int, file: Path) -> None:
         """An image such as the grid of samples, made smaller where it is large."""
@@ -81,14 +81,14 @@ class TensorBoard:
 
 
 def _scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for key, place in PLACES.items():
+    for key, now in PLACES.items():
         if line.get(key) is not None:
-            yield place, line[key]
+            yield now, line[key]
     yield from _grouped("loss", line)
 
 
 def _validation_scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for part in ("held", "watched"):
+    for part in ("held", "train_subset"):
         if line.get(part) is not None:
             yield f"validation/{part}", line[part]
     yield from _grouped("validation", line)

@@ -152,7 +152,7 @@ def _measured(
             with_values(run.recipe, device=device),
             run.adapter,
             times=timesteps,
-            noises=noise_samples,
+            noise_samples=noise_samples,
             progress=progress,
         )
     return found, losses

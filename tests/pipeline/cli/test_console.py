@@ -28,8 +28,8 @@ def last_frame(text: str) -> list[str]:
 def test_what_is_said_about_a_work_stands_on_its_bar_and_is_replaced(stderr):
     with progress_bars() as progress:
         progress("encoding", 3, 3)
-        progress("training: loss 0.5000, rate 5e-04", 1, 4)
-        progress("training: loss 0.1234, rate 5e-04", 3, 4)
+        progress("training: loss 0.5000, lr 5e-04", 1, 4)
+        progress("training: loss 0.1234, lr 5e-04", 3, 4)
         progress("training", 4, 4)
         progress("training: loss 0.0001: [bold]done[/bold]", 4, 4)
     first, second = last_frame(stderr())

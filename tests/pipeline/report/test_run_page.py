@@ -56,8 +56,8 @@ def snapshot(step: int, validation: float | None, best: bool = False) -> dict:
     return {"file": f"x-{step}.safetensors", "step": step, "epoch": 0, "validation": validation, "best": best}
 
 
-def validation(step: int, held: float | None, watched: float) -> dict:
-    return {"step": step, "epoch": 0, "held": held, "watched": watched, "concepts": {}, "bands": {}}
+def validation(step: int, held: float | None, train_subset: float) -> dict:
+    return {"step": step, "epoch": 0, "held": held, "train_subset": train_subset, "concepts": {}, "bands": {}}
 
 
 def write_lines(file: Path, *rows: dict) -> None:

@@ -68,3 +68,19 @@ def test_files_of_a_run_that_are_not_what_they_should_be_stay_and_half_a_line_of
         run_files.bring_forward(tmp_path)
     assert {name: (folder / name).read_bytes() for name in before} == before
     assert (folder / "log.jsonl").read_text() == '{"step": 1, "reg_images": []}\n{"step": 2, "twi'
+
+
+def test_the_losses_of_a_runs_validations_get_their_new_names_once_and_half_a_line_stays(tmp_path):
+    file = tmp_path / "runs" / "a" / "validation.jsonl"
+    file.parent.mkdir(parents=True)
+    losses = '"held": 0.5, "watched": 0.25'
+    half = '{"step": 2, "wat'
+    file.write_text(
+        f'{{"step": 1, "epoch": 1, {losses}, "concepts": {{"Lumi": {{{losses}}}}}, "bands": {{"0-250": {{{losses}}}}}}}\n{half}'
+    )
+    now = '"held": 0.5, "train_subset": 0.25'
+    for _ in range(2):
+        run_files.bring_forward(tmp_path)
+        assert file.read_text() == (
+            f'{{"step": 1, "epoch": 1, {now}, "concepts": {{"Lumi": {{{now}}}}}, "bands": {{"0-250": {{{now}}}}}}}\n{half}'
+        )

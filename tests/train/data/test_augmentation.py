@@ -10,8 +10,18 @@ import pytest
 from tolerance import near
 
 from pipeline.store.values.bucket import Bucket
-from train.data.augmentation import LARGEST, ImageView, Seen, Subject, dealt, forbidding, reg_image_view, remarks, views
-from train.data.caption_augmentation import told
+from train.data.augmentation import (
+    LARGEST,
+    ImageView,
+    Seen,
+    Subject,
+    drawn_view,
+    forbidding,
+    reg_image_view,
+    views,
+    warnings,
+)
+from train.data.caption_augmentation import caption_read
 from train.data.color_jitter import Colour, changed, chroma_matrix, drawn_colour
 from train.data.options import AugmentationOptions, CaptionOptions
 from train.data.subject_position import subject_of
@@ -65,7 +75,10 @@ def test_a_person_names_words_of_their_own_and_what_stands_around_all_captions_c
     guard = ("eyepatch", "hair over one eye")
     assert forbidding("Hair_over_one_eye, smile", guard) == "hair over one eye"
     assert forbidding("looking left", guard) == ""
-    assert forbidding(told("1girl", CaptionOptions(caption_suffix="seen from the left")), ("left", "right")) == "left"
+    assert (
+        forbidding(caption_read("1girl", CaptionOptions(caption_suffix="seen from the left")), ("left", "right"))
+        == "left"
+    )
 
 
 def test_random_crop_moves_the_crop_within_what_the_bucket_leaves():
@@ -156,25 +169,25 @@ def test_a_reg_image_is_mirrored_and_coloured_with_its_image_but_never_cropped()
 
 def test_views_are_dealt_so_that_all_come_before_one_comes_again():
     cards = [image(str(number)) for number in range(4)]
-    dealt_out = [dealt(cards, earlier, 1, "key").content for earlier in range(40)]
+    dealt_out = [drawn_view(cards, earlier, 1, "key").content for earlier in range(40)]
     for start in range(0, 40, 4):
         assert sorted(dealt_out[start : start + 4]) == ["0", "1", "2", "3"]
     assert len({tuple(dealt_out[start : start + 4]) for start in range(0, 40, 4)}) > 3, "in another order each time"
-    assert dealt_out != [dealt(cards, earlier, 1, "other").content for earlier in range(40)]
+    assert dealt_out != [drawn_view(cards, earlier, 1, "other").content for earlier in range(40)]
     assert max(Counter(dealt_out[:10]).values()) - min(Counter(dealt_out[:10]).values()) <= 1
 
 
 def test_the_plan_tells_which_images_are_left_as_they_are():
     found = [seen(image(), "looking left"), seen(image(**WIDE)), seen(image(), "right, left")]
-    (remark,) = remarks(found, AugmentationOptions(flip=True))
+    (remark,) = warnings(found, AugmentationOptions(flip=True))
     assert remark == "flip leaves out 2 of 3 images whose caption says left, such as images/a/x.png"
-    (remark,) = remarks(found, AugmentationOptions(random_crop=True))
+    (remark,) = warnings(found, AugmentationOptions(random_crop=True))
     assert remark.startswith("random_crop leaves 2 of 3 images as they are, of which the bucket cuts nothing away")
     found = [seen(image(), subject=Subject((0.5, 0.5), pixels)) for pixels in ((20, 20), (640, 640))]
-    small, unknown = remarks([*found, seen(image())], AugmentationOptions(face_crop=(1.0, 2.0)))
+    small, unknown = warnings([*found, seen(image())], AugmentationOptions(face_crop=(1.0, 2.0)))
     assert "1 of 3" in small and "1.5 times their file's pixels" in small
     assert "1 of 3" in unknown and "whose subject is not known" in unknown
-    assert remarks(found, AugmentationOptions()) == ()
+    assert warnings(found, AugmentationOptions()) == ()
 
 
 # --- colours

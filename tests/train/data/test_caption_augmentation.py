@@ -27,17 +27,17 @@ TAGS = "Lumi, 1girl, solo, smile, night"
 still = {"shuffle_tags": False}
 
 
-def moment(number: int = 0, step: int = 0, epoch: int = 0) -> StepContext:
+def context(number: int = 0, step: int = 0, epoch: int = 0) -> StepContext:
     return StepContext(step, epoch, ("sample", 420, epoch, step, f"image {number}"), BatchOptions())
 
 
 def shown(caption: str, at: StepContext | None = None, triggers: tuple[str, ...] = ("Lumi",), **options) -> str:
     recipe = make_recipe(**options)
-    return shown_caption(caption, triggers, recipe.captions, replace(at or moment(), run=recipe.batches))
+    return shown_caption(caption, triggers, recipe.captions, replace(at or context(), run=recipe.batches))
 
 
 def all_shown(caption: str, times: int = 300, **options) -> list[str]:
-    return [shown(caption, moment(number), **options) for number in range(times)]
+    return [shown(caption, context(number), **options) for number in range(times)]
 
 
 # --- order and kept tags
@@ -91,7 +91,7 @@ def test_no_mark_is_ever_read_whatever_else_is_on(parts, shuffle, dropout, warmu
         "group_separator": ";;;",
     }
     caption = " ".join(parts)
-    at, recipe = moment(0, step), make_recipe(**options)
+    at, recipe = context(0, step), make_recipe(**options)
     for text in (
         shown_caption(caption, ("Lumi",), recipe.captions, at),
         shown_reg_image(caption, caption, ("Lumi",), recipe.captions, at),
@@ -129,7 +129,7 @@ def test_caption_dropout_leaves_out_prefix_and_all():
 
 
 def test_every_nth_epoch_is_counted_from_one_and_from_its_first_step_on():
-    found = [[shown("a", moment(0, step, epoch), caption_dropout_epochs=3) for step in (0, 5)] for epoch in range(6)]
+    found = [[shown("a", context(0, step, epoch), caption_dropout_epochs=3) for step in (0, 5)] for epoch in range(6)]
     assert found == [["a"] * 2, ["a"] * 2, ["", ""], ["a"] * 2, ["a"] * 2, ["", ""]]
 
 
@@ -141,7 +141,7 @@ def test_a_warm_up_by_hand():
 
 def test_tags_come_in_by_their_place_in_the_caption_before_they_are_shuffled():
     found = {
-        step: {shown(TAGS, moment(number, step), tag_warmup_steps=4) for number in range(50)} for step in (0, 2, 4)
+        step: {shown(TAGS, context(number, step), tag_warmup_steps=4) for number in range(50)} for step in (0, 2, 4)
     }
     assert found[0] == {"Lumi, 1girl"}
     assert found[2] == {"Lumi, 1girl, solo", "Lumi, solo, 1girl"}
@@ -150,9 +150,9 @@ def test_tags_come_in_by_their_place_in_the_caption_before_they_are_shuffled():
 
 def test_a_share_of_the_run_is_counted_in_its_steps_or_else_in_its_epochs():
     options = {"tag_warmup_share": 0.5, **still}
-    in_steps = [len(tags_of(shown(TAGS, moment(0, step), steps=8, **options))) for step in range(6)]
+    in_steps = [len(tags_of(shown(TAGS, context(0, step), steps=8, **options))) for step in range(6)]
     assert in_steps == [2, 2, 3, 4, 5, 5]
-    in_epochs = [len(tags_of(shown(TAGS, moment(0, 99, epoch), epochs=4, **options))) for epoch in range(3)]
+    in_epochs = [len(tags_of(shown(TAGS, context(0, 99, epoch), epochs=4, **options))) for epoch in range(3)]
     assert in_epochs == [2, 3, 5]
 
 
@@ -212,13 +212,13 @@ def test_prefix_and_suffix_stay_in_place_and_are_not_counted_among_the_tags_to_k
 def test_the_same_moment_gives_the_same_caption_and_another_another():
     options = {"tag_dropout": 0.2, "caption_dropout": 0.1}
     assert all_shown(TAGS, **options) == all_shown(TAGS, **options)
-    assert len({shown(TAGS, moment(0, step)) for step in range(50)}) > 15
+    assert len({shown(TAGS, context(0, step)) for step in range(50)}) > 15
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 50), st.integers(0, 50))
 def test_one_option_changes_nothing_about_anothers_draws(number, step):
-    caption, at = "Lumi, a, b, c, d, e, f", moment(number, step)
+    caption, at = "Lumi, a, b, c, d, e, f", context(number, step)
     order = tags_of(shown(caption, at))
     assert tags_of(shown(caption, at, caption_dropout=0.5) or ", ".join(order)) == order
     stays = set(tags_of(shown(caption, at, tag_dropout=0.5, **still)))
@@ -229,7 +229,7 @@ def test_one_option_changes_nothing_about_anothers_draws(number, step):
 @given(st.integers(0, 50), st.sampled_from([None, 0, 1, 2, 3]), st.sampled_from([0.0, 0.4]), st.sampled_from([0, 60]))
 def test_a_reg_image_without_trigger_words_is_shown_with_the_same_tags_in_the_same_order(number, keep, dropout, warmup):
     recipe = make_recipe(keep_tags=keep, tag_dropout=dropout, tag_warmup_steps=warmup, caption_dropout=0.2)
-    at, triggers = moment(number, number), ("Lumi", "Oriel")
+    at, triggers = context(number, number), ("Lumi", "Oriel")
     own = shown_caption("Lumi, Oriel, a, b, c, d, e", triggers, recipe.captions, at)
     reg_image = shown_reg_image("a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe.captions, at)
     if keep in (None, 2, 3):
@@ -241,8 +241,8 @@ def test_a_reg_image_without_trigger_words_is_shown_with_the_same_tags_in_the_sa
 
 def test_a_reg_image_keeps_the_caption_it_was_made_from_without_prefix_and_suffix():
     recipe = make_recipe(shuffle_tags=False, caption_prefix="best", caption_suffix="sky")
-    assert shown_reg_image("a, b", "Lumi, a, b", ("Lumi",), recipe.captions, moment()) == "a, b"
-    assert shown_caption("Lumi, a, b", ("Lumi",), recipe.captions, moment()) == "best, Lumi, a, b, sky"
+    assert shown_reg_image("a, b", "Lumi, a, b", ("Lumi",), recipe.captions, context()) == "a, b"
+    assert shown_caption("Lumi, a, b", ("Lumi",), recipe.captions, context()) == "best, Lumi, a, b, sky"
 
 
 def test_a_caption_without_marks_is_spoken_as_it_is():
@@ -271,7 +271,7 @@ def test_the_longest_caption_has_the_longest_parts():
         ({"keep_separator": "a, b"}, "keep_separator is 'a, b'"),
         ({"group_separator": " ;;"}, "group_separator is ' ;;'"),
         ({"keep_separator": "{}", "wildcards": True}, "braces are those of wildcards"),
-        ({"keep_separator": "|||", "group_separator": "|"}, "cannot be told apart"),
+        ({"keep_separator": "|||", "group_separator": "|"}, "cannot be distinguished"),
         ({"caption_prefix": "a ||| b"}, "caption_prefix holds '|||'"),
         ({"caption_suffix": "a\nb"}, "caption_suffix has several lines"),
         ({"keep_tags": 2, "shuffle_tags": False}, "keep_tags is 2, but no tag is moved or left out"),

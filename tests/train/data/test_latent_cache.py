@@ -56,14 +56,14 @@ def test_each_image_is_encoded_once_and_read_back(base, tmp_path, monkeypatch):
     calls = counted(cache, monkeypatch)
     cache.fill([*images, *images], quiet)
     cache.fill(images, quiet)
-    assert calls == [3] and cache.remarks() == ()
+    assert calls == [3] and cache.warnings() == ()
     latent = cache.read(images[1])
     with torch.no_grad():
         pixels = torch.from_numpy(np.stack([pixels_of(each) for each in images])).permute(0, 3, 1, 2)
         posterior = base.vae.encode(pixels).latent_dist
     scale = base.vae.config.scaling_factor
     assert near(latent.mean, posterior.mean[1] * scale, products=64 * 9)
-    assert near(latent.spread, posterior.std[1] * scale, products=64 * 9)
+    assert near(latent.std, posterior.std[1] * scale, products=64 * 9)
 
 
 def test_the_cache_is_found_by_content_and_never_by_name(base, tmp_path):
@@ -118,7 +118,7 @@ def test_a_latent_does_not_depend_on_what_else_is_missing(base, tmp_path):
         single.fill([image], quiet)
     for image in images:
         assert torch.equal(whole.read(image).mean, single.read(image).mean)
-        assert torch.equal(whole.read(image).spread, single.read(image).spread)
+        assert torch.equal(whole.read(image).std, single.read(image).std)
 
 
 def test_images_for_which_the_vae_overflows_in_half_precision_are_encoded_again(tmp_path):
@@ -131,10 +131,10 @@ def test_images_for_which_the_vae_overflows_in_half_precision_are_encoded_again(
     half, whole = LatentCache(tmp_path / "half", loud, torch.float16), LatentCache(tmp_path / "whole", loud)
     half.fill(images, quiet)
     whole.fill(images, quiet)
-    assert half.overflowed == 1 and whole.overflowed == 0 and whole.remarks() == ()
+    assert half.overflowed == 1 and whole.overflowed == 0 and whole.warnings() == ()
     assert torch.equal(half.read(images[0]).mean, whole.read(images[0]).mean)
     assert not torch.equal(half.read(images[1]).mean, whole.read(images[1]).mean)
-    (remark,) = half.remarks()
+    (remark,) = half.warnings()
     assert "overflowed in float16" in remark and 'vae_precision = "fp32"' in remark
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_was_cut_short_is_made_again_when_the_cache_is_filled(base, 
     calls = counted(again, monkeypatch)
     again.fill(images, quiet)
     assert calls == [1] and cache.file(images[0]).read_bytes() == before
-    (remark,) = again.remarks()
+    (remark,) = again.warnings()
     assert remark.startswith("cached latents that were damaged and made again: 1") and str(images[0].file) in remark
 
 
@@ -181,11 +181,11 @@ def test_a_byte_that_changed_is_noticed_at_the_first_reading_and_mended(base, tm
     file.write_bytes(held)
     other = LatentCache(tmp_path / "latents", base, writes=False)
     other.fill(images, quiet)
-    assert torch.equal(other.read(images[0]).mean, wanted) and other.mended[0][1] == "it does not fit its checksum"
+    assert torch.equal(other.read(images[0]).mean, wanted) and other.repaired[0][1] == "it does not fit its checksum"
     assert bytes(held) == file.read_bytes(), "only the process that leads writes"
     again = LatentCache(tmp_path / "latents", base)
     again.fill(images, quiet)
-    assert torch.equal(again.read(images[0]).mean, wanted) and len(again.remarks()) == 1
+    assert torch.equal(again.read(images[0]).mean, wanted) and len(again.warnings()) == 1
     read_latent(file)
 
 
@@ -228,9 +228,9 @@ def test_latents_that_are_not_finite_are_noticed_at_once_and_never_kept(base, tm
     encoded = cache._encoded
 
     def odd(pixels):
-        means, spreads = encoded(pixels)
+        means, stds = encoded(pixels)
         means[1, 0, 0, 0] = float("nan")
-        return means, spreads
+        return means, stds
 
     monkeypatch.setattr(cache, "_encoded", odd)
     with pytest.raises(PrepError, match="not finite") as caught:
@@ -244,9 +244,9 @@ def test_images_go_to_the_vae_by_size_and_no_more_than_it_takes_at_once(base, tm
     small, wide = drawn(tmp_path, 5), drawn(tmp_path, 3, (64, 32))
     mixed = [each for pair in zip(small, [*wide, *wide], strict=False) for each in pair]
     monkeypatch.setattr(latents_module, "MOST_AT_ONCE", 3)
-    calls, told = counted(cache, monkeypatch), []
-    cache.fill(mixed, lambda what, done, total: told.append((done, total)))
-    assert calls == [3, 2, 3] and told == [(3, 8), (5, 8), (8, 8)]
+    calls, caption_read = counted(cache, monkeypatch), []
+    cache.fill(mixed, lambda what, done, total: caption_read.append((done, total)))
+    assert calls == [3, 2, 3] and caption_read == [(3, 8), (5, 8), (8, 8)]
 
 
 def test_latents_stay_in_memory_only_up_to_a_limit(base, tmp_path, monkeypatch):

@@ -84,18 +84,18 @@ def test_any_number_of_processes_draws_what_one_draws(count):
         7, 1, (example("a", 2, 3), example("b"), example("a", 2, 3), example("c", 1, matched=False)), (4, 0, 5, 2)
     )
     whole = draw_inputs(batch, noise, 420, Blank(), 1000)
-    by_place = {sample.place: row for row, sample in enumerate(whole.samples)}
+    by_place = {sample.index: row for row, sample in enumerate(whole.samples)}
     assert sorted(by_place) == list(range(7))
     seen = []
     for rank in range(count):
-        rows = World(rank, count).own(range(len(batch.examples)))
+        rows = World(rank, count).shard(range(len(batch.examples)))
         part = draw_inputs(batch, noise, 420, Blank(), 1000, rows=rows)
         for row, sample in enumerate(part.samples):
-            place = by_place[sample.place]
+            place = by_place[sample.index]
             assert whole.samples[place] == sample
             for name in ("clean", "noise", "mixed", "times"):
                 assert torch.equal(getattr(whole, name)[place], getattr(part, name)[row])
-            seen.append(sample.place)
+            seen.append(sample.index)
     assert sorted(seen) == list(range(7)), "every sample in one process, none in two"
 
 

@@ -86,7 +86,7 @@ def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
     for first, second in zip(
         lines(prepared, "one", "validation.jsonl"), lines(prepared, "two", "validation.jsonl"), strict=True
     ):
-        assert first["watched"] == pytest.approx(second["watched"], rel=APART / 10)
+        assert first["train_subset"] == pytest.approx(second["train_subset"], rel=APART / 10)
 
 
 def test_what_one_process_began_two_take_up(prepared):
@@ -124,7 +124,7 @@ def test_a_wish_to_stop_reaches_all_and_the_state_is_kept(prepared):
     begun = threading.Event()
     pids = []
 
-    def watch(what: str, done: int, total: int) -> None:
+    def callbacks(what: str, done: int, total: int) -> None:
         if what.startswith("training") and done >= 3 and not begun.is_set():
             begun.set()
             for process in torch.multiprocessing.active_children():
@@ -132,7 +132,7 @@ def test_a_wish_to_stop_reaches_all_and_the_state_is_kept(prepared):
                 os.kill(process.pid, signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train_adapter(prepared, recipe, watch)
+        train_adapter(prepared, recipe, callbacks)
     assert len(pids) == 2
     from safetensors import safe_open
 
@@ -168,6 +168,6 @@ def test_more_processes_than_gpus_are_refused():
 
 
 def test_a_team_of_one_needs_no_accelerate():
-    assert ALONE.own([1, 2, 3]) == [1, 2, 3]
-    assert World(1, 2).own([1, 2, 3]) == [2]
-    assert ALONE.total(torch.ones(2)).tolist() == [1, 1]
+    assert ALONE.shard([1, 2, 3]) == [1, 2, 3]
+    assert World(1, 2).shard([1, 2, 3]) == [2]
+    assert ALONE.all_reduce_sum(torch.ones(2)).tolist() == [1, 1]

@@ -7,13 +7,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import PrepError
-from train.evaluation.holdout import ENOUGH, LEAST_KEPT, Candidate, Parts, hold_out, spare
+from train.evaluation.holdout import ENOUGH, LEAST_KEPT, Candidate, Splits, hold_out, spare
 from train.options.recipe import Recipe, make_recipe, with_values
 
 HELD_OUT = make_recipe(validation="held-out", validation_share=0.1, validation_images=1000)
 
 
-def held_out(found: list[Candidate], recipe: Recipe) -> Parts:
+def held_out(found: list[Candidate], recipe: Recipe) -> Splits:
     return hold_out(found, recipe.validation, recipe.run.seed)
 
 
@@ -46,7 +46,7 @@ def recipes(draw) -> Recipe:
     )
 
 
-def parted(found, recipe):
+def split_examples(found, recipe):
     """The parts, but for sets that have none to spare where some were asked for."""
     try:
         return held_out(found, recipe)
@@ -57,7 +57,7 @@ def parted(found, recipe):
 @settings(max_examples=200, deadline=None)
 @given(candidates(), recipes())
 def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, recipe):
-    parts = parted(found, recipe)
+    parts = split_examples(found, recipe)
     shown = [each for each in found if each.repeats > 0]
     held = [each for each in shown if each.key in parts.held]
     assert not {each.group for each in held} & {each.group for each in shown if each.key not in parts.held}
@@ -67,18 +67,18 @@ def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, rec
         assert counts[concept] - number >= LEAST_KEPT
     assert (
         len(parts.held) <= recipe.validation.validation_images
-        and len(parts.watched) <= recipe.validation.validation_images
+        and len(parts.train_subset) <= recipe.validation.validation_images
     )
-    assert not set(parts.held) & set(parts.watched)
+    assert not set(parts.held) & set(parts.train_subset)
     assert parts.repeats.keys() == {each.key for each in found} - set(parts.held)
-    assert set(parts.watched) <= {each.key for each in shown}
-    assert len(parts.watched) == min(recipe.validation.validation_images, len(shown) - len(held))
+    assert set(parts.train_subset) <= {each.key for each in shown}
+    assert len(parts.train_subset) == min(recipe.validation.validation_images, len(shown) - len(held))
 
 
 @settings(max_examples=200, deadline=None)
 @given(candidates(), recipes())
 def test_every_concept_keeps_its_exposures(found, recipe):
-    parts = parted(found, recipe)
+    parts = split_examples(found, recipe)
     for concept in {each.concept for each in found}:
         before = sum(each.repeats for each in found if each.concept == concept)
         after = sum(parts.repeats.get(each.key, 0.0) for each in found if each.concept == concept)
@@ -88,7 +88,7 @@ def test_every_concept_keeps_its_exposures(found, recipe):
 @settings(max_examples=100, deadline=None)
 @given(st.data(), candidates(), recipes())
 def test_the_order_and_the_numbers_of_groups_change_nothing(data, found, recipe):
-    parts = parted(found, recipe)
+    parts = split_examples(found, recipe)
     renumbered = [replace(each, group=1000 - each.group) for each in data.draw(st.permutations(found))]
     again = held_out(renumbered, recipe)
     assert again == parts and list(again.held) == sorted(again.held)
@@ -119,13 +119,13 @@ def test_what_a_concept_can_spare_worked_by_hand(images, share, spared):
 
 def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
     few, enough = (held_out(alone(count), make_recipe()) for count in (ENOUGH - 1, ENOUGH))
-    assert not few.held and len(few.watched) == 16
+    assert not few.held and len(few.train_subset) == 16
     assert few.remarks == (
         "validation: 199 images are too few to hold any out, which is done from 200 on; the loss is measured on 16 "
         "images of 1 concept that are trained on: it falls as they are learned by heart, so it tells a standstill from "
         "progress, and nothing of overfitting; look at the samples too",
     )
-    assert len(enough.held) == 10 and len(enough.watched) == 16
+    assert len(enough.held) == 10 and len(enough.train_subset) == 16
     assert enough.remarks == (
         "validation: 10 images of 1 concept are held out and never trained on, beside 16 images of 1 concept of those "
         "that are",
@@ -137,7 +137,7 @@ def test_repeats_worked_by_hand():
     parts = held_out(found, with_values(HELD_OUT, validation_share=0.1))
     assert len(parts.held) == 2 and "Lumi/heavy" not in parts.held
     assert parts.repeats["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
-    kept = next(key for key in parts.watched if key.startswith("Lumi/") and key != "Lumi/heavy")
+    kept = next(key for key in parts.train_subset if key.startswith("Lumi/") and key != "Lumi/heavy")
     assert parts.repeats[kept] == pytest.approx(24 / 22)
     assert parts.repeats["Quill/0"] == 1.0, "a concept that holds none out is left as it is"
 
@@ -161,7 +161,7 @@ def test_a_concept_of_one_large_group_holds_none_out_and_says_why():
 def test_concepts_come_in_turn_and_those_without_one_are_named():
     found = [each for number in range(6) for each in alone(40, f"c{number}", 100 * number)]
     parts = held_out(found, with_values(HELD_OUT, validation_images=4))
-    assert len({key.split("/")[0] for key in parts.held}) == 4 and len({key[:2] for key in parts.watched}) == 4
+    assert len({key.split("/")[0] for key in parts.held}) == 4 and len({key[:2] for key in parts.train_subset}) == 4
     assert any("2 of 6 concepts are not looked at" in remark for remark in parts.remarks)
 
 
@@ -169,12 +169,12 @@ def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
     found = [replace(each, group=place % 5) for place, each in enumerate(alone(50))]
     parts = held_out(found, make_recipe(validation="training", validation_images=5))
     groups = {each.key: each.group for each in found}
-    assert sorted(groups[key] for key in parts.watched) == [0, 1, 2, 3, 4]
+    assert sorted(groups[key] for key in parts.train_subset) == [0, 1, 2, 3, 4]
 
 
 def test_nothing_is_looked_at_without_validation():
     parts = held_out(alone(300), make_recipe(validation="none"))
-    assert (parts.held, parts.watched, parts.remarks) == ((), (), ()) and len(parts.repeats) == 300
+    assert (parts.held, parts.train_subset, parts.remarks) == ((), (), ()) and len(parts.repeats) == 300
 
 
 def test_holding_out_where_no_concept_can_spare_one_is_an_error_that_says_why():

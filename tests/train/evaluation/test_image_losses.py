@@ -19,25 +19,27 @@ BOTH = pytest.mark.parametrize("adapter", [False, True], ids=["frozen text", "tr
 
 
 def validation(recipe, base, adapter, latents, held) -> Validation:
-    options, levels = recipe.validation, base.alphas_cumprod
-    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(levels))
-    return Validation(evaluator(recipe, base, latents, levels, torch.float32), adapter, grid, held, [], recipe.captions)
+    options, alphas_cumprod = recipe.validation, base.alphas_cumprod
+    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(alphas_cumprod))
+    return Validation(
+        evaluator(recipe, base, latents, alphas_cumprod, torch.float32), adapter, grid, held, [], recipe.captions
+    )
 
 
 def measured(base, adapter, cached, recipe=RECIPE, progress=quiet) -> tuple[ImageLoss, ...]:
     found, latents = cached
-    levels = base.alphas_cumprod
-    looker = evaluator(recipe, base, latents, levels, torch.float32)
-    grid = even_grid(2, 1, recipe.run.seed, len(levels))
-    return losses_per_image(looker, adapter, found, recipe.captions, grid, progress)
+    alphas_cumprod = base.alphas_cumprod
+    evaluation = evaluator(recipe, base, latents, alphas_cumprod, torch.float32)
+    grid = even_grid(2, 1, recipe.run.seed, len(alphas_cumprod))
+    return losses_per_image(evaluation, adapter, found, recipe.captions, grid, progress)
 
 
 @BOTH
 def test_losses_with_an_adapter_are_those_of_validation_and_without_those_of_the_base_model(base, adapter, cached):
     recipe = with_values(RECIPE, train_text_encoder=adapter.config.text_encoder)
     found = measured(base, adapter, cached, recipe)
-    look = validation(recipe, base, adapter, cached[1], cached[0])()
-    assert {each.key: each.adapter for each in found} == pytest.approx(look.images, rel=LOSS)
+    evaluation = validation(recipe, base, adapter, cached[1], cached[0])()
+    assert {each.key: each.adapter for each in found} == pytest.approx(evaluation.images, rel=LOSS)
     adapter.detach()
     alone = measured(base, None, cached, recipe)
     adapter.attach()
@@ -51,16 +53,16 @@ def test_the_adapter_has_its_strength_again_after_a_failure(base, adapter, cache
     def stop(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    look = validation(RECIPE, base, adapter, cached[1], cached[0][:1])
-    before = look()
+    evaluation = validation(RECIPE, base, adapter, cached[1], cached[0][:1])
+    before = evaluation()
     with pytest.raises(KeyboardInterrupt):
         measured(base, adapter, cached, progress=stop)
-    assert look() == before
+    assert evaluation() == before
 
 
 @BOTH
 def test_progress_counts_every_sample_of_both_models(base, adapter, cached):
     told = []
     measured(base, adapter, cached, progress=lambda *row: told.append(row))
-    assert told[-1] == ("looking with the adapter", 12, 12)
-    assert ("looking with the base model", 12, 12) in told
+    assert told[-1] == ("evaluating the adapter", 12, 12)
+    assert ("evaluating the base model", 12, 12) in told

@@ -80,9 +80,9 @@ def test_near_duplicates_are_named():
 def test_captions_are_held_against_those_of_their_concept():
     found = [ImageLoss(f"p{n}", 0.1 + n / 1000) for n in range(13)]
     lengths = [9, 10, 10, 11, 12, 3, 0, 30]
-    own = {f"p{n}": Known("Lumi", tuple(map(str, range(count))), {}) for n, count in enumerate(lengths)}
+    outfits = {f"p{n}": Known("Lumi", tuple(map(str, range(count))), {}) for n, count in enumerate(lengths)}
     others = {f"p{n}": Known("Quill", tuple("abc"), {}) for n in range(8, 13)}
-    said = reasons(found, own | others)
+    said = reasons(found, outfits | others)
     assert said["p5"] == ("short caption: 3 tags, the concept's median is 10",)
     assert said["p6"] == ("empty caption",)
     assert said["p7"] == ("long caption: 30 tags, the concept's median is 10",)

@@ -9,7 +9,7 @@ from train.evaluation import samples
 from train.evaluation.samples import SampleCallback
 from train.models.infotext import infotext
 from train.models.load import load_base
-from train.models.prompts import Prompt, Request, settled
+from train.models.prompts import Prompt, Request, filled_in
 from train.options.recipe import make_recipe, with_values
 from train.session import generation_of, new_adapter
 
@@ -19,7 +19,7 @@ PROMPTS = (
     Prompt("2girls, ✨ [b]", "hat", 48, 80, steps=2, guidance=1.0),
     Prompt("smile", steps=3),
 )
-REQUESTS, _ = settled(PROMPTS, (64, 64), 4)
+REQUESTS, _ = filled_in(PROMPTS, (64, 64), 4)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,12 @@ def pixels(folder):
 def test_every_prompt_is_painted_with_the_adapter_each_time_and_once_without(base, adapter, tmp_path):
     run, told = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)), []
     run.trim(0)
-    run.paint(0, 0, lambda *words: told.append(words))
-    run.paint(100, 1, lambda *words: told.append(words))
+    run.generate(0, 0, lambda *words: told.append(words))
+    run.generate(100, 1, lambda *words: told.append(words))
     names = [f"{folder}/{number:02}.png" for folder in ("base", "step 000000", "step 000100") for number in (1, 2, 3)]
     assert sorted(pixels(tmp_path / "progress")) == sorted(names)
-    assert told[:6] == [("painting samples", done, 6) for done in range(1, 7)]
-    assert told[6:] == [("painting samples", done, 3) for done in range(1, 4)]
+    assert told[:6] == [("generating samples", done, 6) for done in range(1, 7)]
+    assert told[6:] == [("generating samples", done, 3) for done in range(1, 4)]
     with Image.open(tmp_path / "progress/base/02.png") as image:
         assert image.size == (48, 80)
     assert (tmp_path / "progress/grid.png").is_file()
@@ -71,17 +71,17 @@ def test_every_prompt_is_painted_with_the_adapter_each_time_and_once_without(bas
 
 def test_the_base_is_painted_without_the_adapter_and_steps_with_it_as_it_is_then(base, adapter, tmp_path):
     run = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE))
-    run.paint(0, 0, quiet)
+    run.generate(0, 0, quiet)
     change(adapter, 2)
-    run.paint(100, 1, quiet)
+    run.generate(100, 1, quiet)
     found = pixels(tmp_path / "progress")
     adapter.detach()
     plain = samples.generate(base, REQUESTS, batch_size=2)
     adapter.attach()
     for number, image in enumerate(plain, 1):
-        own = [found[f"{folder}/{number:02}.png"] for folder in ("base", "step 000000", "step 000100")]
-        assert max(abs(one - other) for one, other in zip(own[0], image.tobytes(), strict=True)) <= 1
-        assert len(set(own)) == 3
+        images = [found[f"{folder}/{number:02}.png"] for folder in ("base", "step 000000", "step 000100")]
+        assert max(abs(one - other) for one, other in zip(images[0], image.tobytes(), strict=True)) <= 1
+        assert len(set(images)) == 3
 
 
 def test_painting_leaves_training_as_it_was(base, adapter, tmp_path):
@@ -94,7 +94,7 @@ def test_painting_leaves_training_as_it_was(base, adapter, tmp_path):
     before = torch.random.get_rng_state()
     values = {key: value.clone() for key, value in adapter.tensors().items()}
     try:
-        SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)).paint(0, 0, quiet)
+        SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)).generate(0, 0, quiet)
         assert base.unet.training and adapter.training and not base.unet.mid_block.training
         assert base.unet.down_blocks[0].training and not base.text_encoder.training
     finally:
@@ -115,7 +115,7 @@ def showing_conditioning(base):
     return text_conditioning(base, ["1girl"])
 
 
-def test_the_adapter_is_put_back_when_painting_fails(base, adapter, tmp_path, monkeypatch):
+def test_the_adapter_is_put_back_when_generating_fails(base, adapter, tmp_path, monkeypatch):
     strengths = []
     monkeypatch.setattr(type(adapter), "set_strength", lambda self, strength: strengths.append(strength))
 
@@ -126,7 +126,7 @@ def test_the_adapter_is_put_back_when_painting_fails(base, adapter, tmp_path, mo
     base.unet.train()
     try:
         with pytest.raises(KeyboardInterrupt):
-            SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)).paint(0, 0, quiet)
+            SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)).generate(0, 0, quiet)
         assert base.unet.training
     finally:
         base.unet.eval()
@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_forgets_what_was_painted_after_its_state_and_keeps_t
     run = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE))
     run.trim(0)
     for step in (0, 100, 200):
-        run.paint(step, 0, quiet)
+        run.generate(step, 0, quiet)
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "progress").rglob("0*.png") if "200" not in str(file)}
     mine = tmp_path / "progress" / "step by me"
     mine.mkdir()
@@ -145,19 +145,19 @@ def test_a_run_that_goes_on_forgets_what_was_painted_after_its_state_and_keeps_t
     assert again.trim(150) == ()
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "progress").rglob("0*.png")} == kept
     assert mine.is_dir()
-    again.paint(200, 1, quiet)
+    again.generate(200, 1, quiet)
     assert all(file.stat().st_mtime_ns == kept[file] for file in kept)
     assert (tmp_path / "progress/step 000200/01.png").is_file()
 
 
 def test_other_prompts_begin_anew_and_those_of_a_run_that_goes_on_are_moved_aside(base, adapter, tmp_path):
     SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE)).trim(0)
-    SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE)).paint(100, 1, quiet)
+    SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE)).generate(100, 1, quiet)
     (remark,) = SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE)).trim(100)
     assert "step 100" in remark and str(tmp_path / "progress 1") in remark
     assert (tmp_path / "progress 1/step 000100/02.png").is_file()
     assert [file.name for file in (tmp_path / "progress").iterdir()] == ["prompts.json"]
-    SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE)).paint(200, 1, quiet)
+    SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE)).generate(200, 1, quiet)
     assert SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE)).trim(0) == ()
     assert [file.name for file in (tmp_path / "progress").iterdir()] == ["prompts.json"]
     assert not (tmp_path / "progress 2").exists()
@@ -172,12 +172,12 @@ def test_a_damaged_listing_does_not_stop_a_run(base, adapter, tmp_path):
 
 
 def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter, tmp_path):
-    SampleCallback(REQUESTS, base, adapter, tmp_path / "one", generation_of(RECIPE)).paint(5, 1, quiet)
+    SampleCallback(REQUESTS, base, adapter, tmp_path / "one", generation_of(RECIPE)).generate(5, 1, quiet)
     for rank in (1, 0):
         run = SampleCallback(REQUESTS, base, adapter, tmp_path / "two", generation_of(RECIPE), World(rank, 2))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(World, "wait", lambda self: None)
-            run.paint(5, 1, quiet)
+            run.generate(5, 1, quiet)
         assert (tmp_path / "two/progress/grid.png").exists() == (rank == 0)
     one, two = pixels(tmp_path / "one"), pixels(tmp_path / "two")
     assert one.keys() == two.keys()
@@ -187,8 +187,8 @@ def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter
 
 def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
     recipe = with_values(RECIPE, mixed_precision="bf16")
-    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "half", generation_of(recipe)).paint(0, 0, quiet)
-    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "full", generation_of(RECIPE)).paint(0, 0, quiet)
+    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "half", generation_of(recipe)).generate(0, 0, quiet)
+    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "full", generation_of(RECIPE)).generate(0, 0, quiet)
     half, full = pixels(tmp_path / "half"), pixels(tmp_path / "full")
     (name, one), other = next(iter(half.items())), next(iter(full.values()))
     assert name == "progress/base/01.png" and one != other
@@ -196,7 +196,7 @@ def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
 
 
 def test_an_image_tells_what_it_was_painted_with_as_the_clients_read_it(base, adapter, tmp_path):
-    SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(with_values(RECIPE, clip_skip=2))).paint(
+    SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(with_values(RECIPE, clip_skip=2))).generate(
         40, 3, quiet
     )
     seed = REQUESTS[1].seed
@@ -219,5 +219,5 @@ def test_infotext_names_no_folder_and_quotes_what_would_part_its_lines():
 def test_without_prompts_nothing_is_written(base, adapter, tmp_path):
     run = SampleCallback((), base, adapter, tmp_path, generation_of(RECIPE))
     run.trim(0)
-    run.paint(0, 0, quiet)
+    run.generate(0, 0, quiet)
     assert list(tmp_path.iterdir()) == []

@@ -12,9 +12,9 @@ from train.evaluation.validation import (
     Evaluator,
     Grid,
     Validation,
-    at_rest,
     band_of,
     conditioner,
+    evaluating,
     even_grid,
     plain_caption,
 )
@@ -35,11 +35,11 @@ def quiet(what: str, done: int, total: int) -> None:
 
 def validation(base, adapter, cached, held=2, recipe=RECIPE, **more):
     found, latents = cached
-    levels = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
-    looker = replace(evaluator(recipe, base, latents, levels, torch.float32), **more)
+    alphas_cumprod = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
+    evaluation = replace(evaluator(recipe, base, latents, alphas_cumprod, torch.float32), **more)
     options = recipe.validation
-    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(levels))
-    return Validation(looker, adapter, grid, found[:held], found[held:], recipe.captions)
+    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(alphas_cumprod))
+    return Validation(evaluation, adapter, grid, found[:held], found[held:], recipe.captions)
 
 
 class Half:
@@ -48,10 +48,10 @@ class Half:
     def __init__(self, rank: int, found: list[torch.Tensor]) -> None:
         self.rank, self.found = rank, found
 
-    def own(self, items):
+    def shard(self, items):
         return items[self.rank :: 2]
 
-    def total(self, tensor):
+    def all_reduce_sum(self, tensor):
         self.found.append(tensor)
         return tensor
 
@@ -77,8 +77,8 @@ def test_each_of_four_timesteps_is_in_a_band_of_its_own():
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_square_of_the_noise(base, cached, monkeypatch):
     found, latents = cached
     monkeypatch.setattr(type(base), "predict", lambda self, noisy, times, conditioning: torch.zeros_like(noisy))
-    looker = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75)
-    losses = looker.losses(found[:1], ["Lumi"], Grid((500,), 1, seed=7))
+    evaluation = Evaluator(base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75)
+    losses = evaluation.losses(found[:1], ["Lumi"], Grid((500,), 1, seed=7))
     shape = tuple(latents.read(found[0].image).mean.shape)
     noise = normal(shape, "validation", 7, found[0].image.content, 500, 0)
     assert losses.shape == (1, 1, 1) and losses.item() == pytest.approx(float((noise**2).mean()))
@@ -90,11 +90,11 @@ def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
     example = found[1]
     clean = latents.read(example.image).mean[None]
     noise = normal(tuple(clean.shape[1:]), "validation", RECIPE.run.seed, example.image.content, 500, 0)[None]
-    level = base.alphas_cumprod[500:501]
+    alpha_prod = base.alphas_cumprod[500:501]
     with torch.no_grad():
         states = text_conditioning(base, [example.caption])
-        said = base.predict(noised(clean, noise, level), torch.tensor([500]), states)
-    by_hand = float((said - target(clean, noise, level, "epsilon")).square().mean())
+        said = base.predict(noised(clean, noise, alpha_prod), torch.tensor([500]), states)
+    by_hand = float((said - target(clean, noise, alpha_prod, "epsilon")).square().mean())
     assert scores.images[example.entry.key] == pytest.approx(by_hand, rel=LOSS)
 
 
@@ -110,20 +110,20 @@ def test_weighting_and_loss_of_the_recipe_change_nothing_so_that_runs_compare(ba
 
 
 def test_two_looks_at_equal_weights_are_equal_to_the_bit_whatever_was_drawn_meanwhile(base, adapter, cached):
-    look = validation(base, adapter, cached)
+    evaluation = validation(base, adapter, cached)
     before = torch.random.get_rng_state()
-    first = look()
+    first = evaluation()
     assert torch.equal(torch.random.get_rng_state(), before), "a look draws nothing from training's generator"
     torch.rand(1000)
-    assert look() == first == validation(base, adapter, cached)()
+    assert evaluation() == first == validation(base, adapter, cached)()
 
 
 @pytest.mark.parametrize("together", [1, 2, 5, 64])
 def test_any_batch_size_gives_the_same(base, adapter, cached, together):
-    whole, parted = (validation(base, adapter, cached, together=size)() for size in (8, together))
-    assert parted.held.mean == pytest.approx(whole.held.mean, rel=LOSS)
-    assert parted.watched.mean == pytest.approx(whole.watched.mean, rel=LOSS)
-    assert parted.images == pytest.approx(whole.images, rel=LOSS)
+    whole, split_examples = (validation(base, adapter, cached, together=size)() for size in (8, together))
+    assert split_examples.held.mean == pytest.approx(whole.held.mean, rel=LOSS)
+    assert split_examples.train_subset.mean == pytest.approx(whole.train_subset.mean, rel=LOSS)
+    assert split_examples.images == pytest.approx(whole.images, rel=LOSS)
 
 
 def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cached):
@@ -148,7 +148,7 @@ def test_two_processes_find_together_what_one_finds(base, adapter, cached):
     args = base, latents, base.alphas_cumprod, conditioner(base, RECIPE.text, False), 75
     whole = Evaluator(*args).losses(found, captions, grid)
     for rank in range(2):
-        Evaluator(*args, team=Half(rank, halves)).losses(found, captions, grid)
+        Evaluator(*args, world=Half(rank, halves)).losses(found, captions, grid)
     assert torch.allclose(sum(halves), whole, rtol=LOSS, atol=0)
     assert [int((half == 0).sum()) for half in halves] == [12, 12], "each has looked at its half"
 
@@ -158,23 +158,23 @@ def test_a_trained_text_encoder_is_read_anew_in_each_look(base, cached):
     made = Adapter(AdapterConfig(algorithm="lora", rank=4, alpha=4.0, text_encoder=True), base.unet, base.text_encoder)
     made.attach()
     try:
-        look = validation(base, made, cached, recipe=recipe)
-        before = look()
+        evaluation = validation(base, made, cached, recipe=recipe)
+        before = evaluation()
         with torch.no_grad():
             for weight in parameters_of(made, "te"):
                 weight.add_(0.1)
-        assert look().held.mean != before.held.mean
+        assert evaluation().held.mean != before.held.mean
     finally:
         made.detach()
 
 
 def test_a_frozen_text_encoder_is_read_once_for_all_looks(base, adapter, cached, monkeypatch):
-    look, calls = validation(base, adapter, cached), []
+    evaluation, calls = validation(base, adapter, cached), []
     read = base.text_encoder.forward
     monkeypatch.setattr(base.text_encoder, "forward", lambda *args, **more: calls.append(1) or read(*args, **more))
-    look()
+    evaluation()
     count = len(calls)
-    look()
+    evaluation()
     assert 0 < count == len(calls)
 
 
@@ -192,15 +192,15 @@ def test_means_by_side_concept_and_band_worked_by_hand(base, adapter, cached, mo
     monkeypatch.setattr(Evaluator, "losses", losses)
     recipe = with_values(RECIPE, validation_times=2, validation_noises=2)
     scores = validation(base, adapter, (named, latents), held=2, recipe=recipe)()
-    assert (scores.held.mean, scores.watched.mean, scores.compared) == (4.5, 12.5, 4.5)
-    assert scores.held.concepts == {"a": 6.5, "b": 2.5} and scores.watched.concepts == {"Lumi": 12.5}
+    assert (scores.held.mean, scores.train_subset.mean, scores.compared) == (4.5, 12.5, 4.5)
+    assert scores.held.concepts == {"a": 6.5, "b": 2.5} and scores.train_subset.concepts == {"Lumi": 12.5}
     assert scores.held.bands == {"250-500": 3.5, "750-1000": 5.5}, "timesteps 250 and 750"
     assert list(scores.images.values()) == [2.5, 6.5, 10.5, 14.5]
 
 
 def test_a_side_without_images_has_no_scores(base, adapter, cached):
     scores = validation(base, adapter, cached, held=0)()
-    assert scores.held is None and len(scores.images) == 6 and scores.compared == scores.watched.mean
+    assert scores.held is None and len(scores.images) == 6 and scores.compared == scores.train_subset.mean
 
 
 def test_an_adapter_learned_by_heart_shows_a_gap_between_held_and_watched(base, cached):
@@ -210,13 +210,13 @@ def test_an_adapter_learned_by_heart_shows_a_gap_between_held_and_watched(base, 
         made = Adapter(AdapterConfig(algorithm="lora", rank=8, alpha=8.0), base.unet, base.text_encoder)
     made.attach()
     try:
-        look = validation(base, made, cached, held=4)
-        before = look()
+        evaluation = validation(base, made, cached, held=4)
+        before = evaluation()
         learn_by_heart(base, made, found[4:], latents, steps=36)
-        after = look()
+        after = evaluation()
     finally:
         made.detach()
-    assert after.watched.mean < 0.7 * before.watched.mean, "what was trained on is known"
+    assert after.train_subset.mean < 0.7 * before.train_subset.mean, "what was trained on is known"
     assert after.held.mean > before.held.mean, "and the others for that a little less"
 
 
@@ -230,9 +230,9 @@ def learn_by_heart(base, adapter, found, latents, steps: int) -> None:
         clean = latents.read(example.image).mean.expand(4, -1, -1, -1)
         noise = normal(tuple(clean.shape), "by heart", step)
         times = torch.tensor([(37 * (4 * step + place)) % 1000 for place in range(4)])
-        level = base.alphas_cumprod[times]
+        alpha_prod = base.alphas_cumprod[times]
         repeated = Conditioning(conditioning.states.expand(4, -1, -1))
-        said = base.predict(noised(clean, noise, level), times, repeated)
+        said = base.predict(noised(clean, noise, alpha_prod), times, repeated)
         (said - noise).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -252,7 +252,7 @@ def test_models_are_at_rest_in_a_look_and_as_they_were_after_it():
     model = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Sequential(torch.nn.Dropout()))
     model.train()
     model[1].eval()
-    with pytest.raises(KeyError), at_rest(model):
+    with pytest.raises(KeyError), evaluating(model):
         assert not any(module.training for module in model.modules())
         raise KeyError
     assert [module.training for module in model] == [True, False] and model.training

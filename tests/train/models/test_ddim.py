@@ -9,7 +9,7 @@ from tolerance import near
 from pipeline.core.errors import PrepError
 from train.models import ddim
 from train.models.conditioning import Conditioning
-from train.models.ddim import Request, ddim_step, ddim_timesteps, generate, sample_latents, sized
+from train.models.ddim import Request, Sampling, ddim_step, ddim_timesteps, generate, sample_latents, sized
 from train.models.load import load_base
 from train.models.seeded_noise import seeded_noise
 from train.models.text_encoding import text_conditioning
@@ -42,13 +42,13 @@ def test_a_step_by_hand():
 def test_a_whole_run_is_the_one_diffusers_makes(prediction):
     reference = DDIMScheduler(**SCHEDULE, prediction_type=prediction)
     reference.set_timesteps(25)
-    levels = reference.alphas_cumprod
+    alphas_cumprod = reference.alphas_cumprod
     ours = theirs = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     times = ddim_timesteps(25)
     assert times == reference.timesteps.tolist()
     for index, time in enumerate(times):
-        following = levels[times[index + 1]] if index + 1 < len(times) else levels[0]
-        ours = ddim_step(ours, torch.tanh(ours) * 0.9, levels[time], following, prediction)
+        following = alphas_cumprod[times[index + 1]] if index + 1 < len(times) else alphas_cumprod[0]
+        ours = ddim_step(ours, torch.tanh(ours) * 0.9, alphas_cumprod[time], following, prediction)
         theirs = reference.step(torch.tanh(theirs) * 0.9, time, theirs).prev_sample
     assert near(ours, theirs, products=25 * 6), "6 operations a step"
 
@@ -80,7 +80,8 @@ def latents_of(base, requests, monkeypatch, **options):
         return [Image.new("RGB", (8, 8), (number, 0, 0)) for number in range(len(latents))]
 
     monkeypatch.setattr(ddim, "decode", keep)
-    generate(base, requests, on_image=lambda index, _: images.append(index), **options)
+    batch_size = options.pop("batch_size", 8)
+    generate(base, requests, Sampling(**options), batch_size, lambda index, _: images.append(index))
     return dict(zip(images, found, strict=True))
 
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from pipeline.core.errors import PrepError
-from train.models.prompts import Prompt, Request, asked_prompts, parse_prompt, settled
+from train.models.prompts import Prompt, Request, asked_prompts, filled_in, parse_prompt
 
 
 def test_a_line_is_a_text_and_then_options_in_any_order():
@@ -159,25 +159,25 @@ def test_prompts_of_an_option_come_before_those_of_a_file_and_all_problems_toget
 
 
 def test_what_a_prompt_leaves_open_is_filled_in():
-    (request,), remarks = settled([Prompt("1girl", width=512, seed=3)], (640, 768))
-    assert request == Request("1girl", 3, (512, 768), "", 30, 7.5) and remarks == ()
-    (request,), _ = settled([Prompt("1girl", "own", seed=3, guidance=1)], (64, 64), 4, "bad", 12, 5)
+    (request,), warnings = filled_in([Prompt("1girl", width=512, seed=3)], (640, 768))
+    assert request == Request("1girl", 3, (512, 768), "", 30, 7.5) and warnings == ()
+    (request,), _ = filled_in([Prompt("1girl", "own", seed=3, guidance=1)], (64, 64), 4, "bad", 12, 5)
     assert request == Request("1girl", 3, (64, 64), "own", 12, 1)
 
 
 def test_sides_are_cut_down_to_what_the_model_takes_with_a_word():
-    (request,), remarks = settled([Prompt("1girl", width=519, height=9)], (64, 64))
+    (request,), warnings = filled_in([Prompt("1girl", width=519, height=9)], (64, 64))
     assert request.size == (512, 8)
-    assert remarks == ("prompt 1 is painted at 512×8 instead of 519×9: sides are multiples of 8",)
+    assert warnings == ("prompt 1 is painted at 512×8 instead of 519×9: sides are multiples of 8",)
 
 
 def test_a_seed_that_is_not_given_is_the_prompts_own_and_stays():
     prompts = [Prompt("a"), Prompt("b"), Prompt("c", seed=0)]
-    first, again = settled(prompts, (64, 64))[0], settled(prompts, (64, 64))[0]
+    first, again = filled_in(prompts, (64, 64))[0], filled_in(prompts, (64, 64))[0]
     assert first == again
     assert first[0].seed != first[1].seed and all(0 <= request.seed < 2**32 for request in first)
     assert first[2].seed == 0
-    assert settled([Prompt("other"), prompts[1]], (64, 64))[0][1] == first[1]
+    assert filled_in([Prompt("other"), prompts[1]], (64, 64))[0][1] == first[1]
 
 
 def test_prompts_are_read_without_torch():

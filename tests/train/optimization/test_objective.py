@@ -28,9 +28,9 @@ def test_noising_keeps_the_share_the_level_says():
 
 
 def test_the_velocity_target_by_hand_and_the_epsilon_target_is_the_noise():
-    clean, noise, level = torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 1.0), torch.tensor([0.36])
-    assert target(clean, noise, level, "v_prediction").item() == pytest.approx(0.6 * 1 - 0.8 * 2)
-    assert target(clean, noise, level, "epsilon") is noise
+    clean, noise, alpha_prod = torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 1.0), torch.tensor([0.36])
+    assert target(clean, noise, alpha_prod, "v_prediction").item() == pytest.approx(0.6 * 1 - 0.8 * 2)
+    assert target(clean, noise, alpha_prod, "epsilon") is noise
 
 
 def test_debiased_weight_by_hand():
@@ -40,25 +40,27 @@ def test_debiased_weight_by_hand():
 
 
 def test_the_recipe_chooses_the_weights():
-    level = torch.tensor([10 / 11, 0.5])
-    assert timestep_weights(level, "none", 5.0, "epsilon").tolist() == [1.0, 1.0]
+    alpha_prod = torch.tensor([10 / 11, 0.5])
+    assert timestep_weights(alpha_prod, "none", 5.0, "epsilon").tolist() == [1.0, 1.0]
     close = rounding(1) * 11  # 1 - 10 / 11 leaves a number 11 times smaller than what was rounded
-    assert timestep_weights(level, "min-snr", 5.0, "epsilon").tolist() == pytest.approx([0.5, 1.0], rel=close)
-    assert timestep_weights(level, "debiased", 5.0, "epsilon").tolist() == pytest.approx([0.1**0.5, 1.0], rel=close)
+    assert timestep_weights(alpha_prod, "min-snr", 5.0, "epsilon").tolist() == pytest.approx([0.5, 1.0], rel=close)
+    assert timestep_weights(alpha_prod, "debiased", 5.0, "epsilon").tolist() == pytest.approx(
+        [0.1**0.5, 1.0], rel=close
+    )
 
 
 def test_zero_terminal_snr_by_hand_and_doing_it_again_changes_nothing():
-    levels = zero_terminal_snr(torch.tensor([0.81, 0.25, 0.01]))  # roots 0.9, 0.5, 0.1 become 0.9, 0.45, 0
-    assert levels.tolist() == pytest.approx([0.81, 0.2025, 0.0])
-    assert zero_terminal_snr(levels).tolist() == pytest.approx(levels.tolist())
+    alphas_cumprod = zero_terminal_snr(torch.tensor([0.81, 0.25, 0.01]))  # roots 0.9, 0.5, 0.1 become 0.9, 0.45, 0
+    assert alphas_cumprod.tolist() == pytest.approx([0.81, 0.2025, 0.0])
+    assert zero_terminal_snr(alphas_cumprod).tolist() == pytest.approx(alphas_cumprod.tolist())
 
 
 def test_the_weights_of_a_rescaled_schedule_are_those_of_its_own_signal_to_noise_ratios():
-    levels = training_alphas_cumprod(torch.tensor([0.81, 0.25, 0.01]), "v_prediction", zero_terminal=True)
+    alphas_cumprod = training_alphas_cumprod(torch.tensor([0.81, 0.25, 0.01]), "v_prediction", zero_terminal=True)
     snr = 0.2025 / 0.7975
-    weights = timestep_weights(levels, "min-snr", 5.0, "v_prediction")
+    weights = timestep_weights(alphas_cumprod, "min-snr", 5.0, "v_prediction")
     assert weights.tolist() == pytest.approx([0.81 / 0.19 / (0.81 / 0.19 + 1), snr / (snr + 1), 0.0])
-    assert timestep_weights(levels, "debiased", 5.0, "v_prediction")[-1] == 1.0
+    assert timestep_weights(alphas_cumprod, "debiased", 5.0, "v_prediction")[-1] == 1.0
 
 
 def test_zero_terminal_snr_on_an_epsilon_model_is_refused_with_the_reason():
@@ -73,11 +75,11 @@ def test_zero_terminal_snr_on_an_epsilon_model_is_refused_with_the_reason():
 def test_every_weight_of_every_timestep_is_finite_also_at_pure_noise():
     base = load_base("miniature", device="cpu")
     for prediction, zero in (("epsilon", False), ("v_prediction", False), ("v_prediction", True)):
-        levels = training_alphas_cumprod(base.alphas_cumprod, prediction, zero)
+        alphas_cumprod = training_alphas_cumprod(base.alphas_cumprod, prediction, zero)
         for weighting in ("min-snr", "debiased", "none"):
-            assert timestep_weights(levels, weighting, 5.0, prediction).isfinite().all()
+            assert timestep_weights(alphas_cumprod, weighting, 5.0, prediction).isfinite().all()
         for schedule in ("snr", "exponential", "constant"):
-            widths = huber_widths(levels, schedule, 0.1)
+            widths = huber_widths(alphas_cumprod, schedule, 0.1)
             assert bool(((widths >= 0.0999) & (widths <= 1)).all())
 
 
@@ -98,10 +100,10 @@ def test_a_huber_loss_is_square_for_small_and_straight_for_large_differences():
 
 
 def test_huber_widths_by_hand():
-    levels = torch.tensor([1.0, 0.5, 0.0])  # sigma 0, 1, infinite
-    assert huber_widths(levels, "snr", 0.1).tolist() == pytest.approx([1.0, 0.9 / 4 + 0.1, 0.1])
-    assert huber_widths(levels[:2], "exponential", 0.01).tolist() == pytest.approx([1.0, 0.1])
-    assert huber_widths(levels, "constant", 0.3).tolist() == pytest.approx([0.3] * 3)
+    alphas_cumprod = torch.tensor([1.0, 0.5, 0.0])  # sigma 0, 1, infinite
+    assert huber_widths(alphas_cumprod, "snr", 0.1).tolist() == pytest.approx([1.0, 0.9 / 4 + 0.1, 0.1])
+    assert huber_widths(alphas_cumprod[:2], "exponential", 0.01).tolist() == pytest.approx([1.0, 0.1])
+    assert huber_widths(alphas_cumprod, "constant", 0.3).tolist() == pytest.approx([0.3] * 3)
 
 
 def test_an_image_in_a_short_batch_counts_as_much_as_in_a_full_one():

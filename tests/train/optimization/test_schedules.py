@@ -15,7 +15,7 @@ def test_each_schedule_by_hand():
     assert rates("cosine", 4) == pytest.approx([1.0, 0.5 + 0.125**0.5, 0.5, 0.5 - 0.125**0.5])
     assert rates("cosine_with_restarts", 4, num_cycles=2) == pytest.approx([1.0, 0.5, 1.0, 0.5])
     assert rates("polynomial", 4, power=2.0) == pytest.approx([1.0, 9 / 16, 1 / 4, 1 / 16])
-    assert rates("linear", 4, least=0.2) == pytest.approx([1.0, 0.8, 0.6, 0.4])
+    assert rates("linear", 4, min_lr_ratio=0.2) == pytest.approx([1.0, 0.8, 0.6, 0.4])
 
 
 def test_a_warm_up_rises_in_equal_steps_and_every_update_moves_something():
@@ -41,8 +41,8 @@ def test_the_last_update_may_see_fewer_batches():
     st.floats(0.1, 4.0),
     st.floats(0.0, 0.9),
 )
-def test_a_rate_is_above_zero_and_never_above_the_one_given(schedule, updates, warmup, num_cycles, power, least):
-    options = {"warmup": warmup, "num_cycles": num_cycles, "power": power, "least": least}
+def test_a_rate_is_above_zero_and_never_above_the_one_given(schedule, updates, warmup, num_cycles, power, min_lr_ratio):
+    options = {"warmup": warmup, "num_cycles": num_cycles, "power": power, "min_lr_ratio": min_lr_ratio}
     assert all(0 < rate <= 1 + 1e-12 for rate in rates(schedule, updates, **options))
 
 

@@ -286,7 +286,7 @@ def test_presets_go_with_every_algorithm_and_optimizer():
 
 
 def test_the_categories_are_those_of_the_notes():
-    ranks = {letter: (each.least, each.most) for letter, each in DIFFICULTIES.items()}
+    ranks = {letter: (each.min_rank, each.most) for letter, each in DIFFICULTIES.items()}
     assert ranks == {
         "A": (4, 8), "B": (4, 16), "C": (8, 32), "D": (32, 64), "E": (64, 64), "F": (64, 128), "G": (128, 128),
         "H": (128, 192), "I": (192, 256),

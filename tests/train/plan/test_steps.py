@@ -13,7 +13,7 @@ from train.data.options import BatchOptions
 from train.data.sampler import ExposureCounts, SampledImage, exposures, offsets
 from train.models.load import load_base
 from train.models.locate import find_folder
-from train.models.shapes import BaseShapes, numbers
+from train.models.shapes import BaseShapes, parameter_count
 from train.plan.memory import base_shapes, in_words, latent_bytes, memory_bytes
 from train.plan.steps import training_schedule
 
@@ -80,7 +80,7 @@ def test_an_adapters_parameters_are_those_of_the_adapter_that_is_attached(algori
     assert sum(part.modules for part in parts) == len(adapter.layers)
     assert sum(part.parameters for part in parts) == sum(weight.numel() for weight in adapter.parameters())
     for model, of_model in ((base.unet, shapes.unet), (base.vae, shapes.vae), (base.text_encoder, shapes.text)):
-        assert numbers(of_model) == sum(weight.numel() for weight in model.parameters())
+        assert parameter_count(of_model) == sum(weight.numel() for weight in model.parameters())
     assert (shapes.factor, shapes.latent_channels, shapes.text_width) == (base.latent_factor, 4, 128)
 
 

@@ -7,23 +7,23 @@ from train.run.milestones import Actions, due
 PROMPTED = {"sample_prompts": ("1girl",)}
 
 
-def due_in(recipe: Recipe, place: Progress) -> Actions:
-    return due(place, recipe.saving, recipe.validation, recipe.samples)
+def due_in(recipe: Recipe, now: Progress) -> Actions:
+    return due(now, recipe.saving, recipe.validation, recipe.samples)
 
 
 def seen(**options) -> dict[str, list[int]]:
     """Steps of a run of three epochs, of four batches each, at which something is due."""
     recipe = make_recipe(**PROMPTED | options)
     places = [START] + [Progress(step, (step + 3) // 4, step % 4 == 0, step == 12) for step in range(1, 13)]
-    found = {place.step: due_in(recipe, place) for place in places}
+    found = {now.step: due_in(recipe, now) for now in places}
     return {
         what: [step for step, wanted in found.items() if getattr(wanted, what)]
-        for what in ("snapshot", "look", "paint")
+        for what in ("snapshot", "evaluate", "generate")
     }
 
 
 @pytest.mark.parametrize(
-    ("options", "snapshots", "looks", "paintings"),
+    ("options", "snapshots", "evaluations", "samples"),
     [
         ({}, [], [0, 12], [0, 12]),
         ({"save_every_epochs": 1}, [4, 8], [0, 4, 8, 12], [0, 4, 8, 12]),
@@ -36,8 +36,8 @@ def seen(**options) -> dict[str, list[int]]:
         ({"sample_prompts": (), "save_every_epochs": 1}, [4, 8], [0, 4, 8, 12], []),
     ],
 )
-def test_what_is_due_follows_the_options(options, snapshots, looks, paintings):
-    assert seen(**options) == {"snapshot": snapshots, "look": looks, "paint": paintings}
+def test_what_is_due_follows_the_options(options, snapshots, evaluations, samples):
+    assert seen(**options) == {"snapshot": snapshots, "evaluate": evaluations, "generate": samples}
 
 
 def test_the_end_of_the_run_is_no_snapshot_as_the_adapter_itself_is_saved_there():

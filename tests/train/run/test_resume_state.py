@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tolerance import near
 
 from pipeline.core.errors import PrepError
-from train.optimization.optimizers import KINDS, make_optimizer, read_arguments, restore, settle
+from train.optimization.optimizers import KINDS, eval_mode_now, make_optimizer, read_arguments, restore
 from train.run.resume_state import State, finite, load_state, save_state
 
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
@@ -95,7 +95,7 @@ def test_a_run_killed_twice_at_any_step_ends_with_the_same_bits_whatever_the_opt
     undisturbed, file = Run(name), tmp_path / "state.safetensors"
     before = [weight.detach().clone() for weight in undisturbed.weights]
     undisturbed.go(0, 8)
-    settle(undisturbed.optimizer)
+    eval_mode_now(undisturbed.optimizer)
     assert not any(torch.equal(one, two) for one, two in zip(before, undisturbed.weights, strict=True))
     for kills in ((1, 2), (3, 5), (4, 7)):
         run, start = Run(name), 0
@@ -106,7 +106,7 @@ def test_a_run_killed_twice_at_any_step_ends_with_the_same_bits_whatever_the_opt
             run = Run(name)
             start = run.load(file)
         run.go(start, 8)
-        settle(run.optimizer)
+        eval_mode_now(run.optimizer)
         assert all(torch.equal(one, two) for one, two in zip(undisturbed.weights, run.weights, strict=True)), kills
 
 
@@ -116,7 +116,7 @@ def test_an_averaging_optimizer_settles_on_its_average():
     run.go(0, 4)
     trained = run.weights[0].detach().clone()
     base = run.optimizer.state[run.weights[0]]["z"]
-    settle(run.optimizer)
+    eval_mode_now(run.optimizer)
     average = run.weights[0].detach()
     assert not torch.equal(average, trained)
     assert near(0.9 * average + 0.1 * base, trained, products=4)  # y = beta x + (1 - beta) z

@@ -74,7 +74,9 @@ def test_a_folder_answers_what_was_trained_on_what_and_which_snapshot_to_take(pr
         "adapter-000002.safetensors",
         "adapter.safetensors",
     ]
-    losses = {look.step: look.loss for look in read_evaluations(folder_of(prepared) / "validation.jsonl")}
+    losses = {
+        evaluation.step: evaluation.loss for evaluation in read_evaluations(folder_of(prepared) / "validation.jsonl")
+    }
     assert [row["validation"] for row in run["snapshots"]] == [losses[row["step"]] for row in run["snapshots"]]
     assert [row["best"] for row in run["snapshots"]].count(True) == 1
     assert run["result"]["best"] in {row["file"] for row in run["snapshots"]}
@@ -180,9 +182,9 @@ def test_looks_on_another_grid_are_put_away_when_a_run_goes_on(prepared):
         train_adapter(prepared, make_recipe(**OPTIONS | {"save_state_every": 1}), killed_at(7))
     trained = train_adapter(prepared, make_recipe(**OPTIONS | {"validation_times": 3}), quiet)
     assert trained.resumed_from == 7
-    assert "validation_times changed, so earlier looks" in trained.notes[0]
+    assert "validation_times changed, so earlier validations" in trained.notes[0]
     assert (folder_of(prepared) / "validation before.jsonl").is_file()
-    assert all(look.step > 7 for look in read_evaluations(folder_of(prepared) / "validation.jsonl"))
+    assert all(evaluation.step > 7 for evaluation in read_evaluations(folder_of(prepared) / "validation.jsonl"))
 
 
 def test_a_run_done_again_says_what_differs_and_that_its_weights_are_the_same(prepared):
@@ -283,11 +285,13 @@ def test_a_start_that_is_refused_changes_nothing_and_leaves_no_run(prepared, wro
 def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is(prepared):
     outcome = run_stage(prepared, train_stage.STAGE, make_recipe(**OPTIONS), quiet)
     trained, adapter, validation, page = outcome.results
-    looks = list(read_evaluations(folder_of(prepared) / "validation.jsonl"))
+    evaluations = list(read_evaluations(folder_of(prepared) / "validation.jsonl"))
     assert trained.startswith(f"trained {run_of(prepared)['result']['steps']} steps in ") and adapter.endswith(
         "adapter.safetensors"
     )
-    assert f"{looks[0].loss:.4g} at step 0" in validation and f"{looks[-1].loss:.4g} at the end" in validation
+    assert (
+        f"{evaluations[0].loss:.4g} at step 0" in validation and f"{evaluations[-1].loss:.4g} at the end" in validation
+    )
     assert f"take {run_of(prepared)['result']['best']}" in validation
     assert page == f"all about it: {folder_of(prepared) / 'report.html'}"
 

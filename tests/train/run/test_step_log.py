@@ -109,7 +109,7 @@ def test_steps_are_fetched_together_and_the_words_for_the_progress_line_ask_noth
     assert not fetches
     log.add(entry(TOGETHER + 1))
     assert len(fetches) == 1 + TOGETHER, "one of the device, and the timesteps of each, which are on the CPU"
-    assert log.smoothed() == "loss 0.2500, rate 5e-04"
+    assert log.smoothed() == "loss 0.2500, lr 5e-04"
     assert len(fetches) == 1 + TOGETHER
 
 
@@ -117,7 +117,7 @@ def test_the_progress_line_shows_the_mean_of_the_last_50_steps_and_the_last_rate
     for step in range(1, 61):
         log.add(entry(step, loss=torch.tensor(float(step)), rates=[1e-3 if step < 60 else 3.5e-4]))
     log.write()
-    assert log.smoothed() == f"loss {sum(range(11, 61)) / 50:.4f}, rate 3.5e-04"
+    assert log.smoothed() == f"loss {sum(range(11, 61)) / 50:.4f}, lr 3.5e-04"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_run_taken_up_keeps_the_lines_up_to_its_state_and_goes_on_counting(log
     again = RunLog(file, tmp_path / "state.safetensors")
     again.trim(5)
     assert file.read_text(encoding="utf-8").splitlines() == before[:5]
-    assert again.smoothed() == "loss 3.0000, rate 5e-04"
+    assert again.smoothed() == "loss 3.0000, lr 5e-04"
     again.add(entry(6))
     again.write()
     assert [line["step"] for line in written(file)] == [1, 2, 3, 4, 5, 6]
@@ -198,7 +198,7 @@ class Threads(World):
     met = threading.Barrier(2)
     parts: dict[int, list] = {}  # noqa: RUF012
 
-    def gathered(self, items):
+    def gather(self, items):
         self.parts[self.rank] = list(items)
         self.met.wait(20)
         everything = self.parts[0] + self.parts[1]
@@ -238,15 +238,15 @@ def part(step: int, rank: int, loss: float) -> LogEntry:
 
 
 def test_a_team_writes_one_line_a_step_with_the_images_of_all_and_the_sum_of_the_parts(tmp_path):
-    def work(team):
-        log = RunLog(tmp_path / "log.jsonl", tmp_path / "state.safetensors", team)
+    def work(world):
+        log = RunLog(tmp_path / "log.jsonl", tmp_path / "state.safetensors", world)
         log.trim(0)
         for step in (1, 2, 3):
-            log.add(part(step, team.rank, 0.25 + team.rank))
+            log.add(part(step, world.rank, 0.25 + world.rank))
         log.write()
         return log.smoothed()
 
-    assert in_threads(work) == ["loss 1.5000, rate 5e-04"] * 2
+    assert in_threads(work) == ["loss 1.5000, lr 5e-04"] * 2
     lines = written(tmp_path / "log.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert lines[0]["loss"] == 1.5
@@ -257,11 +257,11 @@ def test_a_team_writes_one_line_a_step_with_the_images_of_all_and_the_sum_of_the
 
 
 def test_a_loss_that_is_not_finite_in_one_process_stops_all_of_them(tmp_path):
-    def work(team):
-        log = RunLog(tmp_path / "log.jsonl", tmp_path / "state.safetensors", team)
+    def work(world):
+        log = RunLog(tmp_path / "log.jsonl", tmp_path / "state.safetensors", world)
         log.trim(0)
         for step in (1, 2):
-            log.add(part(step, team.rank, math.nan if team.rank and step == 2 else 0.1))
+            log.add(part(step, world.rank, math.nan if world.rank and step == 2 else 0.1))
         log.write()
 
     found = in_threads(work)

@@ -28,8 +28,8 @@ LOOK = {
     "step": 1,
     "epoch": 0,
     "held": 0.2,
-    "watched": None,
-    "concepts": {"Lumi": {"held": 0.3, "watched": 0.1}},
+    "train_subset": None,
+    "concepts": {"Lumi": {"held": 0.3, "train_subset": 0.1}},
     "bands": {"0-250": {"held": 0.4}},
 }
 
@@ -60,14 +60,14 @@ def test_scalars_are_those_of_the_lines(tmp_path):
         "loss/mean": [(1, 0.5)],
         "loss/concept/Lumi": [(1, 0.25)],
         "loss/band/0-250": [(1, 0.75)],
-        "rate/unet": [(1, 1e-3)],
-        "rate/text": [(1, 1e-4)],
+        "lr/unet": [(1, 1e-3)],
+        "lr/text_encoder": [(1, 1e-4)],
         "norm/weights": [(1, 12.0)],
         "speed/images_per_second": [(1, 3.0)],
         "memory/bytes": [(1, 1000.0)],
         "validation/held": [(1, 0.2)],
         "validation/concept/Lumi/held": [(1, 0.3)],
-        "validation/concept/Lumi/watched": [(1, 0.1)],
+        "validation/concept/Lumi/train_subset": [(1, 0.1)],
         "validation/band/0-250/held": [(1, 0.4)],
     }
 

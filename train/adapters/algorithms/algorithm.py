@@ -163,8 +163,10 @@ class Algorithm:
     """What of its options cannot be together."""
     rewritten_for: Callable[[str, AdapterConfig], bool] = lambda client, config: client == "diffusers"
     """Whether a client cannot show what is trained, so that files for it hold another form."""
-    kohya_module: bool = False
-    """Whether kohya-ss/sd-scripts trains it by itself, as networks.lora."""
+    kohya_module: str = ""
+    """The module of kohya-ss/sd-scripts that trains it, "" where only LyCORIS does."""
+    noted_as_kohya: bool = False
+    """Whether its plain form is noted in a file's metadata as that module's, not as LyCORIS'."""
     network_args: Callable[[AdapterConfig], dict[str, Any]] = lambda config: {}
     """Its own options as LyCORIS names them, for a file's metadata."""
     metadata_only: bool = False

@@ -92,6 +92,7 @@ def _detected(layers: Collection[Shapes], metadata: Mapping[str, str]) -> dict[s
 DYLORA = Algorithm(
     name="dylora",
     lycoris_name="dylora",
+    kohya_module="networks.dylora",
     trained=Dylora,
     stored=LAYERS,
     takes=options.LOW_RANK | {"rank_unit"},

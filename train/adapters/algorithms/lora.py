@@ -197,7 +197,8 @@ LORA = Algorithm(
         )
     },
     rewritten_for=_rewritten_for,
-    kohya_module=True,
+    kohya_module="networks.lora",
+    noted_as_kohya=True,
 )
 LOCON = Algorithm(
     name="locon",

@@ -134,6 +134,7 @@ LAYERS = LayerKind(
 OFT = Algorithm(
     name=NAME,
     lycoris_name="diag-oft",
+    kohya_module="networks.oft",
     trained=Oft,
     stored=LAYERS,
     takes=options.RANK | options.CHANGES,

@@ -139,16 +139,16 @@ def _of_params(file: Path, params: Any) -> list[str]:
     return {"VScaling": ["v_prediction"], "EpsScaling": ["epsilon"]}.get(name.rpartition(".")[2], [])
 
 
-def settled(file: Path, told: Declared, asked: bool = False) -> str | None:
+def one_prediction(file: Path, declared_values: Declared, asked: bool = False) -> str | None:
     """The prediction that a file says, None where it says nothing, or both and one of them is `asked` for.
 
     Raises:
         PrepError: it says both.
     """
-    kinds = {prediction for prediction, _ in told.said}
+    kinds = {prediction for prediction, _ in declared_values.said}
     if len(kinds) > 1 and asked:
         return None
     if len(kinds) > 1:
-        both = " and ".join(f"{prediction} ({source})" for prediction, source in told.said)
+        both = " and ".join(f"{prediction} ({source})" for prediction, source in declared_values.said)
         raise PrepError(f"{file} says both: {both}", "give prediction = epsilon or prediction = v_prediction")
     return kinds.pop() if kinds else None

@@ -25,7 +25,7 @@ class Loaded:
     prediction: str | None
 
     @property
-    def levels(self) -> torch.Tensor:
+    def alphas_cumprod(self) -> torch.Tensor:
         """(T,) alpha-bar of every timestep, 0 at the last one of a model of zero-terminal SNR."""
         alphas_cumprod: torch.Tensor = self.scheduler.alphas_cumprod
         return alphas_cumprod

@@ -50,8 +50,8 @@ def vae_finder(config: Mapping[str, Any], prefix: str = VAE) -> Finder:
 
 def text_finder(part: TextPart) -> Finder:
     def find(key: str) -> Stored:
-        place = text_to_ldm(key, part.names)
-        return Stored(part.prefix + place.key, place.third, place.turned)
+        stored = text_to_ldm(key, part.names)
+        return Stored(part.prefix + stored.key, stored.third, stored.turned)
 
     return find
 
@@ -64,7 +64,7 @@ def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
     """
     wanted = model.state_dict()
     places = {name: _variant(weights, find(name)) for name in wanted}
-    missing = sorted(place.key for place in places.values() if place.key not in weights.shapes)
+    missing = sorted(stored.key for stored in places.values() if stored.key not in weights.shapes)
     if missing:
         raise PrepError(
             f"{weights.file} lacks {_named(missing)} of {what}", "give a whole checkpoint of another source"
@@ -84,22 +84,22 @@ def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
     _count_positions(model)
 
 
-def _variant(weights: Weights, place: Stored) -> Stored:
+def _variant(weights: Weights, stored: Stored) -> Stored:
     """The place under one of the names that other programs write it with: NovelAI's first model and its merges lack
     `text_model.`, and some mergers save OpenCLIP's projection as a linear layer, not turned over."""
-    if place.key in weights.shapes:
-        return place
-    shorter, linear = place.key.replace(".text_model.", ".", 1), f"{place.key}.weight"
+    if stored.key in weights.shapes:
+        return stored
+    shorter, linear = stored.key.replace(".text_model.", ".", 1), f"{stored.key}.weight"
     if shorter in weights.shapes:
-        return Stored(shorter, place.third)
-    return Stored(linear) if place.turned and linear in weights.shapes else place
+        return Stored(shorter, stored.third)
+    return Stored(linear) if stored.turned and linear in weights.shapes else stored
 
 
-def _taken(weights: Weights, place: Stored) -> Tensor:
-    tensor = weights.tensor(place.key)
-    if place.third is not None:
-        tensor = tensor.chunk(3)[place.third]
-    return tensor.T if place.turned else tensor
+def _taken(weights: Weights, stored: Stored) -> Tensor:
+    tensor = weights.tensor(stored.key)
+    if stored.third is not None:
+        tensor = tensor.chunk(3)[stored.third]
+    return tensor.T if stored.turned else tensor
 
 
 def _named(found: list[str]) -> str:

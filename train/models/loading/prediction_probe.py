@@ -19,7 +19,7 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
-def noise_shares(predict: Predict, levels: Tensor, channels: int, device: torch.device) -> list[float]:
+def noise_shares(predict: Predict, alphas_cumprod: Tensor, channels: int, device: torch.device) -> list[float]:
     """How much of the noise the UNet gives back at each of `TIMES`, for empty latents under noise: <said, eps> / <eps, eps>.
 
     With x0 = 0, epsilon asks for 1, the velocity sqrt(alpha_bar) * eps - sqrt(1 - alpha_bar) * x0 for sqrt(alpha_bar):
@@ -31,17 +31,19 @@ def noise_shares(predict: Predict, levels: Tensor, channels: int, device: torch.
     shares = []
     for time in TIMES:
         noise = normal((1, channels, SIDE, SIDE), "prediction probe", time).to(device)
-        said = predict((1 - levels[time]).sqrt().to(device) * noise, torch.tensor([time], device=device)).float()
+        said = predict(
+            (1 - alphas_cumprod[time]).sqrt().to(device) * noise, torch.tensor([time], device=device)
+        ).float()
         said = said - said.mean((2, 3), keepdim=True)  # what it believes the image's colour to be
         shares.append(float((said * noise).sum() / noise.square().sum()))
     return shares
 
 
-def told_apart(shares: list[float], levels: Tensor) -> str | None:
+def inferred_prediction(shares: list[float], alphas_cumprod: Tensor) -> str | None:
     """epsilon or v_prediction, whichever all shares lie near; None where they lie near neither."""
     expected = {
         "epsilon": [1.0 for _ in TIMES],
-        "v_prediction": [float(levels[time].sqrt()) for time in TIMES],
+        "v_prediction": [float(alphas_cumprod[time].sqrt()) for time in TIMES],
     }
     near = [
         name

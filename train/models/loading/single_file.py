@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler
 from train.models.families.family import Family
 from train.models.families.key_map import VAE
 from train.models.families.registry import FAMILIES
-from train.models.loading.detect import declared, family_of, settled
+from train.models.loading.detect import declared, family_of, one_prediction
 from train.models.loading.loaded import Loaded
 from train.models.loading.parts import (
     check_whole,
@@ -41,8 +41,8 @@ def load_file(
     """
     weights = open_weights(file)
     family = family_of(file, weights.shapes, families or FAMILIES.values())
-    told = declared(file, weights.shapes, weights.metadata)
-    prediction = settled(file, told, asked)
+    declared_values = declared(file, weights.shapes, weights.metadata)
+    prediction = one_prediction(file, declared_values, asked)
     configs = family.configs()
     folder = vocabulary_folder(file, tokenizer)
     tokenizers = load_tokenizers(family, folder, int(configs["text_encoder"]["vocab_size"]))
@@ -57,5 +57,5 @@ def load_file(
     if with_vae and any(name.startswith(VAE) for name in weights.shapes):
         vae = empty_vae(configs["vae"])
         fill(vae, weights, vae_finder(configs["vae"]), f"{family.title}'s VAE")
-    scheduler = DDIMScheduler(**configs["scheduler"], rescale_betas_zero_snr=told.zero_terminal)
+    scheduler = DDIMScheduler(**configs["scheduler"], rescale_betas_zero_snr=declared_values.zero_terminal)
     return Loaded(family, tokenizers, tuple(encoders), vae, unet, scheduler, prediction)

@@ -30,14 +30,14 @@ def load_vae(name: str, like: Mapping[str, Any]) -> AutoencoderKL:
     Raises:
         PrepError: it cannot be had or read, or scales latents otherwise than the base model needs.
     """
-    place = find_vae(name)
-    if place.is_file():
-        return _of_file(place, like)
+    location = find_vae(name)
+    if location.is_file():
+        return _of_file(location, like)
     try:
-        vae = AutoencoderKL.from_pretrained(place, use_safetensors=True, torch_dtype=torch.float32)
+        vae = AutoencoderKL.from_pretrained(location, use_safetensors=True, torch_dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise PrepError(
-            f"VAE {name} does not load from {place}: {error}", "it must be an AutoencoderKL with safetensors weights"
+            f"VAE {name} does not load from {location}: {error}", "it must be an AutoencoderKL with safetensors weights"
         ) from error
     for key in ("scaling_factor", "latent_channels"):
         if not math.isclose(vae.config[key], like[key], rel_tol=1e-4):

@@ -23,7 +23,7 @@ SOURCES = (
 HINT = "give a folder that holds vocab.json and merges.txt, such as the tokenizer folder of any SD model: tokenizer = FOLDER"
 
 
-def vocabulary_folder(place: Path, given: Path | None = None, download: bool = True) -> Path:
+def vocabulary_folder(location: Path, given: Path | None = None, download: bool = True) -> Path:
     """The folder with the vocabulary: the one `given`, a model folder's own, `tokenizer` beside a single file, one in the
     hub's cache, or what is downloaded from the hub.
 
@@ -38,11 +38,11 @@ def vocabulary_folder(place: Path, given: Path | None = None, download: bool = T
             if _holds(folder):
                 return folder
         raise PrepError(f"tokenizer {given} holds no {' and '.join(FILES)}", HINT)
-    if place.is_dir():
-        return place / "tokenizer"
-    if _holds(place.parent / "tokenizer"):
-        return place.parent / "tokenizer"
-    return _cached() or _downloaded(place, download)
+    if location.is_dir():
+        return location / "tokenizer"
+    if _holds(location.parent / "tokenizer"):
+        return location.parent / "tokenizer"
+    return _cached() or _downloaded(location, download)
 
 
 def _holds(folder: Path) -> bool:
@@ -59,8 +59,8 @@ def _cached() -> Path | None:
     return None
 
 
-def _downloaded(place: Path, download: bool) -> Path:
-    missing = f"{place} is a single file, which holds no tokenizer, and none is on this machine"
+def _downloaded(location: Path, download: bool) -> Path:
+    missing = f"{location} is a single file, which holds no tokenizer, and none is on this machine"
     if not download:
         raise PrepError(missing, HINT)
     from huggingface_hub import hf_hub_download

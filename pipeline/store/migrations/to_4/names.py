@@ -44,6 +44,8 @@ LOG = {
     "pictures_per_second": "images_per_second",
 }
 """Keys of a line of runs/NAME/log.jsonl."""
+VALIDATION = {"watched": "train_subset"}
+"""Keys of a line of runs/NAME/validation.jsonl, and of the losses by concept and band in it."""
 SET = {"multiplier": "repeats", "twins": "reg_images"}
 """Keys of an image in runs/NAME/set.json."""
 TABLE = {"multiplier": "repeats", "showings": "exposures", "twin_showings": "reg_image_exposures"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.core.files import digest_if_readable, replacing, write_bytes
 from pipeline.store.migrations.to_4.digests import sha256
-from pipeline.store.migrations.to_4.names import LOG, NEW_TABLE, OLD_TABLE, OPTIONS, SET, TABLE, renamed
+from pipeline.store.migrations.to_4.names import LOG, NEW_TABLE, OLD_TABLE, OPTIONS, SET, TABLE, VALIDATION, renamed
 
 RECIPE = OPTIONS["train"]
 OLD_BESIDE = frozenset(
@@ -74,6 +74,21 @@ def _log(text: str) -> str:
     return "\n".join(lines) + end + rest
 
 
+def _validation(text: str) -> str:
+    """Like a log, it may end in half a line."""
+    whole, end, rest = text.rpartition("\n")
+    lines = [json.dumps(_evaluation(json.loads(line)), ensure_ascii=False) for line in whole.splitlines()]
+    return "\n".join(lines) + end + rest
+
+
+def _evaluation(line: Mapping[str, Any]) -> dict[str, Any]:
+    parts = {
+        part: {name: renamed(losses, VALIDATION) for name, losses in line[part].items()}
+        for part in ("concepts", "bands")
+    }
+    return renamed({**line, **parts}, VALIDATION)
+
+
 def _table(text: str) -> str:
     head, _, rows = text.partition("\n")
     ending = "\r" if head.endswith("\r") else ""
@@ -85,6 +100,7 @@ CHANGES: Mapping[str, Callable[[str], str]] = {
     "set.json": _set,
     "recipe.json": _recipe,
     "log.jsonl": _log,
+    "validation.jsonl": _validation,
 }
 
 

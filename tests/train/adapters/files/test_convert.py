@@ -131,8 +131,13 @@ def test_a_weight_too_large_for_half_precision_is_refused_by_name(tmp_path):
 
 
 def test_metadata_stays_and_says_what_changed(tmp_path):
-    told = {"ss_network_dim": "2", "ss_tag_frequency": "{}", "sshs_model_hash": "old", "ss_base_model_version": "sd_v1"}
-    file = open_adapter(write(tmp_path / "a.safetensors", [made("loha")[SQUARE][0]], told))
+    summarized = {
+        "ss_network_dim": "2",
+        "ss_tag_frequency": "{}",
+        "sshs_model_hash": "old",
+        "ss_base_model_version": "sd_v1",
+    }
+    file = open_adapter(write(tmp_path / "a.safetensors", [made("loha")[SQUARE][0]], summarized))
     convert_file(file, tmp_path / "b ✨.safetensors", "diffusers")
     found = open_adapter(tmp_path / "b ✨.safetensors").metadata
     assert found["ss_network_dim"] == "Dynamic"

@@ -32,12 +32,12 @@ FACTS = {
 }
 
 
-def told(recipe: Recipe | None = None, **changes) -> dict[str, str]:
+def summarized(recipe: Recipe | None = None, **changes) -> dict[str, str]:
     return adapter_metadata(recipe or make_recipe(), TrainedFacts(**FACTS | changes))
 
 
 def test_all_values_are_texts_and_tables_are_json():
-    found = told()
+    found = summarized()
     assert all(isinstance(value, str) for value in found.values())
     assert json.loads(found["ss_tag_frequency"]) == {"Lumi": {"red hat": 4}}
     assert json.loads(found["ss_bucket_info"])["buckets"]["1"] == {"resolution": [96, 64], "count": 9}
@@ -59,16 +59,16 @@ def test_all_values_are_texts_and_tables_are_json():
     ],
 )
 def test_the_family_is_told_in_the_words_a1111_sorts_by(family, velocity, version, v2, architecture):
-    found = told(family=family, v_prediction=velocity)
+    found = summarized(family=family, v_prediction=velocity)
     assert (found["ss_base_model_version"], found["ss_v2"]) == (version, v2)
     assert found["modelspec.architecture"] == architecture
     assert found["modelspec.prediction_type"] == ("v" if velocity else "epsilon")
 
 
 def test_the_network_is_told_as_kohya_and_lycoris_name_it():
-    assert told()["ss_network_module"] == "networks.lora"
-    assert told()["ss_network_args"] == "{}"
-    kron = told(make_recipe(algorithm="lokr", factor=4, rank=8, alpha=2.0, dora=True))
+    assert summarized()["ss_network_module"] == "networks.lora"
+    assert summarized()["ss_network_args"] == "{}"
+    kron = summarized(make_recipe(algorithm="lokr", factor=4, rank=8, alpha=2.0, dora=True))
     assert kron["ss_network_module"] == "lycoris.kohya"
     arguments = json.loads(kron["ss_network_args"])
     assert (arguments["algo"], arguments["factor"], arguments["dora_wd"], arguments["wd_on_output"]) == (
@@ -77,12 +77,12 @@ def test_the_network_is_told_as_kohya_and_lycoris_name_it():
         True,
         False,
     )
-    assert json.loads(told(make_recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
+    assert json.loads(summarized(make_recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
 
 
 def test_the_hash_of_a_base_model_of_one_file_is_told():
-    assert "ss_new_sd_model_hash" not in told()
-    assert told(make_recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
+    assert "ss_new_sd_model_hash" not in summarized()
+    assert summarized(make_recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
 
 
 def test_a_file_made_from_another_keeps_what_it_says_but_for_hashes_and_name():
@@ -158,6 +158,6 @@ def test_a_writing_that_fails_leaves_nothing_and_what_was_there(tmp_path):
 
 
 def test_every_key_is_one_that_kohya_the_model_spec_or_prep_has():
-    found = told()
+    found = summarized()
     assert {key.split("_")[0].split(".")[0] for key in found} == {"ss", "modelspec", "prep"}
     assert found["modelspec.implementation_version"] == f"lora-prep/{found['prep_version']}"

@@ -56,8 +56,8 @@ def test_alphas_that_diffusers_wrote_into_the_metadata_are_taken_and_become_tens
         }
     second = LINEAR.replace("net_0_proj", "net_2")
 
-    def scales(**told) -> list[float]:
-        table = json.dumps({f"unet.{key}": value for key, value in told.items()})
+    def scales(**summarized) -> list[float]:
+        table = json.dumps({f"unet.{key}": value for key, value in summarized.items()})
         file = written(tmp_path, tensors, lora_adapter_metadata=table)
         return [file.layer(LINEAR).scale, file.layer(second).scale]
 

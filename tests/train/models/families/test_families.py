@@ -21,8 +21,8 @@ from train.models.families.key_map import VAE, blocks_of, unet_from_ldm, unet_to
 from train.models.families.registry import FAMILIES
 from train.models.load import load_base
 from train.models.loading.parts import empty_text, empty_unet, empty_vae, unet_finder
-from train.models.loading.prediction_probe import noise_shares, told_apart
-from train.models.shapes import numbers
+from train.models.loading.prediction_probe import inferred_prediction, noise_shares
+from train.models.shapes import parameter_count
 from train.models.text_encoding import TextStates, text_conditioning
 from train.plan.memory import base_shapes, memory_bytes
 
@@ -119,9 +119,9 @@ def test_a_models_shapes_are_the_same_from_a_folder_and_a_file_and_count_its_wei
     folder, single = base_shapes(base.folder), base_shapes(file)
     for shapes in (folder, single):
         assert shapes.family == name
-        assert numbers(shapes.unet) == count(base.unet)
-        assert numbers(shapes.text) == sum(map(count, base.text_encoders))
-        assert numbers(shapes.vae) == count(base.vae)
+        assert parameter_count(shapes.unet) == count(base.unet)
+        assert parameter_count(shapes.text) == sum(map(count, base.text_encoders))
+        assert parameter_count(shapes.vae) == count(base.vae)
     assert folder.unet == single.unet
     file.write_bytes(b"nothing")
     assert base_shapes(file) is None
@@ -142,12 +142,12 @@ def test_the_unet_is_told_what_diffusers_own_pipeline_tells_it_and_says_the_same
     pipeline, base = pipelines[name], bases[name]
     seen, forward = [], pipeline.unet.forward
 
-    def watched(sample, time, encoder_hidden_states, **more):
+    def recorded(sample, time, encoder_hidden_states, **more):
         out = forward(sample, time, encoder_hidden_states=encoder_hidden_states, **more)
         seen.append((sample, time, encoder_hidden_states, more.get("added_cond_kwargs") or {}, out[0]))
         return out
 
-    monkeypatch.setattr(pipeline.unet, "forward", watched)
+    monkeypatch.setattr(pipeline.unet, "forward", recorded)
     pipeline.set_progress_bar_config(disable=True)
     with torch.no_grad():
         pipeline(PROMPTS, height=64, width=128, guidance_scale=1.0, num_inference_steps=1, output_type="latent")
@@ -215,25 +215,27 @@ def test_a_unet_that_says_the_noise_is_told_from_one_that_says_the_velocity():
     base = load_base("miniature", device="cpu")
     with torch.no_grad():
         text = text_conditioning(base, [""])
-    levels = base.alphas_cumprod
+    alphas_cumprod = base.alphas_cumprod
 
     def epsilon(noisy, times):
         return base.predict(noisy, times, text)
 
     def velocity(noisy, times):
-        level, noise = levels[times][:, None, None, None], epsilon(noisy, times)
-        clean = (noisy - (1 - level).sqrt() * noise) / level.sqrt()
-        return level.sqrt() * noise - (1 - level).sqrt() * clean
+        alpha_prod, noise = alphas_cumprod[times][:, None, None, None], epsilon(noisy, times)
+        clean = (noisy - (1 - alpha_prod).sqrt() * noise) / alpha_prod.sqrt()
+        return alpha_prod.sqrt() * noise - (1 - alpha_prod).sqrt() * clean
 
-    shares = noise_shares(epsilon, levels, 4, base.device)
-    assert told_apart(shares, levels) == "epsilon"
-    assert told_apart(noise_shares(velocity, levels, 4, base.device), levels) == "v_prediction"
+    shares = noise_shares(epsilon, alphas_cumprod, 4, base.device)
+    assert inferred_prediction(shares, alphas_cumprod) == "epsilon"
+    assert inferred_prediction(noise_shares(velocity, alphas_cumprod, 4, base.device), alphas_cumprod) == "v_prediction"
 
 
 def test_a_measure_near_neither_tells_nothing():
-    levels = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, 0)
-    assert told_apart([1.0, 1.0], levels) == "epsilon"
-    assert told_apart([0.53, 0.07], levels) == "v_prediction"
-    assert told_apart([0.28, -0.21], levels) == "v_prediction", "the UNet takes some of the noise for an image"
-    assert told_apart([0.75, 0.55], levels) is None
-    assert told_apart([0.0, 0.0], levels) is None
+    alphas_cumprod = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, 0)
+    assert inferred_prediction([1.0, 1.0], alphas_cumprod) == "epsilon"
+    assert inferred_prediction([0.53, 0.07], alphas_cumprod) == "v_prediction"
+    assert inferred_prediction([0.28, -0.21], alphas_cumprod) == "v_prediction", (
+        "the UNet takes some of the noise for an image"
+    )
+    assert inferred_prediction([0.75, 0.55], alphas_cumprod) is None
+    assert inferred_prediction([0.0, 0.0], alphas_cumprod) is None

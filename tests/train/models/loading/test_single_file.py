@@ -14,7 +14,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from train.models.load import load_base
 from train.models.loading import hashes
-from train.models.loading.detect import declared, family_of, settled
+from train.models.loading.detect import declared, family_of, one_prediction
 from train.models.loading.hashes import remembered_digest
 from train.models.loading.vocabulary import PINNED, vocabulary_folder
 from train.models.locate import find_vae, folder_digest
@@ -203,15 +203,15 @@ def test_the_prediction_is_what_the_file_says(names, metadata, yaml, prediction,
     if yaml:
         file.with_suffix(".yaml").write_text(yaml, encoding="utf-8")
     told = declared(file, dict.fromkeys(names, ()), metadata)
-    assert (settled(file, told), told.zero_terminal) == (prediction, zero)
+    assert (one_prediction(file, told), told.zero_terminal) == (prediction, zero)
 
 
 def test_a_file_that_says_both_or_something_unknown_is_asked_about(tmp_path):
     file = tmp_path / "model.safetensors"
     both = declared(file, {"v_pred": ()}, {"modelspec.prediction_type": "epsilon"})
     with pytest.raises(PrepError, match=r"says both: v_prediction \(its tensor v_pred\) and epsilon") as caught:
-        settled(file, both)
-    assert settled(file, both, asked=True) is None
+        one_prediction(file, both)
+    assert one_prediction(file, both, asked=True) is None
     assert "prediction = epsilon" in caught.value.hint
     with pytest.raises(PrepError, match="'flow'"):
         declared(file, {}, {"modelspec.prediction_type": "flow"})
