@@ -1,7 +1,6 @@
 """Generate images with and without the adapter, from the same seeds, to see what was learned."""
 
 from __future__ import annotations
-from pipeline.store.values import read
 
 import glob
 import json
@@ -16,6 +15,7 @@ from pipeline.core.files import digest_if_readable, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
 from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.values import read
 
 if TYPE_CHECKING:
     from train.models.prompts import Request
