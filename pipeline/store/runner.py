@@ -30,7 +30,7 @@ def run_stage(
 
     Args:
         origins: where each option comes from, for the record.
-        announce: is given the plan before the work of a slow stage begins.
+        show_plan: is given the plan before the work of a slow stage begins.
     """
     take_in(manifest)
     read = inputs(manifest, stage, options)

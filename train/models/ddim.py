@@ -75,7 +75,7 @@ def sample_latents(
     """Denoise (B, 4, h, w) noise, guided toward one conditioning and, if there is one, away from another.
 
     Args:
-        levels: (T,) alpha-bar of every timestep, the base model's own if not given.
+        alphas_cumprod: (T,) alpha-bar of every timestep, the base model's own if not given.
     """
     alphas_cumprod = (base.alphas_cumprod if alphas_cumprod is None else alphas_cumprod).to(noise.device)
     times = ddim_timesteps(steps, len(alphas_cumprod), trailing=bool(alphas_cumprod[-1] == 0))

@@ -29,7 +29,7 @@ def zero_terminal_snr(alphas_cumprod: Tensor) -> Tensor:
     """Rescale a noise schedule so that its last timestep is pure noise (Lin et al. 2023, arXiv:2305.08891, algorithm 1).
 
     Args:
-        levels: (T,) alpha-bar, falling.
+        alphas_cumprod: (T,) alpha-bar, falling.
     Returns:
         (T,) whose first is unchanged and whose last is 0; one that ends in 0 comes back as it was.
     """
@@ -38,12 +38,12 @@ def zero_terminal_snr(alphas_cumprod: Tensor) -> Tensor:
 
 
 def noised(clean: Tensor, noise: Tensor, alpha_prod: Tensor) -> Tensor:
-    """Mix clean latents with noise: sqrt(level) * clean + sqrt(1 - level) * noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
+    """Mix clean latents with noise: sqrt(a) * clean + sqrt(1 - a) * noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
 
     Args:
         clean: (B, 4, h, w).
         noise: (B, 4, h, w).
-        level: (B,) alpha-bar of each sample's timestep.
+        alpha_prod: (B,) alpha-bar of each sample's timestep.
     """
     alpha_prod = alpha_prod[:, None, None, None]
     return alpha_prod.sqrt() * clean + (1 - alpha_prod).sqrt() * noise

@@ -45,7 +45,7 @@ def huber_widths(alphas_cumprod: Tensor, schedule: str, width: float) -> Tensor:
     arXiv:2403.16728).
 
     Args:
-        levels: (T,) alpha-bar.
+        alphas_cumprod: (T,) alpha-bar.
         schedule: `snr`: (1 - width) / (1 + sigma)^2 + width with sigma = sqrt((1 - level) / level); `exponential`:
             width ** (t / T); `constant`: width. The first two fall from about 1, at clean timesteps, towards `width`.
     Returns:

@@ -26,7 +26,7 @@ def noise_shares(predict: Predict, alphas_cumprod: Tensor, channels: int, device
     0.53 at timestep 500 and 0.07 at 999 of SD's schedule.
 
     Args:
-        levels: (T,) alpha-bar.
+        alphas_cumprod: (T,) alpha-bar.
     """
     shares = []
     for time in TIMES:

@@ -28,7 +28,7 @@ def vocabulary_folder(location: Path, given: Path | None = None, download: bool 
     hub's cache, or what is downloaded from the hub.
 
     Args:
-        place: a base model's folder or single file.
+        location: a base model's folder or single file.
 
     Raises:
         PrepError: the given one is none, or none can be had (or, without `download`, none is on this machine).
