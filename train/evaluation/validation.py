@@ -102,7 +102,7 @@ Cell = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluator:
-    """What it takes to ask the UNet: `levels` (T,) is alpha-bar of every timestep, `conditioned` the text encoder's side,
+    """What it takes to ask the UNet: `alphas_cumprod` (T,) is alpha-bar of every timestep, `conditioned` the text encoder's side,
     `dtype` the precision of the arithmetic."""
 
     base: BaseModel

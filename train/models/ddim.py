@@ -48,9 +48,9 @@ def ddim_timesteps(steps: int, trained: int = 1000, trailing: bool = False) -> l
 def ddim_step(
     noisy: Tensor, predicted: Tensor, alpha_prod: Tensor, next_alpha_prod: Tensor, prediction: str = "epsilon"
 ) -> Tensor:
-    """One step from noise level `level` to `next_level` (both alpha-bar, scalars).
+    """One step from `alpha_prod` to `next_alpha_prod` (both alpha-bar, scalars).
 
-    x' = sqrt(next) * x0 + sqrt(1 - next) * eps, with x0 = (x - sqrt(1 - level) * eps) / sqrt(level); a v-prediction is
+    x' = sqrt(next_a) * x0 + sqrt(1 - next_a) * eps, with x0 = (x - sqrt(1 - a) * eps) / sqrt(a); a v-prediction is
     turned into eps and x0 first (Salimans & Ho 2022, arXiv:2202.00512).
     """
     if prediction == "v_prediction":

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def target(clean: Tensor, noise: Tensor, alpha_prod: Tensor, prediction: str) -> Tensor:
-    """What the UNet should say: the noise, or the velocity sqrt(level) * noise - sqrt(1 - level) * clean
+    """What the UNet should say: the noise, or the velocity sqrt(a) * noise - sqrt(1 - a) * clean
     (Salimans & Ho 2022, arXiv:2202.00512). Shapes as in `noised`."""
     if prediction == "epsilon":
         return noise
@@ -46,7 +46,7 @@ def huber_widths(alphas_cumprod: Tensor, schedule: str, width: float) -> Tensor:
 
     Args:
         alphas_cumprod: (T,) alpha-bar.
-        schedule: `snr`: (1 - width) / (1 + sigma)^2 + width with sigma = sqrt((1 - level) / level); `exponential`:
+        schedule: `snr`: (1 - width) / (1 + sigma)^2 + width with sigma = sqrt((1 - a) / a); `exponential`:
             width ** (t / T); `constant`: width. The first two fall from about 1, at clean timesteps, towards `width`.
     Returns:
         (T,).
@@ -79,7 +79,7 @@ def element_losses(predicted: Tensor, wanted: Tensor, loss: str, widths: Tensor)
 
 
 def timestep_weights(alpha_prod: Tensor, weighting: str, gamma: float, prediction: str) -> Tensor:
-    """(T,) weights of the timesteps with alpha-bar `level`, by the recipe's `weighting`."""
+    """(T,) weights of the timesteps with `alpha_prod` (alpha-bar), by the recipe's `weighting`."""
     snr = alpha_prod / (1 - alpha_prod)
     if weighting == "min-snr":
         return min_snr_weight(snr, gamma, prediction)
