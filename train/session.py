@@ -158,7 +158,7 @@ def run_start(job: Job, base: BaseModel) -> RunStart:
         images=images_of(tuple(job.split.every())),
         digest=job.digest,
         held=[example.entry.key for example in job.held],
-        remarks=job.split.remarks,
+        info=job.split.info,
     )
 
 

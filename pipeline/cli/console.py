@@ -135,7 +135,7 @@ def _show_extras(plan: Plan) -> None:
     if plan.table:
         click.echo("")
         print_table(plan.table)
-    for remark in plan.remarks:
+    for remark in plan.info:
         say(remark)
     for note in plan.notes:
         warn(note)
@@ -197,7 +197,7 @@ def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     return {
-        "remarks": list(plan.remarks),
+        "info": list(plan.info),
         "notes": list(plan.notes),
         "table": [dict(row) for row in plan.table],
         "decisions": [decision_json(decision) for decision in plan.decisions],

@@ -39,7 +39,7 @@ def _span(values: Sequence[str]) -> str:
     return values[0] if len(values) == 1 else f"{values[0]}-{values[-1]}" if values else ""
 
 
-def remarks(balanced: Balanced) -> tuple[str, str]:
+def info(balanced: Balanced) -> tuple[str, str]:
     """How many images the set counts as, and how well the shares are met."""
     images = sum(group.images for group in balanced.groups)
     effective = effective_size(balanced.groups)

@@ -51,7 +51,7 @@ class Translation:
     """Settings by our names, and what became of each that was given by another."""
 
     values: Mapping[str, Any]
-    remarks: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
 
 
 def translated(
@@ -69,7 +69,7 @@ def translated(
         name: value for name, value in values.items() if name not in others or _is_ours(name, value, kinds, convert)
     }
     found, source = dict(ours), {name: name for name in ours}
-    remarks, problems = list[str](), list[str]()
+    info, problems = list[str](), list[str]()
     for name, value in values.items():
         if name in ours:
             continue
@@ -87,12 +87,12 @@ def translated(
         source |= dict.fromkeys(made, name)
         if others.renamed.get(name) != name:
             became = why or ", ".join(f"{key} = {shown(each)}" for key, each in made.items())
-            remarks.append(f"{name} = {shown(value)} → {became}")
+            info.append(f"{name} = {shown(value)} → {became}")
     if problems:
         raise PrepError(
             "\n".join(f"train: {problem}" for problem in problems), f"these are names of {others.trainer}'s options"
         )
-    return Translation(found, tuple(remarks))
+    return Translation(found, tuple(info))
 
 
 def _is_ours(name: str, value: Any, kinds: Mapping[str, Any], convert: Callable[..., Any]) -> bool:

@@ -159,8 +159,8 @@ def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -
     for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
         values |= layer
         origins |= dict.fromkeys(layer, origin)
-    if remarks := (*stated.remarks, *typed.remarks):
-        values["translated"] = remarks
+    if info := (*stated.info, *typed.info):
+        values["translated"] = info
     return Resolved(composed(options, values), origins)
 
 

@@ -44,16 +44,16 @@ def judge(image: Image, found: Measurement | None, rules: QualityRules) -> Decis
         truncated = found.problem.partition(":")[0] == CheckReason.TRUNCATED
         reason = CheckReason.TRUNCATED if truncated else CheckReason.UNREADABLE
         return verdict(False, reason, {"problem": found.problem})
-    faults, remarks = list(_faults(found, rules)), list(_remarks(found, rules))
+    faults, info = list(_faults(found, rules)), list(_info(found, rules))
     if is_named(image.path, rules.drop):
         return verdict(False, CheckReason.EXCLUDED_BY_USER, {"size": _size(found)})
     measured = {"measured": _measured(found, rules)}
     if is_named(image.path, rules.keep):
-        return verdict(True, CheckReason.KEPT_BY_USER, measured | _also([*faults, *remarks]))
+        return verdict(True, CheckReason.KEPT_BY_USER, measured | _also([*faults, *info]))
     if faults:
-        return verdict(False, faults[0].reason, {**faults[0].data, **_also([*faults[1:], *remarks])})
-    if remarks:
-        return verdict(True, remarks[0].reason, {**remarks[0].data, **measured, **_also(remarks[1:])})
+        return verdict(False, faults[0].reason, {**faults[0].data, **_also([*faults[1:], *info])})
+    if info:
+        return verdict(True, info[0].reason, {**info[0].data, **measured, **_also(info[1:])})
     return verdict(True, CheckReason.GOOD, measured)
 
 
@@ -105,7 +105,7 @@ def _faults(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
         yield Finding(CheckReason.LETTERBOXED_EXCLUDED, found_bars)
 
 
-def _remarks(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
+def _info(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
     """What a kept image is or had done to it, what matters most first."""
     if rules.letterbox == "keep" and (found_bars := bars(found)):
         yield Finding(CheckReason.LETTERBOXED, found_bars)

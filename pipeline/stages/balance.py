@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.concepts.balance import BalanceRules, balance, refuse_unknown, repeats_rows
-from pipeline.concepts.balance_notes import notes, remarks, row
+from pipeline.concepts.balance_notes import info, notes, row
 from pipeline.concepts.exposure import effective_size, epoch_exposures, training_exposures
 from pipeline.concepts.shares import Rounding
 from pipeline.core.errors import PrepError
@@ -96,7 +96,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         NAME,
         ("repeats",),
         repeats_rows(kept, user_repeats, balanced),
-        remarks=remarks(balanced),
+        info=info(balanced),
         notes=tuple(notes(balanced, rules)),
         counts=counts,
         table=tuple(row(line, training) for line in balanced.lines),

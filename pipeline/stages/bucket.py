@@ -130,12 +130,12 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     on_list = (
         bucket_list_notes(kept.images, _bounds(options), options.resolution, options.rule) if options.upscale else None
     )
-    warnings, remarks = on_list or ([], [])
+    warnings, info = on_list or ([], [])
     return Plan(
         NAME,
         ("bucket",),
         tuple(bucket_rows(fits, names, kept.transparent, colour(options.background))),
-        remarks=tuple(remarks),
+        info=tuple(info),
         notes=(*warnings, *notes(fits, options.batch_size), *told),
         table=tuple(table(fits, options.batch_size)),
     )

@@ -282,7 +282,7 @@ def _plan(
             *messages.on_contradictions(odd, fixed),
             *messages.on_flags(flags, options.keep_quality),
         ),
-        remarks=tuple(notes.remarks(found.traited, found.mined, options.core_images)),
+        info=tuple(notes.info(found.traited, found.mined, options.core_images)),
         table=tuple(notes.lines(surveyed, found.traited, found.mined, odd, fixed)),
         counts={f"flag:{flag}": count for flag, count in sorted(flags.items())},
     )

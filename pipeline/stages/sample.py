@@ -82,7 +82,7 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
-    requests, remarks = chosen_requests(manifest, options)
+    requests, info = chosen_requests(manifest, options)
     table = [
         {
             "prompt": each[0].prompt,
@@ -95,7 +95,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         for each in requests
     ]
     counts = {"prompts": len(requests), "images": sum(2 * len(each) for each in requests)}
-    return Plan(NAME, (), remarks=remarks, counts=counts, table=tuple(table))
+    return Plan(NAME, (), info=info, counts=counts, table=tuple(table))
 
 
 def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[Request, ...], ...], tuple[str, ...]]:
@@ -117,7 +117,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
         prompts = tuple(Prompt(f"1girl, {trigger}") for trigger in triggers)
     whole = all(prompt.width and prompt.height for prompt in prompts)
     size = (0, 0) if whole else image_size(manifest, options)
-    firsts, remarks = filled_in(
+    firsts, info = filled_in(
         [replace(prompt, seed=options.seed if prompt.seed is None else prompt.seed) for prompt in prompts],
         size,
         negative=options.negative,
@@ -127,7 +127,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
     counted = [
         tuple(replace(first, seed=(first.seed + index) % SEEDS) for index in range(options.count)) for first in firsts
     ]
-    return tuple(counted), remarks
+    return tuple(counted), info
 
 
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pipeline.store.undo_log import stamp
 from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
 from train.plan.planned import PlannedRun, planned_run
-from train.plan.summary import counts, footprint, milestone_remarks, preset_remarks, schedule_remarks, shapes_of, table
+from train.plan.summary import counts, footprint, milestone_info, preset_info, schedule_info, shapes_of, table
 from train.plan.truncated_tags import caption_notes, truncated_tags
 from train.plan.warnings import exposure_notes, readiness_notes, text_rate_notes
 
@@ -58,12 +58,12 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         ("cut",),
         truncated,
         counts=counts(run),
-        remarks=(
+        info=(
             *options.translated,
-            *preset_remarks(options),
-            *schedule_remarks(run, options),
-            *milestone_remarks(run, options),
-            *run.split.remarks,
+            *preset_info(options),
+            *schedule_info(run, options),
+            *milestone_info(run, options),
+            *run.split.info,
             *augmentation_warnings(run.dataset.seen, options.augmentation),
             *footprint(run, latents, options, base, unknown),
             *uncounted,

@@ -99,7 +99,7 @@ class Plan:
 
     `fields` are the decision fields the stage owns: on apply, rows of these fields that the plan does not name go.
     `images` replaces the table of images (flatten only); `captions` are (path, text) pairs that a person wrote, to be
-    taken in as such, the text as its file holds it; `remarks` are worth knowing and call for nothing, `notes` are
+    taken in as such, the text as its file holds it; `info` are worth knowing and call for nothing, `notes` are
     warnings; `table` holds rows worth printing, all with the same keys.
     """
 
@@ -109,7 +109,7 @@ class Plan:
     images: tuple[Image, ...] | None = None
     links: tuple[Link, ...] = ()
     captions: tuple[tuple[str, str], ...] = ()
-    remarks: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     table: tuple[Mapping[str, Json], ...] = ()

@@ -45,12 +45,12 @@ class Candidate:
 class Splits:
     """`held` are keys never trained on; `train_subset` keys that are trained on and validated on the same grid; both in order
     of key. `repeats` has every key that is trained on, and its concept keeps the exposures that it had in all.
-    `remarks` say what was chosen and why."""
+    `info` say what was chosen and why."""
 
     held: tuple[str, ...]
     train_subset: tuple[str, ...]
     repeats: Mapping[str, float]
-    remarks: tuple[str, ...]
+    info: tuple[str, ...]
 
 
 def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: int) -> Splits:
@@ -74,7 +74,7 @@ def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: 
         tuple(sorted(held)),
         tuple(sorted(train_subset)),
         {key: value for key, value in repeats.items() if key not in held},
-        tuple(_remarks(shown, held, train_subset, options)),
+        tuple(_info(shown, held, train_subset, options)),
     )
 
 
@@ -185,7 +185,7 @@ def _nothing_to_spare(shown: Sequence[Candidate], options: ValidationOptions) ->
     )
 
 
-def _remarks(
+def _info(
     shown: Sequence[Candidate], held: Collection[str], train_subset: Collection[str], options: ValidationOptions
 ) -> Iterator[str]:
     concepts = {each.key: each.concept for each in shown}

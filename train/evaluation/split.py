@@ -16,12 +16,12 @@ from train.evaluation.options import ValidationOptions
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitDataset:
     """`training` is what is trained on, with repeats that make up for what is held out; `held` what is never trained on;
-    `train_subset` the part of the first that the loss is measured on too. `remarks` say why."""
+    `train_subset` the part of the first that the loss is measured on too. `info` say why."""
 
     training: tuple[Example, ...]
     held: tuple[Example, ...]
     train_subset: tuple[Example, ...]
-    remarks: tuple[str, ...]
+    info: tuple[str, ...]
 
     def every(self) -> Iterator[Example]:
         """All whose latents a run needs."""
@@ -49,7 +49,7 @@ def split_dataset(manifest: Manifest, dataset: Dataset, options: ValidationOptio
         training,
         tuple(example for example in found if example.entry.key in held),
         tuple(example for example in training if example.entry.key in train_subset),
-        parts.remarks,
+        parts.info,
     )
 
 

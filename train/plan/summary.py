@@ -58,7 +58,7 @@ def _rounded(exposures: float) -> float | int:
     return round(exposures, 2) if exposures < 100 else round(exposures)
 
 
-def schedule_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
+def schedule_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     from train.adapters.registry import ALGORITHMS
     from train.data.batches import accumulation_steps
     from train.optimization.schedules import updates_of
@@ -82,7 +82,7 @@ def schedule_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     )
 
 
-def preset_remarks(options: Recipe) -> Iterator[str]:
+def preset_info(options: Recipe) -> Iterator[str]:
     """What a preset and a suggested rank decided, and what of the preset gave way to the person's own."""
     from train.options.presets import DIFFICULTIES, load_preset
 
@@ -98,7 +98,7 @@ def preset_remarks(options: Recipe) -> Iterator[str]:
         yield f"suggest {options.run.suggest}: rank {DIFFICULTIES[options.run.suggest].most}, for {subject}"
 
 
-def milestone_remarks(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
+def milestone_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     """How much is done beside the steps: snapshots, evaluations of the validation loss, sample images."""
     from train.data.progress import START, Progress
     from train.models.prompts import asked_prompts

@@ -48,7 +48,7 @@ class RunStart:
     images: Mapping[str, Mapping[str, Any]]
     digest: str
     held: Sequence[str]
-    remarks: Sequence[str]
+    info: Sequence[str]
 
 
 def write_run(folder: Path, run: RunStart) -> None:
@@ -65,7 +65,7 @@ def write_run(folder: Path, run: RunStart) -> None:
             "images": len(run.images),
             "concepts": dict(sorted(concepts.items())),
             "held out": list(run.held),
-            "remarks": list(run.remarks),
+            "remarks": list(run.info),
         },
         "base": dict(run.base),
         "device": run.device,

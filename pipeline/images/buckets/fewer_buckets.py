@@ -138,7 +138,7 @@ def _as_good(trial: BucketTrial, now: BucketTrial) -> bool:
 
 
 def bucket_list_notes(images: Sizes, bounds: BucketBounds, resolution: int, rule: Rule) -> tuple[list[str], list[str]]:
-    """(warnings, remarks) on the bucket list as a whole: cut short, or longer than the images need."""
+    """(warnings, info) on the bucket list as a whole: cut short, or longer than the images need."""
     crowd = Crowd(images)
     now = crowd.attempt(bounds, resolution, rule)
     free = BucketBounds(bounds.step, *sides(resolution, bounds.step))

@@ -91,7 +91,7 @@ def on_option_keys(
     yield from messages.on_keys("core", "trigger word", no_pattern, leads, leads)
 
 
-def remarks(traited: Traited, mined: Sequence[MinedImplication], core_images: int) -> Iterator[str]:
+def info(traited: Traited, mined: Sequence[MinedImplication], core_images: int) -> Iterator[str]:
     """What could not be told of the set, and what a person may confirm. `core_images` is what core tags need."""
     few = [f"{trigger} has {count}" for trigger, count in traited.few]
     if few:

@@ -257,7 +257,7 @@ def test_the_published_table_comes_out_with_its_warnings(set_of):
         "training_exposures": 219_000,
         "effective_sample_size": 2433,
     }
-    assert plan.remarks == (
+    assert plan.info == (
         "6 360 images count as 2 433 shown alike (effective sample size, 38.3% of all; "
         "before balancing it is all 6 360)",
         "the shares are missed by 6.1% in all with whole repeats, by 0.0% with exact repeats",

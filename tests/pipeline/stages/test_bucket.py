@@ -294,15 +294,15 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
     aspects = np.exp(np.linspace(np.log(0.4), np.log(2.5), 301))
     sizes = [(round(4000 * aspect**0.5), round(4000 / aspect**0.5)) for aspect in aspects]
     manifest = measured(tmp_path, *((f"{number}.png", size, {}) for number, size in enumerate(sizes)))
-    (proposal,) = bucket.plan(manifest, bucket.Options()).remarks
+    (proposal,) = bucket.plan(manifest, bucket.Options()).info
     assert proposal.startswith("9 sizes instead of 17 lose nothing: mean cut 5.7")
     assert proposal.endswith("set min_bucket_reso = 320, max_bucket_reso = 768") and "% as now, worst" in proposal
     plan = bucket.plan(manifest, bucket.Options(min_bucket_reso=320, max_bucket_reso=768))
-    assert plan.notes == plan.remarks == () and [row.value for row in plan.decisions] == [
+    assert plan.notes == plan.info == () and [row.value for row in plan.decisions] == [
         row.value for row in bucket.plan(manifest, bucket.Options()).decisions
     ]
     few = measured(tmp_path / "few", *((f"{number}.png", (700, 700), {}) for number in range(FEW - 1)))
-    assert bucket.plan(few, bucket.Options()).remarks == ()
+    assert bucket.plan(few, bucket.Options()).info == ()
 
 
 def test_a_longest_side_that_clips_sdxl_is_warned_of(tmp_path):

@@ -211,7 +211,7 @@ def test_the_trigger_absorbs_what_makes_the_character_over_all_her_folders(build
         "figures": figures,
         "then": "pruned",
     }
-    assert outcome.plan.remarks == (
+    assert outcome.plan.info == (
         "core tags need 5 images of one person alone: Quill has 2; their traits stay in captions",
     ), "alder is a style"
 

@@ -49,7 +49,7 @@ def planned(manifest: Manifest, **options):
 
 
 def remark(plan, opening: str) -> str:
-    (found,) = [each for each in plan.remarks if each.startswith(opening)]
+    (found,) = [each for each in plan.info if each.startswith(opening)]
     return found
 
 
@@ -85,7 +85,7 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
             "most exposures": 8,
         },
     )
-    assert plan.remarks[:4] == (
+    assert plan.info[:4] == (
         "lora of rank 16 on miniature: 12 steps of up to 4 images, 4 whole epochs; the first epoch has 3",
         "updates: 12",
         "batches: 12 full, 0 partial; batch fill 100.0%",
@@ -104,19 +104,15 @@ def test_partial_batches_and_buckets_that_fill_none_are_told(manifest):
 
 
 def test_updates_count_the_batches_that_are_added_up(manifest):
-    assert (
-        planned(manifest, epochs=4, gradient_accumulation_steps=3).remarks[1] == "updates: 4, one after every 3 steps"
-    )
-    assert (
-        planned(manifest, epochs=4, gradient_accumulation_steps=0).remarks[1] == "updates: 6, one after every 2 steps"
-    )
+    assert planned(manifest, epochs=4, gradient_accumulation_steps=3).info[1] == "updates: 4, one after every 3 steps"
+    assert planned(manifest, epochs=4, gradient_accumulation_steps=0).info[1] == "updates: 6, one after every 2 steps"
 
 
 def test_images_that_the_steps_do_not_reach_are_told(manifest):
     plan = planned(manifest, steps=2)
     (note,) = plan.notes
     assert "images are never shown in 2 steps, such as images/" in note and note.endswith("the first epoch alone has 3")
-    assert "0 whole epochs and 2 steps of the next" in plan.remarks[0]
+    assert "0 whole epochs and 2 steps of the next" in plan.info[0]
     assert sum(row["in the run"] for row in plan.table) == plan.counts["exposures_in_the_run"] == 8
 
 
@@ -129,7 +125,7 @@ def test_reg_images_are_counted_in_unless_left_out(manifest):
     plan = planned(manifest)
     assert plan.counts["regularization_images"] == 3
     assert f"7 images have no regularization image; make them with: prep regularize {manifest.root}" in plan.notes
-    assert "images and their regularization images" in plan.remarks[0] and "for 13 cached latents" in remark(
+    assert "images and their regularization images" in plan.info[0] and "for 13 cached latents" in remark(
         plan, "disk: "
     )
     assert planned(manifest, prior_loss_weight=0.0).counts["regularization_images"] == 0
@@ -306,7 +302,7 @@ def test_what_else_a_run_does_is_counted(manifest):
         "of 2 prompts, 5 times"
     )
     plain = planned(manifest, epochs=4, validation="none")
-    assert not [each for each in plain.remarks if each.startswith("also: ")]
+    assert not [each for each in plain.info if each.startswith("also: ")]
 
 
 def test_images_held_out_are_counted_and_not_shown(manifest, monkeypatch):

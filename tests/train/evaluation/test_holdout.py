@@ -120,13 +120,13 @@ def test_what_a_concept_can_spare_worked_by_hand(images, share, spared):
 def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
     few, enough = (held_out(alone(count), make_recipe()) for count in (ENOUGH - 1, ENOUGH))
     assert not few.held and len(few.train_subset) == 16
-    assert few.remarks == (
+    assert few.info == (
         "validation: 199 images are too few to hold any out, which is done from 200 on; the loss is measured on 16 "
         "images of 1 concept that are trained on: it falls as they are learned by heart, so it tells a standstill from "
         "progress, and nothing of overfitting; look at the samples too",
     )
     assert len(enough.held) == 10 and len(enough.train_subset) == 16
-    assert enough.remarks == (
+    assert enough.info == (
         "validation: 10 images of 1 concept are held out and never trained on, beside 16 images of 1 concept of those "
         "that are",
     )
@@ -147,7 +147,7 @@ def test_a_concept_that_can_spare_none_says_so():
     assert {key.split("/")[0] for key in parts.held} == {"Lumi"}
     assert (
         "validation: none is held out of Quill (9): a concept must keep 8 images and lose 5% of them at most, "
-        "rounded; their loss is measured on what is trained on" in parts.remarks
+        "rounded; their loss is measured on what is trained on" in parts.info
     )
 
 
@@ -155,14 +155,14 @@ def test_a_concept_of_one_large_group_holds_none_out_and_says_why():
     series = [replace(each, group=7) for each in alone(30, "Series", 100)]
     parts = held_out([*alone(30), *series], HELD_OUT)
     assert {key.split("/")[0] for key in parts.held} == {"Lumi"} and len(parts.held) == 3
-    assert any("Series (30)" in remark and "belong together" in remark for remark in parts.remarks)
+    assert any("Series (30)" in remark and "belong together" in remark for remark in parts.info)
 
 
 def test_concepts_come_in_turn_and_those_without_one_are_named():
     found = [each for number in range(6) for each in alone(40, f"c{number}", 100 * number)]
     parts = held_out(found, with_values(HELD_OUT, validation_images=4))
     assert len({key.split("/")[0] for key in parts.held}) == 4 and len({key[:2] for key in parts.train_subset}) == 4
-    assert any("2 of 6 concepts are not looked at" in remark for remark in parts.remarks)
+    assert any("2 of 6 concepts are not looked at" in remark for remark in parts.info)
 
 
 def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
@@ -174,7 +174,7 @@ def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
 
 def test_nothing_is_looked_at_without_validation():
     parts = held_out(alone(300), make_recipe(validation="none"))
-    assert (parts.held, parts.train_subset, parts.remarks) == ((), (), ()) and len(parts.repeats) == 300
+    assert (parts.held, parts.train_subset, parts.info) == ((), (), ()) and len(parts.repeats) == 300
 
 
 def test_holding_out_where_no_concept_can_spare_one_is_an_error_that_says_why():

@@ -19,7 +19,7 @@ from train.models.load import load_base
 from train.optimization.optimizers import KINDS, load_class, read_arguments
 from train.options.presets import DIFFICULTIES, chosen_layer, load_preset, preset_names, read_preset
 from train.options.recipe import Recipe, make_recipe, recipe_of, recipe_values
-from train.plan.summary import preset_remarks
+from train.plan.summary import preset_info
 from train.session import train_adapter
 
 NAMES = preset_names()
@@ -337,10 +337,10 @@ def test_neither_preset_nor_category_leaves_the_defaults():
 
 
 def test_a_plan_says_what_a_preset_and_a_suggested_rank_decided():
-    (words,) = preset_remarks(with_flags(preset="alea-loha").options)
+    (words,) = preset_info(with_flags(preset="alea-loha").options)
     assert words.startswith("preset alea-loha: algorithm = loha, rank = 8, alpha = 1.0")
-    (words,) = preset_remarks(with_flags(preset="alea-loha", rank=4).options)
+    (words,) = preset_info(with_flags(preset="alea-loha", rank=4).options)
     assert "rank = 8" not in words and words.endswith("; other than it has: rank = 4")
-    (words,) = preset_remarks(with_flags(suggest="C").options)
+    (words,) = preset_info(with_flags(suggest="C").options)
     assert words == f"suggest C: rank 32, for {DIFFICULTIES['C'].subject}"
-    assert list(preset_remarks(make_recipe())) == []
+    assert list(preset_info(make_recipe())) == []

@@ -56,7 +56,7 @@ def manifest(tmp_path: Path):
 def told(manifest: Manifest, **options) -> int:
     """The cached latents that the plan tells of."""
     plan = train.plan(manifest, make_recipe(base="miniature", **options))
-    (remark,) = [each for each in plan.remarks if " cached latents" in each]
+    (remark,) = [each for each in plan.info if " cached latents" in each]
     return int(remark.partition(" cached latents")[0].rpartition(" ")[2])
 
 

@@ -124,7 +124,7 @@ def test_the_plan_says_what_the_run_does(manifest, reg_images, options):
     assert told.counts["images_held_out"] == len(held)
     assert len(lying(manifest.root / "cache/latents")) == needed
     assert planned(manifest, recipe)[1:] == (needed, needed), "the same latents, found by their names"
-    assert f"latents: {needed} are needed, {needed} of them are cached already" in train.plan(manifest, recipe).remarks
+    assert f"latents: {needed} are needed, {needed} of them are cached already" in train.plan(manifest, recipe).info
 
 
 def test_latents_that_are_gone_or_cut_short_are_planned_again(manifest):

@@ -132,6 +132,6 @@ def test_rows_are_those_of_captions_read_whole_one_by_one(manifest, most):
         lost, count = limit.lost(tags_of(longest(example.caption, recipe.captions)))
         if count:
             wanted.append((example.entry.key, lost, f"{count} tokens more than are read"))
-    rows, remarks = truncated_tags(run, recipe)
+    rows, info = truncated_tags(run, recipe)
     assert [(row.path, row.value, figures(row)) for row in rows] == wanted
-    assert 10 < len(wanted) < 60 and remarks == ()
+    assert 10 < len(wanted) < 60 and info == ()
