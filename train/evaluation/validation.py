@@ -203,7 +203,7 @@ def conditioner(base: BaseModel, text: TextOptions, trained: bool) -> Conditione
 class Validation:
     """Looks at held-out images and at some of those trained on; calling it is one look.
 
-    With several processes each looks at its share, and all get the same scores. The adapter must be hung, at the weights
+    With several processes each looks at its share, and all get the same scores. The adapter must be attached, at the weights
     that would be saved.
     """
 

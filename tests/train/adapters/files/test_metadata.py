@@ -46,6 +46,7 @@ def test_all_values_are_texts_and_tables_are_json():
     assert found["ss_num_batches_per_epoch"] == "12"
     assert found["modelspec.trigger_phrase"] == "Lumi, Nox"
     assert found["modelspec.resolution"] == "96x64"
+    assert found["modelspec.implementation_version"].startswith("lora-prep/")
 
 
 @pytest.mark.parametrize(
