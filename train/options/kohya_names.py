@@ -97,12 +97,12 @@ COLOR_AUG = 0.05
 
 def number(value: Any) -> float:
     """A number, given as one or as a text."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
     try:
-        if not isinstance(value, bool):
-            return float(value)
+        return float(value)
     except (TypeError, ValueError):
-        pass
-    raise ValueError("expected a number")
+        raise ValueError("expected a number") from None
 
 
 def whole(value: Any) -> int:

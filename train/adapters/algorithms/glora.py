@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from train.adapters.algebra.alpha import alpha_constant, alpha_scale
 from train.adapters.algebra.factors import Factors
 from train.adapters.algebra.lazy_torch import torch
 from train.adapters.algebra.lycoris import lycoris_module, weights_of
@@ -30,7 +31,7 @@ class Glora:
 
     def __init__(self, tensors: Tensors) -> None:
         self.tensors, self.rank = tensors, tensors[A2].shape[0]
-        self.scale = float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
+        self.scale = alpha_scale(tensors.get("alpha"), self.rank)
 
     @staticmethod
     def parameters(weight: Shape, bias: bool, config: LayerConfig) -> int:
@@ -51,8 +52,7 @@ class Glora:
 
     @staticmethod
     def constants(tensors: Tensors) -> dict[str, Tensor]:
-        alpha = tensors.get("alpha")
-        return {"alpha": torch.tensor(float(tensors[A2].shape[0])) if alpha is None else alpha}
+        return alpha_constant(tensors.get("alpha"), tensors[A2].shape[0])
 
     def output(self, base_layer: BaseLayer, x: Tensor, strength: float, dropout: Dropout) -> Tensor:
         """On activations, as W·a1·a2·x is the layer on another input; a 1 × 1 step goes before zero padding as well as

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from train.adapters.algebra.alpha import alpha_constant, alpha_scale
 from train.adapters.algebra.dense import dense_output
 from train.adapters.algebra.dora import (
     decomposed,
@@ -48,7 +49,7 @@ class Loha:
     def __init__(self, tensors: Tensors) -> None:
         self.tensors, self.tucker = tensors, T1 in tensors
         self.rank = tensors[W1_B].shape[0]
-        self.scale = float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
+        self.scale = alpha_scale(tensors.get("alpha"), self.rank)
 
     @staticmethod
     def parameters(weight: Shape, bias: bool, config: LayerConfig) -> int:
@@ -68,8 +69,7 @@ class Loha:
 
     @staticmethod
     def constants(tensors: Tensors) -> dict[str, Tensor]:
-        alpha = tensors.get("alpha")
-        return {"alpha": torch.tensor(float(tensors[W1_B].shape[0])) if alpha is None else alpha}
+        return alpha_constant(tensors.get("alpha"), tensors[W1_B].shape[0])
 
     def output(self, base_layer: BaseLayer, x: Tensor, strength: float, dropout: Dropout) -> Tensor:
         magnitude, shape = self.tensors.get("dora_scale"), base_layer.weight.shape

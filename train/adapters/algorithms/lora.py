@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from train.adapters.algebra.alpha import alpha_constant, alpha_scale
 from train.adapters.algebra.dora import decomposed_output, dora_incompatibility, magnitude_axis, product_gain
 from train.adapters.algebra.factors import Factors, balanced
 from train.adapters.algebra.lazy_torch import torch
@@ -42,7 +43,7 @@ class Lora:
     def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
         self.rank = tensors[DOWN].shape[0]
-        self.scale = float(tensors["alpha"]) / self.rank if "alpha" in tensors else 1.0
+        self.scale = alpha_scale(tensors.get("alpha"), self.rank)
 
     @staticmethod
     def parameters(weight: Shape, bias: bool, config: LayerConfig) -> int:
@@ -62,8 +63,7 @@ class Lora:
 
     @staticmethod
     def constants(tensors: Tensors) -> dict[str, Tensor]:
-        alpha = tensors.get("alpha")
-        return {"alpha": torch.tensor(float(tensors[DOWN].shape[0])) if alpha is None else alpha}
+        return alpha_constant(tensors.get("alpha"), tensors[DOWN].shape[0])
 
     def output(self, base_layer: BaseLayer, x: Tensor, strength: float, dropout: Dropout) -> Tensor:
         """Along the chain of small factors, never as a weight; so nothing is rounded away beside a large base weight."""
