@@ -45,8 +45,8 @@ class Job:
         return self.split.training
 
     @property
-    def held(self) -> tuple[Example, ...]:
-        return self.split.held
+    def held_out(self) -> tuple[Example, ...]:
+        return self.split.held_out
 
     @property
     def folder(self) -> Path:

@@ -74,7 +74,7 @@ class Trainer:
             for part, rate in part_rates(recipe, len(base.text_encoders)).items()
             for share, weights in adapter.groups(part)
         ]
-        self.rates = [rate for rate, _ in rated]
+        self.lrs = [rate for rate, _ in rated]
         groups = [{"params": weights, "lr": rate} for rate, weights in rated]
         self.optimizer = make_optimizer(recipe.optimizer.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
@@ -147,7 +147,7 @@ class Trainer:
                 )
                 self.scaler.scale(loss / accumulation).backward()
 
-        def entry(rates: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
+        def entry(lrs: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
             return LogEntry(
                 step=batch.step + 1,
                 epoch=batch.epoch + 1,
@@ -157,7 +157,7 @@ class Trainer:
                 keys=[sample.example.entry.key for sample in shown.samples],
                 concepts=[sample.example.concept for sample in shown.samples],
                 reg_images=shown.reg_images,
-                rates=rates,
+                lrs=lrs,
                 gradient_norm=norm,
                 seconds=seconds,
             )
@@ -211,7 +211,7 @@ class Trainer:
             power=recipe.schedule.power,
             min_lr_ratio=recipe.schedule.min_lr_ratio,
         )
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+        for group, rate in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = rate * factor
         self._add_up_gradients()
         self.scaler.unscale_(self.optimizer)
@@ -288,7 +288,7 @@ def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
 
 def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
     """The learning rate of each part of the model that is adapted, by the names that `Adapter.groups` takes."""
-    unet, text = recipe.rates
+    unet, text = recipe.lrs
     if not recipe.adapter.train_text_encoder:
         return {"unet": unet}
     if encoders == 1:

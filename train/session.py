@@ -72,7 +72,7 @@ class Trained:
     file: Path
     steps: int
     resumed_from: int
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     compared: tuple[str, ...] = ()
 
 
@@ -135,8 +135,8 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
         close_folder(job.folder, job.training, callbacks, now, time.monotonic() - begun, merged)
         write_text(job.folder / "recipe.json", json.dumps(recipe_values(recipe), indent=2, ensure_ascii=False) + "\n")
         how += [compared(recipe.run.replay, file)] if recipe.run.replay else []
-    notes = (*base.notes, *opened.notes, *callbacks.warnings, *latents.warnings())
-    return Trained(file, now.step, started, notes, (*opened.differences, *how))
+    warnings = (*base.warnings, *opened.warnings, *callbacks.warnings, *latents.warnings())
+    return Trained(file, now.step, started, warnings, (*opened.differences, *how))
 
 
 def merged_file(job: Job, base: BaseModel) -> Path | None:
@@ -157,7 +157,7 @@ def run_start(job: Job, base: BaseModel) -> RunStart:
         steps=total_steps(job.recipe.batches, job.recipe.run.seed, job.training),
         images=images_of(tuple(job.split.every())),
         digest=job.digest,
-        held=[example.entry.key for example in job.held],
+        held_out=[example.entry.key for example in job.held_out],
         info=job.split.info,
     )
 
@@ -190,13 +190,13 @@ def run_callbacks(
     steps = total_steps(batches, seed, job.training)
     planned = progress_after(batches, seed, job.training, steps, last=True)
     validation = None
-    if job.held or job.split.train_subset:
+    if job.held_out or job.split.train_subset:
         measuring = recipe.validation
         grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.alphas_cumprod))
         measure = evaluator(
             recipe, base, trainer.latents, trainer.alphas_cumprod, DTYPES[recipe.precision.mixed_precision], world
         )
-        validation = Validation(measure, adapter, grid, job.held, job.split.train_subset, recipe.captions)
+        validation = Validation(measure, adapter, grid, job.held_out, job.split.train_subset, recipe.captions)
     return RunCallbacks(
         name=recipe.run.name,
         saving=recipe.saving,
@@ -289,7 +289,7 @@ def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> 
         planned=(planned.step, planned.epoch),
         images=len(found),
         reg_images=sum(len(example.reg_images) for example in found),
-        held_out=len(job.held),
+        held_out=len(job.held_out),
         buckets=dict(Counter(example.entry.bucket for example in found)),
         frequency=tag_frequency(found, (recipe.captions.keep_separator, recipe.captions.group_separator)),
         base_digest=base.digest,
@@ -305,7 +305,7 @@ def adapter_metadata(recipe: Recipe, facts: TrainedFacts) -> dict[str, str]:
 
     Nothing tells when it was made, so that a run done again gives the same bytes; run.json does.
     """
-    run, schedule, (unet, text) = recipe.run, recipe.schedule, recipe.rates
+    run, schedule, (unet, text) = recipe.run, recipe.schedule, recipe.lrs
     rates = (unet, text if recipe.adapter.train_text_encoder else None)
     return as_texts(
         {

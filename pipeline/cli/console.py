@@ -102,7 +102,7 @@ def show_outcome(outcome: Outcome) -> None:
         _show_extras(outcome.plan)
     for result in outcome.results:
         say(result)
-    for note in outcome.notes:
+    for note in outcome.warnings:
         warn(note)
 
 
@@ -137,7 +137,7 @@ def _show_extras(plan: Plan) -> None:
         print_table(plan.table)
     for remark in plan.info:
         say(remark)
-    for note in plan.notes:
+    for note in plan.warnings:
         warn(note)
 
 
@@ -180,8 +180,8 @@ def _rows(number: int) -> str:
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     found = {"stage": outcome.stage, "fresh": outcome.fresh, "changed": outcome.changed, "counts": dict(outcome.counts)}
     document = {**found, **(plan_json(outcome.plan) if outcome.plan else {})}
-    notes = [*document.get("notes", ()), *outcome.notes]
-    return document | {"notes": notes, "results": list(outcome.results)}
+    warnings = [*document.get("warnings", ()), *outcome.warnings]
+    return document | {"warnings": warnings, "results": list(outcome.results)}
 
 
 def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def preview_json(manifest: Manifest, plan: Plan) -> dict[str, Any]:
 def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "info": list(plan.info),
-        "notes": list(plan.notes),
+        "warnings": list(plan.warnings),
         "table": [dict(row) for row in plan.table],
         "decisions": [decision_json(decision) for decision in plan.decisions],
     }

@@ -78,7 +78,7 @@ class Contents:
     """All that is exported, in order of path, and what a person should know of it."""
 
     samples: tuple[Sample, ...]
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def read_contents(manifest: Manifest, crops: bool) -> Contents:
@@ -115,8 +115,8 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
                 reg_images.get(image.path, ()),
             )
         )
-    notes = _notes(manifest, samples, rows["repeats"], rows["user_repeats"], waiting)
-    return Contents(tuple(samples), tuple(notes))
+    warnings = _notes(manifest, samples, rows["repeats"], rows["user_repeats"], waiting)
+    return Contents(tuple(samples), tuple(warnings))
 
 
 def _must_be_there(manifest: Manifest, kept: tuple[Image, ...]) -> None:
@@ -195,19 +195,21 @@ def _notes(
     user_repeats: Mapping[str, Decision],
     waiting: int,
 ) -> list[str]:
-    notes = []
+    warnings = []
     bare = [sample.image.path for sample in samples if sample.caption is None]
     if bare:
-        notes.append(f"images without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
+        warnings.append(f"images without a caption: {len(bare)}, such as {bare[0]}; run: prep curate {manifest.root}")
     unbalanced = [sample.image.path for sample in samples if sample.image.path not in repeats]
     once = [path for path in unbalanced if path not in user_repeats]
     if unbalanced and len(unbalanced) > len(once):
-        notes.append(
+        warnings.append(
             f"prep balance has not seen {len(unbalanced)} images: {len(unbalanced) - len(once)} are shown as often "
             "as their folders say"
         )
     if once:
-        notes.append(f"images without repeats, shown once: {len(once)}; run: prep balance {manifest.root}")
+        warnings.append(f"images without repeats, shown once: {len(once)}; run: prep balance {manifest.root}")
     if waiting:
-        notes.append(f"regularization images that are not there yet: {waiting}; run: prep regularize {manifest.root}")
-    return notes
+        warnings.append(
+            f"regularization images that are not there yet: {waiting}; run: prep regularize {manifest.root}"
+        )
+    return warnings

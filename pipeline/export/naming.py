@@ -55,7 +55,7 @@ class Names:
             return False
         return not any(same_file_key(path + extension) in self._folders for extension in extensions)
 
-    def notes(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """A sentence on the names that had to change."""
         if not self.changed:
             return []

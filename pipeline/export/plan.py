@@ -20,7 +20,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.versions import versions
 
 NAME = "export"
-READS = ("images", "keep", "bucket", "human", "caption", "tags", "user_repeats", "repeats", "regularization")
+READS = ("images", "keep", "bucket", "manual_caption", "caption", "tags", "user_repeats", "repeats", "regularization")
 LayoutName = Literal["kohya", "everydream", "imagefolder", "webdataset"]
 Links = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
 
@@ -46,9 +46,9 @@ class Export:
     changes: Changes
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """All that a person should know."""
-        return (*self.contents.notes, *self.layout.notes, *_notes(self.changes))
+        return (*self.contents.warnings, *self.layout.warnings, *_notes(self.changes))
 
     @property
     def fresh(self) -> bool:

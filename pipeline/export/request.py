@@ -88,7 +88,7 @@ class Layout:
     """A layout's files in order of path, warnings for the person, and rows worth printing, all with the same keys."""
 
     files: tuple[Wanted, ...]
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     table: tuple[Mapping[str, Any], ...]
 
 

@@ -43,8 +43,8 @@ class _Importing:
         self.manifest, self.placing, self.found = manifest, placing, found
         self.beside, self.described = beside, described
         self.captions: dict[str, str] = {}
-        rows = manifest.decisions("human")
-        self.human = {path: plain(text) for path, text in manifest.human().items()}
+        rows = manifest.decisions("manual_caption")
+        self.manual = {path: plain(text) for path, text in manifest.manual_captions().items()}
         self.came = {path for path, row in rows.items() if row.data.get("origin") == Origin.CAME_WITH_IMAGE}
         self.written = manifest.written()
 
@@ -66,8 +66,8 @@ class _Importing:
             if told.caption and source in images and not winners.get(source):
                 self._take(images[source].path, told.caption)
         for before, now in self.placing.moved.items():
-            if before != now and before in self.human and now not in self.human:
-                self.captions.setdefault(now, self.manifest.human()[before])
+            if before != now and before in self.manual and now not in self.manual:
+                self.captions.setdefault(now, self.manifest.manual_captions()[before])
 
     def _caption_row(
         self, found: Found, texts: Mapping[str, CaptionText], owners: list[str], winners: Mapping[str, str]
@@ -96,14 +96,14 @@ class _Importing:
         there = self._in_set(path)
         if there is not None and there != text.strip():
             return False
-        if path not in self.human or there is None:
+        if path not in self.manual or there is None:
             self.captions[path] = text
         return True
 
     def _in_set(self, path: str) -> str | None:
         """What a person wrote in the set for an image; None where only prep, an earlier flatten, or nobody did."""
-        if path in self.human:
-            return self.human[path] if path not in self.came else None
+        if path in self.manual:
+            return self.manual[path] if path not in self.came else None
         if path in self.written:
             return None
         try:

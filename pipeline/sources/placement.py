@@ -51,7 +51,7 @@ class Placing:
 
     def __post_init__(self) -> None:
         self.before = {image.source: image for image in self.manifest.images()}
-        self.rows_before = self.manifest.decisions("placed")
+        self.rows_before = self.manifest.decisions("imported")
         stays = [
             image
             for source, image in self.before.items()
@@ -64,7 +64,7 @@ class Placing:
                 self._gone.setdefault((image.content, image.concept), []).append(image)
 
     def row(self, source: str, value: str | None, reason: P, data: Data = NOTHING) -> None:
-        self.rows.append(Decision(source, "placed", value, reason, data))
+        self.rows.append(Decision(source, "imported", value, reason, data))
 
     def leave_out(self, path: str, cause: Cause) -> None:
         self.row(path, None, P(cause.reason), cause.data)

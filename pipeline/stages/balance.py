@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.concepts.balance import BalanceRules, balance, refuse_unknown, repeats_rows
-from pipeline.concepts.balance_notes import info, notes, row
+from pipeline.concepts.balance_warnings import info, row, warnings
 from pipeline.concepts.exposure import effective_size, epoch_exposures, training_exposures
 from pipeline.concepts.shares import Rounding
 from pipeline.core.errors import PrepError
@@ -80,7 +80,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     """Repeats for every kept image."""
     kept = manifest.kept()
     if not kept:
-        return Plan(NAME, ("repeats",), notes=("no image is kept, so there is nothing to balance",))
+        return Plan(NAME, ("repeats",), warnings=("no image is kept, so there is nothing to balance",))
     rules = _rules(options)
     user_repeats = manifest.decisions("user_repeats") if options.user_repeats == "keep" else {}
     refuse_unknown(kept, options.weights)
@@ -97,7 +97,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         ("repeats",),
         repeats_rows(kept, user_repeats, balanced),
         info=info(balanced),
-        notes=tuple(notes(balanced, rules)),
+        warnings=tuple(warnings(balanced, rules)),
         counts=counts,
         table=tuple(row(line, training) for line in balanced.lines),
     )

@@ -26,7 +26,7 @@ from pipeline.images.buckets.buckets import (
     fit_all_without_enlarging,
     sides,
 )
-from pipeline.images.buckets.crop_summary import Fits, notes, table
+from pipeline.images.buckets.crop_summary import Fits, table, warnings
 from pipeline.images.buckets.fewer_buckets import BucketBounds, bucket_list_notes
 from pipeline.images.buckets.held_crops import anchor_notes, keep_faces
 from pipeline.images.buckets.kept_images import exposures, kept_images
@@ -118,7 +118,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     """One size and crop for every kept image."""
     kept = kept_images(manifest)
     if not kept.paths:
-        return Plan(NAME, ("bucket",), notes=("no image is kept, so there is nothing to give a size to",))
+        return Plan(NAME, ("bucket",), warnings=("no image is kept, so there is nothing to give a size to",))
     sizes, scaled = _fitted(kept.images, options)
     picked = holding.chosen(kept.paths, options.anchor, options.anchors)
     corners = holding.place(picked.names, scaled, sizes, kept.strips)
@@ -130,13 +130,13 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     on_list = (
         bucket_list_notes(kept.images, _bounds(options), options.resolution, options.rule) if options.upscale else None
     )
-    warnings, info = on_list or ([], [])
+    about_list, info = on_list or ([], [])
     return Plan(
         NAME,
         ("bucket",),
         tuple(bucket_rows(fits, names, kept.transparent, colour(options.background))),
         info=tuple(info),
-        notes=(*warnings, *notes(fits, options.batch_size), *told),
+        warnings=(*about_list, *warnings(fits, options.batch_size), *told),
         table=tuple(table(fits, options.batch_size)),
     )
 

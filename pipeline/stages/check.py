@@ -19,7 +19,7 @@ from pipeline.images.duplicates import Similarity
 from pipeline.images.measuring import measure_all
 from pipeline.images.on_disk import missing_images
 from pipeline.images.quality import QualityRules, is_named, judge
-from pipeline.images.quality_notes import notes
+from pipeline.images.quality_warnings import warnings
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
 from pipeline.store.stage import ProgressCallback, Stage
@@ -130,7 +130,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         NAME,
         ("keep",),
         (*verdicts.values(), *reg_images),
-        notes=tuple(notes(images, measured, verdicts, named)),
+        warnings=tuple(warnings(images, measured, verdicts, named)),
     )
 
 

@@ -67,14 +67,14 @@ class Options:
     copyrights: Literal["after", "mixed", "drop"] = "after"
     """Put the names of series after the characters, among the general tags by their score, or leave them out."""
     prune: Literal["core", "none"] = "core"
-    """Drop the traits that make a character (core), so that the trigger word absorbs them, or keep them (none)."""
+    """Prune the traits that make a character into the trigger word (core), or keep them (none)."""
     core: Mapping[str, str] = field(default_factory=dict)
-    """What to do with the core traits of one trigger word, or of concepts by pattern: absorb, keep for them to be
+    """What to do with the core traits of one trigger word, or of concepts by pattern: prune, keep for them to be
     promptable, or none to look for none; Lumi=keep."""
     styles: tuple[str, ...] = ("artists/*", "artist/*", "styles/*", "style/*")
-    """Patterns of concepts that are styles: their trigger words absorb nothing."""
-    absorb: Mapping[str, str] = field(default_factory=dict)
-    """Tags that a trigger word absorbs whatever the figures say, separated by commas; * for all; Lumi="ahoge, watch"."""
+    """Patterns of concepts that are styles: nothing is pruned into their trigger words."""
+    prune_tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags to prune into a trigger word whatever the figures say, separated by commas; * for all; Lumi="ahoge, watch"."""
     keep: Mapping[str, str] = field(default_factory=dict)
     """Tags that stay promptable although they make a trigger word's character, separated by commas; * for all."""
     core_share: float = 0.75
@@ -106,7 +106,7 @@ class Options:
     """Another name for a tag."""
     rules: Path | None = None
     """File of rules, one a line: rename: ;) -> wink; drop: *background*; threshold: wariza = 0.6; keep: Lumi: hat;
-    absorb: Lumi: ahoge; imply: holding sword -> sword; distinct: hair bow -> bow. Options go before it."""
+    prune: Lumi: ahoge; imply: holding sword -> sword; distinct: hair bow -> bow. Options go before it."""
     triggers: Mapping[str, str] = field(default_factory=dict)
     """Trigger words of a concept or of a name in its folder, separated by commas; Lumi="lumi, white witch"."""
     trigger_from: Literal["folder", "none"] = "folder"
@@ -220,7 +220,7 @@ def _known(options: Options, taggers: tuple[Tagger, ...]) -> KnownTags:
         rename=options.rename,
         blacklist=options.blacklist,
         thresholds=options.thresholds,
-        absorb=options.absorb,
+        prune=options.prune_tags,
         keep=options.keep,
     )
     file = read_rules(options.rules) if options.rules else RuleFile()
@@ -276,7 +276,7 @@ def _plan(
         NAME,
         ("caption", "tags", "flags", "contradictions"),
         (*rows, *flag_rows(surveyed), *contradiction_rows(odd, fixed)),
-        notes=(
+        warnings=(
             *_notes(root, surveyed, options, known, captions),
             *messages.on_files([image.path for image in surveyed if image.path in written.unreadable]),
             *messages.on_contradictions(odd, fixed),
@@ -291,7 +291,7 @@ def _plan(
 def _survey(surveyed: Sequence[SurveyedImage], options: Options, known: KnownTags) -> SetFacts:
     mode = survey.modes(surveyed, options.prune == "core", options.core, options.styles)
     figures = (options.core_share, options.core_lift, options.core_images)
-    traited = survey.find_traits(surveyed, mode, figures, (known.rules.absorb, known.rules.keep))
+    traited = survey.find_traits(surveyed, mode, figures, (known.rules.prune, known.rules.keep))
     mined = survey.find_rules(surveyed) if options.learn and options.consolidate else []
     odd = survey.find_contradictions(surveyed, traited.traits, options.contradiction_share, options.core_images)
     return SetFacts(traited, mined, odd)
@@ -332,14 +332,14 @@ def _notes(
     triggers = {word for image in surveyed for word in image.triggers}
     yield from messages.on_triggers(triggers, known.vocabulary, known.tokens)
     rules = known.rules
-    yield from notes.on_option_keys(surveyed, options.triggers, options.media, rules.absorb, rules.keep, options.core)
+    yield from notes.on_option_keys(surveyed, options.triggers, options.media, rules.prune, rules.keep, options.core)
 
 
 STAGE = Stage(
     name=NAME,
     help=__doc__,
     options=Options,
-    reads=("images", "keep", "scores", "human", "tagger", "manual_edits"),
+    reads=("images", "keep", "scores", "manual_caption", "tagger", "manual_edits"),
     plan=plan,
     observe=observe,
     observes="tagger, rules or tokenizer",

@@ -19,7 +19,7 @@ from pipeline.core.links import How
 from pipeline.sources.booru_scores import take_tags
 from pipeline.sources.captions import import_captions
 from pipeline.sources.data_files import read_data_files
-from pipeline.sources.import_notes import notes
+from pipeline.sources.import_warnings import warnings
 from pipeline.sources.known_contents import hash_new
 from pipeline.sources.placement import Placing
 from pipeline.sources.repeats import folders, repeats_rows
@@ -95,12 +95,12 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     repeats = repeats_rows(placing.images, images, named, described, manifest.decisions("user_repeats"))
     return Plan(
         NAME,
-        ("placed", "user_repeats"),
+        ("imported", "user_repeats"),
         (*placing.rows, *repeats),
         images=tuple(sorted(placing.images.values(), key=lambda image: image.path)),
         links=tuple(placing.links),
         captions=tuple(captions.items()),
-        notes=tuple(notes(manifest.root, placing, images.values(), named)),
+        warnings=tuple(warnings(manifest.root, placing, images.values(), named)),
     )
 
 

@@ -4,9 +4,9 @@ Each regularization image has its image's caption, bucket size, file name and co
 recipe of "Stable Diffusion LoRA training science and notes", rentry). The trainer shows the two together; where an image
 has several regularization images, they take turns.
 
-Or use images of the class that you have: --images given --given FOLDER. Those in a folder named like a concept are for
+Or use images of the class that you have: --images user --user-images FOLDER. Those in a folder named like a concept are for
 that concept, those that lie flat for every concept without a folder of its own. Each has its caption beside it, NAME.txt,
-or that of --given-caption. They are brought into the set as flatten does it, cropped to the sizes of the images they go
+or that of --user-caption. They are brought into the set as flatten does it, cropped to the sizes of the images they go
 beside, and assigned so that all of them are used equally often; noise and timestep are their own.
 """
 
@@ -46,14 +46,14 @@ NAME = "regularize"
 class Options:
     """Options of `prep regularize`."""
 
-    images: Literal["matched", "given", "none"] = "matched"
-    """matched makes one regularization image for every kept image, given uses the images of a folder, none makes and uses no
-    regularization images."""
-    given: Path | None = None
+    images: Literal["matched", "user", "none"] = "matched"
+    """matched makes one regularization image for every kept image, user uses those of a folder of yours, none makes and
+    uses none."""
+    user_images: Path | None = None
     """Folder of your own regularization images. Equal files are used once, nearly equal ones each by itself; those that
     are also to be trained on are left out."""
-    given_caption: str | None = None
-    """Caption of given images that have none beside them."""
+    user_caption: str | None = None
+    """Caption of those of your images that have none beside them."""
     count: int = 1
     """Regularization images of every image, each from a seed of its own: seed, seed + 1 and so on; training uses all
     of them in turn."""
@@ -89,12 +89,12 @@ class Options:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     link: How = field(default="auto", metadata={"section": "flatten"})
-    """How given images come into the set."""
+    """How your images come into the set."""
     min_side: int = field(default=64, metadata={"section": "check"})
-    """Shorter side in pixels below which a given image is too small."""
+    """Shorter side in pixels below which one of your images is too small."""
 
     def __post_init__(self) -> None:
-        self._check_given()
+        self._check_user_images()
         for name, holds in (
             ("count", 1 <= self.count <= 1000),
             ("steps", 1 <= self.steps <= 1000),
@@ -109,61 +109,61 @@ class Options:
                     f"set {name} in [regularize]",
                 )
 
-    def _check_given(self) -> None:
+    def _check_user_images(self) -> None:
         """Refuse what does nothing beside the other options."""
-        if self.images == "given":
-            if self.given is None:
-                raise PrepError("regularize: given images are asked for, but no folder of them", "--given FOLDER")
+        if self.images == "user":
+            if self.user_images is None:
+                raise PrepError("regularize: images is 'user', but no folder of them is named", "--user-images FOLDER")
             if self.count != 1:
                 raise PrepError(
-                    f"regularize: count is {self.count}, but given images are all used, however many there are",
+                    f"regularize: count is {self.count}, but images of yours are all used, however many there are",
                     "leave count out",
                 )
-        elif self.given is not None or self.given_caption is not None:
-            name = "given" if self.given is not None else "given_caption"
+        elif self.user_images is not None or self.user_caption is not None:
+            name = "user_images" if self.user_images is not None else "user_caption"
             raise PrepError(
                 f"regularize: {name} does nothing while images is {self.images!r}",
-                f"give --images given, or leave {name} out",
+                f"give --images user, or leave {name} out",
             )
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    if options.images == "given":
+    if options.images == "user":
         from pipeline.concepts.regularization.user_images import listing_digest
 
-        assert options.given is not None
-        return listing_digest(manifest, options.given) + manifest.digest("repeats")
+        assert options.user_images is not None
+        return listing_digest(manifest, options.user_images) + manifest.digest("repeats")
     if options.images == "matched":
         return base_identity(manifest, options.base, options.revision, options.vae)
     return ""
 
 
 def measure(manifest: Manifest, options: Options, progress: ProgressCallback) -> None:
-    """Hash and measure given images that are new or changed."""
-    if options.images == "given":
-        from pipeline.concepts.regularization.user_images import measure_given
+    """Hash and measure the user's images that are new or changed."""
+    if options.images == "user":
+        from pipeline.concepts.regularization.user_images import measure_user_images
 
-        assert options.given is not None
-        measure_given(manifest, options.given, progress)
+        assert options.user_images is not None
+        measure_user_images(manifest, options.user_images, progress)
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """The regularization images of every kept image that has a bucket, and for matched ones a caption."""
     if options.images == "none":
-        return Plan(NAME, ("regularization",), notes=("no regularization images, as asked",))
-    return _plan_given(manifest, options) if options.images == "given" else _plan_matched(manifest, options)
+        return Plan(NAME, ("regularization",), warnings=("no regularization images, as asked",))
+    return _plan_user_images(manifest, options) if options.images == "user" else _plan_matched(manifest, options)
 
 
-def _plan_given(manifest: Manifest, options: Options) -> Plan:
-    from pipeline.concepts.regularization.user_images import find_given
-    from pipeline.concepts.regularization.user_plan import plan_given
+def _plan_user_images(manifest: Manifest, options: Options) -> Plan:
+    from pipeline.concepts.regularization.user_images import find_user_images
+    from pipeline.concepts.regularization.user_plan import plan_user_images
 
-    assert options.given is not None
+    assert options.user_images is not None
     buckets = read.buckets(manifest)
     for image in manifest.kept():
         _must_have(manifest, image.path, "bucket", buckets)
-    pools = find_given(manifest, options.given, options.given_caption, options.min_side)
-    return plan_given(manifest, pools, buckets, options.link, options.seed)
+    pools = find_user_images(manifest, options.user_images, options.user_caption, options.min_side)
+    return plan_user_images(manifest, pools, buckets, options.link, options.seed)
 
 
 def _must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, Bucket] | Mapping[str, str]) -> None:
@@ -271,7 +271,7 @@ def _generate(
     sampling = Sampling(options.steps, options.guidance, options.clip_skip)
     generate(base, requests, sampling, options.batch_size, keep)
     counts = {"images_made": len(todo), "images_already_there": len(rows) - len(todo)}
-    return WorkResult(counts, base.notes)
+    return WorkResult(counts, base.warnings)
 
 
 def _marks(options: Options, rows: list[RegularizationImage], base: BaseModel) -> list[str]:
@@ -309,7 +309,7 @@ STAGE = Stage(
     reads=("images", "keep", "bucket", "caption"),
     plan=plan,
     observe=observe,
-    observes="base model, given images or balance",
+    observes="base model, user images or balance",
     measure=measure,
     missing=missing,
     work=work,

@@ -85,10 +85,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         before = "scored_before" if len(taggers) == 1 else f"scored_before_by:{tagger.name}"
         counts[before] = len(contents) - missing
     ids = [tagger.id for tagger in taggers]
-    notes = _clash() + ([] if contents else ["the set has no kept images"])
+    warnings = _clash() + ([] if contents else ["the set has no kept images"])
     known = [(tagger.name, checksum) for tagger, checksum in zip(taggers, checksums, strict=True) if checksum]
     used = Decision(THE_SET, "tagger", ids, TaggerReason.USED_LAST, {"checksums": known})
-    return Plan(NAME, ("tagger",), (used,), notes=tuple(notes), counts=counts)
+    return Plan(NAME, ("tagger",), (used,), warnings=tuple(warnings), counts=counts)
 
 
 def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:

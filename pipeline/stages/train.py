@@ -55,7 +55,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     truncated, uncounted = truncated_tags(run, options)
     return Plan(
         NAME,
-        ("cut",),
+        ("truncated_tags",),
         truncated,
         counts=counts(run),
         info=(
@@ -68,7 +68,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *footprint(run, latents, options, base, unknown),
             *uncounted,
         ),
-        notes=(
+        warnings=(
             *readiness_notes(run),
             *_replaced(manifest, options),
             *exposure_notes(manifest.root, run, options),
@@ -160,7 +160,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
             write_run_page(folder)
     counts = {"steps": trained.steps, "resumed_steps": trained.resumed_from}
     results = (*trained.compared, *_results(folder, options.run.name, trained.resumed_from))
-    return WorkResult(counts, trained.notes, results)
+    return WorkResult(counts, trained.warnings, results)
 
 
 def _results(folder: Path, name: str, resumed_from: int) -> Iterator[str]:

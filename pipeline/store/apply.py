@@ -20,14 +20,14 @@ from pipeline.store.stage import ProgressCallback, WorkResult
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many rows changed; `results`
-    tell what its work made, `notes` are what it found worth a warning. `announced` says that the plan was shown before."""
+    tell what its work made, `warnings` are what it found worth a warning. `announced` says that the plan was shown before."""
 
     stage: str
     fresh: bool
     plan: Plan | None
     changed: int
     counts: Mapping[str, int]
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
     plan_shown: bool = False
 
@@ -73,7 +73,7 @@ def apply(
     counts |= worked.counts
     with manifest.transaction():
         manifest.finish_run(run, counts)
-    return Outcome(plan.stage, False, plan, changed, counts, worked.notes, worked.results)
+    return Outcome(plan.stage, False, plan, changed, counts, worked.warnings, worked.results)
 
 
 def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:

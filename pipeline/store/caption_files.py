@@ -30,7 +30,7 @@ _BATCH = 1000
 
 def captions(manifest: Manifest) -> dict[str, str]:
     """Path → the caption that holds now: what was decided, which a person's caption is too; else what a person wrote."""
-    found = {path: plain(text) for path, text in manifest.human().items()}
+    found = {path: plain(text) for path, text in manifest.manual_captions().items()}
     return found | {path: row.value for path, row in manifest.decisions("caption").items()}
 
 
@@ -65,7 +65,7 @@ def take_in(manifest: Manifest) -> dict[str, int]:
         return {}
     counts: dict[str, int] = {}
     for row in edits.rows:
-        if row.field == "human":
+        if row.field == "manual_caption":
             counts[row.reason] = counts.get(row.reason, 0) + 1
     for _, _, _, what in edits.texts:
         if what == FileEvent.DELETED:
@@ -115,19 +115,19 @@ def _look(manifest: Manifest) -> _Edits:
 
 def _odd(manifest: Manifest) -> set[str]:
     """Images whose caption file is not UTF-8."""
-    return manifest.paths_where("human", None)
+    return manifest.paths_where("manual_caption", None)
 
 
 def _deleted(edits: _Edits, path: str, known: Known) -> None:
     if known.seen is not None:
         edits.texts.append((path, known.seen, None, FileEvent.DELETED))
-    if known.human is not None:
-        edits.gone += [(path, "human"), (path, "caption")]
+    if known.manual is not None:
+        edits.gone += [(path, "manual_caption"), (path, "caption")]
 
 
 def _unreadable(edits: _Edits, path: str, known: Known, size: int) -> None:
-    if known.human != "null":
-        edits.rows.append(Decision(path, "human", None, CaptionReason.NOT_UTF8, {"bytes": size}))
+    if known.manual != "null":
+        edits.rows.append(Decision(path, "manual_caption", None, CaptionReason.NOT_UTF8, {"bytes": size}))
         edits.gone.append((path, "caption"))
 
 
@@ -136,16 +136,16 @@ def _read(edits: _Edits, path: str, known: Known, text: str, status: os.stat_res
         return
     trusted = status.st_mtime_ns if time.time_ns() - status.st_mtime_ns > _SETTLED_NS else 0
     edits.stamps.append(Stamp(path, text, status.st_size, trusted))
-    if known.human == "null" and text == known.seen:
-        edits.gone.append((path, "human"))
-    elif known.human is not None and known.own == dump(text):
-        edits.gone += [(path, "human"), (path, "caption")]
+    if known.manual == "null" and text == known.seen:
+        edits.gone.append((path, "manual_caption"))
+    elif known.manual is not None and known.own == dump(text):
+        edits.gone += [(path, "manual_caption"), (path, "caption")]
         edits.texts.append((path, known.seen, text, FileEvent.RESTORED_BY_USER))
     elif text == known.seen:
         return
     elif text == known.intended():
         edits.texts.append(
-            (path, known.seen, text, FileEvent.WRITTEN if known.human is None else FileEvent.CAME_WITH_IMAGE)
+            (path, known.seen, text, FileEvent.WRITTEN if known.manual is None else FileEvent.CAME_WITH_IMAGE)
         )
     else:
         edits.rows += manual_caption(path, text, _origin(known.seen, text))
@@ -161,7 +161,7 @@ def _origin(seen: str | None, text: str) -> Data:
 def manual_caption(path: str, text: str, origin: Data) -> list[Decision]:
     """The decisions that a person's caption is taken in by: the text as its file holds it, and the caption that holds."""
     return [
-        Decision(path, "human", text, CaptionReason.MANUAL, origin),
+        Decision(path, "manual_caption", text, CaptionReason.MANUAL, origin),
         Decision(path, "caption", plain(text), CaptionReason.MANUAL, origin),
     ]
 
@@ -209,8 +209,8 @@ def write_captions(manifest: Manifest, run: int) -> int:
     Returns how many files were written. A caption file that is not UTF-8 stays as it is.
     """
     pending = manifest.caption_rows.pending()
-    for what, human in ((FileEvent.WRITTEN, False), (FileEvent.CAME_WITH_IMAGE, True)):
-        texts = [(path, before, wanted) for path, before, wanted, of_a_person in pending if of_a_person == human]
+    for what, manual in ((FileEvent.WRITTEN, False), (FileEvent.CAME_WITH_IMAGE, True)):
+        texts = [(path, before, wanted) for path, before, wanted, of_a_person in pending if of_a_person == manual]
         for start in range(0, len(texts), _BATCH):
             put_files(manifest, run, texts[start : start + _BATCH], what)
     return len(pending)

@@ -14,14 +14,14 @@ FILE = "caption file"
 """The field that `history` notes a caption file's text under."""
 
 _KNOWN = f"""SELECT (SELECT text FROM captions WHERE path=:path),
-    (SELECT value FROM decisions WHERE path=:path AND field='human'),
+    (SELECT value FROM decisions WHERE path=:path AND field='manual_caption'),
     (SELECT value FROM decisions WHERE path=:path AND field='caption'),
     (SELECT after FROM history WHERE path=:path AND field='{FILE}' AND after_reason='{FileEvent.WRITTEN}'
         ORDER BY history.rowid DESC LIMIT 1)"""
-_PENDING = """SELECT path, before, wanted, human FROM (
-        SELECT i.path AS path, c.text AS before, h.value IS NOT NULL AS human,
+_PENDING = """SELECT path, before, wanted, manual FROM (
+        SELECT i.path AS path, c.text AS before, h.value IS NOT NULL AS manual,
             coalesce(json_extract(h.value, '$'), json_extract(d.value, '$') || char(10)) AS wanted
-        FROM images i LEFT JOIN decisions h ON h.path=i.path AND h.field='human'
+        FROM images i LEFT JOIN decisions h ON h.path=i.path AND h.field='manual_caption'
             LEFT JOIN decisions d ON d.path=i.path AND d.field='caption'
             LEFT JOIN captions c ON c.path=i.path
         WHERE h.value IS NULL OR h.value<>'null')
@@ -33,14 +33,14 @@ class Known(NamedTuple):
     one, and what curation last put there."""
 
     seen: str | None
-    human: str | None
+    manual: str | None
     decided: str | None
     own: str | None
 
     def intended(self) -> str | None:
         """What prep would write."""
-        text = self.human or self.decided
-        return None if text in (None, "null") else json.loads(str(text)) + ("" if self.human else "\n")
+        text = self.manual or self.decided
+        return None if text in (None, "null") else json.loads(str(text)) + ("" if self.manual else "\n")
 
 
 class Stamp(NamedTuple):
@@ -58,7 +58,7 @@ class Pending(NamedTuple):
     path: str
     before: str | None
     wanted: str
-    human: bool
+    manual: bool
 
 
 class CaptionTable:
@@ -81,7 +81,7 @@ class CaptionTable:
     def pending(self) -> list[Pending]:
         """Captions that are decided and not on disk as far as is known, in order of path."""
         rows = self._db.execute(_PENDING)
-        return [Pending(path, before, wanted, bool(human)) for path, before, wanted, human in rows]
+        return [Pending(path, before, wanted, bool(manual)) for path, before, wanted, manual in rows]
 
     def put(self, stamps: Iterable[Stamp], gone: Iterable[str]) -> None:
         """Remember what these files hold, and that those are gone."""
@@ -91,7 +91,7 @@ class CaptionTable:
     def decided_by(self, path: str) -> int | None:
         """The run that decided the caption of an image, or took in a person's."""
         (run,) = self._db.execute(
-            "SELECT max(run) FROM decisions WHERE path=? AND field IN ('caption', 'human')", (path,)
+            "SELECT max(run) FROM decisions WHERE path=? AND field IN ('caption', 'manual_caption')", (path,)
         ).fetchone()
         return None if run is None else int(run)
 

@@ -63,8 +63,10 @@ class DecisionTable:
         rows = self._db.execute("SELECT path FROM decisions WHERE field=? AND value=?", (field, dump(value)))
         return {path for (path,) in rows}
 
-    def human(self) -> dict[str, str]:
-        rows = self._db.execute("SELECT path, value FROM decisions WHERE field='human' AND value<>'null' ORDER BY path")
+    def manual_captions(self) -> dict[str, str]:
+        rows = self._db.execute(
+            "SELECT path, value FROM decisions WHERE field='manual_caption' AND value<>'null' ORDER BY path"
+        )
         return {path: json.loads(value) for path, value in rows}
 
     def changes(self, fields: Iterable[str], decisions: Iterable[Decision]) -> Changes:

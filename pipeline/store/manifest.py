@@ -4,9 +4,9 @@ Fields of decisions and their values (JSON; their types are in `pipeline.store.v
 
 | field      | stage      | value                                                                                 |
 |------------|------------|---------------------------------------------------------------------------------------|
-| placed     | flatten    | path in the set, or null for a source file that was left out (its key is the source)   |
+| imported   | flatten    | path in the set, or null for a source file that was left out (its key is the source)   |
 | user_repeats | flatten  | how often the person's folders say an image is to be shown: 24.0                      |
-| human      | edits      | the caption that a person wrote, as its file holds it                                  |
+| manual_caption | edits      | the caption that a person wrote, as its file holds it                                  |
 | keep       | check      | true or false                                                                         |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1,   |
 |            |            | "anchor": what moved the crop, "background": "#rrggbb" for transparent images}       |
@@ -16,7 +16,7 @@ Fields of decisions and their values (JSON; their types are in `pipeline.store.v
 | caption    | curate     | the caption's text                                                                    |
 | flags      | curate     | ["watermark", …]: what is wrong with the image and not said in its caption           |
 | contradictions | curate | [{"attribute", "dominant", "rival", "fix", "fixed", …}, …] (`Contradiction`)          |
-| cut        | train      | [tag, …]: tags of the caption that the text encoder does not see                      |
+| truncated_tags | train      | [tag, …]: tags of the caption that the text encoder does not see                      |
 | repeats    | balance    | {"exact": 1.25, "exported": 1}                                                        |
 | regularization | regularize | {"path": …, "caption": …, "size": [w, h], "seed": …} of the matched image; "more":   |
 |            |            | […], what further ones have otherwise; given ones have "matched": false and a "bucket" |
@@ -218,9 +218,9 @@ class Manifest:
 
     # --- captions
 
-    def human(self) -> dict[str, str]:
+    def manual_captions(self) -> dict[str, str]:
         """Path → the caption that a person wrote, as its file holds it; not those that cannot be read."""
-        return self._decisions.human()
+        return self._decisions.manual_captions()
 
     def written(self) -> dict[str, str]:
         """Path → what its caption file held when prep last wrote or read it."""

@@ -15,7 +15,7 @@ def all_decided(manifest: Manifest) -> None:
     Raises:
         PrepError: some have not; the message names the first, and what to type.
     """
-    odd = {path: row for path, row in manifest.decisions("human").items() if row.value is None}
+    odd = {path: row for path, row in manifest.decisions("manual_caption").items() if row.value is None}
     for field, stage in NEEDED:
         missing = manifest.without(field)
         unreadable = [path for path in missing if field == "caption" and path in odd]

@@ -22,10 +22,10 @@ ANYTHING = "anything"
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
-    """What the work of a stage came to: counts, `notes` that are warnings, and `results`: what there is now and where."""
+    """What the work of a stage came to: counts, `warnings` that are warnings, and `results`: what there is now and where."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
 
 

@@ -203,7 +203,9 @@ def _texts(manifest: Manifest, run: Run, left: set[str]) -> list[tuple[str, str 
 
 def _restore_rows(manifest: Manifest, run: Run, by: int, left: set[str]) -> int:
     rows = manifest.history.rows_before(run.id)
-    return manifest.put_back(by, [row for row in rows if not (row[0] in left and row[1] in ("caption", "human"))])
+    return manifest.put_back(
+        by, [row for row in rows if not (row[0] in left and row[1] in ("caption", "manual_caption"))]
+    )
 
 
 def _mark(manifest: Manifest, run: Run, by: int) -> None:

@@ -92,7 +92,7 @@ def measure(root: Path) -> None:
     with Manifest.open(root) as manifest:
         with timed("plan"):
             plan = curate.plan(manifest, curate.Options())
-        print(f"{len(plan.decisions)} rows, {len(plan.table)} lines, {len(plan.notes)} notes")
+        print(f"{len(plan.decisions)} rows, {len(plan.table)} lines, {len(plan.warnings)} warnings")
         with timed("put the rows down"), manifest.transaction():
             manifest.put_decisions(1, plan.fields, plan.decisions)
         del plan

@@ -16,9 +16,9 @@ from pipeline.store.values.tags import TagAction, TagDecision
 from pipeline.store.wording import phrase, sentence
 
 ORDINARY: dict[str, tuple[Reason, Data]] = {
-    "placed": (PlacementReason.IMPORTED, {}),
+    "imported": (PlacementReason.IMPORTED, {}),
     "user_repeats": (RepeatsSource.FOLDER_NAME, {"folder": "3_x"}),
-    "human": (CaptionReason.MANUAL, {"origin": "new_file"}),
+    "manual_caption": (CaptionReason.MANUAL, {"origin": "new_file"}),
     "keep": (CheckReason.MISSING, {}),
     "bucket": (BucketReason.UNSCALED, {"image": [8, 8], "size": [8, 8], "scale": 1.0, "loss": 0.0}),
     "tagger": (TaggerReason.USED_LAST, {}),
@@ -27,7 +27,7 @@ ORDINARY: dict[str, tuple[Reason, Data]] = {
     "caption": (CaptionReason.CHOSEN, {"tags": 1, "considered": 0}),
     "flags": (FlagReason.FLAGGED, {"flags": []}),
     "contradictions": (ConflictReason.CONFLICTING, {"found": []}),
-    "cut": (TrainReason.TRUNCATED, {"limit": 75, "over": 1}),
+    "truncated_tags": (TrainReason.TRUNCATED, {"limit": 75, "over": 1}),
     "repeats": (BalanceReason.SHARE, {"target": 1.0, "images": 1, "concept": "x"}),
     "regularization": (RegularizationReason.SAME_CAPTION, {"seeds": [1], "steps": 1, "guidance": 1.0}),
 }

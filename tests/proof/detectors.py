@@ -45,7 +45,7 @@ def compared(name: str, planted: set, found: set) -> Figures:
 
 
 def measure(world: World, root: Path) -> list[Figures]:
-    """Curate the set twice, with core traits absorbed and with all of them kept, and compare what was found."""
+    """Curate the set twice, with core traits pruned and with all of them kept, and compare what was found."""
     with world.put(root) as manifest:
         run_stage(manifest, curate.STAGE, curate.Options(), _quiet)
         figures = list(_absorbed(manifest, world))
@@ -107,8 +107,8 @@ def _paths(manifest: Manifest) -> set[str]:
 
 def _curated(manifest: Manifest, planted: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Without the images whose captions a person wrote: nothing is said against those."""
-    human = manifest.human()
-    return {each for each in planted if each[0] not in human}
+    manual = manifest.manual_captions()
+    return {each for each in planted if each[0] not in manual}
 
 
 def _apart(

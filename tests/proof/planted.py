@@ -319,15 +319,15 @@ class World:
         return found
 
     def _tell_constant(self) -> None:
-        """What all images of a concept show and its trigger word does not absorb, whatever the tagger saw of it."""
+        """What all images of a concept show and its trigger word is not pruned for, whatever the tagger saw of it."""
         by_concept: dict[str, list[PILImage]] = {}
         for image in self.images:
             if image.text is None:
                 by_concept.setdefault(image.concept, []).append(image)
         for concept, held in by_concept.items():
             names = concept.rpartition("/")[2].split("+")
-            absorbed = {tag for name in names for tag in CHARACTERS.get(name, ())}
-            always = set.intersection(*(set(image.tags) for image in held)) - absorbed
+            pruned = {tag for name in names for tag in CHARACTERS.get(name, ())}
+            always = set.intersection(*(set(image.tags) for image in held)) - pruned
             self.truth.constant |= {(concept, tag) for tag in always}
 
     def put(self, root: Path) -> Manifest:

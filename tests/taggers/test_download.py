@@ -21,7 +21,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Stands in for the hub: gives files of `there`, knows those of `here` already, and notes what it was asked."""
+    """Stands in for the hub: gives files of `there`, knows those of `here` already, and warnings what it was asked."""
 
     def __init__(
         self, folder: Path, here: tuple[str, ...] = (), there: tuple[str, ...] = (), failure: Exception | None = None

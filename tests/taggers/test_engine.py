@@ -163,7 +163,7 @@ def test_a_model_with_a_free_side_needs_the_side_in_model_toml(tiny: Make) -> No
 
 
 class Narrow:
-    """A session whose device has room for two images; it notes the sizes of the batches it was given."""
+    """A session whose device has room for two images; it warnings the sizes of the batches it was given."""
 
     def __init__(self, words: str = "Failed to allocate memory for requested buffer") -> None:
         self.words, self.seen = words, list[int]()

@@ -43,11 +43,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """`held` are keys never trained on; `train_subset` keys that are trained on and validated on the same grid; both in order
+    """`held_out` are keys never trained on; `train_subset` keys that are trained on and validated on the same grid; both in order
     of key. `repeats` has every key that is trained on, and its concept keeps the exposures that it had in all.
     `info` say what was chosen and why."""
 
-    held: tuple[str, ...]
+    held_out: tuple[str, ...]
     train_subset: tuple[str, ...]
     repeats: Mapping[str, float]
     info: tuple[str, ...]

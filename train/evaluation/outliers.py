@@ -50,7 +50,7 @@ class Known:
 
     `tags` are its caption's; `scores` what a tagger gives those of them that it knows; `contrast` and `sharpness` as
     `prep check` measured them, None where it has not; `alike` are the other images of its group of near-duplicates;
-    `held` is whether it was held out of training.
+    `held_out` is whether it was held out of training.
     """
 
     concept: str
@@ -59,7 +59,7 @@ class Known:
     contrast: float | None = None
     sharpness: float | None = None
     alike: tuple[str, ...] = ()
-    held: bool = False
+    held_out: bool = False
 
 
 def hardest_and_easiest(found: Sequence[ImageLoss], count: int) -> tuple[tuple[ImageLoss, ...], tuple[ImageLoss, ...]]:
@@ -106,8 +106,10 @@ def _unusual_losses(found: Sequence[ImageLoss]) -> dict[str, str]:
 
 def _little_learned(found: Sequence[ImageLoss], known: Mapping[str, Known]) -> dict[str, str]:
     """Images that the adapter improved least, or made worse; one that was held out cannot be held against it."""
-    changes = {each.key: each.change for each in found if each.change is not None and not known[each.key].held}
-    words = {each.key: "held out of training" for each in found if known[each.key].held and each.adapter is not None}
+    changes = {each.key: each.change for each in found if each.change is not None and not known[each.key].held_out}
+    words = {
+        each.key: "held out of training" for each in found if known[each.key].held_out and each.adapter is not None
+    }
     values = {key: change for key, change in changes.items() if change is not None}
     if values:
         usual = median(values.values())

@@ -15,22 +15,22 @@ from train.evaluation.options import ValidationOptions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitDataset:
-    """`training` is what is trained on, with repeats that make up for what is held out; `held` what is never trained on;
+    """`training` is what is trained on, with repeats that make up for what is held out; `held_out` what is never trained on;
     `train_subset` the part of the first that the loss is measured on too. `info` say why."""
 
     training: tuple[Example, ...]
-    held: tuple[Example, ...]
+    held_out: tuple[Example, ...]
     train_subset: tuple[Example, ...]
     info: tuple[str, ...]
 
     def every(self) -> Iterator[Example]:
         """All whose latents a run needs."""
         yield from self.training
-        yield from self.held
+        yield from self.held_out
 
     def digest(self) -> str:
         """A hash of everything about the images that training and validation depend on."""
-        return hashlib.sha256("".join(map(dataset_digest, (self.training, self.held))).encode()).hexdigest()
+        return hashlib.sha256("".join(map(dataset_digest, (self.training, self.held_out))).encode()).hexdigest()
 
 
 def split_dataset(manifest: Manifest, dataset: Dataset, options: ValidationOptions, seed: int) -> SplitDataset:
@@ -43,7 +43,7 @@ def split_dataset(manifest: Manifest, dataset: Dataset, options: ValidationOptio
     concepts = {example.entry.key: example.concept for example in found}
     repeats = {example.entry.key: example.entry.repeats for example in found}
     parts = split_examples(manifest, concepts, repeats, options, seed)
-    held, train_subset = frozenset(parts.held), frozenset(parts.train_subset)
+    held, train_subset = frozenset(parts.held_out), frozenset(parts.train_subset)
     training = tuple(_weighed(example, parts) for example in found if example.entry.key not in held) if held else found
     return SplitDataset(
         training,

@@ -21,11 +21,11 @@ FILE = "validation.jsonl"
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """A line: the mean losses after so many batches, None for a split without images; `concepts` and `bands` have them
-    by concept and by band of timesteps, each as {"held": …, "train_subset": …}."""
+    by concept and by band of timesteps, each as {"held_out": …, "train_subset": …}."""
 
     step: int
     epoch: int
-    held: float | None
+    held_out: float | None
     train_subset: float | None
     concepts: Mapping[str, Mapping[str, float]]
     bands: Mapping[str, Mapping[str, float]]
@@ -33,7 +33,7 @@ class Evaluation:
     @property
     def loss(self) -> float:
         """What validations are compared by: the held-out loss, else that of the train subset."""
-        found = self.train_subset if self.held is None else self.held
+        found = self.train_subset if self.held_out is None else self.held_out
         assert found is not None, "a validation has images"
         return found
 
@@ -118,7 +118,7 @@ def read_evaluations(file: Path) -> Iterator[Evaluation]:
 
 def _read(values: Mapping[str, Any]) -> Evaluation:
     evaluation = Evaluation(**values)
-    losses = [loss for loss in (evaluation.held, evaluation.train_subset) if loss is not None]
+    losses = [loss for loss in (evaluation.held_out, evaluation.train_subset) if loss is not None]
     if not (isinstance(evaluation.step, int) and losses and all(math.isfinite(loss) for loss in losses)):
         raise ValueError("no step or no loss")
     return evaluation
@@ -126,13 +126,15 @@ def _read(values: Mapping[str, Any]) -> Evaluation:
 
 def _evaluate(step: int, epoch: int, scores: Scores) -> Evaluation:
     sides = {
-        name: side for name, side in (("held", scores.held), ("train_subset", scores.train_subset)) if side is not None
+        name: side
+        for name, side in (("held_out", scores.held_out), ("train_subset", scores.train_subset))
+        if side is not None
     }
     means = {name: side.mean for name, side in sides.items()}
     return Evaluation(
         step,
         epoch,
-        means.get("held"),
+        means.get("held_out"),
         means.get("train_subset"),
         _by_name({name: side.concepts for name, side in sides.items()}),
         _by_name({name: side.bands for name, side in sides.items()}),
@@ -140,7 +142,7 @@ def _evaluate(step: int, epoch: int, scores: Scores) -> Evaluation:
 
 
 def _by_name(sides: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """{"held": {name: loss}, …} as {name: {"held": loss, …}}."""
+    """{"held_out": {name: loss}, …} as {name: {"held_out": loss, …}}."""
     found: dict[str, dict[str, float]] = {}
     for side, losses in sides.items():
         for name, loss in losses.items():
@@ -165,12 +167,12 @@ class Split:
 class Scores:
     """What one validation found. A split without images is None; `images` has the mean loss of every key in either."""
 
-    held: Split | None
+    held_out: Split | None
     train_subset: Split | None
     images: Mapping[str, float]
 
     @property
     def compared(self) -> float | None:
         """What validations are compared by: the mean held-out loss, else that of the train subset."""
-        side = self.held or self.train_subset
+        side = self.held_out or self.train_subset
         return side.mean if side else None

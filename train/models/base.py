@@ -26,7 +26,7 @@ class BaseModel:
     """Everything frozen that training and sampling need, on one device.
 
     `folder` is the folder or the single file it comes from, `family` sd1, sd2 or sdxl, `prediction` epsilon or
-    v_prediction; `alphas_cumprod` ends in 0 with zero-terminal SNR. `notes` say what was found out or overruled.
+    v_prediction; `alphas_cumprod` ends in 0 with zero-terminal SNR. `warnings` say what was found out or overruled.
     """
 
     name: str
@@ -40,7 +40,7 @@ class BaseModel:
     prediction: str
     device: torch.device
     own_vae: bool = True
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Family:

@@ -67,7 +67,7 @@ def load_base(
         own_vae=vae is None,
     )
     if prediction != "auto":
-        return replace(base, prediction=prediction, notes=_overruled(location, prediction, found))
+        return replace(base, prediction=prediction, warnings=_overruled(location, prediction, found))
     return base if base.prediction else _measured(base)
 
 
@@ -101,7 +101,7 @@ def _measured(base: BaseModel) -> BaseModel:
             "give prediction = epsilon or prediction = v_prediction, as its author says (SD 2.x for 768 pixels: the latter)",
         )
     note = f"{base.folder} does not say what it predicts; {told} was measured: its UNet {seen}"
-    return replace(base, prediction=told, notes=(note,))
+    return replace(base, prediction=told, warnings=(note,))
 
 
 def base_of(options: ModelOptions, device: str) -> BaseModel:

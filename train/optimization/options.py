@@ -54,7 +54,7 @@ class OptimizerOptions:
         """Whether its result is an average of the weights along the way (schedule-free)."""
         return KINDS[self.optimizer].averaging
 
-    def rates(self, adamw_rate: float | None) -> tuple[float, float]:
+    def lrs(self, adamw_rate: float | None) -> tuple[float, float]:
         """Learning rates of the UNet and of the text encoder: given, or those that suit an algorithm's with AdamW."""
         unet = self.unet_lr or suited_rate(self.optimizer, adamw_rate)
         assert unet is not None, "the conflicts have refused it"

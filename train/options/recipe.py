@@ -89,9 +89,9 @@ class Recipe:
         )
 
     @property
-    def rates(self) -> tuple[float, float]:
+    def lrs(self) -> tuple[float, float]:
         """Learning rates of the UNet and of the text encoder: given, or those that suit."""
-        return self.optimizer.rates(ALGORITHMS[self.adapter.algorithm].learning_rate)
+        return self.optimizer.lrs(ALGORITHMS[self.adapter.algorithm].learning_rate)
 
     @property
     def scheduler(self) -> str:

@@ -22,7 +22,7 @@ def counts(run: PlannedRun) -> dict[str, int]:
     schedule = run.schedule
     return {
         "images": len(run.training),
-        "images_held_out": len(run.split.held),
+        "images_held_out": len(run.split.held_out),
         "regularization_images": run.reg_image_files,
         "exposures_an_epoch": round(sum(example.entry.repeats for example in run.training)),
         "exposures_in_the_run": int(schedule.exposures.sum()),
@@ -109,7 +109,7 @@ def milestone_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     places += [Progress(step, epoch, step in ends, step == steps) for step, epoch in _steps(steps, ends)]
     wanted = [due(place, options.saving, options.validation, options.samples) for place in places]
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
-    measured = len(run.split.held) + len(run.split.train_subset)
+    measured = len(run.split.held_out) + len(run.split.train_subset)
     evaluations = sum(each.evaluate for each in wanted) if measured else 0
     cells = measured * options.validation.validation_times * options.validation.validation_noises
     parts = []

@@ -42,28 +42,28 @@ def truncated_tags(run: PlannedRun, options: Recipe) -> tuple[tuple[Decision, ..
         lost, count = limit.lost(tags_of(text))
         if count:
             over = {"limit": options.text.max_tokens, "over": count}
-            rows.append(Decision(example.entry.key, "cut", lost, TrainReason.TRUNCATED, over))
+            rows.append(Decision(example.entry.key, "truncated_tags", lost, TrainReason.TRUNCATED, over))
     return tuple(rows), ()
 
 
 def caption_notes(run: PlannedRun, cut: Sequence[Decision], options: Recipe) -> tuple[str, ...]:
     """What of the captions is not read, and options that find nothing in them."""
-    notes = []
+    warnings = []
     if cut:
         named = "; ".join(f"{row.path}: {_shortened(', '.join(row.value))}" for row in cut[:MOST_NAMED])
         way = f", or give max_tokens = {options.text.max_tokens + 75}" if options.text.max_tokens < 225 else ""
         other = " (other tags each time, as they are shuffled)" if options.captions.shuffle_tags else ""
-        notes.append(
+        warnings.append(
             f"{len(cut)} captions have more than {options.text.max_tokens} tokens, the rest is not read{other}: {named}"
             f"{' …' if len(cut) > MOST_NAMED else ''}; shorten them with prep curate{way}"
         )
     if options.captions.wildcards:
-        notes += _brace_notes(run)
+        warnings += _brace_notes(run)
     if options.captions.group_separator and not _any_holds(run, options.captions.group_separator):
-        notes.append(f"group_separator does nothing: no caption holds {options.captions.group_separator}")
+        warnings.append(f"group_separator does nothing: no caption holds {options.captions.group_separator}")
     if options.captions.caption_lines == "one" and not _any_holds(run, "\n"):
-        notes.append("caption_lines does nothing: no caption has a second line")
-    return tuple(notes)
+        warnings.append("caption_lines does nothing: no caption has a second line")
+    return tuple(warnings)
 
 
 def _brace_notes(run: PlannedRun) -> list[str]:

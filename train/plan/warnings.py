@@ -28,13 +28,13 @@ def readiness_notes(run: PlannedRun) -> tuple[str, ...]:
 
 def exposure_notes(root: Path, run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     """Images that are never shown or have no regularization image, and batches that stay partial."""
-    schedule, size, notes = run.schedule, options.batches.batch_size, []
+    schedule, size, warnings = run.schedule, options.batches.batch_size, []
     without = sum(not example.reg_images for example in run.training)
     if 0 < without < len(run.training):
-        notes.append(f"{without} images have no regularization image; make them with: prep regularize {root}")
+        warnings.append(f"{without} images have no regularization image; make them with: prep regularize {root}")
     never = np.flatnonzero(schedule.exposures == 0)
     if never.size:
-        notes.append(
+        warnings.append(
             f"{never.size} of {len(run.training)} images are never shown in {schedule.steps} steps, such as "
             f"{run.training[int(never[0])].entry.key}; the first epoch alone has {schedule.epoch_steps}"
         )
@@ -44,11 +44,11 @@ def exposure_notes(root: Path, run: PlannedRun, options: Recipe) -> tuple[str, .
     partial = sorted((count, bucket) for bucket, count in exposures.items() if count < size)
     if partial and len(exposures) > 1:
         named = ", ".join(f"{width}×{height} ({count:.3g})" for count, (width, height) in partial[:MOST_NAMED])
-        notes.append(
+        warnings.append(
             f"{len(partial)} of {len(exposures)} bucket resolutions have fewer exposures an epoch than a batch of {size}: "
             f"{named}{' …' if len(partial) > MOST_NAMED else ''}; no image is left out, but their batches stay partial"
         )
-    return tuple(notes)
+    return tuple(warnings)
 
 
 def text_rate_notes(options: Recipe, base: BaseShapes | None) -> tuple[str, ...]:
@@ -57,20 +57,20 @@ def text_rate_notes(options: Recipe, base: BaseShapes | None) -> tuple[str, ...]
 
     if not options.adapter.train_text_encoder or KINDS[options.optimizer.optimizer].adaptive:
         return ()
-    unet, text = options.rates
-    notes = []
+    unet, text = options.lrs
+    warnings = []
     if text > USUAL_TEXT_RATE:
-        notes.append(
+        warnings.append(
             f"the text encoder is trained at {text:g}; guides for SD 1.x give it 1e-5 to 1e-4, above that it forgets "
             "what words mean: lower text_encoder_lr"
         )
     elif text > unet:
-        notes.append(
+        warnings.append(
             f"the text encoder is trained at {text:g}, faster than the UNet at {unet:g}; it is usual to do less"
         )
     if base and base.text_width > SD1_TEXT_WIDTH and options.optimizer.text_encoder_lr is None:
-        notes.append(
+        warnings.append(
             f"the text encoder is trained at {text:g}, which comes from SD 1.x, but this base model has a larger one: "
             "give a text_encoder_lr of its own"
         )
-    return tuple(notes)
+    return tuple(warnings)

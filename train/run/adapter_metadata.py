@@ -148,10 +148,10 @@ def spec_metadata(name: str, clip_skip: int, facts: TrainedFacts) -> dict[str, A
 
 
 def optimization_metadata(
-    rates: tuple[float, float | None], scheduler: str, warmup: tuple[int, float], facts: TrainedFacts
+    lrs: tuple[float, float | None], scheduler: str, warmup: tuple[int, float], facts: TrainedFacts
 ) -> dict[str, Any]:
-    """`rates` are the UNet's and the text encoder's, None where it is not trained; `warmup` its steps or its share."""
-    unet, text = rates
+    """`lrs` are the UNet's and the text encoder's, None where it is not trained; `warmup` its steps or its share."""
+    unet, text = lrs
     every = facts.gradient_accumulation_steps
     return {
         "ss_steps": updates_of(facts.steps, every),

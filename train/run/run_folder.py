@@ -26,11 +26,11 @@ GRID = ("validation_images", "validation_times", "validation_noises", "seed")
 @dataclass(frozen=True, slots=True)
 class Opened:
     """`start` is the step that the run goes on from, `snapshots` are those it has already, none of one that begins anew;
-    `notes` are to be minded, `differences` say how it differs from the run it does again."""
+    `warnings` are to be minded, `differences` say how it differs from the run it does again."""
 
     start: int
     snapshots: list[Snapshot]
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     differences: tuple[str, ...] = ()
 
 
@@ -61,8 +61,8 @@ def open_folder(folder: Path, run: RunStart, digest: str, world: World, replayed
     start = saved_step(folder / STATE, digest)
     resuming = start is not None
     world.wait()  # until every process has looked
-    notes = _forget_other_looks(folder, run.settings) if resuming and world.is_main_process else []
-    if notes:
+    warnings = _forget_other_looks(folder, run.settings) if resuming and world.is_main_process else []
+    if warnings:
         snapshots = [replace(snapshot, validation=None, best=False) for snapshot in snapshots]
     if world.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def open_folder(folder: Path, run: RunStart, digest: str, world: World, replayed
         found = differences(replayed, read_run(folder / RUN), run.images)
         others = [f"other than in {replayed}: {note}" for note in found]
     world.wait()  # until the leader has put away what the others would read
-    return Opened(start or 0, snapshots if resuming else [], tuple(notes), tuple(others))
+    return Opened(start or 0, snapshots if resuming else [], tuple(warnings), tuple(others))
 
 
 def _forget_other_looks(folder: Path, now: Mapping[str, Any]) -> list[str]:

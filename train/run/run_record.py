@@ -47,7 +47,7 @@ class RunStart:
     steps: int
     images: Mapping[str, Mapping[str, Any]]
     digest: str
-    held: Sequence[str]
+    held_out: Sequence[str]
     info: Sequence[str]
 
 
@@ -64,8 +64,8 @@ def write_run(folder: Path, run: RunStart) -> None:
             "digest": run.digest,
             "images": len(run.images),
             "concepts": dict(sorted(concepts.items())),
-            "held out": list(run.held),
-            "remarks": list(run.info),
+            "held out": list(run.held_out),
+            "info": list(run.info),
         },
         "base": dict(run.base),
         "device": run.device,

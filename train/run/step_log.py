@@ -49,7 +49,7 @@ class LogEntry:
 
     `loss` is this process's part of the objective (the parts of all processes add up to it) and `losses` (S,) the samples' own
     without any weight, both still on the device; `times` (S,) is on the CPU, `keys` and `concepts` have a name for each
-    sample. `rates` are the groups' learning rates as they act, `gradient_norm` is that of all processes' gradient where
+    sample. `lrs` are the groups' learning rates as they act, `gradient_norm` is that of all processes' gradient where
     this step updated the weights, `seconds` what the step took this process, without waiting for the device.
     """
 
@@ -61,7 +61,7 @@ class LogEntry:
     keys: Sequence[str]
     concepts: Sequence[str]
     reg_images: int
-    rates: Sequence[float]
+    lrs: Sequence[float]
     gradient_norm: Tensor | None
     seconds: float
 
@@ -73,7 +73,7 @@ class _Step:
     step: int
     epoch: int
     loss: float
-    rates: tuple[float, ...]
+    lrs: tuple[float, ...]
     gradient_norm: float | None
     seconds: float
     images: tuple[Sample, ...]
@@ -159,7 +159,7 @@ class RunLog:
         good = list(takewhile(lambda step: step.finite, steps))
         self._recent.extend(steps)
         self._losses.extend(step.loss for step in good)
-        self._rate = steps[-1].rates[0]
+        self._rate = steps[-1].lrs[0]
         if self.world.is_main_process:
             self._write_lines(good, waited, device)
         self._norms.clear()
@@ -222,7 +222,7 @@ def _step(entry: LogEntry, numbers: Iterator[float]) -> _Step:
         entry.step,
         entry.epoch,
         loss,
-        tuple(entry.rates),
+        tuple(entry.lrs),
         norm,
         entry.seconds,
         samples[:images],
@@ -254,9 +254,9 @@ def _not_finite(step: _Step) -> float:
 
 def _line(step: _Step) -> dict[str, Any]:
     line: dict[str, Any] = {"step": step.step, "epoch": step.epoch, "loss": step.loss}
-    line |= dict(zip(RATES, step.rates, strict=False))
-    if len(step.rates) > len(RATES):
-        line["learning_rates"] = step.rates
+    line |= dict(zip(RATES, step.lrs, strict=False))
+    if len(step.lrs) > len(RATES):
+        line["learning_rates"] = step.lrs
     if step.gradient_norm is not None:
         line["gradient_norm"] = step.gradient_norm
     by_concept, by_band = defaultdict(list), defaultdict(list)

@@ -88,7 +88,7 @@ def _scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _validation_scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for part in ("held", "train_subset"):
+    for part in ("held_out", "train_subset"):
         if line.get(part) is not None:
             yield f"validation/{part}", line[part]
     yield from _grouped("validation", line)

@@ -31,11 +31,11 @@ NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Names of the latents that the set uses, or why that cannot be known; `notes` are what was left aside."""
+    """Names of the latents that the set uses, or why that cannot be known; `warnings` are what was left aside."""
 
     names: frozenset[str] | None
     why: str = ""
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @click.command(short_help="Show what is in the set's cache, what of it is unused, and what is damaged.")
@@ -73,7 +73,7 @@ def _looked_through(manifest: Manifest, use: Use, verify: bool) -> dict[str, Any
             "unused_bytes": None if use.names is None else sum(unused),
             "unknown": use.why,
         },
-        "notes": [*use.notes, *_foreign(folder / "latents", latents)],
+        "warnings": [*use.warnings, *_foreign(folder / "latents", latents)],
     }
     return found | ({"damaged": _damaged(folder / "latents", len(latents))} if verify else {})
 
@@ -140,33 +140,33 @@ def used_latents(manifest: Manifest) -> Use:
         return Use(None, f"{folder} no longer says which VAEs its latents are from")
     names: set[str] = set()
     try:
-        recipes, notes = _recipes(manifest)
+        recipes, warnings = _recipes(manifest)
         for recipe in recipes:
             images = views_to_cache(examples(manifest, recipe.dataset))
             for vae, bases in noted.items():
                 names |= {latent_name(image, vae) for image in images if recipe.model.base in bases}
     except PrepError as error:
         return Use(None, error.message)
-    return Use(frozenset(names), notes=notes)
+    return Use(frozenset(names), warnings=warnings)
 
 
 def _recipes(manifest: Manifest) -> tuple[list[Recipe], tuple[str, ...]]:
     """The recipe of prep.toml and those of runs that were not undone, with notes on runs that cannot be read."""
     from train.options.recipe import Recipe, recipe_of
 
-    found, notes = [options_for("train", Recipe, settings_of(manifest.root), {})], []
+    found, warnings = [options_for("train", Recipe, settings_of(manifest.root), {})], []
     for run in manifest.runs():
         if run.stage == "train" and run.undone is None:
             try:
                 recipe = recipe_of(run.options)
             except PrepError:
-                notes.append(
+                warnings.append(
                     f"run {run.id} was made by another version of prep; latents that only it used count as unused"
                 )
                 continue
             if recipe not in found:
                 found.append(recipe)
-    return found, tuple(notes)
+    return found, tuple(warnings)
 
 
 def _trimmed(manifest: Manifest, use: Use) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _show(found: dict[str, Any]) -> None:
             f"{latents['unused_files']} of {latents['files']} latents are unused, {in_words(latents['unused_bytes'])}"
             + ("; remove them with --trim" if latents["unused_files"] and "removed" not in found else "")
         )
-    for note in found["notes"]:
+    for note in found["warnings"]:
         console.say(note)
     for row in found.get("damaged", ())[:NAMED]:
         console.warn(f"damaged: {row['file']}: {row['why']}")

@@ -121,7 +121,7 @@ def faults_found(manifest: Manifest, images: Path, truth: Sequence[Any]) -> Faul
     """Compare what was excluded with what is known to be wrong with each file."""
     from train.miniature.source_tree import ANIMATED, HARMLESS, SIDECAR
 
-    placed = {Path(source): row.value for source, row in manifest.decisions("placed").items()}
+    placed = {Path(source): row.value for source, row in manifest.decisions("imported").items()}
     keep = {path: bool(row.value) for path, row in manifest.decisions("keep").items()}
     kept = {row.path: keep.get(placed.get(absolute(images / row.path)) or "", False) for row in truth}
     kinds: dict[str, tuple[int, int]] = {}

@@ -21,7 +21,7 @@ from pipeline.store.records import Decision
 from pipeline.store.undo import newest
 from pipeline.store.wording import phrase
 
-TEXTS = ("caption", "human")
+TEXTS = ("caption", "manual_caption")
 
 
 @click.command(short_help="Show what a run changed, captions word by word.")
@@ -70,8 +70,8 @@ def command(root: Path, runs: tuple[int, ...], field: str | None, image: str | N
 def _once(found: Iterable[Change]) -> list[Change]:
     """Without the caption rows of images whose caption a person wrote: that row says the same."""
     rows = list(found)
-    human = {change.path for change in rows if change.field == "human" and change.after is not None}
-    return [change for change in rows if not (change.field == "caption" and change.path in human)]
+    manual = {change.path for change in rows if change.field == "manual_caption" and change.after is not None}
+    return [change for change in rows if not (change.field == "caption" and change.path in manual)]
 
 
 def _span(manifest: Manifest, runs: tuple[int, ...]) -> tuple[int, int, str]:

@@ -109,7 +109,7 @@ def _show(options: Options, export: Export, kinds: dict[str, int], dry_run: bool
     done = "nothing was written" if dry_run else "up to date, nothing to do" if export.fresh else "done"
     console.say(f"export to {options.folder}: {done}")
     console.print_counts({**export.counts(), **kinds})
-    for note in export.notes:
+    for note in export.warnings:
         console.warn(note)
     if dry_run:
         lines = [f"write {file.path}" for file in export.changes.write]
@@ -129,7 +129,7 @@ def _document(root: Path, options: Options, export: Export, kinds: dict[str, int
         "dry_run": dry_run,
         "fresh": export.fresh,
         "counts": {**export.counts(), **kinds},
-        "notes": list(export.notes),
+        "warnings": list(export.warnings),
         "table": [dict(row) for row in export.layout.table],
         "write": [file.path for file in changes.write],
         "remove": list(changes.remove),

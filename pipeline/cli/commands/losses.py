@@ -94,7 +94,7 @@ class _Run:
     name: str
     recipe: Recipe
     adapter: Path | None
-    held: frozenset[str] = frozenset()
+    held_out: frozenset[str] = frozenset()
 
 
 def _run(root: Path, name: str | None) -> _Run:
@@ -186,7 +186,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
             contrast,
             sharpness,
             tuple(other for other in members[groups[path]] if other != path),
-            path in run.held,
+            path in run.held_out,
         )
     return found
 

@@ -130,5 +130,5 @@ def _changed(manifest: Manifest, stage: Stage[OptionsT], plan: Plan) -> set[str]
     }:
         names.add("images")
     if plan.captions:
-        names |= {"human", "caption"}
+        names |= {"manual_caption", "caption"}
     return names | set(stage.makes) if stage.work else names

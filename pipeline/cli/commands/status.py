@@ -26,7 +26,7 @@ from pipeline.store.wording import counted
 
 WORDS = {
     "keep": "the kept images",
-    "human": "manual captions",
+    "manual_caption": "manual captions",
     "images": "images",
     "regularization": "regularization images",
 }

@@ -37,11 +37,11 @@ EVERYONE = ""
 NAMED = 3
 """How many files a note names."""
 BATCH = 64
-FLAT_FOLDER = "given"
+FLAT_FOLDER = "user"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class UserImage:
     """A usable image: where its bytes lie, where it goes in the set, its caption, and what was measured of it; `size` is
     (width, height), `focus` where its detail lies."""
 
@@ -56,10 +56,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Node of the tree of concepts → the images given for all below it; and what a person should know."""
+    """Node of the tree of concepts → the user images for all below it; and what a person should know."""
 
-    images: Mapping[str, tuple[Given, ...]]
-    notes: tuple[str, ...]
+    images: Mapping[str, tuple[UserImage, ...]]
+    warnings: tuple[str, ...]
 
     def of(self, concept: str) -> str | None:
         """The nearest pool that a concept has, None if none."""
@@ -84,12 +84,12 @@ def _checked(root: Path, folder: Path) -> str:
     """
     whole = absolute(folder)
     if not whole.is_dir():
-        raise PrepError(f"no folder {folder} of given regularization images", "name a folder: --given FOLDER")
+        raise PrepError(f"no folder {folder} of regularization images", "name a folder: --user-images FOLDER")
     own = Path(os.path.realpath(root)) / FOLDER
     if Path(os.path.realpath(whole)).is_relative_to(own):
         raise PrepError(
             f"{folder} is where the set keeps its regularization images itself",
-            "put yours into a folder of their own, outside the set, and name that: --given FOLDER",
+            "put yours into a folder of their own, outside the set, and name that: --user-images FOLDER",
         )
     return str(whole)
 
@@ -101,7 +101,7 @@ def _listed(manifest: Manifest, folder: Path) -> list[Found]:
 # --- measured once
 
 
-def measure_given(manifest: Manifest, folder: Path, progress: ProgressCallback) -> None:
+def measure_user_images(manifest: Manifest, folder: Path, progress: ProgressCallback) -> None:
     """Hash the images whose size or time is new and measure new contents; a batch that is done stays done."""
     from pipeline.images.measurement import measuring_many
 
@@ -115,7 +115,7 @@ def measure_given(manifest: Manifest, folder: Path, progress: ProgressCallback) 
             rows = [(each.path, each.bytes, each.modified, digest) for each, digest in zip(batch, digests, strict=True)]
             with manifest.transaction():
                 manifest.put_files(row for row in rows if row[3])
-            progress("reading given images", start + len(batch), len(new))
+            progress("reading your regularization images", start + len(batch), len(new))
         _measure_contents(manifest, images, threads, progress)
 
 
@@ -141,7 +141,7 @@ def _measure_contents(
         found = [each for each in threads.map(one, batch) if each is not None]
         with manifest.transaction():
             manifest.put_measurements(found)
-        progress("measuring given images", start + len(batch), len(todo))
+        progress("measuring your regularization images", start + len(batch), len(todo))
 
 
 def _images(listed: Iterable[Found]) -> list[Found]:
@@ -151,37 +151,37 @@ def _images(listed: Iterable[Found]) -> list[Found]:
 # --- judged
 
 
-def find_given(manifest: Manifest, folder: Path, caption: str | None, min_side: int) -> Pools:
-    """The usable images of a folder, by whom they are for; what is not used is told in the notes, with its reason.
+def find_user_images(manifest: Manifest, folder: Path, caption: str | None, min_side: int) -> Pools:
+    """The usable images of a folder, by whom they are for; what is not used is told in the warnings, with its reason.
 
     Raises:
-        PrepError: none can be used, or some have no caption and none was given for all.
+        PrepError: none can be used, or some have no caption and there is none for all.
     """
     search = _Search(manifest, _listed(manifest, folder), _checked(manifest.root, folder), caption, min_side)
     for found in search.listed:
         search.look_at(found)
     if search.bare:
         raise PrepError(
-            f"{len(search.bare)} given regularization images have no caption, such as {search.bare[0]}",
-            'write it beside each, NAME.txt, or give one for all without: --given-caption "1girl"',
+            f"{len(search.bare)} regularization images of yours have no caption, such as {search.bare[0]}",
+            'write it beside each, NAME.txt, or give one for all without: --user-caption "1girl"',
         )
     if not search.pools:
-        told = "; ".join(search.notes()) or "it holds no images"
+        told = "; ".join(search.warnings()) or "it holds no images"
         raise PrepError(
             f"no regularization image of {folder} can be used: {told}",
             "put images of the class flat into it, or into folders named like the concepts",
         )
-    return Pools({node: tuple(pool) for node, pool in sorted(search.pools.items())}, tuple(search.notes()))
+    return Pools({node: tuple(pool) for node, pool in sorted(search.pools.items())}, tuple(search.warnings()))
 
 
 class _Search:
-    """A look at what was given; `left` is reason → files left out for it, `bare` files without a caption."""
+    """What the folder holds; `left` is reason → files left out for it, `bare` files without a caption."""
 
     def __init__(
         self, manifest: Manifest, listed: list[Found], folder: str, caption: str | None, min_side: int
     ) -> None:
         self.listed, self.folder, self.caption, self.min_side = listed, folder, caption, min_side
-        self.pools: dict[str, list[Given]] = defaultdict(list)
+        self.pools: dict[str, list[UserImage]] = defaultdict(list)
         self.left: dict[Reason, list[str]] = defaultdict(list)
         self.bare: list[str] = []
         kept = manifest.kept()
@@ -219,7 +219,9 @@ class _Search:
         self._seen[node, content] = found.path
         width, height, transparent, focus, _ = self._measured[content]
         path = _place(node, found, content)
-        self.pools[node].append(Given(found.place, path, caption, content, (width, height), bool(transparent), focus))
+        self.pools[node].append(
+            UserImage(found.place, path, caption, content, (width, height), bool(transparent), focus)
+        )
 
     def _content(self, found: Found) -> str:
         size, modified, content = self._known.get(found.path, (-1, -1, ""))
@@ -259,9 +261,9 @@ class _Search:
             self.left[text.problem.reason].append(file.path)
         return self.caption
 
-    def notes(self) -> list[str]:
+    def warnings(self) -> list[str]:
         return [
-            f"given files not used, {counted(reason)}: {len(files)}, such as {', '.join(files[:NAMED])}"
+            f"regularization images of yours not used, {counted(reason)}: {len(files)}, such as {', '.join(files[:NAMED])}"
             for reason, files in self.left.items()
         ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.concepts.regularization.rotation import assign_round_robin, turns_wanted
-from pipeline.concepts.regularization.user_images import EVERYONE, Given, Pools, shared
+from pipeline.concepts.regularization.user_images import EVERYONE, Pools, UserImage, shared
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
 from pipeline.images.buckets import crop_anchors as holding
@@ -25,12 +25,12 @@ from pipeline.store.values.bucket import CENTRE, Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 
 MOST_TURNS = 100_000
-"""About how many places beside images are given away in a set, so that the record stays small."""
+"""About how many places beside images are assigned in a set, so that the record stays small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How given images are cropped: what a crop holds on to, and the colour below transparent ones."""
+    """How user images are cropped: what a crop holds on to, and the colour below transparent ones."""
 
     anchor: str = CENTRE
     background: str = "#ffffff"
@@ -45,11 +45,11 @@ def cutting_of(manifest: Manifest) -> Cutting:
     return Cutting(options.get("anchor", CENTRE), colour(options.get("background", "white")))
 
 
-def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], how: How, seed: int) -> Plan:
+def plan_user_images(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], how: How, seed: int) -> Plan:
     """User-supplied images assigned to the kept ones round-robin, each as often as the others.
 
     Args:
-        pools: what was given, by whom it is for.
+        pools: the user images, by whom they are for.
         buckets: the bucket of every kept image.
         how: how files come into the set.
         seed: decides which of equally good ones go together.
@@ -57,22 +57,20 @@ def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], 
     kept = manifest.kept()
     assignments = _assignments(manifest, kept, buckets, pools, seed)
     cutting = cutting_of(manifest)
-    pairs = {(given.path, buckets[path].size): given for path, assigned in assignments.items() for given in assigned}
-    crops = _crops([(given, size) for (_, size), given in pairs.items()], cutting)
+    pairs = {(each.path, buckets[path].size): each for path, assigned in assignments.items() for each in assigned}
+    crops = _crops([(each, size) for (_, size), each in pairs.items()], cutting)
     decisions = tuple(
         Decision(path, "regularization", *_row(assigned, buckets[path].size, crops))
         for path, assigned in assignments.items()
     )
-    used = {given.path: given for assigned in assignments.values() for given in assigned}
-    links = tuple(
-        Link(given.place, path, how) for path, given in sorted(used.items()) if not _lies_there(manifest, given)
-    )
+    used = {each.path: each for assigned in assignments.values() for each in assigned}
+    links = tuple(Link(each.place, path, how) for path, each in sorted(used.items()) if not _lies_there(manifest, each))
     return Plan(
         "regularize",
         ("regularization",),
         decisions,
         links=links,
-        notes=(*pools.notes, *_notes(kept, assignments, pools, pairs, crops)),
+        warnings=(*pools.warnings, *_notes(kept, assignments, pools, pairs, crops)),
         table=tuple(_table(kept, assignments, pools)),
     )
 
@@ -82,33 +80,33 @@ def plan_given(manifest: Manifest, pools: Pools, buckets: Mapping[str, Bucket], 
 
 def _assignments(
     manifest: Manifest, kept: Sequence[Image], buckets: Mapping[str, Bucket], pools: Pools, seed: int
-) -> dict[str, list[Given]]:
-    """Kept image → the given ones shown beside it, in turn; those for whom none were given are not among them."""
+) -> dict[str, list[UserImage]]:
+    """Kept image → the user images shown beside it, in turn; those that have none are not among them."""
     from pipeline.core.seeded import rng
 
     repeats = read.repeats(manifest)
-    assignments: dict[str, list[Given]] = {}
+    assignments: dict[str, list[UserImage]] = {}
     for node, places in shared(pools, [image.concept for image in kept]).items():
         paths, pool = [kept[place].path for place in places], pools.images[node]
         shares = [repeats[path].exact if path in repeats else 1.0 for path in paths]
         turns = turns_wanted(shares, len(pool), MOST_TURNS * len(places) // len(kept))
         widths = [size[0] / size[1] for size in (buckets[path].size for path in paths)]
-        items = [given.size[0] / given.size[1] for given in pool]
+        items = [each.size[0] / each.size[1] for each in pool]
         found = assign_round_robin(shares, widths, items, turns, rng(seed, "given regularization images", node))
         assignments |= {path: [pool[item] for item in items] for path, items in zip(paths, found, strict=True)}
     return {image.path: assignments[image.path] for image in kept if image.path in assignments}
 
 
 def _row(
-    assigned: Sequence[Given], size: Size, crops: Mapping[tuple[str, Size], Bucket]
+    assigned: Sequence[UserImage], size: Size, crops: Mapping[tuple[str, Size], Bucket]
 ) -> tuple[RegularizationAssignment, RegularizationReason, Data]:
     """(value, reason, data) of an image's decision."""
     images = tuple(
-        RegularizationImage(given.path, given.caption, size, matched=False, bucket=crops[given.path, size])
-        for given in assigned
+        RegularizationImage(each.path, each.caption, size, matched=False, bucket=crops[each.path, size])
+        for each in assigned
     )
-    losses = [crops[given.path, size].loss for given in assigned]
-    number = len({given.path for given in assigned})
+    losses = [crops[each.path, size].loss for each in assigned]
+    number = len({each.path for each in assigned})
     figures = {"images": number, "mean_loss": round(sum(losses) / len(losses), 3), "worst_loss": round(max(losses), 3)}
     return RegularizationAssignment(images), RegularizationReason.USER_SUPPLIED, figures
 
@@ -116,25 +114,25 @@ def _row(
 # --- how they are cropped
 
 
-def _crops(pairs: Sequence[tuple[Given, Size]], cutting: Cutting) -> dict[tuple[str, Size], Bucket]:
-    """(path, size) → bucket of a given image beside one of that size."""
+def _crops(pairs: Sequence[tuple[UserImage, Size]], cutting: Cutting) -> dict[tuple[str, Size], Bucket]:
+    """(path, size) → bucket of a user image beside one of that size."""
     if not pairs:
         return {}
-    fits = [fit(given.size, size) for given, size in pairs]
+    fits = [fit(each.size, size) for each, size in pairs]
     strips = np.zeros((len(pairs), 2, STRIPS), np.uint8)
-    for place, (given, _) in enumerate(pairs):
-        if len(given.focus) == LENGTH:
-            strips[place] = np.frombuffer(bytes.fromhex(given.focus), np.uint8).reshape(2, STRIPS)
+    for place, (each, _) in enumerate(pairs):
+        if len(each.focus) == LENGTH:
+            strips[place] = np.frombuffer(bytes.fromhex(each.focus), np.uint8).reshape(2, STRIPS)
     scaled = np.array([each.scaled for each in fits], np.int64)
     sizes = np.array([size for _, size in pairs], np.int64)
     corners = holding.place([cutting.anchor] * len(pairs), scaled, sizes, strips).tolist()
     return {
-        (given.path, size): _bucket(given, found, (left, top), cutting)
-        for (given, size), found, (left, top) in zip(pairs, fits, corners, strict=True)
+        (each.path, size): _bucket(each, found, (left, top), cutting)
+        for (each, size), found, (left, top) in zip(pairs, fits, corners, strict=True)
     }
 
 
-def _bucket(given: Given, found: Fit, corner: tuple[int, int], cutting: Cutting) -> Bucket:
+def _bucket(each: UserImage, found: Fit, corner: tuple[int, int], cutting: Cutting) -> Bucket:
     (width, height), (left, top) = found.size, corner
     return Bucket(
         found.size,
@@ -142,15 +140,15 @@ def _bucket(given: Given, found: Fit, corner: tuple[int, int], cutting: Cutting)
         (left, top, left + width, top + height),
         round(found.loss, 6),
         holding.parse(cutting.anchor).name,
-        cutting.background if given.transparent else "",
+        cutting.background if each.transparent else "",
     )
 
 
-def _lies_there(manifest: Manifest, given: Given) -> bool:
-    """Whether a given image is in the set already; its name there tells what it should hold, its bytes whether it does."""
-    target = manifest.root / given.path
+def _lies_there(manifest: Manifest, each: UserImage) -> bool:
+    """Whether a user image is in the set already; its name there tells what it should hold, its bytes whether it does."""
+    target = manifest.root / each.path
     try:
-        return target.is_file() and file_digest(target) == given.content
+        return target.is_file() and file_digest(target) == each.content
     except OSError:
         return False
 
@@ -160,39 +158,39 @@ def _lies_there(manifest: Manifest, given: Given) -> bool:
 
 def _notes(
     kept: Sequence[Image],
-    assignments: Mapping[str, Sequence[Given]],
+    assignments: Mapping[str, Sequence[UserImage]],
     pools: Pools,
-    pairs: Mapping[tuple[str, Size], Given],
+    pairs: Mapping[tuple[str, Size], UserImage],
     crops: Mapping[tuple[str, Size], Bucket],
 ) -> Iterator[str]:
     bare = Counter(image.concept for image in kept if image.path not in assignments)
     for concept, count in sorted(bare.items()):
-        yield f"no image is given for {concept}: its {count} images are trained on without regularization"
+        yield f"no regularization image of yours is for {concept}: its {count} images are trained on without regularization"
     serving = {pools.of(image.concept) for image in kept}
     for node, images in pools.images.items():
         if node not in serving:
             name = node or "all concepts"
-            yield f"{len(images)} images given for {name} are not used: every concept there has nearer ones"
+            yield f"{len(images)} images of yours for {name} are not used: every concept there has nearer ones"
     scales: dict[str, float] = {}
-    for key, given in pairs.items():
-        scale = max(after / before for after, before in zip(crops[key].scaled, given.size, strict=True))
-        scales[given.place] = max(scale, scales.get(given.place, 0.0))
+    for key, each in pairs.items():
+        scale = max(after / before for after, before in zip(crops[key].scaled, each.size, strict=True))
+        scales[each.place] = max(scale, scales.get(each.place, 0.0))
     small = {place: scale for place, scale in scales.items() if scale > 1}
     if small:
         worst = max(small, key=lambda place: small[place])
         yield (
-            f"given images that are upscaled to the sizes of those they go beside: {len(small)}, most of all "
+            f"images of yours that are upscaled to the sizes of those they go beside: {len(small)}, most of all "
             f"{worst}, {small[worst]:.2f} times"
         )
 
 
 def _table(
-    kept: Sequence[Image], assignments: Mapping[str, Sequence[Given]], pools: Pools
+    kept: Sequence[Image], assignments: Mapping[str, Sequence[UserImage]], pools: Pools
 ) -> Iterator[Mapping[str, Any]]:
-    """One row a concept: its images, those given for it, and beside how many of its images each of these comes."""
+    """One row a concept: its images, the user images for it, and beside how many of its images each of these comes."""
     beside: dict[str, Counter[str]] = {}
     for image in kept:
-        beside.setdefault(image.concept, Counter()).update(given.path for given in assignments.get(image.path, ()))
+        beside.setdefault(image.concept, Counter()).update(each.path for each in assignments.get(image.path, ()))
     counts = Counter(image.concept for image in kept)
     for concept in sorted(beside):
         node, uses = pools.of(concept), beside[concept].values()
@@ -200,7 +198,7 @@ def _table(
         yield {
             "concept": concept,
             "images": counts[concept],
-            "given": len(pools.images[node]) if node is not None else 0,
+            "user_images": len(pools.images[node]) if node is not None else 0,
             "from": "" if node is None else "all" if node == EVERYONE else node,
             "places of each": f"{least} to {max(uses)}" if uses and least != max(uses) else f"{least}",
         }

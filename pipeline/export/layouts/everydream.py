@@ -36,8 +36,8 @@ def lay_out(contents: Contents, request: Request) -> Layout:
             if sample.caption:
                 files.append(Text(path + CAPTION, f"{sample.caption}\n".encode()))
         table.append({"folder": folder, "images": len(samples), "multiply": number})
-    notes = [*names.notes(), *_notes(contents, request, groups)]
-    return Layout(tuple(sorted(files, key=lambda file: file.path)), tuple(notes), tuple(table))
+    warnings = [*names.warnings(), *_notes(contents, request, groups)]
+    return Layout(tuple(sorted(files, key=lambda file: file.path)), tuple(warnings), tuple(table))
 
 
 def decimal(number: float) -> str:

@@ -42,7 +42,7 @@ def lay_out(contents: Contents, request: Request) -> Layout:
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     files.append(Text(METADATA, lines.encode()))
     ordered = tuple(sorted(files, key=lambda file: file.path))
-    return Layout(ordered, (*names.notes(), *left_out(contents.samples)), concept_table(samples))
+    return Layout(ordered, (*names.warnings(), *left_out(contents.samples)), concept_table(samples))
 
 
 def facts(sample: Sample) -> dict[str, Any]:

@@ -48,13 +48,13 @@ def lay_out(
     files += beside.files
     config = dataset_toml(request.folder, bucket, shuffle, [*subsets, *beside.subsets])
     files.append(Text("dataset.toml", config.encode()))
-    notes = [
-        *names.notes(),
+    warnings = [
+        *names.warnings(),
         *_notes(contents, request, groups, keep),
-        *beside.notes,
+        *beside.warnings,
         *_notes_on_sizes(contents, request, bucket),
     ]
-    return Layout(tuple(sorted(files, key=lambda file: file.path)), tuple(notes), tuple(table))
+    return Layout(tuple(sorted(files, key=lambda file: file.path)), tuple(warnings), tuple(table))
 
 
 def _groups(samples: Iterable[Sample]) -> Iterator[tuple[str, int, list[Sample]]]:

@@ -29,7 +29,7 @@ class Beside:
 
     files: tuple[Wanted, ...]
     subsets: tuple[Subset, ...]
-    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def lay_out_reg_images(samples: Sequence[Sample], request: Request, names: Names, keep: int | None) -> Beside:

@@ -37,10 +37,10 @@ def lay_out(contents: Contents, request: Request) -> Layout:
     shards = tuple(_shards((members for _, members in groups), request.shard_bytes))
     alone = [shard for shard in shards if len(shard.members) <= MEMBERS]
     large = [shard for shard in alone if _bytes(shard.members) + END_BYTES > request.shard_bytes]
-    notes = [*left_out(contents.samples)]
+    warnings = [*left_out(contents.samples)]
     if large:
-        notes.append(f"shards larger than asked for, as one image alone is: {len(large)}, such as {large[0].path}")
-    return Layout(shards, tuple(notes), concept_table(contents.samples))
+        warnings.append(f"shards larger than asked for, as one image alone is: {len(large)}, such as {large[0].path}")
+    return Layout(shards, tuple(warnings), concept_table(contents.samples))
 
 
 def _without_dots(name: str) -> str:

@@ -86,7 +86,7 @@ def _row(
     }
 
 
-def notes(fits: Fits, batch_size: int) -> Iterator[str]:
+def warnings(fits: Fits, batch_size: int) -> Iterator[str]:
     """Warnings about sizes that fill no batch, large cuts and strong enlargement."""
     if batch_size > 1:
         yield from _batch_notes(fits, batch_size)

@@ -25,7 +25,7 @@ def anchor_notes(kept: KeptImages, picked: holding.Choice, scaled: Sizes, sizes:
 
 
 def keep_faces(kept: KeptImages, scaled: Sizes, sizes: Sizes, corners: Sizes, names: list[str]) -> list[str]:
-    """Move crops to hold the faces that file names tell of; gives notes."""
+    """Move crops to hold the faces that file names tell of; gives warnings."""
     found, large = 0, []
     for place, source in enumerate(kept.sources):
         box = holding.box_in_name(source)

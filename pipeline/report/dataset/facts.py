@@ -131,22 +131,22 @@ class Decided:
     images: tuple[Image, ...]
     kept: tuple[Image, ...]
     fields: Mapping[str, Mapping[str, Decision]]
-    human: Mapping[str, str]
+    manual: Mapping[str, str]
 
 
 def collect(manifest: Manifest) -> Facts:
     """Gather what the stages decided so far; a stage that has not run leaves its part empty."""
-    names = ("placed", "keep", "tags", "caption", "repeats", "bucket", "regularization")
-    human = {path: plain(text) for path, text in manifest.human().items()}
+    names = ("imported", "keep", "tags", "caption", "repeats", "bucket", "regularization")
+    manual = {path: plain(text) for path, text in manifest.manual_captions().items()}
     fields = {name: manifest.decisions(name) for name in names}
-    decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, human)
+    decided = Decided(manifest.root, manifest.images(), manifest.kept(), fields, manual)
     excluded, noted = verdicts(decided)
     pairs = _pairs(decided)
     steps: list[TagDecision] = [step for row in decided.fields["tags"].values() for step in row.value]
     settings = {stage: run.options for stage in ("balance", "bucket") if (run := manifest.last_run(stage))}
     batch_size = max((int(options.get("batch_size", 1)) for options in settings.values()), default=1)
     return Facts(
-        files=len(decided.fields["placed"]) or len(decided.images),
+        files=len(decided.fields["imported"]) or len(decided.images),
         kept=len(decided.kept),
         excluded=excluded,
         noted=noted,
@@ -169,7 +169,7 @@ def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]
     by_path = {image.path: image for image in decided.images}
     kept = {image.path for image in decided.kept}
     left, noted = [], []
-    for decision in decided.fields["placed"].values():
+    for decision in decided.fields["imported"].values():
         source = Path(decision.path)
         verdict = Verdict(source.name, source, source.parent.name, phrase(decision), figures(decision))
         if decision.value is None:
@@ -216,7 +216,7 @@ def _curated(decided: Decided) -> tuple[Curated, ...]:
     for image in decided.kept:
         row, caption = decided.fields["tags"].get(image.path), decided.fields["caption"].get(image.path)
         if row is not None:
-            text = decided.human.get(image.path, caption.value if caption else "")
+            text = decided.manual.get(image.path, caption.value if caption else "")
             steps = tuple(row.value)
             found[image.concept].append(
                 Curated(
@@ -225,7 +225,7 @@ def _curated(decided: Decided) -> tuple[Curated, ...]:
                     image.concept,
                     steps,
                     text,
-                    image.path in decided.human,
+                    image.path in decided.manual,
                 )
             )
     chosen = []

@@ -19,7 +19,7 @@ RUN, SET, LOG, VALIDATION, IMAGES, GRID = (
     "images.csv",
     "progress/grid.png",
 )
-HELD_OUT, TRAIN_SUBSET = "held", "train_subset"
+HELD_OUT, TRAIN_SUBSET = "held_out", "train_subset"
 """What validation.jsonl calls the loss on images held out of training, and on a few that it trains on."""
 
 

@@ -13,9 +13,9 @@ from pipeline.store.reasons.reason import Reason, Recorded
 from pipeline.store.reasons.tagging import RegularizationReason, TaggerReason, TrainReason
 
 _ENUMS: Mapping[str, type[Reason]] = {
-    "placed": PlacementReason,
+    "imported": PlacementReason,
     "user_repeats": RepeatsSource,
-    "human": CaptionReason,
+    "manual_caption": CaptionReason,
     "keep": CheckReason,
     "bucket": BucketReason,
     "tagger": TaggerReason,
@@ -24,7 +24,7 @@ _ENUMS: Mapping[str, type[Reason]] = {
     "caption": CaptionReason,
     "flags": FlagReason,
     "contradictions": ConflictReason,
-    "cut": TrainReason,
+    "truncated_tags": TrainReason,
     "repeats": BalanceReason,
     "regularization": RegularizationReason,
 }

@@ -17,7 +17,7 @@ class Origin(StrEnum):
 
 
 class CaptionReason(Reason):
-    """Of captions as files (field `human`), captions that hold (`caption`), all tags of an image (`tags`), and manual
+    """Of captions as files (field `manual_caption`), captions that hold (`caption`), all tags of an image (`tags`), and manual
     edits (`manual_edits`). Data of manual captions: `origin`, and `changes` in words of one that was changed."""
 
     MANUAL = "manual_caption"

@@ -36,7 +36,7 @@ class Manual(NamedTuple):
 
 def manual(manifest: Manifest) -> Manual:
     """What people wrote in a set."""
-    rows = manifest.decisions("human")
+    rows = manifest.decisions("manual_caption")
     return Manual(
         {path: plain(row.value) for path, row in rows.items() if row.value is not None},
         {path: origin_of(row.data) for path, row in rows.items()},

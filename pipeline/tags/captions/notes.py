@@ -74,7 +74,7 @@ def on_option_keys(
     surveyed: Sequence[SurveyedImage],
     triggers: Iterable[str],
     media: Iterable[str],
-    absorb: Iterable[str],
+    prune: Iterable[str],
     keep: Iterable[str],
     core: Iterable[str],
 ) -> Iterator[str]:
@@ -86,7 +86,7 @@ def on_option_keys(
     no_pattern = [key for key in core if not any(fits(concept, key) for concept in concepts)]
     yield from messages.on_keys("triggers", "concept or name", triggers, concepts | names, names)
     yield from messages.on_keys("media", "folder", media, folders, folders)
-    yield from messages.on_keys("absorb", "trigger word", absorb, leads | {EVERYONE}, leads)
+    yield from messages.on_keys("prune_tags", "trigger word", prune, leads | {EVERYONE}, leads)
     yield from messages.on_keys("keep", "trigger word", keep, leads | {EVERYONE}, leads)
     yield from messages.on_keys("core", "trigger word", no_pattern, leads, leads)
 

@@ -83,11 +83,11 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
         decided = _decided(manifest, path)
         for word in _triggers_hit(decided.get("tags"), edits):
             refused.setdefault(word, []).append(path)
-        human = decided.get("human")
-        if human is not None and human.value is None:
+        manual = decided.get("manual_caption")
+        if manual is not None and manual.value is None:
             found.counts[CaptionReason.NOT_UTF8.value] += 1
-        elif human is not None:
-            _edit_text(found, path, human.value, decided, edits)
+        elif manual is not None:
+            _edit_text(found, path, manual.value, decided, edits)
         else:
             _edit_tags(found, path, decided, edits, separator)
     if refused:
@@ -100,7 +100,9 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
 
 
 def _decided(manifest: Manifest, path: str) -> dict[str, Decision]:
-    return {row.field: row for row in manifest.decisions_of(path, ("caption", "human", "manual_edits", "tags"))}
+    return {
+        row.field: row for row in manifest.decisions_of(path, ("caption", "manual_caption", "manual_edits", "tags"))
+    }
 
 
 def _rows_of(tags: Decision | None) -> list[TagDecision]:
@@ -186,7 +188,7 @@ def _edit_text(found: Edited, path: str, text: str, decided: Mapping[str, Decisi
         found.counts[AS_IT_WAS] += 1
         return
     edited = {"edits": list(edits)}
-    found.put(Decision(path, "human", after, CaptionReason.EDITED, edited))
+    found.put(Decision(path, "manual_caption", after, CaptionReason.EDITED, edited))
     caption, tags = decided.get("caption"), decided.get("tags")
     front = (
         caption.value.removesuffix(plain(text))

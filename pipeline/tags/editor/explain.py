@@ -63,7 +63,7 @@ class Asked:
 
     image: Image
     caption: str
-    human: Decision | None
+    manual_caption: Decision | None
     tags: Decision | None
     manual: Decision | None
     keep: Decision | None
@@ -91,7 +91,7 @@ def gather(manifest: Manifest, image: Image, caption: str) -> Asked:
     return Asked(
         image,
         caption,
-        decided.get("human"),
+        decided.get("manual_caption"),
         tags,
         decided.get("manual_edits"),
         decided.get("keep"),
@@ -129,7 +129,7 @@ def answer(asked: Asked, tag: str, names: Names) -> Answer:
     known = any(score.known for score in scores) or bool(rows) or there
     near = () if known else tuple(names.near(tag))
     because = _because(asked, tag, there, rows, scores, near)
-    by_person = asked.human is not None and asked.human.value is not None
+    by_person = asked.manual_caption is not None and asked.manual_caption.value is not None
     return Answer(asked.image.path, tag, there, because, asked.caption, by_person, rows, scores, about, near)
 
 
@@ -159,9 +159,9 @@ def _because(
 ) -> str:
     """The reason in a sentence."""
     own = next((row for row in rows if alike(row.tag) == alike(tag)), None)
-    if asked.human is not None and asked.human.value is None:
+    if asked.manual_caption is not None and asked.manual_caption.value is None:
         return f"{counted(CaptionReason.NOT_UTF8)}: it is not read, and nothing is written over it"
-    if asked.human is not None:
+    if asked.manual_caption is not None:
         if there:
             return counted(CaptionReason.MANUAL)
         return f"a person wrote this caption and left it out; by its scores: {_by_score(asked, tag, scores, near)}"

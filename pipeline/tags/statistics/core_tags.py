@@ -1,4 +1,4 @@
-"""Core tags: the traits that make a character, which her trigger word should absorb.
+"""Core tags: the traits that make a character, to be pruned into the trigger word.
 
 A trait is core for a trigger word when nearly all images of it alone show it, clearly more of them than other
 images do, and there are enough images to tell.
@@ -102,9 +102,9 @@ _ACTS = (
 _HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())
 
 
-Mode = Literal["absorb", "keep", "none"]
-MODES = ("absorb", "keep", "none")
-"""What becomes of a trigger word's core tags: it absorbs them, they stay promptable, or nothing is looked for."""
+Mode = Literal["prune", "keep", "none"]
+MODES = ("prune", "keep", "none")
+"""What becomes of a trigger word's core tags: they are pruned into it, they stay promptable, or nothing is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def alone_by_trigger(images: Iterable[ImageTags]) -> Mapping[str, list[ImageTags
 
 def mode_of(trigger: str, concepts: Collection[str], asked: Mapping[str, str], styles: Sequence[str]) -> Mode:
     """What to do with a trigger word's core tags: as asked for it or, by pattern, for one of its concepts; nothing for
-    a style, whose concepts all fit a pattern of `styles`; else it absorbs them.
+    a style, whose concepts all fit a pattern of `styles`; else they are pruned.
 
     Args:
         concepts: the concept paths that the trigger word stands for.
@@ -199,9 +199,9 @@ def mode_of(trigger: str, concepts: Collection[str], asked: Mapping[str, str], s
     for key in (trigger, *(key for key in asked if any(fits(concept, key) for concept in concepts))):
         if key in asked:
             found = asked[key]
-            return "absorb" if found == "absorb" else "keep" if found == "keep" else "none"
+            return "prune" if found == "prune" else "keep" if found == "keep" else "none"
     style = all(any(fits(concept, pattern) for pattern in styles) for concept in concepts)
-    return "none" if style else "absorb"
+    return "none" if style else "prune"
 
 
 def fits(concept: str, pattern: str) -> bool:
@@ -224,21 +224,21 @@ class Traits:
 def traits_of(
     cores: Mapping[str, Mapping[str, Core]],
     modes: Mapping[str, Mode],
-    absorb: Mapping[str, Collection[str]],
+    prune: Mapping[str, Collection[str]],
     keep: Mapping[str, Collection[str]],
 ) -> Traits:
     """What becomes of every trigger word's traits; what a person listed goes before what was found.
 
     Args:
         modes: every trigger word → what to do with its core tags.
-        absorb: trigger word, or * for all, → tags that a user listed to be pruned.
+        prune: trigger word, or * for all, → tags that a user listed to be pruned.
         keep: the same of tags to be kept.
     """
     pruned: dict[str, dict[str, TagCause]] = {}
     kept: dict[str, dict[str, TagCause]] = {}
     for trigger, mode in modes.items():
-        asked_in = {*absorb.get(trigger, ()), *absorb.get("*", ())} - {*keep.get(trigger, ())}
-        asked_out = {*keep.get(trigger, ()), *keep.get("*", ())} - {*absorb.get(trigger, ())}
+        asked_in = {*prune.get(trigger, ()), *prune.get("*", ())} - {*keep.get(trigger, ())}
+        asked_out = {*keep.get(trigger, ()), *keep.get("*", ())} - {*prune.get(trigger, ())}
         found = cores.get(trigger, {}) if mode != "none" else {}
         stay = {tag: core for tag, core in found.items() if mode == "keep" or tag in asked_out}
         as_asked = TagCause(TagReason.CORE, {"trigger": trigger})

@@ -88,7 +88,7 @@ def find_traits(
 
     Args:
         figures: share, lift and number of images that are needed (`core_tags`).
-        lists: what a person said is absorbed, and kept (`traits_of`).
+        lists: what a person said is pruned, and kept (`traits_of`).
     """
     wanted = {lead for lead, what in mode.items() if what != "none"}
     imaged = [image.imaged() for image in images if image.scored] if wanted else []

@@ -5,8 +5,8 @@
     drop: *background*                  never in a caption; * stands for anything
     threshold: wariza = 0.6             the probability from which this tag holds
     keep: Mihari: blue eyes             stays in captions although it makes Mihari
-    absorb: Mihari: ahoge               Mihari's trigger word takes it in, whatever the figures say
-    absorb: watch                       every trigger word does
+    prune: Mihari: ahoge                left out where Mihari's trigger word stands, whatever the figures say
+    prune: watch                        where any trigger word does
     imply: holding sword -> sword       the second is needless beside the first
     distinct: hair bow -> bow           the second is never needless beside the first
 
@@ -37,7 +37,7 @@ class RuleFile:
     drop: list[str] = field(default_factory=list)
     threshold: dict[str, float] = field(default_factory=dict)
     keep: dict[str, list[str]] = field(default_factory=dict)
-    absorb: dict[str, list[str]] = field(default_factory=dict)
+    prune: dict[str, list[str]] = field(default_factory=dict)
     imply: list[tuple[str, str]] = field(default_factory=list)
     distinct: list[tuple[str, str]] = field(default_factory=list)
 
@@ -155,7 +155,7 @@ _KINDS: dict[str, Callable[[RuleFile, str], str]] = {
     "drop": _drop,
     "threshold": _threshold,
     "keep": _of_trigger("keep"),
-    "absorb": _of_trigger("absorb"),
+    "prune": _of_trigger("prune"),
     "imply": _pair("imply"),
     "distinct": _pair("distinct"),
 }

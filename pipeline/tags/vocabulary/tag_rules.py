@@ -12,12 +12,12 @@ from pipeline.tags.vocabulary.rules_file import RuleFile, lists_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenRules:
-    """Rules given as options, as they were typed; in `absorb` and `keep`, trigger word → tags with commas between."""
+    """Rules given as options, as they were typed; in `prune` and `keep`, trigger word → tags with commas between."""
 
     rename: Mapping[str, str]
     blacklist: tuple[str, ...]
     thresholds: Mapping[str, float]
-    absorb: Mapping[str, str]
+    prune: Mapping[str, str]
     keep: Mapping[str, str]
 
 
@@ -25,14 +25,14 @@ class GivenRules:
 class TagRules:
     """All rules about single tags, as the taggers know them.
 
-    `absorb` and `keep` are trigger word → tags; `imply` and `distinct` are pairs of an exact and a general tag; `unknown`
+    `prune` and `keep` are trigger word → tags; `imply` and `distinct` are pairs of an exact and a general tag; `unknown`
     are the names in them that no tagger has a tag of.
     """
 
     rename: Mapping[str, str]
     blacklist: tuple[str, ...]
     thresholds: Mapping[str, float]
-    absorb: Mapping[str, tuple[str, ...]]
+    prune: Mapping[str, tuple[str, ...]]
     keep: Mapping[str, tuple[str, ...]]
     imply: tuple[tuple[str, str], ...]
     distinct: frozenset[tuple[str, str]]
@@ -43,7 +43,7 @@ def tag_rules(given: GivenRules, file: RuleFile, vocabulary: Vocabulary) -> TagR
     """Options and the lines of a file together; options go before lines.
 
     Raises:
-        PrepError: a trigger word is both to absorb a tag and to keep it.
+        PrepError: a trigger word is both to prune a tag and to keep it.
     """
     known, categories = vocabulary.spelled, vocabulary.categories
     rename = {known(old): new for old, new in file.rename.items()}
@@ -53,18 +53,18 @@ def tag_rules(given: GivenRules, file: RuleFile, vocabulary: Vocabulary) -> TagR
         for each in map(canonical, (*given.blacklist, *file.drop))
     )
     thresholds = {known(tag): value for tag, value in (*file.threshold.items(), *given.thresholds.items())}
-    absorb, keep = lists_of(file.absorb, given.absorb, known), lists_of(file.keep, given.keep, known)
-    for trigger in absorb.keys() & keep.keys():
-        both = sorted(set(absorb[trigger]) & set(keep[trigger]))
+    prune, keep = lists_of(file.prune, given.prune, known), lists_of(file.keep, given.keep, known)
+    for trigger in prune.keys() & keep.keys():
+        both = sorted(set(prune[trigger]) & set(keep[trigger]))
         if both:
             raise PrepError(
-                f"{trigger} is both to absorb and to keep: {', '.join(both)}", "take them from one of the lists"
+                f"{trigger} is both to prune and to keep: {', '.join(both)}", "take them from one of the lists"
             )
     return TagRules(
         rename=rename,
         blacklist=blacklist,
         thresholds=thresholds,
-        absorb=absorb,
+        prune=prune,
         keep=keep,
         imply=tuple((known(child), known(parent)) for child, parent in file.imply),
         distinct=frozenset((known(child), known(parent)) for child, parent in file.distinct),

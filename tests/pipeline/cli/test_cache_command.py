@@ -107,7 +107,7 @@ def test_trim_takes_what_no_image_uses_and_leaves_all_else(root):
     assert lying(root / "cache" / "latents").keys() == before.keys() - {old.name.split(".")[0]} and note.exists()
     found = cache(root, "--trim")
     assert found["removed"]["files"] == 0
-    assert [words for words in found["notes"] if "not made by prep" in words] == [
+    assert [words for words in found["warnings"] if "not made by prep" in words] == [
         f"1 files there were not made by prep and are left alone, such as {note}"
     ]
 
@@ -133,7 +133,7 @@ def test_what_a_run_used_stays_until_the_run_is_undone(root):
             run = manifest.begin_run("train", {"base": "miniature", "flip": True})
             manifest.begin_run("train", {"option of another version": 1})
     found = cache(root)
-    assert found["latents"]["unused_files"] == 0 and "another version of prep" in found["notes"][0]
+    assert found["latents"]["unused_files"] == 0 and "another version of prep" in found["warnings"][0]
     with Manifest.open(root) as manifest, manifest.transaction():
         manifest.mark_undone(run, 99)
     assert cache(root)["latents"]["unused_files"] == 3

@@ -109,7 +109,7 @@ def test_log_lists_runs_and_filters_decisions(command, settings, source, tmp_pat
 
     assert command("log", root).stdout.count("done") == 3
     assert {row["stage"] for row in decisions("--image", "alder/x.png")} == {"flatten", "check", "bucket"}
-    assert {row["field"] for row in decisions("--image", "images/artists~alder/*")} == {"placed", "keep", "bucket"}
+    assert {row["field"] for row in decisions("--image", "images/artists~alder/*")} == {"imported", "keep", "bucket"}
     assert {row["reason"] for row in decisions("--reason", "caption")} == {"caption_imported", "manual_caption"}
     assert len(decisions("--concept", "characters", "--stage", "check")) == 3
     assert len(decisions("--concept", "char")) == 0

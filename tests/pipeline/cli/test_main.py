@@ -84,7 +84,7 @@ def test_a_second_source_is_added(command, source, tmp_path):
 def test_a_preview_writes_nothing(command, source, tmp_path):
     result = command("flatten", source, tmp_path / "set", "--dry-run")
     assert result.exit_code == 0 and not (tmp_path / "set").exists()
-    assert 'characters/Lumi/a.png: placed (nothing) → "images/characters~Lumi/a.png" (imported)' in result.stdout
+    assert 'characters/Lumi/a.png: imported (nothing) → "images/characters~Lumi/a.png" (imported)' in result.stdout
     command("flatten", source, tmp_path / "set")
     before = command("log", tmp_path / "set", "--json").stdout
     result = command("check", tmp_path / "set", "--dry-run", "--min-sharpness", "1e9", "--json")

@@ -82,12 +82,12 @@ def test_another_repeat_moves_a_folder_and_leaves_no_empty_one(manifest, folder)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_a_person_added_stays_and_is_listed(manifest, folder, layout):
     export(manifest, folder, layout)
-    (folder / "notes.md").write_text("mine", encoding="utf-8")
+    (folder / "warnings.md").write_text("mine", encoding="utf-8")
     change(manifest, "images/artists~alder/a.png", "keep", False)
     planned = export(manifest, folder, layout)
-    assert (folder / "notes.md").read_text(encoding="utf-8") == "mine"
-    assert planned.changes.strangers == ("notes.md",)
-    assert "files that prep did not write, left as they are: 1, such as notes.md" in planned.notes
+    assert (folder / "warnings.md").read_text(encoding="utf-8") == "mine"
+    assert planned.changes.strangers == ("warnings.md",)
+    assert "files that prep did not write, left as they are: 1, such as warnings.md" in planned.warnings
 
 
 def test_what_a_person_changed_stays_and_is_listed_each_time(manifest, folder):
@@ -99,7 +99,7 @@ def test_what_a_person_changed_stays_and_is_listed_each_time(manifest, folder):
         planned = export(manifest, folder)
         assert caption.read_text(encoding="utf-8") == "mine"
         assert planned.changes.edited == ("train/2_characters~Lumi/a.txt",)
-        assert any("a person changed since, left as they are: 1" in note for note in planned.notes)
+        assert any("a person changed since, left as they are: 1" in note for note in planned.warnings)
 
 
 def test_a_changed_file_that_is_no_longer_wanted_stays(manifest, folder):
@@ -120,7 +120,7 @@ def test_a_persons_file_or_folder_in_the_way_stays_and_is_listed(manifest, folde
     change(manifest, "images/artists~alder/a.png", "keep", True)
     planned = export(manifest, folder)
     assert planned.changes.in_the_way == ("train/1_artists~alder/a.png", "train/1_artists~alder/a.txt")
-    assert any("as others stand in their place: 2" in note for note in planned.notes)
+    assert any("as others stand in their place: 2" in note for note in planned.warnings)
     (folder / "train/1_artists~alder").unlink()
     (folder / "train/1_artists~alder/a.png").mkdir(parents=True)
     (folder / "train/1_artists~alder/a.png/mine.md").write_text("mine", encoding="utf-8")
@@ -142,7 +142,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(manifest, folder, t
 def test_latents_of_another_trainer_are_told_apart(manifest, folder):
     export(manifest, folder)
     (folder / "train/1_artists~alder/a_sd.npz").write_bytes(b"latents")
-    assert any("latents that another trainer left here: 1" in note for note in export(manifest, folder).notes)
+    assert any("latents that another trainer left here: 1" in note for note in export(manifest, folder).warnings)
 
 
 # --- killed, and run again
@@ -179,11 +179,11 @@ def test_a_killed_export_that_is_run_again_ends_the_same(manifest, tmp_path, mon
 
 
 def test_a_run_killed_so_hard_that_nothing_was_noted_leaves_no_file_unowned(manifest, folder, monkeypatch):
-    notes = []
+    warnings = []
 
     def first_only(*arguments):
-        notes.append(arguments)
-        if len(notes) == 1:
+        warnings.append(arguments)
+        if len(warnings) == 1:
             write_record(*arguments)
 
     write_record = writing.write_record
@@ -208,10 +208,10 @@ def test_half_written_files_of_a_killed_run_are_cleared_away(manifest, folder):
 
 
 def test_a_caption_changed_after_a_kill_is_a_persons(manifest, folder, monkeypatch):
-    notes, write_record = [], writing.write_record
+    warnings, write_record = [], writing.write_record
     with monkeypatch.context() as patched:
         patched.setattr(
-            writing, "write_record", lambda *given: notes.append(1) or (len(notes) == 1 and write_record(*given))
+            writing, "write_record", lambda *given: warnings.append(1) or (len(warnings) == 1 and write_record(*given))
         )
         export(manifest, folder)
     caption = folder / "train/1_artists~alder/a.txt"
@@ -326,9 +326,9 @@ def test_missing_captions_and_repeats_are_told(tmp_path):
     shop.add("x", "a.png", caption=None, repeats=None)
     shop.add("x", "b.png", repeats=None, user_repeats=7.5)
     planned = export(shop.done(), tmp_path / "out")
-    assert any(note.startswith("images without a caption: 1, such as images/x/a.png") for note in planned.notes)
-    assert any(note.startswith("images without repeats, shown once: 1") for note in planned.notes)
-    assert "prep balance has not seen 2 images: 1 are shown as often as their folders say" in planned.notes
+    assert any(note.startswith("images without a caption: 1, such as images/x/a.png") for note in planned.warnings)
+    assert any(note.startswith("images without repeats, shown once: 1") for note in planned.warnings)
+    assert "prep balance has not seen 2 images: 1 are shown as often as their folders say" in planned.warnings
     assert {row["folder"] for row in planned.layout.table} == {"train/1_x", "train/7_x"}
     assert not (tmp_path / "out/train/1_x/a.txt").exists()
 

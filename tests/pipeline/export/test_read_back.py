@@ -70,7 +70,7 @@ def test_an_export_is_read_back_as_the_same_set(manifest, tmp_path, layout):
     decided = {path: float(getattr(row.value, part)) for path, row in manifest.decisions("repeats").items()}
     given = {path: row.value for path, row in again.decisions("user_repeats").items()}
     assert facts(again, given) == facts(manifest, decided)
-    assert set(again.human()) == {image.path for image in again.images()}, "captions come back as a person's"
+    assert set(again.manual_captions()) == {image.path for image in again.images()}, "captions come back as a person's"
     assert layout != "webdataset" or len(planned.layout.files) > 1
 
 

@@ -89,13 +89,13 @@ def manifest(tmp_path: Path) -> Iterator[Manifest]:
             images.append(Image(path, "girls/Ada", f"/sources/{path}", colour, 10, "copy"))
         with manifest.transaction():
             manifest.put_images(images, manifest.begin_run("before", {}))
-        placed = [decided(image.source, "placed", image.path) for image in images]
+        placed = [decided(image.source, "imported", image.path) for image in images]
         put(
             manifest,
             "flatten",
-            ("placed",),
+            ("imported",),
             *placed,
-            Decision(f"/sources/{EVIL}.txt", "placed", None, PlacementReason.CAPTION_WITHOUT_IMAGE),
+            Decision(f"/sources/{EVIL}.txt", "imported", None, PlacementReason.CAPTION_WITHOUT_IMAGE),
         )
         put(
             manifest,
@@ -228,7 +228,7 @@ def test_facts_of_tags_are_counted(manifest: Manifest) -> None:
 def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
     curate(manifest)
     with manifest.transaction():
-        row = decided(FIRST, "human", "\ufeffmy own words\n")
+        row = decided(FIRST, "manual_caption", "\ufeffmy own words\n")
         manifest.put_rows(manifest.begin_run("edits", {}), [row])
     by_hand = [image for image in collect(manifest).curated if image.manual]
     assert [image.caption for image in by_hand] == ["my own words"]

@@ -57,7 +57,7 @@ def snapshot(step: int, validation: float | None, best: bool = False) -> dict:
 
 
 def validation(step: int, held: float | None, train_subset: float) -> dict:
-    return {"step": step, "epoch": 0, "held": held, "train_subset": train_subset, "concepts": {}, "bands": {}}
+    return {"step": step, "epoch": 0, "held_out": held, "train_subset": train_subset, "concepts": {}, "bands": {}}
 
 
 def write_lines(file: Path, *rows: dict) -> None:

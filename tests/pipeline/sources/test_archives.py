@@ -60,7 +60,7 @@ def test_an_archive_becomes_a_set_and_its_entries_are_named_by_archive_and_entry
         f"{archive}!/24_Lumi/a.png": ("images/Lumi/a.png", "Lumi"),
         f"{archive}!/x/y/a.png": ("images/x~y/a.png", "x/y"),
     }
-    assert manifest.human() == {"images/Lumi/a.png": "lumi"}
+    assert manifest.manual_captions() == {"images/Lumi/a.png": "lumi"}
     assert manifest.decisions("user_repeats")["images/Lumi/a.png"].value == 24.0
     assert run_flatten(manifest, archive).fresh
 
@@ -80,7 +80,7 @@ def test_an_archive_that_changed_is_read_again_and_a_deleted_cache_is_no_loss(tm
     zipped(archive, [("a.png", png(3)), ("c.png", png(2))])
     run_flatten(manifest, archive)
     assert (tmp_path / "set/images/p/a.png").read_bytes() == png(3) and len(list(cache.iterdir())) == 1
-    rows = {path.rpartition("!/")[2]: (row.value, phrase(row)) for path, row in manifest.decisions("placed").items()}
+    rows = {path.rpartition("!/")[2]: (row.value, phrase(row)) for path, row in manifest.decisions("imported").items()}
     assert rows == {
         "a.png": ("images/p/a.png", "imported"),
         "b.png": (None, "moved"),
@@ -95,7 +95,7 @@ def test_an_image_edited_in_the_set_stays_edited_although_the_cache_shares_its_b
     with (tmp_path / "set/images/p/a.png").open("ab") as stream:
         stream.write(b"edited in place")
     run_flatten(manifest, archive, link="hardlink")
-    assert [phrase(row) for row in manifest.decisions("placed").values()] == ["edited in the set"]
+    assert [phrase(row) for row in manifest.decisions("imported").values()] == ["edited in the set"]
     assert (tmp_path / "set/images/p/a.png").read_bytes().endswith(b"edited in place")
 
 
@@ -189,7 +189,7 @@ def test_an_archive_that_unpacks_to_too_much_is_left_where_it_does(tmp_path, mon
     assert said(found["good.png"].problem) == "" and "late.png" not in found
     assert said(found[str(archive)].problem) == "archive not read to its end: it unpacks to more than 2 MiB"
     manifest = Manifest.open(tmp_path / "set", create=True)
-    assert "archives that could be read only in part: 1" in run_flatten(manifest, archive).plan.notes
+    assert "archives that could be read only in part: 1" in run_flatten(manifest, archive).plan.warnings
 
 
 def test_names_of_a_zip_that_are_not_marked_as_utf8_are_read_as_they_were_meant(tmp_path):
@@ -238,7 +238,7 @@ def test_shards_of_webdataset_bring_caption_concept_and_repeats(tmp_path):
         path: "characters/fanart/Lumi",
         "images/000000/k2.png": "000000",
     }
-    assert manifest.human() == {path: "lumi, smile", "images/000000/k2.png": "quill"}
+    assert manifest.manual_captions() == {path: "lumi, smile", "images/000000/k2.png": "quill"}
     given = manifest.decisions("user_repeats")[path]
     assert (given.value, phrase(given)) == (2.5, "repeats in metadata")
 
@@ -247,11 +247,11 @@ def test_an_archive_inside_a_folder_is_a_row_unless_it_is_a_source_too(tmp_path)
     save(painted(1), tmp_path / "src/x/a.png")
     archive = zipped(tmp_path / "src/p.zip", [("b.png", png(2))])
     manifest = Manifest.open(tmp_path / "set", create=True)
-    notes = run_flatten(manifest, tmp_path / "src").plan.notes
-    assert phrase(manifest.decisions("placed")[str(archive)]) == "archive; name it as a source to use it"
-    assert "archives in the sources, not opened; name them as sources too: 1" in notes
+    warnings = run_flatten(manifest, tmp_path / "src").plan.warnings
+    assert phrase(manifest.decisions("imported")[str(archive)]) == "archive; name it as a source to use it"
+    assert "archives in the sources, not opened; name them as sources too: 1" in warnings
     run_flatten(manifest, tmp_path / "src", archive)
-    assert phrase(manifest.decisions("placed")[str(archive)]) == "archive, a source of its own"
+    assert phrase(manifest.decisions("imported")[str(archive)]) == "archive, a source of its own"
     assert len(manifest.images()) == 2
 
 

@@ -135,12 +135,12 @@ def test_a_folder_of_a_repository_becomes_a_set_at_a_pinned_commit(served, tmp_p
         f"{source}/characters/Lumi/a.PNG": "characters/Lumi",
         f"{source}/b.png": "characters/Quill",
     }
-    assert manifest.human() == {
+    assert manifest.manual_captions() == {
         "images/characters~Lumi/a.png": "lumi\n",
         "images/characters~Quill/b.png": "quill",
     }
     assert manifest.decisions("user_repeats")["images/characters~Quill/b.png"].value == 2.0
-    rows = {path.removeprefix(source): phrase(row) for path, row in manifest.decisions("placed").items()}
+    rows = {path.removeprefix(source): phrase(row) for path, row in manifest.decisions("imported").items()}
     assert rows["/more.zip"] == "archive; name it as a source to use it" and rows["/weights.bin"] == "not an image"
     for image in manifest.images():
         assert not (manifest.root / image.path).is_symlink()
@@ -182,7 +182,7 @@ def test_an_image_that_another_commit_has_too_keeps_its_place(served, tmp_path):
     run_flatten(manifest, tmp_path / "src")
     run_flatten(manifest, f"hf://datasets/o/n@{SHA}/train")
     assert "images/characters~Lumi/a.png" in {image.path for image in manifest.images()}
-    assert phrase(manifest.decisions("placed")[str(tmp_path / "src/characters/Lumi/a.png")]) == "moved"
+    assert phrase(manifest.decisions("imported")[str(tmp_path / "src/characters/Lumi/a.png")]) == "moved"
 
 
 def refused(source, tmp_path):

@@ -32,7 +32,7 @@ def test_whatever_cannot_be_brought_is_told_why(tmp_path):
     (root / "self").symlink_to(root / "self")
     os.mkfifo(root / "pipe.png")
     (root / ".DS_Store").write_bytes(b"x")
-    (root / "notes.pdf").write_bytes(b"%PDF-1.7")
+    (root / "warnings.pdf").write_bytes(b"%PDF-1.7")
     (root / "inner").mkdir()
     (root / "inner" / "manifest.db").write_bytes(b"")
     assert problems(root) == {
@@ -41,7 +41,7 @@ def test_whatever_cannot_be_brought_is_told_why(tmp_path):
         "self": "link loop",
         "pipe.png": "not a regular file",
         ".DS_Store": "hidden",
-        "notes.pdf": "not an image",
+        "warnings.pdf": "not an image",
         "inner": "a set of prep",
     }
 

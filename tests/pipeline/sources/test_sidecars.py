@@ -28,7 +28,7 @@ def manifest(tmp_path):
 
 def rows(manifest, src):
     start = str(src) + "/"
-    found = manifest.decisions("placed")
+    found = manifest.decisions("imported")
     return {
         path.removeprefix(start): (phrase(row), figures(row)) for path, row in found.items() if "png" not in path[-4:]
     }
@@ -43,7 +43,7 @@ def test_txt_goes_before_caption_and_what_is_set_aside_says_so(src, manifest):
     (src / "Lumi/a.png.txt").write_text("first ")
     (src / "Lumi/b.caption").write_text("only one")
     run_flatten(manifest, src)
-    assert manifest.human() == {PATH: "first", "images/Lumi/b.png": "only one"}
+    assert manifest.manual_captions() == {PATH: "first", "images/Lumi/b.png": "only one"}
     assert rows(manifest, src) == {
         "Lumi/a.txt": ("caption imported", ""),
         "Lumi/a.caption": ("excluded for another caption file", "a.txt"),
@@ -56,7 +56,7 @@ def test_a_caption_named_after_the_whole_file_and_one_in_another_case_find_their
     (src / "Lumi/a.png.txt").write_text("whole name")
     (src / "Lumi/B.TXT").write_text("other case")
     run_flatten(manifest, src)
-    assert manifest.human() == {PATH: "whole name", "images/Lumi/b.png": "other case"}
+    assert manifest.manual_captions() == {PATH: "whole name", "images/Lumi/b.png": "other case"}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_where_the_first_caption_cannot_be_taken_the_next_one_is(src, manifest, 
     (src / "Lumi/a.txt").write_bytes(content)
     (src / "Lumi/a.caption").write_text("good")
     run_flatten(manifest, src)
-    assert manifest.human() == {PATH: "good"}
+    assert manifest.manual_captions() == {PATH: "good"}
     assert rows(manifest, src)["Lumi/a.txt"][0] == reason
 
 
@@ -136,7 +136,7 @@ def test_tags_beside_images_become_scores_that_never_go_before_a_taggers(src, ma
     assert tagger.id == "booru@sidecar/none" and tagger.categories["lumi (x)"] == "character"
     scores = {path: manifest.scores(tagger.id).get(content) for path, content in contents(manifest).items()}
     assert scores["images/Lumi/b.png"] == {"1girl": 1.0} and scores["images/Quill/a.png"] is None
-    assert scores[PATH]["cat ears"] == 1.0 and manifest.human() == {}
+    assert scores[PATH]["cat ears"] == 1.0 and manifest.manual_captions() == {}
     found = rows(manifest, src)
     assert found["Lumi/a.png.json"] == ("tags imported", "6 tags") and found["Quill/a.json"][0] == "json not used"
     with manifest.transaction():
@@ -164,7 +164,7 @@ def test_kohya_metadata_is_a_caption_with_its_tags_unless_the_image_has_a_file_o
     (src / "meta_lat.json").write_text(json.dumps(document))
     (src / "Quill/a.txt").write_text("own file")
     run_flatten(manifest, src)
-    assert manifest.human() == {
+    assert manifest.manual_captions() == {
         PATH: "a witch, lumi, hat",
         "images/Lumi/b.png": "lumi, smile",
         "images/Quill/a.png": "own file",
@@ -184,7 +184,7 @@ def test_imagefolder_metadata_brings_captions_concepts_and_repeats(src, manifest
     (src / name).write_text(text)
     run_flatten(manifest, src)
     path = "images/artists~fan/a.png"
-    assert manifest.human() == {PATH: "lumi, hat", path: "quill"}
+    assert manifest.manual_captions() == {PATH: "lumi, hat", path: "quill"}
     assert {image.path: image.concept for image in manifest.images()}[path] == "artists/fan"
     row = manifest.decisions("user_repeats")[path]
     assert (row.value, phrase(row)) == (2.5, "repeats in metadata")
@@ -203,7 +203,7 @@ def test_lines_that_are_wrong_are_told_and_the_others_used(src, manifest):
     ]
     (src / "metadata.jsonl").write_text("\n".join(lines))
     run_flatten(manifest, src)
-    assert manifest.human() == {PATH: "good"}
+    assert manifest.manual_captions() == {PATH: "good"}
     reason, evidence = rows(manifest, src)["metadata.jsonl"]
     assert reason == "metadata imported"
     assert evidence.startswith("1 of 6 entries name an image; wrong: 5, such as line 2: not JSON")

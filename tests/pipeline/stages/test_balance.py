@@ -91,7 +91,7 @@ def test_only_kept_images_count_and_loosening_brings_the_others_back(checked):
 
 
 def test_a_set_without_kept_images_is_told(set_of):
-    assert balance.plan(set_of({}), balance.Options()).notes == ("no image is kept, so there is nothing to balance",)
+    assert balance.plan(set_of({}), balance.Options()).warnings == ("no image is kept, so there is nothing to balance",)
 
 
 # --- weights, exponent, caps
@@ -141,14 +141,14 @@ def test_a_concept_held_at_the_cap_says_so_and_what_it_costs(set_of):
     manifest = set_of({"characters/Lumi": 2, "characters/Quill": 1, "artists/alder": 8})
     plan = balance.plan(manifest, balance.Options(max_repeat=3))
     assert repeat_of(plan, "characters/Quill") == (3.0, 3, "capped at max_repeat")
-    note = next(note for note in plan.notes if note.startswith("max_repeat of 3 moves"))
+    note = next(note for note in plan.warnings if note.startswith("max_repeat of 3 moves"))
     assert "characters/Quill gets 18.75% instead of 25.00%" in note
 
 
 def test_a_concept_at_the_cap_that_has_its_share_is_not_held(set_of):
     plan = balance.plan(set_of({"a": 1, "b": 3}), balance.Options(max_repeat=3))
     assert repeat_of(plan, "a") == (3.0, 3, "share of its concept")
-    assert not any("max_repeat of" in note for note in plan.notes)
+    assert not any("max_repeat of" in note for note in plan.warnings)
 
 
 # --- repeats that folders give
@@ -162,7 +162,7 @@ def test_images_keep_what_their_folder_gives_and_the_others_are_balanced_among_t
     assert repeat_of(plan, "a")[0] == pytest.approx(3) and repeat_of(plan, "b")[0] == pytest.approx(6)
     row = next(row for row in plan.decisions if row.path == "images/old/0.png")
     assert figures(row).startswith("24 an epoch")
-    note = next(note for note in plan.notes if "--user-repeats ignore" in note)
+    note = next(note for note in plan.warnings if "--user-repeats ignore" in note)
     assert "4 images keep the exposures their folder gives them" in note and "24 of old" in note
     assert next(row for row in plan.table if row["concept"] == "old")["weight"] == "user-set"
 
@@ -171,7 +171,7 @@ def test_ignoring_what_folders_give_balances_all(set_of):
     manifest = set_of({"a": 2, "old": 4}, given={"old": 24.0})
     plan = balance.plan(manifest, balance.Options(user_repeats="ignore"))
     assert repeat_of(plan, "old") == (1.0, 1, "share of its concept") and repeat_of(plan, "a")[0] == pytest.approx(2)
-    assert not any("ignore" in note for note in plan.notes)
+    assert not any("ignore" in note for note in plan.warnings)
 
 
 def test_a_set_whose_folders_give_everything_is_taken_as_it_is(set_of):
@@ -201,8 +201,8 @@ def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
 
 def test_a_weight_that_nothing_is_left_for_is_told(set_of):
     manifest = set_of({"a": 3, "b": 3}, given={"a": 2.0})
-    notes = balance.plan(manifest, balance.Options(weights={"a": 4})).notes
-    assert "the weight of a does nothing: all images there keep what their folder gives" in notes
+    warnings = balance.plan(manifest, balance.Options(weights={"a": 4})).warnings
+    assert "the weight of a does nothing: all images there keep what their folder gives" in warnings
 
 
 # --- what people are told
@@ -262,7 +262,7 @@ def test_the_published_table_comes_out_with_its_warnings(set_of):
         "before balancing it is all 6 360)",
         "the shares are missed by 6.1% in all with whole repeats, by 0.0% with exact repeats",
     )
-    assert plan.notes == (
+    assert plan.warnings == (
         "16 images of characters/fanart/Euphyllia are shown 57 times an epoch each: "
         "that is 912 of 21 900 exposures; find more, or --max-repeat 20",
         "whole repeats miss the share of 3 of 19 concepts by more than 20% of it, most of all artists/ke-ta: "
@@ -272,29 +272,30 @@ def test_the_published_table_comes_out_with_its_warnings(set_of):
 
 
 def test_where_no_rounding_is_closer_a_longer_epoch_is_advised(set_of):
-    note = balance.plan(set_of({"a": 20, "b": 29, "c": 29}), balance.Options(rounding="nearest")).notes[-1]
+    note = balance.plan(set_of({"a": 20, "b": 29, "c": 29}), balance.Options(rounding="nearest")).warnings[-1]
     assert note.startswith("whole repeats miss the share") and "--min-repeat 2 makes an epoch twice as long" in note
 
 
 def test_an_image_that_is_a_large_part_of_an_epoch_is_warned_of(set_of):
-    notes = balance.plan(set_of({"a": 1, "b": 60}), balance.Options()).notes
-    assert "single images are more than 5% of an epoch: a, 50.0% each" in notes
+    warnings = balance.plan(set_of({"a": 1, "b": 60}), balance.Options()).warnings
+    assert "single images are more than 5% of an epoch: a, 50.0% each" in warnings
     assert (
-        "1 image of a is shown 60 times an epoch: that is 60 of 120 exposures; find more, or --max-repeat 20" in notes
+        "1 image of a is shown 60 times an epoch: that is 60 of 120 exposures; find more, or --max-repeat 20"
+        in warnings
     )
-    assert not any("single" in note for note in balance.plan(set_of({"a": 1, "b": 1}), balance.Options()).notes)
+    assert not any("single" in note for note in balance.plan(set_of({"a": 1, "b": 1}), balance.Options()).warnings)
 
 
 def test_of_many_warnings_alike_five_are_shown(set_of):
-    notes = balance.plan(set_of({"z": 100} | {f"c{number}": 1 for number in range(9)}), balance.Options()).notes
-    assert sum("times an epoch" in note for note in notes) == 5
-    assert "and so are 4 other concepts, 50 times the least shown or more" in notes
+    warnings = balance.plan(set_of({"z": 100} | {f"c{number}": 1 for number in range(9)}), balance.Options()).warnings
+    assert sum("times an epoch" in note for note in warnings) == 5
+    assert "and so are 4 other concepts, 50 times the least shown or more" in warnings
 
 
 def test_whole_repeats_above_the_exact_ones_are_warned_of(checked):
-    notes = balance.plan(checked, balance.Options(min_repeat=0.1)).notes
+    warnings = balance.plan(checked, balance.Options(min_repeat=0.1)).warnings
     assert any(
-        note.startswith("whole repeats are at least 1, more than the exact ones of artists/alder") for note in notes
+        note.startswith("whole repeats are at least 1, more than the exact ones of artists/alder") for note in warnings
     )
 
 

@@ -85,16 +85,16 @@ def test_warnings_name_short_buckets_large_crops_and_strong_enlargement(flattene
     save(painted(3, 3).resize((700, 180)), source / "wide/w.png")
     run_flatten(flattened, source)
     run_stage(flattened, check.STAGE, check.Options(), quiet)
-    notes = bucket.plan(
+    warnings = bucket.plan(
         flattened, bucket.Options(batch_size=4, resolution=512, min_bucket_reso=512, max_bucket_reso=576)
-    ).notes
-    short = bucket.plan(flattened, bucket.Options(batch_size=4)).notes
+    ).warnings
+    short = bucket.plan(flattened, bucket.Options(batch_size=4)).warnings
     assert any(
         "3 of 3 sizes cannot fill one batch of 4 in an epoch, such as 1024×256 with 1: images/wide/w.png" in note
         for note in short
     )
-    assert any("lose more than 20% to the crop, most of all images/wide/w.png" in note for note in notes)
-    assert any("upscaled more than 2 times" in note for note in notes)
+    assert any("lose more than 20% to the crop, most of all images/wide/w.png" in note for note in warnings)
+    assert any("upscaled more than 2 times" in note for note in warnings)
 
 
 def test_without_enlarging_no_image_grows(checked):
@@ -110,8 +110,8 @@ def test_unmeasured_images_are_an_error_that_names_the_remedy(flattened):
 
 def test_a_set_without_kept_images_says_so(checked):
     run_stage(checked, check.STAGE, check.Options(drop=("images/*",)), quiet)
-    notes = bucket.plan(checked, bucket.Options()).notes
-    assert notes == ("no image is kept, so there is nothing to give a size to",)
+    warnings = bucket.plan(checked, bucket.Options()).warnings
+    assert warnings == ("no image is kept, so there is nothing to give a size to",)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_images_without_a_measured_focus_stay_in_the_middle_and_are_told(tmp_pat
     assert any(
         note.startswith("the detail of 1 of 2 images was not measured, such as images/x/old.png")
         and note.endswith("run: prep check SET --force")
-        for note in plan.notes
+        for note in plan.warnings
     )
 
 
@@ -190,8 +190,10 @@ def test_measuring_the_focus_again_makes_crops_stale_only_where_they_depend_on_i
 
 def test_an_anchor_that_fits_no_image_is_told(tmp_path):
     manifest = measured(tmp_path, ("a.png", (1000, 500), {}))
-    notes = bucket.plan(manifest, bucket.Options(anchors={"images/y/*": "top"})).notes
-    assert "anchors: no kept image fits 'images/y/*'; name it by its path in the set, such as images/x/a.png" in notes
+    warnings = bucket.plan(manifest, bucket.Options(anchors={"images/y/*": "top"})).warnings
+    assert (
+        "anchors: no kept image fits 'images/y/*'; name it by its path in the set, such as images/x/a.png" in warnings
+    )
 
 
 def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
@@ -207,15 +209,15 @@ def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
     assert face.value.crop == (40, 0, 552, 512) and face.value.anchor == "face", "it starts at 40 · 1.024"
     assert phrase(face) == "upscaled and cropped, face kept"
     assert plain.value.crop == wide.value.crop == (256, 0, 768, 512) and plain.value.anchor == "centre"
-    assert any("1 of 2 faces are larger than their crop, such as in images/x/wide" in note for note in plan.notes)
+    assert any("1 of 2 faces are larger than their crop, such as in images/x/wide" in note for note in plan.warnings)
     untold = bucket.plan(manifest, bucket.Options(min_bucket_reso=512, max_bucket_reso=512)).decisions[0]
     assert untold.value.crop == (256, 0, 768, 512)
 
 
 def test_faces_asked_for_where_no_name_tells_of_one_are_told(tmp_path):
     manifest = measured(tmp_path, ("a_9000_1_5_5.png", (1000, 500), {}))
-    notes = bucket.plan(manifest, bucket.Options(faces_in_names=True)).notes
-    assert any(note.startswith("faces_in_names: no file name ends in a face") for note in notes)
+    warnings = bucket.plan(manifest, bucket.Options(faces_in_names=True)).warnings
+    assert any(note.startswith("faces_in_names: no file name ends in a face") for note in warnings)
 
 
 def test_only_transparent_images_have_a_background_and_it_is_what_is_decoded(tmp_path):
@@ -276,7 +278,7 @@ def test_the_table_counts_exposures_with_repeats_last_batches_enlargement_and_cu
     )
     assert any(
         note.startswith("1 of 2 sizes end an epoch with a batch that is not full, 1 of 13 exposures (7.7%); prep train")
-        for note in plan.notes
+        for note in plan.warnings
     )
 
 
@@ -298,7 +300,7 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
     assert proposal.startswith("9 sizes instead of 17 lose nothing: mean cut 5.7")
     assert proposal.endswith("set min_bucket_reso = 320, max_bucket_reso = 768") and "% as now, worst" in proposal
     plan = bucket.plan(manifest, bucket.Options(min_bucket_reso=320, max_bucket_reso=768))
-    assert plan.notes == plan.info == () and [row.value for row in plan.decisions] == [
+    assert plan.warnings == plan.info == () and [row.value for row in plan.decisions] == [
         row.value for row in bucket.plan(manifest, bucket.Options()).decisions
     ]
     few = measured(tmp_path / "few", *((f"{number}.png", (700, 700), {}) for number in range(FEW - 1)))
@@ -307,12 +309,12 @@ def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_p
 
 def test_a_longest_side_that_clips_sdxl_is_warned_of(tmp_path):
     manifest = measured(tmp_path, ("a.png", (1600, 900), {}), ("b.png", (900, 1600), {}))
-    (note,) = bucket.plan(manifest, bucket.Options(resolution=1024, max_bucket_reso=1024)).notes
+    (note,) = bucket.plan(manifest, bucket.Options(resolution=1024, max_bucket_reso=1024)).warnings
     assert note.startswith(
         "sizes have 56% of the area of 1024² on average, 98% without min_bucket_reso = 512, max_bucket_reso = 1024"
     )
     assert note.endswith("or set max_bucket_reso = 2048")
-    assert bucket.plan(manifest, bucket.Options(resolution=1024)).notes == ()
+    assert bucket.plan(manifest, bucket.Options(resolution=1024)).warnings == ()
 
 
 def test_contact_sheets_are_drawn_for_the_run_that_asks_and_drawn_again_when_they_are_gone(checked):

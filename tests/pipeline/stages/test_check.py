@@ -109,8 +109,8 @@ def test_images_that_are_kept_as_something_else_say_so(flattened, source):
     assert "clear but not white below" in figures(rows["images/odd/hidden.png"])
     assert figures(rows["images/odd/ink.jpg"]).endswith("; also EXIF-rotated (orientation 6)")
     assert figures(rows["images/odd/film.png"]).startswith("30 px above and 30 px below, ")
-    assert any(note.startswith("1 of 13 kept images are letterboxed") for note in outcome.plan.notes)
-    assert "2 of 8 images of odd are turned by EXIF, the others are not" in " ".join(outcome.plan.notes)
+    assert any(note.startswith("1 of 13 kept images are letterboxed") for note in outcome.plan.warnings)
+    assert "2 of 8 images of odd are turned by EXIF, the others are not" in " ".join(outcome.plan.warnings)
 
 
 def test_animations_and_letterboxed_images_are_left_out_on_request(flattened, source):
@@ -188,7 +188,7 @@ def test_what_a_person_names_is_kept_or_left_out_whatever_is_measured(checked):
     found, outcome = judge(checked, min_sharpness=1e9, keep=(path,), drop=drop)
     assert found["artists~alder/x.png"] == (True, "kept by you")
     assert found["characters~Quill/a.png"] == (False, "excluded by you")
-    assert "drop names 'images/nobody/*', which is no image of the set" in outcome.plan.notes
+    assert "drop names 'images/nobody/*', which is no image of the set" in outcome.plan.warnings
 
 
 def test_a_name_with_brackets_can_be_named_as_it_is(flattened, source):
@@ -203,7 +203,7 @@ def test_an_image_gone_from_the_set_is_missing_and_comes_back(checked):
     path.unlink()
     found, outcome = judge(checked)
     assert found["artists~alder/x.png"] == (False, "missing")
-    assert "prep flatten brings them back" in outcome.plan.notes[0]
+    assert "prep flatten brings them back" in outcome.plan.warnings[0]
     path.write_bytes(content)
     assert judge(checked)[0]["artists~alder/x.png"] == (True, "good")
 

@@ -114,7 +114,7 @@ def test_a_caption_begins_with_the_trigger_and_every_tag_has_a_reason(build: Bui
     assert not {"dust", "general"} & found.keys(), "below the floor, and a rating"
     assert outcome.counts["flag:watermark"] == 1
     assert outcome.plan is not None
-    assert "1 image flagged watermark: the caption is silent, the image is not" in outcome.plan.notes
+    assert "1 image flagged watermark: the caption is silent, the image is not" in outcome.plan.warnings
     decided = manifest.decisions("tags")["images/fanart~Lumi/a.png"].value
     before = {row.tag for row in decided if row.action != TagAction.ADDED and not row.below_threshold}
     after = {row.tag for row in decided if row.in_caption}
@@ -280,14 +280,14 @@ def test_what_a_person_should_know_is_a_note(build: Build) -> None:
         manifest, triggers={"Nobody": "x"}, media={"nowhere": "y"}, blacklist=("no such tag",), trigger_from="folder"
     )
     assert outcome.plan is not None
-    notes = "\n".join(outcome.plan.notes)
-    assert "1 image (such as images/a~1girl/1.png) without scores by miniature; run: prep tag" in notes
-    assert "1 image (such as images/a~OyamaMihari/1.png) left without tags" in notes
-    assert "the trigger words OyamaMahiro and OyamaMihari share 'oyama', which lets them blend" in notes
-    assert "trigger words that are tags already, with a meaning of their own: 1girl" in notes
-    assert "triggers: no concept or name Nobody; there are: 1girl, OyamaMahiro, OyamaMihari" in notes
-    assert "media: no folder nowhere" in notes
-    assert "rename, blacklist and thresholds: miniature has no tag called no such tag" in notes
+    warnings = "\n".join(outcome.plan.warnings)
+    assert "1 image (such as images/a~1girl/1.png) without scores by miniature; run: prep tag" in warnings
+    assert "1 image (such as images/a~OyamaMihari/1.png) left without tags" in warnings
+    assert "the trigger words OyamaMahiro and OyamaMihari share 'oyama', which lets them blend" in warnings
+    assert "trigger words that are tags already, with a meaning of their own: 1girl" in warnings
+    assert "triggers: no concept or name Nobody; there are: 1girl, OyamaMahiro, OyamaMihari" in warnings
+    assert "media: no folder nowhere" in warnings
+    assert "rename, blacklist and thresholds: miniature has no tag called no such tag" in warnings
 
 
 # --- captions by a person
@@ -303,7 +303,7 @@ def test_a_persons_edit_wins_over_every_rule_and_survives(build: Build) -> None:
     assert (decision.value, phrase(decision)) == ("1girl, a grin", "manual caption")
     assert rows(manifest, "fanart~Lumi/a")["a grin"] == ("kept", "manual caption")
     assert outcome.plan is not None
-    assert any("does not begin with the trigger words" in note for note in outcome.plan.notes)
+    assert any("does not begin with the trigger words" in note for note in outcome.plan.warnings)
     for options in ({"general": 0.9}, {"prune": "none"}, {}):
         run(manifest, **options)
         assert text_of(manifest, "fanart~Lumi/a").read_text(encoding="utf-8") == "1girl, a grin"
@@ -341,7 +341,7 @@ def test_deleting_the_file_or_restoring_preps_own_text_gives_it_back_to_prep(bui
     text_of(manifest, "fanart~Lumi/b").write_text("Lumi, solo, 1girl\n", encoding="utf-8")
     run(manifest)
     assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl"
-    assert not manifest.human()
+    assert not manifest.manual_captions()
 
 
 def test_a_caption_that_vanished_is_written_again(build: Build) -> None:
@@ -359,7 +359,7 @@ def test_a_file_that_is_not_utf8_is_never_rewritten(build: Build) -> None:
     assert text_of(manifest, "fanart~Lumi/a").read_bytes() == b"Lumi, caf\xe9"
     assert "images/fanart~Lumi/a.png" not in manifest.decisions("caption")
     assert phrase(manifest.decisions("tags")["images/fanart~Lumi/a.png"]) == "caption file is not UTF-8"
-    assert outcome.plan is not None and any("save it as UTF-8" in note for note in outcome.plan.notes)
+    assert outcome.plan is not None and any("save it as UTF-8" in note for note in outcome.plan.warnings)
     text_of(manifest, "fanart~Lumi/b").write_bytes(b"\xff\xfe")
     run(manifest, general=0.99)
     assert text_of(manifest, "fanart~Lumi/b").read_bytes() == b"\xff\xfe"
@@ -386,7 +386,7 @@ def test_killed_before_or_after_writing_a_caption_prep_does_not_take_its_own_tex
         run(manifest, general=0.3)
     run(manifest, general=0.3)
     assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl, smile"
-    assert not manifest.human()
+    assert not manifest.manual_captions()
 
 
 def test_a_preview_writes_no_caption(build: Build) -> None:
@@ -408,7 +408,7 @@ def test_the_tagger_can_be_named_and_a_change_of_tagger_makes_the_stage_stale(bu
     outcome = run(manifest)
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, angry"
     assert outcome.plan is not None
-    assert "other publishes no thresholds: 0.35 is taken for general tags, 0.85 for characters" in outcome.plan.notes
+    assert "other publishes no thresholds: 0.35 is taken for general tags, 0.85 for characters" in outcome.plan.warnings
     with manifest.transaction():
         manifest.put_tagger(TAGGER)
     assert not run(manifest).fresh
@@ -619,7 +619,7 @@ def test_a_contradiction_is_reported_with_a_proposed_fix_and_never_fixed_silentl
     line = next(each for each in outcome.plan.table if each["found"] == "conflicting: hair colour")
     assert (line["of"], line["tag"], line["then"]) == ("Lumi", "brown hair", "proposed: replace")
     assert line["figures"] == f"1 image (such as images/screenshots~Lumi/odd.png): {said}"
-    assert any('fix with --contradictions fix --fix "hair colour"' in note for note in outcome.plan.notes)
+    assert any('fix with --contradictions fix --fix "hair colour"' in note for note in outcome.plan.warnings)
 
 
 @pytest.mark.parametrize("fix", [(), ("hair colour",), ("images/screenshots~Lumi/odd.png",)])
@@ -650,7 +650,7 @@ def test_what_is_to_be_fixed_must_be_an_attribute_or_an_image(build: Build) -> N
 
 def test_what_a_trigger_word_absorbs_and_keeps_can_be_said(build: Build) -> None:
     manifest = build(core_set())
-    run(manifest, keep={"Lumi": "red_eyes"}, absorb={"Lumi": "smile"})
+    run(manifest, keep={"Lumi": "red_eyes"}, prune_tags={"Lumi": "smile"})
     assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes"
     found = rows(manifest, "fanart~Lumi/0")
     assert found["smile"] == ("dropped", "core of Lumi: as asked")
@@ -659,10 +659,10 @@ def test_what_a_trigger_word_absorbs_and_keeps_can_be_said(build: Build) -> None
     assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes, smile, white hair"
     run(manifest, core={"*/Lumi": "none"})
     assert rows(manifest, "fanart~Lumi/0")["white hair"] == ("kept", "0.90 ≥ 0.50")
-    run(manifest, prune="none", core={"Lumi": "absorb"})
+    run(manifest, prune="none", core={"Lumi": "prune"})
     assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, smile"
-    with pytest.raises(PrepError, match="Lumi is both to absorb and to keep: smile"):
-        run(manifest, keep={"Lumi": "smile"}, absorb={"Lumi": "smile"})
+    with pytest.raises(PrepError, match="Lumi is both to prune and to keep: smile"):
+        run(manifest, keep={"Lumi": "smile"}, prune_tags={"Lumi": "smile"})
 
 
 def test_styles_absorb_nothing_unless_they_are_no_styles(build: Build) -> None:

@@ -20,7 +20,7 @@ from pipeline.store.wording import figures, phrase
 def placed(manifest, root):
     return {
         Path(path).relative_to(root).as_posix(): (row.value, phrase(row))
-        for path, row in manifest.decisions("placed").items()
+        for path, row in manifest.decisions("imported").items()
         if Path(path).is_relative_to(root)
     }
 
@@ -110,7 +110,7 @@ def test_repeats_are_taken_off_folder_names_unless_told_otherwise(tmp_path):
     manifest = Manifest.open(tmp_path / "set", create=True)
     outcome = run_flatten(manifest, tmp_path / "src")
     assert {image.concept for image in manifest.images()} == {"fanart/Lumi", "2_group/inner"}
-    assert any("24_fanart~Lumi → fanart/Lumi" in note for note in outcome.plan.notes)
+    assert any("24_fanart~Lumi → fanart/Lumi" in note for note in outcome.plan.warnings)
     run_flatten(manifest, tmp_path / "src", repeats_in_names=False)
     assert {image.concept for image in manifest.images()} == {"24_fanart~Lumi", "2_group/inner"}
 
@@ -133,10 +133,10 @@ def test_a_very_long_concept_still_fits_a_file_system(tmp_path):
 
 
 def test_a_caption_comes_along_as_a_persons_and_byte_order_marks_go(flattened, source):
-    assert flattened.human()["images/characters~Lumi/a.png"] == "lumi, 1girl\n"
+    assert flattened.manual_captions()["images/characters~Lumi/a.png"] == "lumi, 1girl\n"
     (source / "characters/Lumi/b.txt").write_bytes(b"\xef\xbb\xbfb, caption\r\n")
     run_flatten(flattened, source)
-    assert flattened.human()["images/characters~Lumi/b.png"] == "b, caption\r\n"
+    assert flattened.manual_captions()["images/characters~Lumi/b.png"] == "b, caption\r\n"
     assert (flattened.root / "images/characters~Lumi/b.txt").read_bytes() == b"b, caption\r\n"
 
 
@@ -148,7 +148,7 @@ def test_a_caption_that_cannot_be_taken_is_a_row_and_stays_as_it_is(flattened, s
     file.write_bytes(content)
     run_flatten(flattened, source)
     assert placed(flattened, source)["characters/Lumi/b.txt"] == (None, reason)
-    assert file.read_bytes() == content and "images/characters~Lumi/b.png" not in flattened.human()
+    assert file.read_bytes() == content and "images/characters~Lumi/b.png" not in flattened.manual_captions()
 
 
 def test_a_text_without_an_image_is_a_row(flattened, source):
@@ -161,7 +161,7 @@ def test_a_caption_edited_in_the_set_wins_over_the_sources(flattened, source):
     (flattened.root / "images/characters~Lumi/a.txt").write_text("edited", encoding="utf-8")
     (source / "characters/Lumi/a.txt").write_text("changed", encoding="utf-8")
     run_flatten(flattened, source)
-    assert flattened.human()["images/characters~Lumi/a.png"] == "edited"
+    assert flattened.manual_captions()["images/characters~Lumi/a.png"] == "edited"
     assert placed(flattened, source)["characters/Lumi/a.txt"][1] == "caption in the set differs and stays"
 
 
@@ -172,7 +172,7 @@ def test_a_caption_that_prep_wrote_gives_way_to_one_that_comes_with_the_source(f
     write_captions(flattened, 0)
     (source / "characters/Lumi/b.txt").write_text("by hand", encoding="utf-8")
     run_flatten(flattened, source)
-    assert flattened.human()[path] == "by hand"
+    assert flattened.manual_captions()[path] == "by hand"
 
 
 def test_an_image_lost_from_the_set_is_brought_back(flattened, source):
@@ -208,7 +208,7 @@ def test_an_image_whose_source_vanished_stays_and_its_row_says_so(flattened, sou
     for _ in range(2):
         plan = run_flatten(flattened, source, repeats_in_names=bool(_)).plan
         assert placed(flattened, source)["artists/alder/x.png"] == ("images/artists~alder/x.png", "source vanished")
-        assert "images that stay in the set though their source is gone: 1" in plan.notes
+        assert "images that stay in the set though their source is gone: 1" in plan.warnings
     (flattened.root / "images/artists~alder/x.png").unlink()
     for _ in range(2):
         run_flatten(flattened, source, repeats_in_names=bool(_))
@@ -223,14 +223,14 @@ def test_an_image_that_moved_to_another_concept_moves_with_its_caption(flattened
     paths = {image.path: image.concept for image in flattened.images()}
     assert paths["images/artists~alder/moved.png"] == "artists/alder" and "images/characters~Lumi/a.png" not in paths
     assert placed(flattened, source)["characters/Lumi/a.png"] == (None, "moved")
-    assert flattened.human()["images/artists~alder/moved.png"] == "lumi, 1girl\n"
+    assert flattened.manual_captions()["images/artists~alder/moved.png"] == "lumi, 1girl\n"
 
 
 def test_a_whole_source_folder_may_go_once_the_set_has_its_images(flattened, source):
     shutil.rmtree(source)
     run_flatten(flattened, source)
     assert len(flattened.images()) == 5
-    assert {phrase(row) for row in flattened.decisions("placed").values()} == {"source vanished"}
+    assert {phrase(row) for row in flattened.decisions("imported").values()} == {"source vanished"}
 
 
 def test_a_source_that_was_never_there_is_an_error(flattened, tmp_path):
@@ -251,10 +251,10 @@ def test_images_of_a_source_no_longer_listed_leave_the_set_but_not_the_disk(flat
 def test_a_file_that_a_person_put_into_the_set_is_never_overwritten(source, tmp_path):
     mine = save(painted(99), tmp_path / "set/images/artists~alder/x.png").read_bytes()
     manifest = Manifest.open(tmp_path / "set", create=True)
-    notes = run_flatten(manifest, source).plan.notes
+    warnings = run_flatten(manifest, source).plan.warnings
     assert (tmp_path / "set/images/artists~alder/x.png").read_bytes() == mine
     assert "images/artists~alder/x (2).png" in {image.path for image in manifest.images()}
-    assert any("images/artists~alder/x.png; put them in a source folder: 1" in note for note in notes)
+    assert any("images/artists~alder/x.png; put them in a source folder: 1" in note for note in warnings)
 
 
 def test_where_no_hard_link_can_be_made_the_image_is_copied(source, tmp_path, monkeypatch):
@@ -294,15 +294,15 @@ def test_repeats_of_names_and_multiply_txt_become_how_often_each_image_is_given(
     (src / "3_Quill/multiply.txt").write_bytes(b"\xef\xbb\xbf 0.5 \r\n")
     (src / "plain/Multiply.txt").write_text("2")
     manifest = Manifest.open(tmp_path / "set", create=True)
-    notes = run_flatten(manifest, src).plan.notes
+    warnings = run_flatten(manifest, src).plan.warnings
     assert given(manifest) == {
         "images/Lumi/0.png": (24.0, "repeats in the folder's name", "24_Lumi"),
         "images/Quill/1.png": (0.5, "multiply.txt", "multiply.txt 0.5, before 3_Quill of the folder's name"),
         "images/plain/2.png": (2.0, "multiply.txt", "multiply.txt 2"),
     }
     assert placed(manifest, src)["3_Quill/multiply.txt"] == (None, "multiply.txt imported")
-    assert any("folders named with 0 repeats" in note and "0_none" in note for note in notes)
-    assert manifest.human() == {} and run_flatten(manifest, src).fresh
+    assert any("folders named with 0 repeats" in note and "0_none" in note for note in warnings)
+    assert manifest.manual_captions() == {} and run_flatten(manifest, src).fresh
     run_flatten(manifest, src, repeats_in_names=False)
     assert [row[1] for row in given(manifest).values()] == ["multiply.txt", "multiply.txt"]
     assert {image.concept for image in manifest.images()} == {"24_Lumi", "3_Quill", "plain", "0_none", "plain/inner"}
@@ -313,11 +313,11 @@ def test_a_multiply_txt_without_a_number_above_0_gives_nothing_and_is_told(tmp_p
     save(painted(1, 0.3), tmp_path / "src/24_Lumi/a.png")
     (tmp_path / "src/24_Lumi/multiply.txt").write_text(text)
     manifest = Manifest.open(tmp_path / "set", create=True)
-    notes = run_flatten(manifest, tmp_path / "src").plan.notes
+    warnings = run_flatten(manifest, tmp_path / "src").plan.warnings
     assert given(manifest) == {}
-    row = manifest.decisions("placed")[str(tmp_path / "src/24_Lumi/multiply.txt")]
+    row = manifest.decisions("imported")[str(tmp_path / "src/24_Lumi/multiply.txt")]
     assert (phrase(row), figures(row)) == ("multiply.txt holds no number above 0", repr(text))
-    assert "multiply.txt files without a number above 0, not used: 1" in notes
+    assert "multiply.txt files without a number above 0, not used: 1" in warnings
 
 
 def test_two_sources_that_give_one_concept_other_numbers_each_keep_theirs(tmp_path):
@@ -335,15 +335,15 @@ def test_settings_of_everydream_are_rows_and_no_captions(tmp_path):
         (tmp_path / "src/a" / name).write_text("0.5")
     manifest = Manifest.open(tmp_path / "set", create=True)
     run_flatten(manifest, tmp_path / "src")
-    reasons = [phrase(row) for row in manifest.decisions("placed").values()]
-    assert reasons.count("EveryDream setting, not used") == 6 and manifest.human() == {}
+    reasons = [phrase(row) for row in manifest.decisions("imported").values()]
+    assert reasons.count("EveryDream setting, not used") == 6 and manifest.manual_captions() == {}
 
 
 def test_a_caption_that_changed_in_the_sources_is_taken_in_again_unless_it_was_edited_in_the_set(flattened, source):
     path = "images/characters~Lumi/a.png"
     (source / "characters/Lumi/a.txt").write_text("lumi, smile", encoding="utf-8")
     run_flatten(flattened, source)
-    assert flattened.human()[path] == "lumi, smile"
+    assert flattened.manual_captions()[path] == "lumi, smile"
     assert (flattened.root / path).with_suffix(".txt").read_text(encoding="utf-8") == "lumi, smile"
 
 
@@ -354,7 +354,7 @@ def test_an_image_whose_source_folder_moved_keeps_its_place_and_caption(flattene
     outcome = run_flatten(flattened, moved)
     assert {image.path: image.content for image in flattened.images()} == before and not outcome.plan.links
     assert all(image.source.startswith(str(moved)) for image in flattened.images())
-    assert flattened.human()["images/characters~Lumi/b.png"] == "by hand"
+    assert flattened.manual_captions()["images/characters~Lumi/b.png"] == "by hand"
     assert placed(flattened, source)["artists/alder/x.png"] == (None, "moved")
     plan = flatten.plan(flattened, flatten_options(moved))
     assert not flattened.changes(plan.fields, plan.decisions) and plan.images == flattened.images()
@@ -373,11 +373,11 @@ def test_how_images_come_into_the_set_can_be_chosen_and_changed_and_is_counted(f
 def test_a_link_that_leads_out_of_its_source_is_left_out_with_the_flag_to_type(flattened, source, tmp_path):
     outside = save(painted(50), tmp_path / "outside/o.png")
     (source / "artists/alder/out.png").symlink_to(outside)
-    notes = run_flatten(flattened, source).plan.notes
+    warnings = run_flatten(flattened, source).plan.warnings
     assert placed(flattened, source)["artists/alder/out.png"] == (None, "link leads out of its source")
-    assert "links that lead out of their source, left out; to take them in give --follow-links: 1" in notes
+    assert "links that lead out of their source, left out; to take them in give --follow-links: 1" in warnings
     run_flatten(flattened, source, follow_links=True)
-    row = flattened.decisions("placed")[str(source / "artists/alder/out.png")]
+    row = flattened.decisions("imported")[str(source / "artists/alder/out.png")]
     assert (row.value, figures(row)) == ("images/artists~alder/out.png", f"a link to {outside}")
     assert (flattened.root / row.value).samefile(outside) and not (flattened.root / row.value).is_symlink()
 
@@ -413,9 +413,9 @@ def test_every_file_of_a_messy_tree_is_accounted_for_and_nothing_is_lost_or_over
     before = everything(src)
     manifest = Manifest.open(tmp_path / "set", create=True)
     outcome = run_flatten(manifest, src)
-    rows = [row.path for row in outcome.plan.decisions if row.field == "placed"]
+    rows = [row.path for row in outcome.plan.decisions if row.field == "imported"]
     assert len(rows) == len(set(rows))
-    above = {row.path for row in outcome.plan.decisions if row.field == "placed" and row.value is None}
+    above = {row.path for row in outcome.plan.decisions if row.field == "imported" and row.value is None}
     for path in before:
         assert (path in rows) != any(path.startswith(f"{folder}{os.sep}") for folder in above), path
     images = manifest.images()
@@ -424,7 +424,9 @@ def test_every_file_of_a_messy_tree_is_accounted_for_and_nothing_is_lost_or_over
         place = manifest.root / image.path
         assert place.read_bytes() == Path(image.source).read_bytes() and not place.is_symlink()
         assert safe(place.name) == place.name or len(place.name.encode()) > 200
-    known = {image.path for image in images} | {Path(path).with_suffix(".txt").as_posix() for path in manifest.human()}
+    known = {image.path for image in images} | {
+        Path(path).with_suffix(".txt").as_posix() for path in manifest.manual_captions()
+    }
     there = {path for path in (manifest.root / "images").rglob("*") if path.is_file()}
     assert {path.relative_to(manifest.root).as_posix() for path in there} == known
     assert everything(src) == before
@@ -472,8 +474,8 @@ def test_the_reasons_in_a_messy_tree_are_told(tmp_path):
         "archives/shard.TAR": "archive; name it as a source to use it",
         "archives/other.7z": "archive of a kind that is not read",
     }
-    assert manifest.human()["images/sidecars/a (2).webp"] == "both images of this stem"
-    assert manifest.human()["images/sidecars/h.png"] == "from kohya's table"
+    assert manifest.manual_captions()["images/sidecars/a (2).webp"] == "both images of this stem"
+    assert manifest.manual_captions()["images/sidecars/h.png"] == "from kohya's table"
     if "links/loop" in found:
         links = {
             name.removeprefix("links/"): reason for name, (_, reason) in found.items() if name.startswith("links/")

@@ -186,15 +186,15 @@ def painting(manifest: Manifest, **options) -> tuple[int, tuple[str, ...], bytes
     """How many were painted, what was said of the base model, and the bytes of one."""
     made = regularize.work(manifest, regularize.Options(**PAINTED, **options), quiet)
     with PIL.Image.open(manifest.root / "regularization/Lumi/B.png") as image:
-        return made.counts["images_made"], made.notes, image.tobytes()
+        return made.counts["images_made"], made.warnings, image.tobytes()
 
 
 def test_reg_images_are_painted_as_the_prediction_that_is_asked_for_says(planned_reg_images):
-    count, notes, epsilon = painting(planned_reg_images)
-    assert (count, notes) == (3, ())
-    count, notes, velocity = painting(planned_reg_images, prediction="v_prediction")
+    count, warnings, epsilon = painting(planned_reg_images)
+    assert (count, warnings) == (3, ())
+    count, warnings, velocity = painting(planned_reg_images, prediction="v_prediction")
     assert count == 3 and velocity != epsilon
-    assert "v_prediction was asked for" in notes[0]
+    assert "v_prediction was asked for" in warnings[0]
 
 
 def test_another_vae_or_tokenizer_is_loaded_and_makes_the_reg_images_anew(planned_reg_images, tmp_path):

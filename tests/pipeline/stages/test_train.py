@@ -91,13 +91,13 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
         "batches: 12 full, 0 partial; batch fill 100.0%",
         "fewest exposures: images/Lumi/0.png, 4 times; most: images/Quill/8.png, 8 times",
     )
-    assert plan.notes == () and plan.decisions == ()
+    assert plan.warnings == () and plan.decisions == ()
 
 
 def test_partial_batches_and_buckets_that_fill_none_are_told(manifest):
     plan = planned(manifest, epochs=1, batch_size=8)
     assert (plan.counts["full_batches"], plan.counts["partial_batches"]) == (1, 1)
-    assert plan.notes == (
+    assert plan.warnings == (
         "1 of 2 bucket resolutions have fewer exposures an epoch than a batch of 8: 56×72 (4); no image is left out, but "
         "their batches stay partial",
     )
@@ -110,7 +110,7 @@ def test_updates_count_the_batches_that_are_added_up(manifest):
 
 def test_images_that_the_steps_do_not_reach_are_told(manifest):
     plan = planned(manifest, steps=2)
-    (note,) = plan.notes
+    (note,) = plan.warnings
     assert "images are never shown in 2 steps, such as images/" in note and note.endswith("the first epoch alone has 3")
     assert "0 whole epochs and 2 steps of the next" in plan.info[0]
     assert sum(row["in the run"] for row in plan.table) == plan.counts["exposures_in_the_run"] == 8
@@ -124,7 +124,7 @@ def test_reg_images_are_counted_in_unless_left_out(manifest):
     change(manifest, "regularization", reg_images)
     plan = planned(manifest)
     assert plan.counts["regularization_images"] == 3
-    assert f"7 images have no regularization image; make them with: prep regularize {manifest.root}" in plan.notes
+    assert f"7 images have no regularization image; make them with: prep regularize {manifest.root}" in plan.warnings
     assert "images and their regularization images" in plan.info[0] and "for 13 cached latents" in remark(
         plan, "disk: "
     )
@@ -172,18 +172,18 @@ def test_tags_beyond_the_limit_are_named_for_every_image(manifest):
     change(manifest, "caption", {path: LONG})
     plan = planned(manifest)
     (row,) = plan.decisions
-    assert plan.fields == ("cut",)
-    assert (row.path, row.field, phrase(row)) == (path, "cut", "tags beyond 75 tokens")
+    assert plan.fields == ("truncated_tags",)
+    assert (row.path, row.field, phrase(row)) == (path, "truncated_tags", "tags beyond 75 tokens")
     assert row.value == LONG.split(", ")[-len(row.value) :] and len(row.value) > 5
     assert figures(row).endswith("tokens more than are read")
-    (note,) = plan.notes
+    (note,) = plan.warnings
     assert (
         note.startswith("1 captions have more than 75 tokens, the rest is not read (other tags each time")
         and path in note
     )
     assert note.endswith("shorten them with prep curate, or give max_tokens = 150")
     assert planned(manifest, max_tokens=225).decisions == ()
-    assert "other tags each time" not in planned(manifest, shuffle_tags=False).notes[0]
+    assert "other tags each time" not in planned(manifest, shuffle_tags=False).warnings[0]
 
 
 def test_prefix_and_suffix_count_towards_the_limit_and_marks_do_not(manifest):
@@ -209,7 +209,7 @@ def test_a_preview_lists_the_cut_tags_and_writes_nothing(manifest, command):
     assert {row["concept"] for row in told["table"]} == {"Lumi", "Quill"}
     whole = command("train", manifest.root, "--base", "miniature", "--max-tokens", "225", "--dry-run", "--json")
     assert json.loads(whole.stdout)["decisions"] == []
-    assert not manifest.decisions("cut")
+    assert not manifest.decisions("truncated_tags")
     assert not (manifest.root / "runs").exists() and not (manifest.root / "cache").exists()
 
 
@@ -225,14 +225,14 @@ def test_the_separator_of_curation_is_not_read_as_a_tag_by_mistake(manifest):
 
 
 def test_options_that_find_nothing_in_the_captions_are_told(manifest):
-    notes = planned(manifest, wildcards=True, group_separator=";;;", caption_lines="one").notes
-    assert notes == (
+    warnings = planned(manifest, wildcards=True, group_separator=";;;", caption_lines="one").warnings
+    assert warnings == (
         "wildcards does nothing: no caption holds {a|b}",
         "group_separator does nothing: no caption holds ;;;",
         "caption_lines does nothing: no caption has a second line",
     )
     change(manifest, "caption", {"images/Lumi/3.png": "{a|b};;;c\nd", "images/Lumi/4.png": "Lumi, }:)"})
-    (note,) = planned(manifest, wildcards=True, group_separator=";;;", caption_lines="one").notes
+    (note,) = planned(manifest, wildcards=True, group_separator=";;;", caption_lines="one").warnings
     assert note.startswith("1 captions hold a brace without its partner") and "images/Lumi/4.png" in note
 
 
@@ -245,11 +245,11 @@ def test_what_comes_later_than_the_end_of_the_run_is_refused(manifest):
 
 
 def test_a_text_encoder_that_is_trained_too_fast_is_told(manifest):
-    (note,) = planned(manifest, train_text_encoder=True, text_encoder_lr=5e-4).notes
+    (note,) = planned(manifest, train_text_encoder=True, text_encoder_lr=5e-4).warnings
     assert note.startswith("the text encoder is trained at 0.0005; guides for SD 1.x give it 1e-5 to 1e-4")
-    (note,) = planned(manifest, train_text_encoder=True, unet_lr=5e-5, text_encoder_lr=1e-4).notes
+    (note,) = planned(manifest, train_text_encoder=True, unet_lr=5e-5, text_encoder_lr=1e-4).warnings
     assert note.startswith("the text encoder is trained at 0.0001, faster than the UNet at 5e-05")
-    assert planned(manifest, train_text_encoder=True, unet_lr=5e-4, text_encoder_lr=1e-4).notes == ()
+    assert planned(manifest, train_text_encoder=True, unet_lr=5e-4, text_encoder_lr=1e-4).warnings == ()
 
 
 def test_an_empty_set_and_an_unprepared_one_are_refused(manifest, tmp_path):

@@ -36,7 +36,7 @@ def test_an_edit_is_noticed_by_whatever_runs_next_and_recorded_as_a_persons(cura
     run_stage(curated, check.STAGE, check.Options(), quiet)
     run = next(run for run in curated.runs() if run.stage == EDITS)
     assert run.counts == {CaptionReason.MANUAL: 1} and run.finished
-    row = curated.decisions("human")[B]
+    row = curated.decisions("manual_caption")[B]
     assert (row.value, phrase(row), figures(row)) == ("Lumi, 1girl, hat\n", "manual caption", "-smile, +hat")
     assert captions(curated)[B] == curated.decisions("caption")[B].value == "Lumi, 1girl, hat"
     assert take_in(curated) == {}
@@ -50,7 +50,7 @@ def test_an_edit_survives_every_run_and_a_flattening_of_all_again(curated, sourc
         assert file_of(curated).read_text(encoding="utf-8") == "mine" and captions(curated)[B] == "mine"
     run_stage(curated, check.STAGE, check.Options(min_side=10**6), quiet)
     run_stage(curated, curate.STAGE, curate.Options(), quiet)
-    assert B not in curated.decisions("caption") and curated.human()[B] == "mine"
+    assert B not in curated.decisions("caption") and curated.manual_captions()[B] == "mine"
     run_stage(curated, check.STAGE, check.Options(), quiet)
     run_stage(curated, curate.STAGE, curate.Options(), quiet)
     assert captions(curated)[B] == "mine" and phrase(curated.decisions("caption")[B]) == "manual caption"
@@ -76,7 +76,7 @@ def test_files_that_were_not_touched_are_not_read_again(curated, monkeypatch):
 def test_a_caption_that_is_not_utf8_is_told_and_kept_out_of_training_until_it_is_mended(curated):
     file_of(curated).write_bytes(b"caf\xe9")
     assert take_in(curated) == {CaptionReason.NOT_UTF8: 1}
-    assert B not in curated.decisions("caption") and B not in curated.human() and take_in(curated) == {}
+    assert B not in curated.decisions("caption") and B not in curated.manual_captions() and take_in(curated) == {}
     run_stage(curated, curate.STAGE, curate.Options(), quiet, force=True)
     assert file_of(curated).read_bytes() == b"caf\xe9" and B not in captions(curated)
     run_stage(curated, check.STAGE, check.Options(), quiet)
@@ -95,16 +95,16 @@ def test_a_caption_that_is_mended_to_what_prep_wrote_is_preps_again(curated):
     take_in(curated)
     file_of(curated).write_bytes(written)
     take_in(curated)
-    assert B not in curated.decisions("human")
+    assert B not in curated.decisions("manual_caption")
     run_stage(curated, curate.STAGE, curate.Options(), quiet)
     assert captions(curated)[B] + "\n" == written.decode() == file_of(curated).read_text(encoding="utf-8")
 
 
 def test_a_caption_that_came_with_its_image_keeps_its_bytes_and_is_a_persons(source, flattened):
     path = "images/characters~Lumi/a.png"
-    assert flattened.human()[path] == "lumi, 1girl\n"
+    assert flattened.manual_captions()[path] == "lumi, 1girl\n"
     assert file_of(flattened, path).read_bytes() == (source / "characters/Lumi/a.txt").read_bytes()
-    assert figures(flattened.decisions("human")[path]) == "came with the image"
+    assert figures(flattened.decisions("manual_caption")[path]) == "came with the image"
 
 
 def test_caption_files_of_images_that_left_the_set_are_nobodys_business(curated, source):

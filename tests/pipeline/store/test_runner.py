@@ -73,7 +73,7 @@ def test_captions_are_written_unless_a_person_wrote_one(manifest, tmp_path):
     assert file.read_text(encoding="utf-8") == "a\n"
     file.write_text("mine", encoding="utf-8")
     run_stage(manifest, stage(), Options(word="b"), quiet)
-    assert file.read_text(encoding="utf-8") == "mine" and manifest.human() == {"images/a/1.png": "mine"}
+    assert file.read_text(encoding="utf-8") == "mine" and manifest.manual_captions() == {"images/a/1.png": "mine"}
 
 
 def test_captions_that_come_with_images_are_a_persons_and_links_say_what_they_became(manifest, tmp_path, monkeypatch):
@@ -82,7 +82,7 @@ def test_captions_that_come_with_images_are_a_persons_and_links_say_what_they_be
     plan = Plan("x", (), images=(image,), links=(Link(str(source), image.path),), captions=((image.path, "mine\r\n"),))
     monkeypatch.setattr(os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "not permitted")))
     run_stage(manifest, stage(plan=lambda *_: plan), Options(), quiet)
-    assert manifest.human() == {image.path: "mine\r\n"}
+    assert manifest.manual_captions() == {image.path: "mine\r\n"}
     assert captions(manifest) == {image.path: "mine"}
     assert (manifest.root / "images/a/1.txt").read_bytes() == b"mine\r\n"
     assert manifest.images()[0].link in ("copy", "reflink") and source.exists()

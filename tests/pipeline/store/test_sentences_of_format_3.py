@@ -318,7 +318,7 @@ def test_every_code_is_one_of_today() -> None:
     for sentence in check.SENTENCES.values():
         assert reason_of("keep", sentence.code) != Recorded.AS_RECORDED
     for sentence in sources.SENTENCES.values():
-        assert reason_of("placed", sentence.code) != Recorded.AS_RECORDED
+        assert reason_of("imported", sentence.code) != Recorded.AS_RECORDED
     known = [count_name(name) for name in (*check.SENTENCES, *sources.SENTENCES, *others.PHRASES, *others.EVENTS)]
     assert all(counted(key) != key or " " not in key for key in known)
 

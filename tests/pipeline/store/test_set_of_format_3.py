@@ -22,7 +22,15 @@ from pipeline.store.training_log import read_csv
 
 DATA = Path(__file__).parents[2] / "data" / "schema-3"
 EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
-FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats", "overlay": "manual_edits"}
+FIELDS = {
+    "twin": "regularization",
+    "multiplier": "repeats",
+    "given": "user_repeats",
+    "overlay": "manual_edits",
+    "placed": "imported",
+    "human": "manual_caption",
+    "cut": "truncated_tags",
+}
 REWRITTEN = ("run.json", "set.json", "recipe.json", "log.jsonl", "images.csv", "state.safetensors")
 
 

@@ -78,9 +78,21 @@ def test_the_losses_of_a_runs_validations_get_their_new_names_once_and_half_a_li
     file.write_text(
         f'{{"step": 1, "epoch": 1, {losses}, "concepts": {{"Lumi": {{{losses}}}}}, "bands": {{"0-250": {{{losses}}}}}}}\n{half}'
     )
-    now = '"held": 0.5, "train_subset": 0.25'
+    now = '"held_out": 0.5, "train_subset": 0.25'
     for _ in range(2):
         run_files.bring_forward(tmp_path)
         assert file.read_text() == (
             f'{{"step": 1, "epoch": 1, {now}, "concepts": {{"Lumi": {{{now}}}}}, "bands": {{"0-250": {{{now}}}}}}}\n{half}'
         )
+
+
+def test_values_of_options_get_their_new_names_in_runs_and_in_prep_toml(tmp_path):
+    old = {"core": {"Lumi": "absorb", "Quill": "keep"}, "absorb": {"*": "watch"}}
+    assert options_of("curate", old) == {"core": {"Lumi": "prune", "Quill": "keep"}, "prune_tags": {"*": "watch"}}
+    assert options_of("regularize", {"pictures": "given", "given": "/a"}) == {"images": "user", "user_images": "/a"}
+    file = tmp_path / "prep.toml"
+    file.write_text('[curate]\ncore = {Lumi = "absorb"}\n\n[regularize]\npictures = \'given\'\ngiven = "given"\n')
+    settings.bring_forward(tmp_path)
+    assert file.read_text() == (
+        '[curate]\ncore = {Lumi = "prune"}\n\n[regularize]\nimages = \'user\'\nuser_images = "given"\n'
+    )

@@ -145,7 +145,7 @@ def test_a_caption_that_a_person_edited_since_stays(tagged):
     undone = undo(tagged, find(tagged, 2))
     assert undone.left == ("images/characters~Lumi/b.png",)
     assert mine.read_text(encoding="utf-8") == "by hand"
-    assert tagged.human()["images/characters~Lumi/b.png"] == "by hand"
+    assert tagged.manual_captions()["images/characters~Lumi/b.png"] == "by hand"
     assert not (tagged.root / "images/artists~alder/x.txt").exists()
 
 
@@ -157,7 +157,7 @@ def test_a_persons_edit_can_be_undone_and_brought_back_byte_by_byte(tagged):
     run_stage(tagged, check.STAGE, check.Options(), quiet)
     edits = next(run for run in tagged.runs() if run.stage == "edits")
     undone = undo(tagged, edits)
-    assert file.read_bytes() == written and "images/artists~alder/x.png" not in tagged.human()
+    assert file.read_bytes() == written and "images/artists~alder/x.png" not in tagged.manual_captions()
     undo(tagged, find(tagged, undone.by))
     assert file.read_bytes() == "\ufeffmine, \r\n second line\r\n\r\n".encode()
     assert tagged.decisions("caption")["images/artists~alder/x.png"].value == "mine, \r\n second line"
@@ -291,7 +291,12 @@ def test_the_record_opens_in_any_sqlite_tool(tagged):
 def test_single_rows_are_put_and_noted(tagged):
     with tagged.transaction():
         run = tagged.begin_run("x", {})
-        assert tagged.put_rows(run, [decided("a", "human", "t"), decided("b", "human", "t")]) == 2
-        assert tagged.put_rows(run, [decided("a", "human", "t")], [("b", "human"), ("c", "human")]) == 1
-    assert tagged.human()["a"] == "t" and "b" not in tagged.human()
+        assert tagged.put_rows(run, [decided("a", "manual_caption", "t"), decided("b", "manual_caption", "t")]) == 2
+        assert (
+            tagged.put_rows(
+                run, [decided("a", "manual_caption", "t")], [("b", "manual_caption"), ("c", "manual_caption")]
+            )
+            == 1
+        )
+    assert tagged.manual_captions()["a"] == "t" and "b" not in tagged.manual_captions()
     assert isinstance(tagged, Manifest)

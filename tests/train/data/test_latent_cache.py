@@ -286,7 +286,11 @@ def test_trim_takes_unused_latents_and_nothing_else(tmp_path):
     used, unused = "ab" + "0" * 62, "ab" + "1" * 62
     for name in (used, unused):
         write_latent(latent_file(tmp_path, name), np.ones((4, 2, 2), np.float32), np.ones((4, 2, 2), np.float32))
-    others = [tmp_path / "notes.txt", tmp_path / "ab" / "mine.safetensors", tmp_path / "cd" / f"{unused}.safetensors"]
+    others = [
+        tmp_path / "warnings.txt",
+        tmp_path / "ab" / "mine.safetensors",
+        tmp_path / "cd" / f"{unused}.safetensors",
+    ]
     for file in others:
         file.parent.mkdir(exist_ok=True)
         file.write_text("a person's")

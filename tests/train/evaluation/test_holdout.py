@@ -59,18 +59,18 @@ def split_examples(found, recipe):
 def test_a_group_is_never_on_both_sides_and_no_concept_loses_too_much(found, recipe):
     parts = split_examples(found, recipe)
     shown = [each for each in found if each.repeats > 0]
-    held = [each for each in shown if each.key in parts.held]
-    assert not {each.group for each in held} & {each.group for each in shown if each.key not in parts.held}
+    held = [each for each in shown if each.key in parts.held_out]
+    assert not {each.group for each in held} & {each.group for each in shown if each.key not in parts.held_out}
     counts, lost = (Counter(each.concept for each in part) for part in (shown, held))
     for concept, number in lost.items():
         assert number <= math.floor(counts[concept] * recipe.validation.validation_share + 0.5)
         assert counts[concept] - number >= LEAST_KEPT
     assert (
-        len(parts.held) <= recipe.validation.validation_images
+        len(parts.held_out) <= recipe.validation.validation_images
         and len(parts.train_subset) <= recipe.validation.validation_images
     )
-    assert not set(parts.held) & set(parts.train_subset)
-    assert parts.repeats.keys() == {each.key for each in found} - set(parts.held)
+    assert not set(parts.held_out) & set(parts.train_subset)
+    assert parts.repeats.keys() == {each.key for each in found} - set(parts.held_out)
     assert set(parts.train_subset) <= {each.key for each in shown}
     assert len(parts.train_subset) == min(recipe.validation.validation_images, len(shown) - len(held))
 
@@ -91,7 +91,7 @@ def test_the_order_and_the_numbers_of_groups_change_nothing(data, found, recipe)
     parts = split_examples(found, recipe)
     renumbered = [replace(each, group=1000 - each.group) for each in data.draw(st.permutations(found))]
     again = held_out(renumbered, recipe)
-    assert again == parts and list(again.held) == sorted(again.held)
+    assert again == parts and list(again.held_out) == sorted(again.held_out)
 
 
 @settings(max_examples=100, deadline=None)
@@ -100,12 +100,12 @@ def test_an_added_image_moves_at_most_one_of_its_own_concept(one, other, seed):
     recipe = with_values(HELD_OUT, seed=seed)
     before = held_out([*alone(one), *alone(other, "Quill", 500)], recipe)
     after = held_out([*alone(one + 1), *alone(other, "Quill", 500)], recipe)
-    gone, come = set(before.held) - set(after.held), set(after.held) - set(before.held)
+    gone, come = set(before.held_out) - set(after.held_out), set(after.held_out) - set(before.held_out)
     assert len(gone) <= 1 and len(come) <= 1 and all(key.startswith("Lumi") for key in gone | come)
 
 
 def test_other_seeds_hold_out_other_images():
-    chosen = {held_out(alone(100), with_values(HELD_OUT, seed=seed)).held for seed in range(4)}
+    chosen = {held_out(alone(100), with_values(HELD_OUT, seed=seed)).held_out for seed in range(4)}
     assert len(chosen) == 4 and all(len(held) == 10 for held in chosen)
 
 
@@ -119,13 +119,13 @@ def test_what_a_concept_can_spare_worked_by_hand(images, share, spared):
 
 def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
     few, enough = (held_out(alone(count), make_recipe()) for count in (ENOUGH - 1, ENOUGH))
-    assert not few.held and len(few.train_subset) == 16
+    assert not few.held_out and len(few.train_subset) == 16
     assert few.info == (
         "validation: 199 images are too few to hold any out, which is done from 200 on; the loss is measured on 16 "
         "images of 1 concept that are trained on: it falls as they are learned by heart, so it tells a standstill from "
         "progress, and nothing of overfitting; look at the samples too",
     )
-    assert len(enough.held) == 10 and len(enough.train_subset) == 16
+    assert len(enough.held_out) == 10 and len(enough.train_subset) == 16
     assert enough.info == (
         "validation: 10 images of 1 concept are held out and never trained on, beside 16 images of 1 concept of those "
         "that are",
@@ -135,7 +135,7 @@ def test_auto_holds_out_from_two_hundred_images_on_and_says_what_it_did():
 def test_repeats_worked_by_hand():
     found = [*alone(20), Candidate("Lumi/heavy", "Lumi", 99, 4.0), *alone(8, "Quill", 200)]
     parts = held_out(found, with_values(HELD_OUT, validation_share=0.1))
-    assert len(parts.held) == 2 and "Lumi/heavy" not in parts.held
+    assert len(parts.held_out) == 2 and "Lumi/heavy" not in parts.held_out
     assert parts.repeats["Lumi/heavy"] == pytest.approx(4 * 24 / 22)
     kept = next(key for key in parts.train_subset if key.startswith("Lumi/") and key != "Lumi/heavy")
     assert parts.repeats[kept] == pytest.approx(24 / 22)
@@ -144,7 +144,7 @@ def test_repeats_worked_by_hand():
 
 def test_a_concept_that_can_spare_none_says_so():
     parts = held_out([*alone(30), *alone(9, "Quill", 100)], with_values(HELD_OUT, validation_share=0.05))
-    assert {key.split("/")[0] for key in parts.held} == {"Lumi"}
+    assert {key.split("/")[0] for key in parts.held_out} == {"Lumi"}
     assert (
         "validation: none is held out of Quill (9): a concept must keep 8 images and lose 5% of them at most, "
         "rounded; their loss is measured on what is trained on" in parts.info
@@ -154,14 +154,14 @@ def test_a_concept_that_can_spare_none_says_so():
 def test_a_concept_of_one_large_group_holds_none_out_and_says_why():
     series = [replace(each, group=7) for each in alone(30, "Series", 100)]
     parts = held_out([*alone(30), *series], HELD_OUT)
-    assert {key.split("/")[0] for key in parts.held} == {"Lumi"} and len(parts.held) == 3
+    assert {key.split("/")[0] for key in parts.held_out} == {"Lumi"} and len(parts.held_out) == 3
     assert any("Series (30)" in remark and "belong together" in remark for remark in parts.info)
 
 
 def test_concepts_come_in_turn_and_those_without_one_are_named():
     found = [each for number in range(6) for each in alone(40, f"c{number}", 100 * number)]
     parts = held_out(found, with_values(HELD_OUT, validation_images=4))
-    assert len({key.split("/")[0] for key in parts.held}) == 4 and len({key[:2] for key in parts.train_subset}) == 4
+    assert len({key.split("/")[0] for key in parts.held_out}) == 4 and len({key[:2] for key in parts.train_subset}) == 4
     assert any("2 of 6 concepts are not looked at" in remark for remark in parts.info)
 
 
@@ -174,7 +174,7 @@ def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
 
 def test_nothing_is_looked_at_without_validation():
     parts = held_out(alone(300), make_recipe(validation="none"))
-    assert (parts.held, parts.train_subset, parts.info) == ((), (), ()) and len(parts.repeats) == 300
+    assert (parts.held_out, parts.train_subset, parts.info) == ((), (), ()) and len(parts.repeats) == 300
 
 
 def test_holding_out_where_no_concept_can_spare_one_is_an_error_that_says_why():

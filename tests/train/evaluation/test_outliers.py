@@ -64,7 +64,7 @@ def test_an_image_that_the_adapter_improved_least_is_a_reason_to_look_at_its_tag
 
 def test_an_image_held_out_of_training_is_said_to_be_that_and_nothing_else():
     found = [*usual(), ImageLoss("x", 0.104, 0.104)]
-    assert of("x", found, x=Known("Lumi", PLAIN.tags, {}, held=True)) == ("held out of training",)
+    assert of("x", found, x=Known("Lumi", PLAIN.tags, {}, held_out=True)) == ("held out of training",)
 
 
 def test_near_duplicates_are_named():

@@ -33,13 +33,13 @@ def quiet(what: str, done: int, total: int) -> None:
     pass
 
 
-def validation(base, adapter, cached, held=2, recipe=RECIPE, **more):
+def validation(base, adapter, cached, held_out=2, recipe=RECIPE, **more):
     found, latents = cached
     alphas_cumprod = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
     evaluation = replace(evaluator(recipe, base, latents, alphas_cumprod, torch.float32), **more)
     options = recipe.validation
     grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(alphas_cumprod))
-    return Validation(evaluation, adapter, grid, found[:held], found[held:], recipe.captions)
+    return Validation(evaluation, adapter, grid, found[:held_out], found[held_out:], recipe.captions)
 
 
 class Half:
@@ -121,7 +121,7 @@ def test_two_looks_at_equal_weights_are_equal_to_the_bit_whatever_was_drawn_mean
 @pytest.mark.parametrize("together", [1, 2, 5, 64])
 def test_any_batch_size_gives_the_same(base, adapter, cached, together):
     whole, split_examples = (validation(base, adapter, cached, together=size)() for size in (8, together))
-    assert split_examples.held.mean == pytest.approx(whole.held.mean, rel=LOSS)
+    assert split_examples.held_out.mean == pytest.approx(whole.held_out.mean, rel=LOSS)
     assert split_examples.train_subset.mean == pytest.approx(whole.train_subset.mean, rel=LOSS)
     assert split_examples.images == pytest.approx(whole.images, rel=LOSS)
 
@@ -130,15 +130,15 @@ def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cac
     found, latents = cached
     long = replace(found[0], caption=", ".join(f"red hair {number}" for number in range(40)))
     recipe = with_values(RECIPE, max_tokens=225)
-    alone = validation(base, adapter, (found[2:4], latents), held=1, recipe=recipe)()
-    beside = validation(base, adapter, ((found[2], found[3], long), latents), held=1, recipe=recipe)()
+    alone = validation(base, adapter, (found[2:4], latents), held_out=1, recipe=recipe)()
+    beside = validation(base, adapter, ((found[2], found[3], long), latents), held_out=1, recipe=recipe)()
     key = found[2].entry.key
     assert beside.images[key] == pytest.approx(alone.images[key], rel=LOSS), "a longer caption pads no other one"
 
 
 def test_another_seed_looks_with_other_noises(base, adapter, cached):
     one, other = (validation(base, adapter, cached, recipe=with_values(RECIPE, seed=seed))() for seed in (1, 2))
-    assert one.held.mean != other.held.mean
+    assert one.held_out.mean != other.held_out.mean
 
 
 def test_two_processes_find_together_what_one_finds(base, adapter, cached):
@@ -163,7 +163,7 @@ def test_a_trained_text_encoder_is_read_anew_in_each_look(base, cached):
         with torch.no_grad():
             for weight in parameters_of(made, "te"):
                 weight.add_(0.1)
-        assert evaluation().held.mean != before.held.mean
+        assert evaluation().held_out.mean != before.held_out.mean
     finally:
         made.detach()
 
@@ -191,16 +191,16 @@ def test_means_by_side_concept_and_band_worked_by_hand(base, adapter, cached, mo
 
     monkeypatch.setattr(Evaluator, "losses", losses)
     recipe = with_values(RECIPE, validation_times=2, validation_noises=2)
-    scores = validation(base, adapter, (named, latents), held=2, recipe=recipe)()
-    assert (scores.held.mean, scores.train_subset.mean, scores.compared) == (4.5, 12.5, 4.5)
-    assert scores.held.concepts == {"a": 6.5, "b": 2.5} and scores.train_subset.concepts == {"Lumi": 12.5}
-    assert scores.held.bands == {"250-500": 3.5, "750-1000": 5.5}, "timesteps 250 and 750"
+    scores = validation(base, adapter, (named, latents), held_out=2, recipe=recipe)()
+    assert (scores.held_out.mean, scores.train_subset.mean, scores.compared) == (4.5, 12.5, 4.5)
+    assert scores.held_out.concepts == {"a": 6.5, "b": 2.5} and scores.train_subset.concepts == {"Lumi": 12.5}
+    assert scores.held_out.bands == {"250-500": 3.5, "750-1000": 5.5}, "timesteps 250 and 750"
     assert list(scores.images.values()) == [2.5, 6.5, 10.5, 14.5]
 
 
 def test_a_side_without_images_has_no_scores(base, adapter, cached):
-    scores = validation(base, adapter, cached, held=0)()
-    assert scores.held is None and len(scores.images) == 6 and scores.compared == scores.train_subset.mean
+    scores = validation(base, adapter, cached, held_out=0)()
+    assert scores.held_out is None and len(scores.images) == 6 and scores.compared == scores.train_subset.mean
 
 
 def test_an_adapter_learned_by_heart_shows_a_gap_between_held_and_watched(base, cached):
@@ -210,14 +210,14 @@ def test_an_adapter_learned_by_heart_shows_a_gap_between_held_and_watched(base, 
         made = Adapter(AdapterConfig(algorithm="lora", rank=8, alpha=8.0), base.unet, base.text_encoder)
     made.attach()
     try:
-        evaluation = validation(base, made, cached, held=4)
+        evaluation = validation(base, made, cached, held_out=4)
         before = evaluation()
         learn_by_heart(base, made, found[4:], latents, steps=36)
         after = evaluation()
     finally:
         made.detach()
     assert after.train_subset.mean < 0.7 * before.train_subset.mean, "what was trained on is known"
-    assert after.held.mean > before.held.mean, "and the others for that a little less"
+    assert after.held_out.mean > before.held_out.mean, "and the others for that a little less"
 
 
 def learn_by_heart(base, adapter, found, latents, steps: int) -> None:

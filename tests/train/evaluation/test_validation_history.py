@@ -50,10 +50,10 @@ def test_a_line_says_all_of_a_look(tmp_path):
     assert json.loads(line) == {
         "step": 0,
         "epoch": 0,
-        "held": 0.25,
+        "held_out": 0.25,
         "train_subset": 0.5,
-        "concepts": {"Lumi": {"held": 0.25, "train_subset": 0.5}},
-        "bands": {"0-250": {"held": 0.25, "train_subset": 0.5}},
+        "concepts": {"Lumi": {"held_out": 0.25, "train_subset": 0.5}},
+        "bands": {"0-250": {"held_out": 0.25, "train_subset": 0.5}},
     }
 
 
@@ -74,7 +74,7 @@ def test_a_run_that_starts_anew_looks_again_at_its_start(tmp_path):
     again = ValidationHistory(tmp_path / FILE)
     again.trim(0)
     again.add(0, 0, scores(0.6))
-    assert [(evaluation.step, evaluation.held) for evaluation in again.evaluations] == [(0, 0.6)]
+    assert [(evaluation.step, evaluation.held_out) for evaluation in again.evaluations] == [(0, 0.6)]
     assert tuple(read_evaluations(tmp_path / FILE)) == again.evaluations
 
 
@@ -88,7 +88,7 @@ def test_a_last_line_cut_off_by_a_kill_is_left_out_and_trimmed(tmp_path):
     assert [evaluation.step for evaluation in again.evaluations] == [0, 10] and file.read_bytes() == before
 
 
-@pytest.mark.parametrize("line", ["{}", "[1]", '{"step": 1}', "no json", '{"step": 1, "epoch": 0, "held": NaN}'])
+@pytest.mark.parametrize("line", ["{}", "[1]", '{"step": 1}', "no json", '{"step": 1, "epoch": 0, "held_out": NaN}'])
 def test_another_damaged_line_is_an_error_that_names_it(tmp_path, line):
     file = tmp_path / FILE
     file.write_text(f"{line}\n", encoding="utf-8")

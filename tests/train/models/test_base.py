@@ -58,7 +58,7 @@ def test_a_folder_in_half_precision_only_is_read_and_its_prediction_can_be_overr
     for file in list(folder.rglob("*.safetensors")):
         file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
     base = load_base(str(folder), device="cpu", prediction="v_prediction")
-    assert base.prediction == "v_prediction" and "predicts epsilon; v_prediction was asked" in base.notes[0]
+    assert base.prediction == "v_prediction" and "predicts epsilon; v_prediction was asked" in base.warnings[0]
     one, other = base.unet.state_dict(), load_base("miniature", device="cpu").unet.state_dict()
     assert all(torch.equal(one[key], other[key]) for key in other)
 

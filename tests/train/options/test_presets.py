@@ -1,4 +1,4 @@
-"""Presets are what the notes say, lie below prep.toml, and train; a category suggests a rank."""
+"""Presets are what the warnings say, lie below prep.toml, and train; a category suggests a rank."""
 
 import importlib.util
 import json
@@ -125,13 +125,13 @@ def test_the_settings_are_those_of_the_notes(name, expected):
         made.adapter.conv_rank,
         made.adapter.conv_alpha,
     )
-    assert (*shape, made.optimizer.optimizer, made.scheduler, made.rates, made.objective.weighting) == expected
+    assert (*shape, made.optimizer.optimizer, made.scheduler, made.lrs, made.objective.weighting) == expected
     assert made.adapter.train_text_encoder
 
 
 def test_the_full_checkpoint_goes_slowly_and_drops_captions():
     made = with_flags(preset="roukin8-checkpoint").options
-    assert (made.adapter.algorithm, made.adapter.train_norm, made.rates, made.scheduler) == (
+    assert (made.adapter.algorithm, made.adapter.train_norm, made.lrs, made.scheduler) == (
         "full",
         True,
         (2.5e-6, 2.5e-6),
@@ -230,13 +230,13 @@ def test_a_presets_file_is_read_strictly(tmp_path, text, problem):
 
 def test_rates_and_arguments_of_an_optimizer_go_with_it():
     made = with_flags(preset="easy-prodigy", optimizer="AdamW").options
-    assert (made.optimizer.optimizer_args, made.rates, made.scheduler) == ({}, (5e-4, 1e-4), "cosine")
+    assert (made.optimizer.optimizer_args, made.lrs, made.scheduler) == ({}, (5e-4, 1e-4), "cosine")
     assert (made.adapter.rank, made.adapter.alpha, made.text.max_tokens) == (64, 1.0, 225)
 
 
 def test_the_32_bit_kin_of_an_optimizer_keeps_its_rates():
     made = with_flags(preset="alea-loha", optimizer="AdamW").options
-    assert (made.rates, made.scheduler) == ((2e-4, 2e-4), "constant")
+    assert (made.lrs, made.scheduler) == ((2e-4, 2e-4), "constant")
 
 
 def test_epochs_that_are_given_take_the_place_of_a_presets_steps():

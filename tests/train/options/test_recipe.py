@@ -89,13 +89,13 @@ def test_several_conflicts_are_told_at_once():
 
 
 def test_rates_suit_the_optimizer_and_the_algorithm_unless_given():
-    assert make_recipe().rates == pytest.approx((5e-4, 1e-4))
-    assert make_recipe(algorithm="loha").rates[0] == pytest.approx(2e-4)
-    assert make_recipe(optimizer="Lion").rates == pytest.approx((1e-4, 2e-5))
-    assert make_recipe(optimizer="Prodigy").rates == (1.0, 1.0)
-    assert make_recipe(optimizer="Prodigy", unet_lr=0.5).rates == (0.5, 0.5)
-    assert make_recipe(unet_lr=1e-3).rates == pytest.approx((1e-3, 2e-4))
-    assert make_recipe(train_text_encoder=True, text_encoder_lr=3e-5).rates == pytest.approx((5e-4, 3e-5))
+    assert make_recipe().lrs == pytest.approx((5e-4, 1e-4))
+    assert make_recipe(algorithm="loha").lrs[0] == pytest.approx(2e-4)
+    assert make_recipe(optimizer="Lion").lrs == pytest.approx((1e-4, 2e-5))
+    assert make_recipe(optimizer="Prodigy").lrs == (1.0, 1.0)
+    assert make_recipe(optimizer="Prodigy", unet_lr=0.5).lrs == (0.5, 0.5)
+    assert make_recipe(unet_lr=1e-3).lrs == pytest.approx((1e-3, 2e-4))
+    assert make_recipe(train_text_encoder=True, text_encoder_lr=3e-5).lrs == pytest.approx((5e-4, 3e-5))
 
 
 def test_the_schedule_suits_the_optimizer_unless_given():

@@ -31,7 +31,7 @@ def manifest(tmp_path: Path):
         paths = [f"regularization/Lumi/{number}-{reg_image}.png" for reg_image in range(2)]
         reg_images = [RegularizationImage(name, "1girl", bucket.size, seed) for seed, name in enumerate(paths, 1)]
         if number >= 10:
-            paths = [f"regularization/given/{name}.png" for name in "abc"]
+            paths = [f"regularization/user/{name}.png" for name in "abc"]
             cut = Bucket(bucket.size, (96, 96), (0, 0, *bucket.size), 0.1)
             turns = (*paths, paths[0])
             reg_images = [RegularizationImage(name, "1girl", bucket.size, None, False, cut) for name in turns]
@@ -92,7 +92,7 @@ def test_every_reg_image_is_counted_and_those_that_are_copies_are_not(manifest):
         return train.plan(manifest, make_recipe(base="miniature")).counts["regularization_images"]
 
     assert counted() == 20 + 3
-    copies = ("regularization/Lumi/0-1.png", "regularization/given/b.png")
+    copies = ("regularization/Lumi/0-1.png", "regularization/user/b.png")
     with manifest.transaction():
         run = manifest.begin_run("check", {})
         manifest.put_rows(run, [Decision(path, "keep", False, CheckReason.DUPLICATE_OF_TRAINING) for path in copies])
@@ -105,8 +105,8 @@ def test_images_whose_reg_images_are_all_copies_have_none(manifest):
         run = manifest.begin_run("check", {})
         paths = [f"regularization/Lumi/0-{reg_image}.png" for reg_image in range(2)]
         manifest.put_rows(run, [Decision(path, "keep", False, CheckReason.DUPLICATE_OF_TRAINING) for path in paths])
-    notes = train.plan(manifest, make_recipe(base="miniature")).notes
-    assert f"1 images have no regularization image; make them with: prep regularize {manifest.root}" in notes
+    warnings = train.plan(manifest, make_recipe(base="miniature")).warnings
+    assert f"1 images have no regularization image; make them with: prep regularize {manifest.root}" in warnings
 
 
 def test_a_painted_reg_image_is_shown_whole_and_a_given_one_as_it_is_cut():

@@ -120,7 +120,7 @@ def test_the_plan_says_what_the_run_does(manifest, reg_images, options):
     assert beside == sum(count for key, count in shown.items() if key in having)
     assert (beside > 0) == (told.counts["regularization_images"] > 0) == bool(reg_images and recipe.dataset.regularized)
     held = json.loads((manifest.root / "runs/adapter/run.json").read_text(encoding="utf-8"))["set"]["held out"]
-    assert held == [example.entry.key for example in run.split.held] and not set(held) & set(shown)
+    assert held == [example.entry.key for example in run.split.held_out] and not set(held) & set(shown)
     assert told.counts["images_held_out"] == len(held)
     assert len(lying(manifest.root / "cache/latents")) == needed
     assert planned(manifest, recipe)[1:] == (needed, needed), "the same latents, found by their names"
@@ -142,7 +142,7 @@ def test_a_plan_tells_of_lost_regularization_images_what_the_run_refuses_them_wi
     for name in ("0-1", "5-2"):
         (manifest.root / f"regularization/Lumi/{name}.png").unlink()
     recipe = make_recipe(**QUICK)
-    (note,) = [each for each in train.plan(manifest, recipe).notes if each.startswith("training cannot begin: ")]
+    (note,) = [each for each in train.plan(manifest, recipe).warnings if each.startswith("training cannot begin: ")]
     with pytest.raises(PrepError, match="is not there") as caught:
         train_adapter(manifest, recipe, quiet)
     assert note == f"training cannot begin: {caught.value.message}; {caught.value.hint}"

@@ -182,7 +182,7 @@ def test_looks_on_another_grid_are_put_away_when_a_run_goes_on(prepared):
         train_adapter(prepared, make_recipe(**OPTIONS | {"save_state_every": 1}), killed_at(7))
     trained = train_adapter(prepared, make_recipe(**OPTIONS | {"validation_times": 3}), quiet)
     assert trained.resumed_from == 7
-    assert "validation_times changed, so earlier validations" in trained.notes[0]
+    assert "validation_times changed, so earlier validations" in trained.warnings[0]
     assert (folder_of(prepared) / "validation before.jsonl").is_file()
     assert all(evaluation.step > 7 for evaluation in read_evaluations(folder_of(prepared) / "validation.jsonl"))
 
@@ -216,8 +216,8 @@ def test_a_replay_names_the_images_that_are_not_as_they_were(prepared):
     with prepared.transaction():
         prepared.put_rows(prepared.begin_run("test", {}), [decided(path, "caption", "Lumi, other")])
     again = resolved("train", Recipe, Settings(), {"replay": file})
-    notes = train_adapter(prepared, again.options, quiet).compared
-    assert f"other than in {file}: 1 images differ: {path} (caption)" in notes
+    warnings = train_adapter(prepared, again.options, quiet).compared
+    assert f"other than in {file}: 1 images differ: {path} (caption)" in warnings
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": 3}'])
@@ -309,9 +309,12 @@ def test_a_plan_says_that_an_adapter_of_that_name_is_there_and_runs_of_other_nam
     run_stage(prepared, train_stage.STAGE, make_recipe(**options | {"name": "other"}), quiet)
     assert run_stage(prepared, train_stage.STAGE, make_recipe(**options), quiet).fresh
     assert not any(
-        "takes its place" in note for note in train_stage.plan(prepared, make_recipe(**options | {"name": "c"})).notes
+        "takes its place" in note
+        for note in train_stage.plan(prepared, make_recipe(**options | {"name": "c"})).warnings
     )
     (note,) = [
-        note for note in train_stage.plan(prepared, make_recipe(**options | {"rank": 4})).notes if "takes its" in note
+        note
+        for note in train_stage.plan(prepared, make_recipe(**options | {"rank": 4})).warnings
+        if "takes its" in note
     ]
     assert f"of run {prepared.last_run('train', 'adapter').id} is there" in note

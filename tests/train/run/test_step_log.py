@@ -25,7 +25,7 @@ def entry(step: int, **given) -> LogEntry:
         "keys": ["a.png", "b.png", "a.png"],
         "concepts": ["Lumi", "Quill", "Lumi"],
         "reg_images": 1,
-        "rates": [5e-4],
+        "lrs": [5e-4],
         "gradient_norm": None,
         "seconds": 0.5,
     }
@@ -53,7 +53,7 @@ def log(tmp_path) -> RunLog:
 
 
 def test_a_line_tells_of_every_image_and_of_the_concepts_and_bands_without_the_reg_images(log, tmp_path):
-    log.add(entry(1, rates=[5e-4, 1e-4], gradient_norm=torch.tensor(2.0)))
+    log.add(entry(1, lrs=[5e-4, 1e-4], gradient_norm=torch.tensor(2.0)))
     log.weights(1, torch.tensor(12.5))
     log.write()
     (line,) = written(tmp_path / "log.jsonl")
@@ -86,7 +86,7 @@ def test_means_are_of_the_images_of_a_concept_and_of_a_quarter_of_the_timesteps(
 
 def test_numbers_have_six_digits_and_what_json_cannot_hold_is_null(log, tmp_path):
     norm = torch.tensor(math.inf)
-    log.add(entry(1, loss=torch.tensor(1 / 3), rates=[1 / 7, 2.0, 3.0], gradient_norm=norm))
+    log.add(entry(1, loss=torch.tensor(1 / 3), lrs=[1 / 7, 2.0, 3.0], gradient_norm=norm))
     log.write()
     (line,) = written(tmp_path / "log.jsonl")
     assert line["loss"] == 0.333333
@@ -115,7 +115,7 @@ def test_steps_are_fetched_together_and_the_words_for_the_progress_line_ask_noth
 
 def test_the_progress_line_shows_the_mean_of_the_last_50_steps_and_the_last_rate(log):
     for step in range(1, 61):
-        log.add(entry(step, loss=torch.tensor(float(step)), rates=[1e-3 if step < 60 else 3.5e-4]))
+        log.add(entry(step, loss=torch.tensor(float(step)), lrs=[1e-3 if step < 60 else 3.5e-4]))
     log.write()
     assert log.smoothed() == f"loss {sum(range(11, 61)) / 50:.4f}, lr 3.5e-04"
 

@@ -27,10 +27,10 @@ LINE = {
 LOOK = {
     "step": 1,
     "epoch": 0,
-    "held": 0.2,
+    "held_out": 0.2,
     "train_subset": None,
-    "concepts": {"Lumi": {"held": 0.3, "train_subset": 0.1}},
-    "bands": {"0-250": {"held": 0.4}},
+    "concepts": {"Lumi": {"held_out": 0.3, "train_subset": 0.1}},
+    "bands": {"0-250": {"held_out": 0.4}},
 }
 
 
@@ -65,10 +65,10 @@ def test_scalars_are_those_of_the_lines(tmp_path):
         "norm/weights": [(1, 12.0)],
         "speed/images_per_second": [(1, 3.0)],
         "memory/bytes": [(1, 1000.0)],
-        "validation/held": [(1, 0.2)],
-        "validation/concept/Lumi/held": [(1, 0.3)],
+        "validation/held_out": [(1, 0.2)],
+        "validation/concept/Lumi/held_out": [(1, 0.3)],
         "validation/concept/Lumi/train_subset": [(1, 0.1)],
-        "validation/band/0-250/held": [(1, 0.4)],
+        "validation/band/0-250/held_out": [(1, 0.4)],
     }
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats", "overlay": "manual_edits"}
+FIELDS = {
+    "twin": "regularization",
+    "multiplier": "repeats",
+    "given": "user_repeats",
+    "overlay": "manual_edits",
+    "placed": "imported",
+    "human": "manual_caption",
+    "cut": "truncated_tags",
+}
 """Fields of decisions."""
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "check": {"max_enlarge": "max_upscale"},
@@ -16,9 +24,9 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
         "max_side": "max_bucket_reso",
         "enlarge": "upscale",
     },
-    "curate": {"core_pictures": "core_images"},
+    "curate": {"core_pictures": "core_images", "absorb": "prune_tags"},
     "balance": {"given": "user_repeats"},
-    "regularize": {"pictures": "images"},
+    "regularize": {"pictures": "images", "given": "user_images", "given_caption": "user_caption"},
     "train": {
         "neuron_dropout": "network_dropout",
         "start_from": "network_weights",
@@ -36,6 +44,11 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "tags": {"pictures": "images"},
 }
 """Stage, or what else has runs → its options, which are also the keys of its section of prep.toml."""
+VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "curate": {"core": {"absorb": "prune"}},
+    "regularize": {"pictures": {"given": "user"}},
+}
+"""Stage → option, by its old name → its values, or those of its keys."""
 LOG = {
     "learning_rate": "unet_lr",
     "text_learning_rate": "text_encoder_lr",
@@ -44,7 +57,7 @@ LOG = {
     "pictures_per_second": "images_per_second",
 }
 """Keys of a line of runs/NAME/log.jsonl."""
-VALIDATION = {"watched": "train_subset"}
+VALIDATION = {"held": "held_out", "watched": "train_subset"}
 """Keys of a line of runs/NAME/validation.jsonl, and of the losses by concept and band in it."""
 SET = {"multiplier": "repeats", "twins": "reg_images"}
 """Keys of an image in runs/NAME/set.json."""
@@ -66,5 +79,17 @@ def option_name(stage: str) -> Callable[[str], str]:
 
 def options_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run as version 4 has them, in its order: that of their names where a stage ran."""
-    found = renamed(values, OPTIONS.get(stage, {}))
+    found = renamed(with_new_values(stage, values), OPTIONS.get(stage, {}))
     return dict(sorted(found.items())) if list(values) == sorted(values) else found
+
+
+def with_new_values(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under their old names, with the values that version 4 gives them."""
+    known = VALUES.get(stage, {})
+    return {name: _value(value, known.get(name, {})) for name, value in values.items()}
+
+
+def _value(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _value(each, names) for key, each in value.items()}
+    return names.get(value, value) if isinstance(value, str) else value

@@ -51,7 +51,7 @@ def _change(file: Path, change: Callable[[str], str]) -> None:
 def _run(text: str) -> str:
     document = json.loads(text)
     document["settings"] = renamed(document["settings"], RECIPE)
-    document["set"] = renamed(document["set"], {"pictures": "images"})
+    document["set"] = renamed(document["set"], {"pictures": "images", "remarks": "info"})
     return _document(document)
 
 

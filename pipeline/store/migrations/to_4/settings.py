@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import write_bytes
-from pipeline.store.migrations.to_4.names import OPTIONS, renamed
+from pipeline.store.migrations.to_4.names import OPTIONS, VALUES, renamed, with_new_values
 
 FILE = "prep.toml"
 KEPT = "prep.toml.v3"
@@ -38,13 +38,18 @@ def bring_forward(root: Path) -> None:
 def _rewritten(text: str) -> str:
     lines = []
     names: Mapping[str, str] = {}
+    values: Mapping[str, Mapping[str, str]] = {}
     for line in text.splitlines(keepends=True):
         section = _SECTION.fullmatch(line.rstrip("\r\n"))
         if section is not None:
-            names = OPTIONS.get(next(filter(None, section.groups()), ""), {})
+            name = next(filter(None, section.groups()), "")
+            names, values = OPTIONS.get(name, {}), VALUES.get(name, {})
         key = _KEY.match(line)
-        if key is not None and key[2] in names:
-            line = key[1] + names[key[2]] + line[key.end() :]
+        if key is not None:
+            rest = line[key.end() :]
+            for old, new in values.get(key[2], {}).items():
+                rest = rest.replace(f'"{old}"', f'"{new}"').replace(f"'{old}'", f"'{new}'")
+            line = key[1] + names.get(key[2], key[2]) + rest
         lines.append(line)
     return "".join(lines)
 
@@ -52,7 +57,9 @@ def _rewritten(text: str) -> str:
 def _named_anew(document: Mapping[str, Any]) -> dict[str, Any]:
     """What a prep.toml says, by the new names."""
     return {
-        section: renamed(values, OPTIONS.get(section, {})) if isinstance(values, dict) else values
+        section: renamed(with_new_values(section, values), OPTIONS.get(section, {}))
+        if isinstance(values, dict)
+        else values
         for section, values in document.items()
     }
 

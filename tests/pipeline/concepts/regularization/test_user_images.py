@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def options(folder: Path, **more) -> regularize.Options:
-    return regularize.Options(images="given", given=folder, **{"given_caption": "1girl"} | more)
+    return regularize.Options(images="user", user_images=folder, **{"user_caption": "1girl"} | more)
 
 
 def ran(manifest: Manifest, folder: Path, **more):
@@ -74,8 +74,8 @@ def test_a_concept_has_its_own_folder_and_the_others_what_lies_flat(ready, folde
     said = {
         reg_image.path.rpartition("-")[0]: reg_image.caption for found in reg_images.values() for reg_image in found
     }
-    assert said["regularization/given/one"] == "1girl, forest"
-    assert said["regularization/given/two"] == "1girl" == said["regularization/characters~Lumi/a"]
+    assert said["regularization/user/one"] == "1girl, forest"
+    assert said["regularization/user/two"] == "1girl" == said["regularization/characters~Lumi/a"]
 
 
 @pytest.mark.parametrize("name", ["characters", "characters~Lumi", "Lumi", "CHARACTERS/lumi"])
@@ -90,11 +90,12 @@ def test_a_concept_for_which_none_are_given_is_told_and_goes_without(ready, tmp_
     save(painted(30), tmp_path / "given/Lumi/p.png")
     outcome, reg_images = ran(ready, tmp_path / "given")
     assert LUMI in reg_images and ALDER not in reg_images
-    assert "no image is given for artists/alder: its 2 images are trained on without regularization" in (
-        outcome.plan.notes
+    assert (
+        "no regularization image of yours is for artists/alder: its 2 images are trained on without regularization"
+        in (outcome.plan.warnings)
     )
     rows = {row["concept"]: row for row in outcome.plan.table}
-    assert (rows["artists/alder"]["given"], rows["characters/Lumi"]["given"]) == (0, 1)
+    assert (rows["artists/alder"]["user_images"], rows["characters/Lumi"]["user_images"]) == (0, 1)
 
 
 def test_what_cannot_be_used_is_told_with_its_reason(ready, folder, source):
@@ -106,7 +107,7 @@ def test_what_cannot_be_used_is_told_with_its_reason(ready, folder, source):
     (folder / "empty.png.txt").write_text("1girl", encoding="utf-8")
     save(painted(41, 1.5), folder / "Nobody" / "p.png")
     outcome, reg_images = ran(ready, folder)
-    told = "\n".join(outcome.plan.notes)
+    told = "\n".join(outcome.plan.warnings)
     assert "not used, too small: 1, such as" in told and "small.png (40×90, shorter side below 64)" in told
     assert "not used, unreadable: 1, such as" in told and "broken.png" in told
     assert "not used, given twice: 1" in told
@@ -118,10 +119,10 @@ def test_what_cannot_be_used_is_told_with_its_reason(ready, folder, source):
 
 
 def test_images_without_a_caption_are_refused_unless_one_is_given_for_all(ready, folder):
-    with pytest.raises(PrepError, match="4 given regularization images have no caption, such as") as error:
-        ran(ready, folder, given_caption=None)
-    assert "--given-caption" in error.value.hint
-    _, reg_images = ran(ready, folder, given_caption="")
+    with pytest.raises(PrepError, match="4 regularization images of yours have no caption, such as") as error:
+        ran(ready, folder, user_caption=None)
+    assert "--user-caption" in error.value.hint
+    _, reg_images = ran(ready, folder, user_caption="")
     assert {reg_image.caption for reg_image in reg_images[LUMI]} == {""}
 
 
@@ -130,7 +131,7 @@ def test_a_folder_of_nothing_usable_is_an_error_that_says_why(ready, tmp_path):
     with pytest.raises(PrepError, match="it holds no images"):
         ran(ready, tmp_path / "given")
     (tmp_path / "given" / "a.png").write_bytes(b"no image")
-    with pytest.raises(PrepError, match="can be used: given files not used, unreadable: 1"):
+    with pytest.raises(PrepError, match="can be used: regularization images of yours not used, unreadable: 1"):
         ran(ready, tmp_path / "given")
     with pytest.raises(PrepError, match="no folder"):
         ran(ready, tmp_path / "nowhere")
@@ -142,10 +143,10 @@ def test_a_folder_of_nothing_usable_is_an_error_that_says_why(ready, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"images": "given"}, "no folder of them"),
-        ({"given": Path("x")}, "given does nothing while images is 'matched'"),
-        ({"given_caption": "1girl"}, "given_caption does nothing"),
-        ({"images": "given", "given": Path("x"), "count": 2}, "count is 2"),
+        ({"images": "user"}, "no folder of them"),
+        ({"user_images": Path("x")}, "user_images does nothing while images is 'matched'"),
+        ({"user_caption": "1girl"}, "user_caption does nothing"),
+        ({"images": "user", "user_images": Path("x"), "count": 2}, "count is 2"),
     ],
 )
 def test_options_that_do_nothing_together_are_refused(asked, message):
@@ -169,7 +170,7 @@ def test_each_is_cropped_to_the_size_of_the_image_it_goes_beside_by_the_rules_of
 def test_enlarging_is_not_done_without_a_word(ready, folder, tmp_path):
     run_stage(ready, bucket.STAGE, bucket.Options(resolution=256, bucket_reso_steps=64), quiet)
     outcome, _ = ran(ready, folder)
-    assert any("given images that are upscaled" in note and "times" in note for note in outcome.plan.notes)
+    assert any("images of yours that are upscaled" in note and "times" in note for note in outcome.plan.warnings)
 
 
 def test_the_originals_stay_and_undo_takes_all_out_of_the_set(ready, folder):
@@ -198,7 +199,7 @@ def test_it_is_fresh_until_a_given_image_or_the_balance_changes(ready, folder):
 def test_an_image_that_is_given_no_more_leaves_the_set_and_a_persons_own_file_stays(ready, folder):
     _, reg_images = ran(ready, folder)
     gone = next(reg_image.path for reg_image in beside(reg_images, "alder", "Quill") if "/two-" in reg_image.path)
-    own = ready.root / "regularization/given/own.png"
+    own = ready.root / "regularization/user/own.png"
     save(painted(70), own)
     (folder / "two.png").unlink()
     ran(ready, folder)
@@ -220,7 +221,7 @@ def test_an_image_lost_in_the_set_is_missed_and_brought_again(ready, folder):
 @pytest.mark.parametrize(("how", "codes"), [("killed", (-9,)), ("full", (1, -9))])
 def test_killed_or_out_of_space_a_run_done_again_ends_as_an_undisturbed_one(ready, folder, tmp_path, how, codes):
     ready.close()
-    asked = ["regularize", "--images", "given", "--given", str(folder), "--given-caption", "1girl"]
+    asked = ["regularize", "--images", "user", "--user-images", str(folder), "--user-caption", "1girl"]
     (ready.root / "prep.toml").write_text('[flatten]\nlink = "copy"\n', encoding="utf-8")
     before, root, whole = ready.root, tmp_path / "disturbed", tmp_path / "whole"
     shutil.copytree(before, whole)
@@ -242,7 +243,7 @@ def test_a_preview_brings_nothing(ready, folder):
 
 
 def test_the_command_shows_the_counts_per_concept(ready, folder, command):
-    asked = ("--images", "given", "--given", folder, "--given-caption", "1girl", "--dry-run")
+    asked = ("--images", "user", "--user-images", folder, "--user-caption", "1girl", "--dry-run")
     shown = command("regularize", ready.root, *asked)
     assert shown.exit_code == 0, shown.output
     assert "characters/Lumi" in shown.output and "places of each" in shown.output

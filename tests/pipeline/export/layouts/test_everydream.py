@@ -45,7 +45,7 @@ def test_different_repeats_in_one_concept_have_folders_of_their_own(tmp_path):
     found = tree(tmp_path / "out")
     assert found["artists/alder/multiply.txt"] == b"2.25\n" and found["artists/2_alder/multiply.txt"] == b"2.5\n"
     assert "artists/2_alder/c.png" in found and "artists/alder/b.png" in found
-    assert any(note.startswith("concepts whose images have different repeats") for note in planned.notes)
+    assert any(note.startswith("concepts whose images have different repeats") for note in planned.warnings)
 
 
 def test_a_caption_is_never_called_like_a_setting(tmp_path):
@@ -72,6 +72,6 @@ def test_a_folder_is_never_called_like_a_file(tmp_path):
 def test_what_everydream_makes_of_missing_captions_is_told(tmp_path):
     shop = Workshop(tmp_path / "set")
     shop.add("x", "a.avif", caption=None)
-    notes = export(shop.done(), tmp_path / "out", "everydream").notes
-    assert "EveryDream2 takes a file's name up to the first _ where there is no caption" in notes
-    assert any(note.startswith("images of a kind that EveryDream2 does not read: 1") for note in notes)
+    warnings = export(shop.done(), tmp_path / "out", "everydream").warnings
+    assert "EveryDream2 takes a file's name up to the first _ where there is no caption" in warnings
+    assert any(note.startswith("images of a kind that EveryDream2 does not read: 1") for note in warnings)

@@ -100,7 +100,7 @@ def test_different_repeats_in_one_concept_have_folders_of_their_own(tmp_path):
     shop.add("x", "b.png", repeats=3.7)
     planned = export(shop.done(), tmp_path / "out")
     assert {path for path in tree(tmp_path / "out") if path.endswith(".png")} == {"train/2_x/a.png", "train/3_x/b.png"}
-    assert "concepts whose images have different repeats, a folder for each: 1, such as x" in planned.notes
+    assert "concepts whose images have different repeats, a folder for each: 1, such as x" in planned.warnings
 
 
 def test_the_dataset_file_says_what_the_bucket_stage_decided_with_keys_that_the_schema_knows(tmp_path):
@@ -143,7 +143,7 @@ def test_a_set_without_buckets_names_no_resolution_and_says_so(tmp_path):
     shop.add("x", bucket=None)
     planned = export(shop.done(bucket=None), tmp_path / "out")
     assert "resolution" not in config(tmp_path / "out")["datasets"][0]
-    assert any("dataset.toml names no resolution" in note for note in planned.notes)
+    assert any("dataset.toml names no resolution" in note for note in planned.warnings)
 
 
 def test_as_many_tokens_are_kept_as_trigger_words_stand_in_front(tmp_path):
@@ -155,7 +155,7 @@ def test_as_many_tokens_are_kept_as_trigger_words_stand_in_front(tmp_path):
         Path(each["image_dir"]).name: each["keep_tokens"] for each in config(tmp_path / "out")["datasets"][0]["subsets"]
     }
     assert kept == {"1_x": 1, "1_y": 0}
-    assert not any("trigger words" in note for note in planned.notes)
+    assert not any("trigger words" in note for note in planned.warnings)
 
 
 def test_where_trigger_words_differ_in_a_folder_the_fewest_are_kept_and_it_is_said(tmp_path):
@@ -166,7 +166,7 @@ def test_where_trigger_words_differ_in_a_folder_the_fewest_are_kept_and_it_is_sa
     planned = export(shop.done(), tmp_path / "out")
     (subset,) = config(tmp_path / "out")["datasets"][0]["subsets"]
     assert subset["keep_tokens"] == 1
-    assert "captions begin with differently many trigger words, the fewest are kept: x (1, 2)" in planned.notes
+    assert "captions begin with differently many trigger words, the fewest are kept: x (1, 2)" in planned.warnings
 
 
 def test_shuffling_follows_what_prep_toml_says_of_training(tmp_path):
@@ -191,7 +191,7 @@ def test_where_a_caption_is_missing_the_concepts_name_stands_in_for_it(tmp_path)
     assert not [path for path in tree(tmp_path / "out") if path.endswith("Lumi/b.txt")], (
         "sd-scripts refuses an empty file"
     )
-    assert any("class_tokens in dataset.toml" in note for note in planned.notes)
+    assert any("class_tokens in dataset.toml" in note for note in planned.warnings)
 
 
 def with_reg_images(tmp_path: Path) -> Workshop:
@@ -220,8 +220,8 @@ def test_reg_images_are_a_regularization_subset_with_the_repeats_of_their_images
     assert regularization["is_reg"] is True and "is_reg" not in train
     assert regularization["num_repeats"] == train["num_repeats"] == 3
     assert Path(regularization["image_dir"]).is_dir()
-    assert any(note.startswith("regularization images that are not there yet: 1") for note in planned.notes)
-    assert any(note.startswith("2 of 3 images have a regularization image") for note in planned.notes)
+    assert any(note.startswith("regularization images that are not there yet: 1") for note in planned.warnings)
+    assert any(note.startswith("2 of 3 images have a regularization image") for note in planned.warnings)
 
 
 def test_a_reg_image_that_was_left_out_is_not_exported(tmp_path):
@@ -237,14 +237,17 @@ def test_images_that_sd_scripts_would_not_show_as_they_are_are_counted(tmp_path)
     shop.add("x", "b.png", clear=True)
     shop.add("x", "c.png", "first line\nsecond line")
     manifest = shop.done()
-    notes = export(manifest, tmp_path / "out").notes
+    warnings = export(manifest, tmp_path / "out").warnings
     assert any(
-        note.startswith("images of a kind that sd-scripts does not read: 1, such as images/x/a.gif") for note in notes
+        note.startswith("images of a kind that sd-scripts does not read: 1, such as images/x/a.gif")
+        for note in warnings
     )
-    assert any(note.startswith("transparent images, whose hidden colours sd-scripts would show: 1") for note in notes)
-    assert "captions of several lines, of which sd-scripts reads the first: 1, such as images/x/c.png" in notes
+    assert any(
+        note.startswith("transparent images, whose hidden colours sd-scripts would show: 1") for note in warnings
+    )
+    assert "captions of several lines, of which sd-scripts reads the first: 1, such as images/x/c.png" in warnings
     cropped = export(manifest, tmp_path / "crops", resize=True)
-    assert not any("--resize" in note for note in cropped.notes)
+    assert not any("--resize" in note for note in cropped.warnings)
     assert "train/1_x/a.png" in tree(tmp_path / "crops")
 
 
@@ -253,10 +256,10 @@ def test_images_that_sd_scripts_would_crop_otherwise_are_counted(tmp_path):
     same = Bucket((64, 64), (64, 64), (0, 0, 64, 64))
     shop.add("x", "a.png", bucket=same, size=(64, 64))
     shop.add("x", "b.png", bucket=BUCKET)
-    notes = export(shop.done(), tmp_path / "out").notes
+    warnings = export(shop.done(), tmp_path / "out").warnings
     assert (
         "images that sd-scripts would scale or crop otherwise than decided here: 1 of 2; --resize writes the exact crops"
-        in notes
+        in warnings
     )
 
 
@@ -264,8 +267,10 @@ def test_images_that_sd_scripts_would_crop_otherwise_are_counted(tmp_path):
 def test_a_step_that_sd_scripts_refuses_is_told(tmp_path, step, told):
     shop = Workshop(tmp_path / "set")
     shop.add("x")
-    notes = export(shop.done({**BUCKET_OPTIONS, "resolution": 512, "bucket_reso_steps": step}), tmp_path / "out").notes
-    assert any("is refused by sd-scripts" in note for note in notes) is told
+    warnings = export(
+        shop.done({**BUCKET_OPTIONS, "resolution": 512, "bucket_reso_steps": step}), tmp_path / "out"
+    ).warnings
+    assert any("is refused by sd-scripts" in note for note in warnings) is told
 
 
 def test_names_that_only_differ_by_case_or_are_unsafe_do_not_share_a_file(tmp_path):
@@ -278,4 +283,4 @@ def test_names_that_only_differ_by_case_or_are_unsafe_do_not_share_a_file(tmp_pa
     assert len({path.lower() for path in found}) == 3
     assert found and all(repeats_as_kohya_reads_them(path.split("/")[1]) == 1 for path in found)
     assert "train/1_Lumi/multiply (2).txt" in tree(tmp_path / "out"), "multiply.txt is a setting of EveryDream2"
-    assert any(note.startswith("names that had to change to be safe or unique: 2") for note in planned.notes)
+    assert any(note.startswith("names that had to change to be safe or unique: 2") for note in planned.warnings)

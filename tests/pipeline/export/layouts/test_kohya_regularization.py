@@ -52,7 +52,7 @@ def test_all_reg_images_are_written_and_share_their_images_repeats(tmp_path, rep
     assert regularization(tmp_path / "out") == {f"{repeat}_x": (repeat, 0)}
     images = {path for path in tree(tmp_path / "out") if path.startswith("regularization") and path.endswith(".png")}
     assert images == {f"regularization/{repeat}_x/{name}{end}.png" for name in "ab" for end in ("", "1", "2")}
-    unused = [note for note in planned.notes if "sd-scripts never shows" in note]
+    unused = [note for note in planned.warnings if "sd-scripts never shows" in note]
     assert bool(unused) == (repeats == 1.0)
     assert not unused or ": 4 of 6;" in unused[0]
 
@@ -71,7 +71,7 @@ def given(tmp_path: Path) -> Workshop:
     """Four images of two concepts and two sizes, beside which two given ones come in turn."""
     root = tmp_path / "set"
     shop = Workshop(root)
-    one, two = (put(root, f"regularization/given/{name}-c0ffee.png", (96, 80)) for name in ("one", "two"))
+    one, two = (put(root, f"regularization/user/{name}-c0ffee.png", (96, 80)) for name in ("one", "two"))
     wide = Bucket((64, 48), (64, 53), (0, 2, 64, 50), 0.1)
     tall = Bucket((48, 64), (77, 64), (14, 0, 62, 64), 0.4)
     for place, concept in enumerate("xxyy"):
@@ -85,7 +85,7 @@ def given(tmp_path: Path) -> Workshop:
 def test_a_given_image_is_written_once_however_many_it_goes_beside(tmp_path):
     export(given(tmp_path).done(), tmp_path / "out")
     # 4 images of 4 repeats are 16 exposures, 8 for each of the two
-    assert regularization(tmp_path / "out") == {"8_given": (8, 0)}
+    assert regularization(tmp_path / "out") == {"8_user": (8, 0)}
     names = ("one-c0ffee.png", "one-c0ffee.txt", "two-c0ffee.png", "two-c0ffee.txt")
     found = {path for path in tree(tmp_path / "out") if path.startswith("regularization")}
     assert found == {f"regularization/8_given/{name}" for name in names}
@@ -93,7 +93,7 @@ def test_a_given_image_is_written_once_however_many_it_goes_beside(tmp_path):
 
 def test_given_images_are_cropped_to_each_size_they_are_shown_in(tmp_path):
     export(given(tmp_path).done(), tmp_path / "out", resize=True)
-    assert regularization(tmp_path / "out") == {"4_given": (4, 0)}
+    assert regularization(tmp_path / "out") == {"4_user": (4, 0)}
     for name in ("one", "two"):
         for size in ((64, 48), (48, 64)):
             file = tmp_path / "out/regularization/4_given" / f"{name}-c0ffee-{size[0]}x{size[1]}.png"

@@ -46,8 +46,8 @@ def test_oyama_blends_mahiro_and_mihari_and_the_tokens_say_so_where_words_cannot
 def test_a_trigger_word_that_means_something_is_told_with_what_it_means() -> None:
     known = Vocabulary({"snow": "general", "lily (flower)": "general", "smile": "general"})
     assert taken_words(["Snow", "Lily", "Lumi"], known.categories) == {"Snow": "snow", "Lily": "lily (flower)"}
-    notes = list(on_triggers(["Snow", "Lily", "Lumi", "K"], known, None))
-    assert notes == [
+    warnings = list(on_triggers(["Snow", "Lily", "Lumi", "K"], known, None))
+    assert warnings == [
         "trigger words that are tags already, with a meaning of their own: Snow",
         "trigger words that are common words, with a meaning of their own: Lily (as in lily (flower))",
         "trigger words too short to stand for anything: K",
@@ -112,11 +112,11 @@ def test_as_many_tags_stay_as_the_limit_allows_and_no_more(tags: list[str], limi
 @pytest.mark.parametrize(
     ("trigger", "concepts", "asked", "mode"),
     [
-        ("Lumi", {"characters/Lumi"}, {}, "absorb"),
+        ("Lumi", {"characters/Lumi"}, {}, "prune"),
         ("alder", {"artists/alder"}, {}, "none"),
         ("alder", {"art/artists/alder"}, {}, "none"),
-        ("alder", {"artists/alder", "characters/alder"}, {}, "absorb"),
-        ("alder", {"artists/alder"}, {"alder": "absorb"}, "absorb"),
+        ("alder", {"artists/alder", "characters/alder"}, {}, "prune"),
+        ("alder", {"artists/alder"}, {"alder": "prune"}, "prune"),
         ("Lumi", {"characters/fanart/Lumi"}, {"characters/*": "keep"}, "keep"),
         ("Lumi", {"characters/fanart/Lumi"}, {"characters/*": "keep", "Lumi": "none"}, "none"),
     ],
@@ -130,7 +130,7 @@ def test_a_style_absorbs_nothing_and_what_was_asked_for_a_word_goes_first(
 def test_what_a_person_listed_goes_before_what_was_found() -> None:
     core = Core("Lumi", "white hair", 9, 10, 1, 20)
     cores = {"Lumi": {"white hair": core, "hat": Core("Lumi", "hat", 8, 10, 0, 20)}}
-    found = traits_of(cores, {"Lumi": "absorb", "Quill": "none"}, {"*": ["watch"], "Lumi": ["scar"]}, {"*": ["hat"]})
+    found = traits_of(cores, {"Lumi": "prune", "Quill": "none"}, {"*": ["watch"], "Lumi": ["scar"]}, {"*": ["hat"]})
     pruned, kept = ({tag: phrase(why) for tag, why in each["Lumi"].items()} for each in (found.pruned, found.kept))
     assert pruned == {
         "white hair": "core of Lumi: in 9 of 10 images, 1 of 20 others",
@@ -139,5 +139,5 @@ def test_what_a_person_listed_goes_before_what_was_found() -> None:
     }
     assert kept == {"hat": "core of Lumi, kept as asked: in 8 of 10 images, 0 of 20 others"}
     assert found.silent("Quill") == {"watch"}
-    own = traits_of(cores, {"Lumi": "absorb"}, {"Lumi": ["hat"]}, {"*": ["hat"]})
+    own = traits_of(cores, {"Lumi": "prune"}, {"Lumi": ["hat"]}, {"*": ["hat"]})
     assert "hat" in own.pruned["Lumi"], "the word's own list goes before the one for all"

@@ -303,7 +303,7 @@ def test_a_persons_caption_keeps_its_other_words_byte_for_byte(ask: Callable[...
     ask("add", "wariza", "--image", "written")
     text = "\ufeffquill,a red Hat, very long hair,wariza\r\n"
     assert text_file(curated, path).read_bytes() == text.encode()
-    assert curated.human()[image_of(path).path] == text and "manual_edits" not in values_of(curated, path)
+    assert curated.manual_captions()[image_of(path).path] == text and "manual_edits" not in values_of(curated, path)
     assert values_of(curated, path)["caption"] == text.removeprefix("\ufeff").strip()
     assert rows(curated, path)["wariza"] == ("kept", "manual caption")
     assert "smile" not in rows(curated, path) and "Smile" not in rows(curated, path)

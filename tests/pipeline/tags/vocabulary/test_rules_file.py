@@ -20,7 +20,7 @@ threshold: wariza = 0.6
 threshold: =_= = 0.4
 keep: Mihari: blue_eyes
 keep: Re: Zero: :3
-absorb: watch
+prune: watch
 imply: holding sword -> sword
 distinct: hair bow -> bow
 """
@@ -33,7 +33,7 @@ def test_every_kind_of_rule_is_read_and_any_tag_can_be_named() -> None:
     assert rules.drop == ["*background*"]
     assert rules.threshold == {"wariza": 0.6, "=_=": 0.4}
     assert rules.keep == {"Mihari": ["blue eyes"], "Re: Zero": [":3"]}
-    assert rules.absorb == {"*": ["watch"]}
+    assert rules.prune == {"*": ["watch"]}
     assert rules.imply == [("holding sword", "sword")]
     assert rules.distinct == [("hair bow", "bow")]
 
@@ -61,18 +61,18 @@ def test_a_line_that_is_wrong_is_told_with_its_number_and_what_was_expected(line
 
 @pytest.mark.parametrize("tag", [";)", ":d", ":3", ">:)", "=_=", ">_<", "(o)_(o)", "\\m/", "a (b)", "x:y", "d:"])
 def test_a_tag_of_any_letters_can_be_renamed_banned_kept_and_given_a_threshold(tag: str) -> None:
-    lines = f"rename: {tag} -> x\ndrop: {tag}\nthreshold: {tag} = 0.5\nkeep: Lumi: {tag}\nabsorb: {tag}"
+    lines = f"rename: {tag} -> x\ndrop: {tag}\nthreshold: {tag} = 0.5\nkeep: Lumi: {tag}\nprune: {tag}"
     rules, problems = parse_rules(lines)
     assert problems == ()
     assert (rules.rename, rules.drop, rules.threshold) == ({tag: "x"}, [tag], {tag: 0.5})
-    assert (rules.keep, rules.absorb) == ({"Lumi": [tag]}, {"*": [tag]})
+    assert (rules.keep, rules.prune) == ({"Lumi": [tag]}, {"*": [tag]})
 
 
 @given(st.text(alphabet="abc:;=->_<()*# \t", max_size=40))
 def test_a_line_is_a_rule_a_problem_or_nothing_and_never_a_crash(line: str) -> None:
     rules, problems = parse_rules(line)
     held = sum(
-        map(len, (rules.rename, rules.drop, rules.threshold, rules.keep, rules.absorb, rules.imply, rules.distinct))
+        map(len, (rules.rename, rules.drop, rules.threshold, rules.keep, rules.prune, rules.imply, rules.distinct))
     )
     told = bool(line.strip()) and not line.strip().startswith("#")
     assert held + len(problems) == told

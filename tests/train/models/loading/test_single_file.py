@@ -227,7 +227,7 @@ def test_markers_make_a_schedule_that_ends_in_pure_noise(tensors, tiny, tmp_path
     assert base.prediction == "v_prediction" and base.zero_terminal_snr
     assert base.alphas_cumprod[-1] == 0 and base.alphas_cumprod[0] == pytest.approx(1 - SCHEDULER["beta_start"])
     overruled = load(tmp_path / "model.safetensors", prediction="epsilon")
-    assert overruled.prediction == "epsilon" and "predicts v_prediction; epsilon was asked" in overruled.notes[0]
+    assert overruled.prediction == "epsilon" and "predicts v_prediction; epsilon was asked" in overruled.warnings[0]
 
 
 def test_a_file_that_says_nothing_and_shows_nothing_is_asked_about(tensors, tiny, tmp_path):
@@ -251,7 +251,7 @@ def test_what_the_unet_shows_is_taken_and_said(tmp_path, monkeypatch):
     tensors = {key: value for key, value in single_tensors("sd1", pipeline).items() if "first_stage" not in key}
     base = load(write_single(tmp_path / "model.safetensors", tensors), prediction="auto", **vae)
     assert base.prediction == "epsilon"
-    assert len(base.notes) == 1 and "epsilon was measured" in base.notes[0]
+    assert len(base.warnings) == 1 and "epsilon was measured" in base.warnings[0]
     same_weights(base, miniature)
 
 

@@ -29,7 +29,7 @@ _SENTENCES: Mapping[Reason, str] = {
 }
 
 
-def notes(root: Path, placing: Placing, images: Iterable[Found], named: Folders) -> list[str]:
+def warnings(root: Path, placing: Placing, images: Iterable[Found], named: Folders) -> list[str]:
     """Warnings on the import as a whole.
 
     Args:
@@ -38,25 +38,25 @@ def notes(root: Path, placing: Placing, images: Iterable[Found], named: Folders)
         named: what the names of their folders say.
     """
     counts = Counter(decision.reason for decision in placing.rows)
-    notes = [sentence.format(n=counts[reason]) for reason, sentence in _SENTENCES.items() if counts[reason]]
+    warnings = [sentence.format(n=counts[reason]) for reason, sentence in _SENTENCES.items() if counts[reason]]
     stripped = sorted(
         {f"{each.concept} → {named.concepts[each.folder]}" for each in images if each.folder in named.concepts}
     )
     if stripped:
-        notes.append(f"repeats taken off folder names: {_some(stripped)}")
+        warnings.append(f"repeats taken off folder names: {_some(stripped)}")
     if named.zero:
-        notes.append(
+        warnings.append(
             f"folders named with 0 repeats, which kohya would leave out; to leave them out take them out of the "
             f"sources: {_some(named.zero)}"
         )
     expected = {image.path for held in (placing.images, placing.before) for image in held.values()}
     strangers = sorted(_images_in(root) - expected)
     if strangers:
-        notes.append(
+        warnings.append(
             f"images in images/ that have no source and are not used, such as {strangers[0]}; "
             f"put them in a source folder: {len(strangers)}"
         )
-    return notes if placing.images else [*notes, "no image was found"]
+    return warnings if placing.images else [*warnings, "no image was found"]
 
 
 def _some(names: list[str]) -> str:

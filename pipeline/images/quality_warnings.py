@@ -10,14 +10,14 @@ from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Measurement
 
 
-def notes(
+def warnings(
     images: Sequence[Image],
     measured: Mapping[str, Measurement],
     verdicts: Mapping[str, Decision],
     named: Mapping[str, Sequence[str]],
 ) -> list[str]:
     """Warnings on the set as a whole; `named` is option → the paths and patterns that it names."""
-    notes = [
+    warnings = [
         f"{option} names {pattern!r}, which is no image of the set"
         for option, patterns in named.items()
         for pattern in patterns
@@ -25,16 +25,16 @@ def notes(
     ]
     missing = [path for path, verdict in verdicts.items() if verdict.reason == CheckReason.MISSING]
     if missing:
-        notes.append(
+        warnings.append(
             f"{len(missing)} of {len(images)} images are gone from the set, such as {missing[0]}; "
             "prep flatten brings them back"
         )
     standing = [image for image in images if verdicts[image.path].value]
     concepts = {image.concept for image in standing}
-    notes += [f"no image of {concept} is kept" for concept in sorted({image.concept for image in images} - concepts)]
+    warnings += [f"no image of {concept} is kept" for concept in sorted({image.concept for image in images} - concepts)]
     total = Counter(image.concept for image in standing)
     turned = Counter(image.concept for image in standing if measured[image.content].orientation != 1)
-    notes += [
+    warnings += [
         f"{count} of {total[concept]} images of {concept} are turned by EXIF, the others are not: look whether all "
         "of them stand upright"
         for concept, count in sorted(turned.items())
@@ -42,8 +42,8 @@ def notes(
     ]
     letterboxed = sum(bool(bars(measured[image.content])) for image in standing)
     if letterboxed:
-        notes.append(
+        warnings.append(
             f"{letterboxed} of {len(standing)} kept images are letterboxed, and bars are learned like anything else; "
             "crop them, or leave them out with --letterbox drop"
         )
-    return notes
+    return warnings

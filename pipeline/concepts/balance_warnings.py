@@ -54,7 +54,7 @@ def info(balanced: Balanced) -> tuple[str, str]:
     )
 
 
-def notes(balanced: Balanced, rules: BalanceRules) -> list[str]:
+def warnings(balanced: Balanced, rules: BalanceRules) -> list[str]:
     """Warnings: what keeps concepts from their shares, and what a few images cost."""
     leaves = [line for line in balanced.lines if line.leaf]
     return [
@@ -73,15 +73,15 @@ def _user_set_notes(balanced: Balanced, rules: BalanceRules) -> list[str]:
         return []
     counted = sum(group.images for group in own)
     words = [f"{group.exact:.10g} of {group.concept}" for group in own]
-    notes = [
+    warnings = [
         f"{_images(counted)} keep the exposures their folder gives them, whatever min_repeat and max_repeat are: "
         f"{_some(words)}; --user-repeats ignore balances them with the others"
     ]
     left = nodes(tree(balanced.counts, {})) if balanced.counts else []
     idle = unmatched(left, rules.weights)
     if idle:
-        notes.append(f"the weight of {_some(idle)} does nothing: all images there keep what their folder gives")
-    return notes
+        warnings.append(f"the weight of {_some(idle)} does nothing: all images there keep what their folder gives")
+    return warnings
 
 
 def _held_notes(leaves: Sequence[Line], rules: BalanceRules) -> list[str]:
@@ -99,7 +99,7 @@ def _few_notes(groups: Sequence[Group]) -> list[str]:
     least = min((group.exact for group in groups if not group.user_set), default=min(group.exact for group in groups))
     epoch = epoch_exposures(groups)
     many = sorted((group for group in groups if group.exact >= MANY_REPEATS * least), key=lambda group: -group.exact)
-    notes = [
+    warnings = [
         f"{_images(group.images)} of {group.concept} {'is' if group.images == 1 else 'are'} shown "
         f"{group.exact:.0f} times an epoch{' each' if group.images > 1 else ''}: that is "
         f"{_grouped(group.exact * group.images)} of {_grouped(epoch)} exposures; find more, or "
@@ -107,8 +107,8 @@ def _few_notes(groups: Sequence[Group]) -> list[str]:
         for group in many[:SHOWN]
     ]
     if len(many) > SHOWN:
-        notes.append(f"and so are {len(many) - SHOWN} other concepts, {MANY_REPEATS} times the least shown or more")
-    return notes
+        warnings.append(f"and so are {len(many) - SHOWN} other concepts, {MANY_REPEATS} times the least shown or more")
+    return warnings
 
 
 def _large_notes(groups: Sequence[Group]) -> list[str]:
@@ -122,18 +122,18 @@ def _large_notes(groups: Sequence[Group]) -> list[str]:
 def _rounding_notes(balanced: Balanced, leaves: Sequence[Line], rules: BalanceRules) -> list[str]:
     """How far whole repeats are from what exact ones give, and what comes closer."""
     far = [line for line in leaves if abs(line.rounded / line.share - 1) > FAR_OFF]
-    notes = []
+    warnings = []
     if far:
         worst = max(far, key=lambda line: abs(line.rounded / line.share - 1))
-        notes.append(
+        warnings.append(
             f"whole repeats miss the share of {len(far)} of {len(leaves)} concepts by more than {FAR_OFF:.0%} of it, "
             f"most of all {worst.path}: {worst.rounded:.2%} instead of {worst.share:.2%}; "
             f"{_closer(balanced, rules)} (prep train uses the exact ones)"
         )
     raised = sorted({group.concept for group in balanced.groups if group.repeat > group.exact + 0.5})
     if raised:
-        notes.append(f"whole repeats are at least 1, more than the exact ones of {_some(raised)}")
-    return notes
+        warnings.append(f"whole repeats are at least 1, more than the exact ones of {_some(raised)}")
+    return warnings
 
 
 def _closer(balanced: Balanced, rules: BalanceRules) -> str:
