@@ -88,7 +88,7 @@ def test_a_given_image_is_written_once_however_many_it_goes_beside(tmp_path):
     assert regularization(tmp_path / "out") == {"8_user": (8, 0)}
     names = ("one-c0ffee.png", "one-c0ffee.txt", "two-c0ffee.png", "two-c0ffee.txt")
     found = {path for path in tree(tmp_path / "out") if path.startswith("regularization")}
-    assert found == {f"regularization/8_given/{name}" for name in names}
+    assert found == {f"regularization/8_user/{name}" for name in names}
 
 
 def test_given_images_are_cropped_to_each_size_they_are_shown_in(tmp_path):
@@ -96,7 +96,7 @@ def test_given_images_are_cropped_to_each_size_they_are_shown_in(tmp_path):
     assert regularization(tmp_path / "out") == {"4_user": (4, 0)}
     for name in ("one", "two"):
         for size in ((64, 48), (48, 64)):
-            file = tmp_path / "out/regularization/4_given" / f"{name}-c0ffee-{size[0]}x{size[1]}.png"
+            file = tmp_path / "out/regularization/4_user" / f"{name}-c0ffee-{size[0]}x{size[1]}.png"
             assert Image.open(file).size == size and file.with_suffix(".txt").read_bytes() == b"1girl\n"
 
 
