@@ -1,4 +1,4 @@
-"""Training, told from top to bottom: for each batch of the plan, noise the latents, ask the adapted UNet, learn."""
+"""Training, from top to bottom: for each batch of the plan, noise the latents, ask the adapted UNet, learn."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
 
 
 def sizes_of(image: ImageView) -> Sizes:
-    """What SDXL is told of an image's size and crop."""
+    """SDXL's conditioning on an image's size and crop."""
     return size_ids(image.bucket, image.original, image.flip)
 
 

@@ -27,8 +27,8 @@ def bring_forward(root: Path) -> None:
     """Bring a set that an older prep made up to this one, and say so."""
     from pipeline.store import opening
 
-    told = opening.bring_forward(root)
-    if told:
+    message = opening.bring_forward(root)
+    if message:
         from pipeline.cli import console
 
-        console.say(told)
+        console.say(message)

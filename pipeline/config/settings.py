@@ -108,7 +108,7 @@ def _read_keys(
 
 def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
     """`; did you mean x? known: a, b` for a message about a name that is not known; `also` are names that are known, but
-    too many to be told."""
+    too many to be listed."""
     known = tuple(known)
     near = difflib.get_close_matches(seen, (*known, *also), 1)
     return (f"; did you mean {near[0]}?" if near else ";") + " known: " + ", ".join(known)

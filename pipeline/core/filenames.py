@@ -40,7 +40,7 @@ def safe(name: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name cut to length, told apart from others cut alike by a digest of the whole."""
+    """A name cut to length, distinguished from others cut alike by a digest of the whole."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     stem = name.encode()[: LONGEST_BYTES - 9].decode(errors="ignore").rstrip(". ")
     return f"{stem}-{digest}"

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and told apart by what they hold."""
+"""Files written whole or not at all, and distinguished by what they hold."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _notes(changes: Changes) -> Iterator[str]:
 @contextlib.contextmanager
 def recorded(manifest: Manifest, options: Options, counts: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """A run of the manifest around a block, unfinished if the block fails; what is put into the mapping is counted too."""
-    told: dict[str, Any] = {
+    recorded: dict[str, Any] = {
         "folder": str(options.folder),
         "layout": options.layout,
         "links": options.links,
@@ -135,7 +135,7 @@ def recorded(manifest: Manifest, options: Options, counts: Mapping[str, int]) ->
         "shard_bytes": options.shard_bytes,
     }
     with manifest.transaction():
-        run = manifest.begin_run(NAME, told, {name: manifest.digest(name) for name in READS}, versions(("pillow",)))
+        run = manifest.begin_run(NAME, recorded, {name: manifest.digest(name) for name in READS}, versions(("pillow",)))
     more: dict[str, int] = {}
     yield more
     with manifest.transaction():

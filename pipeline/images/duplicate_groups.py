@@ -27,7 +27,7 @@ def near_groups(manifest: Manifest, paths: Iterable[str]) -> dict[str, int]:
     """The number of each image's group, counted from 0 in order of path. Images of equal content, of one source file,
     or near each other by their hashes are of one group, and so is what is linked to it by others.
 
-    An image that `prep check` has not measured, or that holds too little to be told from others, is near none by hash.
+    An image that `prep check` has not measured, or that holds too little to be distinguished from others, is near none by hash.
 
     Args:
         paths: the images to be grouped; those that are not in the set are an error of the program.

@@ -23,7 +23,7 @@ MAX_BRIGHTNESS_DIFFERENCE = 32
 MAX_COLOUR_DIFFERENCE = 24
 """Levels of 256 by which the colour of any place differs at most: a dress in red is not a dress in blue."""
 MIN_HASH_QUALITY = 50
-"""PDQ's own figure, of 100, below which an image holds too little to be told from others; its authors advise 50."""
+"""PDQ's own figure, of 100, below which an image holds too little to be distinguished from others; its authors advise 50."""
 
 
 @dataclass(frozen=True, slots=True)

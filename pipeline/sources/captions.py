@@ -62,9 +62,9 @@ class _Importing:
         for each in files:
             owners = [image for image in self.beside.owners(each) if image in images]
             self._caption_row(each, texts, owners, winners)
-        for source, told in self.described.items():
-            if told.caption and source in images and not winners.get(source):
-                self._take(images[source].path, told.caption)
+        for source, row in self.described.items():
+            if row.caption and source in images and not winners.get(source):
+                self._take(images[source].path, row.caption)
         for before, now in self.placing.moved.items():
             if before != now and before in self.manual and now not in self.manual:
                 self.captions.setdefault(now, self.manifest.manual_captions()[before])

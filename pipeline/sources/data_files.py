@@ -50,12 +50,12 @@ def _own_json(described: dict[str, Described], found: Found, beside: Beside) -> 
         sidecar = read_sidecar(found)
     except ValueError as error:
         return Cause(P.JSON_NOT_USED, {"why": str(error)})
-    told = sidecar.described
+    row = sidecar.described
     for image in beside.owners(found):
-        described.setdefault(image, told)
+        described.setdefault(image, row)
     if sidecar.tags:
         return Cause(P.TAGS_IMPORTED, {"tags": len(sidecar.tags)})
-    says = [name for name in ("caption", "concept", "repeats") if getattr(told, name)]
+    says = [name for name in ("caption", "concept", "repeats") if getattr(row, name)]
     return Cause(P.METADATA_IMPORTED, {"says": says}) if says else Cause(P.JSON_EMPTY)
 
 
@@ -67,10 +67,10 @@ def _table(described: dict[str, Described], found: Found, by_name: ImageTable) -
     except OSError as error:
         return Cause(P.METADATA_NOT_USED, {"why": f"cannot be read: {error.strerror}"})
     used = 0
-    for name, told in table.rows:
+    for name, row in table.rows:
         image = by_name.find(name, found.path)
         if image is not None and image not in described:
-            described[image] = told
+            described[image] = row
         used += image is not None
     data: dict[str, Any] = {"used": used, "entries": len(table.rows) + len(table.problems)}
     if table.problems:

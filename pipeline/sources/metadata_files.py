@@ -63,7 +63,7 @@ def read_json(file: str) -> Any:
 
 
 def read_table(file: str, name: str) -> Table:
-    """The rows of a table, told apart by what it holds; a row that is wrong is told and left out.
+    """The rows of a table, its format detected by what it holds; a row that is wrong is reported and left out.
 
     Args:
         file: where its bytes lie.

@@ -117,11 +117,11 @@ def repeats_rows(
     """
     for source, image in placed.items():
         found = images.get(source)
-        told = described.get(source)
+        row = described.get(source)
         by_folder = folders.user_repeats.get(found.folder) if found else None
-        if told is not None and told.repeats is not None:
+        if row is not None and row.repeats is not None:
             over = {"instead_of": by_folder.cause} if by_folder else {}
-            by_folder = UserRepeats(told.repeats, Cause(RepeatsSource.METADATA, {"where": told.where, **over}))
+            by_folder = UserRepeats(row.repeats, Cause(RepeatsSource.METADATA, {"where": row.where, **over}))
         if by_folder is not None:
             yield Decision(image.path, "user_repeats", by_folder.value, *by_folder.cause)
         elif found is None and image.path in before:

@@ -1,4 +1,4 @@
-"""A look at source folders: every file in them, told one after another, without opening any."""
+"""A look at source folders: every file in them, one after another, without opening any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.store.reasons.reason import Cause
 
 
 def scan(sources: Iterable[Path | str], follow_links: bool = False) -> Iterator[Found]:
-    """Everything below source folders in a fixed order; a folder that two sources reach is told once.
+    """Everything below source folders in a fixed order; a folder that two sources reach comes once.
 
     A link is followed where it leads to something in its own source, and out of it only with `follow_links`. No folder is
     entered twice, so links cannot lead in circles.
@@ -35,7 +35,7 @@ def scan(sources: Iterable[Path | str], follow_links: bool = False) -> Iterator[
 
 
 class _Walk:
-    """One source folder being read. Folders come before links to folders, so that a real place is told as itself."""
+    """One source folder being read. Folders come before links to folders, so that a real place comes under its own name."""
 
     def __init__(self, source: str, follow_links: bool, visited: dict[str, str]) -> None:
         self.source, self.follow_links, self.visited = source, follow_links, visited

@@ -123,9 +123,9 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     picked = holding.chosen(kept.paths, options.anchor, options.anchors)
     corners = holding.place(picked.names, scaled, sizes, kept.strips)
     names = list(picked.names)
-    told = list(anchor_notes(kept, picked, scaled, sizes))
+    about_anchors = list(anchor_notes(kept, picked, scaled, sizes))
     if options.faces_in_names:
-        told += keep_faces(kept, scaled, sizes, corners, names)
+        about_anchors += keep_faces(kept, scaled, sizes, corners, names)
     fits = Fits(kept.paths, kept.images, scaled, sizes, corners, *exposures(manifest, kept.paths))
     on_list = (
         bucket_list_notes(kept.images, _bounds(options), options.resolution, options.rule) if options.upscale else None
@@ -136,7 +136,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         ("bucket",),
         tuple(bucket_rows(fits, names, kept.transparent, colour(options.background))),
         info=tuple(info),
-        warnings=(*about_list, *warnings(fits, options.batch_size), *told),
+        warnings=(*about_list, *warnings(fits, options.batch_size), *about_anchors),
         table=tuple(table(fits, options.batch_size)),
     )
 

@@ -267,7 +267,7 @@ def _plan(
         contradictions=found.odd.found,
         fixed=fixed,
         prefix=options.prefix,
-        told=known.told,
+        data=known.data,
     )
     rows = tuple(row for image in surveyed for row in writer.rows(image))
     captions = {row.path: row for row in rows if row.field == "caption"}

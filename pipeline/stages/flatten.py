@@ -77,8 +77,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     described = data.described
 
     def concept(image: Found) -> str:
-        told = described.get(image.path)
-        return (told.concept if told else "") or named.concepts.get(image.folder, image.concept)
+        row = described.get(image.path)
+        return (row.concept if row else "") or named.concepts.get(image.folder, image.concept)
 
     placing = Placing(
         manifest,
@@ -86,7 +86,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         options.link,
         {each.path for each in found},
         {path: concept(each) for path, each in images.items()},
-        {path: told.name for path, told in described.items() if told.name},
+        {path: row.name for path, row in described.items() if row.name},
     )
     placing.place_all(found, manifest.known_files())
     for path, cause in (*named.rows, *data.rows):

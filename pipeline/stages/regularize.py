@@ -276,7 +276,7 @@ def _generate(
 
 def _marks(options: Options, rows: list[RegularizationImage], base: BaseModel) -> list[str]:
     """Everything each regularization image depends on, written into its PNG, so that a stale one is recognised; what
-    is left to the base model is told by its files."""
+    is left to the base model is read from its files."""
     from train.models.loading.vocabulary import FILES, vocabulary_folder
 
     common: dict[str, Any] = {

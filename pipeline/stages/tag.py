@@ -52,7 +52,7 @@ class Options:
     """More taggers to score with, named as the first is; `prep curate` combines them."""
     decode: Literal["exact", "fast"] = "exact"
     """How JPEGs are decoded: exact, or fast: large ones at a reduced size, never below twice what the model sees.
-    Fast scores differ a little and are kept apart from exact ones; how much they differ is told."""
+    Fast scores differ a little and are kept apart from exact ones; how much they differ is reported."""
     device: str = "auto"
     """Where it runs: auto, cpu, cuda, or cuda:1 for the second GPU."""
     batch_size: int = 0
@@ -96,16 +96,16 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     with prep_errors():
         specs = _specs(manifest, options)
         taggers = [identity(spec, options.decode) for spec in specs]
-    told = Told()
+    tally = Tally()
     for spec, tagger in zip(specs, taggers, strict=True):
-        scored = manifest.scored(tagger.id) | told.unreadable
+        scored = manifest.scored(tagger.id) | tally.unreadable
         images = {image.content: image for image in reversed(manifest.kept()) if image.content not in scored}
         todo = sorted(images.values(), key=lambda image: image.path)
         if todo:
-            _score(manifest, spec, tagger, todo, options, progress, told)
-    if told.unreadable:
-        told.counts["unreadable_images"] = len(told.unreadable)
-    return WorkResult(told.counts)
+            _score(manifest, spec, tagger, todo, options, progress, tally)
+    if tally.unreadable:
+        tally.counts["unreadable_images"] = len(tally.unreadable)
+    return WorkResult(tally.counts)
 
 
 def identity(spec: ModelSpec, decoding: str = "exact") -> Tagger:
@@ -125,7 +125,7 @@ def load_reduced(path: Path, least: Callable[[tuple[int, int]], tuple[int, int]]
 
 
 @dataclass(slots=True)
-class Told:
+class Tally:
     """What a run has to say at its end."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -159,7 +159,7 @@ def _score(
     todo: Sequence[records.Image],
     options: Options,
     progress: ProgressCallback,
-    told: Told,
+    tally: Tally,
 ) -> None:
     """Load one tagger and score images with it."""
     from taggers.engine import load_tagger
@@ -182,7 +182,7 @@ def _score(
         )
     load = _loader(engine) if options.decode == "fast" else load_rgb
     if options.decode == "fast":
-        _tell_drift(manifest.root, engine, todo, told)
+        _tell_drift(manifest.root, engine, todo, tally)
     done, on = 0, engine.session.provider.removesuffix("ExecutionProvider")
     scoring = engine.score(
         ((image.content, manifest.root / image.path) for image in todo), load, options.batch_size, options.decoders
@@ -193,10 +193,10 @@ def _score(
                 manifest.put_scores(tagger.id, {each.key: each.scores for each in batch if not each.problem})
             for each in batch:
                 if each.problem:
-                    told.unreadable.add(each.key)
+                    tally.unreadable.add(each.key)
                     log.warning("%s", each.problem)
                 else:
-                    told.counts[f"scored_by:{tagger.name} on {on}" if options.also else f"scored_on:{on}"] += 1
+                    tally.counts[f"scored_by:{tagger.name} on {on}" if options.also else f"scored_on:{on}"] += 1
             done += len(batch)
             progress(f"scoring with {tagger.name} on {on}", done, len(todo))
 
@@ -209,7 +209,7 @@ def _loader(engine: OnnxTagger) -> Callable[[Path], Image]:
     return functools.partial(load_reduced, least=least)
 
 
-def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[records.Image], told: Told) -> None:
+def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[records.Image], tally: Tally) -> None:
     """Score a few of the set's large JPEGs both ways, and say how far fast decoding is from exact."""
     files = _reducible(root, engine, todo)
     if not files:
@@ -234,7 +234,7 @@ def _tell_drift(root: Path, engine: OnnxTagger, todo: Sequence[records.Image], t
         held,
         changed,
     )
-    told.counts[f"changed_by_fast_decoding:{len(pairs)}"] += changed
+    tally.counts[f"changed_by_fast_decoding:{len(pairs)}"] += changed
 
 
 def _holding(engine: OnnxTagger, scores: Mapping[str, float]) -> set[str]:

@@ -1,7 +1,7 @@
 """Captions on disk: what a person wrote there is taken in, what prep decided is put there, and neither is lost.
 
 Beside every image of the set lies `<name>.txt`. The manifest remembers what each held when prep last wrote or read it,
-so that any other text is known to be a person's. A file that is not UTF-8 is told and never rewritten.
+so that any other text is known to be a person's. A file that is not UTF-8 is reported and never rewritten.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Change:
 def changes(manifest: Manifest, after: int, until: int) -> Iterator[Change]:
     """Every row that differs between the state after run `after` and that after run `until`, in order of path and field.
 
-    Several changes of one row in between are told as one; a row that is again as it was is not told.
+    Several changes of one row in between are one change; a row that is again as it was is none.
     """
     held: Change | None = None
     for step in manifest.history.steps(after, until):

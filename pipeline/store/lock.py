@@ -1,4 +1,4 @@
-"""One command at a time on a set: the second is told who holds it."""
+"""One command at a time on a set: the second learns who holds it."""
 
 from __future__ import annotations
 

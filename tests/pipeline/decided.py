@@ -48,7 +48,7 @@ def scored(tag: str) -> TagDecision:
     return TagDecision(tag, TagAction.KEPT, TagReason.ABOVE_THRESHOLD, {"score": 0.9, "threshold": 0.35})
 
 
-def told(rows: Iterable[TagDecision]) -> list[tuple[str, str, str]]:
+def reported(rows: Iterable[TagDecision]) -> list[tuple[str, str, str]]:
     """(tag, action, reason in words) of each."""
     return [(row.tag, row.action.value, phrase(row)) for row in rows]
 

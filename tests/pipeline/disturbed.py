@@ -46,7 +46,7 @@ PRELOADED = [
 
 
 def run(arguments: list[str], how: str = "", at: int = 0, folder: Path | None = None) -> tuple[int, int]:
-    """`prep ARGUMENTS`; returns its exit code (negative for a signal) and how many things it did to the disk, if it told."""
+    """`prep ARGUMENTS`; returns its exit code (negative for a signal) and how many things it did to the disk, if it reported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe(duplex=False)

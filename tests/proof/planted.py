@@ -58,7 +58,7 @@ IMPLIED = {
     "white background": "simple background",
     "forest": "nature",
 }
-"""Exact tag → a tag that says less of the same thing; not all of them can be told by their spelling."""
+"""Exact tag → a tag that says less of the same thing; not all of them can be inferred from their spelling."""
 IMPLIED_TOO = (
     ("beret", "hat"),
     ("beanie", "hat"),

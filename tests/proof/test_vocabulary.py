@@ -127,8 +127,8 @@ def test_every_name_comes_through_curation_as_it_is(root: Path) -> None:
 def test_every_name_is_found_and_explained(ask: Ask, name: str) -> None:
     path = image_of(HOSTILE.index(name)).path
     assert ask("find", name)["rows"] == [{"image": path, "concept": "people/Lumi", "scores": {name: 0.9}}]
-    told = ask("why", path, name)
-    assert (told["tag"], told["in_caption"], told["because"]) == (name, True, "kept: 0.90 ≥ 0.35")
+    reported = ask("why", path, name)
+    assert (reported["tag"], reported["in_caption"], reported["because"]) == (name, True, "kept: 0.90 ≥ 0.35")
 
 
 @pytest.mark.parametrize("name", HOSTILE[::4])

@@ -116,7 +116,7 @@ def test_only_a_few_batches_are_decoded_ahead(tiny: Make) -> None:
     assert len(loaded) <= 8
 
 
-def test_an_image_that_cannot_be_decoded_is_told_and_the_others_are_scored(tiny: Make) -> None:
+def test_an_image_that_cannot_be_decoded_is_reported_and_the_others_are_scored(tiny: Make) -> None:
     def load(value: int) -> Image.Image:
         if value in (1, 4):
             raise OSError(f"image {value} is truncated")

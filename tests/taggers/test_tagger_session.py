@@ -15,7 +15,7 @@ Make = Callable[..., Path]
 
 
 class Runtime:
-    """An ONNX Runtime that lists CUDA and lets a session have the providers it is told to."""
+    """An ONNX Runtime that lists CUDA and lets a session have the providers it is asked to."""
 
     __version__ = "1.99"
 
@@ -64,7 +64,7 @@ def test_without_a_driver_auto_is_the_cpu_and_cuda_is_an_error(machine: Callable
     assert caught.value.hint == "give --device cpu, or auto to take what there is"
 
 
-def test_a_gpu_that_cannot_be_used_is_told_with_the_runtimes_own_words(machine: Callable[..., None]) -> None:
+def test_a_gpu_that_cannot_be_used_is_reported_with_the_runtimes_own_words(machine: Callable[..., None]) -> None:
     said = "[E:onnxruntime] Failed to load library with error: libcublasLt.so.13: cannot open\n"
     machine(Runtime(works=False, said=said))
     with pytest.raises(TaggerError, match=r"ONNX Runtime cannot use it: .*libcublasLt.so.13: cannot open") as caught:

@@ -138,7 +138,7 @@ def _checksum(mean: Array, std: Array) -> str:
 
 
 def note_vae(folder: Path, vae: str, base: str) -> None:
-    """Note which base model a VAE's latents are for, so that it can be told later which ones are still used."""
+    """Note which base model a VAE's latents are for, so that it is known later which ones are still used."""
     known = vaes(folder)
     if base not in known.get(vae, ()):
         noted = {**known, vae: sorted({*known.get(vae, ()), base})}

@@ -12,8 +12,8 @@ from train.data.augmentation import Subject
 
 
 def subject_of(source: str, bucket: Bucket, width: int, height: int, focus: str) -> Subject | None:
-    """The middle of the subject, in this order: the face that the original's name ends in, if the bucket's crop was told
-    to keep it; the point that the crop was told to hold on to; the middle of the image's detail. None where nothing of
+    """The middle of the subject, in this order: the face that the original's name ends in, if the bucket's crop was asked
+    to keep it; the point that the crop was asked to hold on to; the middle of the image's detail. None where nothing of
     it is known.
 
     Args:

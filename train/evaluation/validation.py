@@ -78,7 +78,7 @@ def plain_caption(example: Example, options: CaptionOptions) -> str:
 
 
 def size_conditioning(example: Example) -> Sizes:
-    """What SDXL is told of an image's sizes."""
+    """SDXL's conditioning on an image's sizes."""
     image = example.image
     return size_ids(image.bucket, image.original, image.flip)
 

@@ -88,7 +88,9 @@ class BaseModel:
         """(B, 4, h, w) noise or velocity that the UNet sees in (B, 4, h, w) latents at the timesteps (B,), or at one."""
         added = None
         if self.kind.sized:
-            assert conditioning.pooled is not None and conditioning.sizes is not None, "SDXL is told sizes too"
+            assert conditioning.pooled is not None and conditioning.sizes is not None, (
+                "SDXL is conditioned on sizes too"
+            )
             added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.sizes}
         predicted: Tensor = self.unet(noisy, times, conditioning.states, added_cond_kwargs=added).sample
         return predicted

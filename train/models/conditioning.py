@@ -1,4 +1,4 @@
-"""What the UNet is told beside the noisy latents: text states, and with SDXL a pooled text vector and sizes."""
+"""The conditioning of the UNet beside the noisy latents: text states, and with SDXL a pooled text vector and sizes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def joined(parts: Sequence[Conditioning]) -> Conditioning:
 
 
 def size_ids(bucket: Bucket, original: tuple[int, int], mirrored: bool = False) -> Sizes:
-    """What SDXL is told of an image's sizes: as it was, where its crop begins once it is scaled, and what it became
+    """SDXL's conditioning on an image's sizes: as it was, where its crop begins once it is scaled, and what it became
     (Podell et al. 2023, arXiv:2307.01952, section 2.2).
 
     Args:
@@ -63,10 +63,10 @@ def whole_image(size: tuple[int, int]) -> Sizes:
 
 
 def with_sizes(conditioning: Conditioning, sizes: Sequence[Sizes]) -> Conditioning:
-    """The same with each sample's sizes, or as it was for a family that is told none. A GPU is not waited for."""
+    """The same with each sample's sizes, or as it was for a family without them. A GPU is not waited for."""
     if conditioning.pooled is None:
         return conditioning
     assert len(sizes) == len(conditioning.states)
-    told, device = torch.tensor(sizes, dtype=torch.float32).reshape(-1, 6), conditioning.states.device
-    told = told.pin_memory() if device.type == "cuda" else told
-    return replace(conditioning, sizes=told.to(device, non_blocking=True))
+    values, device = torch.tensor(sizes, dtype=torch.float32).reshape(-1, 6), conditioning.states.device
+    values = values.pin_memory() if device.type == "cuda" else values
+    return replace(conditioning, sizes=values.to(device, non_blocking=True))

@@ -120,7 +120,7 @@ def generate(
     batch_size: int = 8,
     on_image: Callable[[int, Image.Image], None] | None = None,
 ) -> list[Image.Image]:
-    """Make every requested image; `on_image(index, image)` is told as they come.
+    """Make every requested image; `on_image(index, image)` is called as they come.
 
     An image does not depend on which others are made with it. Guidance of at most 1 is none, as in diffusers and
     sd-scripts: the negative prompt is not read then, and a step takes half the time.
@@ -187,7 +187,7 @@ def _generated(
 
 
 def sized(conditioning: Conditioning, size: tuple[int, int]) -> Conditioning:
-    """With the sizes that SDXL is told for a whole image of (width, height), if it takes any and has none yet
+    """With the sizes that SDXL is conditioned on for a whole image of (width, height), if it takes any and has none yet
     (Podell et al. 2023, arXiv:2307.01952, section 2.2): original and target are the image's own, nothing is cropped."""
     if conditioning.pooled is None or conditioning.sizes is not None:
         return conditioning

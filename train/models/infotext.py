@@ -19,7 +19,7 @@ CHUNK = "parameters"
 def infotext(request: Request, model: str, more: Mapping[str, object]) -> str:
     """The prompt, a line with the negative one, and a line of what was set; `request` has all of it.
 
-    Of a model that is a folder only the name is told.
+    Of a model that is a folder only the name is given.
     """
     facts = {
         "Steps": request.steps,

@@ -40,7 +40,7 @@ def load_base(
         prediction: epsilon, v_prediction, or auto, which takes what the files say, else what the UNet shows.
 
     Raises:
-        PrepError: it cannot be had, read or trained, or what it predicts cannot be told.
+        PrepError: it cannot be had, read or trained, or what it predicts cannot be inferred.
     """
     location, target = find_folder(name, revision), pick_device(device)
     found = (
@@ -93,15 +93,15 @@ def _measured(base: BaseModel) -> BaseModel:
         text = with_sizes(text_conditioning(base, [""]), [whole_image((1024, 1024))])
     alphas_cumprod, channels = base.alphas_cumprod, base.unet.config.in_channels
     shares = noise_shares(lambda noisy, times: base.predict(noisy, times, text), alphas_cumprod, channels, base.device)
-    told = inferred_prediction(shares, alphas_cumprod)
+    inferred = inferred_prediction(shares, alphas_cumprod)
     seen = f"gives back {shares[0]:.0%} of the noise at timestep {TIMES[0]} and {shares[1]:.0%} at {TIMES[1]}"
-    if told is None:
+    if inferred is None:
         raise PrepError(
-            f"what {base.folder} predicts cannot be told: its files do not say it, and its UNet {seen}",
+            f"what {base.folder} predicts cannot be inferred: its files do not say it, and its UNet {seen}",
             "give prediction = epsilon or prediction = v_prediction, as its author says (SD 2.x for 768 pixels: the latter)",
         )
-    note = f"{base.folder} does not say what it predicts; {told} was measured: its UNet {seen}"
-    return replace(base, prediction=told, warnings=(note,))
+    note = f"{base.folder} does not say what it predicts; {inferred} was measured: its UNet {seen}"
+    return replace(base, prediction=inferred, warnings=(note,))
 
 
 def base_of(options: ModelOptions, device: str) -> BaseModel:

@@ -132,7 +132,7 @@ def asked_prompts(lines: Sequence[str], file: Path | None, option: str) -> tuple
     A text file has one a line; empty lines are passed over, and those that begin with #. A .toml file has [prompt], with what
     all have in common, and [[prompt.subset]]; a .json file a list of objects or lines. Keys are those of sd-scripts.
     Raises:
-        PrepError: as `parse_prompt`, or the file cannot be read or holds no prompt; what is wrong with any of them is told
+        PrepError: as `parse_prompt`, or the file cannot be read or holds no prompt; what is wrong with any of them is reported
         together, by line or number.
     """
     given = [partial(parse_prompt, line, f"{option}, {number}") for number, line in enumerate(lines, 1)]

@@ -69,7 +69,7 @@ class Limit:
     def lost(self, tags: Sequence[str]) -> tuple[list[str], int]:
         """The tags of a caption that are cut, wholly or in part, and how many tokens are beyond the limit.
 
-        Where a tag ends is told by what the tokens spell, as a comma may be one token with what stands before it.
+        Where a tag ends is inferred from what the tokens spell, as a comma may be one token with what stands before it.
         """
         if self._fits(tags):
             return [], 0
@@ -86,7 +86,7 @@ class Limit:
         return [], len(tokens) - kept
 
     def _fits(self, tags: Sequence[str]) -> bool:
-        """Whether a caption is within the limit wherever its chunks are parted: told tag by tag, each counted once."""
+        """Whether a caption is within the limit wherever its chunks are split: judged tag by tag, each counted once."""
         spare = BACKTRACK * (self._most // CHUNK - 1)
         return sum(self._sizes(tag)[0] + 1 for tag in tags) <= self._most - spare
 

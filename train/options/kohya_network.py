@@ -68,7 +68,7 @@ def network_args(arguments: Mapping[str, str], given: Values) -> dict[str, Any]:
 
 
 def _algorithm(algo: str | None, convolutions: bool, module: Any) -> dict[str, Any]:
-    """LyCORIS takes locon unless it is told otherwise, and adapts convolutions with it in any case."""
+    """LyCORIS takes locon unless it is asked otherwise, and adapts convolutions with it in any case."""
     if algo is None and module is None:
         return {"algorithm": LOCON.name} if convolutions else {}
     if module == LYCORIS or algo is not None:

@@ -1,4 +1,4 @@
-"""What a run takes of disk and memory, told from the headers of the base model's files; no weight is read, no torch here."""
+"""What a run takes of disk and memory, inferred from the headers of the base model's files; no weight is read, no torch here."""
 
 from __future__ import annotations
 

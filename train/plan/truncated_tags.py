@@ -19,7 +19,7 @@ COMMON = 3
 
 
 def truncated_tags(run: PlannedRun, options: Recipe) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
-    """A row for every image whose caption is too long, or a remark why that cannot be told."""
+    """A row for every image whose caption is too long, or a warning why that is not known."""
     from pipeline.tags.vocabulary.token_count import TagTokens, load_tokens
     from train.data.caption_augmentation import longest, tags_of
     from train.models.loading.vocabulary import vocabulary_folder

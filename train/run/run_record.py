@@ -163,7 +163,7 @@ def differences(file: Path, now: Mapping[str, Any], images: Mapping[str, Mapping
 
 def _differing_images(file: Path, now: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if not file.is_file():
-        yield f"the set is another one; how it differs cannot be told without {file}"
+        yield f"the set is another one; how it differs is not known without {file}"
         return
     then = json.loads(file.read_text(encoding="utf-8"))
     yield from _named("left the set", sorted(then.keys() - now.keys()))

@@ -152,7 +152,7 @@ def _images(listed: Iterable[Found]) -> list[Found]:
 
 
 def find_user_images(manifest: Manifest, folder: Path, caption: str | None, min_side: int) -> Pools:
-    """The usable images of a folder, by whom they are for; what is not used is told in the warnings, with its reason.
+    """The usable images of a folder, by whom they are for; what is not used is in the warnings, with its reason.
 
     Raises:
         PrepError: none can be used, or some have no caption and there is none for all.
@@ -166,9 +166,9 @@ def find_user_images(manifest: Manifest, folder: Path, caption: str | None, min_
             'write it beside each, NAME.txt, or give one for all without: --user-caption "1girl"',
         )
     if not search.pools:
-        told = "; ".join(search.warnings()) or "it holds no images"
+        reasons = "; ".join(search.warnings()) or "it holds no images"
         raise PrepError(
-            f"no regularization image of {folder} can be used: {told}",
+            f"no regularization image of {folder} can be used: {reasons}",
             "put images of the class flat into it, or into folders named like the concepts",
         )
     return Pools({node: tuple(pool) for node, pool in sorted(search.pools.items())}, tuple(search.warnings()))

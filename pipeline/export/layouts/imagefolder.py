@@ -46,7 +46,7 @@ def lay_out(contents: Contents, request: Request) -> Layout:
 
 
 def facts(sample: Sample) -> dict[str, Any]:
-    """What is told of an image beside its caption; `width` and `height` are those it is trained at."""
+    """What is recorded of an image beside its caption; `width` and `height` are those it is trained at."""
     width, height = sample.bucket.size if sample.bucket else (None, None)
     return {
         "concept": sample.image.concept,

@@ -50,9 +50,9 @@ def _without_dots(name: str) -> str:
 def _members(sample: Sample, key: str, request: Request) -> tuple[Member, ...]:
     image = sample.exported(key, request)
     name = sample.stem + sample.extension_in(request)
-    told = {"name": name, "caption": sample.caption, **facts(sample), "content": sample.image.content}
+    record = {"name": name, "caption": sample.caption, **facts(sample), "content": sample.image.content}
     size = _largest_png(*image.bucket.size) if isinstance(image, Crop) else sample.image.bytes
-    members = [Member(image, size), _text(key + ".json", json.dumps(told, ensure_ascii=False))]
+    members = [Member(image, size), _text(key + ".json", json.dumps(record, ensure_ascii=False))]
     return (*members, _text(key + CAPTION, sample.caption)) if sample.caption else tuple(members)
 
 

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 640, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 26
 TICKS = 4
 COLOURS = 6
-"""How many lines of one chart can be told apart."""
+"""How many lines of one chart can be distinguished."""
 FAINT = "faint"
 SPREAD = 0.04
 """Part of the values of a faint line, at either end, that may lie beyond the chart's edge."""

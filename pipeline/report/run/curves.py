@@ -76,7 +76,7 @@ def _validation(facts: RunFacts) -> Chart | None:
 
 
 def _group(title: str, note: str, found: Mapping[str, Curve], facts: RunFacts | None = None) -> Chart | None:
-    """A line each, of as many as can be told apart: those with most steps."""
+    """A line each, of as many as can be distinguished: those with most steps."""
     most = sorted(sorted(found), key=lambda name: -len(found[name].steps))[:COLOURS]
     if not most:
         return None

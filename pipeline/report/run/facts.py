@@ -72,7 +72,7 @@ def part(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def collect_run(folder: Path) -> RunFacts:
-    """Read a run's folder; what is missing stays empty, what cannot be read is told in `problems`."""
+    """Read a run's folder; what is missing stays empty, what cannot be read is in `problems`."""
     problems: list[str] = []
 
     def tried(read: Any, *given: Any, instead: Any) -> Any:

@@ -12,7 +12,7 @@ NOTHING: Data = {}
 
 
 class Reason(StrEnum):
-    """A code, stored as it is. Codes that are counted together are told by it alone."""
+    """A code, stored as it is. Codes that are counted together have it alone."""
 
 
 class Recorded(Reason):
@@ -39,7 +39,7 @@ class Reasoned(Protocol):
 
 
 class Words(NamedTuple):
-    """How a reason is told: `phrase` is the reason in a few words, `figures` what stands behind it. Both are texts that
+    """How a reason is worded: `phrase` is the reason in a few words, `figures` what stands behind it. Both are texts that
     `str.format` fills with the data, or functions of the data; `counted` is the phrase without any data."""
 
     phrase: str | Callable[[Data], str]

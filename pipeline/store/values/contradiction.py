@@ -34,8 +34,8 @@ class Contradiction:
         return self.images / self.total if self.total else None
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What a reason has to say of it, as exact as it is told."""
+    def data(self) -> dict[str, Any]:
+        """What a reason has to say of it, as exact as it is shown."""
         data = {key: held for key, held in asdict(self).items() if key != "fixed"}
         scores = {key: round(data[key], 2) for key in ("score", "dominant_score") if data[key] is not None}
         return {**data, **scores}

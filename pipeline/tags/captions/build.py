@@ -157,7 +157,7 @@ def caption_tags(
 
 def fix(ledger: Ledger, found: Contradiction) -> None:
     """Carry out the proposed fix of a contradiction; one that says to look is left."""
-    cause = TagCause(TagReason.CONFLICT_FIXED, found.told)
+    cause = TagCause(TagReason.CONFLICT_FIXED, found.data)
     if found.fix == "add":
         ledger.add(found.dominant, found.dominant_score or 0.0, cause)
     elif found.fix in ("drop", "replace"):

@@ -50,7 +50,7 @@ class CaptionWriter:
     """What every caption is made from, besides the image itself.
 
     `media` is folder → the tag for every image below it; `contradictions` are those of an image, of which `fixed`, (image,
-    attribute), are fixed; `prefix` puts trigger words before a person's captions; `told` is what a decision says of
+    attribute), are fixed; `prefix` puts trigger words before a person's captions; `data` is what a decision says of
     the taggers.
     """
 
@@ -61,7 +61,7 @@ class CaptionWriter:
     contradictions: Mapping[str, Sequence[Contradiction]]
     fixed: frozenset[tuple[str, str]]
     prefix: bool
-    told: Data
+    data: Data
 
     def rows(self, image: SurveyedImage) -> Iterator[Decision]:
         """The caption and tags of an image; no caption where the file beside it must not be touched."""
@@ -94,4 +94,4 @@ class CaptionWriter:
             rows = (*rows, TagDecision(mark, TagAction.ADDED, TagReason.KEEP_SEPARATOR))
         yield Decision(path, "caption", self.rules.separator.join(said), reason, counts)
         seen = CaptionReason.SCORED_TAGS if image.scored else CaptionReason.TAGS_WITHOUT_SCORES
-        yield Decision(path, "tags", rows, seen, self.told)
+        yield Decision(path, "tags", rows, seen, self.data)

@@ -35,7 +35,7 @@ class KnownTags:
         return " + ".join(tagger.name for tagger in self.taggers)
 
     @property
-    def told(self) -> Data:
+    def data(self) -> Data:
         """What a decision says of the taggers."""
         return {"by": [tagger.name for tagger in self.taggers], "taggers": [tagger.id for tagger in self.taggers]}
 

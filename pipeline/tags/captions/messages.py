@@ -16,7 +16,7 @@ from pipeline.tags.vocabulary.token_count import Tokens, is_common, telling_toke
 SHOWN = 10
 LEAST_LETTERS = 3
 """A trigger word of fewer letters and digits is too common to stand for anything."""
-"""Names or warnings of one kind that are told one by one."""
+"""Names or warnings of one kind that are listed one by one."""
 MOST_ROWS = 25
 """Lines of one kind that are printed; the rows of a plan hold all of them."""
 Line = dict[str, str | float | None]

@@ -92,7 +92,7 @@ def on_option_keys(
 
 
 def info(traited: Traited, mined: Sequence[MinedImplication], core_images: int) -> Iterator[str]:
-    """What could not be told of the set, and what a person may confirm. `core_images` is what core tags need."""
+    """What could not be inferred from the set, and what a person may confirm. `core_images` is what core tags need."""
     few = [f"{trigger} has {count}" for trigger, count in traited.few]
     if few:
         yield (

@@ -109,7 +109,7 @@ def _verdict(tag: str, said: Sequence[tuple[str, float, float]], combine: Combin
 
 @functools.cache
 def by_score(score: float, threshold: float) -> TagCause:
-    """What one tagger's probability and its threshold say, as exact as it is told; equal ones share their data, as a set
+    """What one tagger's probability and its threshold say, as exact as it is shown; equal ones share their data, as a set
     has millions."""
     return TagCause(_reason(score >= threshold), {"score": round(score, 2), "threshold": round(threshold, 2)})
 

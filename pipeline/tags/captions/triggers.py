@@ -8,7 +8,7 @@ from itertools import combinations
 from pipeline.tags.vocabulary.aliases import folded, split_caption, sub_words, unique
 
 MANY = 50
-"""Trigger words that share one part beyond which pairs are no longer told one by one."""
+"""Trigger words that share one part beyond which pairs are no longer listed one by one."""
 
 
 def subjects(concept: str, given: Mapping[str, str], from_folder: bool) -> tuple[tuple[str, ...], ...]:
@@ -58,7 +58,7 @@ def sharing_words(
 def taken_words(triggers: Iterable[str], tags: Iterable[str]) -> dict[str, str]:
     """Trigger word → the tag that it is, or that it is a word of: it has a meaning to the base model already.
 
-    Of several such tags the shortest is told; `Snow` is a word of `snow`, of `snowing` it is none.
+    Of several such tags the shortest is reported; `Snow` is a word of `snow`, of `snowing` it is none.
     """
     known: dict[str, str] = {}
     for tag in sorted(tags, key=lambda tag: (len(tag), tag)):

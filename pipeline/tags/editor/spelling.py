@@ -12,7 +12,7 @@ from pipeline.tags.vocabulary.aliases import Vocabulary, canonical, folded
 
 NEAR = 3
 SHORTEST = 4
-"""Letters from which one wrong letter is told from another word."""
+"""Letters from which one wrong letter distinguishes a word from another."""
 LONG = 7
 """Letters from which two wrong ones are, in trigger words."""
 

@@ -102,7 +102,7 @@ EVERY_COLOUR = "every colour"
 
 @functools.cache
 def excuses(tag: str) -> tuple[str, ...]:
-    """What a tag excuses from having one value that can be told, as attributes, things, or `EVERY_COLOUR`; nothing for most.
+    """What a tag excuses from having one value that can be inferred, as attributes, things, or `EVERY_COLOUR`; nothing for most.
 
     `heterochromia` excuses the eye colour, `gradient hair` all of hair, a drawing without colours every colour.
     """

@@ -1,4 +1,4 @@
-"""Captions in sentences, told from lists of tags."""
+"""Captions in sentences, distinguished from lists of tags."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def cache(root: Path, *flags: str) -> dict:
     return json.loads(result.stdout)
 
 
-def test_what_lies_there_is_told_by_kind_with_counts_and_bytes(root):
+def test_what_lies_there_is_reported_by_kind_with_counts_and_bytes(root):
     (root / "cache" / "archives" / "x").mkdir(parents=True)
     (root / "cache" / "archives" / "x" / "a.png").write_bytes(b"12345")
     found = cache(root)

@@ -65,7 +65,7 @@ def test_the_preview_of_a_run_is_one_json_document(command, settings):
         ("[chek]\n", "unknown section [chek]"),
     ],
 )
-def test_a_run_without_usable_settings_is_told(command, tmp_path, text, message):
+def test_a_run_without_usable_settings_is_reported(command, tmp_path, text, message):
     if text is not None:
         (tmp_path / "my.toml").write_text(text, encoding="utf-8")
     result = command("run", tmp_path / "my.toml")

@@ -56,7 +56,7 @@ def test_the_help_of_a_stage_imports_neither_torch_nor_cv2_nor_onnxruntime(name)
     assert "HEAVY []" in done.stdout and "--dry-run" in done.stdout
 
 
-def test_the_version_is_told(command):
+def test_the_version_is_reported(command):
     result = command("--version")
     assert result.exit_code == 0 and result.stdout.startswith("prep")
 
@@ -114,7 +114,7 @@ def test_a_flag_goes_before_prep_toml_and_is_said_to_hold_once(command, source, 
     assert "5  good" in result.stdout and "flags apply to this run only" in result.stderr
 
 
-def test_a_problem_is_told_once_with_its_remedy_and_exit_code_1(command, tmp_path):
+def test_a_problem_is_reported_once_with_its_remedy_and_exit_code_1(command, tmp_path):
     result = command("check", tmp_path / "[/bold] set")
     assert result.exit_code == 1 and result.stdout == ""
     assert f"error: no set at {tmp_path}/[/bold] set: it has no manifest.db" in result.stderr
@@ -143,7 +143,7 @@ def test_ctrl_c_is_calm(command, source, tmp_path, monkeypatch):
         (sqlite3.OperationalError("database is locked"), "another prep may be at work"),
     ],
 )
-def test_what_the_machine_refuses_is_told_as_a_problem(command, source, tmp_path, monkeypatch, error, words):
+def test_what_the_machine_refuses_is_reported_as_a_problem(command, source, tmp_path, monkeypatch, error, words):
     command("flatten", source, tmp_path / "set")
     monkeypatch.setattr(balance, "STAGE", replace(balance.STAGE, plan=lambda *_: (_ for _ in ()).throw(error)))
     result = command("balance", tmp_path / "set")

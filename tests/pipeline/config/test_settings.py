@@ -62,11 +62,11 @@ def test_an_unknown_key_names_the_file_the_value_the_likely_key_and_all_keys(tmp
     assert "did you mean min_sharpness?" in message and "known: min_side, max_aspect" in message
 
 
-def test_an_unknown_section_is_told_with_the_known_ones(tmp_path):
+def test_an_unknown_section_is_reported_with_the_known_ones(tmp_path):
     assert "unknown section [chek]; did you mean check? known: set, flatten, check" in problems(tmp_path, "[chek]\n")
 
 
-def test_everything_wrong_is_told_together(tmp_path):
+def test_everything_wrong_is_reported_together(tmp_path):
     message = problems(
         tmp_path, '[set]\npaths = "x"\n[check]\nmin_side = true\nmax_aspect = "4"\n[bucket]\nbucket_reso_steps = 7\n'
     )
@@ -103,7 +103,7 @@ def test_a_range_is_checked_by_the_options_themselves(tmp_path):
     )
 
 
-def test_broken_toml_and_other_encodings_are_told_calmly(tmp_path):
+def test_broken_toml_and_other_encodings_are_reported_calmly(tmp_path):
     assert "is not TOML" in problems(tmp_path, "[check\n")
     (tmp_path / "prep.toml").write_bytes(b"\xff\xfe[")
     with pytest.raises(PrepError, match="not UTF-8"):

@@ -18,7 +18,7 @@ def test_two_concepts_never_flatten_to_one_name(one, other):
     assert (flat(one) == flat(other)) == (one == other)
 
 
-def test_a_tilde_in_a_name_is_told_from_a_slash():
+def test_a_tilde_in_a_name_is_reported_from_a_slash():
     assert flat("characters/fanart/Mihari") == "characters~fanart~Mihari"
     assert flat("x~y/z") == "x%7Ey~z" and flat("100%") == "100%" and flat("%7E") == "%257E"
 
@@ -47,7 +47,7 @@ def test_safe_names_stay_safe_and_short(name):
     assert len(safe(name).encode()) <= LONGEST_BYTES + 8
 
 
-def test_long_names_cut_alike_are_told_apart():
+def test_long_names_cut_alike_are_reported_apart():
     assert safe("é" * 200 + "1") != safe("é" * 200 + "2")
 
 

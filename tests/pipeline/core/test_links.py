@@ -75,7 +75,7 @@ def test_what_was_asked_for_by_name_and_cannot_be_done_is_an_error_that_leaves_t
     assert target.read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_source_that_is_gone_is_told_as_that(tmp_path):
+def test_a_source_that_is_gone_is_reported_as_that(tmp_path):
     with pytest.raises(FileNotFoundError):
         link_file(tmp_path / "gone.png", tmp_path / "b.png")
 

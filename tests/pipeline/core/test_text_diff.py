@@ -8,7 +8,7 @@ from pipeline.core.text_diff import Piece, pieces, tags_changed
 TAGS = st.lists(st.sampled_from(["1girl", "solo", "red boots", "red footwear", "", "smile"]), max_size=7).map(", ".join)
 
 
-def test_a_tag_that_took_anothers_place_is_told_as_removed_and_added():
+def test_a_tag_that_took_anothers_place_is_reported_as_removed_and_added():
     assert pieces("1girl, boots, smile", "1girl, red boots, smile") == (
         Piece("same", "1girl, "),
         Piece("removed", "boots"),

@@ -139,7 +139,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(manifest, folder, t
     assert not list(elsewhere.iterdir())
 
 
-def test_latents_of_another_trainer_are_told_apart(manifest, folder):
+def test_latents_of_another_trainer_are_reported_apart(manifest, folder):
     export(manifest, folder)
     (folder / "train/1_artists~alder/a_sd.npz").write_bytes(b"latents")
     assert any("latents that another trainer left here: 1" in note for note in export(manifest, folder).warnings)
@@ -299,7 +299,7 @@ def test_a_record_of_a_newer_prep_is_refused(manifest, folder):
 # --- what the set must have
 
 
-def test_images_lost_from_the_set_are_told_before_anything_is_written(manifest, folder):
+def test_images_lost_from_the_set_are_reported_before_anything_is_written(manifest, folder):
     (manifest.root / "images/artists~alder/a.png").unlink()
     with pytest.raises(PrepError, match=r"lost or were edited: 1, such as images/artists~alder/a\.png"):
         export(manifest, folder)
@@ -314,14 +314,14 @@ def test_crops_need_buckets(tmp_path):
     assert "prep bucket" in error.value.hint
 
 
-def test_a_set_without_kept_images_is_told(tmp_path):
+def test_a_set_without_kept_images_is_reported(tmp_path):
     shop = Workshop(tmp_path / "set")
     shop.add("x", keep=False)
     with pytest.raises(PrepError, match=r"no image of .* is kept"):
         export(shop.done(), tmp_path / "out")
 
 
-def test_missing_captions_and_repeats_are_told(tmp_path):
+def test_missing_captions_and_repeats_are_reported(tmp_path):
     shop = Workshop(tmp_path / "set")
     shop.add("x", "a.png", caption=None, repeats=None)
     shop.add("x", "b.png", repeats=None, user_repeats=7.5)

@@ -50,7 +50,7 @@ def test_every_reg_image_of_an_image_is_a_fact(manifest):
     assert "regularization image 1" in shown and "regularization image 2" in shown and "and 1 more in rotation" in shown
 
 
-def test_one_reg_image_each_is_told_as_such(manifest):
+def test_one_reg_image_each_is_reported_as_such(manifest):
     decide(manifest, x=generated("r/1.png"), y=generated("r/2.png"))
     assert "2 images have a regularization image:" in words(manifest) and "its regularization image" in words(manifest)
     assert "more in rotation" not in words(manifest)

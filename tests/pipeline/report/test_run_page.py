@@ -165,7 +165,7 @@ def test_a_missing_key_is_named(run):
     assert "cannot be read: 'repeats' is missing" in Elements(render_run(collect_run(run))).text
 
 
-def test_steps_that_are_not_logged_are_told(run):
+def test_steps_that_are_not_logged_are_reported(run):
     write_lines(run / "log.jsonl", line(1), line(4))
     assert "Steps 2–3 are not in log.jsonl" in render_run(collect_run(run))
 

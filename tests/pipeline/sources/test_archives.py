@@ -134,7 +134,7 @@ def test_links_and_devices_are_rows(tmp_path):
     assert problems(zipped(tmp_path / "p.zip", [(info, b"/etc/passwd")]), tmp_path / "cache") == {"link.png": reason}
 
 
-def test_a_name_that_comes_twice_is_kept_once_and_told(tmp_path):
+def test_a_name_that_comes_twice_is_kept_once_and_reported(tmp_path):
     archive = tarred(tmp_path / "p.tar", [("a.png", png(1)), ("./a.png", png(2))])
     found = listed(archive, tmp_path / "cache")
     assert {name: said(each.problem) for name, each in found.items()} == {

@@ -163,9 +163,9 @@ def test_once_fetched_the_hub_is_not_asked_again_nor_needed(served, tmp_path, mo
 
 
 def test_progress_counts_files_and_nothing_is_printed(served, tmp_path, capfd):
-    told = []
-    hub.fetch(f"hf://datasets/o/n@{SHA}/train", tmp_path / "notes", lambda *each: told.append(each))
-    assert told == [("fetching o/n", done, 4) for done in (1, 2, 3, 4)]
+    reported = []
+    hub.fetch(f"hf://datasets/o/n@{SHA}/train", tmp_path / "notes", lambda *each: reported.append(each))
+    assert reported == [("fetching o/n", done, 4) for done in (1, 2, 3, 4)]
     assert capfd.readouterr() == ("", "")
 
 
@@ -191,7 +191,7 @@ def refused(source, tmp_path):
     return caught.value
 
 
-def test_what_cannot_be_had_is_told_with_what_to_do(served, tmp_path, monkeypatch):
+def test_what_cannot_be_had_is_reported_with_what_to_do(served, tmp_path, monkeypatch):
     assert "the hub has no dataset o/gone" in refused("hf://datasets/o/gone", tmp_path).message
     error = refused("hf://datasets/o/n@v9", tmp_path)
     assert error.message == "o/n has no revision v9" and "/datasets/o/n/commits/main" in error.hint

@@ -24,7 +24,7 @@ def test_concepts_are_folder_paths_and_loose_images_make_one_of_the_sources_name
 
 
 @needs_symlinks
-def test_whatever_cannot_be_brought_is_told_why(tmp_path):
+def test_whatever_cannot_be_brought_is_reported_why(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     (root / "gone.png").symlink_to(tmp_path / "nowhere")
@@ -69,7 +69,7 @@ def test_many_folders_that_link_to_each_other_are_each_read_once(tmp_path):
 
 
 @needs_symlinks
-def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_told_to(tmp_path):
+def test_a_link_is_followed_inside_its_source_and_out_of_it_only_when_reported_to(tmp_path):
     outside = save(painted(1, 0.2), tmp_path / "private/a.png")
     inside = save(painted(2, 0.2), tmp_path / "r/b/b.png")
     (tmp_path / "r/out.png").symlink_to(outside)
@@ -159,7 +159,7 @@ def test_first_bytes_tell_the_kind(tmp_path, kind, extension):
     assert image_extension((tmp_path / "x").read_bytes()[:32]) == extension
 
 
-def test_a_path_that_two_sources_reach_is_told_once(source):
+def test_a_path_that_two_sources_reach_is_reported_once(source):
     found = list(scan([source, source / "characters"]))
     assert len(found) == len({each.path for each in found}) == 7 and not any(said(each.problem) for each in found)
     assert found == list(scan([source, source / "characters"]))

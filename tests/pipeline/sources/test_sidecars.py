@@ -192,7 +192,7 @@ def test_imagefolder_metadata_brings_captions_concepts_and_repeats(src, manifest
     assert rows(manifest, src)["multiply.txt"][0] == "multiply.txt without images"
 
 
-def test_lines_that_are_wrong_are_told_and_the_others_used(src, manifest):
+def test_lines_that_are_wrong_are_reported_and_the_others_used(src, manifest):
     lines = [
         '{"file_name": "Lumi/a.png", "text": "good"}',
         "{broken",

@@ -18,7 +18,7 @@ def test_new_sources_are_added_to_the_known_ones_without_dots_or_doubles(tmp_pat
 
 
 @pytest.mark.parametrize(("name", "message"), [("gone", "no folder"), ("file", "is not a folder")])
-def test_a_source_that_is_no_folder_is_told(tmp_path, name, message):
+def test_a_source_that_is_no_folder_is_reported(tmp_path, name, message):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PrepError, match=message):
         with_sources(Settings(), (tmp_path / name,))
@@ -62,7 +62,7 @@ def test_a_repository_is_remembered_at_its_commit_and_stays_there_until_another_
         ("hf://datasets/o/n@1", "hf://datasets/o/n@12/c.png", False),
     ],
 )
-def test_what_belongs_to_a_source_is_told_by_its_path(source, path, expected):
+def test_what_belongs_to_a_source_is_reported_by_its_path(source, path, expected):
     assert holds(source, path) is expected
 
 

@@ -90,7 +90,7 @@ def test_only_kept_images_count_and_loosening_brings_the_others_back(checked):
     assert len(values(checked)) == 5
 
 
-def test_a_set_without_kept_images_is_told(set_of):
+def test_a_set_without_kept_images_is_reported(set_of):
     assert balance.plan(set_of({}), balance.Options()).warnings == ("no image is kept, so there is nothing to balance",)
 
 
@@ -199,13 +199,13 @@ def test_a_concept_from_two_folders_keeps_each_images_own(set_of):
     assert plan.table[0]["repeat"] == "2-5" and plan.table[0]["exact"] == "2-5"
 
 
-def test_a_weight_that_nothing_is_left_for_is_told(set_of):
+def test_a_weight_that_nothing_is_left_for_is_reported(set_of):
     manifest = set_of({"a": 3, "b": 3}, given={"a": 2.0})
     warnings = balance.plan(manifest, balance.Options(weights={"a": 4})).warnings
     assert "the weight of a does nothing: all images there keep what their folder gives" in warnings
 
 
-# --- what people are told
+# --- what people are reported
 
 
 def test_the_table_has_every_node_in_tree_order(set_of):
@@ -313,7 +313,7 @@ def test_whole_repeats_above_the_exact_ones_are_warned_of(checked):
         ({"for_steps": 0}, "for_steps is 0"),
     ],
 )
-def test_options_out_of_range_are_told(options, message):
+def test_options_out_of_range_are_reported(options, message):
     with pytest.raises(PrepError, match=message) as caught:
         balance.Options(**options)
     assert "give" in caught.value.hint

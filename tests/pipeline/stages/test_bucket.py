@@ -131,12 +131,12 @@ def test_a_set_without_kept_images_says_so(checked):
         ),
     ],
 )
-def test_options_out_of_range_are_told(options, message):
+def test_options_out_of_range_are_reported(options, message):
     with pytest.raises(PrepError, match=message):
         bucket.Options(**options)
 
 
-def test_crops_hold_on_to_what_they_are_told_and_reason_and_evidence_say_so(tmp_path):
+def test_crops_hold_on_to_what_they_are_reported_and_reason_and_evidence_say_so(tmp_path):
     long = (1000, 500), {"focus": RIGHT}
     manifest = measured(tmp_path, *((f"{name}.png", *long) for name in "abcde"))
     anchors = {"images/x/a.png": "left", "images/x/[bc].png": "0.4,0.5", "images/x/c.png": "centre"}
@@ -165,7 +165,7 @@ def test_a_crop_from_the_top_keeps_the_upper_edge(tmp_path):
     assert row.value.crop == (0, 0, 512, 512) and figures(row).endswith("moved 256 px up")
 
 
-def test_images_without_a_measured_focus_stay_in_the_middle_and_are_told(tmp_path):
+def test_images_without_a_measured_focus_stay_in_the_middle_and_are_reported(tmp_path):
     manifest = measured(tmp_path, ("old.png", (1000, 500), {}), ("new.png", (1000, 500), {"focus": RIGHT}))
     plan = bucket.plan(manifest, bucket.Options(anchor="subject", min_bucket_reso=512, max_bucket_reso=512))
     assert plan.decisions[1].value.crop == (256, 0, 768, 512)
@@ -188,7 +188,7 @@ def test_measuring_the_focus_again_makes_crops_stale_only_where_they_depend_on_i
         assert run_stage(manifest, bucket.STAGE, options, quiet).fresh is fresh
 
 
-def test_an_anchor_that_fits_no_image_is_told(tmp_path):
+def test_an_anchor_that_fits_no_image_is_reported(tmp_path):
     manifest = measured(tmp_path, ("a.png", (1000, 500), {}))
     warnings = bucket.plan(manifest, bucket.Options(anchors={"images/y/*": "top"})).warnings
     assert (
@@ -214,7 +214,7 @@ def test_faces_that_names_tell_of_stay_in_the_crop(tmp_path):
     assert untold.value.crop == (256, 0, 768, 512)
 
 
-def test_faces_asked_for_where_no_name_tells_of_one_are_told(tmp_path):
+def test_faces_asked_for_where_no_name_tells_of_one_are_reported(tmp_path):
     manifest = measured(tmp_path, ("a_9000_1_5_5.png", (1000, 500), {}))
     warnings = bucket.plan(manifest, bucket.Options(faces_in_names=True)).warnings
     assert any(note.startswith("faces_in_names: no file name ends in a face") for note in warnings)

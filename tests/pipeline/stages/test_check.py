@@ -132,7 +132,7 @@ def test_the_gravest_reason_is_given_and_the_others_stand_in_its_evidence(flatte
     assert evidence.endswith("; transparent, put on white")
 
 
-def test_enlarging_is_told_and_limited_on_request(flattened, source):
+def test_enlarging_is_reported_and_limited_on_request(flattened, source):
     save(painted(44, 1).resize((256, 128)), source / "small/a.png")
     found, _ = judge(flattened, source)
     # by hand: 512 / sqrt(256 * 128) = 2.83
@@ -240,7 +240,7 @@ def test_measuring_goes_on_where_it_was_stopped(flattened, monkeypatch):
         ({"max_upscale": 0.5}, "max_upscale is 0.5"),
     ],
 )
-def test_options_out_of_range_are_told(options, message):
+def test_options_out_of_range_are_reported(options, message):
     with pytest.raises(PrepError, match=message):
         check.Options(**options)
 

@@ -478,7 +478,7 @@ def test_a_file_of_rules_names_bans_and_thresholds_tags_and_a_change_of_it_makes
     assert "smile" not in caption(manifest, "fanart~Lumi/a").split(", "), "options go before the file"
 
 
-def test_rules_that_cannot_be_read_are_told_before_anything_is_done(build: Build, tmp_path: Path) -> None:
+def test_rules_that_cannot_be_read_are_reported_before_anything_is_done(build: Build, tmp_path: Path) -> None:
     manifest = build({"fanart/Lumi/a": SOLO})
     (tmp_path / "rules.txt").write_text("bann: smile\n", encoding="utf-8")
     with pytest.raises(PrepError, match=r"rules.txt, line 1: 'bann: smile' begins with none of"):

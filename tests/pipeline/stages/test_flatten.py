@@ -104,7 +104,7 @@ def test_a_tilde_in_a_folder_is_not_a_slash(flattened, source):
     assert concepts["images/a%7Eb/c.png"] == "a~b" and concepts["images/a~b/c.png"] == "a/b"
 
 
-def test_repeats_are_taken_off_folder_names_unless_told_otherwise(tmp_path):
+def test_repeats_are_taken_off_folder_names_unless_reported_otherwise(tmp_path):
     save(painted(1), tmp_path / "src/24_fanart~Lumi/a.png")
     save(painted(2), tmp_path / "src/2_group/inner/a.png")
     manifest = Manifest.open(tmp_path / "set", create=True)
@@ -309,7 +309,7 @@ def test_repeats_of_names_and_multiply_txt_become_how_often_each_image_is_given(
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "two", "", "1e400", "1,5"])
-def test_a_multiply_txt_without_a_number_above_0_gives_nothing_and_is_told(tmp_path, text):
+def test_a_multiply_txt_without_a_number_above_0_gives_nothing_and_is_reported(tmp_path, text):
     save(painted(1, 0.3), tmp_path / "src/24_Lumi/a.png")
     (tmp_path / "src/24_Lumi/multiply.txt").write_text(text)
     manifest = Manifest.open(tmp_path / "set", create=True)
@@ -435,7 +435,7 @@ def test_every_file_of_a_messy_tree_is_accounted_for_and_nothing_is_lost_or_over
     assert not manifest.changes(again.fields, again.decisions) and again.images == images and not again.links
 
 
-def test_the_reasons_in_a_messy_tree_are_told(tmp_path):
+def test_the_reasons_in_a_messy_tree_are_reported(tmp_path):
     src = plant(tmp_path / "messy")
     manifest = Manifest.open(tmp_path / "set", create=True)
     run_flatten(manifest, src)

@@ -140,7 +140,7 @@ def out_of_space(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(manifest, monkeypatch):
+def test_a_full_disk_while_painting_is_reported_and_what_was_painted_before_is_kept(manifest, monkeypatch):
     options, real, saves = regularize.Options(**PAINTED, count=2, batch_size=2), PIL.Image.Image.save, []
 
     def save(image, file, *rest, **more):
@@ -165,7 +165,7 @@ def test_a_full_disk_while_painting_is_told_and_what_was_painted_before_is_kept(
     assert outcome.counts["images_made"] == 4 and outcome.counts["images_already_there"] == 2
 
 
-def test_a_full_disk_at_a_caption_is_told_and_leaves_the_one_before(tmp_path, monkeypatch):
+def test_a_full_disk_at_a_caption_is_reported_and_leaves_the_one_before(tmp_path, monkeypatch):
     save_caption(tmp_path / "a.png", "before")
     monkeypatch.setattr(Path, "write_text", out_of_space)
     with pytest.raises(PrepError, match=r"a\.txt could not be written: No space left on device"):

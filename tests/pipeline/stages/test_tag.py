@@ -261,7 +261,7 @@ def test_what_a_branch_was_resolved_to_stays_for_the_set(flattened: Manifest, mo
     assert moved.decisions[0].value[0].startswith(f"deepdanbooru@{last}/")
 
 
-def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(
+def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_reported(
     flattened: Manifest, source: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for seed in range(3):
@@ -275,8 +275,8 @@ def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(
     assert fast == f"{exact}-draft2"
     assert outcome.counts["scored_on:CPU"] == 9
     assert outcome.counts["changed_by_fast_decoding:3"] >= 0
-    (told,) = (record.getMessage() for record in caplog.records)
-    assert told.startswith("--decode fast: 3 JPEGs scored both ways differ by at most 0.")
+    (reported,) = (record.getMessage() for record in caplog.records)
+    assert reported.startswith("--decode fast: 3 JPEGs scored both ways differ by at most 0.")
     one, other = flattened.scores(exact), flattened.scores(fast)
     large = {image.content for image in flattened.images() if "large" in image.path}
     assert all(one[content] == other[content] for content in one.keys() - large), "only large JPEGs are reduced"
@@ -285,7 +285,7 @@ def test_fast_scores_are_kept_apart_and_how_far_they_are_off_is_told(
         for content in large
         for name in one[content].keys() | other[content].keys()
     )
-    assert f"at most {largest:.4f};" in told, "the three are all that fast decoding changes"
+    assert f"at most {largest:.4f};" in reported, "the three are all that fast decoding changes"
 
 
 def test_without_a_large_jpeg_fast_decoding_says_that_it_changes_nothing(

@@ -53,7 +53,7 @@ def remark(plan, opening: str) -> str:
     return found
 
 
-def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
+def test_steps_epochs_and_exposures_are_reported_for_every_concept(manifest):
     plan = planned(manifest, epochs=4, batch_size=4)
     assert plan.counts == {
         "images": 10,
@@ -94,7 +94,7 @@ def test_steps_epochs_and_exposures_are_told_for_every_concept(manifest):
     assert plan.warnings == () and plan.decisions == ()
 
 
-def test_partial_batches_and_buckets_that_fill_none_are_told(manifest):
+def test_partial_batches_and_buckets_that_fill_none_are_reported(manifest):
     plan = planned(manifest, epochs=1, batch_size=8)
     assert (plan.counts["full_batches"], plan.counts["partial_batches"]) == (1, 1)
     assert plan.warnings == (
@@ -108,7 +108,7 @@ def test_updates_count_the_batches_that_are_added_up(manifest):
     assert planned(manifest, epochs=4, gradient_accumulation_steps=0).info[1] == "updates: 6, one after every 2 steps"
 
 
-def test_images_that_the_steps_do_not_reach_are_told(manifest):
+def test_images_that_the_steps_do_not_reach_are_reported(manifest):
     plan = planned(manifest, steps=2)
     (note,) = plan.warnings
     assert "images are never shown in 2 steps, such as images/" in note and note.endswith("the first epoch alone has 3")
@@ -131,7 +131,7 @@ def test_reg_images_are_counted_in_unless_left_out(manifest):
     assert planned(manifest, prior_loss_weight=0.0).counts["regularization_images"] == 0
 
 
-def test_disk_and_memory_are_told_with_how_they_come_about(manifest):
+def test_disk_and_memory_are_reported_with_how_they_come_about(manifest):
     plan = planned(manifest)
     disk, memory = remark(plan, "disk: "), remark(plan, "memory, ")
     latents = 2 * 4 * 4 * (8 * 16 * 16 + 2 * 14 * 18)
@@ -203,10 +203,10 @@ def test_a_preview_lists_the_cut_tags_and_writes_nothing(manifest, command):
     change(manifest, "caption", {"images/Lumi/3.png": LONG})
     result = command("train", manifest.root, "--base", "miniature", "--dry-run", "--json")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert [row["path"] for row in told["decisions"]] == ["images/Lumi/3.png"]
-    assert told["counts"]["truncated_tags"] == 1
-    assert {row["concept"] for row in told["table"]} == {"Lumi", "Quill"}
+    reported = json.loads(result.stdout)
+    assert [row["path"] for row in reported["decisions"]] == ["images/Lumi/3.png"]
+    assert reported["counts"]["truncated_tags"] == 1
+    assert {row["concept"] for row in reported["table"]} == {"Lumi", "Quill"}
     whole = command("train", manifest.root, "--base", "miniature", "--max-tokens", "225", "--dry-run", "--json")
     assert json.loads(whole.stdout)["decisions"] == []
     assert not manifest.decisions("truncated_tags")
@@ -224,7 +224,7 @@ def test_the_separator_of_curation_is_not_read_as_a_tag_by_mistake(manifest):
     assert planned(manifest, keep_separator="§§").decisions == ()
 
 
-def test_options_that_find_nothing_in_the_captions_are_told(manifest):
+def test_options_that_find_nothing_in_the_captions_are_reported(manifest):
     warnings = planned(manifest, wildcards=True, group_separator=";;;", caption_lines="one").warnings
     assert warnings == (
         "wildcards does nothing: no caption holds {a|b}",
@@ -244,7 +244,7 @@ def test_what_comes_later_than_the_end_of_the_run_is_refused(manifest):
     assert planned(manifest, steps=13, caption_dropout_epochs=5).counts["steps"] == 13
 
 
-def test_a_text_encoder_that_is_trained_too_fast_is_told(manifest):
+def test_a_text_encoder_that_is_trained_too_fast_is_reported(manifest):
     (note,) = planned(manifest, train_text_encoder=True, text_encoder_lr=5e-4).warnings
     assert note.startswith("the text encoder is trained at 0.0005; guides for SD 1.x give it 1e-5 to 1e-4")
     (note,) = planned(manifest, train_text_encoder=True, unet_lr=5e-5, text_encoder_lr=1e-4).warnings
@@ -312,7 +312,7 @@ def test_images_held_out_are_counted_and_not_shown(manifest, monkeypatch):
     assert plan.counts["exposures_an_epoch"] == 12, "their concept keeps its exposures"
 
 
-def test_images_that_are_not_mirrored_are_told(manifest):
+def test_images_that_are_not_mirrored_are_reported(manifest):
     path = manifest.kept()[0].path
     change(manifest, "caption", {path: "Lumi, looking left"})
     assert path in remark(planned(manifest, flip=True), "flip")

@@ -73,7 +73,7 @@ def test_files_that_were_not_touched_are_not_read_again(curated, monkeypatch):
     assert take_in(curated) == {}
 
 
-def test_a_caption_that_is_not_utf8_is_told_and_kept_out_of_training_until_it_is_mended(curated):
+def test_a_caption_that_is_not_utf8_is_reported_and_kept_out_of_training_until_it_is_mended(curated):
     file_of(curated).write_bytes(b"caf\xe9")
     assert take_in(curated) == {CaptionReason.NOT_UTF8: 1}
     assert B not in curated.decisions("caption") and B not in curated.manual_captions() and take_in(curated) == {}

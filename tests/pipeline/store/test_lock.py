@@ -1,4 +1,4 @@
-"""Two commands on one set: the second is told who holds it."""
+"""Two commands on one set: the second learns who holds it."""
 
 import json
 import os

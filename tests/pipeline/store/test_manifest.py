@@ -27,7 +27,7 @@ def test_a_preview_of_a_set_that_is_not_there_leaves_nothing_on_disk(tmp_path):
     assert not (tmp_path / "set").exists()
 
 
-def test_a_file_where_a_set_should_be_and_a_file_that_is_no_database_are_told(tmp_path):
+def test_a_file_where_a_set_should_be_and_a_file_that_is_no_database_are_reported(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PrepError, match="is a file, a set is a folder"):
         Manifest.open(tmp_path / "file", create=True)
@@ -116,7 +116,7 @@ def test_runs_are_unfinished_until_they_end(manifest):
     assert found.versions == {"prep": "1"} and manifest.patterns(run) == ("runs/*",) and found.undone is None
 
 
-def test_the_runs_of_a_stage_are_told_apart_by_their_names(manifest):
+def test_the_runs_of_a_stage_are_reported_apart_by_their_names(manifest):
     with manifest.transaction():
         runs = [manifest.begin_run("train", {"name": name}) for name in ("a", "b", "a")]
     assert manifest.last_run("train").id == manifest.last_run("train", "a").id == runs[2]

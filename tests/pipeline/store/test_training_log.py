@@ -95,7 +95,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
         list(lines(file))
 
 
-def test_steps_that_the_log_does_not_hold_are_told(tmp_path):
+def test_steps_that_the_log_does_not_hold_are_reported(tmp_path):
     assert read_figures(log(tmp_path, line(4), line(5), line(9))).missing == ((1, 3), (6, 8))
 
 

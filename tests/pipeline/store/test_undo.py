@@ -222,7 +222,7 @@ def test_a_run_whose_files_are_not_kept_any_more_is_refused(tagged, source):
     assert state(tagged) == before
 
 
-def test_runs_that_are_not_there_or_undone_are_told(tagged):
+def test_runs_that_are_not_there_or_undone_are_reported(tagged):
     with pytest.raises(PrepError, match="there is no run 99") as caught:
         find(tagged, 99)
     assert "runs 1 to 1" in caught.value.hint

@@ -19,7 +19,7 @@ class Nothing:
 
 
 def writing(text: str = "", stopped: type[BaseException] | None = None) -> Stage[Nothing]:
-    """A stage that may write one file, and is interrupted when it is told to."""
+    """A stage that may write one file, and is interrupted when it is asked to."""
 
     def work(manifest, options, progress):
         if text:

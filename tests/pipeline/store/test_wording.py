@@ -17,8 +17,8 @@ def enums() -> list[type[Reason]]:
 
 
 def test_every_reason_has_words() -> None:
-    told = {reason for room in ROOMS for reason in room.WORDS}
-    assert {reason for enum in enums() for reason in enum} - {*Recorded, TagReason.AS_RECORDED} == told
+    reported = {reason for room in ROOMS for reason in room.WORDS}
+    assert {reason for enum in enums() for reason in enum} - {*Recorded, TagReason.AS_RECORDED} == reported
 
 
 def test_no_two_reasons_have_one_code_as_they_are_counted_by_it() -> None:
@@ -26,7 +26,7 @@ def test_no_two_reasons_have_one_code_as_they_are_counted_by_it() -> None:
     assert sorted(codes) == sorted(set(codes)) and not set(codes) & set(counts.WORDS)
 
 
-def test_what_is_counted_is_told_without_any_data() -> None:
+def test_what_is_counted_is_reported_without_any_data() -> None:
     for reason in (reason for enum in enums() for reason in enum):
         assert "{" not in wording.counted(reason) and "<function" not in wording.counted(reason)
     assert wording.counted(CheckReason.DEEP_COLOUR) == "more than 8 bits, scaled to 8"
@@ -51,7 +51,7 @@ def test_what_is_counted_is_told_without_any_data() -> None:
         (Recorded.AS_RECORDED, {"reason": "{odd}", "evidence": "1 < 2"}, "{odd}: 1 < 2"),
     ],
 )
-def test_a_reason_is_told_in_a_short_sentence(reason: Reason, data: dict, said: str) -> None:
+def test_a_reason_is_reported_in_a_short_sentence(reason: Reason, data: dict, said: str) -> None:
     assert wording.sentence(Cause(reason, data)) == said
 
 

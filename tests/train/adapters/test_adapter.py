@@ -101,7 +101,7 @@ def test_the_deltas_merged_into_the_weights_give_the_adapted_output(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ["lora", "loha", "lokr", "glora", "full", "oft", "ia3", "boft", "dylora", "norm"])
-def test_a_file_is_attached_by_what_it_holds_without_being_told_its_configuration(algorithm):
+def test_a_file_is_attached_by_what_it_holds_without_being_reported_its_configuration(algorithm):
     unet, text = small_unet(), small_text()
     plain = AdapterConfig(algorithm=algorithm, rank=4, alpha=2.0, text_encoder=True)
     adapter = moved(Adapter(plain, unet, text))
@@ -167,7 +167,7 @@ def test_what_is_added_beside_a_base_model_in_half_precision_keeps_its_small_val
             )
 
 
-def test_the_text_encoders_of_a_model_with_two_are_told_apart():
+def test_the_text_encoders_of_a_model_with_two_are_reported_apart():
     unet, text = small_unet(), small_text()
     adapter = Adapter(AdapterConfig(algorithm="lora", rank=2, alpha=1.0, text_encoder=True), unet, text, small_text())
     assert len(parameters_of(adapter, "te")) == 2 * len(parameters_of(adapter, "te1")) == 4 * 12

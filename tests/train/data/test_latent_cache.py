@@ -148,7 +148,7 @@ def test_latents_in_half_precision_are_close_and_are_other_files(base, tmp_path)
     assert torch.allclose(half.read(image).mean, latent, atol=12 * BFLOAT16 * float(latent.abs().max())), "12 layers"
 
 
-def test_the_vae_computes_in_half_precision_only_on_a_gpu_unless_told():
+def test_the_vae_computes_in_half_precision_only_on_a_gpu_unless_reported():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     half = PrecisionOptions(mixed_precision="bf16")
     assert (vae_dtype(half, cpu), vae_dtype(half, gpu)) == (torch.float32, torch.float16)

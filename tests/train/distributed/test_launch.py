@@ -67,14 +67,14 @@ def lines(manifest, name: str, file: str = "log.jsonl"):
 
 
 def test_two_processes_learn_the_same_from_the_same_batches_as_one(prepared):
-    told = []
+    reported = []
     one = train_adapter(prepared, make_recipe(**OPTIONS, name="one"), quiet)
     two = train_adapter(
         prepared,
         make_recipe(**OPTIONS | AUTO, name="two", processes=2),
-        lambda what, done, total: told.append((done, total)),
+        lambda what, done, total: reported.append((done, total)),
     )
-    assert told[-1] == (4, 4)
+    assert reported[-1] == (4, 4)
     alone, together = weights(one.file), weights(two.file)
     assert alone.keys() == together.keys()
     moved = [key for key in alone if "lora_up" in key and bool(alone[key].any())]
@@ -107,13 +107,13 @@ def test_what_one_process_began_two_take_up(prepared):
     assert distance(first, second) < APART
 
 
-def test_a_problem_of_one_process_is_told_and_ends_all(tmp_path):
+def test_a_problem_of_one_process_is_reported_and_ends_all(tmp_path):
     with pytest.raises(PrepError, match="the job is no good") as caught:
         in_processes(fails, "the job", 2, "cpu", quiet)
     assert caught.value.hint == "mend it"
 
 
-def test_a_process_that_ends_by_itself_is_told(tmp_path):
+def test_a_process_that_ends_by_itself_is_reported(tmp_path):
     with pytest.raises(PrepError, match="process 2 of 2 that train together ended with code 7"):
         in_processes(dies, "", 2, "cpu", quiet)
 

@@ -62,7 +62,7 @@ def test_the_adapter_has_its_strength_again_after_a_failure(base, adapter, cache
 
 @BOTH
 def test_progress_counts_every_sample_of_both_models(base, adapter, cached):
-    told = []
-    measured(base, adapter, cached, progress=lambda *row: told.append(row))
-    assert told[-1] == ("evaluating the adapter", 12, 12)
-    assert ("evaluating the base model", 12, 12) in told
+    reported = []
+    measured(base, adapter, cached, progress=lambda *row: reported.append(row))
+    assert reported[-1] == ("evaluating the adapter", 12, 12)
+    assert ("evaluating the base model", 12, 12) in reported

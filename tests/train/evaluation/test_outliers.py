@@ -102,7 +102,7 @@ def test_low_scores_on_the_whole_are_a_reason():
     )
 
 
-def test_flat_and_blurry_images_are_told_from_the_rest_but_not_strong_ones():
+def test_flat_and_blurry_images_are_reported_from_the_rest_but_not_strong_ones():
     found = usual()
     assert of("p0", found, p0=Known("Lumi", PLAIN.tags, {}, 8.0, 12.0)) == (
         "flat: contrast 8, the median is 54",

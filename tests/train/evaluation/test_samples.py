@@ -54,14 +54,14 @@ def pixels(folder):
 
 
 def test_every_prompt_is_painted_with_the_adapter_each_time_and_once_without(base, adapter, tmp_path):
-    run, told = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)), []
+    run, reported = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)), []
     run.trim(0)
-    run.generate(0, 0, lambda *words: told.append(words))
-    run.generate(100, 1, lambda *words: told.append(words))
+    run.generate(0, 0, lambda *words: reported.append(words))
+    run.generate(100, 1, lambda *words: reported.append(words))
     names = [f"{folder}/{number:02}.png" for folder in ("base", "step 000000", "step 000100") for number in (1, 2, 3)]
     assert sorted(pixels(tmp_path / "progress")) == sorted(names)
-    assert told[:6] == [("generating samples", done, 6) for done in range(1, 7)]
-    assert told[6:] == [("generating samples", done, 3) for done in range(1, 4)]
+    assert reported[:6] == [("generating samples", done, 6) for done in range(1, 7)]
+    assert reported[6:] == [("generating samples", done, 3) for done in range(1, 4)]
     with Image.open(tmp_path / "progress/base/02.png") as image:
         assert image.size == (48, 80)
     assert (tmp_path / "progress/grid.png").is_file()

@@ -165,7 +165,7 @@ def test_without_guidance_the_unet_sees_half_and_the_result_is_that_of_the_formu
     assert (torch.stack([plain[0], plain[1]]) - guided).abs().max() < ROUNDING
 
 
-def test_sdxl_is_told_that_a_painted_image_is_whole():
+def test_sdxl_is_reported_that_a_painted_image_is_whole():
     read = Conditioning(torch.zeros(2, 77, 4), torch.zeros(2, 3))
     assert sized(read, (832, 1216)).sizes.tolist() == [[1216, 832, 0, 0, 1216, 832]] * 2
     plain = Conditioning(torch.zeros(2, 77, 4))

@@ -23,7 +23,7 @@ def test_the_one_sampler_there_is_may_be_named():
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [
         ("1girl --cn pose.png", "--cn: there is no ControlNet here"),
         ("1girl --am 0.8", "--am: the adapter is painted at full strength"),
@@ -46,11 +46,11 @@ def test_the_one_sampler_there_is_may_be_named():
         ("--w 512", "it has no text before its options"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_place_and_option(line, told):
+def test_what_cannot_be_done_is_refused_by_place_and_option(line, reported):
     with pytest.raises(PrepError) as caught:
         parse_prompt(line, "prompts.txt, line 3")
     assert caught.value.message.startswith("prompts.txt, line 3: ")
-    assert told in caught.value.message
+    assert reported in caught.value.message
     assert "--n negative" in caught.value.hint
 
 
@@ -60,7 +60,7 @@ def test_a_file_has_comments_empty_lines_and_perhaps_a_byte_order_mark(tmp_path)
     assert asked_prompts((), file, "--sample-prompts") == (Prompt("1girl, Lumi", seed=1), Prompt("2girls, ✨"))
 
 
-def test_all_that_is_wrong_in_a_file_is_told_at_once_by_line(tmp_path):
+def test_all_that_is_wrong_in_a_file_is_reported_at_once_by_line(tmp_path):
     file = tmp_path / "prompts.txt"
     file.write_text("fine\n# comment\n1girl --w x --h y\nfine too\n2girls --cn a.png\n", encoding="utf-8")
     with pytest.raises(PrepError) as caught:
@@ -121,7 +121,7 @@ def test_kohyas_json_file_has_objects_or_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "reported"),
     [
         ("a.json", '[{"prompt": "x", "widht": 3}]', "prompt 1: widht = 3: known are prompt, negative_prompt"),
         ("a.json", '[{"width": 512}]', "prompt 1: it has no prompt"),
@@ -137,11 +137,11 @@ def test_kohyas_json_file_has_objects_or_lines(tmp_path):
         ("a.toml", "[[prompt.subset]]\nprompt = 'x'\nsample_sampler = 'euler'", "sample_sampler may only be ddim"),
     ],
 )
-def test_what_is_wrong_in_a_toml_or_json_file_is_told(tmp_path, name, content, told):
+def test_what_is_wrong_in_a_toml_or_json_file_is_reported(tmp_path, name, content, reported):
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(PrepError) as caught:
         asked_prompts((), tmp_path / name, "--sample-prompts")
-    assert told in caught.value.message
+    assert reported in caught.value.message
 
 
 def test_prompts_of_an_option_come_before_those_of_a_file_and_all_problems_together(tmp_path):

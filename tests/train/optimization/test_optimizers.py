@@ -159,7 +159,7 @@ def test_the_norm_of_a_product_by_hand_and_of_a_convolution():
 def test_each_algorithm_has_the_rate_that_is_published_for_it(optimizer, algorithm, rate):
     assert suited_rate(optimizer, ALGORITHMS[algorithm].learning_rate) == pytest.approx(rate)
     assert no_rate(optimizer, algorithm, ALGORITHMS[algorithm].learning_rate) is None
-    assert make_recipe(optimizer=optimizer, algorithm=algorithm).rates[0] == pytest.approx(rate)
+    assert make_recipe(optimizer=optimizer, algorithm=algorithm).lrs[0] == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_where_none_is_published_a_rate_has_to_be_given(optimizer, algorithm, wo
     assert words in message and hint.startswith("give unet_lr")
     with pytest.raises(PrepError, match="has no learning rate"):
         make_recipe(optimizer=optimizer, algorithm=algorithm)
-    assert make_recipe(optimizer=optimizer, algorithm=algorithm, unet_lr=1e-3).rates[0] == 1e-3
+    assert make_recipe(optimizer=optimizer, algorithm=algorithm, unet_lr=1e-3).lrs[0] == 1e-3
 
 
 def test_rates_are_kept_for_no_algorithm_that_there_is_not():

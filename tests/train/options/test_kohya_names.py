@@ -166,7 +166,7 @@ def test_what_has_no_equivalent_says_so_and_why(given, words):
     assert words in caught.value.message and "kohya" in caught.value.hint
 
 
-def test_all_that_has_no_equivalent_is_told_at_once():
+def test_all_that_has_no_equivalent_is_reported_at_once():
     with pytest.raises(PrepError) as caught:
         taken(cache_latents=True, resolution=512)
     assert "cache_latents" in caught.value.message and "resolution" in caught.value.message

@@ -82,7 +82,7 @@ def test_options_that_exclude_each_other_or_would_do_nothing_are_refused_with_th
     assert caught.value.hint
 
 
-def test_several_conflicts_are_told_at_once():
+def test_several_conflicts_are_reported_at_once():
     with pytest.raises(PrepError) as caught:
         make_recipe(num_cycles=3, huber_c=0.2)
     assert "num_cycles" in caught.value.message and "huber_c" in caught.value.message

@@ -53,7 +53,7 @@ def manifest(tmp_path: Path):
     manifest.close()
 
 
-def told(manifest: Manifest, **options) -> int:
+def reported(manifest: Manifest, **options) -> int:
     """The cached latents that the plan tells of."""
     plan = train.plan(manifest, make_recipe(base="miniature", **options))
     (remark,) = [each for each in plan.info if " cached latents" in each]
@@ -73,18 +73,18 @@ def told(manifest: Manifest, **options) -> int:
     ],
     ids=lambda options: " ".join(options) or "plain",
 )
-def test_what_is_told_is_what_training_caches(manifest, options):
+def test_what_is_reported_is_what_training_caches(manifest, options):
     recipe = make_recipe(base="miniature", **options)
     keys = {image.key for example in examples(manifest, recipe.dataset) for image in example.images()}
-    assert told(manifest, **options) == len(keys)
+    assert reported(manifest, **options) == len(keys)
 
 
 def test_latents_are_worked_by_hand(manifest):
     # twelve images, ten times two painted regularization images, three given ones in each of two sizes
-    assert told(manifest) == 12 + 20 + 6
+    assert reported(manifest) == 12 + 20 + 6
     # mirrored once more all but the image that looks left and its regularization images
-    assert told(manifest, flip=True) == 38 + 11 + 18 + 6
-    assert told(manifest, prior_loss_weight=0.0) == 12
+    assert reported(manifest, flip=True) == 38 + 11 + 18 + 6
+    assert reported(manifest, prior_loss_weight=0.0) == 12
 
 
 def test_every_reg_image_is_counted_and_those_that_are_copies_are_not(manifest):
@@ -97,7 +97,7 @@ def test_every_reg_image_is_counted_and_those_that_are_copies_are_not(manifest):
         run = manifest.begin_run("check", {})
         manifest.put_rows(run, [Decision(path, "keep", False, CheckReason.DUPLICATE_OF_TRAINING) for path in copies])
     assert counted() == 19 + 2
-    assert told(manifest) == 12 + 19 + 4
+    assert reported(manifest) == 12 + 19 + 4
 
 
 def test_images_whose_reg_images_are_all_copies_have_none(manifest):

@@ -99,17 +99,17 @@ def test_the_plan_says_what_the_run_does(manifest, reg_images, options):
         regularize(manifest, reg_images)
     recipe = make_recipe(**QUICK | options)
     run, needed, cached = planned(manifest, recipe)
-    told = train.plan(manifest, recipe)
+    reported = train.plan(manifest, recipe)
     assert cached == 0 and run.problem is None
     trained = train_adapter(manifest, recipe, quiet)
     rows, schedule = logged(manifest), run.schedule
     batches = [[key for key, *_ in row["images"]] for row in rows]
     shown = Counter(key for batch in batches for key in batch)
-    assert trained.steps == len(rows) == schedule.steps == told.counts["steps"]
+    assert trained.steps == len(rows) == schedule.steps == reported.counts["steps"]
     assert {key: count for key, count in run.exposures().items() if count} == shown
-    assert told.counts["exposures_in_the_run"] == shown.total()
+    assert reported.counts["exposures_in_the_run"] == shown.total()
     full = sum(len(batch) == recipe.batches.batch_size for batch in batches)
-    assert (told.counts["full_batches"], told.counts["partial_batches"]) == (full, len(batches) - full)
+    assert (reported.counts["full_batches"], reported.counts["partial_batches"]) == (full, len(batches) - full)
     last = max(row["epoch"] for row in rows)
     assert last == schedule.epochs + (schedule.beyond > 0)
     assert {step for step, epoch in schedule.ends.items() if epoch < last} == {
@@ -118,10 +118,14 @@ def test_the_plan_says_what_the_run_does(manifest, reg_images, options):
     beside = sum(len(row.get("reg_images", ())) for row in rows)
     having = {example.entry.key for example in run.training if example.reg_images}
     assert beside == sum(count for key, count in shown.items() if key in having)
-    assert (beside > 0) == (told.counts["regularization_images"] > 0) == bool(reg_images and recipe.dataset.regularized)
+    assert (
+        (beside > 0)
+        == (reported.counts["regularization_images"] > 0)
+        == bool(reg_images and recipe.dataset.regularized)
+    )
     held = json.loads((manifest.root / "runs/adapter/run.json").read_text(encoding="utf-8"))["set"]["held out"]
     assert held == [example.entry.key for example in run.split.held_out] and not set(held) & set(shown)
-    assert told.counts["images_held_out"] == len(held)
+    assert reported.counts["images_held_out"] == len(held)
     assert len(lying(manifest.root / "cache/latents")) == needed
     assert planned(manifest, recipe)[1:] == (needed, needed), "the same latents, found by their names"
     assert f"latents: {needed} are needed, {needed} of them are cached already" in train.plan(manifest, recipe).info

@@ -1,4 +1,4 @@
-"""Which tags the limit of tokens cuts is told from tags read once, as if every caption had been read whole."""
+"""Which tags the limit of tokens cuts is found from tags read once, as if every caption had been read whole."""
 
 from pathlib import Path
 

@@ -282,7 +282,7 @@ def test_a_start_that_is_refused_changes_nothing_and_leaves_no_run(prepared, wro
     assert newest(prepared).stage == "train" and newest(prepared).id == runs[-1]
 
 
-def test_when_a_run_has_ended_a_person_is_told_where_and_how_good_the_adapter_is(prepared):
+def test_when_a_run_has_ended_a_person_is_reported_where_and_how_good_the_adapter_is(prepared):
     outcome = run_stage(prepared, train_stage.STAGE, make_recipe(**OPTIONS), quiet)
     trained, adapter, validation, page = outcome.results
     evaluations = list(read_evaluations(folder_of(prepared) / "validation.jsonl"))

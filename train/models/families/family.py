@@ -28,7 +28,8 @@ class Family:
     """One family of base models.
 
     `penultimate` models read the text layer before the last as it is; the others the last one, under the final norm.
-    `sized` models are told sizes and a pooled text vector too. `architecture` is a JSON file with the config of every part.
+    `sized` models are conditioned on sizes and a pooled text vector too.
+    `architecture` is a JSON file with the config of every part.
     """
 
     name: str

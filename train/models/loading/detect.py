@@ -1,4 +1,4 @@
-"""What a single file is, told from its names and shapes, its metadata, and the LDM yaml beside it; no torch here."""
+"""What a single file is, inferred from its names and shapes, its metadata, and the LDM yaml beside it; no torch here."""
 
 from __future__ import annotations
 

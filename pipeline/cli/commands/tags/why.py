@@ -45,11 +45,11 @@ def why(root: Path, image: str, tag: str | None, **values: Any) -> None:
         rows = ({"tag": row.tag, "action": row.action.value, "reason": phrase(row)} for row in asked.rows)
         print_rows(root, rows, values, image=found.path, caption=asked.caption)
         return
-    told = answer(asked, names.of(tag), names)
+    why = answer(asked, names.of(tag), names)
     if values["as_json"]:
-        console.print_json({"set": str(root), **told.as_json()})
+        console.print_json({"set": str(root), **why.as_json()})
     else:
-        _explain(told)
+        _explain(why)
 
 
 def _one_image(manifest: Manifest, image: str) -> Image:
@@ -65,19 +65,19 @@ def _one_image(manifest: Manifest, image: str) -> Image:
     return exact[0] if exact else found[0]
 
 
-def _explain(told: Answer) -> None:
+def _explain(why: Answer) -> None:
     """The answer as lines."""
-    where = "in the caption" if told.in_caption else "not in the caption"
-    click.echo(console.printable(f"{told.tag}: {where} of {told.image}"))
-    click.echo(console.printable(f"because     {told.because}"))
-    for row in told.rows:
+    where = "in the caption" if why.in_caption else "not in the caption"
+    click.echo(console.printable(f"{why.tag}: {where} of {why.image}"))
+    click.echo(console.printable(f"because     {why.because}"))
+    for row in why.rows:
         click.echo(console.printable(f"curation    {row.tag}: {row.action}, {phrase(row)}"))
-    for score in told.scores:
+    for score in why.scores:
         limit = "" if score.threshold is None else f", its threshold is {score.threshold:.2f}"
         said = "knows no such tag" if not score.known else "below 0.01" if score.score is None else f"{score.score:.2f}"
         click.echo(console.printable(f"score       {said}{limit} ({score.tagger})"))
-    for edit in told.edits:
+    for edit in why.edits:
         click.echo(console.printable(f"your edit   {' '.join(edit[:2])}{f' to {edit[2]}' if len(edit) > 2 else ''}"))
-    if told.near:
-        click.echo(console.printable(f"near it     {', '.join(told.near)}"))
-    click.echo(console.printable(f"caption     {told.caption}{' (manual)' if told.by_person else ''}"))
+    if why.near:
+        click.echo(console.printable(f"near it     {', '.join(why.near)}"))
+    click.echo(console.printable(f"caption     {why.caption}{' (manual)' if why.by_person else ''}"))

@@ -86,7 +86,7 @@ def test_a_folder_can_name_a_node_of_the_tree_or_a_concept_as_it_is_flattened(re
     assert served == ({"characters~Lumi", "characters~Quill"} if name == "characters" else {"characters~Lumi"})
 
 
-def test_a_concept_for_which_none_are_given_is_told_and_goes_without(ready, tmp_path):
+def test_a_concept_for_which_none_are_given_is_reported_and_goes_without(ready, tmp_path):
     save(painted(30), tmp_path / "given/Lumi/p.png")
     outcome, reg_images = ran(ready, tmp_path / "given")
     assert LUMI in reg_images and ALDER not in reg_images
@@ -98,7 +98,7 @@ def test_a_concept_for_which_none_are_given_is_told_and_goes_without(ready, tmp_
     assert (rows["artists/alder"]["user_images"], rows["characters/Lumi"]["user_images"]) == (0, 1)
 
 
-def test_what_cannot_be_used_is_told_with_its_reason(ready, folder, source):
+def test_what_cannot_be_used_is_reported_with_its_reason(ready, folder, source):
     save(painted(40).resize((40, 90)), folder / "small.png")
     (folder / "broken.png").write_bytes((folder / "one.png").read_bytes()[:300])
     (folder / "copy.png").write_bytes((folder / "two.png").read_bytes())
@@ -107,13 +107,13 @@ def test_what_cannot_be_used_is_told_with_its_reason(ready, folder, source):
     (folder / "empty.png.txt").write_text("1girl", encoding="utf-8")
     save(painted(41, 1.5), folder / "Nobody" / "p.png")
     outcome, reg_images = ran(ready, folder)
-    told = "\n".join(outcome.plan.warnings)
-    assert "not used, too small: 1, such as" in told and "small.png (40×90, shorter side below 64)" in told
-    assert "not used, unreadable: 1, such as" in told and "broken.png" in told
-    assert "not used, given twice: 1" in told
-    assert "trained.png (as images/characters~Lumi/a.png)" in told
-    assert "not used, in a folder that is named like no concept: 1" in told
-    assert "not used, text without an image: 2" in told
+    reported = "\n".join(outcome.plan.warnings)
+    assert "not used, too small: 1, such as" in reported and "small.png (40×90, shorter side below 64)" in reported
+    assert "not used, unreadable: 1, such as" in reported and "broken.png" in reported
+    assert "not used, given twice: 1" in reported
+    assert "trained.png (as images/characters~Lumi/a.png)" in reported
+    assert "not used, in a folder that is named like no concept: 1" in reported
+    assert "not used, text without an image: 2" in reported
     used = {name for found in reg_images.values() for name in names(found)}
     assert used & {"small", "broken", "trained", "p"} == set() and len({"two", "copy"} & used) == 1
 

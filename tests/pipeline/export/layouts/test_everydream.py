@@ -69,7 +69,7 @@ def test_a_folder_is_never_called_like_a_file(tmp_path):
     assert {"x/_multiply.txt/a.png", "x/a.png/b.png", "x/a (2).png", "_prep-export.json/a.png"} <= set(found)
 
 
-def test_what_everydream_makes_of_missing_captions_is_told(tmp_path):
+def test_what_everydream_makes_of_missing_captions_is_reported(tmp_path):
     shop = Workshop(tmp_path / "set")
     shop.add("x", "a.avif", caption=None)
     warnings = export(shop.done(), tmp_path / "out", "everydream").warnings

@@ -135,7 +135,7 @@ def test_no_shard_is_larger_than_asked_for_and_no_sample_is_torn(tmp_path, resiz
         assert ends == ["png", "json", "txt"] * (len(ends) // 3)
 
 
-def test_an_image_larger_than_a_shard_has_one_alone_and_is_told(tmp_path):
+def test_an_image_larger_than_a_shard_has_one_alone_and_is_reported(tmp_path):
     planned = export(many(tmp_path), tmp_path / "out", "webdataset", shard_bytes=100)
     assert len(list((tmp_path / "out").glob("*.tar"))) == 12
     assert any(note.startswith("shards larger than asked for, as one image alone is: 12") for note in planned.warnings)

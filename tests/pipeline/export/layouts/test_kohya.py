@@ -263,14 +263,14 @@ def test_images_that_sd_scripts_would_crop_otherwise_are_counted(tmp_path):
     )
 
 
-@pytest.mark.parametrize("step,told", ((8, True), (48, True), (32, False), (64, False)))
-def test_a_step_that_sd_scripts_refuses_is_told(tmp_path, step, told):
+@pytest.mark.parametrize("step,reported", ((8, True), (48, True), (32, False), (64, False)))
+def test_a_step_that_sd_scripts_refuses_is_reported(tmp_path, step, reported):
     shop = Workshop(tmp_path / "set")
     shop.add("x")
     warnings = export(
         shop.done({**BUCKET_OPTIONS, "resolution": 512, "bucket_reso_steps": step}), tmp_path / "out"
     ).warnings
-    assert any("is refused by sd-scripts" in note for note in warnings) is told
+    assert any("is refused by sd-scripts" in note for note in warnings) is reported
 
 
 def test_names_that_only_differ_by_case_or_are_unsafe_do_not_share_a_file(tmp_path):

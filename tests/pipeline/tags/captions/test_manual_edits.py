@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from decided import scored, told, trigger
+from decided import reported, scored, trigger
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ def test_each_edit_changes_the_tags_and_leaves_a_row() -> None:
     manual_edits = [["add", "grin"], ["remove", "hat"], ["replace", "boots", "red boots"]]
     tags, rows = apply(["Lumi", "boots", "hat", "smile"], ("Lumi",), manual_edits)
     assert tags == ["Lumi", "red boots", "smile", "grin"]
-    assert told(rows) == [
+    assert reported(rows) == [
         ("red boots", "added", "from boots: replaced by you"),
         ("grin", "added", "added by you"),
         ("boots", "renamed", "to red boots: replaced by you"),
@@ -39,14 +39,14 @@ def test_an_edit_that_is_so_already_leaves_no_row() -> None:
 
 def test_a_tag_replaced_by_one_that_is_there_already_goes() -> None:
     tags, rows = apply(["boots", "red boots"], (), [["replace", "boots", "red boots"]])
-    assert tags == ["red boots"] and told(rows) == [("boots", "renamed", "to red boots: replaced by you")]
+    assert tags == ["red boots"] and reported(rows) == [("boots", "renamed", "to red boots: replaced by you")]
 
 
-def test_a_tag_replaced_by_one_that_was_removed_is_told_as_removed() -> None:
+def test_a_tag_replaced_by_one_that_was_removed_is_reported_as_removed() -> None:
     tags, rows = apply(["boots", "hat"], (), [["replace", "boots", "shoes"], ["remove", "shoes"]])
-    assert (tags, told(rows)) == (["hat"], [("boots", "dropped", "removed by you")])
+    assert (tags, reported(rows)) == (["hat"], [("boots", "dropped", "removed by you")])
     tags, rows = apply(["boots"], (), [["replace", "boots", "shoes"], ["replace", "shoes", "geta"]])
-    assert told(rows) == [
+    assert reported(rows) == [
         ("geta", "added", "from boots: replaced by you"),
         ("boots", "renamed", "to geta: replaced by you"),
     ]
@@ -55,7 +55,7 @@ def test_a_tag_replaced_by_one_that_was_removed_is_told_as_removed() -> None:
 def test_trigger_words_stay_whatever_the_edits_say() -> None:
     manual_edits = [["remove", "Lumi"], ["replace", "Lumi", "Quill"], ["add", "lumi"], ["replace", "smile", "LUMI"]]
     tags, rows = apply(["Lumi", "smile"], ("Lumi",), manual_edits)
-    assert tags == ["Lumi"] and told(rows) == [("smile", "dropped", "removed by you")]
+    assert tags == ["Lumi"] and reported(rows) == [("smile", "dropped", "removed by you")]
 
 
 def test_rows_of_the_whole_caption_stay_one_for_each_tag_in_its_order() -> None:
@@ -67,7 +67,7 @@ def test_rows_of_the_whole_caption_stay_one_for_each_tag_in_its_order() -> None:
     )
     order, found = with_manual_edits(("Lumi", "smile", "hat"), rows, ("Lumi",), [("remove", "smile"), ("add", "cat")])
     assert order == ("Lumi", "hat", "cat")
-    assert told(found) == [
+    assert reported(found) == [
         ("Lumi", "added", "trigger word"),
         ("hat", "kept", "0.90 ≥ 0.35"),
         ("cat", "added", "added by you"),
@@ -132,7 +132,7 @@ def test_every_change_has_one_row_and_no_tag_stands_twice(
     assert sorted(given(with_manual_edits(tags, plain, triggers, manual_edits)[1])) == sorted(tags)
 
 
-def test_edits_are_told_in_a_few_signs() -> None:
+def test_edits_are_reported_in_a_few_signs() -> None:
     assert (
         edits_in_words({"edits": [("add", "smile"), ("remove", "hat"), ("replace", "boots", "geta")]})
         == "+smile, -hat, boots → geta"

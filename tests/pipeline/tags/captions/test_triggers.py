@@ -43,7 +43,7 @@ def test_oyama_blends_mahiro_and_mihari_and_the_tokens_say_so_where_words_cannot
     assert pairs == (("oyamamahiro", "oyamamihari", "oyama"),)
 
 
-def test_a_trigger_word_that_means_something_is_told_with_what_it_means() -> None:
+def test_a_trigger_word_that_means_something_is_reported_with_what_it_means() -> None:
     known = Vocabulary({"snow": "general", "lily (flower)": "general", "smile": "general"})
     assert taken_words(["Snow", "Lily", "Lumi"], known.categories) == {"Snow": "snow", "Lily": "lily (flower)"}
     warnings = list(on_triggers(["Snow", "Lily", "Lumi", "K"], known, None))
@@ -54,7 +54,7 @@ def test_a_trigger_word_that_means_something_is_told_with_what_it_means() -> Non
     ]
 
 
-def test_with_a_tokenizer_a_word_that_is_one_token_is_told() -> None:
+def test_with_a_tokenizer_a_word_that_is_one_token_is_reported() -> None:
     tokens = Tokens(lambda text: ("snow</w>",) if text == "snow" else ("lu", "mi</w>"))
     assert is_common(tokens, "snow") and not is_common(tokens, "lumi")
     (note,) = on_triggers(["lumi", "snow"], Vocabulary({}), tokens)
@@ -79,7 +79,7 @@ def test_a_tokenizer_is_read_from_its_file_or_from_the_two_files_of_clip_alike(t
     assert len(one.of_text("white hair, smile")) < 77, "no padding"
 
 
-def test_what_is_no_tokenizer_is_told(tmp_path: Path) -> None:
+def test_what_is_no_tokenizer_is_reported(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PrepError, match=r"tokenizer.json cannot be read as a tokenizer"):
         load_tokens(tmp_path)

@@ -1,4 +1,4 @@
-"""A person's caption is edited without touching its other words, and slips of the fingers are told from other words."""
+"""A person's caption is edited without touching its other words, and slips of the fingers are distinguished from other words."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_distance_of_two_words_is_that_worked_by_hand(one: str, other: str, 
     assert distance(one, other) == distance(other, one) == expected
 
 
-def test_misspelt_words_are_told_from_others() -> None:
+def test_misspelt_words_are_reported_from_others() -> None:
     found = list(
         misspelt(["Euphylia", "Long_Hair", "hatt", "cat", "a red balloon"], ["Euphyllia"], ["long hair", "hat"])
     )

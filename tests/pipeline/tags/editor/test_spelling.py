@@ -97,7 +97,7 @@ def test_names_that_differ_in_case_are_one() -> None:
         "The image shows Lumi, in red, sitting on a bench in the park.",
     ],
 )
-def test_sentences_are_told_from_tags(text: str) -> None:
+def test_sentences_are_reported_from_tags(text: str) -> None:
     assert is_prose(text)
 
 
@@ -113,5 +113,5 @@ def test_sentences_are_told_from_tags(text: str) -> None:
         "a, b, c",
     ],
 )
-def test_tags_are_told_from_sentences(text: str) -> None:
+def test_tags_are_reported_from_sentences(text: str) -> None:
     assert not is_prose(text)

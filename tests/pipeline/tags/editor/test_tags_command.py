@@ -181,8 +181,8 @@ def test_images_are_found_by_tags_they_have_and_lack_with_scores(answer: Callabl
 def test_one_answer_says_why_a_tag_is_in_a_caption_or_not(
     answer: Callable[..., Any], image: str, tag: str, there: bool, because: str
 ) -> None:
-    told = answer("why", image, tag)
-    assert (told["in_caption"], told["because"]) == (there, because)
+    reported = answer("why", image, tag)
+    assert (reported["in_caption"], reported["because"]) == (there, because)
 
 
 def test_the_answer_in_words_shows_rows_scores_and_edits(ask: Callable[..., Result], curated: Manifest) -> None:
@@ -243,9 +243,9 @@ def test_contradictions_are_listed_by_attribute(answer: Callable[..., Any], cura
     with curated.transaction():
         path = image_of("people/Lumi/a").path
         curated.put_rows(9, [decided(path, "contradictions", (hair, replace(hair, attribute="skin")))])
-    told = {"dominant": "blonde hair", "rival": "brown hair", "score": 0.4, "dominant_score": None}
+    reported = {"dominant": "blonde hair", "rival": "brown hair", "score": 0.4, "dominant_score": None}
     assert answer("contradictions", "--attribute", "skin")["rows"] == [
-        {"image": path, "concept": "people/Lumi", "attribute": "skin", **told}
+        {"image": path, "concept": "people/Lumi", "attribute": "skin", **reported}
         | {"share": 0.8, "fix": "replace", "fixed": False}
     ]
     assert answer("contradictions", "--concept", "people/Quill")["rows"] == []
@@ -264,7 +264,7 @@ def test_misspelt_tags_and_trigger_words_are_listed(answer: Callable[..., Any], 
     }
 
 
-def test_an_unknown_concept_or_image_is_told_with_what_there_is(ask: Callable[..., Result]) -> None:
+def test_an_unknown_concept_or_image_is_reported_with_what_there_is(ask: Callable[..., Result]) -> None:
     with pytest.raises(PrepError, match="no kept image is of the concept 'Lumi'") as caught:
         ask("list", "--concept", "Lumi")
     assert caught.value.hint == "give the whole path of a concept, such as: people/Lumi"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from decided import told
+from decided import reported
 
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.captions.ledger import Ledger
@@ -84,7 +84,7 @@ def test_persons_are_counted_by_the_most_probable_tag_of_each_kind(tags: dict[st
         ("smile", None),
     ],
 )
-def test_tags_about_the_file_are_told_from_tags_about_the_image(tag: str, flag: str | None) -> None:
+def test_tags_about_the_file_are_reported_from_tags_about_the_image(tag: str, flag: str | None) -> None:
     assert quality_flag(tag) == flag
 
 
@@ -127,7 +127,7 @@ def test_rows_tell_what_became_of_every_tag_those_of_the_caption_first() -> None
     for part in ("boots", "red footwear"):
         ledger.rename(part, "red boots", TagCause(TagReason.JOINED, {"parts": ["boots", "red footwear"]}))
     ledger.add("Lumi", 1.0, TagCause(TagReason.TRIGGER))
-    assert told(ledger.decisions(("Lumi", "red boots"))) == [
+    assert reported(ledger.decisions(("Lumi", "red boots"))) == [
         ("Lumi", "added", "trigger word"),
         ("red boots", "added", "from boots: boots + red footwear"),
         ("boots", "renamed", "to red boots: boots + red footwear"),

@@ -55,7 +55,7 @@ def test_every_kind_of_rule_is_read_and_any_tag_can_be_named() -> None:
         ("imply: a -> a", "expected imply: the exact tag -> the general tag"),
     ],
 )
-def test_a_line_that_is_wrong_is_told_with_its_number_and_what_was_expected(line: str, words: str) -> None:
+def test_a_line_that_is_wrong_is_reported_with_its_number_and_what_was_expected(line: str, words: str) -> None:
     assert any(words in problem for problem in parse_rules(line)[1])
 
 
@@ -74,8 +74,8 @@ def test_a_line_is_a_rule_a_problem_or_nothing_and_never_a_crash(line: str) -> N
     held = sum(
         map(len, (rules.rename, rules.drop, rules.threshold, rules.keep, rules.prune, rules.imply, rules.distinct))
     )
-    told = bool(line.strip()) and not line.strip().startswith("#")
-    assert held + len(problems) == told
+    reported = bool(line.strip()) and not line.strip().startswith("#")
+    assert held + len(problems) == reported
 
 
 def test_all_problems_of_a_file_come_together_with_its_name(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_file_may_begin_with_a_mark_and_end_its_lines_as_windows_does(tmp_path
     assert (read_rules(file).drop, read_rules(file).rename) == (["♥"], {"a": "b"})
 
 
-def test_a_file_that_is_not_there_or_no_utf8_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_no_utf8_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PrepError, match="cannot be read: No such file"):
         read_rules(tmp_path / "none.txt")
     (tmp_path / "latin.txt").write_bytes(b"drop: a\ndrop: caf\xe9\n")

@@ -56,7 +56,7 @@ def test_the_shape_of_an_adapter_is_read_from_its_file(options, tmp_path):
         assert found.conv_rank == config.conv_rank
 
 
-def test_a_dylora_is_told_from_a_lora_by_its_metadata(tmp_path):
+def test_a_dylora_is_reported_from_a_lora_by_its_metadata(tmp_path):
     config = AdapterConfig(algorithm="dylora", rank=4, alpha=2.0, unit=2)
     tensors = Adapter(config, small_unet(), small_text()).tensors()
     for arguments, found in (('{"algo": "dylora", "block_size": 2}', ("dylora", 2)), ("{}", ("lora", 4))):

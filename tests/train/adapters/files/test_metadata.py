@@ -59,14 +59,14 @@ def test_all_values_are_texts_and_tables_are_json():
         ("sdxl", True, "sdxl_base_v1-0", "False", "stable-diffusion-xl-v1-base/lora"),
     ],
 )
-def test_the_family_is_told_in_the_words_a1111_sorts_by(family, velocity, version, v2, architecture):
+def test_the_family_is_reported_in_the_words_a1111_sorts_by(family, velocity, version, v2, architecture):
     found = summarized(family=family, v_prediction=velocity)
     assert (found["ss_base_model_version"], found["ss_v2"]) == (version, v2)
     assert found["modelspec.architecture"] == architecture
     assert found["modelspec.prediction_type"] == ("v" if velocity else "epsilon")
 
 
-def test_the_network_is_told_as_kohya_and_lycoris_name_it():
+def test_the_network_is_reported_as_kohya_and_lycoris_name_it():
     assert summarized()["ss_network_module"] == "networks.lora"
     assert summarized()["ss_network_args"] == "{}"
     kron = summarized(make_recipe(algorithm="lokr", factor=4, rank=8, alpha=2.0, dora=True))
@@ -81,7 +81,7 @@ def test_the_network_is_told_as_kohya_and_lycoris_name_it():
     assert json.loads(summarized(make_recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
 
 
-def test_the_hash_of_a_base_model_of_one_file_is_told():
+def test_the_hash_of_a_base_model_of_one_file_is_reported():
     assert "ss_new_sd_model_hash" not in summarized()
     assert summarized(make_recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
 

@@ -108,7 +108,7 @@ def test_small_factors_cannot_ask_for_a_huge_weight(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (1024, "sd2"), (2048, "sdxl"), (100, "")])
-def test_the_family_is_told_by_what_cross_attention_reads(width, family, tmp_path):
+def test_the_family_is_reported_by_what_cross_attention_reads(width, family, tmp_path):
     name = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
     tensors = {f"{name}.lora_up.weight": torch.ones(8, 1), f"{name}.lora_down.weight": torch.ones(1, width)}
     assert written(tmp_path, tensors).family == family
@@ -116,7 +116,7 @@ def test_the_family_is_told_by_what_cross_attention_reads(width, family, tmp_pat
     assert written(tmp_path, kron).family == family
 
 
-def test_the_family_is_told_by_metadata_or_ldm_names_where_nothing_else_does(tmp_path):
+def test_the_family_is_reported_by_metadata_or_ldm_names_where_nothing_else_does(tmp_path):
     assert written(tmp_path, pair()).family == ""
     assert written(tmp_path, pair(), ss_base_model_version="sd_v2_v").family == "sd2"
     assert written(tmp_path, pair(), ss_base_model_version="sdxl_base_v1-0").family == "sdxl"

@@ -1,4 +1,4 @@
-"""Families, architectures, names of weights, and what the UNet is told, against diffusers."""
+"""Families, architectures, names of weights, and what the UNet is conditioned on, against diffusers."""
 
 from dataclasses import replace
 
@@ -134,11 +134,13 @@ def test_sdxl_takes_about_the_memory_that_is_published_for_it(bases):
     assert peaks == pytest.approx([13.0, 6.5], abs=0.1), "128² latent pixels of 770 and 160 kB, times 0.7, and 5.1 GB"
 
 
-# --- what the UNet is told
+# --- what the UNet is reported
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_unet_is_told_what_diffusers_own_pipeline_tells_it_and_says_the_same(name, pipelines, bases, monkeypatch):
+def test_the_unet_is_reported_what_diffusers_own_pipeline_tells_it_and_says_the_same(
+    name, pipelines, bases, monkeypatch
+):
     pipeline, base = pipelines[name], bases[name]
     seen, forward = [], pipeline.unet.forward
 
@@ -152,28 +154,28 @@ def test_the_unet_is_told_what_diffusers_own_pipeline_tells_it_and_says_the_same
     with torch.no_grad():
         pipeline(PROMPTS, height=64, width=128, guidance_scale=1.0, num_inference_steps=1, output_type="latent")
         noisy, time, states, added, said = seen[0]
-        told = with_sizes(text_conditioning(base, PROMPTS), [whole_image((128, 64))] * 3)
-        predicted = base.predict(noisy, time, told)
+        reported = with_sizes(text_conditioning(base, PROMPTS), [whole_image((128, 64))] * 3)
+        predicted = base.predict(noisy, time, reported)
     assert base.family == name
-    assert near(told.states, states, PRODUCTS)
+    assert near(reported.states, states, PRODUCTS)
     if name == "sdxl":
-        assert near(told.pooled, added["text_embeds"], PRODUCTS)
-        assert torch.equal(told.sizes, added["time_ids"])
+        assert near(reported.pooled, added["text_embeds"], PRODUCTS)
+        assert torch.equal(reported.sizes, added["time_ids"])
     else:
-        assert told.pooled is None
+        assert reported.pooled is None
     assert near(predicted, said, PRODUCTS)
 
 
 def test_of_a_long_caption_the_first_chunk_is_pooled_and_all_chunks_of_both_encoders_are_read(bases):
     base, long = bases["sdxl"], ", ".join(f"red hair {number}" for number in range(40))
     with torch.no_grad():
-        told, first = text_conditioning(base, [long, "a"], max_tokens=225), text_conditioning(base, [long, "a"])
+        reported, first = text_conditioning(base, [long, "a"], max_tokens=225), text_conditioning(base, [long, "a"])
         empty = text_conditioning(base, [""])
-    assert told.states.shape == (2, 231, 72) and told.pooled.shape == (2, 40)
-    assert near(told.pooled, first.pooled, PRODUCTS)
-    assert near(told.states[:, :77], first.states, PRODUCTS)
-    assert near(told.states[1, 77:154], empty.states[0], PRODUCTS)
-    assert not torch.allclose(told.pooled[0], told.pooled[1], atol=1e-3)
+    assert reported.states.shape == (2, 231, 72) and reported.pooled.shape == (2, 40)
+    assert near(reported.pooled, first.pooled, PRODUCTS)
+    assert near(reported.states[:, :77], first.states, PRODUCTS)
+    assert near(reported.states[1, 77:154], empty.states[0], PRODUCTS)
+    assert not torch.allclose(reported.pooled[0], reported.pooled[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -211,7 +213,7 @@ def test_sizes_by_hand():
 # --- what the UNet predicts
 
 
-def test_a_unet_that_says_the_noise_is_told_from_one_that_says_the_velocity():
+def test_a_unet_that_says_the_noise_is_reported_from_one_that_says_the_velocity():
     base = load_base("miniature", device="cpu")
     with torch.no_grad():
         text = text_conditioning(base, [""])

@@ -1,4 +1,4 @@
-"""Single files: equal to folders, told apart, and refused where they should be."""
+"""Single files: equal to folders, distinguished, and refused where they should be."""
 
 import json
 import pickle
@@ -63,8 +63,8 @@ def test_a_single_file_gives_the_weights_and_the_text_states_of_the_folder(name,
     assert torch.equal(base.alphas_cumprod, folder.alphas_cumprod) and not base.zero_terminal_snr
     assert base.vae_digest == folder.vae_digest
     with torch.no_grad():
-        told, wanted = (text_conditioning(each, ["Lumi, smile", ""]) for each in (base, folder))
-    assert torch.equal(told.states, wanted.states)
+        reported, wanted = (text_conditioning(each, ["Lumi, smile", ""]) for each in (base, folder))
+    assert torch.equal(reported.states, wanted.states)
     assert not any(weight.requires_grad for part in parts(base) for weight in part.parameters())
 
 
@@ -124,11 +124,11 @@ def test_the_layer_that_sd2_leaves_away_and_what_is_no_weight_of_ours_do_not_mat
     assert base.family == "sd2" and base.text_encoder.config.num_hidden_layers == 3
 
 
-# --- told apart
+# --- reported apart
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_family_is_told_from_the_names(name, tensors):
+def test_the_family_is_reported_from_the_names(name, tensors):
     shapes = {key: tuple(value.shape) for key, value in tensors[name].items()}
     assert family_of(Path("x.safetensors"), shapes).name == name
 
@@ -202,8 +202,8 @@ def test_the_prediction_is_what_the_file_says(names, metadata, yaml, prediction,
     file = tmp_path / "model.safetensors"
     if yaml:
         file.with_suffix(".yaml").write_text(yaml, encoding="utf-8")
-    told = declared(file, dict.fromkeys(names, ()), metadata)
-    assert (one_prediction(file, told), told.zero_terminal) == (prediction, zero)
+    reported = declared(file, dict.fromkeys(names, ()), metadata)
+    assert (one_prediction(file, reported), reported.zero_terminal) == (prediction, zero)
 
 
 def test_a_file_that_says_both_or_something_unknown_is_asked_about(tmp_path):
@@ -232,7 +232,7 @@ def test_markers_make_a_schedule_that_ends_in_pure_noise(tensors, tiny, tmp_path
 
 def test_a_file_that_says_nothing_and_shows_nothing_is_asked_about(tensors, tiny, tmp_path):
     file = write_single(tmp_path / "model.safetensors", tensors["sd2"])
-    with pytest.raises(PrepError, match="cannot be told") as caught:
+    with pytest.raises(PrepError, match="cannot be inferred") as caught:
         load(file, prediction="auto")
     assert "prediction = v_prediction" in caught.value.hint
 
