@@ -14,7 +14,7 @@ from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
 from train.data.dataset import Example, ready_dataset
 from train.evaluation.split import SplitDataset, split_dataset
-from train.models.prompts import Request, asked_prompts, filled_in
+from train.models.text.prompts import Request, asked_prompts, filled_in
 from train.optimization.optimizers import read_arguments
 from train.options.recipe import BESIDE, Recipe, recipe_values
 from train.run.run_record import run_folder

@@ -21,10 +21,10 @@ from train.data.step_inputs import Inputs, Sample, draw_inputs
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE
 from train.models.base import BaseModel
-from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
-from train.models.noise_schedule import noised, training_alphas_cumprod
 from train.models.precision import DTYPES, lower
-from train.models.text_encoding import TextStates, text_conditioning
+from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
+from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
+from train.models.text.text_encoding import TextStates, text_conditioning
 from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
 from train.optimization.optimizers import effective_rates, eval_mode, eval_mode_now, make_optimizer, restore
 from train.optimization.schedules import rate_factor, updates_of, warmup_updates

@@ -35,9 +35,9 @@ from train.job import Job, planned_job
 from train.loop import Trainer
 from train.models.base import BaseModel
 from train.models.load import base_of
-from train.models.noise_schedule import training_alphas_cumprod
 from train.models.precision import DTYPES, lower
-from train.models.text_encoding import text_conditioning
+from train.models.sampling.noise_schedule import training_alphas_cumprod
+from train.models.text.text_encoding import text_conditioning
 from train.optimization.optimizers import described
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values

@@ -12,9 +12,9 @@ import click
 
 from pipeline.core.errors import PrepError
 from pipeline.core.text_diff import pieces
-from pipeline.store.apply import Outcome, reasons
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan
+from pipeline.store.running.apply import Outcome, reasons
 from pipeline.store.values import codec
 from pipeline.store.wording import counted, figures, phrase, sentence
 

@@ -20,8 +20,8 @@ from pipeline.config.settings import FILE, resolved, settings_of
 from pipeline.sources.source_list import remember, with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
-from pipeline.store.runner import preview_stage, run_stage
-from pipeline.store.stage import OptionsT, Stage
+from pipeline.store.running.runner import preview_stage, run_stage
+from pipeline.store.running.stage import OptionsT, Stage
 
 
 def load_stage(entry: StageEntry) -> Stage[Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.core.errors import PrepError
 from pipeline.export.request import STAMP, Crop, ExportedImage, Request
 from pipeline.store.caption_files import captions
+from pipeline.store.history.undo_log import ABSENT, stamp
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Image
-from pipeline.store.undo_log import ABSENT, stamp
 from pipeline.store.values.bucket import Bucket
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.core.errors import PrepError
 from pipeline.export.changes import is_half_written
 from pipeline.export.record import FILE, Record, read_record
-from pipeline.store.schema import FILE as MANIFEST
+from pipeline.store.tables.schema import FILE as MANIFEST
 
 
 def destination(root: Path, folder: Path, layout: str, sources: Iterable[str]) -> Record:

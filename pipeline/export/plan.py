@@ -17,7 +17,7 @@ from pipeline.export.layouts import everydream, imagefolder, kohya, webdataset
 from pipeline.export.record import Record
 from pipeline.export.request import SHARD_BYTES, Layout, Request
 from pipeline.store.manifest import Manifest
-from pipeline.store.versions import versions
+from pipeline.store.running.versions import versions
 
 NAME = "export"
 READS = ("images", "keep", "bucket", "manual_caption", "caption", "tags", "user_repeats", "repeats", "regularization")

@@ -21,7 +21,7 @@ from pipeline.export.changes import Changes
 from pipeline.export.layouts.webdataset import header
 from pipeline.export.record import FileEntry, Record, write_record
 from pipeline.export.request import Crop, ExportedImage, Shard, Text, Wanted
-from pipeline.store.stage import ProgressCallback
+from pipeline.store.running.stage import ProgressCallback
 
 THREADS = max(1, min(8, os.cpu_count() or 1))
 WAITING = 4 * THREADS

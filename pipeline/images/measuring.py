@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Measurement
-from pipeline.store.stage import ProgressCallback
+from pipeline.store.running.stage import ProgressCallback
 
 BATCH = 64
 AHEAD = 128

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.store.digests import SIDECAR
 from pipeline.store.records import Tagger
+from pipeline.store.tables.digests import SIDECAR
 
 CATEGORIES = ("general", "character", "copyright", "artist", "meta")
 _OTHER_NAMES = {"species": "general", "lore": "meta", "metadata": "meta", "circle": "artist", "style": "artist"}

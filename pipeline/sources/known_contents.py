@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.core.files import digest_if_readable
 from pipeline.sources.source_file import IMAGE, Found
 from pipeline.store.manifest import Manifest
-from pipeline.store.stage import ProgressCallback
+from pipeline.store.running.stage import ProgressCallback
 
 BATCH = 256
 READERS = 4

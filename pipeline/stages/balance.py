@@ -18,7 +18,7 @@ from pipeline.concepts.shares import Rounding
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import Stage
+from pipeline.store.running.stage import Stage
 
 NAME = "balance"
 LIMIT = 1e6

@@ -32,7 +32,7 @@ from pipeline.images.buckets.held_crops import anchor_notes, keep_faces
 from pipeline.images.buckets.kept_images import exposures, kept_images
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
 
 NAME = "bucket"

@@ -22,7 +22,7 @@ from pipeline.images.quality import QualityRules, is_named, judge
 from pipeline.images.quality_warnings import warnings
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import ProgressCallback, Stage
+from pipeline.store.running.stage import ProgressCallback, Stage
 
 NAME = "check"
 

@@ -21,7 +21,7 @@ from pipeline.core.files import file_digest
 from pipeline.store.caption_files import lost
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Plan, Tagger
-from pipeline.store.stage import Stage
+from pipeline.store.running.stage import Stage
 from pipeline.tags.captions import messages, notes
 from pipeline.tags.captions.build import Rules
 from pipeline.tags.captions.caption_rows import CaptionWriter, Manual, manual

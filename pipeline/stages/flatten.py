@@ -28,7 +28,7 @@ from pipeline.sources.source_file import IMAGE, Found, sniffed
 from pipeline.sources.source_list import checked, contents, look
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 
 NAME = "flatten"
 

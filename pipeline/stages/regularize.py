@@ -27,7 +27,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.tagging import RegularizationReason
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision, Plan
-from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
@@ -242,8 +242,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 def _generate(
     manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
 ) -> WorkResult:
-    from train.models.ddim import Request, Sampling, generate
     from train.models.load import load_base
+    from train.models.sampling.ddim import Request, Sampling, generate
 
     base = load_base(
         options.base,

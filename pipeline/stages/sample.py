@@ -14,11 +14,11 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
 
 if TYPE_CHECKING:
-    from train.models.prompts import Request
+    from train.models.text.prompts import Request
 
 NAME = "sample"
 LISTING = "samples.json"
@@ -104,7 +104,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
     Raises:
         PrepError: a prompt is wrong, or none was asked for and the captions hold no trigger word.
     """
-    from train.models.prompts import SEEDS, Prompt, asked_prompts, filled_in
+    from train.models.text.prompts import SEEDS, Prompt, asked_prompts, filled_in
 
     prompts = asked_prompts(options.prompts, options.file, "sample: prompts")
     if not prompts:
@@ -156,9 +156,9 @@ def sample_folder(manifest: Manifest, name: str) -> Path:
 def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> WorkResult:
     """Generate every prompt and seed twice; the listing says which file is what."""
     from train.adapters.adapter import attach_adapter
-    from train.models.ddim import Sampling, generate
     from train.models.infotext import infotext, save_png
     from train.models.load import base_of
+    from train.models.sampling.ddim import Sampling, generate
     from train.options.recipe import recipe_of
     from train.run.run_record import adapter_file
 

@@ -21,7 +21,7 @@ from pipeline.store import records
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.tagging import TaggerReason
 from pipeline.store.records import THE_SET, Decision, Plan, Tagger
-from pipeline.store.stage import ProgressCallback, Stage, WorkResult
+from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from taggers.download import pinned, published_sha256, revision_of
 from taggers.errors import TaggerError
 from taggers.registry import DEFAULT, find_spec

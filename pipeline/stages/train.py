@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
+from pipeline.store.history.undo_log import stamp
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import ProgressCallback, Stage, WorkResult
-from pipeline.store.undo_log import stamp
+from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
 from train.plan.planned import PlannedRun, planned_run

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from pipeline.core.files import write_text
 from pipeline.core.text_diff import tags_changed
-from pipeline.store.caption_rows import Known, Stamp
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import CaptionReason, FileEvent, Origin
 from pipeline.store.reasons.reason import Data
 from pipeline.store.records import Decision
-from pipeline.store.rows import dump
+from pipeline.store.tables.caption_rows import Known, Stamp
+from pipeline.store.tables.rows import dump
 
 EDITS = "edits"
 """The stage that runs are recorded under in which a person's captions were taken in."""

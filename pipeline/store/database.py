@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
+from pipeline.store.history.untouched import open_untouched
 from pipeline.store.migrations import steps
-from pipeline.store.schema import APPLICATION_ID, TABLES, VERSION, WORKING_TABLES
-from pipeline.store.untouched import open_untouched
+from pipeline.store.tables.schema import APPLICATION_ID, TABLES, VERSION, WORKING_TABLES
 
 
 def connect(file: Path) -> sqlite3.Connection:

@@ -32,18 +32,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from pipeline.core.errors import PrepError
-from pipeline.store import database, digests
-from pipeline.store.caption_rows import CaptionTable
-from pipeline.store.decisions import Changes, DecisionTable, Row
+from pipeline.store import database
 from pipeline.store.failures import CannotUse
-from pipeline.store.history_rows import HistoryTables
-from pipeline.store.images import FileTable, ImageTable
-from pipeline.store.measurements import MeasurementTable
+from pipeline.store.history.history_rows import HistoryTables
 from pipeline.store.records import Decision, Image, Measurement, Run, Tagger
-from pipeline.store.rows import columns_of
-from pipeline.store.runs import RunTable
-from pipeline.store.schema import FILE
-from pipeline.store.scores import ScoreTable
+from pipeline.store.tables import digests
+from pipeline.store.tables.caption_rows import CaptionTable
+from pipeline.store.tables.decisions import Changes, DecisionTable, Row
+from pipeline.store.tables.images import FileTable, ImageTable
+from pipeline.store.tables.measurements import MeasurementTable
+from pipeline.store.tables.rows import columns_of
+from pipeline.store.tables.runs import RunTable
+from pipeline.store.tables.schema import FILE
+from pipeline.store.tables.scores import ScoreTable
 
 
 class Manifest:

@@ -11,7 +11,7 @@ from pipeline.store.caption_files import take_in
 from pipeline.store.lock import is_locked, lock
 from pipeline.store.manifest import Manifest
 from pipeline.store.migrations import steps
-from pipeline.store.schema import FILE, VERSION
+from pipeline.store.tables.schema import FILE, VERSION
 
 
 @contextlib.contextmanager

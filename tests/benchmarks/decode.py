@@ -20,7 +20,7 @@ from PIL import Image
 
 from pipeline.stages import check, flatten
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 
 SIDE = 1024
 GRAIN = ((4, 60.0), (16, 30.0), (64, 20.0), (256, 12.0), (SIDE, 6.0))

@@ -21,7 +21,7 @@ from pipeline.images.buckets.detail_profile import STRIPS
 from pipeline.stages import balance, bucket
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Measurement
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 
 CONCEPTS = 400
 

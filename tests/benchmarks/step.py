@@ -33,8 +33,8 @@ from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags
 from train.models.base import BaseModel
-from train.models.conditioning import with_sizes
 from train.models.load import load_base
+from train.models.text.conditioning import with_sizes
 from train.options.recipe import make_recipe
 from train.run.callbacks import Watch
 from train.run.resume_state import StateFile

@@ -13,7 +13,7 @@ from painted_sets import painted, quiet, run_flatten, save
 from pipeline.cli.main import prep
 from pipeline.stages import check
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 
 settings.register_profile("no deadline", deadline=None, max_examples=50)
 settings.load_profile("no deadline")

@@ -28,7 +28,7 @@ HOW = ("killed", "stopped", "full")
 PRELOADED = [
     "pipeline.cli.main",
     "pipeline.store.caption_files",
-    "pipeline.store.undo",
+    "pipeline.store.history.undo",
     "pipeline.cli.commands.run",
     "pipeline.images.measurement",
     "pipeline.stages.flatten",

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.stages import flatten
-from pipeline.store.apply import Outcome
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import run_stage
+from pipeline.store.running.apply import Outcome
+from pipeline.store.running.runner import run_stage
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, random_scene
 

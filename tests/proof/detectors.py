@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.stages import curate
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.tags import TagReason
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 from pipeline.store.values.tags import TagAction
 from pipeline.tags.editor import queries
 from pipeline.tags.editor.filters import Filter, select

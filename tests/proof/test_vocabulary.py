@@ -16,7 +16,7 @@ from pipeline.stages import curate
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Tagger
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 
 LABELS = 10_861
 HOSTILE = (

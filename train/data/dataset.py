@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
-from pipeline.store.readiness import all_decided
 from pipeline.store.records import Image
+from pipeline.store.running.readiness import all_decided
 from pipeline.store.values import read
 from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views

@@ -14,7 +14,7 @@ from train.data.batches import Batch
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.regularization import RegImage
-from train.models.seeded_noise import normal
+from train.models.sampling.seeded_noise import normal
 from train.optimization.noise import drawn_noise
 from train.optimization.options import NoiseOptions
 

@@ -25,11 +25,11 @@ from pipeline.images.sheets.sample_grid import Column, Row, Thumbnails, draw_gri
 from train.adapters.adapter import Adapter
 from train.distributed.world import ALONE, World
 from train.models.base import BaseModel
-from train.models.ddim import Sampling, generate
 from train.models.infotext import CHUNK, infotext, save_png
 from train.models.options import TextOptions
 from train.models.precision import DTYPES
-from train.models.prompts import Request
+from train.models.sampling.ddim import Sampling, generate
+from train.models.text.prompts import Request
 
 FOLDER, BASE, LISTING, GRID = "progress", "base", "prompts.json", "grid.png"
 STEP = re.compile(r"step (\d{6,})")

@@ -33,11 +33,11 @@ from train.data.options import CaptionOptions
 from train.distributed.world import ALONE, World
 from train.evaluation.validation_history import Scores, Split
 from train.models.base import BaseModel
-from train.models.conditioning import Conditioning, Sizes, size_ids, with_sizes
-from train.models.noise_schedule import noised
 from train.models.options import TextOptions
-from train.models.seeded_noise import normal
-from train.models.text_encoding import TextStates, text_conditioning, token_rows
+from train.models.sampling.noise_schedule import noised
+from train.models.sampling.seeded_noise import normal
+from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
+from train.models.text.text_encoding import TextStates, text_conditioning, token_rows
 from train.optimization.objective import target
 
 __all__ = ["Scores", "Validation"]

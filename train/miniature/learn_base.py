@@ -23,7 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from train.miniature.examples import Group, batches, caption
 from train.miniature.learn_autoencoder import to_tensor
 from train.miniature.scenes import vocabulary
-from train.models.noise_schedule import noised
+from train.models.sampling.noise_schedule import noised
 from train.optimization.objective import min_snr_weight
 
 log = logging.getLogger(__name__)

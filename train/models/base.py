@@ -14,11 +14,11 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from pipeline.core.errors import PrepError
-from train.models.conditioning import Conditioning
 from train.models.families.family import Family
 from train.models.families.registry import FAMILIES
 from train.models.loading.vae import weights_digest
 from train.models.locate import folder_digest
+from train.models.text.conditioning import Conditioning
 
 
 @dataclass(eq=False)

@@ -10,7 +10,7 @@ from PIL import PngImagePlugin
 from PIL.Image import Image
 
 from pipeline.core.files import replacing
-from train.models.prompts import Request
+from train.models.text.prompts import Request
 
 CHUNK = "parameters"
 """The PNG text chunk that the clients read."""

@@ -11,7 +11,6 @@ from diffusers import AutoencoderKL
 
 from pipeline.core.errors import PrepError
 from train.models.base import BaseModel, pick_device
-from train.models.conditioning import whole_image, with_sizes
 from train.models.loading.diffusers_folder import load_folder
 from train.models.loading.loaded import Loaded
 from train.models.loading.prediction_probe import TIMES, inferred_prediction, noise_shares
@@ -19,7 +18,8 @@ from train.models.loading.single_file import load_file
 from train.models.loading.vae import load_vae
 from train.models.locate import find_folder
 from train.models.options import ModelOptions
-from train.models.text_encoding import text_conditioning
+from train.models.text.conditioning import whole_image, with_sizes
+from train.models.text.text_encoding import text_conditioning
 
 
 def load_base(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from pipeline.core.seeded import rng
-from train.models.seeded_noise import normal
+from train.models.sampling.seeded_noise import normal
 from train.optimization.options import NoiseOptions
 
 

@@ -101,7 +101,7 @@ def preset_info(options: Recipe) -> Iterator[str]:
 def milestone_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     """How much is done beside the steps: snapshots, evaluations of the validation loss, sample images."""
     from train.data.progress import START, Progress
-    from train.models.prompts import asked_prompts
+    from train.models.text.prompts import asked_prompts
     from train.run.milestones import due
 
     steps, ends = run.schedule.steps, run.schedule.ends

@@ -24,7 +24,7 @@ def truncated_tags(run: PlannedRun, options: Recipe) -> tuple[tuple[Decision, ..
     from train.data.caption_augmentation import longest, tags_of
     from train.models.loading.vocabulary import vocabulary_folder
     from train.models.locate import find_folder
-    from train.models.tokens import Limit
+    from train.models.text.tokens import Limit
 
     try:
         folder = find_folder(options.model.base, options.model.revision, download=False)

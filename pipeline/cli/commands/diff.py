@@ -14,11 +14,11 @@ from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.core.errors import PrepError
 from pipeline.core.text_diff import pieces
-from pipeline.store.history import Change, changes, file_changes
+from pipeline.store.history.changes import Change, changes, file_changes
+from pipeline.store.history.undo import newest
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Decision
-from pipeline.store.undo import newest
 from pipeline.store.wording import phrase
 
 TEXTS = ("caption", "manual_caption")

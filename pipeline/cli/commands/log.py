@@ -15,9 +15,9 @@ from pipeline.cli.set_folder import SET
 from pipeline.config import registry
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import EDITS
+from pipeline.store.history.undo import NAME as UNDO
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Run
-from pipeline.store.undo import NAME as UNDO
 from pipeline.store.wording import counted, phrase
 
 

@@ -17,12 +17,12 @@ from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.sources.source_list import remember, same_settings
-from pipeline.store.freshness import inputs, is_fresh
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.records import Plan
-from pipeline.store.runner import preview_stage, run_stage
-from pipeline.store.stage import ANYTHING, OptionsT, Stage
+from pipeline.store.running.freshness import inputs, is_fresh
+from pipeline.store.running.runner import preview_stage, run_stage
+from pipeline.store.running.stage import ANYTHING, OptionsT, Stage
 
 
 @click.command(short_help="Run all stages in order, skipping those that are up to date.")

@@ -17,11 +17,11 @@ from pipeline.config.declared import declared
 from pipeline.config.settings import Settings, options_for, settings_of
 from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
-from pipeline.store.freshness import OBSERVED, OPTIONS, inputs, options_json
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Run
-from pipeline.store.stage import Stage
+from pipeline.store.running.freshness import OBSERVED, OPTIONS, inputs, options_json
+from pipeline.store.running.stage import Stage
 from pipeline.store.wording import counted
 
 WORDS = {

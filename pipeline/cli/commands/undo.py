@@ -10,8 +10,8 @@ import click
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.store.caption_files import take_in
+from pipeline.store.history.undo import Undone, find, newest, since, undo
 from pipeline.store.opening import open_write
-from pipeline.store.undo import Undone, find, newest, since, undo
 
 
 @click.command(short_help="Undo a run, files included.")

@@ -11,8 +11,8 @@ from PIL import Image, PngImagePlugin
 from pipeline.concepts.regularization.assignment import FOLDER
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing, write_text
+from pipeline.store.history.undo_log import stamp
 from pipeline.store.manifest import Manifest
-from pipeline.store.undo_log import stamp
 
 MARK = "prep-regularization"
 """The PNG text that holds the mark."""

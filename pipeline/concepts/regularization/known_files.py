@@ -10,7 +10,7 @@ from pipeline.core.files import digest_if_readable
 from pipeline.sources.source_file import EXTENSIONS
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
-from pipeline.store.stage import ProgressCallback
+from pipeline.store.running.stage import ProgressCallback
 
 BATCH = 64
 

@@ -29,7 +29,7 @@ from pipeline.store.reasons.check import CheckReason
 from pipeline.store.reasons.placement import PlacementReason
 from pipeline.store.reasons.reason import Cause, Reason
 from pipeline.store.reasons.tagging import UserImageReason
-from pipeline.store.stage import ProgressCallback
+from pipeline.store.running.stage import ProgressCallback
 from pipeline.store.wording import counted, figures
 
 EVERYONE = ""

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
+from pipeline.store.history.untouched import open_untouched
 from pipeline.store.migrations.to_4 import step as to_4
-from pipeline.store.schema import APPLICATION_ID, VERSION
-from pipeline.store.untouched import open_untouched
+from pipeline.store.tables.schema import APPLICATION_ID, VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import CaptionReason, origin_of
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
-from pipeline.store.rows import columns_of
+from pipeline.store.tables.rows import columns_of
 from pipeline.store.values.tags import TagAction, TagDecision
 from pipeline.tags.captions.build import with_separator
 from pipeline.tags.captions.manual_edits import (

@@ -18,13 +18,13 @@ from pipeline.core.humanize import counted, percent
 from pipeline.report.dataset.facts import collect
 from pipeline.report.dataset.page import render, report_of, write_report
 from pipeline.report.dataset.samples import Learned, SamplePair, TraitShare, read_samples
-from pipeline.store.apply import apply
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.balance import BalanceReason
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.reasons.placement import PlacementReason
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision, Image, Measurement, Plan
+from pipeline.store.running.apply import apply
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats

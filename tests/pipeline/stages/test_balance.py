@@ -13,7 +13,7 @@ from pipeline.stages import balance, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 from pipeline.store.values.repeats import Repeats
 from pipeline.store.wording import figures, phrase
 from train.options.recipe import make_recipe

@@ -14,7 +14,7 @@ from pipeline.stages import bucket, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image as PILImage
 from pipeline.store.records import Measurement
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 from pipeline.store.values.repeats import Repeats
 from pipeline.store.wording import figures, phrase
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from pipeline.core.errors import PrepError
 from pipeline.images.measurement import measure_image
 from pipeline.stages import check
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 from pipeline.store.wording import figures, phrase
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, EXPRESSIONS, random_scene

@@ -10,11 +10,11 @@ from painted_sets import quiet
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
-from pipeline.store.apply import Outcome
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Tagger
-from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.running.apply import Outcome
+from pipeline.store.running.runner import preview_stage, run_stage
 from pipeline.store.values.contradiction import Contradiction
 from pipeline.store.values.tags import TagAction
 from pipeline.store.wording import figures, phrase

@@ -16,7 +16,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
-from pipeline.store.runner import run_stage
+from pipeline.store.running.runner import run_stage
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.wording import figures

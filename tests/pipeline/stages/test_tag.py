@@ -16,7 +16,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import tag
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Tagger
-from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.running.runner import preview_stage, run_stage
 from pipeline.store.wording import figures
 
 

@@ -14,7 +14,7 @@ from pipeline.core.errors import PrepError
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
-from pipeline.store.runner import preview_stage
+from pipeline.store.running.runner import preview_stage
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.wording import figures, phrase
 from train.options.recipe import make_recipe

@@ -8,10 +8,10 @@ from painted_sets import quiet, run_flatten
 from pipeline.core.errors import PrepError
 from pipeline.stages import bucket, check, curate
 from pipeline.store.caption_files import EDITS, captions, take_in
-from pipeline.store.readiness import all_decided
 from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Tagger
-from pipeline.store.runner import run_stage
+from pipeline.store.running.readiness import all_decided
+from pipeline.store.running.runner import run_stage
 from pipeline.store.wording import figures, phrase
 
 B = "images/characters~Lumi/b.png"

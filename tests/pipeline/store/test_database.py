@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import PrepError
 from pipeline.store.database import connect, version_of
 from pipeline.store.manifest import Manifest
-from pipeline.store.schema import APPLICATION_ID, VERSION
+from pipeline.store.tables.schema import APPLICATION_ID, VERSION
 
 
 def made(folder, *statements):

@@ -14,7 +14,7 @@ from pipeline.store.migrations.to_4.sentences.counts import count_name, counts_n
 from pipeline.store.reasons.by_field import reason_of
 from pipeline.store.reasons.reason import Recorded
 from pipeline.store.records import Decision
-from pipeline.store.rows import decision
+from pipeline.store.tables.rows import decision
 from pipeline.store.wording import counted, figures, phrase
 
 

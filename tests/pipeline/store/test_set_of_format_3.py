@@ -17,7 +17,7 @@ from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.migrations import steps
 from pipeline.store.migrations.to_4 import step as to_4
-from pipeline.store.schema import VERSION
+from pipeline.store.tables.schema import VERSION
 from pipeline.store.training_log import read_csv
 
 DATA = Path(__file__).parents[2] / "data" / "schema-3"

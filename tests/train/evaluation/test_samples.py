@@ -9,7 +9,7 @@ from train.evaluation import samples
 from train.evaluation.samples import SampleCallback
 from train.models.infotext import infotext
 from train.models.load import load_base
-from train.models.prompts import Prompt, Request, filled_in
+from train.models.text.prompts import Prompt, Request, filled_in
 from train.options.recipe import make_recipe, with_values
 from train.session import generation_of, new_adapter
 
@@ -110,7 +110,7 @@ def test_painting_leaves_training_as_it_was(base, adapter, tmp_path):
 
 
 def showing_conditioning(base):
-    from train.models.text_encoding import text_conditioning
+    from train.models.text.text_encoding import text_conditioning
 
     return text_conditioning(base, ["1girl"])
 

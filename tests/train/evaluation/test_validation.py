@@ -18,10 +18,10 @@ from train.evaluation.validation import (
     even_grid,
     plain_caption,
 )
-from train.models.conditioning import Conditioning
-from train.models.noise_schedule import noised, training_alphas_cumprod
-from train.models.seeded_noise import normal
-from train.models.text_encoding import text_conditioning
+from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
+from train.models.sampling.seeded_noise import normal
+from train.models.text.conditioning import Conditioning
+from train.models.text.text_encoding import text_conditioning
 from train.optimization.objective import target
 from train.options.recipe import make_recipe, with_values
 from train.session import evaluator

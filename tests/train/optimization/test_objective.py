@@ -4,7 +4,7 @@ from tolerance import rounding
 
 from pipeline.core.errors import PrepError
 from train.models.load import load_base
-from train.models.noise_schedule import noised, training_alphas_cumprod, zero_terminal_snr
+from train.models.sampling.noise_schedule import noised, training_alphas_cumprod, zero_terminal_snr
 from train.optimization.objective import (
     batch_loss,
     debiased_weight,

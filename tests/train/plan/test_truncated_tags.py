@@ -12,7 +12,7 @@ from pipeline.store.wording import figures
 from pipeline.tags.vocabulary import token_count as reading
 from pipeline.tags.vocabulary.token_count import TagTokens, Tokens, load_tokens
 from train.data.caption_augmentation import longest, tags_of
-from train.models.tokens import Limit
+from train.models.text.tokens import Limit
 from train.options.recipe import make_recipe
 from train.plan.planned import planned_run
 from train.plan.truncated_tags import truncated_tags

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from pipeline.config.settings import Settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.stages import train as train_stage
-from pipeline.store.runner import run_stage
-from pipeline.store.undo import newest
+from pipeline.store.history.undo import newest
+from pipeline.store.running.runner import run_stage
 from train.evaluation.validation_history import read_evaluations
 from train.options.recipe import Recipe, make_recipe
 from train.session import train_adapter
@@ -234,8 +234,8 @@ def test_the_base_model_with_the_adapter_merged_in_is_written_and_works_as_the_a
     import torch
 
     from train.adapters.adapter import attach_adapter
-    from train.models.conditioning import Conditioning
     from train.models.load import load_base
+    from train.models.text.conditioning import Conditioning
 
     options = {key: value for key, value in OPTIONS.items() if key not in ("rank", "alpha")}
     options |= {"algorithm": "full", "train_norm": True, "epochs": 2, "save_checkpoint": True}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from train.models.seeded_noise import normal
+from train.models.sampling.seeded_noise import normal
 
 TIMES = (500, 999)
 TOLERANCE = {"epsilon": 0.2, "v_prediction": 0.4}

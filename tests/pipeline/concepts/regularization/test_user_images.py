@@ -18,9 +18,9 @@ from pipeline.concepts.regularization.rotation import assign_round_robin, turns_
 from pipeline.core.errors import PrepError
 from pipeline.core.image_io import load_cropped
 from pipeline.stages import bucket, regularize
+from pipeline.store.history.undo import newest, undo
 from pipeline.store.manifest import Manifest
-from pipeline.store.runner import preview_stage, run_stage
-from pipeline.store.undo import newest, undo
+from pipeline.store.running.runner import preview_stage, run_stage
 from pipeline.store.values.repeats import Repeats
 
 LUMI, ALDER = "images/characters~Lumi/a.png", "images/artists~alder/x.png"

@@ -18,12 +18,12 @@ from pipeline.cli.commands.tags.group import command
 from pipeline.core.errors import PrepError
 from pipeline.stages import curate
 from pipeline.store.caption_files import captions
+from pipeline.store.history.undo import find as find_run
+from pipeline.store.history.undo import undo
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.records import Decision, Image, Tagger
-from pipeline.store.runner import run_stage
-from pipeline.store.undo import find as find_run
-from pipeline.store.undo import undo
+from pipeline.store.running.runner import run_stage
 from pipeline.store.values.contradiction import Contradiction
 from pipeline.store.values.repeats import Repeats
 from pipeline.store.wording import figures, phrase

@@ -16,14 +16,14 @@ from tolerance import near
 
 from pipeline.core.errors import PrepError
 from pipeline.store.values.bucket import Bucket
-from train.models.conditioning import size_ids, whole_image, with_sizes
 from train.models.families.key_map import VAE, blocks_of, unet_from_ldm, unet_to_ldm
 from train.models.families.registry import FAMILIES
 from train.models.load import load_base
 from train.models.loading.parts import empty_text, empty_unet, empty_vae, unet_finder
 from train.models.loading.prediction_probe import inferred_prediction, noise_shares
 from train.models.shapes import parameter_count
-from train.models.text_encoding import TextStates, text_conditioning
+from train.models.text.conditioning import size_ids, whole_image, with_sizes
+from train.models.text.text_encoding import TextStates, text_conditioning
 from train.plan.memory import base_shapes, memory_bytes
 
 PROMPTS = ["Lumi, 1girl, solo", "", "flower (red), night"]

@@ -18,7 +18,7 @@ from train.models.loading.detect import declared, family_of, one_prediction
 from train.models.loading.hashes import remembered_digest
 from train.models.loading.vocabulary import PINNED, vocabulary_folder
 from train.models.locate import find_vae, folder_digest
-from train.models.text_encoding import text_conditioning
+from train.models.text.text_encoding import text_conditioning
 
 NAMES = ["sd1", "sd2", "sdxl"]
 

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pipeline.store.caption_rows import FILE
-from pipeline.store.decisions import Row
 from pipeline.store.records import Decision
-from pipeline.store.rows import decision_if_any
+from pipeline.store.tables.caption_rows import FILE
+from pipeline.store.tables.decisions import Row
+from pipeline.store.tables.rows import decision_if_any
 
 _ROWS_SINCE = f"""SELECT h.path, h.field, l.run FROM history h
     JOIN history l ON l.path=h.path AND l.field=h.field AND l.run>h.run

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from pipeline.store.records import Tagger
-from pipeline.store.rows import columns, dump
+from pipeline.store.tables.rows import columns, dump
 
 
 class ScoreTable:

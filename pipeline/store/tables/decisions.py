@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from pipeline.store.records import Decision
-from pipeline.store.rows import columns_of, decision, decision_if_any, dump
+from pipeline.store.tables.rows import columns_of, decision, decision_if_any, dump
 from pipeline.store.values import codec
 from pipeline.store.values.tags import leading_triggers
 

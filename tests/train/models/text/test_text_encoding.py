@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from tolerance import near
 
 from train.models.load import load_base
-from train.models.text_encoding import TOGETHER, TextStates, special_tokens, text_conditioning, token_rows
-from train.models.tokens import CHUNK, COMMA, Limit, Special, chunks, framed, seen
+from train.models.text.text_encoding import TOGETHER, TextStates, special_tokens, text_conditioning, token_rows
+from train.models.text.tokens import CHUNK, COMMA, Limit, Special, chunks, framed, seen
 
 CAPTIONS = ["Lumi, 1girl, solo", "", "flower (red), night", "Lumi, 1girl, smile, day, forest"]
 LONG = ", ".join(f"red hair {number}" for number in range(40))
@@ -159,7 +159,7 @@ def test_a_row_is_read_once_and_the_ones_used_longest_ago_are_forgotten(base, mo
     read = []
     real = text_conditioning.__globals__["row_states"]
     monkeypatch.setattr(
-        "train.models.text_encoding.row_states",
+        "train.models.text.text_encoding.row_states",
         lambda base, rows, skip: read.append(set(rows)) or real(base, rows, skip),
     )
     states = TextStates(base, most_bytes=3 * 77 * 128 * 4)

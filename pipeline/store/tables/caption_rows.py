@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.store.reasons.captions import FileEvent
-from pipeline.store.rows import dump
+from pipeline.store.tables.rows import dump
 
 FILE = "caption file"
 """The field that `history` notes a caption file's text under."""

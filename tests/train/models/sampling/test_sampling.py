@@ -10,7 +10,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 from pipeline.stages import sample
 from pipeline.stages.sample import Options
-from pipeline.store.runner import preview_stage, run_stage
+from pipeline.store.running.runner import preview_stage, run_stage
 from train.adapters.metadata import write_adapter
 from train.models.load import load_base
 from train.options.recipe import make_recipe, recipe_values

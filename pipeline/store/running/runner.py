@@ -7,14 +7,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from pipeline.store import undo_log
-from pipeline.store.apply import Outcome, apply
 from pipeline.store.caption_files import take_in
-from pipeline.store.freshness import inputs, is_fresh, last_run, options_json
+from pipeline.store.history import undo_log
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.stage import OptionsT, ProgressCallback, Stage, WorkResult
-from pipeline.store.versions import versions
+from pipeline.store.running.apply import Outcome, apply
+from pipeline.store.running.freshness import inputs, is_fresh, last_run, options_json
+from pipeline.store.running.stage import OptionsT, ProgressCallback, Stage, WorkResult
+from pipeline.store.running.versions import versions
 
 
 def run_stage(

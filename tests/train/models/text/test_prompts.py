@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from pipeline.core.errors import PrepError
-from train.models.prompts import Prompt, Request, asked_prompts, filled_in, parse_prompt
+from train.models.text.prompts import Prompt, Request, asked_prompts, filled_in, parse_prompt
 
 
 def test_a_line_is_a_text_and_then_options_in_any_order():
@@ -183,5 +183,5 @@ def test_a_seed_that_is_not_given_is_the_prompts_own_and_stays():
 def test_prompts_are_read_without_torch():
     import subprocess
 
-    code = "import sys, train.models.prompts; sys.exit('torch' in sys.modules)"
+    code = "import sys, train.models.text.prompts; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

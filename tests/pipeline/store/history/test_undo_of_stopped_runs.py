@@ -7,10 +7,10 @@ from painted_sets import quiet
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
+from pipeline.store.history.undo import newest, undo
 from pipeline.store.records import Plan
-from pipeline.store.runner import run_stage
-from pipeline.store.stage import Stage, WorkResult
-from pipeline.store.undo import newest, undo
+from pipeline.store.running.runner import run_stage
+from pipeline.store.running.stage import Stage, WorkResult
 
 
 @dataclass(frozen=True)

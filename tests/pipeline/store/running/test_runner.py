@@ -8,8 +8,8 @@ from painted_sets import painted, quiet, save
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Link, Plan
-from pipeline.store.runner import preview_stage, run_stage
-from pipeline.store.stage import Stage, WorkResult
+from pipeline.store.running.runner import preview_stage, run_stage
+from pipeline.store.running.stage import Stage, WorkResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from PIL import Image
 from tolerance import near
 
 from pipeline.core.errors import PrepError
-from train.models import ddim
-from train.models.conditioning import Conditioning
-from train.models.ddim import Request, Sampling, ddim_step, ddim_timesteps, generate, sample_latents, sized
 from train.models.load import load_base
-from train.models.seeded_noise import seeded_noise
-from train.models.text_encoding import text_conditioning
+from train.models.sampling import ddim
+from train.models.sampling.ddim import Request, Sampling, ddim_step, ddim_timesteps, generate, sample_latents, sized
+from train.models.sampling.seeded_noise import seeded_noise
+from train.models.text.conditioning import Conditioning
+from train.models.text.text_encoding import text_conditioning
 
 SCHEDULE = {
     "beta_start": 0.00085,

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.core.flat import flat
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Run
-from pipeline.store.stage import OptionsT, Stage
+from pipeline.store.running.stage import OptionsT, Stage
 
 OPTIONS = "options"
 OBSERVED = "observed"

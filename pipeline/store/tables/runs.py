@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.store.records import Run
-from pipeline.store.rows import columns, dump
+from pipeline.store.tables.rows import columns, dump
 
 _LAST = f"""SELECT {columns(Run)} FROM runs WHERE stage=? AND undone IS NULL
     AND (? IS NULL OR json_extract(options, '$.name')=?) ORDER BY id DESC LIMIT 1"""

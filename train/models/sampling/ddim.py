@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pipeline.core.errors import PrepError
 from train.models.base import BaseModel
-from train.models.conditioning import Conditioning, joined
-from train.models.noise_schedule import training_alphas_cumprod
-from train.models.prompts import Request as Request
-from train.models.seeded_noise import seeded_noise
-from train.models.text_encoding import text_conditioning
+from train.models.sampling.noise_schedule import training_alphas_cumprod
+from train.models.sampling.seeded_noise import seeded_noise
+from train.models.text.conditioning import Conditioning, joined
+from train.models.text.prompts import Request as Request
+from train.models.text.text_encoding import text_conditioning
 
 DECODED = 2**20
 """Pixels that the VAE decodes at once, or one image: its activations are the largest of all."""

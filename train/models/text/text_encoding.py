@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from pipeline.core.errors import PrepError
-from train.models.conditioning import Conditioning, joined
-from train.models.tokens import CHUNK, COMMA, Special, chunks, framed
+from train.models.text.conditioning import Conditioning, joined
+from train.models.text.tokens import CHUNK, COMMA, Special, chunks, framed
 
 if TYPE_CHECKING:
     from train.models.base import BaseModel

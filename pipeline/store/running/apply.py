@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.core.links import link_file
-from pipeline.store import undo_log
 from pipeline.store.caption_files import manual_caption, write_captions
+from pipeline.store.history import undo_log
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import Origin
 from pipeline.store.records import THE_SET, Decision, Plan
-from pipeline.store.stage import ProgressCallback, WorkResult
+from pipeline.store.running.stage import ProgressCallback, WorkResult
 
 
 @dataclass(frozen=True, slots=True)

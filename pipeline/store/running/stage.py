@@ -47,7 +47,7 @@ def _no_files(options: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage(Generic[OptionsT]):
-    """A stage with options of type OptionsT: measured, planned, applied and worked on by `pipeline.store.runner`."""
+    """A stage with options of type OptionsT: measured, planned, applied and worked on by `pipeline.store.running.runner`."""
 
     name: str
     """The command and the section of prep.toml."""

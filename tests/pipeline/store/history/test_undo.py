@@ -11,11 +11,11 @@ from painted_sets import painted, quiet, run_flatten, save
 
 from pipeline.core.errors import PrepError
 from pipeline.stages import balance, bucket, check, curate
+from pipeline.store.history.undo import find, newest, since, undo
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
-from pipeline.store.runner import run_stage
-from pipeline.store.stage import Stage, WorkResult
-from pipeline.store.undo import find, newest, since, undo
+from pipeline.store.running.runner import run_stage
+from pipeline.store.running.stage import Stage, WorkResult
 
 TABLES = ("images", "decisions", "captions")
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.store.history import changes
+from pipeline.store.history.changes import changes
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Decision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.store.records import Image, Measurement
-from pipeline.store.rows import columns, declared
+from pipeline.store.tables.rows import columns, declared
 
 FILE = "manifest.db"
 VERSION = 4

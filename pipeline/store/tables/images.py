@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 
 from pipeline.store.records import Image
-from pipeline.store.rows import columns, values
+from pipeline.store.tables.rows import columns, values
 
 KEPT = "(k.value IS NULL OR k.value='true')"
 """Of the decision `k` of field keep: an image is kept that was never judged."""

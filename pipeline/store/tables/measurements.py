@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from pipeline.store.records import Measurement
-from pipeline.store.rows import columns, values
+from pipeline.store.tables.rows import columns, values
 
 
 class MeasurementTable:
