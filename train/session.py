@@ -100,7 +100,7 @@ def train_adapter(
 def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or base_of(recipe.model, process_device(shared_device(recipe.run.device, world.count), world))
+    base = base or base_of(recipe.model, process_device(shared_device(recipe.run.device, world.world_size), world))
     digest = job.state_digest(base.digest)
     latents = LatentCache(
         job.root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device), writes=world.is_main_process

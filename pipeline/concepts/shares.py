@@ -76,7 +76,7 @@ def nodes(node: Node) -> list[str]:
 def key_finder(weights: Mapping[str, float]) -> Callable[[str], str | None]:
     """How a path finds the key its weight stands under, None if no key is for it.
 
-    The path itself goes first, then the pattern with most letters besides `*`; among equals the one with fewer `*`,
+    The path itself goes first, then the pattern with most letters beside `*`; among equals the one with fewer `*`,
     then the first in alphabetical order: the order of writing never matters.
     """
     patterns = [(key, pattern(key)) for key in sorted(weights, key=_vagueness) if "*" in key]

@@ -30,7 +30,7 @@ def import_captions(
 
 
 class _Importing:
-    """Captions being taken in; one that a person wrote in the set stays."""
+    """Captions being imported; one that a person wrote in the set stays."""
 
     def __init__(
         self,

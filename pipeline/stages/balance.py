@@ -29,7 +29,7 @@ class Options:
     weights: Mapping[str, float] = field(default_factory=dict)
     """Concept path and its weight among its siblings, such as characters/fanart=2; in a path * stands for any one
     level and ** for any number of them, as in **/fanart=2; the path itself goes before a pattern, and of patterns the
-    one with most letters besides * wins."""
+    one with most letters beside * wins."""
     exponent: float = 0.0
     """How much the number of images counts beside the weights: 0 not at all, 1 leaves the folders' own proportions,
     between them large concepts get more than small ones, but less than their size."""

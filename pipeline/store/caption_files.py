@@ -1,4 +1,4 @@
-"""Captions on disk: what a person wrote there is taken in, what prep decided is put there, and neither is lost.
+"""Captions on disk: what a person wrote there is imported, what prep decided is put there, and neither is lost.
 
 Beside every image of the set lies `<name>.txt`. The manifest remembers what each held when prep last wrote or read it,
 so that any other text is known to be a person's. A file that is not UTF-8 is reported and never rewritten.
@@ -22,9 +22,9 @@ from pipeline.store.tables.caption_rows import Known, Stamp
 from pipeline.store.tables.rows import dump
 
 EDITS = "edits"
-"""The stage that runs are recorded under in which a person's captions were taken in."""
+"""The stage that runs are recorded under in which a person's captions were imported."""
 _SETTLED_NS = 2_000_000_000
-"""A file changed less than this before it was looked at may change again without another time stamp."""
+"""A file changed less than this before it was read may change again without another time stamp."""
 _BATCH = 1000
 
 
@@ -56,7 +56,7 @@ class _Edits:
 
 
 def take_in(manifest: Manifest) -> dict[str, int]:
-    """Take in captions that a person wrote, changed or deleted since prep last looked; returns what happened how often.
+    """Import captions that a person wrote, changed or deleted since the last time; returns what happened how often.
 
     Files whose size and time are as they were are not read.
     """
@@ -159,7 +159,7 @@ def _origin(seen: str | None, text: str) -> Data:
 
 
 def manual_caption(path: str, text: str, origin: Data) -> list[Decision]:
-    """The decisions that a person's caption is taken in by: the text as its file holds it, and the caption that holds."""
+    """The decisions that a person's caption is imported by: the text as its file holds it, and the caption that holds."""
     return [
         Decision(path, "manual_caption", text, CaptionReason.MANUAL, origin),
         Decision(path, "caption", plain(text), CaptionReason.MANUAL, origin),

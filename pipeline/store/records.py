@@ -99,7 +99,7 @@ class Plan:
 
     `fields` are the decision fields the stage owns: on apply, rows of these fields that the plan does not name go.
     `images` replaces the table of images (flatten only); `captions` are (path, text) pairs that a person wrote, to be
-    taken in as such, the text as its file holds it; `info` are worth knowing and call for nothing, `warnings` are
+    imported as such, the text as its file holds it; `info` are worth knowing and call for nothing, `warnings` are
     warnings; `table` holds rows worth printing, all with the same keys.
     """
 

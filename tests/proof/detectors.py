@@ -48,7 +48,7 @@ def measure(world: World, root: Path) -> list[Figures]:
     """Curate the set twice, with core traits pruned and with all of them kept, and compare what was found."""
     with world.put(root) as manifest:
         run_stage(manifest, curate.STAGE, curate.Options(), _quiet)
-        figures = list(_absorbed(manifest, world))
+        figures = list(_pruned(manifest, world))
         run_stage(manifest, curate.STAGE, curate.Options(prune="none"), _quiet)
         figures += _kept(manifest, world.truth)
     return figures
@@ -58,7 +58,7 @@ def _quiet(what: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-def _absorbed(manifest: Manifest, world: World) -> Iterator[Figures]:
+def _pruned(manifest: Manifest, world: World) -> Iterator[Figures]:
     truth = world.truth
     rows = [(path, row) for path, tags in queries.rows_of(manifest, _paths(manifest)) for row in tags]
     needless = {(path, row.tag) for path, row in rows if row.reason == TagReason.IMPLIED}

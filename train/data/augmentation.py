@@ -97,7 +97,7 @@ def reg_image_view(reg_image: ImageView, view: ImageView) -> ImageView:
 
 
 def drawn_view(views: Sequence[ImageView], earlier: int, *key: int | str) -> ImageView:
-    """The view for a showing that comes after `earlier` ones of the same image. The views are dealt like cards, all of
+    """The view for an exposure that comes after `earlier` ones of the same image. The views are assigned round-robin, all of
     them before one comes again, in an order drawn anew each time, so that none is shown more than once too often."""
     if len(views) == 1:
         return views[0]

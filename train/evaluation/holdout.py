@@ -203,7 +203,7 @@ def _info(
         yield from _without_held(shown, {concepts[key] for key in held}, options)
     if unseen := sorted(set(concepts.values()) - seen):
         yield (
-            f"validation: {len(unseen)} of {len(unseen) + len(seen)} concepts are not looked at, such as {unseen[0]}, as "
+            f"validation: {len(unseen)} of {len(unseen) + len(seen)} concepts are not validated, such as {unseen[0]}, as "
             f"validation_images is {options.validation_images}"
         )
 

@@ -42,7 +42,7 @@ from train.optimization.objective import target
 
 __all__ = ["Scores", "Validation"]
 TOGETHER = 8
-"""Samples looked at at once; nothing depends on it but speed and memory, which without gradients is far less than a
+"""Samples evaluated at once; nothing depends on it but speed and memory, which without gradients is far less than a
 step's."""
 Conditioned = Callable[[Sequence[str]], Conditioning]
 
@@ -54,7 +54,7 @@ def band_of(time: int, timesteps: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`times` are the timesteps at which an image is looked at, `noises` how many noises there are for each, keyed by
+    """`times` are the timesteps at which an image is evaluated, `noises` how many noises there are for each, keyed by
     `seed`, the image's content and the timestep."""
 
     times: tuple[int, ...]

@@ -20,7 +20,7 @@ from train.run.snapshots import Snapshot, from_rows, refuse_foreign
 
 STATE = "state.safetensors"
 GRID = ("validation_images", "validation_times", "validation_noises", "seed")
-"""Options that decide what is looked at."""
+"""Options that decide what is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def open_folder(folder: Path, run: RunStart, digest: str, world: World, replayed
     snapshots = _snapshots(folder)
     start = saved_step(folder / STATE, digest)
     resuming = start is not None
-    world.wait()  # until every process has looked
+    world.wait()  # until every process has read it
     warnings = _forget_other_looks(folder, run.settings) if resuming and world.is_main_process else []
     if warnings:
         snapshots = [replace(snapshot, validation=None, best=False) for snapshot in snapshots]

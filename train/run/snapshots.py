@@ -14,7 +14,7 @@ from pipeline.core.files import file_digest
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One file of a run's folder: `validation` is the loss it was found to have, if it was looked at."""
+    """One file of a run's folder: `validation` is the loss it was found to have, if it was evaluated."""
 
     file: str
     step: int
@@ -37,9 +37,9 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Snapshot]:
 
 
 def with_best(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """Mark the one with the lowest validation loss, the earliest of equals; none where none was looked at."""
-    looked = [snapshot for snapshot in snapshots if snapshot.validation is not None]
-    best = min(looked, key=lambda snapshot: (snapshot.validation, snapshot.step), default=None)
+    """Mark the one with the lowest validation loss, the earliest of equals; none where none was evaluated."""
+    evaluated = [snapshot for snapshot in snapshots if snapshot.validation is not None]
+    best = min(evaluated, key=lambda snapshot: (snapshot.validation, snapshot.step), default=None)
     return [replace(snapshot, best=best is not None and snapshot.step == best.step) for snapshot in snapshots]
 
 

@@ -77,7 +77,7 @@ def apply(
 
 
 def _came_along(captions: tuple[tuple[str, str], ...]) -> list[Decision]:
-    """The decisions that captions which came with their images are taken in by."""
+    """The decisions that captions which came with their images are imported by."""
     origin = {"origin": Origin.CAME_WITH_IMAGE}
     return [row for path, text in captions for row in manual_caption(path, text, origin)]
 

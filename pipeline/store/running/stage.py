@@ -56,7 +56,7 @@ class Stage(Generic[OptionsT]):
     options: type[OptionsT]
     """A frozen dataclass whose fields are flags and TOML keys."""
     reads: tuple[str, ...]
-    """What the result depends on besides the options: names that `Manifest.digest` takes."""
+    """What the result depends on beside the options: names that `Manifest.digest` takes."""
     plan: Callable[[Manifest, OptionsT], Plan]
     """Everything the stage would decide, from what is stored already; writes nothing."""
     observe: Callable[[Manifest, OptionsT], str] = _observe_nothing

@@ -44,7 +44,7 @@ class Known(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """A caption file as it was looked at: its image, text, size in bytes, and time of change in ns, 0 if that may lie."""
+    """A caption file as it was read: its image, text, size in bytes, and time of change in ns, 0 if that may lie."""
 
     path: str
     text: str
@@ -71,7 +71,7 @@ class CaptionTable:
         return dict(self._db.execute("SELECT path, text FROM captions"))
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        """Path → (bytes, modification time in ns) when last looked at."""
+        """Path → (bytes, modification time in ns) when last read."""
         rows = self._db.execute("SELECT path, bytes, modified FROM captions")
         return {path: (size, modified) for path, size, modified in rows}
 

@@ -47,7 +47,7 @@ def manual(manifest: Manifest) -> Manual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionWriter:
-    """What every caption is made from, besides the image itself.
+    """What every caption is made from, beside the image itself.
 
     `media` is folder → the tag for every image below it; `contradictions` are those of an image, of which `fixed`, (image,
     attribute), are fixed; `prefix` puts trigger words before a person's captions; `data` is what a decision says of

@@ -84,7 +84,7 @@ def find_traits(
     figures: tuple[float, float, int],
     lists: tuple[Mapping[str, Collection[str]], Mapping[str, Collection[str]]],
 ) -> Traited:
-    """Core tags of every trigger word that is looked at.
+    """Core tags of every trigger word of the set.
 
     Args:
         figures: share, lift and number of images that are needed (`core_tags`).

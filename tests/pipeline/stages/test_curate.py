@@ -195,7 +195,7 @@ def core_set() -> dict[str, dict[str, float] | None]:
     }
 
 
-def test_the_trigger_absorbs_what_makes_the_character_over_all_her_folders(build: Build) -> None:
+def test_core_traits_are_pruned_into_the_trigger_over_all_folders_of_the_character(build: Build) -> None:
     manifest = build(core_set())
     outcome = run(manifest)
     assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, smile"
@@ -648,7 +648,7 @@ def test_what_is_to_be_fixed_must_be_an_attribute_or_an_image(build: Build) -> N
 # --- core tags, chosen
 
 
-def test_what_a_trigger_word_absorbs_and_keeps_can_be_said(build: Build) -> None:
+def test_what_is_pruned_into_a_trigger_word_and_what_is_kept_can_be_said(build: Build) -> None:
     manifest = build(core_set())
     run(manifest, keep={"Lumi": "red_eyes"}, prune_tags={"Lumi": "smile"})
     assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes"
@@ -665,7 +665,7 @@ def test_what_a_trigger_word_absorbs_and_keeps_can_be_said(build: Build) -> None
         run(manifest, keep={"Lumi": "smile"}, prune_tags={"Lumi": "smile"})
 
 
-def test_styles_absorb_nothing_unless_they_are_no_styles(build: Build) -> None:
+def test_nothing_is_pruned_for_styles_unless_they_are_no_styles(build: Build) -> None:
     manifest = build(
         {
             **{f"artists/alder/{number}": {**SOLO, "white hair": 0.9} for number in range(6)},

@@ -162,7 +162,7 @@ def test_concepts_come_in_turn_and_those_without_one_are_named():
     found = [each for number in range(6) for each in alone(40, f"c{number}", 100 * number)]
     parts = held_out(found, with_values(HELD_OUT, validation_images=4))
     assert len({key.split("/")[0] for key in parts.held_out}) == 4 and len({key[:2] for key in parts.train_subset}) == 4
-    assert any("2 of 6 concepts are not looked at" in remark for remark in parts.info)
+    assert any("2 of 6 concepts are not validated" in remark for remark in parts.info)
 
 
 def test_watched_images_are_of_different_groups_as_far_as_there_are_some():

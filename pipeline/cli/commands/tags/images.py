@@ -45,8 +45,8 @@ def contradictions(root: Path, attribute: str | None, **values: Any) -> None:
 
     def advice(rows: Sequence[Row]) -> str:
         return (
-            f'fix them with: prep curate {root} --contradictions fix --fix "SLOT or image"'
-            if any(not row.get("mended") for row in rows)
+            f'fix them with: prep curate {root} --contradictions fix --fix "ATTRIBUTE or image"'
+            if any(not row.get("fixed") for row in rows)
             else ""
         )
 

@@ -121,7 +121,7 @@ def test_as_many_tags_stay_as_the_limit_allows_and_no_more(tags: list[str], limi
         ("Lumi", {"characters/fanart/Lumi"}, {"characters/*": "keep", "Lumi": "none"}, "none"),
     ],
 )
-def test_a_style_absorbs_nothing_and_what_was_asked_for_a_word_goes_first(
+def test_nothing_is_pruned_for_a_style_and_what_was_asked_for_a_word_goes_first(
     trigger: str, concepts: set[str], asked: dict[str, str], mode: str
 ) -> None:
     assert mode_of(trigger, concepts, asked, ("artists/*", "styles/*")) == mode

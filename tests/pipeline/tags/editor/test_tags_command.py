@@ -251,6 +251,16 @@ def test_contradictions_are_listed_by_attribute(answer: Callable[..., Any], cura
     assert answer("contradictions", "--concept", "people/Quill")["rows"] == []
 
 
+def test_fixing_contradictions_is_proposed_until_they_are_fixed(ask: Callable[..., Result], curated: Manifest) -> None:
+    hair = Contradiction("hair colour", "blonde hair", "brown hair", 0.4, None, "replace", "Lumi", 4, 5)
+    for fixed, proposed in ((False, True), (True, False)):
+        with curated.transaction():
+            row = decided(image_of("people/Lumi/a").path, "contradictions", (replace(hair, fixed=fixed),))
+            curated.put_rows(9, [row])
+        result = ask("contradictions")
+        assert ("--contradictions fix" in result.stdout + result.stderr) is proposed
+
+
 def test_misspelt_tags_and_trigger_words_are_listed(answer: Callable[..., Any], curated: Manifest) -> None:
     text_file(curated, "people/Quill/written").write_text(
         "Qiull, witchhat, smlie, boot, a coined tag", encoding="utf-8"
