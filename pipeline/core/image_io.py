@@ -13,7 +13,11 @@ import PIL.Image
 from PIL import ImageCms
 from PIL.Image import Image, Transpose
 
+from pipeline.core.bit_depth import bits_of, deep_tiff, eight_bit, foreign_tiff, rounded
 from pipeline.core.errors import PrepError
+from pipeline.core.jpeg import MOST_LOST
+from pipeline.core.jpeg_scan import END, lost_share
+from pipeline.core.png_side_data import without_texts
 
 WHITE = (255, 255, 255)
 MAX_PIXELS = 178_956_970
@@ -50,7 +54,7 @@ def open_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> Image:
     try:
         if Path(path).stat().st_size == 0:
             raise UnreadableImage(path, "empty file")
-        image = PIL.Image.open(path)
+        image = _opened(path, max_pixels)
     except UnreadableImage:
         raise
     except Exception as error:
@@ -60,6 +64,34 @@ def open_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> Image:
         image.close()
         raise UnreadableImage(path, "too many pixels", f"{size}, at most {max_pixels}")
     return image
+
+
+def _opened(path: Path | str, max_pixels: int) -> Image:
+    """Opened by Pillow, with the decoders that are packages of their own; texts that it would refuse a PNG for are left out."""
+    _register_decoders()
+    lighter = without_texts(path)
+    if lighter is None:
+        try:
+            return PIL.Image.open(path)
+        except PIL.UnidentifiedImageError:
+            tiff = foreign_tiff(path, max_pixels)
+            if tiff is None:
+                raise
+            return tiff
+    stream, profile = lighter
+    image = PIL.Image.open(stream)
+    if profile is not None:
+        image.info["icc_profile"] = profile
+    return image
+
+
+@functools.cache
+def _register_decoders() -> None:
+    """Give Pillow its decoders of HEIC and HEIF (pillow-heif) and of JPEG XL (pillow-jxl-plugin); AVIF is its own."""
+    import pillow_heif
+    import pillow_jxl  # noqa: F401  # registers itself
+
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def load_rgb(path: Path | str, background: tuple[int, int, int] = WHITE, max_pixels: int = MAX_PIXELS) -> Image:
@@ -86,25 +118,50 @@ def unpacked(image: Image, path: Path | str) -> Image:
     Raises:
         UnreadableImage: not all of its pixels are there.
     """
-    with _told(path):
+    with _named(path):
+        if (tiff := deep_tiff(image, path)) is not None:
+            return tiff
         deep = bits_of(image) == 16 and image.mode in ("RGB", "RGBA")
+        image = _loaded(image, path)
+        return rounded(image, path) if deep else eight_bit(image)
+
+
+def _loaded(image: Image, path: Path | str) -> Image:
+    """The image with its pixels; of a JPEG that only lacks its end they are all there.
+
+    Raises:
+        UnreadableImage: a JPEG has lost some.
+    """
+    try:
         image.load()
-        return _rounded(image, path) if deep else _eight_bit(image)
+        return image
+    except OSError as error:
+        if image.format not in ("JPEG", "MPO") or _reason(error) != "truncated":
+            raise
+    data = Path(path).read_bytes() + END
+    share = lost_share(data) or 0.0
+    if share > MOST_LOST:
+        raise UnreadableImage(path, "damaged", f"about {share:.0%} of its pixels are lost")
+    whole = PIL.Image.open(io.BytesIO(data))
+    whole.load()
+    return whole
 
 
 def shown(whole: Image, image: Image, path: Path | str, background: tuple[int, int, int] = WHITE) -> Image:
     """An unpacked image as a viewer shows it, by the profile and the orientation that came with it."""
-    with _told(path):
+    with _named(path):
         colours = _on_background(whole, image.info.get("icc_profile"), background)
         turn = _TURNS.get(orientation_of(image))
         return colours.transpose(turn) if turn is not None else colours
 
 
 @contextlib.contextmanager
-def _told(path: Path | str) -> Iterator[None]:
+def _named(path: Path | str) -> Iterator[None]:
     """Say of any error of a decoder which file it met and why it gives no pixels."""
     try:
         yield
+    except UnreadableImage:
+        raise
     except Exception as error:
         raise UnreadableImage(path, _reason(error), _words(error)) from error
 
@@ -155,55 +212,10 @@ def orientation_of(image: Image) -> int:
     return int(value) if value in _TURNS else 1
 
 
-def bits_of(image: Image) -> int:
-    """Bits per channel of an image that is not loaded yet: 8 (or fewer), 16 or 32."""
-    if image.mode in ("I", "F"):
-        return 32
-    tiles = getattr(image, "tile", None)  # how the file is packed: [(decoder, box, offset, arguments)]
-    raw = str(tiles[0][3]) if tiles else ""
-    return 16 if ";16" in image.mode + raw else 8
-
-
 def profile_of(image: Image) -> str:
     """The name of the embedded colour profile, "" for none; one that cannot be read is called broken."""
     profile = image.info.get("icc_profile")
     return _profile_name(profile) if profile else ""
-
-
-def _rounded(image: Image, path: Path | str) -> Image:
-    """16-bit colours rounded to 8 bits. Pillow cuts off their lower byte, and the colour that a PNG calls clear."""
-    import cv2
-    import numpy as np
-
-    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[1::-1] != image.size:
-        return image
-    colours = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
-    turned = cv2.cvtColor(colours, cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return PIL.Image.fromarray(turned)
-
-
-def _eight_bit(image: Image) -> Image:
-    """Scale 16-bit, 32-bit and floating-point grey to 8 bits, keeping a transparent grey value."""
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        return image
-    import numpy as np
-
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    top = _white_level(float(values.max(initial=0.0)), image.mode)
-    grey = PIL.Image.fromarray(np.clip(values * 255.0 / top + 0.5, 0, 255).astype(np.uint8))
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        grey.putalpha(PIL.Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-    return grey
-
-
-def _white_level(highest: float, mode: str) -> float:
-    """The value that means white: 65535 for 16 bits; for the loose modes the nearest usual one that holds it."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    usual = (65535.0,) if mode == "I" else (1.0, 255.0, 65535.0)
-    return next((level for level in usual if highest <= level), highest)
 
 
 def _on_background(image: Image, profile: bytes | None, background: tuple[int, int, int]) -> Image:

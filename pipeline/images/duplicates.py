@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.images.coding import PALETTE, quality_rank
 from pipeline.store.records import Image, Measurement
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ MAX_BRIGHTNESS_DIFFERENCE = 32
 """Levels of 256 by which the means of near-duplicates differ at most: a scene by night is another image."""
 MAX_COLOUR_DIFFERENCE = 24
 """Levels of 256 by which the colour of any place differs at most: a dress in red is not a dress in blue."""
+PALETTE_FLOOR = 3.0
+"""Levels of 256 by which the mean of a 28th of a side may miss where one of two images has only the colours of a palette."""
 MIN_HASH_QUALITY = 50
 """PDQ's own figure, of 100, below which an image holds too little to be distinguished from others; its authors advise 50."""
 
@@ -56,10 +59,12 @@ class Nearness:
 @dataclass(frozen=True, slots=True)
 class Similarity:
     """What makes two images near-duplicates: at most `distance` bits between their hashes (-1: only equal files are
-    copies), and no spot that stands out by more than `change` from their other differences."""
+    copies), and no spot that stands out by more than `change` from their other differences. Beyond `enough` pixels the larger
+    of two is no better by its size."""
 
     distance: int
     change: float
+    enough: int = 512 * 512
 
 
 def find_duplicates(
@@ -69,15 +74,15 @@ def find_duplicates(
     preferred: Callable[[Image], bool],
     may_keep: Callable[[Image], bool] = lambda image: True,
 ) -> list[Duplicate]:
-    """Every image that is a copy of a better one: preferred, then larger, then sharper, then first by path.
+    """Every image that is a copy of a better one: preferred, then of better quality (`coding.quality_rank`), then first by
+    path.
 
     Only images that `may_keep` are keepers; they go before the others.
     """
 
-    def rank(image: Image) -> tuple[bool, bool, int, float, str]:
-        found = measured[image.content]
-        size = found.width * found.height
-        return not may_keep(image), not preferred(image), -size, -found.sharpness, image.path
+    def rank(image: Image) -> tuple[bool, bool, tuple[float, ...], str]:
+        quality = quality_rank(measured[image.content], similarity.enough)
+        return not may_keep(image), not preferred(image), quality, image.path
 
     ranked = sorted(images, key=rank)
     first: dict[str, Image] = {}
@@ -108,7 +113,10 @@ def _near(
     rows = [measured[image.content] for image in images]
     hashes = np.frombuffer(bytes.fromhex("".join(row.phash for row in rows)), np.uint8).reshape(len(rows), BITS // 8)
     alike = Alike(
-        np.array([row.width / row.height for row in rows]), tuple(row.fingerprint for row in rows), similarity.change
+        np.array([row.width / row.height for row in rows]),
+        tuple(row.fingerprint for row in rows),
+        np.array([row.coding == PALETTE for row in rows]),
+        similarity.change,
     )
     keeper, between = keepers(hashes, similarity.distance, alike, np.array([may_keep(image) for image in images]))
     found = []
@@ -125,6 +133,8 @@ class Alike:
 
     aspects: NDArray[np.float64]
     fingerprints: tuple[str, ...]
+    palettes: NDArray[np.bool_]
+    """(n,) which are coded in the colours of a palette."""
     change: float
 
     def __call__(self, row: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -145,7 +155,8 @@ class Alike:
         lumas, chromas = read_fingerprints([self.fingerprints[other] for other in others])
         brighter = np.abs(lumas.mean(axis=1) - luma.mean())
         coloured = np.abs(chromas - chroma).max(axis=1)
-        standing_out = local_change(luma[0], lumas)
+        floors = np.where(self.palettes[others] != self.palettes[row], PALETTE_FLOOR, 1.0).astype(np.float32)
+        standing_out = local_change(luma[0], lumas, floors)
         same: NDArray[np.bool_] = (
             (brighter <= MAX_BRIGHTNESS_DIFFERENCE)
             & (coloured <= MAX_COLOUR_DIFFERENCE)
@@ -208,15 +219,18 @@ def read_fingerprints(fingerprints: Sequence[str]) -> tuple[NDArray[np.float32],
     return values[:, : LUMA * LUMA].astype(np.float32), values[:, LUMA * LUMA :].astype(np.float32)
 
 
-def local_change(luma: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+def local_change(
+    luma: NDArray[np.float32], others: NDArray[np.float32], floors: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """How far the largest difference stands out from all of them, once brightness and contrast are evened out.
 
-    With d the residual of the straight line that takes `luma` to another: max |d| / (1 + root mean square of d). Saving
+    With d the residual of the straight line that takes `luma` to another: max |d| / (floor + root mean square of d). Saving
     an image again or moving it by a pixel changes it all over; another expression changes one spot.
 
     Args:
         luma: (m,) brightness of one image.
         others: (k, m) of others.
+        floors: (k,) levels by which a copy may differ anywhere; 1, what rounding does, if not given.
     Returns:
         (k,) 0 for equal images.
     """
@@ -226,4 +240,6 @@ def local_change(luma: NDArray[np.float32], others: NDArray[np.float32]) -> NDAr
     apart = others - others.mean(axis=1, keepdims=True)
     gain = apart @ centred / max(float(centred @ centred), 1.0)
     rest = np.abs(apart - gain[:, None] * centred)
-    return np.asarray(rest.max(axis=1) / (1 + np.sqrt(np.mean(rest**2, axis=1))), dtype=np.float32)
+    return np.asarray(
+        rest.max(axis=1) / ((1 if floors is None else floors) + np.sqrt(np.mean(rest**2, axis=1))), dtype=np.float32
+    )

@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.bit_depth import bits_of
 from pipeline.core.image_io import (
     WHITE,
     UnreadableImage,
     alpha_of,
-    bits_of,
     open_image,
     orientation_of,
     profile_of,
+    rgb,
     shown,
     unpacked,
 )
+from pipeline.core.jpeg import MOST_LOST, lost_of_file
+from pipeline.images.coding import coding_of
 from pipeline.store.records import Measurement
 
 if TYPE_CHECKING:
@@ -36,8 +39,11 @@ MAX_STRAY = 0.02
 """Share of a line's pixels that may differ and leave it part of a bar."""
 
 
-def measure_image(path: Path, content: str) -> Measurement:
+def measure_image(path: Path, content: str, background: str = "#ffffff") -> Measurement:
     """Measure one file; one that cannot be decoded gives a measurement with a `problem`.
+
+    Args:
+        background: what training will put a transparent image on, #rrggbb.
 
     Raises:
         UnreadableImage: the file is not there or not allowed to be read, which says nothing about its content.
@@ -48,9 +54,11 @@ def measure_image(path: Path, content: str) -> Measurement:
             seen |= {"width": image.width, "height": image.height, "format": image.format or ""}
             seen |= {"mode": image.mode, "bits": bits_of(image), "profile": profile_of(image)}
             seen["frames"] = _frames(image)
+            seen["coding"], seen["jpeg_quality"] = coding_of(image, path)
+            seen["lost"] = _lost(image, path)
             whole = unpacked(image, path)
             alpha = alpha_of(whole)
-            colours = shown(whole, image, path)
+            colours = shown(whole, image, path, rgb(background))
             seen["orientation"] = orientation_of(image)
     except UnreadableImage as error:
         if error.reason in ("missing", "cannot be read"):
@@ -60,8 +68,26 @@ def measure_image(path: Path, content: str) -> Measurement:
     except Exception as error:  # counting the frames of a broken animation
         return Measurement(content, **seen, problem=f"corrupt: {error}")
     seen |= {"width": colours.width, "height": colours.height, "transparent": alpha is not None}
-    seen["hidden"] = hidden_share(whole, alpha) if alpha is not None else 0.0
+    if alpha is not None:
+        seen |= {"hidden": hidden_share(whole, alpha, rgb(background)), "background": background}
     return Measurement(content, **seen, **figures(colours))
+
+
+def _lost(image: Image, path: Path) -> float:
+    """The share of a JPEG's pixels that is lost.
+
+    Raises:
+        UnreadableImage: more than nobody sees.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return 0.0
+    try:
+        share = lost_of_file(path)
+    except OSError as error:
+        raise UnreadableImage(path, "cannot be read", str(error)) from error
+    if share > MOST_LOST:
+        raise UnreadableImage(path, "damaged", f"about {share:.0%} of its pixels are lost")
+    return round(share, 6)
 
 
 def _frames(image: Image) -> int:
@@ -141,15 +167,15 @@ def perceptual_hash(grey: np.ndarray) -> tuple[str, int]:
     return np.packbits(bits).tobytes().hex(), int(quality)
 
 
-def hidden_share(whole: Image, alpha: Image) -> float:
-    """Share of pixels that are wholly clear and hold another colour than white: they show where alpha is dropped."""
+def hidden_share(whole: Image, alpha: Image, background: tuple[int, int, int] = WHITE) -> float:
+    """Share of pixels that are wholly clear and hold another colour than the background: they show where alpha is dropped."""
     import numpy as np
 
     if whole.mode not in ("RGBA", "LA"):
         return 0.0
     values = np.asarray(whole)
     clear = np.asarray(alpha) == 0
-    other = (values[..., :-1] != np.uint8(WHITE[0])).any(axis=2)
+    other = (values[..., :-1] != np.array(background if whole.mode == "RGBA" else background[:1], np.uint8)).any(axis=2)
     return round(float((clear & other).mean()), 4)
 
 

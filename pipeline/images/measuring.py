@@ -16,8 +16,22 @@ AHEAD = 128
 """Images handed to the threads before the first of them is waited for, so that no thread waits for a batch."""
 
 
+def measured_on(manifest: Manifest, background: str) -> set[str]:
+    """Contents that need not be measured again: by this prep, and if they are transparent, on this background."""
+    known = manifest.measured("coding", "transparent", "background", "problem")
+    return {
+        content
+        for content, (coding, transparent, below, problem) in known.items()
+        if (coding or problem) and (not transparent or below == background)
+    }
+
+
 def measure_all(
-    manifest: Manifest, threads: ThreadPoolExecutor, todo: Mapping[str, Path], progress: ProgressCallback
+    manifest: Manifest,
+    threads: ThreadPoolExecutor,
+    todo: Mapping[str, Path],
+    background: str,
+    progress: ProgressCallback,
 ) -> None:
     """Measure contents (content → a file that holds it) and store a batch at a time; an unreadable file has no content."""
     from pipeline.core.image_io import UnreadableImage
@@ -25,7 +39,7 @@ def measure_all(
 
     def one(content: str, path: Path) -> Measurement | None:
         try:
-            return measure_image(path, content)
+            return measure_image(path, content, background)
         except UnreadableImage:
             return None
 

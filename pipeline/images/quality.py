@@ -14,6 +14,8 @@ from pipeline.store.records import Decision, Image, Measurement
 MIN_BARS = 0.02
 """Share of a side that bars take at least; less is a frame line or an uneven edge."""
 MIN_HIDDEN = 0.001
+_UNDECODABLE = {"truncated": CheckReason.TRUNCATED, "damaged": CheckReason.DAMAGED}
+"""The word that a problem begins with → the reason; what begins otherwise is unreadable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,7 @@ def judge(image: Image, found: Measurement | None, rules: QualityRules) -> Decis
     if found is None:
         return verdict(False, CheckReason.MISSING)
     if found.problem:
-        truncated = found.problem.partition(":")[0] == CheckReason.TRUNCATED
-        reason = CheckReason.TRUNCATED if truncated else CheckReason.UNREADABLE
+        reason = _UNDECODABLE.get(found.problem.partition(":")[0], CheckReason.UNREADABLE)
         return verdict(False, reason, {"problem": found.problem})
     faults, info = list(_faults(found, rules)), list(_info(found, rules))
     if is_named(image.path, rules.drop):
@@ -112,9 +113,9 @@ def _info(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
     if rules.animated == "first" and found.frames > 1:
         yield Finding(CheckReason.FIRST_FRAME, {"frames": found.frames})
     if found.hidden >= MIN_HIDDEN:
-        yield Finding(CheckReason.COLOURED_ALPHA, {"share": round(found.hidden, 3)})
+        yield Finding(CheckReason.COLOURED_ALPHA, {"share": round(found.hidden, 3), **_below(found)})
     elif found.transparent:
-        yield Finding(CheckReason.TRANSPARENT)
+        yield Finding(CheckReason.TRANSPARENT, _below(found))
     if found.mode == "CMYK":
         yield Finding(CheckReason.CMYK, {"profile": found.profile})
     elif found.profile == "broken":
@@ -125,6 +126,11 @@ def _info(found: Measurement, rules: QualityRules) -> Iterator[Finding]:
         yield Finding(CheckReason.DEEP_COLOUR, {"bits": found.bits, "mode": found.mode})
     if found.orientation != 1:
         yield Finding(CheckReason.EXIF_ROTATED, {"orientation": found.orientation})
+
+
+def _below(found: Measurement) -> dict[str, str]:
+    """The background, where it is not white."""
+    return {} if found.background in ("", "#ffffff") else {"background": found.background}
 
 
 def _upscaled(found: Measurement, rules: QualityRules) -> float:

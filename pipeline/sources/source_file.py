@@ -11,6 +11,10 @@ from pipeline.store.reasons.placement import PlacementReason
 from pipeline.store.reasons.reason import Cause
 
 RASTERS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".ppm", ".psd")
+BRANDS = dict.fromkeys((b"avif", b"avis"), ".avif") | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"), ".heic"
+)
+"""Major brands of ISO files that are images (ISO/IEC 23008-12, AV1 Image File Format)."""
 EXTENSIONS = frozenset((*RASTERS, ".avif", ".heic", ".heif", ".jxl"))
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 OTHER_ARCHIVES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
@@ -132,8 +136,7 @@ def image_extension(header: bytes) -> str:
     if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
         return ".webp"
     if header[4:8] == b"ftyp":
-        brands = {b"avif": ".avif", b"avis": ".avif", b"heic": ".heic", b"heix": ".heic", b"mif1": ".heic"}
-        return brands.get(header[8:12], "")
+        return BRANDS.get(header[8:12], "")
     return ".bmp" if header[:2] == b"BM" and header[6:10] == b"\0\0\0\0" else ""
 
 

@@ -14,9 +14,10 @@ from typing import Literal
 
 from pipeline.concepts.regularization import known_files
 from pipeline.core.errors import PrepError
+from pipeline.images.buckets.background import colour
 from pipeline.images.duplicate_verdicts import drop_copies, drop_regularization_duplicates
 from pipeline.images.duplicates import Similarity
-from pipeline.images.measuring import measure_all
+from pipeline.images.measuring import measure_all, measured_on
 from pipeline.images.on_disk import missing_images
 from pipeline.images.quality import QualityRules, is_named, judge
 from pipeline.images.quality_warnings import warnings
@@ -57,6 +58,8 @@ class Options:
     """Path in the set, or pattern, to leave out."""
     resolution: int = field(default=512, metadata={"section": "bucket"})
     """Side in pixels of the square whose area images are trained at."""
+    background: str = field(default="white", metadata={"section": "bucket"})
+    """Colour behind transparent images, a name or #rrggbb: what they are trained on, and so what they are judged on."""
 
     def __post_init__(self) -> None:
         from pipeline.images.hash_index import MAX_RADIUS
@@ -76,6 +79,7 @@ class Options:
                 f"duplicate_distance is {self.duplicate_distance}",
                 f"give -1 to {MAX_RADIUS} bits; 15 finds what was saved again, {MAX_RADIUS} is loose",
             )
+        colour(self.background)
         if self.duplicate_change < 0:
             raise PrepError(f"duplicate_change is {self.duplicate_change}", "give 0 or more; 5 is usual")
 
@@ -89,7 +93,8 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
     """Measure every content that was not measured yet; a batch that is done stays done."""
     from pipeline.images.measurement import measuring_many
 
-    images, known = manifest.images(), manifest.measured()
+    background = colour(options.background)
+    images, known = manifest.images(), measured_on(manifest, background)
     missing = missing_images(manifest.root, images)
     todo = {
         image.content: manifest.root / image.path
@@ -103,7 +108,7 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
             for reg_image in known_files.known_images(manifest):
                 if reg_image.content not in known:
                     todo.setdefault(reg_image.content, manifest.root / reg_image.path)
-            measure_all(manifest, threads, todo, progress)
+            measure_all(manifest, threads, todo, background, progress)
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -117,7 +122,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         for image in images
     }
     standing = [image for image in images if verdicts[image.path].value]
-    similarity = Similarity(options.duplicate_distance, options.duplicate_change)
+    similarity = Similarity(options.duplicate_distance, options.duplicate_change, options.resolution**2)
     within_concepts = options.duplicates_within == "concept"
     duplicates = drop_copies(
         standing, measured, similarity, lambda image: is_named(image.path, options.keep), within_concepts

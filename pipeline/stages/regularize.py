@@ -142,9 +142,10 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
     """Hash and measure the user's images that are new or changed."""
     if options.images == "user":
         from pipeline.concepts.regularization.user_images import measure_user_images
+        from pipeline.concepts.regularization.user_plan import cutting_of
 
         assert options.user_images is not None
-        measure_user_images(manifest, options.user_images, progress)
+        measure_user_images(manifest, options.user_images, cutting_of(manifest).background, progress)
 
 
 def plan(manifest: Manifest, options: Options) -> Plan:

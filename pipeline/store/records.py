@@ -42,7 +42,9 @@ class Measurement:
     image at a fixed working size, `contrast` the standard deviation of its grey. `phash` is the PDQ hash, 64 hex
     digits, `hash_quality` what PDQ says of it, 0 to 100. `bits` are per channel, `profile` the name of the embedded
     colour profile. The bars are uniform strips along the edges, in pixels. `fingerprint` is written and read by
-    `pipeline.images.duplicates`, `focus` by `pipeline.images.buckets.detail_profile`.
+    `pipeline.images.duplicates`, `focus` by `pipeline.images.buckets.detail_profile`. `coding` is lossless, lossy or
+    palette, "" where an older prep did not ask; `jpeg_quality` 1 to 100, 0 for other formats; `lost` the share of a
+    JPEG's pixels that its data does not hold; `background` the colour, #rrggbb, that a transparent image was measured on.
     """
 
     content: str
@@ -67,6 +69,10 @@ class Measurement:
     bar_right: int = 0
     bar_bottom: int = 0
     focus: str = ""
+    coding: str = ""
+    jpeg_quality: int = 0
+    lost: float = 0.0
+    background: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def _listed(manifest: Manifest, folder: Path) -> list[Found]:
 # --- measured once
 
 
-def measure_user_images(manifest: Manifest, folder: Path, progress: ProgressCallback) -> None:
+def measure_user_images(manifest: Manifest, folder: Path, background: str, progress: ProgressCallback) -> None:
     """Hash the images whose size or time is new and measure new contents; a batch that is done stays done."""
     from pipeline.images.measurement import measuring_many
 
@@ -116,23 +116,28 @@ def measure_user_images(manifest: Manifest, folder: Path, progress: ProgressCall
             with manifest.transaction():
                 manifest.put_files(row for row in rows if row[3])
             progress("reading your regularization images", start + len(batch), len(new))
-        _measure_contents(manifest, images, threads, progress)
+        _measure_contents(manifest, images, threads, background, progress)
 
 
 def _measure_contents(
-    manifest: Manifest, images: Iterable[Found], threads: ThreadPoolExecutor, progress: ProgressCallback
+    manifest: Manifest,
+    images: Iterable[Found],
+    threads: ThreadPoolExecutor,
+    background: str,
+    progress: ProgressCallback,
 ) -> None:
     from pipeline.core.image_io import UnreadableImage
     from pipeline.images.measurement import measure_image
+    from pipeline.images.measuring import measured_on
     from pipeline.store.records import Measurement
 
-    known, measured = manifest.known_files(), manifest.measured()
+    known, measured = manifest.known_files(), measured_on(manifest, background)
     contents = {known[each.path][2]: Path(each.place) for each in images if each.path in known}
     todo = [(content, place) for content, place in contents.items() if content not in measured]
 
     def one(row: tuple[str, Path]) -> Measurement | None:
         try:
-            return measure_image(row[1], row[0])
+            return measure_image(row[1], row[0], background)
         except UnreadableImage:
             return None
 

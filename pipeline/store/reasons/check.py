@@ -15,6 +15,7 @@ class CheckReason(Reason):
     MISSING = "missing"
     UNREADABLE = "unreadable"
     TRUNCATED = "truncated"
+    DAMAGED = "damaged"
     TOO_SMALL = "too_small"
     TOO_LONG = "too_long"
     TOO_SMALL_FOR_AREA = "too_small_for_area"
@@ -69,6 +70,15 @@ def _near(data: Data) -> str:
     return f"{data['bits']} of {HASH_BITS} bits from the {size(data)} {data['of']}"
 
 
+def _transparent(data: Data) -> str:
+    return f"transparent, put on {data.get('background', 'white')}"
+
+
+def _hidden(data: Data) -> str:
+    below = data.get("background", "white")
+    return f"{data['share']:.1%} clear but not {below} below, put on {below}"
+
+
 _SAME = "same content as {of}"
 WORDS: Table = {
     CheckReason.GOOD: Words("good"),
@@ -77,6 +87,7 @@ WORDS: Table = {
     CheckReason.MISSING: Words("missing", "not in the set's folder, or not allowed to be read"),
     CheckReason.UNREADABLE: Words("unreadable", "{problem}"),
     CheckReason.TRUNCATED: Words("truncated", "{problem}"),
+    CheckReason.DAMAGED: Words("damaged", "{problem}"),
     CheckReason.TOO_SMALL: Words("too small", "{size[0]}×{size[1]}, shorter side below {least}"),
     CheckReason.TOO_LONG: Words("too long", "{size[0]}×{size[1]}, aspect {aspect:.2f} > {most:g}"),
     CheckReason.TOO_SMALL_FOR_AREA: Words("too small for the area", _upscaled),
@@ -86,8 +97,8 @@ WORDS: Table = {
     CheckReason.LETTERBOXED_EXCLUDED: Words("letterboxed, excluded", _bars),
     CheckReason.LETTERBOXED: Words("letterboxed", _bars),
     CheckReason.FIRST_FRAME: Words("animated, first frame taken", "{frames} frames"),
-    CheckReason.COLOURED_ALPHA: Words("alpha over coloured RGB", "{share:.1%} clear but not white below, put on white"),
-    CheckReason.TRANSPARENT: Words("transparent, put on white"),
+    CheckReason.COLOURED_ALPHA: Words("alpha over coloured RGB", _hidden),
+    CheckReason.TRANSPARENT: Words(_transparent, "", "transparent"),
     CheckReason.CMYK: Words("CMYK, made RGB", "{profile}"),
     CheckReason.BROKEN_PROFILE: Words("colour profile broken, ignored"),
     CheckReason.COLOUR_PROFILE: Words("colour profile, made sRGB", "{profile}"),

@@ -290,7 +290,7 @@ def test_a_truncated_jpeg_is_not_filled_with_grey(tmp_path):
     stream = io.BytesIO()
     painted(2, 6).save(stream, "JPEG")
     (tmp_path / "a.jpg").write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
-    assert reason(tmp_path / "a.jpg") == "truncated"
+    assert reason(tmp_path / "a.jpg") == "damaged"
 
 
 def test_an_image_that_would_fill_the_memory_is_refused(tmp_path):

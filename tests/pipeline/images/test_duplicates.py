@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from painted_sets import painted
+from painted_sets import painted, save
 from PIL import Image as Images
 from PIL import ImageEnhance
 
@@ -18,7 +18,7 @@ from pipeline.images.duplicates import (
     local_change,
     read_fingerprints,
 )
-from pipeline.images.measurement import figures, halved
+from pipeline.images.measurement import figures, halved, measure_image
 from pipeline.store.records import Image, Measurement
 from train.miniature.painter import paint
 from train.miniature.scenes import CHARACTERS, EXPRESSIONS, GARMENT_COLOURS, random_scene
@@ -61,6 +61,32 @@ def test_an_image_saved_again_is_a_near_duplicate(how, change):
     for seed in range(4):
         original = painted(seed, 8)
         assert len(copies_of({"a": original, "b": change(original)})) == 1, (how, seed)
+
+
+def test_of_five_codings_of_one_image_the_lossless_one_is_kept(tmp_path):
+    for seed in range(4):
+        original = painted(seed, 8)
+        original.save(tmp_path / "a.gif")
+        original.save(tmp_path / "a.jpg", quality=95)
+        original.save(tmp_path / "b.jpg", quality=60)
+        original.save(tmp_path / "a.webp", quality=40)
+        save(original, tmp_path / "a.png")
+        measured = {path.name: measure_image(path, path.name) for path in tmp_path.iterdir()}
+        images = [Image(name, "", name, name, 1, "") for name in measured]
+        copies = find_duplicates(images, measured, USUAL, lambda image: False)
+        assert {copy.loser.path: copy.keeper.path for copy in copies} == dict.fromkeys(
+            ("a.gif", "a.jpg", "b.jpg", "a.webp"), "a.png"
+        )
+
+
+def test_another_expression_in_the_colours_of_a_palette_is_another_image(tmp_path):
+    scene = replace(random_scene(np.random.default_rng(1)), girls=(CHARACTERS[sorted(CHARACTERS)[1]],))
+    first, second = [replace(scene.girls[0], expression=each) for each in list(EXPRESSIONS)[:2]]
+    paint(replace(scene, girls=(first,)), 6.0).save(tmp_path / "a.gif")
+    paint(replace(scene, girls=(second,)), 6.0).save(tmp_path / "a.png")
+    measured = {path.name: measure_image(path, path.name) for path in tmp_path.iterdir()}
+    images = [Image(name, "", name, name, 1, "") for name in measured]
+    assert find_duplicates(images, measured, USUAL, lambda image: False) == []
 
 
 def test_another_expression_or_colour_or_scene_is_another_image():
@@ -160,5 +186,5 @@ def test_what_changes_one_spot_stands_out():
 def test_thousands_of_others_are_compared_a_few_at_a_time():
     grey = np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)
     written = fingerprint(grey, np.dstack([grey] * 3), (30, 30))
-    alike = Alike(np.ones(9000), (written,) * 9000, 5.0)
+    alike = Alike(np.ones(9000), (written,) * 9000, np.zeros(9000, dtype=bool), 5.0)
     assert alike(0, np.arange(1, 9000)).all()

@@ -131,7 +131,7 @@ def test_a_child_process_is_given_the_rows_and_gives_back_the_keepers():
     rows = np.zeros((3, 32), dtype=np.uint8)
     rows[2] = 0xFF
     fingerprint = "A" * (FINGERPRINT_BYTES * 4 // 3)
-    alike = Alike(np.ones(3), (fingerprint, fingerprint, fingerprint), 5.0)
+    alike = Alike(np.ones(3), (fingerprint, fingerprint, fingerprint), np.zeros(3, dtype=bool), 5.0)
     keeper, between = in_child(hash_index._keepers, rows, 3, alike, np.ones(3, dtype=bool))
     assert keeper.tolist() == [0, 0, 2] and between.tolist() == [0, 0, 0]
     assert in_child(abs, -3) == 3

@@ -1,12 +1,26 @@
+import io
+
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from painted_sets import painted, save
 from PIL import Image, ImageFilter
 
-from pipeline.core.image_io import UnreadableImage
+from pipeline.core.image_io import UnreadableImage, load_rgb
+from pipeline.core.jpeg import has_warnings
+from pipeline.core.jpeg_scan import lost_share
 from pipeline.images.buckets.detail_profile import LENGTH
+from pipeline.images.coding import quality_rank
 from pipeline.images.measurement import bars, figures, halved, measure_image, measuring_many, perceptual_hash
+from pipeline.store.records import Measurement
+
+
+def jpeg(image, **options):
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", **options)
+    return stream.getvalue()
 
 
 def distance(one, other):
@@ -145,7 +159,119 @@ def test_an_image_that_cannot_be_decoded_is_measured_as_such_with_the_size_it_cl
 def test_the_last_bytes_of_a_jpeg_are_missed(tmp_path):
     whole = save(painted(1, 6), tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[:-200])
-    assert measure_image(tmp_path / "a.jpg", "c").problem.startswith("truncated")
+    assert measure_image(tmp_path / "a.jpg", "c").problem.startswith("damaged: about ")
+
+
+def test_a_jpeg_that_lacks_its_end_mark_alone_is_whole_and_is_decoded_so(tmp_path):
+    file = save(painted(1, 6), tmp_path / "a.jpg")
+    before, pixels = measure_image(file, "c"), load_rgb(file).tobytes()
+    file.write_bytes(file.read_bytes()[:-2])
+    assert measure_image(file, "c") == before and not before.problem and load_rgb(file).tobytes() == pixels
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"quality": 95, "subsampling": 0}])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
+def test_of_half_a_download_is_said_how_much_is_lost_whatever_ends_it(tmp_path, options, share):
+    whole = jpeg(painted(3, 8), **options)
+    for end in (b"", b"\xff\xd9"):
+        (tmp_path / "a.jpg").write_bytes(whole[: int(len(whole) * share)] + end)
+        words = measure_image(tmp_path / "a.jpg", "c").problem
+        assert words.startswith("damaged: about ")
+        assert abs(int(words.split("about ")[1].split("%")[0]) / 100 - (1 - share)) < 0.2
+
+
+@pytest.mark.parametrize("harm", [b"\0" * 600, bytes(range(1, 251)) * 3])
+@pytest.mark.parametrize("replaced", [0, 600])
+def test_garbage_and_zeros_within_the_data_are_damage(tmp_path, harm, replaced):
+    for seed in range(3):
+        whole = jpeg(painted(seed, 8))
+        middle = len(whole) // 2
+        (tmp_path / "a.jpg").write_bytes(whole[:middle] + harm + whole[middle + replaced :])
+        assert measure_image(tmp_path / "a.jpg", "c").problem.startswith("damaged: about ")
+
+
+def test_restart_markers_limit_what_is_lost():
+    whole = jpeg(painted(3, 8), restart_marker_rows=1)
+    middle = whole.index(b"\xff\xd3") + 30
+    assert 0 < lost_share(whole[:middle] + whole[middle + 40 :]) < 0.15, "one of many lines of units"
+    assert lost_share(whole) == 0.0
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 1}, {"restart_marker_blocks": 7}])
+def test_nothing_is_lost_of_a_whole_jpeg(mode, options):
+    for size in ((8, 8), (17, 33), (500, 333)):
+        whole = jpeg(painted(5).convert(mode).resize(size), **options)
+        assert lost_share(whole) == 0.0 == lost_share(whole + b"\0")
+        assert mode == "CMYK" or not (has_warnings(whole) or has_warnings(whole[:-2]))
+
+
+def test_a_progressive_jpeg_without_its_last_scans_has_lost_detail_everywhere():
+    whole = jpeg(painted(3, 8), progressive=True)
+    assert lost_share(whole[: len(whole) // 2]) == 1.0
+    assert lost_share(whole[: whole.rindex(b"\xff\xda")] + b"\xff\xd9") == 1.0, "a scan is missing, none breaks off"
+
+
+def test_bytes_behind_the_end_are_no_damage(tmp_path):
+    file = save(painted(1, 6), tmp_path / "a.jpg")
+    file.write_bytes(file.read_bytes() + b"\0" * 512)
+    assert not measure_image(file, "c").problem
+
+
+def test_what_is_no_jpeg_cannot_be_judged():
+    assert lost_share(b"") is None and lost_share(b"\xff\xd8" + b"x" * 100) is None
+
+
+@given(st.binary(max_size=400), st.integers(0, 3000))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_in_a_jpeg_are_judged_without_an_error(junk, place):
+    whole = jpeg(painted(2))
+    assert 0.0 <= (lost_share(whole[:place] + junk + whole[place:]) or 0.0) <= 1.0
+
+
+def test_the_quality_of_a_jpeg_and_how_others_are_coded_are_known(tmp_path):
+    image = painted(4)
+    for quality in (20, 50, 75, 95):
+        image.save(tmp_path / "a.jpg", quality=quality)
+        found = measure_image(tmp_path / "a.jpg", "c")
+        assert (found.coding, found.jpeg_quality) == ("lossy", pytest.approx(quality, abs=1))
+    image.save(tmp_path / "a.webp", lossless=True)
+    image.save(tmp_path / "b.webp", quality=80)
+    image.quantize(64).save(tmp_path / "p.png")
+    image.save(tmp_path / "a.gif")
+    save(image, tmp_path / "a.png")
+    codings = {
+        name: measure_image(tmp_path / name, "c").coding for name in ("a.webp", "b.webp", "p.png", "a.gif", "a.png")
+    }
+    assert codings == {
+        "a.webp": "lossless",
+        "b.webp": "lossy",
+        "p.png": "palette",
+        "a.gif": "palette",
+        "a.png": "lossless",
+    }
+
+
+def test_the_rank_of_copies_asks_for_size_as_far_as_training_needs_it_then_for_losses():
+    def ranked(*rows):
+        return [row.content for row in sorted(rows, key=lambda row: quality_rank(row, 512 * 512))]
+
+    png, jpg, better = (
+        Measurement("png", 600, 600, coding="lossless", sharpness=9.0),
+        Measurement("jpg", 700, 700, coding="lossy", jpeg_quality=80, sharpness=50.0),
+        Measurement("better", 700, 700, coding="lossy", jpeg_quality=95, sharpness=10.0),
+    )
+    gif, tiny = Measurement("gif", 700, 700, coding="palette"), Measurement("tiny", 100, 100, coding="lossless")
+    assert ranked(tiny, gif, jpg, better, png) == ["png", "better", "jpg", "gif", "tiny"]
+
+
+def test_a_transparent_image_is_measured_on_the_background_of_training(tmp_path):
+    image = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+    image.paste((255, 255, 255, 255), (16, 16, 48, 48))
+    image.save(tmp_path / "a.png")
+    white, black = measure_image(tmp_path / "a.png", "c"), measure_image(tmp_path / "a.png", "c", "#000000")
+    assert white.contrast == 0 and black.contrast == pytest.approx(255 * (0.25 * 0.75) ** 0.5, rel=0.01)
+    assert (white.background, black.background, black.hidden) == ("#ffffff", "#000000", 0.75)
 
 
 def test_a_missing_file_says_nothing_about_its_content(tmp_path):

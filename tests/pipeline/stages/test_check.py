@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 from pipeline.core.errors import PrepError
 from pipeline.images.measurement import measure_image
 from pipeline.stages import check
+from pipeline.store.manifest import Manifest
 from pipeline.store.running.runner import run_stage
 from pipeline.store.wording import figures, phrase
 from train.miniature.painter import paint
@@ -208,6 +209,17 @@ def test_an_image_gone_from_the_set_is_missing_and_comes_back(checked):
     assert judge(checked)[0]["artists~alder/x.png"] == (True, "good")
 
 
+def test_images_are_judged_on_the_background_of_training_and_again_where_it_changes(tmp_path):
+    image = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+    image.paste((255, 255, 255, 255), (16, 16, 48, 48))
+    (tmp_path / "pics").mkdir()
+    image.save(tmp_path / "pics/a.png")
+    manifest = Manifest.open(tmp_path / "set", create=True)
+    assert judge(manifest, tmp_path / "pics")[0] == {"pics/a.png": (False, "flat")}
+    assert judge(manifest, background="#000000")[0] == {"pics/a.png": (True, "transparent, put on #000000")}
+    assert judge(manifest)[0] == {"pics/a.png": (False, "flat")}
+
+
 def test_measuring_goes_on_where_it_was_stopped(flattened, monkeypatch):
     monkeypatch.setattr("pipeline.images.measuring.BATCH", 2)
     seen = []
@@ -223,7 +235,7 @@ def test_measuring_goes_on_where_it_was_stopped(flattened, monkeypatch):
     measured = []
     monkeypatch.setattr(
         "pipeline.images.measurement.measure_image",
-        lambda path, content: measured.append(content) or measure_image(path, content),
+        lambda path, content, background: measured.append(content) or measure_image(path, content, background),
     )
     check.measure(flattened, check.Options(), quiet)
     assert len(flattened.measurements()) == 5 and len(measured) == 3

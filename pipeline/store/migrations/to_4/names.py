@@ -49,6 +49,8 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "regularize": {"pictures": {"given": "user"}},
 }
 """Stage → option, by its old name → its values, or those of its keys."""
+ADDED: Mapping[str, Mapping[str, Any]] = {"check": {"background": "white"}}
+"""Stage → options that version 3 had none of, with what it did."""
 LOG = {
     "learning_rate": "unet_lr",
     "text_learning_rate": "text_encoder_lr",
@@ -79,7 +81,7 @@ def option_name(stage: str) -> Callable[[str], str]:
 
 def options_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run as version 4 has them, in its order: that of their names where a stage ran."""
-    found = renamed(with_new_values(stage, values), OPTIONS.get(stage, {}))
+    found = {**renamed(with_new_values(stage, values), OPTIONS.get(stage, {})), **ADDED.get(stage, {})}
     return dict(sorted(found.items())) if list(values) == sorted(values) else found
 
 

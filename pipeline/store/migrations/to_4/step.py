@@ -19,6 +19,9 @@ OLD_TABLES = frozenset(
 def rows(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE unfinished_migrations (version INTEGER PRIMARY KEY)")
     connection.execute("ALTER TABLE measurements RENAME COLUMN sketch TO fingerprint")
+    for column in ("coding TEXT", "jpeg_quality INTEGER", "lost REAL", "background TEXT"):
+        connection.execute(f"ALTER TABLE measurements ADD COLUMN {column}")
+    connection.execute("UPDATE measurements SET coding='', jpeg_quality=0, lost=0.0, background=''")
     changed = digests.changed(connection)
     decisions.bring_forward(connection)
     runs.bring_forward(connection, changed)
