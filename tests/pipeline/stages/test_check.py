@@ -211,7 +211,7 @@ def test_an_image_gone_from_the_set_is_missing_and_comes_back(checked):
 
 def test_images_are_judged_on_the_background_of_training_and_again_where_it_changes(tmp_path):
     image = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
-    image.paste((255, 255, 255, 255), (16, 16, 48, 48))
+    image.paste((255, 255, 255, 255), (0, 0, 32, 32))
     (tmp_path / "pics").mkdir()
     image.save(tmp_path / "pics/a.png")
     manifest = Manifest.open(tmp_path / "set", create=True)
