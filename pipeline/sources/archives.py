@@ -40,7 +40,11 @@ def state(archive: Path) -> str:
 
 
 def entries(
-    archive: Path, cache: Path, known_as: str = "", progress: ProgressCallback = lambda *_: None
+    archive: Path,
+    cache: Path,
+    known_as: str = "",
+    progress: ProgressCallback = lambda *_: None,
+    zip_encoding: str = "auto",
 ) -> Iterator[Found]:
     """Everything in an archive, unpacked into `cache` unless it lies there already.
 
@@ -48,13 +52,14 @@ def entries(
         archive: the file on disk.
         cache: the folder for unpacked archives.
         known_as: what the archive is called in the record; its path if not given.
+        zip_encoding: the code page of a zip's names that are not called UTF-8; auto chooses one.
     Raises:
         PrepError: it cannot be opened at all.
     """
-    folder, known_as = _folder(archive, cache), known_as or str(archive)
+    folder, known_as = _folder(archive, cache, zip_encoding), known_as or str(archive)
     modified = archive.stat().st_mtime_ns
     seen: set[str] = set()
-    for number, entry in enumerate(_unpacked(archive, folder, known_as, progress)):
+    for number, entry in enumerate(_unpacked(archive, folder, known_as, progress, zip_encoding)):
         path = f"{known_as}{INSIDE}{entry.name}" if entry.name else known_as
         if path in seen:
             path = f"{path} (entry {number + 1})"
@@ -77,13 +82,14 @@ def _stem(name: str) -> str:
     return name[: len(name) - len(suffix)] or name
 
 
-def _folder(archive: Path, cache: Path) -> Path:
-    """Where an archive is unpacked: one name for its path, one for its state."""
-    names = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(archive), state(archive))]
+def _folder(archive: Path, cache: Path, zip_encoding: str) -> Path:
+    """Where an archive is unpacked: one name for its path, one for its state and how its names are read."""
+    read = state(archive) + ("" if zip_encoding == "auto" else f" {zip_encoding}")
+    names = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(archive), read)]
     return cache.absolute() / "-".join(names)
 
 
-def _unpacked(archive: Path, folder: Path, known_as: str, progress: ProgressCallback) -> list[Entry]:
+def _unpacked(archive: Path, folder: Path, known_as: str, progress: ProgressCallback, zip_encoding: str) -> list[Entry]:
     """The entries of an archive, from its index, or by unpacking what is not there yet."""
     before = _index(folder)
     if before is not None and all(_is_whole(folder, entry, archive) for entry in before):
@@ -93,7 +99,7 @@ def _unpacked(archive: Path, folder: Path, known_as: str, progress: ProgressCall
         if entry.file and not _is_whole(folder, entry, archive):
             (folder / entry.file).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    unpacking = Unpacking(archive, folder, known_as, progress)
+    unpacking = Unpacking(archive, folder, known_as, progress, zip_encoding)
     unpacking.run()
     rows = [[e.name, e.kind, e.bytes, e.extension, e.problem, e.file] for e in unpacking.entries]
     write_text(folder / INDEX, json.dumps(rows, ensure_ascii=False))

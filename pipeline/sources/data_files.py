@@ -12,6 +12,9 @@ from pipeline.sources.source_file import TABLE, Found
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 
+NAMED = 8
+"""Columns that are named one by one."""
+
 
 @dataclass(slots=True)
 class DataFiles:
@@ -73,6 +76,14 @@ def _table(described: dict[str, Described], found: Found, by_name: ImageTable) -
             described[image] = row
         used += image is not None
     data: dict[str, Any] = {"used": used, "entries": len(table.rows) + len(table.problems)}
+    data |= {"captions": [key for key, use in table.columns.used.items() if use == "caption"]}
+    if table.columns.unknown:
+        data["unknown"] = sorted(table.columns.unknown)[:NAMED]
+    if not table.columns.used and table.rows:
+        known = ", ".join(sorted(table.columns.unknown)[:NAMED]) or "none"
+        return Cause(
+            P.METADATA_NOT_USED, {"why": f"no column that is known, such as caption or text; its columns: {known}"}
+        )
     if table.problems:
         data |= {"wrong": len(table.problems), "such_as": table.problems[0]}
     return Cause(P.METADATA_IMPORTED if used else P.METADATA_WITHOUT_IMAGE, data)

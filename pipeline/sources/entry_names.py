@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
+from collections.abc import Sequence
 
+from pipeline.core.errors import PrepError
 from pipeline.sources.source_file import is_utf8, printable
+from pipeline.sources.zip_names import Reading, read_names
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
-
-_JAPANESE = re.compile(r"[\x00-\x7f\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]*")
-_KANA_OR_KANJI = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
 
 
 def checked(name: str) -> tuple[str, str, int, str, Cause | None]:
@@ -27,19 +26,34 @@ def checked(name: str) -> tuple[str, str, int, str, Cause | None]:
     return plain if not problem else printable(name) or "(no name)", "", 0, "", problem
 
 
-def zip_name(info: zipfile.ZipInfo) -> str:
-    """An entry's name. Where the zip does not say that it is UTF-8 it may be all the same, or Japanese (cp932)."""
-    if info.flag_bits & 0x800:
-        return info.orig_filename
+def zip_names(listed: Sequence[zipfile.ZipInfo], encoding: str, archive: str, mended: bool = False) -> Reading:
+    """Every entry's name, and the code page of those that the zip does not call UTF-8, "" where none needs one.
+
+    Args:
+        mended: some names were called UTF-8 and are not; where no code page is believed they stay what they are, so that each
+            is refused by itself.
+    Raises:
+        PrepError: as `read_names`.
+    """
+    raw = {place: name for place, info in enumerate(listed) if (name := _raw(info)) is not None}
     try:
-        raw = info.orig_filename.encode("cp437")
+        reading = read_names(list(raw.values()), encoding, archive) if raw else Reading("", ())
+    except PrepError:
+        if not mended:
+            raise
+        reading = Reading("", tuple(name.decode("utf-8", "surrogateescape") for name in raw.values()))
+    names: list[str] = [info.orig_filename for info in listed]
+    for place, read in zip(raw, reading.names, strict=True):
+        names[place] = read
+    odd = bool(reading.encoding) and any(not name.isascii() for name in reading.names)
+    return Reading(reading.encoding if odd else "", tuple(names))
+
+
+def _raw(info: zipfile.ZipInfo) -> bytes | None:
+    """A name's bytes, None where the zip says that they are UTF-8."""
+    if info.flag_bits & 0x800:
+        return None
+    try:
+        return info.orig_filename.encode("cp437")
     except UnicodeEncodeError:
-        return info.orig_filename
-    for encoding in ("utf-8", "cp932"):
-        try:
-            name = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding == "utf-8" or (_JAPANESE.fullmatch(name) and _KANA_OR_KANJI.search(name)):
-            return name
-    return info.orig_filename
+        return None

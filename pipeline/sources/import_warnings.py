@@ -49,6 +49,12 @@ def warnings(root: Path, placing: Placing, images: Iterable[Found], named: Folde
             f"folders named with 0 repeats, which kohya would leave out; to leave them out take them out of the "
             f"sources: {_some(named.zero)}"
         )
+    for row in placing.rows:
+        if row.reason == P.ARCHIVE_NAMES and row.data["encoding"] != "utf-8":
+            warnings.append(
+                f"names in {Path(row.path).name} are read as {row.data['encoding']}, such as {row.data['such_as']}; "
+                "if that is wrong give --zip-encoding"
+            )
     expected = {image.path for held in (placing.images, placing.before) for image in held.values()}
     strangers = sorted(_images_in(root) - expected)
     if strangers:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.sources.metadata_columns import NAMES, REPEATS, Columns, caption_of, columns_of, joined, lowered, name_of
 from pipeline.sources.source_file import extension_of
 
 LARGEST_BYTES = 256 * 2**20
-NAME_KEYS = ("file_name", "image_path")
-CAPTION_KEYS = ("caption", "text")
+MOST_REPEATS = 1_000_000.0
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape of JSON for half a character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Table:
 
     rows: list[tuple[str, Described]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    columns: Columns = field(default_factory=Columns)
 
 
 def read_json(file: str) -> Any:
@@ -51,7 +55,7 @@ def read_json(file: str) -> Any:
     try:
         if Path(file).stat().st_size > LARGEST_BYTES:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
-        return json.loads(Path(file).read_bytes().decode("utf-8-sig"))
+        return parsed(Path(file).read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ValueError("not UTF-8") from error
     except json.JSONDecodeError as error:
@@ -60,6 +64,22 @@ def read_json(file: str) -> Any:
         raise ValueError("not JSON: nested too deeply") from error
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
+
+
+def parsed(text: str) -> Any:
+    """A JSON text.
+
+    Raises:
+        ValueError: it is none, or holds half a character (a lone surrogate), which no file and no table can hold.
+        RecursionError: it is nested too deeply.
+    """
+    document = json.loads(text)
+    if SURROGATE.search(text):
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("a text holds half a character (a lone surrogate)") from error
+    return document
 
 
 def read_table(file: str, name: str) -> Table:
@@ -72,11 +92,15 @@ def read_table(file: str, name: str) -> Table:
         ValueError: it is no such table; the text says why.
     """
     table = Table()
-    for number, key, values in _rows(file, extension_of(name).lower(), table):
+    rows = [(number, key, lowered(values)) for number, key, values in _rows(file, extension_of(name).lower(), table)]
+    table.columns = columns_of(values for _, _, values in rows)
+    for number, key, values in rows:
+        key = key if key is not None else name_of(values)
         try:
             if not isinstance(key, str) or not key.strip():
-                raise ValueError(f"no {' or '.join(NAME_KEYS)}")
-            table.rows.append((key.strip(), described(values, f"{name} {number}", kohya=number.startswith("entry"))))
+                raise ValueError(f"no {NAMES[0]}")
+            kohya = number.startswith("entry")
+            table.rows.append((key.strip(), described(values, f"{name} {number}", table.columns, kohya)))
         except ValueError as error:
             table.problems.append(f"{number}: {error}")
     return table
@@ -86,12 +110,14 @@ def _rows(file: str, suffix: str, table: Table) -> Iterator[tuple[str, Any, Mapp
     """(which row, the image's name, its values) for every row."""
     if suffix == ".csv":
         yield from _csv(file)
+    elif suffix == ".parquet":
+        yield from _parquet(file)
     elif suffix == ".jsonl":
         yield from _lines(file, table)
     else:
         document = read_json(file)
         if isinstance(document, list) and document and all(isinstance(row, dict) for row in document):
-            yield from ((f"row {n}", _name(row), row) for n, row in enumerate(document, 1))
+            yield from ((f"row {n}", None, row) for n, row in enumerate(document, 1))
         elif isinstance(document, dict) and document and all(isinstance(row, dict) for row in document.values()):
             yield from ((f"entry {key[:80]}", key, row) for key, row in document.items())
         else:
@@ -104,10 +130,10 @@ def _csv(file: str) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
     try:
         with Path(file).open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            if not set(NAME_KEYS) & set(reader.fieldnames or ()):
+            if not set(NAMES) & set(lowered(dict.fromkeys(reader.fieldnames or (), ""))):
                 raise ValueError("csv without a column file_name")
             for row in reader:
-                yield f"line {reader.line_num}", _name(row), row
+                yield f"line {reader.line_num}", None, {key: value for key, value in row.items() if key is not None}
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise ValueError(f"not a table: {error}") from error
 
@@ -120,33 +146,62 @@ def _lines(file: str, table: Table) -> Iterator[tuple[str, Any, Mapping[str, Any
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.decode("utf-8-sig"))
+                row = parsed(line.decode("utf-8-sig"))
                 if not isinstance(row, dict):
                     raise ValueError("not a table")
             except (ValueError, RecursionError) as error:
                 table.problems.append(f"line {number}: not JSON: {error}")
                 continue
-            yield f"line {number}", _name(row), row
+            yield f"line {number}", None, row
 
 
-def _name(row: Mapping[str, Any]) -> Any:
-    return next((row[key] for key in NAME_KEYS if row.get(key)), None)
+def _parquet(file: str) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """The rows of a Parquet file, read by pyarrow, which is a package of its own."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ValueError("Parquet needs the package pyarrow: pip install pyarrow") from error
+    try:
+        with pyarrow.parquet.ParquetFile(file) as table:
+            if not set(NAMES) & {name.strip().lower() for name in table.schema_arrow.names}:
+                raise ValueError("parquet without a column file_name")
+            wanted = [
+                name
+                for name, kind in zip(table.schema_arrow.names, table.schema_arrow.types, strict=True)
+                if not _bytes(kind)
+            ]
+            number = 0
+            for batch in table.iter_batches(columns=wanted):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"row {number}", None, row
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a table: {error}") from error
 
 
-def described(values: Mapping[str, Any], where: str, kohya: bool = False) -> Described:
+def _bytes(kind: Any) -> bool:
+    """Whether a column holds images themselves, which are not wanted here."""
+    return str(kind).startswith(("binary", "large_binary"))
+
+
+def described(values: Mapping[str, Any], where: str, columns: Columns | None = None, kohya: bool = False) -> Described:
     """What a row says of its image; with `kohya` its tags belong to the caption, as kohya-ss/sd-scripts joins them.
+
+    Args:
+        values: the row, its columns in small letters.
 
     Raises:
         ValueError: a value is of a type or size that it cannot be; the text says which.
     """
-    caption = next((values[key] for key in CAPTION_KEYS if values.get(key)), "")
-    tags = values.get("tags") if kohya or "image_path" in values else None
-    texts = [each for each in (caption, tags) if each]
-    if not all(isinstance(each, str) for each in texts):
-        raise ValueError("caption is not a text")
-    return Described(
-        ", ".join(each.strip() for each in texts), _concept(values.get("concept")), _repeats(values), where
-    )
+    caption = caption_of(values, columns or Columns())
+    tags = values.get("tags") if kohya or "image_path" in values or (columns is not None and not caption) else None
+    if isinstance(tags, list) and all(isinstance(each, str) for each in tags):
+        tags = joined(tags)
+    if tags and not isinstance(tags, str):
+        raise ValueError("tags are neither a text nor a list of texts")
+    texts = [each.strip() for each in (caption, tags) if each]
+    return Described(", ".join(texts), _concept(values.get("concept")), _repeats(values), where)
 
 
 def _concept(value: Any) -> str:
@@ -159,22 +214,23 @@ def _concept(value: Any) -> str:
 
 
 def _repeats(values: Mapping[str, Any]) -> float | None:
-    value = values.get("repeats")
-    if value in (None, ""):
+    key = next((key for key in REPEATS if values.get(key) not in (None, "")), None)
+    if key is None:
         return None
+    value = values[key]
     number = positive(value)
     if number is None:
-        raise ValueError(f"repeats {value!r} is not a number above 0")
+        raise ValueError(f"{key} {value!r} is not a number above 0, of at most {MOST_REPEATS:,.0f}")
     return number
 
 
 def positive(value: Any) -> float | None:
-    """A finite number above 0, from a number or a text; None for anything else."""
+    """A number above 0 that repeats can be, from a number or a text; None for anything else."""
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and number > 0 else None
+    return number if 0 < number <= MOST_REPEATS else None
 
 
 class ImageTable:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.filenames import concept_of, without_repeats
-from pipeline.sources.metadata_files import Described, positive
+from pipeline.sources.metadata_files import MOST_REPEATS, Described, positive
 from pipeline.sources.source_file import IMAGE, NUMBER, Found, cut
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.placement import RepeatsSource
@@ -63,6 +63,9 @@ def _read_names(result: Folders, concepts: dict[str, str]) -> None:
         if numbered is None:
             continue
         repeats, rest = numbered
+        if repeats > MOST_REPEATS:
+            result.rows.append((folder, Cause(P.REPEATS_TOO_LARGE, {"name": name})))
+            continue
         result.concepts[folder] = "/".join(filter(None, (above, concept_of(rest))))
         if repeats:
             result.user_repeats[folder] = UserRepeats(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
-from pipeline.sources.source_file import Found, concept_at, is_utf8, kind_of, printable
+from pipeline.sources.source_file import Found, concept_at, is_meta, is_utf8, kind_of, printable
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 
@@ -89,7 +89,7 @@ class _Walk:
         """What an entry is; None for a folder to go into."""
         if not is_utf8(entry.path):
             return Found(printable(entry.path), printable(concept), problem=Cause(P.NAME_NOT_UTF8))
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") and not is_meta(entry.name):
             return Found(entry.path, concept, problem=Cause(P.HIDDEN))
         target = ""
         try:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.filenames import same_file_key
-from pipeline.sources.booru import booru_tags
+from pipeline.sources.booru import booru_tags, is_post
+from pipeline.sources.metadata_columns import CAPTIONS, REPEATS, lowered
 from pipeline.sources.metadata_files import Described, described, read_json
-from pipeline.sources.source_file import CAPTION, IMAGE, TABLE, Found, without_extension
+from pipeline.sources.source_file import CAPTION, IMAGE, META, TABLE, Found, cut, is_meta, without_extension
 from pipeline.store.reasons.placement import PlacementReason
 from pipeline.store.reasons.reason import Cause
 
 LARGEST_CAPTION = 2**20
-OF_EXPORT = ("caption", "concept", "repeats")
+OF_EXPORT = (*CAPTIONS, "concept", *REPEATS)
 """What the JSON beside an image may say. In what a downloader wrote, `caption` is the post's text, not a caption."""
 
 
@@ -37,7 +38,7 @@ class Beside:
 
     def owners(self, sidecar: Found) -> list[str]:
         """The images a sidecar belongs to: of its stem, else named whole before its extension, else alike but for case."""
-        base = without_extension(unicodedata.normalize("NFC", sidecar.path))
+        base = _owner_base(unicodedata.normalize("NFC", sidecar.path))
         return self.stems.get(base) or self.names.get(base) or self.loose.get(same_file_key(base)) or []
 
     def of(self, found: Iterable[Found], kind: str) -> dict[str, list[Found]]:
@@ -48,6 +49,14 @@ class Beside:
                 for image in self.owners(each):
                     lists.setdefault(image, []).append(each)
         return {image: sorted(files, key=_rank) for image, files in lists.items()}
+
+
+def _owner_base(path: str) -> str:
+    """The path of what a sidecar is named after: without its extension, and of waifuc's `.NAME_meta.json` NAME."""
+    name = cut(path)[1]
+    if is_meta(name):
+        return path[: len(path) - len(name)] + name[1 : -len(META)]
+    return without_extension(path)
 
 
 def _rank(sidecar: Found) -> tuple[bool, int, str]:
@@ -95,10 +104,10 @@ def read_sidecar(found: Found) -> Sidecar:
     document: Any = read_json(found.place)
     if not isinstance(document, dict):
         raise ValueError("json is not a table of names and values")
-    posted = "category" in document or "tag_string" in document
-    if posted:
+    if is_post(document):
         return Sidecar(booru_tags(document), described({}, found.name))
-    about = {key: document[key] for key in OF_EXPORT if key in document}
+    values = lowered(document)
+    about = {key: values[key] for key in OF_EXPORT if key in values}
     return Sidecar(booru_tags(document), replace(described(about, found.name), name=_name(document.get("name"))))
 
 

@@ -19,7 +19,8 @@ EXTENSIONS = frozenset((*RASTERS, ".avif", ".heic", ".heif", ".jxl"))
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 OTHER_ARCHIVES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 CAPTIONS = (".txt", ".caption")
-DATA = (".json", ".jsonl", ".csv")
+DATA = (".json", ".jsonl", ".csv", ".parquet")
+META = "_meta.json"
 MULTIPLY = "multiply.txt"
 NUMBERS = ("cond_dropout.txt", "flip_p.txt", "loss_scale.txt", "batch_id.txt", "shuffle_tags.txt")
 EVERYDREAM = frozenset((*NUMBERS, "local.yaml", "local.yml", "global.yaml", "global.yml"))
@@ -82,12 +83,17 @@ def without_extension(path: str) -> str:
     return path.removesuffix(extension_of(path))
 
 
+def is_meta(name: str) -> bool:
+    """Whether a hidden file is what waifuc writes beside an image: `.NAME_meta.json`."""
+    return name.startswith(".") and name.endswith(META) and len(name) > len(META) + 1
+
+
 def kind_of(name: str) -> tuple[str, Cause | None]:
     """(kind, problem) of a file, by its name alone."""
     name = name.lower()
     suffix = extension_of(name)
     if name.startswith("."):
-        return "", Cause(PlacementReason.HIDDEN)
+        return (TABLE, None) if is_meta(name) else ("", Cause(PlacementReason.HIDDEN))
     if suffix in EXTENSIONS:
         return IMAGE, None
     if name in EVERYDREAM:

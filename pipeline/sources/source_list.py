@@ -41,7 +41,11 @@ def _told(found: Found) -> str:
 
 
 def contents(
-    sources: Iterable[str], root: Path, follow_links: bool, progress: ProgressCallback = lambda *_: None
+    sources: Iterable[str],
+    root: Path,
+    follow_links: bool,
+    progress: ProgressCallback = lambda *_: None,
+    zip_encoding: str = "auto",
 ) -> Iterator[Found]:
     """Everything in the sources; archives are unpacked and repositories fetched unless they are here already.
 
@@ -58,11 +62,11 @@ def contents(
         if hub.is_address(source) and hub.address(source).is_archive:
             snapshot, _ = hub.fetch(source, cache / "hub", progress)
             archive = Path(os.path.realpath(Path(snapshot) / hub.address(source).folder))
-            yield from archives.entries(archive, cache / "archives", source, progress)
+            yield from archives.entries(archive, cache / "archives", source, progress, zip_encoding)
         elif hub.is_address(source):
             yield from hub.scan(source, cache / "hub", progress)
         elif Path(source).is_file():
-            yield from archives.entries(Path(source), cache / "archives", progress=progress)
+            yield from archives.entries(Path(source), cache / "archives", "", progress, zip_encoding)
 
 
 def _folders(sources: Iterable[str]) -> list[str]:

@@ -21,8 +21,9 @@ from typing import IO
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
-from pipeline.sources.entry_names import checked, zip_name
-from pipeline.sources.source_file import HEADER_BYTES, IMAGE, UNKNOWN, extension_of, image_extension, kind_of
+from pipeline.sources.entry_names import checked, zip_names
+from pipeline.sources.source_file import HEADER_BYTES, IMAGE, UNKNOWN, extension_of, image_extension, is_meta, kind_of
+from pipeline.sources.zip_flags import Overlaid, without_false_flags
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 
@@ -31,7 +32,10 @@ ENTRY_BYTES = 2**30
 WHOLE_BYTES = 2**30
 WHOLE_RATIO = 100
 _CHUNK = 2**20
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, tarfile.TarError, OSError, NotImplementedError, RuntimeError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, tarfile.TarError),
+    *(OSError, NotImplementedError, RuntimeError, UnicodeDecodeError),
+)
 
 
 @dataclass(slots=True)
@@ -53,8 +57,11 @@ class _Full(Exception):
 class Unpacking:
     """One archive being unpacked. What an earlier run unpacked stays, as every file is written whole or not at all."""
 
-    def __init__(self, archive: Path, folder: Path, known_as: str, progress: ProgressCallback) -> None:
+    def __init__(
+        self, archive: Path, folder: Path, known_as: str, progress: ProgressCallback, zip_encoding: str = "auto"
+    ) -> None:
         self.archive, self.folder, self.known_as, self.progress = archive, folder, known_as, progress
+        self.zip_encoding = zip_encoding
         self.size, self.modified = archive.stat().st_size, archive.stat().st_mtime_ns
         self.left = max(WHOLE_BYTES, WHOLE_RATIO * self.size)
         self.limit = f"{self.left // 2**20} MiB"
@@ -83,12 +90,18 @@ class Unpacking:
         self.entries.append(Entry("", problem=Cause(P.ARCHIVE_PARTIAL, {"why": why})))
 
     def _zip(self) -> None:
-        with zipfile.ZipFile(self.archive) as archive:
+        with self._opened_zip() as archive:
             listed = archive.infolist()
+            mended = isinstance(archive.fp, Overlaid)
+            reading = zip_names(listed, self.zip_encoding, self.known_as, mended)
+            if reading.encoding:
+                example = next(name for name in reading.names if not name.isascii())
+                data = {"encoding": reading.encoding, "such_as": example}
+                self.entries.append(Entry("", problem=Cause(P.ARCHIVE_NAMES, data)))
             for number, info in enumerate(listed):
                 if info.is_dir():
                     continue
-                entry = self._entry(zip_name(info))
+                entry = self._entry(reading.names[number])
                 mode = info.external_attr >> 16
                 if not entry.problem and mode and not _is_regular(mode):
                     entry.problem = Cause(P.ENTRY_SPECIAL)
@@ -97,6 +110,15 @@ class Unpacking:
                 if not entry.problem:
                     self._take(entry, number, functools.partial(archive.open, info))
                 self.progress(f"unpacking {self.archive.name}", number + 1, len(listed))
+
+    def _opened_zip(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.archive)
+        except UnicodeDecodeError:
+            mended = without_false_flags(self.archive)
+            if mended is None:
+                raise
+            return zipfile.ZipFile(mended)
 
     def _tar(self) -> None:
         with self.archive.open("rb") as raw:
@@ -122,7 +144,9 @@ class Unpacking:
         self.entries.append(entry)
         if not entry.problem:
             entry.kind, entry.problem = kind_of(entry.name.rpartition("/")[2])
-        if not entry.problem and any(part.startswith(".") or part == "__MACOSX" for part in entry.name.split("/")):
+        folders, name = entry.name.split("/")[:-1], entry.name.rpartition("/")[2]
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in folders)
+        if not entry.problem and (hidden or (name.startswith(".") and not is_meta(name))):
             entry.problem = Cause(P.HIDDEN)
         if not entry.problem and entry.name in self.names:
             entry.problem = Cause(P.ENTRY_REPEATED)

@@ -47,6 +47,9 @@ class Options:
     tagger: str = ""
     """Whose scores to use, by name, several joined by +; the tagger used last if not given, none for captions of
     trigger words only."""
+    booru: Literal["merge", "none"] = "merge"
+    """Tags that a booru downloader saved beside images (the tagger `booru`): merge with the taggers', as people gave them,
+    or none to leave them out. Their meta tags are never in a caption."""
     combine: Combine = "union"
     """Where several taggers speak: take a tag that one of them gives (union), that all who know it give (intersection),
     or whose mean probability reaches their mean threshold (mean)."""
@@ -192,7 +195,9 @@ def observe(manifest: Manifest, options: Options) -> str:
     if options.tokenizer is not None and options.tokenizer.exists():
         files += tokenizer_files(options.tokenizer)
     seen = [file_digest(file) if file.is_file() else "no file" for file in files]
-    return " ".join([*(tagger.id for tagger in chosen_taggers(manifest, options.tagger)), *seen])
+    return " ".join(
+        [*(tagger.id for tagger in chosen_taggers(manifest, options.tagger, options.booru == "merge")), *seen]
+    )
 
 
 def missing(manifest: Manifest, options: Options) -> str:
@@ -201,7 +206,7 @@ def missing(manifest: Manifest, options: Options) -> str:
 
 def plan(manifest: Manifest, options: Options) -> Plan:
     """One caption and one list of considered tags for every kept image; flags and contradictions where there are."""
-    taggers = chosen_taggers(manifest, options.tagger)
+    taggers = chosen_taggers(manifest, options.tagger, options.booru == "merge")
     images, written = manifest.kept(), manual(manifest)
     if not taggers and options.tagger != NO_TAGGER and any(image.path not in written.captions for image in images):
         raise PrepError(
@@ -225,7 +230,7 @@ def _known(options: Options, taggers: tuple[Tagger, ...]) -> KnownTags:
     )
     file = read_rules(options.rules) if options.rules else RuleFile()
     drops = {"character": options.characters, "copyright": options.copyrights}
-    left_out = {category for category, what in drops.items() if what == "drop"}
+    left_out = {"meta", *(category for category, what in drops.items() if what == "drop")}
     return known_tags(taggers, given, file, left_out, options.tokenizer)
 
 

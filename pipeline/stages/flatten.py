@@ -42,6 +42,9 @@ class Options:
     link: How = "auto"
     """How images come into the set: reflink (shares the disk's blocks until one side is edited), hardlink, copy or
     symlink; auto takes the first of reflink, hardlink and copy that the disk can."""
+    zip_encoding: str = "auto"
+    """Code page of the names in zips that do not call them UTF-8, such as cp932, gbk, cp949, big5, cp437, cp1251; auto
+    chooses one for all names of an archive together and says which."""
     follow_links: bool = False
     """Follow links in the sources that lead out of them, too."""
 
@@ -112,7 +115,9 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 
 def _contents(manifest: Manifest, options: Options, progress: ProgressCallback = lambda *_: None) -> list[Found]:
     sources = checked(manifest, options.sources)
-    return [sniffed(each) for each in contents(sources, manifest.root, options.follow_links, progress)]
+    return [
+        sniffed(each) for each in contents(sources, manifest.root, options.follow_links, progress, options.zip_encoding)
+    ]
 
 
 def _bytes(path: str) -> int:

@@ -32,6 +32,7 @@ class PlacementReason(Reason):
     MULTIPLY_READ = "multiply_read"
     MULTIPLY_NO_NUMBER = "multiply_no_number"
     MULTIPLY_WITHOUT_IMAGES = "multiply_without_images"
+    REPEATS_TOO_LARGE = "repeats_too_large"
     NOT_AN_IMAGE = "not_an_image"
     HIDDEN = "hidden"
     EVERYDREAM_SETTING = "everydream_setting"
@@ -48,6 +49,7 @@ class PlacementReason(Reason):
     ARCHIVE_UNKNOWN = "archive_unknown"
     ARCHIVE_A_SOURCE = "archive_a_source"
     ARCHIVE_PARTIAL = "archive_partial"
+    ARCHIVE_NAMES = "archive_names"
     ARCHIVE_TOO_LARGE = "archive_too_large"
     ENTRY_SPECIAL = "entry_special"
     ENTRY_ENCRYPTED = "entry_encrypted"
@@ -72,6 +74,8 @@ def _link(data: Data) -> str:
 
 def _entries(data: Data) -> str:
     used = f"{data['used']} of {data['entries']} entries name an image"
+    used += f"; captions from {', '.join(data['captions'])}" if data.get("captions") else ""
+    used += f"; columns not understood: {', '.join(data['unknown'])}" if data.get("unknown") else ""
     return used + (f"; wrong: {data['wrong']}, such as {data['such_as']}" if "wrong" in data else "")
 
 
@@ -131,6 +135,7 @@ WORDS: Table = {
     P.MULTIPLY_READ: Words("multiply.txt imported", "{text}"),
     P.MULTIPLY_NO_NUMBER: Words("multiply.txt holds no number above 0", "{text!r}"),
     P.MULTIPLY_WITHOUT_IMAGES: Words("multiply.txt without images", "{text}"),
+    P.REPEATS_TOO_LARGE: Words("repeats in the folder's name are too large, not used", "{name}"),
     P.NOT_AN_IMAGE: Words("not an image"),
     P.HIDDEN: Words("hidden"),
     P.EVERYDREAM_SETTING: Words("EveryDream setting, not used"),
@@ -146,6 +151,7 @@ WORDS: Table = {
     P.ARCHIVE: Words("archive; name it as a source to use it"),
     P.ARCHIVE_UNKNOWN: Words("archive of a kind that is not read"),
     P.ARCHIVE_A_SOURCE: Words("archive, a source of its own"),
+    P.ARCHIVE_NAMES: Words("names read as {encoding}", "such as {such_as}", "names read in a code page"),
     P.ARCHIVE_PARTIAL: Words("archive not read to its end", "{why}"),
     P.ARCHIVE_TOO_LARGE: Words("archive unpacks to too much", "more than {limit}"),
     P.ENTRY_SPECIAL: Words("link or device in an archive"),

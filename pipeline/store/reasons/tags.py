@@ -15,6 +15,7 @@ class TagReason(Reason):
     KEEP_SEPARATOR = "keep_separator"
     ABOVE_THRESHOLD = "above_threshold"
     BELOW_THRESHOLD = "below_threshold"
+    BOORU = "booru"
     RATING = "most_probable_rating"
     RENAMED_AS_ASKED = "renamed_as_asked"
     ALIAS = "alias"
@@ -54,6 +55,10 @@ BY_USER = frozenset((TagReason.USER_ADDED, TagReason.USER_REMOVED, TagReason.USE
 def _figures(score: float, threshold: float, holds: bool) -> str:
     """`0.90 ≥ 0.35`: probability and threshold as people read them; rounded, they cannot tell which is larger."""
     return f"{score:.2f} {'≥' if holds else '<'} {threshold:.2f}"
+
+
+def _booru(data: Data) -> str:
+    return "tagged on an image board" + (f" (tagger {data['score']:.2f})" if "score" in data else "")
 
 
 def _above(data: Data) -> str:
@@ -110,6 +115,7 @@ WORDS: Table = {
     T.TRIGGER: Words("trigger word"),
     T.KEEP_SEPARATOR: Words("keep separator"),
     T.ABOVE_THRESHOLD: Words(_above, "", "reached its threshold"),
+    T.BOORU: Words(_booru, "", "tagged on an image board"),
     T.BELOW_THRESHOLD: Words(_below, "", "below its threshold"),
     T.RATING: Words("the most probable rating"),
     T.RENAMED_AS_ASKED: Words("rename", "", "renamed as asked"),
@@ -147,6 +153,7 @@ RULES: Mapping[Reason, str] = {
     T.CORE_CROWD: "core of {trigger}, but there are several persons",
     T.CONFLICT_FIXED: "fixed {attribute}",
     T.ABOVE_THRESHOLD: "reached its threshold",
+    T.BOORU: "tagged on an image board",
     T.BELOW_THRESHOLD: "below its threshold",
     T.IMPLIED: "implied by another tag",
     T.JOINED: "joined with another",

@@ -10,15 +10,13 @@ from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Decision, Tagger
 from pipeline.store.values.contradiction import Contradiction
 from pipeline.tags.captions import messages
+from pipeline.tags.captions.selection import BOORU
 from pipeline.tags.captions.thresholds import limits_of, published
 from pipeline.tags.captions.triggers import leading, names_in
 from pipeline.tags.statistics.core_tags import fits
 from pipeline.tags.statistics.mined_implications import MinedImplication
 from pipeline.tags.statistics.survey import SurveyedImage, Traited
 from pipeline.tags.vocabulary.rules_file import EVERYONE
-
-BOORU = "booru"
-"""The tagger that tags from image boards are recorded under; they are certain."""
 
 
 def on_thresholds(taggers: Sequence[Tagger], given: Mapping[str, float | None]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import THE_SET, Image, Tagger
-from pipeline.tags.captions.selection import TaggerVote
+from pipeline.tags.captions.selection import BOORU, TaggerVote
 from pipeline.tags.captions.thresholds import limits_of
 from pipeline.tags.vocabulary.aliases import Vocabulary
 
@@ -15,15 +15,23 @@ NO_TAGGER = "none"
 _BATCH = 500
 
 
-def chosen_taggers(manifest: Manifest, asked: str) -> tuple[Tagger, ...]:
+def chosen_taggers(manifest: Manifest, asked: str, booru: bool = True) -> tuple[Tagger, ...]:
     """The taggers whose scores count: those asked for (names joined by +), else those that `prep tag` used last, else any.
 
+    Args:
+        booru: tags from image boards count too, whichever tagger is asked for.
     Raises:
         PrepError: there are no scores by one that is asked for.
     """
     if asked == NO_TAGGER:
         return ()
     known = manifest.taggers()
+    chosen = _chosen(manifest, asked, {id: tagger for id, tagger in known.items() if booru or tagger.name != BOORU})
+    boards = [tagger for tagger in known.values() if tagger.name == BOORU and tagger not in chosen] if booru else []
+    return (*chosen, *boards)
+
+
+def _chosen(manifest: Manifest, asked: str, known: Mapping[str, Tagger]) -> tuple[Tagger, ...]:
     if asked:
         names = [asked] if _named(known, asked) else asked.split("+")
         found = {name.strip(): _named(known, name.strip()) for name in names}

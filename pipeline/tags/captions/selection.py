@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.captions.thresholds import Limits
 
+BOORU = "booru"
+"""The tagger that tags from image boards are recorded under: people gave them, so they hold whatever others say."""
 LOWEST_CUT, HIGHEST_CUT = 0.15, 0.5
 Combine = Literal["union", "intersection", "mean"]
 
@@ -29,6 +31,7 @@ class TaggerVote:
 
     def __init__(self, name: str, categories: Mapping[str, str], limits: Limits) -> None:
         self.name, self.categories, self.limits = name, categories, limits
+        self.certain = name.partition("@")[0] == BOORU
         self.by_tag = limits.by_tag({**dict.fromkeys(limits.asked, "general"), **categories})
         self.default = limits.of("", "general")
 
@@ -74,6 +77,33 @@ def choose_together(
         combine: union takes a tag where one tagger does and the highest probability, intersection where all do and the
             lowest, mean where the mean of the probabilities reaches the mean of the thresholds.
     """
+    certain = [vote for vote in votes if vote.certain and vote.name in scores]
+    judged = _judged(scores, [vote for vote in votes if not vote.certain], combine, floor, largest_gap)
+    return _with_certain(judged, scores, certain) if certain else judged
+
+
+def _with_certain(
+    judged: list[Choice], scores: Mapping[str, Mapping[str, float]], certain: Sequence[TaggerVote]
+) -> list[Choice]:
+    """The judged tags with those of image boards, which all hold, and so go before them."""
+    known = {choice.tag: choice for choice in judged}
+    for vote in certain:
+        for tag, score in scores[vote.name].items():
+            if vote.by_tag.get(tag, vote.default) is None:
+                continue
+            before = known.get(tag)
+            data = {"score": round(before.score, 2)} if before is not None else {}
+            known[tag] = Choice(sys.intern(tag), score, True, TagCause(TagReason.BOORU, data))
+    return sorted(known.values(), key=lambda choice: -choice.score)
+
+
+def _judged(
+    scores: Mapping[str, Mapping[str, float]],
+    votes: Sequence[TaggerVote],
+    combine: Combine,
+    floor: float,
+    largest_gap: bool,
+) -> list[Choice]:
     voting = [vote for vote in votes if vote.name in scores]
     if len(votes) == 1:
         return choose(scores[votes[0].name], votes[0], floor, largest_gap) if voting else []

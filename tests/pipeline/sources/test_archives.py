@@ -17,11 +17,12 @@ from pipeline.sources.archives import entries
 from pipeline.sources.entry_names import checked
 from pipeline.stages import flatten
 from pipeline.store.manifest import Manifest
+from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.wording import phrase
 
 
-def listed(archive, cache):
-    return {found.path.removeprefix(f"{archive}!/"): found for found in entries(archive, cache)}
+def listed(archive, cache, **options):
+    return {found.path.removeprefix(f"{archive}!/"): found for found in entries(archive, cache, **options)}
 
 
 def problems(archive, cache):
@@ -192,18 +193,75 @@ def test_an_archive_that_unpacks_to_too_much_is_left_where_it_does(tmp_path, mon
     assert "archives that could be read only in part: 1" in run_flatten(manifest, archive).plan.warnings
 
 
-def test_names_of_a_zip_that_are_not_marked_as_utf8_are_read_as_they_were_meant(tmp_path):
-    archive = tmp_path / "p.zip"
-    wanted = {"猫.png": "utf-8", "長い髪/ねこ.png": "cp932", "café.png": "cp437", "été.png": "cp437"}
+def unmarked(archive, names, encoding, flag=False):
+    """A zip whose names are bytes of an encoding, called UTF-8 or not."""
     with zipfile.ZipFile(archive, "w") as packed:
-        for number, _ in enumerate(wanted):
-            packed.writestr(f"{number}" * 40, png())
+        for number, _ in enumerate(names):
+            packed.writestr(f"{number:02d}" * 30, png(number))
     data = archive.read_bytes()
-    for number, (name, encoding) in enumerate(wanted.items()):
-        raw = name.encode(encoding)
-        data = data.replace(str(number).encode() * 40, b"./" * ((40 - len(raw)) // 2) + b"/" * (len(raw) % 2) + raw)
+    for number, name in enumerate(names):
+        raw = name.encode(encoding) if isinstance(name, str) else name
+        old = f"{number:02d}".encode() * 30
+        data = data.replace(old, b"./" * ((60 - len(raw)) // 2) + b"/" * (len(raw) % 2) + raw)
+    if flag:
+        place = data.find(b"PK\x01\x02")
+        while place >= 0:
+            data = data[: place + 9] + b"\x08" + data[place + 10 :]
+            place = data.find(b"PK\x01\x02", place + 4)
+        place = data.find(b"PK\x03\x04")
+        while place >= 0:
+            data = data[: place + 7] + b"\x08" + data[place + 8 :]
+            place = data.find(b"PK\x03\x04", place + 4)
     archive.write_bytes(data)
-    assert set(listed(archive, tmp_path / "cache")) == set(wanted)
+    return archive
+
+
+CODED = {
+    "utf-8": ["猫.png", "Björn/a.png"],
+    "cp437": ["Schönheit/a.png", "Björn/x.png", "Über/z.png", "Señora/u.png", "Zoë/w.png"],
+    "cp850": ["Élodie/été.png", "Føroyar/b.png", "São Paulo/c.png"],
+    "cp1252": ["Mädchen/a.png", "Übergrößen/b.png", "garçon/c.png"],
+    "cp852": ["żółw/a.png", "Łódź/b.png", "děvče/c.png"],
+    "cp866": ["Девушки/аниме.png", "Новая папка/b.png"],
+    "cp1251": ["Девушки/аниме.png", "Новая папка/b.png"],
+    "cp932": ["初音ミク/画像.png", "東方/ねこ.png", "綾波レイ/a.png"],
+    "gbk": ["初音未来/图1.png", "蓝色头发/图2.png", "新建文件夹/a.png"],
+    "cp949": ["하츠네/그림1.png", "김민지/a.png", "새 폴더/b.png"],
+    "big5": ["初音未來/a.png", "新資料夾/b.png", "圖片/c.png"],
+}
+
+
+@pytest.mark.parametrize("encoding", CODED)
+def test_names_of_a_zip_that_are_not_marked_as_utf8_are_read_in_one_code_page(tmp_path, encoding):
+    archive = unmarked(tmp_path / "p.zip", CODED[encoding], encoding)
+    found = listed(archive, tmp_path / "cache")
+    assert set(CODED[encoding]) <= set(found)
+    (told,) = [each for each in entries(archive, tmp_path / "cache") if each.path == str(archive)]
+    assert told.problem.reason == P.ARCHIVE_NAMES and told.problem.data["encoding"] in (encoding, "cp437")
+    again = {each.path for each in entries(archive, tmp_path / "cache2", zip_encoding=encoding)}
+    assert {f"{archive}!/{name}" for name in CODED[encoding]} <= again
+
+
+def test_names_that_no_code_page_explains_are_asked_for(tmp_path):
+    archive = unmarked(tmp_path / "p.zip", [b"\xff\xfe\x81\xff.png"], "")
+    with pytest.raises(PrepError, match="does not say how its names are coded") as caught:
+        list(entries(archive, tmp_path / "cache"))
+    assert "--zip-encoding" in caught.value.hint
+    with pytest.raises(PrepError, match="'nonsense', which is no code page"):
+        list(entries(archive, tmp_path / "cache", zip_encoding="nonsense"))
+    with pytest.raises(PrepError, match="a name is not ascii"):
+        list(entries(archive, tmp_path / "cache", zip_encoding="ascii"))
+    assert listed(archive, tmp_path / "cache", zip_encoding="latin-1")
+
+
+def test_names_that_are_called_utf8_and_are_not_are_mended_or_refused_one_by_one(tmp_path):
+    archive = unmarked(tmp_path / "p.zip", [name.encode("gbk") for name in CODED["gbk"]], "", flag=True)
+    assert set(CODED["gbk"]) <= set(listed(archive, tmp_path / "cache"))
+    archive = unmarked(tmp_path / "q.zip", [b"\xff\xfe\x81\xff.png", b"good.png"], "", flag=True)
+    reasons = {
+        each.path.rpartition("/")[2]: each.problem and each.problem.reason for each in entries(archive, tmp_path / "c")
+    }
+    assert reasons.pop("good.png") is None and set(reasons.values()) == {P.NAME_NOT_UTF8}
 
 
 def test_unpacking_goes_on_where_it_was_killed(tmp_path, monkeypatch):

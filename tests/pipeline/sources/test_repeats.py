@@ -34,7 +34,13 @@ def test_the_word_of_multiply_txt_holds_for_its_own_folder_only(tmp_path):
     assert found.rows == [("/s/a/multiply.txt", (PlacementReason.MULTIPLY_READ, {"text": "0.5"}))]
 
 
-@given(st.integers(1, 999_999_999), st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))
+def test_repeats_that_no_run_could_show_are_not_used_and_said():
+    found = folders(tree("99999999_x"), True)
+    assert not found.user_repeats and not found.concepts
+    assert found.rows == [("/s/99999999_x", (PlacementReason.REPEATS_TOO_LARGE, {"name": "99999999_x"}))]
+
+
+@given(st.integers(1, 1_000_000), st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))
 def test_any_whole_number_before_any_name_is_read_back(number, name):
     found = folders(tree(f"{number}_{name}"), True)
     assert [given.value for given in found.user_repeats.values()] == [float(number)]

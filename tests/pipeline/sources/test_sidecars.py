@@ -169,7 +169,10 @@ def test_kohya_metadata_is_a_caption_with_its_tags_unless_the_image_has_a_file_o
         "images/Lumi/b.png": "lumi, smile",
         "images/Quill/a.png": "own file",
     }
-    assert rows(manifest, src)["meta_lat.json"] == ("metadata imported", "3 of 4 entries name an image")
+    assert rows(manifest, src)["meta_lat.json"] == (
+        "metadata imported",
+        "3 of 4 entries name an image; captions from caption",
+    )
 
 
 @pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
@@ -206,13 +209,13 @@ def test_lines_that_are_wrong_are_reported_and_the_others_used(src, manifest):
     assert manifest.manual_captions() == {PATH: "good"}
     reason, evidence = rows(manifest, src)["metadata.jsonl"]
     assert reason == "metadata imported"
-    assert evidence.startswith("1 of 6 entries name an image; wrong: 5, such as line 2: not JSON")
+    assert evidence.startswith("1 of 6 entries name an image; captions from text; wrong: 5, such as line 2: not JSON")
     table = read_table(str(src / "metadata.jsonl"), "metadata.jsonl")
     assert [problem.partition(": ")[2] for problem in table.problems[1:]] == [
-        "caption is not a text",
-        "no file_name or image_path",
+        "caption is neither a text nor a list of texts",
+        "no file_name",
         "concept '../up' is not a path such as characters/fanart/Mihari",
-        "repeats 0 is not a number above 0",
+        "repeats 0 is not a number above 0, of at most 1,000,000",
     ]
 
 

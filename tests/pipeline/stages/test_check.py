@@ -216,7 +216,7 @@ def test_images_are_judged_on_the_background_of_training_and_again_where_it_chan
     image.save(tmp_path / "pics/a.png")
     manifest = Manifest.open(tmp_path / "set", create=True)
     assert judge(manifest, tmp_path / "pics")[0] == {"pics/a.png": (False, "flat")}
-    assert judge(manifest, background="#000000")[0] == {"pics/a.png": (True, "transparent, put on #000000")}
+    assert judge(manifest, background="#000000")[0] == {"pics/a.png": (True, "alpha over coloured RGB")}
     assert judge(manifest)[0] == {"pics/a.png": (False, "flat")}
 
 

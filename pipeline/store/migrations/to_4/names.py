@@ -49,7 +49,11 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "regularize": {"pictures": {"given": "user"}},
 }
 """Stage → option, by its old name → its values, or those of its keys."""
-ADDED: Mapping[str, Mapping[str, Any]] = {"check": {"background": "white"}}
+ADDED: Mapping[str, Mapping[str, Any]] = {
+    "check": {"background": "white"},
+    "curate": {"booru": "merge"},
+    "flatten": {"zip_encoding": "auto"},
+}
 """Stage → options that version 3 had none of, with what it did."""
 LOG = {
     "learning_rate": "unet_lr",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,21 @@ def test_a_tagger_that_did_not_score_an_image_has_no_say() -> None:
     (found,) = choose_together({"a": {"smile": 0.4}}, (A, B), "intersection", 0.1)
     assert found.chosen and phrase(found.cause) == "a 0.40 ≥ 0.30"
     assert choose_together({}, (A,), "union", 0.1) == [] == choose_together({}, (A, B), "union", 0.1)
+
+
+@pytest.mark.parametrize("combine", ["union", "intersection", "mean"])
+def test_tags_of_image_boards_hold_whatever_the_taggers_say_and_go_first(combine: Combine) -> None:
+    board = TaggerVote(
+        "booru@s/none", {"hat": "general", "frown": "general", "safe": "rating"}, Limits({"general": 0.35}, {}, {})
+    )
+    scores = {**SCORES, "booru@s/none": {"frown": 1.0, "scarf": 1.0, "safe": 1.0}, "a": {"smile": 0.1, "hat": 0.2}}
+    found = {each.tag: each for each in choose_together(scores, (A, B, board), combine, 0.1)}
+    assert list(found)[:2] == ["frown", "scarf"] and found["frown"].chosen and found["scarf"].chosen
+    assert phrase(found["frown"].cause) == "tagged on an image board (tagger 0.60)"
+    assert phrase(found["scarf"].cause) == "tagged on an image board"
+    assert not found["hat"].chosen and not found["smile"].chosen and "safe" not in found
+    alone = choose_together({"booru@s/none": {"frown": 1.0}}, (A, B, board), combine, 0.1)
+    assert [(each.tag, each.chosen) for each in alone] == [("frown", True)], "an image that no tagger scored"
 
 
 @given(
