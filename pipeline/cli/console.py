@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,13 @@ def printable(text: object) -> str:
 def say(words: str) -> None:
     """A line for the person, on stderr."""
     click.echo(printable(words), err=True)
+
+
+def agreed(words: str) -> bool:
+    """Ask whether a set is to be made in a folder all the same; nobody to ask is a no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return click.confirm(printable(f"{words}. Make a set in it?"), err=True)
 
 
 def warn(words: str) -> None:

@@ -17,6 +17,7 @@ from pipeline.cli.set_folder import SET
 from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES, StageEntry
 from pipeline.config.settings import FILE, resolved, settings_of
+from pipeline.sources.new_set import check_folder
 from pipeline.sources.source_list import remember, with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
@@ -82,6 +83,8 @@ def run_command(stage: Stage[Any], request: Request) -> None:
     settings = with_sources(given, request.sources)
     found = resolved(stage.name, stage.options, settings, request.flags)
     first = stage.name == STAGES[0].name
+    if first:
+        check_folder(root, settings.sources, console.agreed)
     with open_write(root, stage.name, create=first, dry_run=request.dry_run) as manifest:
         if request.dry_run:
             _preview(manifest, stage, found.options, request.as_json)

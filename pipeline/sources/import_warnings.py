@@ -16,6 +16,8 @@ _SENTENCES: Mapping[Reason, str] = {
     P.SOURCE_VANISHED: "images that stay in the set though their source is gone: {n}",
     P.NO_LONGER_A_SOURCE: "images that left the set, as their folder is no longer a source (the files stay): {n}",
     P.MOVED: "images that moved in the sources: {n}",
+    P.MASK: "masks, which belong to the images they are named after and are not trained on: {n}",
+    P.HOUSEKEEPING: "folders of systems and programs (previews, bins), not read: {n}",
     P.CAPTION_NOT_UTF8: "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
     P.JSON_NOT_USED: "JSON files beside images that could not be used; prep log says why: {n}",
     P.METADATA_NOT_USED: "JSON and CSV files that describe no images or could not be read, not used: {n}",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
+from pipeline.sources.auxiliary import is_housekeeping
 from pipeline.sources.source_file import Found, concept_at, is_meta, is_utf8, kind_of, printable
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
@@ -79,6 +80,8 @@ class _Walk:
             found = self._look(entry, concept)
             if found is not None:
                 yield found
+            elif is_housekeeping(entry.name):
+                yield Found(entry.path, concept, problem=Cause(P.HOUSEKEEPING))
             elif _is_link(entry):
                 self.links.append((entry.path, (*parts, entry.name)))
             else:

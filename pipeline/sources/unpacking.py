@@ -21,6 +21,7 @@ from typing import IO
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
+from pipeline.sources.auxiliary import is_housekeeping
 from pipeline.sources.entry_names import checked, zip_names
 from pipeline.sources.source_file import HEADER_BYTES, IMAGE, UNKNOWN, extension_of, image_extension, is_meta, kind_of
 from pipeline.sources.zip_flags import Overlaid, without_false_flags
@@ -145,7 +146,7 @@ class Unpacking:
         if not entry.problem:
             entry.kind, entry.problem = kind_of(entry.name.rpartition("/")[2])
         folders, name = entry.name.split("/")[:-1], entry.name.rpartition("/")[2]
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in folders)
+        hidden = any(part.startswith(".") or is_housekeeping(part) for part in folders)
         if not entry.problem and (hidden or (name.startswith(".") and not is_meta(name))):
             entry.problem = Cause(P.HIDDEN)
         if not entry.problem and entry.name in self.names:

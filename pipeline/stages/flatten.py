@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from pipeline.core.links import How
+from pipeline.sources.auxiliary import with_masks
 from pipeline.sources.booru_scores import take_tags
 from pipeline.sources.captions import import_captions
 from pipeline.sources.data_files import read_data_files
@@ -115,9 +116,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 
 def _contents(manifest: Manifest, options: Options, progress: ProgressCallback = lambda *_: None) -> list[Found]:
     sources = checked(manifest, options.sources)
-    return [
-        sniffed(each) for each in contents(sources, manifest.root, options.follow_links, progress, options.zip_encoding)
-    ]
+    found = contents(sources, manifest.root, options.follow_links, progress, options.zip_encoding)
+    return with_masks([sniffed(each) for each in found])
 
 
 def _bytes(path: str) -> int:

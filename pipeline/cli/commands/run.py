@@ -16,6 +16,7 @@ from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
+from pipeline.sources.new_set import check_folder
 from pipeline.sources.source_list import remember, same_settings
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
@@ -49,6 +50,7 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
     options = {stage.name: resolved(stage.name, stage.options, settings, {}) for stage in stages}
     if not same_settings(root, settings):
         console.warn(f"{root / FILE} differs from {settings.file}; this run uses {settings.file}")
+    check_folder(root, settings.sources, console.agreed)
     with open_write(root, "run", create=True, dry_run=dry_run) as manifest:
         if not dry_run:
             remember(root, settings, settings)

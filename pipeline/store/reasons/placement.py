@@ -35,6 +35,8 @@ class PlacementReason(Reason):
     REPEATS_TOO_LARGE = "repeats_too_large"
     NOT_AN_IMAGE = "not_an_image"
     HIDDEN = "hidden"
+    MASK = "mask"
+    HOUSEKEEPING = "housekeeping"
     EVERYDREAM_SETTING = "everydream_setting"
     NAME_NOT_UTF8 = "name_not_utf8"
     UNREADABLE = "unreadable_file"
@@ -138,6 +140,8 @@ WORDS: Table = {
     P.REPEATS_TOO_LARGE: Words("repeats in the folder's name are too large, not used", "{name}"),
     P.NOT_AN_IMAGE: Words("not an image"),
     P.HIDDEN: Words("hidden"),
+    P.MASK: Words("mask of another image", "of {of}"),
+    P.HOUSEKEEPING: Words("folder of a system or program, not read"),
     P.EVERYDREAM_SETTING: Words("EveryDream setting, not used"),
     P.NAME_NOT_UTF8: Words("name is not UTF-8"),
     P.UNREADABLE: Words("cannot be read", lambda data: str(data.get("why", ""))),
