@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PrepError
+from pipeline.core.files import read_limited
 from pipeline.core.seeded import key_seed
 
 STEPS, GUIDANCE, MULTIPLE = 30, 7.5, 8
@@ -41,6 +42,8 @@ ELSEWHERE = {
 }
 """Options that sd-scripts has, and why there is nothing they could do here."""
 HINT = "known: --n negative, --w width, --h height, --d seed, --s steps, --l guidance; --ss may only be ddim"
+LARGEST_BYTES = 2**24
+"""Of a file of prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ def _together(readers: Iterable[Callable[[], Prompt]]) -> tuple[Prompt, ...]:
 def _readers(file: Path) -> list[Callable[[], Prompt]]:
     """One function a prompt of the file, which reads it or says what is wrong with it."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_limited(file, LARGEST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise PrepError(
             f"{file} cannot be read: {error.strerror or error}", "check the name of the prompt file"
