@@ -16,7 +16,7 @@ def refuse_repeated(command: click.Command, context: click.Context, args: list[s
     if isinstance(command, click.Group):
         inner = command.get_command(context, args[0]) if args else None
         if inner is not None:
-            refuse_repeated(inner, context, args[1:])
+            refuse_repeated(inner, click.Context(command, parent=context, info_name=command.name), args[1:])
         return
     own = click.Context(command, parent=context, info_name=command.name)
     try:

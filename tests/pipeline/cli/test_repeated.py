@@ -17,7 +17,7 @@ from pipeline.cli.main import prep
         ("flatten a s --repeats-in-names --no-repeats-in-names", "--repeats-in-names"),
         ("tags list s --limit 1 --limit 2", "--limit"),
         ("adapter resize f o --rank 4 --rank 8", "--rank"),
-        ("log s --field keep --field caption", "--field"),
+        ("diff s --limit 1 --limit 2", "--limit"),
     ],
 )
 def test_an_option_given_twice_is_an_error(args, name, tmp_path, monkeypatch):
