@@ -12,7 +12,7 @@ from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.config.values import absolute
 from pipeline.core.files import expanded
-from pipeline.store.caption_files import take_in
+from pipeline.store.edits import take_in
 from pipeline.store.opening import open_write
 
 if TYPE_CHECKING:
