@@ -33,7 +33,10 @@ def find_spec(model: str) -> ModelSpec:
     known = _known(model)
     if known is not None:
         return known
-    folder = Path(model).expanduser()
+    try:
+        folder = Path(model).expanduser()
+    except RuntimeError:  # ~ of nobody that is known
+        folder = Path(model)
     if folder.is_dir():
         return folder_spec(folder)
     name, at, revision = model.rpartition("@")

@@ -100,6 +100,8 @@ def show_outcome(outcome: Outcome) -> None:
     if outcome.fresh:
         say(f"{outcome.stage}: up to date, nothing to do")
         print_counts(outcome.counts)
+        for words in outcome.warnings:
+            warn(words)
         return
     assert outcome.plan is not None
     rows = f"{_rows(outcome.changed)} changed" if outcome.changed or not outcome.plan_shown else ""

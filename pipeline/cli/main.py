@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from pipeline.cli.command_list import COMMANDS
+from pipeline.cli.repeated import refuse_repeated
 from pipeline.config.registry import STAGES
 from pipeline.core.errors import PrepError
 from pipeline.store.failures import CannotUse, explained
@@ -48,7 +49,10 @@ class Commands(click.Group):
             near = difflib.get_close_matches(args[0], names, 1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{meant} Known: {', '.join(names)}.")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            refuse_repeated(command, ctx, rest)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, entries in (("Stages, in their order", STAGES), ("Other commands", COMMANDS)):

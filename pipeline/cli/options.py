@@ -52,7 +52,7 @@ class Pair(click.ParamType[tuple[str, Any]]):
 
 
 def options_from(options: type) -> list[click.Parameter]:
-    """One click option per declared setting; none XX what was not given is known."""
+    """One click option per declared setting; none has a default, so that what was not given is known."""
     texts = help_texts(options)
     settings = [setting for setting in declared(options) if setting.section == "stage"]
     found: list[click.Parameter] = [_option(setting, texts.get(setting.name, "")) for setting in settings]

@@ -16,9 +16,12 @@ from pipeline.config.other_names import OtherNames, Translation, other_names, tr
 from pipeline.config.parts import composed
 from pipeline.config.values import absolute_source, convert, toml_value
 from pipeline.core.errors import PrepError
+from pipeline.core.files import read_limited
 
 T = typing.TypeVar("T")
 FILE = "prep.toml"
+LARGEST_BYTES = 2**24
+"""Of a prep.toml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ def load_settings(file: Path) -> Settings:
         PrepError: it cannot be read, or anything in it is unknown, of a wrong type or out of range; all at once.
     """
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        document = tomllib.loads(read_limited(file, LARGEST_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
+    except OSError as error:
+        raise PrepError(f"{file} cannot be read: {error.strerror}", "name a TOML file with the settings") from error
     except UnicodeDecodeError as error:
         raise PrepError(f"{file} is not UTF-8: {error}", "save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:

@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.core.files import expanded
+
+LARGEST_INT = 2**63 - 1
+"""What SQLite, numpy and the files of others hold."""
+
 
 def convert(value: Any, kind: Any, base: Path | None = None) -> Any:
     """Take a TOML value as `kind`; a relative path is meant from `base`.
@@ -27,10 +32,12 @@ def convert(value: Any, kind: Any, base: Path | None = None) -> Any:
         return {key: convert(each, inner[1], base) for key, each in value.items()}
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
+    if kind is int and type(value) is int and abs(value) > LARGEST_INT:
+        raise ValueError(f"expected {describe(kind)} of at most {LARGEST_INT:,}")
     if kind in (bool, int, str) and type(value) is kind:
         return value
     if kind is Path and isinstance(value, str | Path):
-        path = Path(value).expanduser()
+        path = expanded(value)
         return absolute(base / path) if base else path
     raise ValueError(f"expected {describe(kind)}")
 
@@ -42,7 +49,7 @@ def absolute(path: Path) -> Path:
 
 def absolute_source(source: str, base: Path) -> str:
     """A source as it is remembered: a repository's address as it is, a path from the root."""
-    return source if "://" in source else str(absolute(base / Path(source).expanduser()))
+    return source if "://" in source else str(absolute(base / expanded(source)))
 
 
 def describe(kind: Any) -> str:

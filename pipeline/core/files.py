@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +49,30 @@ def write_bytes(target: Path, content: bytes) -> None:
     """Put a whole file in place in one step."""
     with replacing(target) as temporary:
         temporary.write_bytes(content)
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The content of a file that a person named, which may be anything.
+
+    Raises:
+        OSError: it cannot be read, is no regular file (a device has no end), or holds more than `limit` bytes; `strerror`
+            says which.
+    """
+    with path.open("rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
+    return content
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with ~ and ~USER as the home folder; one of no known user stays as it is written, and is not found."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def file_digest(path: Path) -> str:

@@ -36,6 +36,8 @@ from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
 
 NAME = "bucket"
+MAX_RESOLUTION = 16384
+"""Side in pixels beyond which no model is trained, and numbers stop meaning sizes."""
 CROPS = "reports/crops"
 
 
@@ -74,6 +76,8 @@ class Options:
                 f"bucket_reso_steps is {self.bucket_reso_steps}",
                 "give a multiple of 8, a latent pixel's side; 64 is usual",
             )
+        if self.resolution > MAX_RESOLUTION:
+            raise PrepError(f"resolution is {self.resolution}", f"give the side in pixels, at most {MAX_RESOLUTION}")
         if self.resolution < self.bucket_reso_steps:
             raise PrepError(
                 f"resolution is {self.resolution}, below bucket_reso_steps of {self.bucket_reso_steps}",

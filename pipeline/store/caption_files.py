@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.core.files import write_text
 from pipeline.core.text_diff import tags_changed
+from pipeline.store.image_files import EDITS
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import CaptionReason, FileEvent, Origin
 from pipeline.store.reasons.reason import Data
@@ -21,8 +22,6 @@ from pipeline.store.records import Decision
 from pipeline.store.tables.caption_rows import Known, Stamp
 from pipeline.store.tables.rows import dump
 
-EDITS = "edits"
-"""The stage that runs are recorded under in which a person's captions were imported."""
 _SETTLED_NS = 2_000_000_000
 """A file changed less than this before it was read may change again without another time stamp."""
 _BATCH = 1000

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.store import database
-from pipeline.store.caption_files import take_in
+from pipeline.store.edits import take_in
 from pipeline.store.lock import is_locked, lock
 from pipeline.store.manifest import Manifest
 from pipeline.store.migrations import steps

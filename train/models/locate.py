@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
+from pipeline.core.files import expanded
 from train.models.loading.hashes import remembered_digest
 
 MINIATURE = "miniature"
@@ -29,7 +30,7 @@ def find_folder(name: str, revision: str | None, download: bool = True) -> Path:
     """
     if name == MINIATURE:
         return Path(str(resources.files("train.miniature") / "base"))
-    location = Path(name).expanduser()
+    location = expanded(name)
     if location.is_dir():
         return location
     if location.suffix.lower() in SINGLE:
@@ -54,7 +55,7 @@ def find_vae(name: str, download: bool = True) -> Path:
     Raises:
         PrepError: as `find_folder`.
     """
-    location = Path(name).expanduser()
+    location = expanded(name)
     if location.suffix.lower() in SINGLE and not location.is_dir():
         if location.is_file():
             return location

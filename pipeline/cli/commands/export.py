@@ -11,7 +11,8 @@ import click
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.config.values import absolute
-from pipeline.store.caption_files import take_in
+from pipeline.core.files import expanded
+from pipeline.store.edits import take_in
 from pipeline.store.opening import open_write
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def command(
     if shard_size is not None and layout != "webdataset":
         raise click.UsageError(f"--shard-size is for --layout webdataset, not {layout}")
     options = Options(
-        folder=absolute(folder.expanduser()),
+        folder=absolute(expanded(folder)),
         layout=layout,
         shard_bytes=shard_size or SHARD_BYTES,
         **how,

@@ -14,8 +14,8 @@ from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.config import registry
 from pipeline.core.errors import PrepError
-from pipeline.store.caption_files import EDITS
 from pipeline.store.history.undo import NAME as UNDO
+from pipeline.store.image_files import EDITS
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Decision, Run
 from pipeline.store.wording import counted, phrase
@@ -29,7 +29,7 @@ from pipeline.store.wording import counted, phrase
     "--stage",
     type=click.Choice([*(entry.name for entry in registry.STAGES), EDITS, "tags", UNDO, "export"]),
     metavar="STAGE",
-    help=f"Only this stage; {EDITS} are captions edited by hand; tags, {UNDO} and export are runs too.",
+    help=f"Only this stage; {EDITS} are captions and images edited by hand; tags, {UNDO} and export are runs too.",
 )
 @click.option("--run", "number", type=int, help="Only the decisions of this run that still hold.")
 @click.option("--reason", help="Only decisions whose reason contains this.")

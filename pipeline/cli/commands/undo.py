@@ -9,7 +9,7 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
-from pipeline.store.caption_files import take_in
+from pipeline.store.edits import take_in
 from pipeline.store.history.undo import Undone, find, newest, since, undo
 from pipeline.store.opening import open_write
 

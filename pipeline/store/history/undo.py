@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.core.errors import PrepError
-from pipeline.store.caption_files import EDITS, put_files
+from pipeline.store.caption_files import put_files
 from pipeline.store.history import undo_log
+from pipeline.store.image_files import EDITS
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import FileEvent
 from pipeline.store.records import Run

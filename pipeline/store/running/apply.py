@@ -11,6 +11,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.links import link_file
 from pipeline.store.caption_files import manual_caption, write_captions
 from pipeline.store.history import undo_log
+from pipeline.store.image_files import stamps_of
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import Origin
 from pipeline.store.records import THE_SET, Decision, Plan
@@ -58,7 +59,9 @@ def apply(
     counts = {**reasons(plan.decisions), **plan.counts}
     with manifest.transaction():
         if plan.images is not None:
-            manifest.put_images((replace(image, link=made.get(image.path, image.link)) for image in plan.images), run)
+            images = {image.path: replace(image, link=made.get(image.path, image.link)) for image in plan.images}
+            manifest.put_images(images.values(), run)
+            manifest.put_files(stamps_of(manifest.root, images, iter(made)))
         changed = manifest.put_decisions(run, plan.fields, plan.decisions)
         changed += manifest.put_rows(run, _came_along(plan.captions))
     write_captions(manifest, run)

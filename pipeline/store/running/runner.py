@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from pipeline.store.caption_files import take_in
+from pipeline.store.edits import take_in
 from pipeline.store.history import undo_log
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
@@ -32,12 +32,12 @@ def run_stage(
         origins: where each option comes from, for the record.
         show_plan: is given the plan before the work of a slow stage begins.
     """
-    take_in(manifest)
+    edited = take_in(manifest)
     read = inputs(manifest, stage, options)
     if not force and is_fresh(manifest, stage, options, read):
         run = last_run(manifest, stage, options)
         assert run is not None
-        return Outcome(stage.name, True, None, 0, run.counts)
+        return Outcome(stage.name, True, None, 0, run.counts, edited)
     stage.measure(manifest, options, progress)
     plan = stage.plan(manifest, options)
     plan_shown = show_plan is not None and stage.slow
@@ -56,15 +56,17 @@ def run_stage(
             origins,
         )
         undo_log.begin(manifest, run_id, (link.path for link in plan.links))
-    return replace(apply(manifest, plan, run_id, progress, work, patterns), plan_shown=plan_shown)
+    done = apply(manifest, plan, run_id, progress, work, patterns)
+    return replace(done, plan_shown=plan_shown, warnings=(*edited, *done.warnings))
 
 
 def preview_stage(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, progress: ProgressCallback) -> Plan:
     """The plan, with nothing written but measurements and captions that a person edited."""
-    take_in(manifest)
+    edited = take_in(manifest)
     stage.observe(manifest, options)
     stage.measure(manifest, options, progress)
-    return stage.plan(manifest, options)
+    plan = stage.plan(manifest, options)
+    return replace(plan, warnings=(*edited, *plan.warnings))
 
 
 def _close_unfinished(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT) -> None:

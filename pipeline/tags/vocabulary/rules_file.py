@@ -22,6 +22,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
+from pipeline.core.files import read_limited
 from pipeline.tags.vocabulary.aliases import canonical, split_caption
 
 LARGEST_BYTES = 4 * 2**20
@@ -49,14 +50,11 @@ def read_rules(file: Path) -> RuleFile:
         PrepError: it is not there, is no UTF-8 text, or lines of it cannot be understood; all of them at once.
     """
     try:
-        size = file.stat().st_size
-        content = file.read_bytes() if size <= LARGEST_BYTES else b""
+        content = read_limited(file, LARGEST_BYTES)
     except OSError as error:
         raise PrepError(
             f"rules: {file} cannot be read: {error.strerror}", "name a text file with a rule a line"
         ) from error
-    if size > LARGEST_BYTES:
-        raise PrepError(f"rules: {file} holds {size} bytes", f"at most {LARGEST_BYTES} are read; is it another file?")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PrepError
+from pipeline.core.files import read_limited
 from pipeline.core.seeded import key_seed
 
 STEPS, GUIDANCE, MULTIPLE = 30, 7.5, 8
@@ -30,17 +31,19 @@ KEYS = {
 }
 LIMITS = {"width": (8, 8192), "height": (8, 8192), "seed": (0, SEEDS - 1), "steps": (1, 1000), "guidance": (0, 100)}
 ELSEWHERE = {
-    "am": "the adapter is painted at full strength, and without it",
+    "am": "the adapter is sampled at full strength, and without it",
     "cn": "there is no ControlNet here",
     "ctr": "it is for Lumina models",
     "f": "it is for video models",
     "fs": "it is for flow models",
     "g": "it is for distilled models; --l is the guidance here",
     "rcfg": "it is for Lumina models",
-    "ss": "images are painted with ddim, and with no other sampler",
+    "ss": "images are sampled with ddim, and with no other sampler",
 }
 """Options that sd-scripts has, and why there is nothing they could do here."""
 HINT = "known: --n negative, --w width, --h height, --d seed, --s steps, --l guidance; --ss may only be ddim"
+LARGEST_BYTES = 2**24
+"""Of a file of prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def parse_prompt(line: str, where: str) -> Prompt:
     """
     text, *options = re.split(r"(?:^|\s+)--", line.strip())
     values, problems = dict[str, Any](), [] if text else ["it has no text before its options"]
+    problems += _single_dashes(line)
     for option in options:
         name, value = re.fullmatch(r"(\S*)\s*(.*)", option, re.DOTALL).groups()  # type: ignore[union-attr]
         name, value = name.lower(), value.strip()
@@ -91,6 +95,17 @@ def parse_prompt(line: str, where: str) -> Prompt:
     if problems:
         raise PrepError("\n".join(f"{where}: {problem}" for problem in problems), HINT)
     return Prompt(text, **values)
+
+
+def _single_dashes(line: str) -> list[str]:
+    """What is wrong with options of one dash, which would become words of the prompt: ` -w 640`, and ` -x 3` too."""
+    found = []
+    for name, value in re.findall(r"(?:^|\s)-([A-Za-z]{1,3})\s+([^\s-]\S*)", line):
+        known = name.lower() in OPTIONS or name.lower() in ELSEWHERE or name.lower() == "ss"
+        if known or _number(value.rstrip(","), "guidance") is not None:
+            meant = f"write --{name.lower()}" if known else "an option has two dashes, and this one is unknown"
+            found.append(f"-{name} {value} would be words of the prompt: {meant}")
+    return found
 
 
 def _foreign(name: str, value: str) -> list[str]:
@@ -154,7 +169,7 @@ def _together(readers: Iterable[Callable[[], Prompt]]) -> tuple[Prompt, ...]:
 def _readers(file: Path) -> list[Callable[[], Prompt]]:
     """One function a prompt of the file, which reads it or says what is wrong with it."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_limited(file, LARGEST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise PrepError(
             f"{file} cannot be read: {error.strerror or error}", "check the name of the prompt file"

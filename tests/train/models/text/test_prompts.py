@@ -18,6 +18,11 @@ def test_options_may_be_upper_case_and_hyphens_within_words_are_text():
     )
 
 
+def test_a_dash_between_words_and_a_word_with_one_are_text():
+    for text in ("1girl - smiling", "x-ray, -, t-shirt", "a -very- long, 1-2", "a -b c"):
+        assert parse_prompt(text, "x") == Prompt(text)
+
+
 def test_the_one_sampler_there_is_may_be_named():
     assert parse_prompt("1girl --ss DDIM", "x") == Prompt("1girl")
 
@@ -26,8 +31,8 @@ def test_the_one_sampler_there_is_may_be_named():
     ("line", "reported"),
     [
         ("1girl --cn pose.png", "--cn: there is no ControlNet here"),
-        ("1girl --am 0.8", "--am: the adapter is painted at full strength"),
-        ("1girl --ss euler_a", "--ss: images are painted with ddim"),
+        ("1girl --am 0.8", "--am: the adapter is sampled at full strength"),
+        ("1girl --ss euler_a", "--ss: images are sampled with ddim"),
         ("1girl --g 3.5", "--g: it is for distilled models; --l is the guidance"),
         ("1girl --frob 3", "--frob is unknown"),
         ("1girl -- smiling", "-- begins an option, and 'smiling' is none"),
@@ -44,6 +49,9 @@ def test_the_one_sampler_there_is_may_be_named():
         ("1girl --n", "--n is '', it must be a text"),
         ("1girl --w 512 --w 768", "--w is given twice"),
         ("--w 512", "it has no text before its options"),
+        ("1girl -w 640", "-w 640 would be words of the prompt: write --w"),
+        ("1girl -N bad hands --w 640", "-N bad would be words of the prompt: write --n"),
+        ("1girl -x 3", "-x 3 would be words of the prompt: an option has two dashes"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_place_and_option(line, reported):
