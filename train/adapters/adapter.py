@@ -15,13 +15,15 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
+from train.adapters.algebra.dora import magnitude_axis
 from train.adapters.algebra.norms import scale_weight_norms
 from train.adapters.algorithms.algorithm import Algorithm
+from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig, layer_config
 from train.adapters.count.planned import nothing_to_train
 from train.adapters.count.summary import Module, ParameterSummary, acting, figures_of
 from train.adapters.files.delta import difference
-from train.adapters.files.layer import Layer, faults
+from train.adapters.files.layer import Layer, faults, input_channels
 from train.adapters.inject.dropout import Clock, Dropout, Key, StepContext
 from train.adapters.inject.initial_weights import initial_weights
 from train.adapters.inject.layer_tensors import LayerTensors
@@ -94,6 +96,7 @@ class Adapter(nn.Module):
                 raise PrepError(f"{name} holds {', '.join(own)}, which is no known algorithm", "train the adapter anew")
             if wrong := faults(name, kind, shapes):
                 raise PrepError(wrong[0], "the file is damaged")
+            refuse_output_axis(name, shapes, input_channels(kind, shapes))
             layer, block = known[name]
             algorithm = asked if asked.stored is kind else ALGORITHMS[kind.name]
             adapter._add(name, layer, block, algorithm, {key: as_float(value) for key, value in own.items()})
@@ -222,6 +225,20 @@ class Adapter(nn.Module):
             )
         for name, module in self.layers.items():
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
+
+
+def refuse_output_axis(name: str, shapes: Shapes, inputs: int) -> None:
+    """See that DoRA's magnitudes are those of input channels.
+
+    Raises:
+        PrepError: they are those of outputs.
+    """
+    if "dora_scale" in shapes and magnitude_axis(shapes["dora_scale"], inputs) == "output":
+        raise PrepError(
+            f"{name} has DoRA along the output axis (wd_on_output in LyCORIS), prep trains it along the input axis",
+            "start from an adapter without it, or train one with dora; to use this file: prep adapter convert FILE "
+            "--base MODEL -o NEW.safetensors",
+        )
 
 
 def module_of(name: str, wrapper: Wrapper, held: nn.Module) -> Module:

@@ -17,7 +17,8 @@ from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig
 from train.adapters.files.layer import EXACT_FORMS
 from train.adapters.names.client_keys import CLIENTS
-from train.adapters.names.layers import by_layer
+from train.adapters.names.keys import named
+from train.adapters.names.layers import by_layer, layer_path_of
 from train.adapters.registry import ALGORITHMS, kind_of
 
 CONVOLUTIONAL = re.compile(
@@ -52,6 +53,13 @@ def read_config(file: Path) -> AdapterConfig:
 def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[str, str], where: str) -> AdapterConfig:
     """The same from the tensors' shapes, the layers' alphas and the metadata."""
     layers = by_layer(tensors)
+    dotted = (key for key in tensors if (name := named(key)) is not None and name.dotted and layer_path_of(name.layer))
+    foreign = next(dotted, None)
+    if foreign is not None:
+        raise PrepError(
+            f"{where} has the names of another trainer, such as {foreign}",
+            f"write it with kohya's first: prep adapter convert {where} -o NEW.safetensors",
+        )
     kinds = {name: kind_of(keys) for name, keys in layers.items()}
     unknown = sorted(name for name, kind in kinds.items() if kind is None)
     if unknown or not layers:

@@ -21,6 +21,7 @@ from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import payload_hash
 from train.adapters.names.blocks import order
 from train.adapters.names.client_keys import CLIENTS, used_keys
+from train.adapters.names.keys import EMBEDDING
 from train.adapters.names.layers import block_of
 from train.models.families.key_map import STANDARD
 
@@ -49,6 +50,7 @@ def describe(file: AdapterFile, base: Checkpoint | None = None) -> dict[str, Any
         "clients": {client: _client(client, file, wrong[client]) for client in CLIENTS},
         "problems": [*file.problems, *damaged],
         "unknown": list(file.unknown),
+        "embeddings": sorted({key.removeprefix(EMBEDDING).partition(".")[0] for key in file.embeddings}),
     }
 
 
