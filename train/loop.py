@@ -146,6 +146,8 @@ class Trainer:
                     weighted, shown.reg_images, recipe.objective.prior_loss_weight, recipe.batches.batch_size
                 )
                 self.scaler.scale(loss / accumulation).backward()
+        else:
+            self.scaler.scale(loss)  # it begins with the first loss that it sees, and has to in every process
 
         def entry(lrs: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
             return LogEntry(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+import train.models.optional_libraries  # before diffusers, which loads them  # isort: split
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTokenizer

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+import train.models.optional_libraries  # before diffusers, which loads them  # isort: split
 from diffusers import AutoencoderKL
 
 from pipeline.core.errors import PrepError
