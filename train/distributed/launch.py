@@ -110,7 +110,9 @@ def _begin(rank: int, work: Work, job: Any, count: int, device: str, address: di
     except Exception as error:
         traceback.print_exc()
         words = f"process {rank + 1} of {count} that train together failed: {type(error).__name__}: {error}"
-        queue.put((FAILED, rank, (words, "its traceback stands above; run the same again to go on from the last saved state")))
+        queue.put(
+            (FAILED, rank, (words, "its traceback stands above; run the same again to go on from the last saved state"))
+        )
     finally:
         queue.close()
         queue.join_thread()

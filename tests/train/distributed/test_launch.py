@@ -44,7 +44,6 @@ order, and AdamW makes a step of full length of a gradient that is but rounding:
 loss, in which those weights have no part worth the name, differs by a tenth of it at the most."""
 
 
-
 def quiet(what: str, done: int, total: int) -> None:
     pass
 
@@ -121,7 +120,9 @@ def test_a_process_that_ends_by_itself_is_reported(tmp_path):
 
 
 def test_a_fault_in_one_process_is_named_and_its_traceback_is_shown(capfd):
-    with pytest.raises(PrepError, match="process 2 of 2 that train together failed: ZeroDivisionError: a fault of ours"):
+    with pytest.raises(
+        PrepError, match="process 2 of 2 that train together failed: ZeroDivisionError: a fault of ours"
+    ):
         in_processes(breaks, "", 2, "cpu", quiet)
     assert "in breaks" in capfd.readouterr().err
 
