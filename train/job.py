@@ -39,6 +39,8 @@ class Job:
     versions: Mapping[str, str]
     digest: str
     start: str = ""
+    resolution: int = 0
+    """Side of the square that buckets have the area of, 0 where no bucket run is stored."""
 
     @property
     def training(self) -> tuple[Example, ...]:
@@ -80,6 +82,7 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
         versions=versions,
         digest=split.digest(),
         start=file_digest(recipe.adapter.network_weights) if recipe.adapter.network_weights else "",
+        resolution=int(bucketed.options.get("resolution", 0)) if (bucketed := manifest.last_run("bucket")) else 0,
     )
 
 

@@ -23,7 +23,7 @@ from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
 from train.adapters.option_rules import adapter_config
 from train.data.batches import accumulation_steps, progress_after, total_steps
-from train.data.dataset import Example, tag_frequency, views_to_cache
+from train.data.dataset import Example, repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.distributed.launch import in_processes, process_device, shared_device
@@ -59,6 +59,7 @@ from train.run.adapter_metadata import (
     spec_metadata,
 )
 from train.run.callbacks import RunCallbacks
+from train.run.model_files import model_file
 from train.run.resume_state import StateFile
 from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
@@ -318,6 +319,8 @@ def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> 
         held_out=len(job.held_out),
         buckets=dict(Counter(example.entry.bucket for example in found)),
         frequency=tag_frequency(found, (recipe.captions.keep_separator, recipe.captions.group_separator)),
+        repeats=repeats_by_concept(found),
+        resolution=job.resolution,
         base_digest=base.digest,
         optimizer=described(recipe.optimizer.optimizer, job.arguments),
         gradient_accumulation_steps=accumulation_steps(recipe.batches, found),
@@ -333,11 +336,11 @@ def adapter_metadata(recipe: Recipe, facts: TrainedFacts) -> dict[str, str]:
     Nothing tells when it was made, so that a run done again gives the same bytes; run.json does.
     """
     run, schedule, (unet, text) = recipe.run, recipe.schedule, recipe.lrs
-    rates = (unet, text if recipe.adapter.train_text_encoder else None)
+    rates, vae = (unet, text if recipe.adapter.train_text_encoder else None), recipe.model.vae
     return as_texts(
         {
             **network_metadata(recipe.adapter),
-            **model_metadata(recipe.model.base, facts),
+            **model_metadata(model_file(recipe.model.base), model_file(vae) if vae else None, facts),
             **run_metadata(run.name, run.seed, facts),
             **optimization_metadata(rates, recipe.scheduler, (schedule.warmup_steps, schedule.warmup_share), facts),
             **arithmetic_metadata(recipe.precision, recipe.optimizer.max_grad_norm, recipe.adapter.scale_weight_norms),

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,14 @@ MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 
 
 def printable(text: object) -> str:
-    """The text without control characters, so that a file name cannot steer the terminal."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+    """The text without control characters, so that a file name cannot steer the terminal; spaces of any width are spaces."""
+    return "".join(_shown(letter) for letter in str(text))
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else ascii(letter)[1:-1]
 
 
 def say(words: str) -> None:

@@ -14,11 +14,13 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing, same_content
 
 How = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
-AUTOMATIC = ("reflink", "hardlink", "copy")
+AUTOMATIC = ("reflink", "copy")
+CLONING = frozenset({"btrfs", "xfs", "apfs", "bcachefs", "zfs", "ocfs2"})
+"""File systems that may share blocks between files."""
 _FICLONE = 0x40049409
 """The Linux request that makes one file share another's blocks (ioctl_ficlonerange(2))."""
 _HINTS = {
-    "hardlink": "put the set on the disk that holds the sources, or choose --link auto",
+    "hardlink": "put the set on the disk that holds the sources, or choose --link copy",
     "reflink": "btrfs, XFS and APFS can share blocks inside one disk; elsewhere choose --link auto",
     "symlink": "on Windows switch the developer mode on, or choose --link auto",
     "copy": "make room on the disk and allow yourself to read the source",
@@ -28,8 +30,8 @@ _HINTS = {
 def link_file(source: str | Path, target: Path, how: str = "auto", cannot: set[str] | None = None) -> str:
     """Bring a file to `target` and return how: reflink, hardlink, symlink or copy.
 
-    `auto` takes the first that the file system can of reflink, hard link, copy. A reflink shares blocks until one side is
-    changed, so that an editor which saves in place cannot touch the original; it therefore goes before the hard link.
+    `auto` takes a reflink where the file system can, which shares blocks until one side is changed, else a copy. Hard and
+    symbolic links are the original itself: an editor that saves in place changes it, so they are made only where asked for.
     A link among the sources is followed first: what is linked is the file itself. A target that already is what was
     asked for stays. `cannot` remembers, from one file to the next between the same disks, what `auto` tried in vain.
 
@@ -64,11 +66,22 @@ def _already(real: str, target: Path, how: str) -> str:
     if not target.exists():
         return ""
     if target.is_symlink():
-        same = target.samefile(real)
-        return "symlink" if same and how in ("auto", "symlink") else ""
+        return "symlink" if target.samefile(real) and how == "symlink" else ""
     if target.samefile(real):
-        return "hardlink" if how in ("auto", "hardlink") else ""
-    return "copy" if how == "copy" and same_content(target, Path(real)) else ""
+        return "hardlink" if how == "hardlink" else ""
+    return "copy" if how in ("auto", "copy") and same_content(target, Path(real)) else ""
+
+
+def shares_blocks(folder: Path) -> bool:
+    """Whether a folder lies on a file system that may share blocks between files, so that a copy takes no room."""
+    return file_system(folder).rpartition(" ")[2] in CLONING
+
+
+def room_for(folder: Path, size: int) -> int | None:
+    """The bytes that are free where a folder lies or will lie, None where as much as that fits."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    free = shutil.disk_usage(there).free
+    return None if size <= free else free
 
 
 def _reflink(source: str, target: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.core.filenames import flat, safe, same_file_key
 from pipeline.core.files import file_digest, same_content
-from pipeline.core.links import How
+from pipeline.core.links import How, shares_blocks
 from pipeline.sources.known_contents import content_of
 from pipeline.sources.source_file import IMAGE, Found, cut, extension_of, without_extension
 from pipeline.sources.source_list import holds
@@ -150,7 +150,7 @@ class Placing:
         if "" not in self._disks:
             root = next(each for each in self.manifest.root.absolute().joinpath("x").parents if each.exists())
             self._disks[""] = root.stat().st_dev
-        return "hardlink" if self._disks[folder] == self._disks[""] else "copy"
+        return "reflink" if self._disks[folder] == self._disks[""] and shares_blocks(self.manifest.root) else "copy"
 
     def keep_vanished(self) -> None:
         """Images whose source is gone stay as long as the set has them, unless the source only moved."""

@@ -1,8 +1,8 @@
 """Import folders of images into a set; the originals are never changed.
 
 A source is a folder, an archive (.zip, .tar, .tar.gz), or a folder of a dataset repository, written
-hf://datasets/OWNER/NAME/FOLDER. Every image below it gets its place in SET/images/CONCEPT: a clone, a hard link or a
-copy, whichever the disk can. A concept is the folder's path below the source; images directly in a source make a
+hf://datasets/OWNER/NAME/FOLDER. Every image below it gets its place in SET/images/CONCEPT: a clone where
+the disk can, else a copy. A concept is the folder's path below the source; images directly in a source make a
 concept of its name. What a person wrote comes along: captions beside images (.txt, .caption) or in metadata files,
 repeats in folder names (24_NAME) and multiply.txt, tags that a downloader saved as JSON. What is left out, renamed or
 found changed is listed with its reason. More sources can be added by running it again.
@@ -24,6 +24,7 @@ from pipeline.sources.import_warnings import warnings
 from pipeline.sources.known_contents import hash_new
 from pipeline.sources.placement import Placing
 from pipeline.sources.repeats import folders, repeats_rows
+from pipeline.sources.room import Room
 from pipeline.sources.sidecars import Beside
 from pipeline.sources.source_file import IMAGE, Found, sniffed
 from pipeline.sources.source_list import checked, contents, look
@@ -41,8 +42,9 @@ class Options:
     repeats_in_names: bool = True
     """Read a folder of images called N_NAME as the concept NAME to be shown N times, as kohya-ss/sd-scripts does."""
     link: How = "auto"
-    """How images come into the set: reflink (shares the disk's blocks until one side is edited), hardlink, copy or
-    symlink; auto takes the first of reflink, hardlink and copy that the disk can."""
+    """How images come into the set: reflink (shares the disk's blocks until one side is edited), copy, hardlink or
+    symlink; auto takes a reflink where the disk can, else a copy. Links take no room, but are the originals: an editor
+    that saves in place in the set changes these too."""
     zip_encoding: str = "auto"
     """Code page of the names in zips that do not call them UTF-8, such as cp932, gbk, cp949, big5, cp437, cp1251; auto
     chooses one for all names of an archive together and says which."""
@@ -97,6 +99,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         placing.leave_out(path, cause)
     captions = import_captions(manifest, placing, found, beside, described)
     repeats = repeats_rows(placing.images, images, named, described, manifest.decisions("user_repeats"))
+    room = Room(manifest.root, options.link, placing.links, images)
+    room.check()
     return Plan(
         NAME,
         ("imported", "user_repeats"),
@@ -104,7 +108,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         images=tuple(sorted(placing.images.values(), key=lambda image: image.path)),
         links=tuple(placing.links),
         captions=tuple(captions.items()),
-        warnings=tuple(warnings(manifest.root, placing, images.values(), named)),
+        info=tuple(room.info()),
+        warnings=(*room.warnings(), *warnings(manifest.root, placing, images.values(), named)),
     )
 
 

@@ -163,7 +163,7 @@ def test_training_moves_the_weights_and_the_file_says_what_it_is(prepared, algor
     assert metadata["ss_base_model_version"] == "sd_v1"
     assert metadata["modelspec.trigger_phrase"] == "Lumi"
     assert len(metadata["sshs_model_hash"]) == 64
-    assert json.loads(metadata["ss_tag_frequency"])["Lumi"]["Lumi"] == 6
+    assert json.loads(metadata["ss_tag_frequency"])["Lumi"]["lumi"] == 6
     assert any(key.startswith("lora_te_text_model_encoder_layers_0_") for key in keys) == (algorithm == "lora")
     assert any("_resnets_0_conv1" in key for key in keys) == (algorithm != "lora")
     base = load_base("miniature", device="cpu")
@@ -311,7 +311,7 @@ def test_no_step_waits_for_the_device(prepared, monkeypatch):
         lambda what, done, total: at.update({(what.split(":")[0], done): len(waits)}),
     )
     assert at["training", 4] == at["training", 1]
-    assert at["training", 5] > at["training", 4], "the end of the run reads the losses, so the counting works"
+    assert len(waits) > at["training", 4], "the end of the run reads the losses, so the counting works"
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])

@@ -15,10 +15,11 @@ from train.adapters.files.client_support import incompatibility
 from train.adapters.files.convert import convert_file
 from train.adapters.files.layer import Layer
 from train.adapters.files.merged_model import merge_into
+from train.adapters.files.one_alpha import misread_alphas
 from train.adapters.files.reader import open_adapter
 from train.adapters.files.weights import Weights
 from train.adapters.metadata import write_adapter
-from train.adapters.names.client_keys import TARGETS
+from train.adapters.names.client_keys import TARGETS, text_attentions_without_output
 from train.adapters.names.layers import by_layer
 from train.adapters.registry import kind_of
 
@@ -55,13 +56,15 @@ def export_adapter(
 
 def rendered(tensors: Mapping[str, Tensor], target: str) -> bool:
     """Whether all programs of a target show every layer as it was trained."""
+    alphas = {}
     for name, own in by_layer(tensors).items():
         kind = kind_of({key: tuple(value.shape) for key, value in own.items()})
         assert kind is not None, f"{name} is of an algorithm of ours"
         layer = Layer(name, kind.name, own)
         if any(incompatibility(client, layer) for client in TARGETS[target]):
             return False
-    return True
+        alphas[name] = layer.alpha
+    return target != "diffusers" or not (misread_alphas(alphas) or text_attentions_without_output(alphas))
 
 
 def merged_path(adapter: Path, base: Path) -> Path:

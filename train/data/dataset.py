@@ -173,6 +173,14 @@ def tag_frequency(found: tuple[Example, ...], marks: tuple[str, ...] = ("|||",))
     return counts
 
 
+def repeats_by_concept(found: tuple[Example, ...]) -> dict[str, list[float]]:
+    """Concept → the repeats of each of its images, for the adapter's metadata."""
+    repeats: dict[str, list[float]] = {}
+    for example in found:
+        repeats.setdefault(example.concept, []).append(example.entry.repeats)
+    return repeats
+
+
 def dataset_digest(found: tuple[Example, ...]) -> str:
     """A hash of everything about the examples that training depends on."""
     rows = [

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+import train.models.optional_libraries  # noqa: F401  (before diffusers, which loads them)
+
+# isort: split
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTokenizer

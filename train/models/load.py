@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+import train.models.optional_libraries  # noqa: F401  (before diffusers, which loads them)
+
+# isort: split
 from diffusers import AutoencoderKL
 
 from pipeline.core.errors import PrepError

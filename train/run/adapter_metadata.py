@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from train.adapters.metadata import FAMILIES, SINGLE, SPEC, model_facts, prep_version
+from train.adapters.metadata import FAMILIES, SPEC, model_facts, prep_version
 from train.adapters.option_rules import adapter_config
 from train.adapters.options import AdapterOptions
 from train.adapters.registry import ALGORITHMS
@@ -15,6 +15,7 @@ from train.data.options import AugmentationOptions, CaptionOptions
 from train.models.options import PrecisionOptions, TextOptions
 from train.optimization.options import NoiseOptions, ObjectiveOptions
 from train.optimization.schedules import updates_of, warmup_updates
+from train.run.model_files import ModelFile
 
 PLAIN = ("algo", "conv_dim", "conv_alpha")
 """Arguments that kohya's own LoRA on linear layers does not have."""
@@ -26,8 +27,9 @@ class TrainedFacts:
 
     `family` is sd1, sd2 or sdxl; `steps` and `epochs` are those done, `planned` the batches and epochs of the whole run;
     `held_out` counts images kept for validation, `buckets` the images of each (width, height); `frequency` is each
-    concept's tags with how often they stand; `optimizer` its class and arguments;
-    `zero_terminal_snr` whether the noise schedule ended in pure noise, as asked for or by the base model.
+    concept's tags with how often they stand, `repeats` those of each of its images; `resolution` the side of the square that
+    the buckets have the area of, 0 where it is not known; `optimizer` its class and arguments; `zero_terminal_snr` whether
+    the noise schedule ended in pure noise, as asked for or by the base model.
     """
 
     family: str
@@ -40,6 +42,8 @@ class TrainedFacts:
     held_out: int = 0
     buckets: Mapping[tuple[int, int], int]
     frequency: Mapping[str, Mapping[str, int]]
+    repeats: Mapping[str, Sequence[float]]
+    resolution: int
     base_digest: str
     optimizer: str
     gradient_accumulation_steps: int
@@ -47,12 +51,19 @@ class TrainedFacts:
     zero_terminal_snr: bool = False
 
 
-def model_metadata(name: str, facts: TrainedFacts) -> dict[str, Any]:
-    """The base model, by the name it was given."""
+def model_metadata(model: ModelFile, vae: ModelFile | None, facts: TrainedFacts) -> dict[str, Any]:
+    """The base model, and the VAE where it is another than its own; hashes where they are single files."""
+    hashes = {
+        "ss_sd_model_hash": model.legacy_hash,
+        "ss_new_sd_model_hash": model.sha256,
+        "ss_vae_name": vae.name if vae else "",
+        "ss_vae_hash": vae.legacy_hash if vae else "",
+        "ss_new_vae_hash": vae.sha256 if vae else "",
+    }
     return {
         **model_facts(facts.family, facts.v_prediction),
-        "ss_sd_model_name": name,
-        **({"ss_new_sd_model_hash": facts.base_digest} if Path(name).suffix in SINGLE else {}),
+        "ss_sd_model_name": model.name,
+        **{key: value for key, value in hashes.items() if value},
     }
 
 
@@ -106,6 +117,30 @@ def caption_metadata(captions: CaptionOptions, text: TextOptions) -> dict[str, A
     }
 
 
+def folder_metadata(facts: TrainedFacts) -> dict[str, Any]:
+    """Concepts as kohya's folders, each with its images and how often one of them is shown in an epoch on the average, and
+    the tags in lower case, as kohya counts them."""
+    frequency: dict[str, Counter[str]] = {}
+    for concept, tags in facts.frequency.items():
+        counted = frequency.setdefault(concept, Counter())
+        for tag, count in tags.items():
+            counted[tag.lower()] += count
+    side = facts.resolution
+    return {
+        "ss_dataset_dirs": {
+            concept: {"n_repeats": whole(sum(repeats) / len(repeats)), "img_count": len(repeats)}
+            for concept, repeats in facts.repeats.items()
+        },
+        **({"ss_resolution": f"({side}, {side})"} if side else {}),
+        "ss_tag_frequency": frequency,
+    }
+
+
+def whole(value: float) -> int | float:
+    """A figure without a fraction where it has none."""
+    return int(value) if value == int(value) else round(value, 4)
+
+
 def data_metadata(
     augmentation: AugmentationOptions, batch_size: int, processes: int, facts: TrainedFacts
 ) -> dict[str, Any]:
@@ -127,7 +162,7 @@ def data_metadata(
         "ss_face_crop_aug_range": crop,
         "ss_enable_bucket": True,
         "ss_bucket_info": {"buckets": sizes},
-        "ss_tag_frequency": facts.frequency,
+        **folder_metadata(facts),
     }
 
 
@@ -145,7 +180,7 @@ def spec_metadata(name: str, clip_skip: int, facts: TrainedFacts) -> dict[str, A
         "modelspec.trigger_phrase": ", ".join(facts.triggers),
         "modelspec.prediction_type": "v" if facts.v_prediction else "epsilon",
         "modelspec.timestep_range": "0,1000",
-        "modelspec.encoder_layer": clip_skip,
+        **({} if facts.family == "sdxl" else {"modelspec.encoder_layer": clip_skip}),
     }
 
 

@@ -25,14 +25,13 @@ def clone(source, target):
     Path(target).write_bytes(Path(source).read_bytes())
 
 
-def test_auto_takes_a_clone_before_a_hard_link_before_a_copy(file, tmp_path, monkeypatch):
+def test_auto_takes_a_clone_before_a_copy_and_never_a_link(file, tmp_path, monkeypatch):
     monkeypatch.setitem(links._MAKERS, "reflink", clone)
     assert link_file(file, tmp_path / "x/clone.png") == "reflink"
     assert not (tmp_path / "x/clone.png").samefile(file)
     monkeypatch.setitem(links._MAKERS, "reflink", refuse)
-    assert link_file(file, tmp_path / "x/link.png") == "hardlink" and (tmp_path / "x/link.png").samefile(file)
-    monkeypatch.setattr(os, "link", refuse)
-    assert link_file(file, tmp_path / "x/copy.png") == "copy"
+    assert link_file(file, tmp_path / "x/copy.png") == "copy" and not (tmp_path / "x/copy.png").samefile(file)
+    assert link_file(file, tmp_path / "x/link.png", "hardlink") == "hardlink"
     assert {path.read_bytes() for path in (tmp_path / "x").iterdir()} == {b"content"}
     assert len(list((tmp_path / "x").iterdir())) == 3
 
@@ -40,12 +39,12 @@ def test_auto_takes_a_clone_before_a_hard_link_before_a_copy(file, tmp_path, mon
 @needs_symlinks
 def test_what_is_there_already_stays(file, tmp_path):
     target = tmp_path / "b.png"
-    assert link_file(file, target, "hardlink") == link_file(file, target) == link_file(file, target, "hardlink")
+    assert link_file(file, target, "hardlink") == link_file(file, target, "hardlink") == "hardlink"
     assert link_file(file, target, "copy") == "copy" and not target.samefile(file)
     inode = target.stat().st_ino
-    assert link_file(file, target, "copy") == "copy" and target.stat().st_ino == inode
-    assert link_file(file, target, "symlink") == "symlink" and target.is_symlink()
-    assert link_file(file, target, "symlink") == link_file(file, target) == "symlink"
+    assert link_file(file, target, "copy") == link_file(file, target) == "copy" and target.stat().st_ino == inode
+    assert link_file(file, target, "symlink") == link_file(file, target, "symlink") == "symlink" and target.is_symlink()
+    assert link_file(file, target) == "copy" and not target.is_symlink(), "a link is not what auto makes"
     assert file.read_bytes() == b"content"
 
 
@@ -71,7 +70,7 @@ def test_what_was_asked_for_by_name_and_cannot_be_done_is_an_error_that_leaves_t
     assert caught.value.message == (
         f"{file} cannot be brought to {target} as a hardlink (file system fat): Invalid cross-device link"
     )
-    assert "--link auto" in caught.value.hint
+    assert "--link copy" in caught.value.hint
     assert target.read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 2
 
 
@@ -97,4 +96,4 @@ def test_a_clone_is_asked_for_with_both_files_and_falls_back_where_it_cannot_be(
     monkeypatch.setattr(fcntl, "ioctl", refuse)
     with pytest.raises(PrepError, match="as a reflink"):
         link_file(file, tmp_path / "c.png", "reflink")
-    assert link_file(file, tmp_path / "c.png") == "hardlink"
+    assert link_file(file, tmp_path / "c.png") == "copy"

@@ -9,8 +9,10 @@ from messy_tree import plant
 from painted_sets import flatten_options, painted, run_flatten, save
 from platforms import needs_symlinks
 
+from pipeline.core import links
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import safe, same_file_key
+from pipeline.sources import room
 from pipeline.stages import flatten
 from pipeline.store.caption_files import write_captions
 from pipeline.store.manifest import Manifest
@@ -40,7 +42,9 @@ def test_every_file_of_the_sources_has_one_row_and_every_image_a_place(flattened
         "characters/readme.md": (None, "not an image"),
     }
     for image in flattened.images():
-        assert (flattened.root / image.path).samefile(image.source) and image.link == "hardlink"
+        there = flattened.root / image.path
+        assert there.read_bytes() == Path(image.source).read_bytes() and image.link in ("copy", "reflink")
+        assert not there.samefile(image.source), "an editor that saves in place cannot reach the original"
 
 
 def test_the_originals_are_untouched_and_running_twice_changes_nothing(flattened, source):
@@ -379,7 +383,8 @@ def test_a_link_that_leads_out_of_its_source_is_left_out_with_the_flag_to_type(f
     run_flatten(flattened, source, follow_links=True)
     row = flattened.decisions("imported")[str(source / "artists/alder/out.png")]
     assert (row.value, figures(row)) == ("images/artists~alder/out.png", f"a link to {outside}")
-    assert (flattened.root / row.value).samefile(outside) and not (flattened.root / row.value).is_symlink()
+    there = flattened.root / row.value
+    assert there.read_bytes() == outside.read_bytes() and not there.is_symlink()
 
 
 def test_names_composed_otherwise_never_overwrite_each_other(tmp_path):
@@ -510,3 +515,23 @@ def test_an_image_whose_source_vanished_is_still_given_what_its_folder_said(tmp_
     (tmp_path / "src/24_Lumi/a.png").unlink()
     run_flatten(manifest, tmp_path / "src")
     assert [row[0] for row in given(manifest).values()] == [24.0, 24.0]
+
+
+def test_copies_that_do_not_fit_are_refused_before_anything_is_copied_and_links_are_told(source, tmp_path, monkeypatch):
+    manifest = Manifest.open(tmp_path / "small", create=True)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(links.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(room, "shares_blocks", lambda folder: False)
+    with pytest.raises(
+        PrepError, match=r"5 images of .* are to be copied into .*, where 1000 bytes are free"
+    ) as caught:
+        run_flatten(manifest, source)
+    assert "--link hardlink" in caught.value.hint and not (tmp_path / "small/images").exists()
+    outcome = run_flatten(manifest, source, link="hardlink")
+    assert any("5 images are the originals themselves, by hardlink" in words for words in outcome.plan.warnings)
+    monkeypatch.setattr(room, "TOLD", 1)
+    monkeypatch.undo()
+    monkeypatch.setattr(room, "TOLD", 1)
+    monkeypatch.setattr(room, "shares_blocks", lambda folder: False)
+    told = run_flatten(Manifest.open(tmp_path / "large", create=True), source).plan.info
+    assert any("5 images are copied into the set" in words and "originals stay untouched" in words for words in told)

@@ -90,10 +90,6 @@ def test_values_of_options_get_their_new_names_in_runs_and_in_prep_toml(tmp_path
     old = {"core": {"Lumi": "absorb", "Quill": "keep"}, "absorb": {"*": "watch"}}
     now = {"core": {"Lumi": "prune", "Quill": "keep"}, "prune_tags": {"*": "watch"}, "booru": "merge"}
     assert options_of("curate", old) == now
-        "core": {"Lumi": "prune", "Quill": "keep"},
-        "prune_tags": {"*": "watch"},
-        "booru": "merge",
-    }
     assert options_of("regularize", {"pictures": "given", "given": "/a"}) == {"images": "user", "user_images": "/a"}
     file = tmp_path / "prep.toml"
     file.write_text('[curate]\ncore = {Lumi = "absorb"}\n\n[regularize]\npictures = \'given\'\ngiven = "given"\n')

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from pipeline.core.errors import PrepError
 from train.adapters.algebra.factors import Factors, of_full_rank
-from train.adapters.algorithms.lora import reshaped
+from train.adapters.algorithms.lora import UP, reshaped
 from train.adapters.files.checkpoints import Checkpoint
 from train.adapters.files.client_support import incompatibility
 from train.adapters.files.delta import difference, exact_factors
 from train.adapters.files.layer import Layer, lora_layer, whole_layer
+from train.adapters.files.one_alpha import acting_alpha, added_outputs, commonest, with_alpha
 from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
@@ -27,6 +28,7 @@ from train.models.families.key_map import STANDARD, Blocks
 
 DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "ss_network_alpha": "Dynamic"}
 """Metadata of a file whose layers differ in rank and algorithm."""
+KEPT = "kept"
 
 
 OPEN_CLIP_ATTENTION = {
@@ -62,23 +64,47 @@ def convert_file(
     file.sound()
     family = file.family or (base.family if base else "")
     counts: Counter[str] = Counter()
-    rank, names = 0, list[str]()
+    rank, widths = 0, dict[str, int]()
+    alpha = one_alpha(file) if target == "diffusers" else None
     with writing(output) as out:
         for layer in file.layers():
             found = renamed(
                 for_clients(layer, TARGETS[target], base, family), family, base.blocks if base else STANDARD
             )
-            rewritten = found.tensors.keys() != layer.tensors.keys() or found.algorithm != layer.algorithm
-            counts[f"{layer.algorithm} → {found.algorithm}" if rewritten else "kept"] += 1
-            rank = max(rank, found.rank or 0) if rewritten else rank
-            names.append(found.name)
+            found = found if alpha is None else with_alpha(found, alpha)
+            what = form(layer, found)
+            counts[what] += 1
+            rank = rank if what == KEPT else max(rank, found.rank or 0)
+            widths[found.name] = next(iter(found.shapes.get(UP, ())), 0)
             out.add_layer(found, dtype or file.dtype)
-        for layer in missing_projections(names, family) if "a1111" in TARGETS[target] else ():
+        for layer in missing_projections(list(widths), family) if "a1111" in TARGETS[target] else ():
             counts["added, doing nothing, as A1111 needs it"] += 1
             out.add_layer(layer, dtype or file.dtype)
-        shape = DYNAMIC if counts.keys() - {"kept"} else {}
-        out.metadata |= renewed(file.metadata, output.stem, family, shape)
+        if alpha is not None:
+            for layer in added_outputs(widths):
+                counts["added, doing nothing, as diffusers needs it"] += 1
+                out.add_layer(with_alpha(layer, alpha), dtype or file.dtype)
+        shape = DYNAMIC if counts.keys() - {KEPT} else {}
+        out.metadata |= renewed(file.metadata, output.stem, family, shape | alpha_facts(alpha))
     return Converted(output, dict(counts), rank)
+
+
+def one_alpha(file: AdapterFile) -> float:
+    """The alpha that most LoRA layers of a file have, or 1 where it has none: the one that all are given for diffusers."""
+    plain = (layer for layer in file.layers() if layer.kind.plain and not layer.dora)
+    return commonest(acting_alpha(layer) for layer in plain) or 1.0
+
+
+def alpha_facts(alpha: float | None) -> dict[str, str]:
+    """What the metadata say of one alpha in all layers."""
+    return {} if alpha is None else {"ss_network_alpha": f"{alpha:g}"}
+
+
+def form(layer: Layer, found: Layer) -> str:
+    """What a layer became."""
+    if found.tensors.keys() - {"alpha"} != layer.tensors.keys() - {"alpha"} or found.algorithm != layer.algorithm:
+        return f"{layer.algorithm} → {found.algorithm}"
+    return KEPT if found.alpha in (layer.alpha, acting_alpha(layer)) else "kept, its alpha made the others'"
 
 
 def missing_projections(names: Sequence[str], family: str) -> Iterator[Layer]:

@@ -16,6 +16,7 @@ from train.adapters.files.checkpoints import Checkpoint
 from train.adapters.files.client_support import incompatibility
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
+from train.adapters.files.one_alpha import ONE_ALPHA, misread_alphas
 from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import payload_hash
 from train.adapters.names.blocks import order
@@ -63,7 +64,7 @@ def _layers(
     file: AdapterFile, base: Checkpoint | None
 ) -> tuple[list[dict[str, Any]], dict[str, Counter[str]], list[str]]:
     """A row per layer, what each client does wrong how often, and layers that cannot be computed."""
-    rows, damaged = [], []
+    rows, damaged, alphas = [], [], {}
     wrong: dict[str, Counter[str]] = {client: Counter() for client in CLIENTS}
     broken = {problem.split(":", 1)[0] for problem in file.problems}
     for name, outline in file.outlines.items():
@@ -80,6 +81,8 @@ def _layers(
         for client in CLIENTS:
             if why := incompatibility(client, layer):
                 wrong[client][why] += 1
+        if not file.dotted(name) and layer.kind.plain:
+            alphas[name] = layer.alpha
         rows.append(
             {
                 "algorithm": _algorithm(layer),
@@ -93,6 +96,8 @@ def _layers(
                 "norm": norm,
             }
         )
+    if misread := misread_alphas(alphas):
+        wrong["diffusers"][ONE_ALPHA] += len(misread)
     return rows, wrong, damaged
 
 

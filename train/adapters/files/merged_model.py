@@ -17,7 +17,7 @@ from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
 from train.adapters.files.merge import Merged, Source, gathered, one_family, refuse_missing
 from train.adapters.files.writer import claim, replace_folder, writing
-from train.adapters.metadata import HASHES
+from train.adapters.metadata import HASHES, without_paths
 from train.adapters.names.layers import LayerPath
 from train.models.families.key_map import Blocks
 from train.models.loading.safetensors_header import read_header
@@ -85,7 +85,7 @@ def _write_file(
         merged = ", ".join(
             [base.path.stem, *(f"{source.path.stem} ({weights.overall:g})" for source, weights in sources)]
         )
-        out.metadata |= {key: value for key, value in header.metadata.items() if key not in HASHES}
+        out.metadata |= {key: value for key, value in without_paths(header.metadata).items() if key not in HASHES}
         out.metadata["modelspec.merged_from"] = merged
 
 

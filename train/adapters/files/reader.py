@@ -74,6 +74,10 @@ class AdapterFile:
         """sd1, sd2 or sdxl, by the shapes of cross attention and the names; "" if neither tells."""
         return family_of(self.outlines, self.metadata)
 
+    def dotted(self, name: str) -> bool:
+        """Whether a layer's keys are written as diffusers and PEFT do."""
+        return any((key := named(each)) is not None and key.dotted for each in self.outlines[name].keys.values())
+
     @property
     def dtype(self) -> torch.dtype:
         """The one most weights are in."""

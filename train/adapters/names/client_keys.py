@@ -27,6 +27,7 @@ LINEAR_TEXT = (
     ".mlp.fc2",
 )
 LORA = ("lora_down.weight", "lora_up.weight", "alpha", "dora_scale")
+NO_OUTPUT = "it drops the attention of a text encoder for which the file has no out_proj"
 LOST_BY_A1111_IN_SDXL = ("up_blocks.0.upsamplers.0.conv", "add_embedding.linear_1", "add_embedding.linear_2")
 
 
@@ -44,9 +45,10 @@ def used_keys(client: str, keys: Iterable[str], family: str) -> Used:
     names = {key: named(key) for key in keys}
     whole = _refusal(names) if client == "diffusers" else ""
     complete = _complete_attention(names.values()) if client == "a1111" else frozenset()
+    dropped = _parts_without_output(names.values()) if client == "diffusers" else frozenset()
     read, ignored = [], {}
     for key, name in names.items():
-        why = whole or _why_not(client, name, family, complete)
+        why = whole or _why_not(client, name, family, complete) or _without_output(name, dropped)
         if why:
             ignored[key] = why
         else:
@@ -93,6 +95,33 @@ def _a1111(name: KeyName, layer_path: LayerPath, family: str, complete: frozense
         return "it leaves out biases of the attention of OpenCLIP text encoders"
     attention = f"{layer_path.part}:{layer_path.path.rsplit('.', 1)[0]}"
     return "" if attention in complete else "it needs q, k, v and out of an OpenCLIP attention, or applies none"
+
+
+def _parts_without_output(names: Iterable[KeyName | None]) -> frozenset[str]:
+    """Text encoders whose attention is adapted without an `out_proj`, in kohya's names."""
+    held = text_attentions_without_output(name.layer for name in names if name is not None and not name.dotted)
+    return frozenset(layer_path.part for name in held if (layer_path := layer_path_of(name)) is not None)
+
+
+def _without_output(name: KeyName | None, parts: frozenset[str]) -> str:
+    layer_path = layer_path_of(name.layer) if name else None
+    inside = layer_path is not None and layer_path.part in parts and ".self_attn." in layer_path.path
+    return NO_OUTPUT if inside else ""
+
+
+def text_attentions_without_output(names: Iterable[str]) -> list[str]:
+    """One name of a q, k or v projection for each text encoder whose attention is adapted, but nowhere its `out_proj`."""
+    found: dict[str, str] = {}
+    complete = set()
+    for name in names:
+        layer_path = layer_path_of(name)
+        if layer_path is None or layer_path.part == "unet" or ".self_attn." not in layer_path.path:
+            continue
+        if layer_path.path.endswith(".out_proj"):
+            complete.add(layer_path.part)
+        else:
+            found.setdefault(layer_path.part, name)
+    return [name for part, name in found.items() if part not in complete]
 
 
 def _complete_attention(names: Iterable[KeyName | None]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 
 from train.adapters.files.layer import Layer
 from train.adapters.files.writer import writing
-from train.adapters.metadata import renewed, write_adapter
+from train.adapters.metadata import published_name, renewed, write_adapter
 from train.options.recipe import Recipe, make_recipe
 from train.run.adapter_metadata import TrainedFacts
 from train.session import adapter_metadata
@@ -24,7 +24,9 @@ FACTS = {
     "images": 40,
     "reg_images": 3,
     "buckets": {(64, 96): 4, (96, 64): 9},
-    "frequency": {"Lumi": {"red hat": 4}},
+    "frequency": {"Lumi": {"red hat": 4, "Lumi": 2, "LUMI": 1}},
+    "repeats": {"Lumi": [2, 2, 3.5], "Nox": [1]},
+    "resolution": 512,
     "base_digest": "ab" * 32,
     "optimizer": "torch.optim.AdamW()",
     "gradient_accumulation_steps": 4,
@@ -39,7 +41,7 @@ def summarized(recipe: Recipe | None = None, **changes) -> dict[str, str]:
 def test_all_values_are_texts_and_tables_are_json():
     found = summarized()
     assert all(isinstance(value, str) for value in found.values())
-    assert json.loads(found["ss_tag_frequency"]) == {"Lumi": {"red hat": 4}}
+    assert json.loads(found["ss_tag_frequency"]) == {"Lumi": {"red hat": 4, "lumi": 3}}
     assert json.loads(found["ss_bucket_info"])["buckets"]["1"] == {"resolution": [96, 64], "count": 9}
     assert (found["ss_steps"], found["ss_max_train_steps"]) == ("30", "60")
     assert (found["ss_epoch"], found["ss_num_epochs"]) == ("10", "20")
@@ -53,6 +55,7 @@ def test_all_values_are_texts_and_tables_are_json():
     ("family", "velocity", "version", "v2", "architecture"),
     [
         ("sd1", False, "sd_v1", "False", "stable-diffusion-v1/lora"),
+        ("sd1", True, "sd_v1_v", "False", "stable-diffusion-v1/lora"),
         ("sd2", False, "sd_v2", "True", "stable-diffusion-v2-512/lora"),
         ("sd2", True, "sd_v2_v", "True", "stable-diffusion-v2-768-v/lora"),
         ("sdxl", False, "sdxl_base_v1-0", "False", "stable-diffusion-xl-v1-base/lora"),
@@ -81,9 +84,46 @@ def test_the_network_is_reported_as_kohya_and_lycoris_name_it():
     assert json.loads(summarized(make_recipe(algorithm="oft"))["ss_network_args"])["algo"] == "diag-oft"
 
 
-def test_the_hash_of_a_base_model_of_one_file_is_reported():
-    assert "ss_new_sd_model_hash" not in summarized()
-    assert summarized(make_recipe(base="x/model.safetensors"))["ss_new_sd_model_hash"] == "ab" * 32
+def test_models_are_named_without_a_folder_and_by_both_hashes_of_a_single_file(tmp_path):
+    names = {"ss_sd_model_name", "ss_sd_model_hash", "ss_new_sd_model_hash"}
+    assert names & summarized().keys() == {"ss_sd_model_name"}
+    base, vae = tmp_path / "lucy" / "model.safetensors", tmp_path / "vae.pt"
+    base.parent.mkdir()
+    raw = bytes(range(256)) * 0x1200
+    base.write_bytes(raw)
+    vae.write_bytes(b"vae")
+    found = summarized(make_recipe(base=str(base), vae=str(vae)))
+    assert found["ss_sd_model_name"] == "model.safetensors"
+    assert found["ss_sd_model_hash"] == hashlib.sha256(raw[0x100000:0x110000]).hexdigest()[:8]
+    assert found["ss_new_sd_model_hash"] == hashlib.sha256(raw).hexdigest()
+    assert (found["ss_vae_name"], found["ss_new_vae_hash"]) == ("vae.pt", hashlib.sha256(b"vae").hexdigest())
+    assert found["ss_vae_hash"] == hashlib.sha256(b"").hexdigest()[:8]
+    assert not any("lucy" in value or str(tmp_path) in value for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "published"),
+    [("OWNER/name-v1.5", "OWNER/name-v1.5"), ("stabilityai/vae@abc", "stabilityai/vae@abc"), ("miniature", "miniature"),
+     ("/home/lucy/models/mine", "mine"), ("C:\\Users\\lucy\\m.ckpt", "m.ckpt"), ("~/sd/", "sd"), ("./mine", "mine"),
+     ("~", ""), ("lucy/m.safetensors", "m.safetensors"), ("a/b/c", "c")],
+)  # fmt: skip
+def test_a_published_name_is_a_repository_or_the_last_part_of_a_path(given, published):
+    assert published_name(given) == published
+    assert renewed({"ss_sd_model_name": given}, "n", "", {})["ss_sd_model_name"] == published
+
+
+def test_concepts_are_reported_as_kohyas_folders():
+    found = summarized()
+    assert json.loads(found["ss_dataset_dirs"]) == {
+        "Lumi": {"n_repeats": 2.5, "img_count": 3},
+        "Nox": {"n_repeats": 1, "img_count": 1},
+    }
+    assert found["ss_resolution"] == "(512, 512)"
+
+
+def test_sdxl_has_no_encoder_layer_as_its_states_are_always_of_the_last_but_one():
+    assert summarized()["modelspec.encoder_layer"] == "1"
+    assert "modelspec.encoder_layer" not in summarized(family="sdxl")
 
 
 def test_a_file_made_from_another_keeps_what_it_says_but_for_hashes_and_name():
