@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
@@ -17,7 +16,8 @@ from train.adapters.names.layers import FOLDERS, LayerPath, text_layer_path, une
 from train.models.families.family import TextPart
 from train.models.families.key_map import STANDARD, UNET, Blocks, blocks_of, text_from_ldm
 from train.models.families.registry import FAMILIES, WIDTHS
-from train.models.loading.safetensors_header import read_header
+from train.models.loading.detect import refuse_no_model
+from train.models.loading.weights import Weights, open_weights
 
 PLAIN = ("weight", "bias")
 
@@ -38,7 +38,8 @@ class Slot:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of the UNet and text encoders by (part, path, `weight` or `bias`); `files` are all that hold some of them.
+    """Weights of the UNet and text encoders by (part, path, `weight` or `bias`); `files` are all that hold some of them,
+    open.
 
     `folder` is set for a diffusers folder, `blocks` says how the UNet is built.
     """
@@ -46,7 +47,7 @@ class Checkpoint:
     path: Path
     folder: bool
     blocks: Blocks
-    files: tuple[Path, ...]
+    files: Mapping[Path, Weights]
     slots: Mapping[tuple[str, str, str], Slot]
 
     @cached_property
@@ -61,9 +62,8 @@ class Checkpoint:
         return self.slots.get((layer_path.part, layer_path.path, what))
 
     def tensor(self, slot: Slot) -> Tensor:
-        """The slot's values as they are in the file."""
-        with safe_open(slot.file, framework="pt") as file:
-            return slot.part(file.get_tensor(slot.key))
+        """The slot's values: as they are in the file, or what those in 8 bits stand for."""
+        return slot.part(self.files[slot.file].tensor(slot.key))
 
     def layer_paths(self) -> Iterator[LayerPath]:
         """Every linear and convolutional layer, in order of names."""
@@ -73,16 +73,19 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Find the weights of a diffusers folder or of an original `.safetensors` file, reading headers only.
+    """Find the weights of a diffusers folder, or of an original `.safetensors` or `.ckpt` file, of which only tensors are
+    read.
 
     Raises:
         PrepError: it is neither, or holds no UNet.
     """
     found = _folder(path) if path.is_dir() else _single(path)
+    if not path.is_dir():
+        refuse_no_model(path, found.files[path].shapes)
     if not any(part == "unet" for part, _, _ in found.slots):
         raise PrepError(
             f"{path} holds no UNet of Stable Diffusion",
-            "give a folder with model_index.json, or a single .safetensors checkpoint",
+            "give a folder with model_index.json, or a single .safetensors or .ckpt checkpoint",
         )
     return found
 
@@ -91,16 +94,16 @@ def _folder(path: Path) -> Checkpoint:
     if not (path / "model_index.json").is_file():
         raise PrepError(f"{path} is no diffusers model: it has no model_index.json", "give the folder that holds it")
     slots: dict[tuple[str, str, str], Slot] = {}
-    files: list[Path] = []
+    files: dict[Path, Weights] = {}
     for part, name in FOLDERS.items():
         for file in _weights(path / name):
-            files.append(file)
-            for key, shape in read_header(file).shapes.items():
+            files[file] = open_weights(file)
+            for key, shape in files[file].shapes.items():
                 stem, _, what = key.rpartition(".")
                 layer_path = unet_layer_path(stem) if part == "unet" else text_layer_path(part, stem)
                 if layer_path and what in PLAIN:
                     slots[part, layer_path.path, what] = Slot(file, key, shape)
-    return Checkpoint(path, True, _blocks(path), tuple(files), slots)
+    return Checkpoint(path, True, _blocks(path), files, slots)
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -134,7 +137,8 @@ def _blocks(path: Path) -> Blocks:
 
 
 def _single(path: Path) -> Checkpoint:
-    shapes = read_header(path).shapes
+    weights = open_weights(path)
+    shapes = weights.shapes
     downs = [int(found[1]) for key in shapes if (found := re.search(r"input_blocks\.(\d{1,3})\.0\.op\.weight$", key))]
     blocks = Blocks(min(downs) - 1) if downs else STANDARD
     slots: dict[tuple[str, str, str], Slot] = {}
@@ -146,7 +150,7 @@ def _single(path: Path) -> Checkpoint:
     for family in FAMILIES.values():
         for text in family.text:
             slots |= dict(_text_slots(path, shapes, text, int(family.configs()[text.folder]["num_hidden_layers"])))
-    return Checkpoint(path, False, blocks, (path,), slots)
+    return Checkpoint(path, False, blocks, {path: weights}, slots)
 
 
 def _text_slots(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
@@ -20,7 +19,6 @@ from train.adapters.files.writer import claim, replace_folder, writing
 from train.adapters.metadata import HASHES, without_paths
 from train.adapters.names.layers import LayerPath
 from train.models.families.key_map import Blocks
-from train.models.loading.safetensors_header import read_header
 
 Change = tuple[int, str, LayerPath, str, Slot]
 """Source, layer, its path, what of it (`weight` or `bias`), and where that lies."""
@@ -38,6 +36,11 @@ def merge_into(base: Checkpoint, sources: Sequence[Source], output: Path, overwr
     one_family(sources, base)
     layer_paths = gathered(sources, base)
     changes = _changes(sources, layer_paths, base)
+    if any(weights.scaled for weights in base.files.values()):
+        raise PrepError(
+            f"{base.path} is stored in 8 bits with a scale for each weight, which a sum would not fit",
+            "merge into the model in fp16, bf16 or fp32",
+        )
     if base.folder:
         _write_folder(base, sources, changes, output)
     else:
@@ -75,17 +78,15 @@ def _write_file(
     changes: Mapping[tuple[Path, str], list[Change]],
     output: Path,
 ) -> None:
-    header = read_header(file)
-    with writing(output, hashed=False) as out, safe_open(file, framework="pt") as opened:
-        for key in header.shapes:
-            tensor = opened.get_tensor(key)
+    weights = base.files[file]
+    with writing(output, hashed=False) as out:
+        for key in weights.shapes:
+            tensor = weights.tensor(key)
             if (file, key) in changes:
                 tensor = changed(tensor, changes[file, key], sources, base.blocks)
             out.add(key, tensor)
-        merged = ", ".join(
-            [base.path.stem, *(f"{source.path.stem} ({weights.overall:g})" for source, weights in sources)]
-        )
-        out.metadata |= {key: value for key, value in without_paths(header.metadata).items() if key not in HASHES}
+        merged = ", ".join([base.path.stem, *(f"{source.path.stem} ({each.overall:g})" for source, each in sources)])
+        out.metadata |= {key: value for key, value in without_paths(weights.metadata).items() if key not in HASHES}
         out.metadata["modelspec.merged_from"] = merged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,19 @@ OTHERS = (
     ("model.diffusion_model.double_blocks.", "FLUX"),
     ("double_blocks.", "FLUX"),
     ("control_model.", "a ControlNet"),
-    ("lora_", "an adapter, no base model"),
-    ("lycoris_", "an adapter, no base model"),
+    ("emb_params", "a textual inversion embedding"),
+    ("string_to_param", "a textual inversion embedding"),
     ("down_blocks.", "a UNet in diffusers format, which is one part of a model folder"),
     ("encoder.down", "a VAE alone"),
     ("text_model.", "a text encoder alone"),
 )
 """What other files begin their weights' names with."""
+ADAPTER = re.compile(
+    r"^(lora_|lycoris_|base_model\.model\.)|[._]lora[._](A|B|down|up)\b|\.lora_(linear_layer|magnitude_vector)\b"
+    r"|\.(hada_|lokr_)|\.oft_blocks$|\.dora_scale$"
+)
+"""Names of adapters' weights, whoever wrote them."""
+EMA = "model_ema."
 WORDS = {"epsilon": "epsilon", "eps": "epsilon", "v": "v_prediction", "v_prediction": "v_prediction"}
 WORDS |= {"v-prediction": "v_prediction", "vpred": "v_prediction", "v_pred": "v_prediction"}
 
@@ -46,8 +53,7 @@ def family_of(file: Path, shapes: Shapes, families: Iterable[Family] = FAMILIES.
     Raises:
         PrepError: it is something else, named where it is known, or a model with another input than SD's.
     """
-    if not _has(shapes, f"{UNET}input_blocks."):
-        raise PrepError(f"{file} is no model of SD 1.x, 2.x or SDXL: {_other(shapes)}", "give a whole checkpoint")
+    refuse_no_model(file, shapes)
     found = [family for family in families if all(_has(shapes, part.prefix) for part in family.text)]
     if len(found) != 1:
         refiner = _has(shapes, OTHERS[0][0])
@@ -68,11 +74,29 @@ def family_of(file: Path, shapes: Shapes, families: Iterable[Family] = FAMILIES.
     return found[0]
 
 
+def refuse_no_model(file: Path, shapes: Shapes) -> None:
+    """See that a file holds a UNet of Stable Diffusion.
+
+    Raises:
+        PrepError: it holds something else, named where it is known.
+    """
+    if not _has(shapes, f"{UNET}input_blocks."):
+        what = _other(shapes)
+        hint = "give a whole checkpoint"
+        if "adapter" in what:
+            hint = "give the base model it is for; to go on training an adapter: network_weights = FILE"
+        raise PrepError(f"{file} is no model of SD 1.x, 2.x or SDXL: {what}", hint)
+
+
 def _has(shapes: Shapes, prefix: str) -> bool:
     return any(name.startswith(prefix) for name in shapes)
 
 
 def _other(shapes: Shapes) -> str:
+    if any(ADAPTER.search(name) for name in shapes):
+        return "it is an adapter, no base model"
+    if _has(shapes, EMA):
+        return "it holds only the averaged (EMA) weights of the UNet"
     for prefix, what in OTHERS:
         if _has(shapes, prefix):
             return f"it looks like {what}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,12 @@ from train.models.loading.weights import Weights
 Finder = Callable[[str], Stored]
 """A weight's name as diffusers or transformers call it → where it stands in a single file."""
 MOST_NAMED = 3
+VAE_ATTENTIONS = (
+    {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"},
+    {"norm": "group_norm", "q": "query", "k": "key", "v": "value", "proj_out": "proj_attn"},
+    {"norm": "norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"},
+)
+"""What files call the layers of a VAE's attention instead."""
 
 
 def empty_unet(config: Mapping[str, Any]) -> UNet2DConditionModel:
@@ -86,9 +93,16 @@ def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
 
 def _variant(weights: Weights, stored: Stored) -> Stored:
     """The place under one of the names that other programs write it with: NovelAI's first model and its merges lack
-    `text_model.`, and some mergers save OpenCLIP's projection as a linear layer, not turned over."""
+    `text_model.`, converters leave the VAE's attention in diffusers' words, and some mergers save OpenCLIP's projection as a
+    linear layer, not turned over."""
     if stored.key in weights.shapes:
         return stored
+    attention = re.search(r"(.+\.mid\.attn_1\.)(.+)\.(weight|bias)", stored.key)
+    for names in VAE_ATTENTIONS if attention else ():
+        assert attention is not None
+        other = f"{attention[1]}{names[attention[2]]}.{attention[3]}"
+        if other in weights.shapes:
+            return Stored(other)
     shorter, linear = stored.key.replace(".text_model.", ".", 1), f"{stored.key}.weight"
     if shorter in weights.shapes:
         return Stored(shorter, stored.third)

@@ -11,11 +11,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import PrepError
+from train.models.loading.container import LARGEST, container_of
 
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 """Endings of files that hold a pickle."""
-LARGEST = 100_000_000
-"""Bytes above which a header is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,7 @@ def read_header(file: Path) -> Header:
     """
     if not file.is_file():
         raise PrepError(f"there is no file {file}", "check the path")
-    if file.suffix.lower() in PICKLED:
-        raise PrepError(
-            f"{file} is a pickle, which could run code when opened", "take it as .safetensors, which most sites offer"
-        )
+    refuse_others(file)
     try:
         entries, start = _entries(file)
         needed = start + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
@@ -58,6 +54,28 @@ def read_header(file: Path) -> Header:
             "it may be cut short or be of another kind: get it anew",
         ) from error
     return Header(shapes, {name: str(entry["dtype"]) for name, entry in entries.items()}, metadata, start)
+
+
+def refuse_others(file: Path) -> None:
+    """See that a file is not one of another kind, whatever its name says.
+
+    Raises:
+        PrepError: it is a pickle, a saved page, or stands for a file that was not fetched.
+    """
+    try:
+        kind = container_of(file)
+    except OSError as error:
+        raise PrepError(f"{file} cannot be read: {error}", "check the file and its permissions") from error
+    if kind == "pickle" or (kind != "safetensors" and file.suffix.lower() in PICKLED):
+        raise PrepError(
+            f"{file} is a pickle, which could run code when opened", "take it as .safetensors, which most sites offer"
+        )
+    if kind == "pointer":
+        raise PrepError(f"{file} only stands for a file in Git LFS that was not fetched", "fetch it with: git lfs pull")
+    if kind == "page":
+        raise PrepError(
+            f"{file} is a web page, not a file of weights", "download it again; the site may ask for a login"
+        )
 
 
 def _entries(file: Path) -> tuple[dict[str, Any], int]:

@@ -13,23 +13,33 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
+from train.models.loading.container import container_of
+from train.models.loading.quantized import beside, check_quantized, restored, scales_of
 from train.models.loading.safetensors_header import PICKLED, read_header
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """What a file holds. `tensor(name)` reads one weight, as it is stored."""
+    """What a file holds, without the scales that stand beside weights of 8 bits.
+
+    `tensor(name)` reads one weight: as it is stored, or with its scale in float32; `stored(name)` anything as it is stored.
+    `scaled` are the weights that have a scale.
+    """
 
     file: Path
     shapes: Mapping[str, tuple[int, ...]]
     metadata: Mapping[str, str]
     tensor: Callable[[str], Tensor]
+    stored: Callable[[str], Tensor]
+    scaled: frozenset[str] = frozenset()
 
 
 class _Callback:
     """Stands for a class that pytorch-lightning names in old checkpoints, which holds nothing and does nothing here."""
 
 
+FORMATS = {torch.int8: "I8", torch.uint8: "U8", torch.int16: "I16", torch.int32: "I32"}
+"""What safetensors calls the number formats that weights are quantized to."""
 HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Callback, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
     (_Callback, "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint"),
@@ -44,14 +54,44 @@ def open_weights(file: Path) -> Weights:
     """
     if not file.is_file():
         raise PrepError(f"there is no file {file}", "check the path")
-    if file.suffix.lower() in PICKLED:
+    if is_pickled(file):
         return _pickled(file)
     header = read_header(file)
     try:
         opened = safe_open(file, framework="pt")
     except (SafetensorError, OSError) as error:
         raise PrepError(f"{file} cannot be read as safetensors: {error}", "download it again") from error
-    return Weights(file, header.shapes, header.metadata, opened.get_tensor)
+    return _weights(file, header.shapes, header.dtypes, header.metadata, opened.get_tensor)
+
+
+def is_pickled(file: Path) -> bool:
+    """Whether a file is read as a pickle: by its first bytes, and where they do not tell by its name.
+
+    Raises:
+        PrepError: it cannot be read.
+    """
+    try:
+        kind = container_of(file)
+    except OSError as error:
+        raise PrepError(f"{file} cannot be read: {error}", "check the file and its permissions") from error
+    return kind == "pickle" or (kind == "unknown" and file.suffix.lower() in PICKLED)
+
+
+def _weights(
+    file: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    dtypes: Mapping[str, str],
+    metadata: Mapping[str, str],
+    stored: Callable[[str], Tensor],
+) -> Weights:
+    check_quantized(file, dtypes)
+    scales = {name: scale for name, scale in scales_of(shapes).items() if name in shapes}
+    own = {name: shape for name, shape in shapes.items() if not beside(name)}
+
+    def tensor(name: str) -> Tensor:
+        return restored(file, name, stored(name), scales, stored)
+
+    return Weights(file, own, metadata, tensor, stored, frozenset(scales))
 
 
 def _pickled(file: Path) -> Weights:
@@ -72,11 +112,16 @@ def _pickled(file: Path) -> Weights:
     )
     if not tensors:
         raise PrepError(f"{file} holds no weights", "give a model's checkpoint")
-    return Weights(file, {key: tuple(value.shape) for key, value in tensors.items()}, {}, tensors.__getitem__)
+    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+    dtypes = {key: FORMATS.get(value.dtype, str(value.dtype)) for key, value in tensors.items()}
+    return _weights(file, shapes, dtypes, {}, tensors.__getitem__)
 
 
 def _loaded(file: Path) -> Any:
     """Mapped into memory where the file is a zip archive, as torch has written them since version 1.6."""
+    if file.suffix.lower() == ".safetensors":  # by which torch would take it for one
+        with file.open("rb") as stream:
+            return torch.load(stream, map_location="cpu", weights_only=True)
     with file.open("rb") as stream:
         zipped = stream.read(4) == b"PK\x03\x04"
     return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)

@@ -26,7 +26,7 @@ from pipeline.cli.commands.adapter.table import number
 def extract(base: str, tuned: str, output: Path, **values: Any) -> None:
     """Make a LoRA of the difference between checkpoint TUNED and the checkpoint BASE it was trained from.
 
-    Either is a folder in diffusers format or a single .safetensors file. What the rank leaves out is said by block.
+    Either is a folder in diffusers format or a single .safetensors or .ckpt file. What the rank leaves out is said by block.
     """
     from train.adapters.files.extract import Extraction, extract_file
 

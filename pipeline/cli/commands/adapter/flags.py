@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 DTYPES = click.Choice(["fp16", "bf16", "fp32"])
-MODEL_HELP = "A folder in diffusers format, a single .safetensors file, or miniature."
+MODEL_HELP = "A folder in diffusers format, a single .safetensors or .ckpt file, or miniature."
 BASE_HELP = f"The base model. {MODEL_HELP}"
 
 

@@ -179,6 +179,35 @@ def test_a_single_file_is_merged_in_its_own_layout(tmp_path):
         assert opened.metadata()["modelspec.merged_from"] == "single, a (1)"
 
 
+def test_a_ckpt_is_merged_into_as_its_safetensors_and_runs_nothing(tmp_path):
+    file = open_adapter(write(tmp_path / "a.safetensors", [layer for layer, _ in made("lora").values()]))
+    single = single_file(tmp_path / "single.safetensors")
+    torch.save({"state_dict": load_file(single)}, tmp_path / "single.ckpt")
+    for name in ("single.safetensors", "single.ckpt"):
+        merge_into(open_checkpoint(tmp_path / name), [(file, Weights())], tmp_path / f"{name}.out.safetensors")
+    one, other = (load_file(tmp_path / f"single.{ending}.out.safetensors") for ending in ("safetensors", "ckpt"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    torch.save({"state_dict": object}, tmp_path / "evil.ckpt")
+    with pytest.raises(PrepError, match="would run code"):
+        open_checkpoint(tmp_path / "evil.ckpt")
+
+
+def test_nothing_is_added_to_weights_of_8_bits_that_have_a_scale(tmp_path):
+    file = open_adapter(write(tmp_path / "a.safetensors", [layer for layer, _ in made("lora").values()]))
+    tensors = load_file(single_file(tmp_path / "single.safetensors"))
+    tensors["model.diffusion_model.time_embed.0.scale_weight"] = torch.tensor(2.0)
+    save_file(tensors, tmp_path / "scaled.safetensors")
+    with pytest.raises(PrepError, match="stored in 8 bits with a scale"):
+        merge_into(open_checkpoint(tmp_path / "scaled.safetensors"), [(file, Weights())], tmp_path / "o.safetensors")
+
+
+def test_an_adapter_given_as_a_checkpoint_is_called_one(tmp_path):
+    file = write(tmp_path / "a.safetensors", [layer for layer, _ in made("lora").values()])
+    with pytest.raises(PrepError, match="it is an adapter, no base model"):
+        open_checkpoint(file)
+
+
 def test_openclip_attention_is_changed_in_its_third_of_the_joint_weight(tmp_path):
     unet = {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 4, 3, 3)}
     start = "cond_stage_model.model.transformer.resblocks.0"

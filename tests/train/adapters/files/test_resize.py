@@ -5,6 +5,7 @@ import torch
 from adapter_files import CONV, LINEAR, NAMES, POINT, SQUARE, TEXT, made, miniature, single_file, weight_at, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from tolerance import near, rounding
 
 from pipeline.core.errors import PrepError
@@ -146,6 +147,16 @@ def test_a_folder_and_a_single_file_can_be_compared(tmp_path):
     single = open_checkpoint(single_file(tmp_path / "single.safetensors"))
     extract_file(single, model, tmp_path / "x.safetensors", Extraction(Cut(rank=2), Cut(rank=2)), dtype=torch.float32)
     assert set(open_adapter(tmp_path / "x.safetensors").outlines) == set(NAMES)
+
+
+def test_a_ckpt_is_extracted_from_as_its_safetensors(tmp_path):
+    model = tuned(tmp_path, "lora")
+    torch.save(load_file(single_file(tmp_path / "single.safetensors")), tmp_path / "single.ckpt")
+    for ending in ("safetensors", "ckpt"):
+        single, made = open_checkpoint(tmp_path / f"single.{ending}"), tmp_path / f"{ending}.safetensors"
+        extract_file(single, model, made, Extraction(Cut(rank=2), Cut(rank=2)), dtype=torch.float32)
+    one, other = load_file(tmp_path / "safetensors.safetensors"), load_file(tmp_path / "ckpt.safetensors")
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_equal_checkpoints_and_other_models_are_refused(tmp_path):

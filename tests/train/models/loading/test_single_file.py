@@ -124,6 +124,85 @@ def test_the_layer_that_sd2_leaves_away_and_what_is_no_weight_of_ours_do_not_mat
     assert base.family == "sd2" and base.text_encoder.config.num_hidden_layers == 3
 
 
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [({"q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0", "norm": "group_norm"}, "to_q"),
+     ({"q": "query", "k": "key", "v": "value", "proj_out": "proj_attn", "norm": "group_norm"}, "query")],
+)  # fmt: skip
+def test_attention_of_the_vae_in_diffusers_words_is_read(names, word, tensors, tiny, tmp_path):
+    renamed = {}
+    for key, value in tensors["sd1"].items():
+        start, found, rest = key.partition(".mid.attn_1.")
+        layer, _, what = rest.rpartition(".")
+        renamed[f"{start}{found}{names[layer]}.{what}" if found else key] = value
+    assert any(f".{word}." in key for key in renamed)
+    file = write_single(tmp_path / "model.safetensors", renamed)
+    same_weights(load(file), load(write_single(tmp_path / "plain.safetensors", tensors["sd1"])))
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "model.pt", "model.bin"])
+def test_safetensors_under_the_name_of_a_pickle_are_read(name, tensors, tiny, tmp_path):
+    plain = write_single(tmp_path / "plain.safetensors", tensors["sd1"])
+    (tmp_path / name).write_bytes(plain.read_bytes())
+    same_weights(load(tmp_path / name), load(plain))
+
+
+def test_a_pickle_under_the_name_of_safetensors_is_read_as_tensors_only(tensors, tiny, tmp_path, monkeypatch):
+    torch.save(dict(tensors["sd1"]), tmp_path / "model.safetensors")
+    same_weights(load(tmp_path / "model.safetensors"), load(write_single(tmp_path / "b.safetensors", tensors["sd1"])))
+    monkeypatch.chdir(tmp_path)
+    torch.save({"a": torch.ones(1), "extra": Runs()}, "evil.safetensors")
+    with pytest.raises(PrepError, match="would run code"):
+        load(tmp_path / "evil.safetensors")
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("ending", "divisor", "dtype"),
+    [("scale_weight", 1, torch.float8_e4m3fn), ("weight_scale", 1, torch.float8_e4m3fn), ("weight_scale", 1, torch.int8),
+     ("SCB", 127, torch.int8)],
+)  # fmt: skip
+def test_weights_in_8_bits_are_read_with_their_scale(ending, divisor, dtype, tensors, tiny, tmp_path):
+    base = load(write_single(tmp_path / "plain.safetensors", tensors["sdxl"]))
+    stored, wanted = dict(tensors["sdxl"]), dict(tensors["sdxl"])
+    for part in ("model.diffusion_model", "conditioner"):
+        for key in [
+            key for key in stored if key.startswith(part) and key.endswith(".weight") and stored[key].ndim == 2
+        ]:
+            largest = stored[key].abs().amax(1) if dtype is torch.int8 else stored[key].abs().max()
+            scale = largest * divisor / (100.0 if dtype is torch.int8 else 400.0)
+            each = (scale / divisor).reshape(-1, 1)
+            stored[key] = (
+                (stored[key] / each).round().to(dtype) if dtype is torch.int8 else (stored[key] / each).to(dtype)
+            )
+            stored[f"{key.removesuffix('weight')}{ending}"] = scale
+            wanted[key] = stored[key].float() * each
+    stored["model.diffusion_model.scaled_fp8"] = torch.zeros(2)
+    found = load(write_single(tmp_path / "model.safetensors", stored))
+    wanted = load(write_single(tmp_path / "wanted.safetensors", wanted))
+    for one, two, plain in zip(parts(found), parts(wanted), parts(base), strict=True):
+        for key, value in one.state_dict().items():
+            assert torch.allclose(value, two.state_dict()[key], rtol=1e-6)
+            assert float((value - plain.state_dict()[key]).norm()) <= 0.05 * float(plain.state_dict()[key].norm())
+
+
+@pytest.mark.parametrize("more", [{"cond_stage_model.x.weight": torch.ones(2, dtype=torch.int8)},
+                                  {"model.diffusion_model.out.2.weight.absmax": torch.ones(2)}])  # fmt: skip
+def test_weights_quantized_otherwise_are_refused(more, tensors, tiny, tmp_path):
+    with pytest.raises(PrepError, match="quantized in a way that is not read") as caught:
+        load(write_single(tmp_path / "model.safetensors", tensors["sd1"] | more))
+    assert "fp16" in caught.value.hint
+    torch.save(tensors["sd1"] | more, tmp_path / "model.ckpt")
+    with pytest.raises(PrepError, match="quantized"):
+        load(tmp_path / "model.ckpt")
+
+
+def test_a_scale_by_blocks_is_refused(tensors, tiny, tmp_path):
+    more = {"model.diffusion_model.time_embed.0.scale_weight": torch.ones(3, 3)}
+    with pytest.raises(PrepError, match=r"time_embed\.0\.scale_weight is \[3, 3\] for a weight of"):
+        load(write_single(tmp_path / "model.safetensors", tensors["sd1"] | more))
+
+
 # --- reported apart
 
 
@@ -140,6 +219,13 @@ def test_the_family_is_reported_from_the_names(name, tensors):
         ({"model.diffusion_model.joint_blocks.0.x": (1,)}, "Stable Diffusion 3"),
         ({"double_blocks.0.img_attn.qkv.weight": (1,)}, "FLUX"),
         ({"lora_unet_down_blocks_0.alpha": ()}, "an adapter"),
+        ({"unet.down_blocks.0.attentions.0.proj_in.lora_A.weight": (1,)}, "an adapter"),
+        ({"base_model.model.mid_block.x.lora_B.default.weight": (1,)}, "an adapter"),
+        ({"down_blocks.0.attn1.processor.to_q_lora.down.weight": (1,)}, "an adapter"),
+        ({"text_encoder.mlp.fc1.lora_linear_layer.up.weight": (1,)}, "an adapter"),
+        ({"diffusion_model.input_blocks.1.1.proj_in.lora_up.weight": (1,)}, "an adapter"),
+        ({"model_ema.diffusion_modelinput_blocks00weight": (1,)}, "averaged"),
+        ({"emb_params": (1,)}, "textual inversion"),
         ({"encoder.down.0.block.0.norm1.weight": (1,)}, "VAE"),
         ({"first_stage_model.encoder.conv_in.weight": (1,)}, "VAE"),
         ({"down_blocks.0.resnets.0.conv1.weight": (1,)}, "diffusers format"),
@@ -288,7 +374,14 @@ def test_a_truncated_file_is_called_cut_off(tensors, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>not found</html>", b"\x10\0\0\0\0\0\0\0{not json at all", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0[]"],
+    [
+        b"",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+        b"<html>not found</html>",
+        b"\x10\0\0\0\0\0\0\0{not json at all",
+        b"\xff" * 64,
+        b"\x02\0\0\0\0\0\0\0[]",
+    ],
 )
 @pytest.mark.parametrize("ending", ["safetensors", "ckpt"])
 def test_what_is_no_file_of_weights_is_refused(content, ending, tmp_path):
