@@ -21,6 +21,7 @@ from train.data.step_inputs import Inputs, Sample, draw_inputs
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE
 from train.models.base import BaseModel
+from train.models.finite import refuse_not_finite
 from train.models.precision import DTYPES, lower
 from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
 from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
@@ -64,6 +65,8 @@ class Trainer:
         if recipe.adapter.train_text_encoder:
             for encoder in base.text_encoders:
                 lower(encoder, self.dtype)
+        if self.dtype is torch.float16:
+            refuse_not_finite(base)  # a weight above 65504 has become infinite
         if recipe.precision.gradient_checkpointing:
             base.unet.enable_gradient_checkpointing()
             base.unet.train()
@@ -107,21 +110,37 @@ class Trainer:
                 kept = done - saved >= self.recipe.saving.save_state_every or callbacks.keeps(now)
                 saving = done == total or stopping or (whole and kept)
                 wanted = callbacks.wants(now)
-                if saving or wanted:
+                if done < total and (saving or wanted):
                     self._refuse_unsound(done)
-                if wanted:
+                if done < total and wanted:
                     with eval_mode(self.optimizer, self.trained):
                         callbacks.at(now)
-                if saving:
+                if done < total and saving:
                     self._save(done)
                     saved = done
                 progress(f"training: {self.log.smoothed()}", done, total)
                 if stopping and done < total:
                     raise KeyboardInterrupt(f"after step {done} of {total}")
-        self.log.write()
-        eval_mode_now(self.optimizer)
-        callbacks.finish(now)
+        self._end(callbacks, now, saved)
         return start, now
+
+    def _end(self, callbacks: RunCallbacks, now: Progress, saved: int) -> None:
+        """Leave the adapter, which matters most, before the log, what is measured of it, and the state: a disk that gets
+        full in between loses the lesser."""
+        full: OSError | None = None
+        try:
+            if now.last and now.step > saved:
+                self._refuse_unsound(now.step)
+            self.log.write()
+        except OSError as error:
+            full = error
+        with eval_mode(self.optimizer, self.trained):
+            callbacks.finish(now)
+        if full is not None:
+            raise full
+        if now.last and now.step > saved:
+            self._save(now.step)
+        eval_mode_now(self.optimizer)
 
     def _learn(self, batch: Batch, accumulation: int) -> Callable[[list[float], Tensor | None, float], LogEntry]:
         """Add a batch's gradients to those gathered; returns how to write it down."""
@@ -146,6 +165,8 @@ class Trainer:
                     weighted, shown.reg_images, recipe.objective.prior_loss_weight, recipe.batches.batch_size
                 )
                 self.scaler.scale(loss / accumulation).backward()
+        else:
+            self.scaler.scale(loss)  # it begins with the first loss that it sees, and has to in every process
 
         def entry(lrs: list[float], norm: Tensor | None, seconds: float) -> LogEntry:
             return LogEntry(

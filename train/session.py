@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipeline.core.disk_space import refuse_full, size_of
+from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 from pipeline.core.seeded import key_seed
 from pipeline.store.manifest import Manifest
@@ -34,13 +36,16 @@ from train.evaluation.validation_history import ValidationHistory
 from train.job import Job, planned_job
 from train.loop import Trainer
 from train.models.base import BaseModel
+from train.models.finite import refuse_not_finite
 from train.models.load import base_of
 from train.models.precision import DTYPES, lower
 from train.models.sampling.noise_schedule import training_alphas_cumprod
 from train.models.text.text_encoding import text_conditioning
 from train.optimization.optimizers import described
+from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values
+from train.plan.space import space_needed
 from train.run.adapter_metadata import (
     TrainedFacts,
     arithmetic_metadata,
@@ -109,6 +114,7 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
     adapter = new_adapter(recipe, base)
     refuse_unfit(recipe, base)
     refuse_lost(job.folder, recipe.run.name, digest, merged_file(job, base))
+    refuse_full(job.root, needed_bytes(job, base, adapter, latents), "the run")
     cache_latents(job, latents, world, progress)
     opened = open_folder(job.folder, run_start(job, base), digest, world, recipe.run.replay)
     if world.is_main_process:
@@ -136,8 +142,23 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
         close_folder(job.folder, job.training, callbacks, now, time.monotonic() - begun, merged)
         write_text(job.folder / "recipe.json", json.dumps(recipe_values(recipe), indent=2, ensure_ascii=False) + "\n")
         how += [compared(recipe.run.replay, file)] if recipe.run.replay else []
-    warnings = (*base.warnings, *opened.warnings, *callbacks.warnings, *latents.warnings())
+    schedule = schedule_notes(recipe.objective, recipe.noise, base.prediction, base.zero_terminal_snr)
+    warnings = (*base.warnings, *schedule, *opened.warnings, *callbacks.warnings, *latents.warnings())
     return Trained(file, now.step, started, warnings, (*opened.differences, *how))
+
+
+def needed_bytes(job: Job, base: BaseModel, adapter: Adapter, latents: LatentCache) -> int:
+    """What the run will write at the most: latents that are not cached, adapter, snapshots, state and merged model."""
+    batches, seed = job.recipe.batches, job.recipe.run.seed
+    steps = total_steps(batches, seed, job.training)
+    epochs = progress_after(batches, seed, job.training, steps, last=True).epoch
+    trained = sum(weight.numel() for weight in adapter.parameters())
+    merged = size_of(base.folder) if job.recipe.saving.save_checkpoint else 0
+    return (
+        space_needed(job.recipe, trained, steps, epochs)
+        + latents.missing_bytes(views_to_cache(job.split.every()))
+        + merged
+    )
 
 
 def merged_file(job: Job, base: BaseModel) -> Path | None:
@@ -168,9 +189,14 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
 
     Raises:
         PrepError: its text encoder has fewer layers than are to be skipped, or it predicts what the schedule asked for
-            cannot be used with.
+            cannot be used with; a tensor of it is not finite; or the noise is strengthened on a schedule of zero-terminal
+            SNR.
     """
     training_alphas_cumprod(base.alphas_cumprod, base.prediction, recipe.noise.zero_terminal_snr)
+    refuse_not_finite(base)
+    found = noise_conflicts(recipe.noise, base.zero_terminal_with(recipe.noise.zero_terminal_snr))
+    if found:
+        raise PrepError("\n".join(f"train: {what}" for what, _ in found), "\n".join(hint for _, hint in found))
     with torch.no_grad():
         text_conditioning(base, [""], recipe.text.clip_skip, recipe.text.max_tokens)
 
@@ -211,7 +237,7 @@ def run_callbacks(
         progress=progress,
         validation=validation,
         history=ValidationHistory(job.folder / "validation.jsonl", world),
-        sample_callback=SampleCallback(job.requests, base, adapter, job.folder, generation_of(recipe), world)
+        sample_callback=SampleCallback(job.requests, base, adapter, job.folder, generation_of(recipe, base), world)
         if job.requests
         else None,
         snapshots=snapshots,
@@ -220,13 +246,13 @@ def run_callbacks(
     )
 
 
-def generation_of(recipe: Recipe) -> Generation:
+def generation_of(recipe: Recipe, base: BaseModel) -> Generation:
     """How a run generates its sample images."""
     return Generation(
         batch_size=recipe.batches.batch_size,
         text=recipe.text,
         mixed_precision=recipe.precision.mixed_precision,
-        zero_terminal_snr=recipe.noise.zero_terminal_snr,
+        zero_terminal_snr=base.zero_terminal_with(recipe.noise.zero_terminal_snr),
     )
 
 
@@ -299,6 +325,7 @@ def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> 
         optimizer=described(recipe.optimizer.optimizer, job.arguments),
         gradient_accumulation_steps=accumulation_steps(recipe.batches, found),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
+        zero_terminal_snr=base.zero_terminal_with(recipe.noise.zero_terminal_snr),
     )
     return adapter_metadata(recipe, facts)
 
@@ -317,7 +344,7 @@ def adapter_metadata(recipe: Recipe, facts: TrainedFacts) -> dict[str, str]:
             **run_metadata(run.name, run.seed, facts),
             **optimization_metadata(rates, recipe.scheduler, (schedule.warmup_steps, schedule.warmup_share), facts),
             **arithmetic_metadata(recipe.precision, recipe.optimizer.max_grad_norm, recipe.adapter.scale_weight_norms),
-            **objective_metadata(recipe.objective, recipe.noise),
+            **objective_metadata(recipe.objective, recipe.noise, facts.zero_terminal_snr),
             **caption_metadata(recipe.captions, recipe.text),
             **data_metadata(recipe.augmentation, recipe.batches.batch_size, run.processes, facts),
             **spec_metadata(run.name, recipe.text.clip_skip, facts),
@@ -338,6 +365,12 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
         check_same(adapter_config(recipe.adapter), recipe.adapter.network_weights)
         tensors, _ = read_adapter(recipe.adapter.network_weights)
         held = {key: value.to(torch.float32) for key, value in tensors.items()}
+        odd = next((key for key, value in held.items() if not value.isfinite().all()), None)
+        if odd is not None:
+            raise PrepError(
+                f"network_weights {recipe.adapter.network_weights} holds numbers that are not finite, first in {odd}",
+                "the run that made it went wrong: take an earlier snapshot of it, or leave network_weights out",
+            )
         return Adapter.of_tensors(held, adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.run.seed))

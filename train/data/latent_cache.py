@@ -20,6 +20,7 @@ from train.data.color_jitter import changed
 from train.data.latent_files import (
     Array,
     Damaged,
+    file_bytes,
     latent_file,
     latent_name,
     latent_shape,
@@ -120,6 +121,12 @@ class LatentCache:
                 future.result()
         _refuse(unreadable)
 
+    def missing_bytes(self, images: Sequence[ImageView]) -> int:
+        """What `fill` would write."""
+        factor, channels = self._base.latent_factor, self._base.vae.config.latent_channels
+        missing = needed(self._folder, images, self._vae, factor, channels).missing
+        return sum(file_bytes(self.shape(image)) for image in missing.values())
+
     @torch.no_grad()
     def _encoded(self, pixels: Sequence[Array]) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of (H, W, 3) images in -1..1, each (B, C, h, w) on the device.
@@ -177,6 +184,8 @@ class LatentCache:
             mean, std = read_latent(file, self.shape(image), check=first)
         except Damaged as damage:
             return self._mend(name, image, str(damage))
+        if first and not (np.isfinite(mean).all() and np.isfinite(std).all()):
+            return self._mend(name, image, "it holds numbers that are not finite")
         self._checked.add(name)
         latent = Latent(torch.from_numpy(mean), torch.from_numpy(std))
         if self._held_bytes + 2 * mean.nbytes <= HELD_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import traceback
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
@@ -20,14 +21,16 @@ ProgressCallback = Callable[[str, int, int], None]
 Work = Callable[[Any, World, ProgressCallback], Any]
 """A function of a module, called as work(job, team, progress) in every process; what it returns in the first one counts."""
 POLL_S = 0.1
-PROGRESS, DONE, FAILED, STOPPED = "progress", "done", "failed", "stopped"
+PROGRESS, DONE, FAILED, SYSTEM, STOPPED = "progress", "done", "failed", "system", "stopped"
 
 
 def in_processes(work: Work, job: Any, count: int, device: str, progress: ProgressCallback) -> Any:
     """Do `work` in `count` processes and return what the first of them returns.
 
     Raises:
-        PrepError: there are not as many GPUs, a process raised one, or a process ended by itself.
+        PrepError: there are not as many GPUs, a process raised one, failed otherwise (its traceback is on stderr), or ended
+            by itself.
+        OSError: a process raised one, such as that the disk is full.
         KeyboardInterrupt: the person stopped it; the processes have saved what they had.
     """
     _refuse_too_many(count, device)
@@ -62,6 +65,8 @@ def _listen(processes: list[Any], queue: Any, progress: ProgressCallback) -> Any
             progress(*rest)
         elif kind == FAILED:
             raise PrepError(*rest)
+        elif kind == SYSTEM:
+            raise OSError(*rest)
         elif kind == STOPPED:
             stopped.append(rest)
         else:
@@ -100,6 +105,14 @@ def _begin(rank: int, work: Work, job: Any, count: int, device: str, address: di
         queue.put((FAILED, rank, (error.message, error.hint)))
     except KeyboardInterrupt as stop:
         queue.put((STOPPED, rank, str(stop)))
+    except OSError as error:
+        queue.put((SYSTEM, rank, (error.errno, error.strerror or str(error), error.filename)))
+    except Exception as error:
+        traceback.print_exc()
+        words = f"process {rank + 1} of {count} that train together failed: {type(error).__name__}: {error}"
+        queue.put(
+            (FAILED, rank, (words, "its traceback stands above; run the same again to go on from the last saved state"))
+        )
     finally:
         queue.close()
         queue.join_thread()

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+import train.models.optional_libraries  # noqa: F401  (before diffusers, which loads them)
+
+# isort: split
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTokenizer
@@ -83,6 +87,11 @@ class BaseModel:
     def zero_terminal_snr(self) -> bool:
         """Whether the model's own noise schedule ends in pure noise."""
         return float(self.alphas_cumprod[-1]) == 0
+
+    def zero_terminal_with(self, asked: bool) -> bool:
+        """Whether a run trains with zero-terminal SNR: it is asked for, or the model's own schedule is so. The one answer
+        for the noise, the metadata, the sampler and what is told."""
+        return asked or self.zero_terminal_snr
 
     def predict(self, noisy: Tensor, times: Tensor | int, conditioning: Conditioning) -> Tensor:
         """(B, 4, h, w) noise or velocity that the UNet sees in (B, 4, h, w) latents at the timesteps (B,), or at one."""

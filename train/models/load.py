@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+import train.models.optional_libraries  # noqa: F401  (before diffusers, which loads them)
+
+# isort: split
 from diffusers import AutoencoderKL
 
 from pipeline.core.errors import PrepError
 from train.models.base import BaseModel, pick_device
+from train.models.finite import refuse_not_finite
 from train.models.loading.diffusers_folder import load_folder
 from train.models.loading.loaded import Loaded
 from train.models.loading.prediction_probe import TIMES, inferred_prediction, noise_shares
@@ -68,7 +73,10 @@ def load_base(
     )
     if prediction != "auto":
         return replace(base, prediction=prediction, warnings=_overruled(location, prediction, found))
-    return base if base.prediction else _measured(base)
+    if base.prediction:
+        return base
+    refuse_not_finite(base)
+    return _measured(base)
 
 
 def _vae_config(location: Path, found: Loaded) -> dict[str, Any]:

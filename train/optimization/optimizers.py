@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
+from train.models.optional_libraries import import_failure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,7 +75,7 @@ KINDS: Mapping[str, OptimizerKind] = {
         name="DAdaptLion",
         package="pytorch-optimizer",
         adaptive=True,
-        arguments={**DECAY, "weight_decouple": True},
+        arguments={**DECAY, "weight_decouple": True, "betas": (0.9, 0.99)},  # as Lion's paper and dadaptation have them
     ),
     "Prodigy": OptimizerKind(
         module="prodigyopt", name="Prodigy", package="prodigyopt", adaptive=True, arguments=PRODIGY
@@ -138,7 +139,10 @@ def refuse_missing(optimizer: str) -> None:
         PrepError: it is not.
     """
     kind = KINDS[optimizer]
-    if find_spec(kind.module.partition(".")[0]) is None:
+    library = kind.module.partition(".")[0]
+    if library in sys.modules and sys.modules[library] is None and (why := import_failure(library)):
+        raise _broken(optimizer, why)
+    if find_spec(library) is None:
         raise PrepError(
             f"optimizer {optimizer} needs {kind.package}, which is not installed",
             f'pip install "lora-prep[optimizers]", or only: pip install -U {kind.package}',
@@ -152,6 +156,8 @@ def load_class(optimizer: str) -> type[Optimizer]:
         PrepError: its library is not installed, or has no such class.
     """
     kind = KINDS[optimizer]
+    if why := import_failure(kind.module.partition(".")[0]):
+        raise _broken(optimizer, why)
     try:
         found: type[Optimizer] = getattr(import_module(kind.module), kind.name)
         return found
@@ -160,6 +166,14 @@ def load_class(optimizer: str) -> type[Optimizer]:
             f"optimizer {optimizer} needs {kind.package}: {error}",
             f'pip install "lora-prep[optimizers]", or only: pip install -U {kind.package}',
         ) from error
+
+
+def _broken(optimizer: str, why: str) -> PrepError:
+    package = KINDS[optimizer].package
+    return PrepError(
+        f"optimizer {optimizer} needs {package}, which is installed but cannot be imported: {why}",
+        f'mend it with: pip install -U {package}, or use optimizer = "AdamW"',
+    )
 
 
 def read_arguments(optimizer: str, given: Mapping[str, str]) -> dict[str, Any]:

@@ -175,10 +175,36 @@ class NoiseOptions:
                 "noise_offset and multires_iterations both strengthen the noise's low frequencies; together they overdo it",
                 "leave one of them out",
             )
-        if self.zero_terminal_snr and (self.noise_offset or self.multires_iterations):
-            name = "noise_offset" if self.noise_offset else "multires_iterations"
-            yield (
-                f"{name} and zero_terminal_snr correct the same problem, and a sampler starts from plain noise, which {name} "
-                "would keep from the last timestep",
-                f"leave out {name}, or zero_terminal_snr",
-            )
+        yield from noise_conflicts(self, self.zero_terminal_snr)
+
+
+def noise_conflicts(noise: NoiseOptions, zero_terminal: bool) -> tuple[Problem, ...]:
+    """What cannot be beside a schedule of zero-terminal SNR, whether it was asked for or is the base model's own."""
+    if not (zero_terminal and (noise.noise_offset or noise.multires_iterations)):
+        return ()
+    name = "noise_offset" if noise.noise_offset else "multires_iterations"
+    whose = "zero_terminal_snr" if noise.zero_terminal_snr else "the zero-terminal SNR of the base model"
+    other = ", or zero_terminal_snr" if noise.zero_terminal_snr else ""
+    return (
+        (
+            f"{name} and {whose} correct the same problem, and a sampler starts from plain noise, which {name} would keep from "
+            "the last timestep",
+            f"leave out {name}{other}",
+        ),
+    )
+
+
+def schedule_notes(
+    objective: ObjectiveOptions, noise: NoiseOptions, prediction: str, own_zero_terminal: bool
+) -> tuple[str, ...]:
+    """What to know of the base model's noise schedule; `own_zero_terminal` says that the model has it by itself."""
+    if noise.zero_terminal_snr or own_zero_terminal:
+        whose = "zero_terminal_snr" if noise.zero_terminal_snr else "the base model's own schedule"
+        weighted = "; min-snr gives its last timesteps almost no weight: prefer debiased or none"
+        return (f"trained to zero-terminal SNR ({whose}){weighted if objective.weighting == 'min-snr' else ''}",)
+    if prediction == "v_prediction":
+        return (
+            "the base model is of v-prediction and says nothing of zero-terminal SNR; if it was trained so, as many are, "
+            "use zero_terminal_snr = true",
+        )
+    return ()

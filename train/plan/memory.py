@@ -145,12 +145,3 @@ def grows(options: Recipe) -> str:
     algorithm, config = ALGORITHMS[options.adapter.algorithm], adapter_config(options.adapter)
     rewritten = any(algorithm.rewritten_for(client, config) for client in TARGETS.get(options.saving.export_for, ()))
     return f' as trained; rewritten for export_for = "{options.saving.export_for}" it is larger' if rewritten else ""
-
-
-def in_words(number: float) -> str:
-    """Bytes in the unit people think in."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"

@@ -154,9 +154,10 @@ def footprint(
     run: PlannedRun, cached: PlannedLatents, options: Recipe, base: BaseShapes | None, unknown: str
 ) -> tuple[str, ...]:
     """Disk and memory in words; what depends on the base model only where its files are there."""
+    from pipeline.core.humanize import in_words
     from train.adapters.count.planned import planned_figures
     from train.adapters.option_rules import adapter_config
-    from train.plan.memory import STORED, grows, in_words, latent_bytes, memory_bytes
+    from train.plan.memory import STORED, grows, latent_bytes, memory_bytes
 
     sizes = cached.sizes
     factor, channels = (base.factor, base.latent_channels) if base else (8, 4)

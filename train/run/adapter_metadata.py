@@ -28,7 +28,8 @@ class TrainedFacts:
     `family` is sd1, sd2 or sdxl; `steps` and `epochs` are those done, `planned` the batches and epochs of the whole run;
     `held_out` counts images kept for validation, `buckets` the images of each (width, height); `frequency` is each
     concept's tags with how often they stand, `repeats` those of each of its images; `resolution` the side of the square that
-    the buckets have the area of, 0 where it is not known; `optimizer` its class and arguments.
+    the buckets have the area of, 0 where it is not known; `optimizer` its class and arguments; `zero_terminal_snr` whether
+    the noise schedule ended in pure noise, as asked for or by the base model.
     """
 
     family: str
@@ -47,6 +48,7 @@ class TrainedFacts:
     optimizer: str
     gradient_accumulation_steps: int
     triggers: Sequence[str]
+    zero_terminal_snr: bool = False
 
 
 def model_metadata(model: ModelFile, vae: ModelFile | None, facts: TrainedFacts) -> dict[str, Any]:
@@ -209,7 +211,7 @@ def arithmetic_metadata(precision: PrecisionOptions, max_grad_norm: float, scale
     }
 
 
-def objective_metadata(objective: ObjectiveOptions, noise: NoiseOptions) -> dict[str, Any]:
+def objective_metadata(objective: ObjectiveOptions, noise: NoiseOptions, zero_terminal_snr: bool) -> dict[str, Any]:
     rounded = objective.loss in ("huber", "smooth_l1")
     return {
         "ss_noise_offset": noise.noise_offset or None,
@@ -218,7 +220,7 @@ def objective_metadata(objective: ObjectiveOptions, noise: NoiseOptions) -> dict
         "ss_multires_noise_iterations": noise.multires_iterations or None,
         "ss_multires_noise_discount": noise.multires_discount,
         "ss_ip_noise_gamma": noise.ip_noise_gamma or None,
-        "ss_zero_terminal_snr": noise.zero_terminal_snr,
+        "ss_zero_terminal_snr": zero_terminal_snr,
         "ss_min_snr_gamma": objective.min_snr_gamma if objective.weighting == "min-snr" else None,
         "ss_debiased_estimation": objective.weighting == "debiased",
         "ss_loss_type": objective.loss,

@@ -93,10 +93,12 @@ class RunCallbacks:
             self.board.flush()
 
     def finish(self, now: Progress) -> None:
-        """Save the adapter as the run ended, whether it came to its end or stopped before; validate and sample it
-        unless that is done."""
+        """Save the adapter as the run ended, whether it came to its end or stopped before; then validate and sample it
+        unless that is done, and note what was measured."""
+        name = f"{self.name}.safetensors"
+        self._save(now, name)
         self.at(replace(now, last=True))
-        self._save(now, f"{self.name}.safetensors")
+        self._note(now, name)
 
     @property
     def enough(self) -> bool:
@@ -122,6 +124,12 @@ class RunCallbacks:
             precision,
             self.base,
         )
+        self._note(now, name)
+
+    def _note(self, now: Progress, name: str) -> None:
+        """Note a snapshot that is written, with the validation loss where it is measured already."""
+        if not self.world.is_main_process:
+            return
         losses = {evaluation.step: evaluation.loss for evaluation in self.history.evaluations}
         made = Snapshot(name, now.step, now.epoch, file_digest(self.folder / name), losses.get(now.step))
         others = [snapshot for snapshot in self.snapshots if snapshot.file != name]

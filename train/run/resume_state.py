@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pipeline.core.disk_space import refuse_full
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
 
@@ -34,11 +35,23 @@ class StateFile:
 
 
 def save_state(file: Path, state: State, digest: str) -> None:
-    """Write a state; a kill leaves the one before or this one. `digest` names the run that it belongs to."""
+    """Write a state; a kill leaves the one before or this one. `digest` names the run that it belongs to.
+
+    Raises:
+        PrepError: the disk has no room for it, or cannot be written to; the state before is kept.
+    """
     tensors: dict[str, Tensor] = {}
     tree = _packed(state.parts, tensors, {})
+    metadata = {"step": str(state.step), "digest": digest, "tree": json.dumps(tree)}
+    refuse_full(file, sum(tensor.nbytes for tensor in tensors.values()))
     with replacing(file) as temporary:
-        save_file(tensors, temporary, {"step": str(state.step), "digest": digest, "tree": json.dumps(tree)})
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # which says only in its text what the system said
+            raise PrepError(
+                f"the state of the run cannot be written to {file}: {error}",
+                "make room on the disk and run the same again; the state before it is kept",
+            ) from error
 
 
 def saved_step(file: Path, digest: str) -> int | None:

@@ -193,6 +193,12 @@ class RunLog:
         names = ", ".join(dict.fromkeys(name for name, *_ in samples))
         wrong = list(dict.fromkeys(name for name, _, loss, _ in samples if not math.isfinite(loss)))
         only = f"; it is not finite for {', '.join(wrong)} alone" if 0 < len(wrong) < len(samples) else ""
+        if wrong and all(step.step == 1 for step in steps):  # before any update, and the weights and latents are finite
+            return PrepError(
+                f"{what} {names}{only}",
+                "no weight was updated yet, so it is no learning rate: the base model's arithmetic overflows in this "
+                'precision; use mixed_precision = "bf16" or "no"',
+            )
         kept = f"the last good state is kept in {self._state_file}; " if self._state_file.exists() else ""
         return PrepError(
             f"{what} {names}{only}",

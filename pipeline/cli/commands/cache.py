@@ -186,7 +186,7 @@ def _trimmed(manifest: Manifest, use: Use) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from train.plan.memory import in_words
+    from pipeline.core.humanize import in_words
 
     console.print_table([{**row, "bytes": in_words(row["bytes"])} for row in found["kinds"]])
     if not found["kinds"]:

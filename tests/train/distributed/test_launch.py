@@ -1,5 +1,6 @@
 """Two processes on the CPU against one: the same batches, and up to rounding the same weights."""
 
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import time
 
 import pytest
 import torch
-from failing_jobs import dies, fails
+from failing_jobs import breaks, dies, fails, fills_the_disk
 
 from pipeline.core.errors import PrepError
 from train.distributed.launch import in_processes, process_device, shared_device
@@ -116,6 +117,29 @@ def test_a_problem_of_one_process_is_reported_and_ends_all(tmp_path):
 def test_a_process_that_ends_by_itself_is_reported(tmp_path):
     with pytest.raises(PrepError, match="process 2 of 2 that train together ended with code 7"):
         in_processes(dies, "", 2, "cpu", quiet)
+
+
+def test_a_fault_in_one_process_is_named_and_its_traceback_is_shown(capfd):
+    with pytest.raises(
+        PrepError, match="process 2 of 2 that train together failed: ZeroDivisionError: a fault of ours"
+    ):
+        in_processes(breaks, "", 2, "cpu", quiet)
+    assert "in breaks" in capfd.readouterr().err
+
+
+def test_a_full_disk_in_one_process_is_reported_as_one(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught:
+        in_processes(fills_the_disk, "a file", 2, "cpu", quiet)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "a file")
+
+
+def test_two_processes_train_in_fp16_although_one_has_no_sample(prepared):
+    recipe = make_recipe(
+        **OPTIONS | {"batch_size": 1, "steps": 2, "mixed_precision": "fp16", "gradient_accumulation_steps": 1},
+        name="half",
+        processes=2,
+    )
+    assert train_adapter(prepared, recipe, quiet).steps == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signal to one process")

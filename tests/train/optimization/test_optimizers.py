@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -191,3 +195,47 @@ def test_a_library_that_is_not_installed_is_named_without_loading_it(monkeypatch
     with pytest.raises(PrepError, match="AdamW needs no-such-library, which is not installed") as caught:
         refuse_missing("AdamW")
     assert "pip install" in caught.value.hint
+
+
+BROKEN = 'raise RuntimeError("CUDA Setup failed despite GPU being available")'
+
+
+def run_beside_broken_bitsandbytes(folder, code):
+    """What a new interpreter prints where bitsandbytes is installed and fails at its import."""
+    (folder / "bitsandbytes").mkdir()
+    (folder / "bitsandbytes/__init__.py").write_text(BROKEN, encoding="utf-8")
+    (folder / "bitsandbytes-0.45.0.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: bitsandbytes\nVersion: 0.45.0\n"
+    (folder / "bitsandbytes-0.45.0.dist-info/METADATA").write_text(metadata, encoding="utf-8")
+    path = os.pathsep.join([str(folder), str(Path(optimizers.__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_bitsandbytes_that_cannot_be_imported_is_only_minded_when_asked_for(tmp_path):
+    said = run_beside_broken_bitsandbytes(
+        tmp_path,
+        "import train.models.load\n"
+        "from pipeline.core.errors import PrepError\n"
+        "from train.optimization.optimizers import load_class, refuse_missing\n"
+        "print(load_class('AdamW').__name__)\n"
+        "for ask in (refuse_missing, load_class):\n"
+        "    try: ask('AdamW8bit')\n"
+        "    except PrepError as error: print(error.message, error.hint, sep='|')\n",
+    ).splitlines()
+    words = (
+        "optimizer AdamW8bit needs bitsandbytes, which is installed but cannot be imported: RuntimeError: CUDA Setup failed "
+        'despite GPU being available|mend it with: pip install -U bitsandbytes, or use optimizer = "AdamW"'
+    )
+    assert said == ["AdamW", words, words]
+
+
+def test_lions_have_the_betas_of_their_paper():
+    pytest.importorskip("pytorch_optimizer")
+    for name in ("Lion", "DAdaptLion"):
+        groups = [{"params": [torch.nn.Parameter(torch.ones(3))], "lr": 1.0}]
+        optimizer = make_optimizer(name, groups, read_arguments(name, {}))
+        assert optimizer.param_groups[0]["betas"] == (0.9, 0.99)

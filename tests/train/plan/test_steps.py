@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from random_sets import SIZES, exposures_of, planned, sets
 
 from pipeline.core.errors import PrepError
+from pipeline.core.humanize import in_words
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.count.planned import planned_figures
 from train.data.options import BatchOptions
@@ -14,7 +15,7 @@ from train.data.sampler import ExposureCounts, SampledImage, exposures, offsets
 from train.models.load import load_base
 from train.models.locate import find_folder
 from train.models.shapes import BaseShapes, parameter_count
-from train.plan.memory import base_shapes, in_words, latent_bytes, memory_bytes
+from train.plan.memory import base_shapes, latent_bytes, memory_bytes
 from train.plan.steps import training_schedule
 
 

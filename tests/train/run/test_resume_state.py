@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from tolerance import near
 
 from pipeline.core.errors import PrepError
@@ -120,3 +121,18 @@ def test_an_averaging_optimizer_settles_on_its_average():
     average = run.weights[0].detach()
     assert not torch.equal(average, trained)
     assert near(0.9 * average + 0.1 * base, trained, products=4)  # y = beta x + (1 - beta) z
+
+
+def test_a_state_that_cannot_be_written_is_told_with_words_and_the_one_before_is_kept(tmp_path, monkeypatch):
+    file = tmp_path / "state.safetensors"
+    save_state(file, State(1, {"weights": torch.ones(3)}), "digest")
+
+    def full(tensors, place, metadata):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("train.run.resume_state.save_file", full)
+    with pytest.raises(PrepError, match=r"cannot be written to .*No space left on device") as caught:
+        save_state(file, State(2, {"weights": torch.ones(3)}), "digest")
+    assert "make room" in caught.value.hint
+    kept = load_state(file, "digest")
+    assert kept is not None and kept.step == 1 and [path.name for path in tmp_path.iterdir()] == [file.name]
