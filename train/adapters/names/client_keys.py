@@ -175,8 +175,8 @@ def _refusal(names: Mapping[str, KeyName | None], family: str) -> str:
     for key, name in names.items():
         if name is None or name.suffix not in LORA:
             return f"it loads plain LoRA only and refuses the file for {key}"
-        if name.style == "original":
-            return f"it refuses the file (Invalid LoRA checkpoint) for names such as {key}"
+        if name.dotted and "lora" not in key:
+            return f"it refuses the file (Invalid LoRA checkpoint) for {key}, which lacks the word lora"
         layer_path = layer_path_of(name.layer)
         in_blocks = layer_path is not None and layer_path.path.startswith(("down_blocks", "up_blocks", "mid_block"))
         if in_blocks and layer_path is not None and layer_path.style == "ldm" and not name.dotted and family != "sdxl":
