@@ -1,4 +1,4 @@
-"""Captions as they are pasted and exported, each read once as what is meant; and any text at all, in a time that grows with it."""
+"""Captions as they are pasted and exported, each read once as what is meant; and any text, in a time that grows with it."""
 
 import time
 from pathlib import Path
