@@ -24,12 +24,14 @@ from train.adapters.count.planned import nothing_to_train
 from train.adapters.count.summary import Module, ParameterSummary, acting, figures_of
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer, faults, input_channels
+from train.adapters.files.reader import open_adapter
 from train.adapters.inject.dropout import Clock, Dropout, Key, StepContext
 from train.adapters.inject.initial_weights import initial_weights
 from train.adapters.inject.layer_tensors import LayerTensors
 from train.adapters.inject.targets import every_layer, targets_of
 from train.adapters.inject.wrapper import Wrapper
 from train.adapters.names.blocks import by_block
+from train.adapters.names.keys import EMBEDDING, SCALAR
 from train.adapters.names.layers import by_layer
 from train.adapters.registry import ALGORITHMS, kind_of
 from train.models.base import BaseModel
@@ -269,14 +271,28 @@ def as_float(value: Tensor) -> Tensor:
 
 
 def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Weights and metadata of an adapter file; only safetensors are opened."""
+    """Weights and metadata of an adapter file, without textual inversions, and with LyCORIS' scalars in the weights; only
+    safetensors are opened."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            held = {key: file.get_tensor(key) for key in file.keys() if not key.startswith(EMBEDDING)}  # noqa: SIM118
+            return with_scalars(held, path), dict(file.metadata() or {})
+    except PrepError:
+        raise
     except Exception as error:
         raise PrepError(
             f"{path} is not a readable safetensors file: {error}", "train it again with: prep train SET --force"
         ) from error
+
+
+def with_scalars(held: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The weights with LyCORIS' factor of a whole layer multiplied in, where there is one."""
+    scaled = {key.removesuffix(f".{SCALAR}") for key in held if key.endswith(f".{SCALAR}")}
+    if not scaled:
+        return held
+    file = open_adapter(path).sound()
+    folded = {f"{name}.{key}": value for name in scaled for key, value in file.layer(name).tensors.items()}
+    return {key: folded.get(key, value) for key, value in held.items() if not key.endswith(f".{SCALAR}")}
 
 
 def attach_adapter(base: BaseModel, file: Path) -> Adapter:

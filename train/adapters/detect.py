@@ -17,7 +17,7 @@ from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig
 from train.adapters.files.layer import EXACT_FORMS
 from train.adapters.names.client_keys import CLIENTS
-from train.adapters.names.keys import named
+from train.adapters.names.keys import EMBEDDING, SCALAR, named
 from train.adapters.names.layers import by_layer, layer_path_of
 from train.adapters.registry import ALGORITHMS, kind_of
 
@@ -52,6 +52,9 @@ def read_config(file: Path) -> AdapterConfig:
 
 def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[str, str], where: str) -> AdapterConfig:
     """The same from the tensors' shapes, the layers' alphas and the metadata."""
+    tensors = {
+        key: shape for key, shape in tensors.items() if not key.startswith(EMBEDDING) and not key.endswith(f".{SCALAR}")
+    }
     layers = by_layer(tensors)
     dotted = (key for key in tensors if (name := named(key)) is not None and name.dotted and layer_path_of(name.layer))
     foreign = next(dotted, None)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
-from train.adapters.adapter import Adapter
+from train.adapters.adapter import Adapter, read_adapter
 from train.adapters.config import AdapterConfig
 from train.adapters.detect import read_config
 from train.adapters.files.convert import EMBEDDINGS, convert_file
@@ -160,6 +160,36 @@ def test_the_scalar_of_lycoris_acts_on_the_whole_difference(algorithm, name, tmp
     assert torch.allclose(found, 0.25 * difference(layer, weight), rtol=1e-5, atol=1e-7)
     used = describe(open_adapter(tmp_path / "a.safetensors"))["clients"]["a1111"]["keys_ignored"]
     assert any("scalar" in why for why in used)
+
+
+def test_training_goes_on_from_a_file_with_scalars_and_textual_inversions(tmp_path):
+    base = load_base("miniature")
+    layer, delta = made("lora", names=[SQUARE])[SQUARE]
+    held = {f"{SQUARE}.{key}": value.contiguous() for key, value in layer.tensors.items()}
+    held |= {f"{SQUARE}.scalar": torch.tensor(0.5), "bundle_emb.x.clip_l": torch.ones(1, 8)}
+    save_file(held, tmp_path / "a.safetensors")
+    config = read_config(tmp_path / "a.safetensors")
+    tensors, _ = read_adapter(tmp_path / "a.safetensors")
+    adapter = Adapter.of_tensors(tensors, config, base.unet, base.text_encoder)
+    assert torch.allclose(adapter.delta(SQUARE)[0], 0.5 * delta, rtol=1e-5, atol=1e-7)
+
+
+def test_info_knows_that_diffusers_shows_pefts_dora_in_the_unet_alone(tmp_path):
+    layer, _ = made("lora", "dora-output", [SQUARE])[SQUARE]
+    halves = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}
+    held = {
+        f"{start}.{halves[key]}": layer.tensors[key].clone()
+        for key in halves
+        for start in ("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q",
+                      "text_encoder.text_model.encoder.layers.0.self_attn.q_proj")
+    }  # fmt: skip
+    for key in list(held):
+        if "lora_A" in key:
+            held[key.replace("lora_A.weight", "lora_magnitude_vector")] = layer.tensors["dora_scale"].flatten().clone()
+    save_file(held, tmp_path / "a.safetensors", SD1)
+    clients = describe(open_adapter(tmp_path / "a.safetensors"))["clients"]
+    assert clients["diffusers"]["layers_wrong"] == {"DoRA's magnitudes of text encoders are not loaded": 1}
+    assert sum("lora_magnitude_vector" in why for why in clients["comfyui"]["keys_ignored"]) == 1
 
 
 def test_a_scalar_where_none_belongs_is_a_problem(tmp_path):
