@@ -48,8 +48,8 @@ class Options:
     """Whose scores to use, by name, several joined by +; the tagger used last if not given, none for captions of
     trigger words only."""
     booru: Literal["merge", "none"] = "merge"
-    """Tags that a booru downloader saved beside images (the tagger `booru`): merge with the taggers', as people gave them,
-    or none to leave them out. Their meta tags are never in a caption."""
+    """Tags that a booru downloader saved beside images (the tagger `booru`): merge with the taggers', or leave out. Their
+    meta tags are never in a caption."""
     combine: Combine = "union"
     """Where several taggers speak: take a tag that one of them gives (union), that all who know it give (intersection),
     or whose mean probability reaches their mean threshold (mean)."""
@@ -258,11 +258,8 @@ def _plan(
     written: Manual,
 ) -> Plan:
     found = _survey(surveyed, options, known)
-    fixed = (
-        to_fix(found.odd, options.fix, {image.path for image in surveyed})
-        if options.contradictions == "fix"
-        else frozenset()
-    )
+    paths = {image.path for image in surveyed}
+    fixed = to_fix(found.odd, options.fix, paths) if options.contradictions == "fix" else frozenset()
     odd = {path: held for path, held in found.odd.found.items() if path not in written.closed}
     writer = CaptionWriter(
         rules=_caption_rules(surveyed, options, known, found),
@@ -283,6 +280,7 @@ def _plan(
         (*rows, *flag_rows(surveyed), *contradiction_rows(odd, fixed)),
         warnings=(
             *_notes(root, surveyed, options, known, captions),
+            *written.warnings,
             *messages.on_files([image.path for image in surveyed if image.path in written.unreadable]),
             *messages.on_contradictions(odd, fixed),
             *messages.on_flags(flags, options.keep_quality),
