@@ -89,7 +89,7 @@ def _why_not(client: str, key: str, name: KeyName | None, family: str, complete:
 
 def _a1111(name: KeyName, layer_path: LayerPath, family: str, complete: frozenset[str]) -> str:
     if name.dotted:
-        return "it reads no dotted (diffusers or PEFT) names"
+        return "it reads no dotted names (of diffusers, PEFT or OneTrainer)"
     if layer_path.part == "unet":
         lost = ("conv_norm_out", *(LOST_BY_A1111_IN_SDXL if family == "sdxl" else ()))
         return (
