@@ -22,6 +22,7 @@ from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig, layer_config
 from train.adapters.count.planned import nothing_to_train
 from train.adapters.count.summary import Module, ParameterSummary, acting, figures_of
+from train.adapters.detect import refuse_foreign
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer, faults, input_channels
 from train.adapters.files.reader import open_adapter
@@ -304,6 +305,7 @@ def attach_adapter(base: BaseModel, file: Path) -> Adapter:
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
+    refuse_foreign(tensors, str(file))
     config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
     held = {key: value.to(torch.float32) for key, value in tensors.items()}
     adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)

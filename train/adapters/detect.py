@@ -56,13 +56,7 @@ def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[st
         key: shape for key, shape in tensors.items() if not key.startswith(EMBEDDING) and not key.endswith(f".{SCALAR}")
     }
     layers = by_layer(tensors)
-    dotted = (key for key in tensors if (name := named(key)) is not None and name.dotted and layer_path_of(name.layer))
-    foreign = next(dotted, None)
-    if foreign is not None:
-        raise PrepError(
-            f"{where} has the names of another trainer, such as {foreign}",
-            f"write it with kohya's first: prep adapter convert {where} -o NEW.safetensors",
-        )
+    refuse_foreign(tensors, where)
     kinds = {name: kind_of(keys) for name, keys in layers.items()}
     unknown = sorted(name for name, kind in kinds.items() if kind is None)
     if unknown or not layers:
@@ -83,6 +77,21 @@ def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[st
     own = {name: keys for name, keys in layers.items() if kinds[name] is kind}
     norms = not kind.of_norms and any(each.of_norms for each in known.values())
     return _config(kind, own, alphas, metadata, norms)
+
+
+def refuse_foreign(keys: Iterable[str], where: str) -> None:
+    """See that a file's layers have kohya's names.
+
+    Raises:
+        PrepError: they have those of another trainer.
+    """
+    dotted = (key for key in keys if (name := named(key)) is not None and name.dotted and layer_path_of(name.layer))
+    foreign = next(dotted, None)
+    if foreign is not None:
+        raise PrepError(
+            f"{where} has the names of another trainer, such as {foreign}",
+            f"write it with kohya's first: prep adapter convert {where} -o NEW.safetensors",
+        )
 
 
 def _config(

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
-from train.adapters.adapter import Adapter, read_adapter
+from train.adapters.adapter import Adapter, attach_adapter, read_adapter
 from train.adapters.config import AdapterConfig
 from train.adapters.detect import read_config
 from train.adapters.files.convert import EMBEDDINGS, convert_file
@@ -125,6 +125,8 @@ def test_training_from_the_names_of_another_trainer_says_what_to_do(tmp_path):
     with pytest.raises(PrepError, match="names of another trainer") as caught:
         read_config(file)
     assert "prep adapter convert" in caught.value.hint
+    with pytest.raises(PrepError, match="names of another trainer"):
+        attach_adapter(load_base("miniature"), file)
 
 
 def bundled(folder: Path) -> Path:
