@@ -27,14 +27,8 @@ from train.models.loading.safetensors_header import read_header
 FLOATS = {name: dtype for dtype, name in FORMATS.items() if dtype.is_floating_point and dtype.itemsize > 1}
 WHOLE = tuple(name for dtype, name in FORMATS.items() if not dtype.is_floating_point)
 SHOWN = 5
-SCALED: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "lora": (("lora_up.weight",),),
-    "loha": (("hada_w1_a",),),
-    "lokr": (("lokr_w1", "lokr_w1_a"),),
-    "glora": (("a1.weight",), ("b1.weight",)),
-    "full": (("diff",),),
-}
-"""Algorithm → for each of its products the factor to multiply, whichever is there, where LyCORIS' scalar acts on all."""
+SCALED = (("lora_up.weight",), ("hada_w1_a",), ("lokr_w1", "lokr_w1_a"), ("a1.weight",), ("b1.weight",), ("diff",))
+"""For each product that LyCORIS' scalar acts on the factor to multiply, whichever is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +127,7 @@ class AdapterFile:
         if outline.magnitudes_of_outputs:
             tensors["dora_scale"] = along_outputs(tensors["dora_scale"])
         if scalar is not None:
-            tensors |= multiplied(outline, tensors, scalar)
+            tensors |= multiplied(tensors, scalar)
         return checked(Layer(name, outline.algorithm, tensors))
 
     def layers(self) -> Iterator[Layer]:
@@ -195,7 +189,7 @@ def open_adapter(path: Path) -> AdapterFile:
             unknown += [*keys.values(), *([scalar] if scalar else [])]
             continue
         problems += faults(layer, kind, held)
-        if scalar and (kind.name not in SCALED or math.prod(shapes[scalar]) != 1):
+        if scalar and (not any(each in held for group in SCALED for each in group) or math.prod(shapes[scalar]) != 1):
             problems.append(f"{layer}: {SCALAR} {list(shapes[scalar])} does not belong to {kind.name}")
         outlines[layer] = Outline(layer, kind.name, keys, held, scalar)
     problems += _alphas(outlines)
@@ -215,12 +209,13 @@ def along_outputs(magnitude: torch.Tensor) -> torch.Tensor:
     return magnitude.reshape(-1, *[1] * (magnitude.dim() - 1))
 
 
-def multiplied(outline: Outline, tensors: Mapping[str, torch.Tensor], scalar: torch.Tensor) -> dict[str, torch.Tensor]:
+def multiplied(tensors: Mapping[str, torch.Tensor], scalar: torch.Tensor) -> dict[str, torch.Tensor]:
     """The factors that LyCORIS' scalar acts on, multiplied with it: one of each product."""
     found = {}
-    for group in SCALED[outline.algorithm]:
-        suffix = next(each for each in group if each in tensors)
-        found[suffix] = tensors[suffix] * scalar.reshape(())
+    for group in SCALED:
+        suffix = next((each for each in group if each in tensors), None)
+        if suffix is not None:
+            found[suffix] = tensors[suffix] * scalar.reshape(())
     return found
 
 
