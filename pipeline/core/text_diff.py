@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from pipeline.core.caption_text import split_tags
+
 MOST_NAMED = 6
 
 
@@ -56,7 +58,7 @@ def _joined(found: Iterator[Piece]) -> Iterator[Piece]:
 
 def tags_changed(before: str, after: str) -> str:
     """`-red footwear, +red boots`: which tags one caption has and the other has not."""
-    old, new = ([tag.strip() for tag in text.split(",") if tag.strip()] for text in (before, after))
+    old, new = (list(split_tags(text)) for text in (before, after))
     found = [f"-{tag}" for tag in old if tag not in new] + [f"+{tag}" for tag in new if tag not in old]
     rest = len(found) - MOST_NAMED
     named = ", ".join(found[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.caption_text import split_tags
 from pipeline.core.errors import PrepError
 from pipeline.export.request import STAMP, Crop, ExportedImage, Request
 from pipeline.store.caption_files import captions
@@ -157,8 +158,8 @@ def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[f
 def _leading(caption: str, words: frozenset[str]) -> int:
     """How many of a caption's first tags are trigger words."""
     count = 0
-    for part in caption.split(",") if words else ():
-        if part.strip() not in words:
+    for tag in split_tags(caption) if words else ():
+        if tag not in words:
             break
         count += 1
     return count

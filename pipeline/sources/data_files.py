@@ -54,7 +54,8 @@ def _own_json(described: dict[str, Described], found: Found, beside: Beside) -> 
     except ValueError as error:
         return Cause(P.JSON_NOT_USED, {"why": str(error)})
     row = sidecar.described
-    for image in beside.owners(found):
+    says_something = bool(row.caption or row.concept or row.repeats is not None or row.name)
+    for image in beside.owners(found) if says_something else ():
         described.setdefault(image, row)
     if sidecar.tags:
         return Cause(P.TAGS_IMPORTED, {"tags": len(sidecar.tags)})

@@ -8,7 +8,7 @@ them are shown more often. The exact figure is used by `prep train`, the whole o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipeline.concepts.balance import BalanceRules, balance, refuse_unknown, repeats_rows
@@ -16,6 +16,7 @@ from pipeline.concepts.balance_warnings import info, row, warnings
 from pipeline.concepts.exposure import effective_size, epoch_exposures, training_exposures
 from pipeline.concepts.shares import Rounding
 from pipeline.core.errors import PrepError
+from pipeline.images.duplicate_heirs import heirs, inherited, words_on
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
 from pipeline.store.running.stage import Stage
@@ -83,6 +84,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         return Plan(NAME, ("repeats",), warnings=("no image is kept, so there is nothing to balance",))
     rules = _rules(options)
     user_repeats = manifest.decisions("user_repeats") if options.user_repeats == "keep" else {}
+    of_copies = inherited(heirs(manifest), user_repeats, lambda one, other: one.value == other.value)
+    user_repeats |= {path: replace(row, path=path) for path, (row, _) in of_copies.values.items()}
     refuse_unknown(kept, options.weights)
     balanced = balance(kept, {path: float(each.value) for path, each in user_repeats.items()}, rules)
     epoch = epoch_exposures(balanced.groups)
@@ -97,7 +100,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         ("repeats",),
         repeats_rows(kept, user_repeats, balanced),
         info=info(balanced),
-        warnings=tuple(warnings(balanced, rules)),
+        warnings=(*warnings(balanced, rules), *words_on("repeats", of_copies)),
         counts=counts,
         table=tuple(row(line, training) for line in balanced.lines),
     )

@@ -8,7 +8,6 @@ plan from the same scores.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.store.caption_files import lost
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Decision, Plan, Tagger
+from pipeline.store.records import Decision, Image, Plan, Tagger
 from pipeline.store.running.stage import Stage
 from pipeline.tags.captions import messages, notes
 from pipeline.tags.captions.build import Rules
@@ -32,6 +31,8 @@ from pipeline.tags.captions.image_tags import TagChoice
 from pipeline.tags.captions.known_tags import KnownTags, known_tags
 from pipeline.tags.captions.scores import NO_TAGGER, chosen_taggers, scored, votes
 from pipeline.tags.captions.selection import Combine
+from pipeline.tags.captions.texts import check_texts
+from pipeline.tags.captions.triggers import one_spelling, words_of
 from pipeline.tags.statistics import survey
 from pipeline.tags.statistics.core_tags import MODES
 from pipeline.tags.statistics.survey import SetFacts, SurveyedImage
@@ -48,8 +49,8 @@ class Options:
     """Whose scores to use, by name, several joined by +; the tagger used last if not given, none for captions of
     trigger words only."""
     booru: Literal["merge", "none"] = "merge"
-    """Tags that a booru downloader saved beside images (the tagger `booru`): merge with the taggers', as people gave them,
-    or none to leave them out. Their meta tags are never in a caption."""
+    """Tags that a booru downloader saved beside images (the tagger `booru`): merge with the taggers', or leave out. Their
+    meta tags are never in a caption."""
     combine: Combine = "union"
     """Where several taggers speak: take a tag that one of them gives (union), that all who know it give (intersection),
     or whose mean probability reaches their mean threshold (mean)."""
@@ -136,7 +137,7 @@ class Options:
 
     def __post_init__(self) -> None:
         _check_figures(self)
-        _check_texts(self)
+        check_texts(self.separator, self.keep_separator, {"rename": self.rename, "media": self.media})
         _check_choices(self)
 
 
@@ -157,21 +158,6 @@ def _check_figures(options: Options) -> None:
             f"core_images is {options.core_images}, max_tags is {options.max_tags}, max_tokens is {options.max_tokens}",
             "give at least 1 image, and 0 tags or tokens for no limit",
         )
-
-
-def _check_texts(options: Options) -> None:
-    if "," not in options.separator or "\n" in options.separator:
-        raise PrepError(f"separator is {options.separator!r}", 'give a comma with or without spaces, such as ", "')
-    if options.keep_separator.strip() != options.keep_separator or re.search(r"[,\n]", options.keep_separator):
-        raise PrepError(
-            f"keep_separator is {options.keep_separator!r}", "give a mark without commas or spaces, such as |||"
-        )
-    for option in ("rename", "media"):
-        for key, text in getattr(options, option).items():
-            if not text.strip() or "," in text or "\n" in text:
-                raise PrepError(
-                    f"{option}: {key} = {text!r}", "give one tag, without commas; to drop a tag use blacklist"
-                )
 
 
 def _check_choices(options: Options) -> None:
@@ -214,7 +200,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             f"run first: prep tag {manifest.root}; or give --tagger {NO_TAGGER} for trigger words only",
         )
     known = _known(options, taggers)
-    choice = _choice(options, known)
+    choice = _choice(options, known, images)
     with no_collecting():
         surveyed = [choice.of_image(image, scores) for image, scores in scored(manifest, taggers, images)]
         return _plan(manifest.root, surveyed, options, known, written)
@@ -234,9 +220,10 @@ def _known(options: Options, taggers: tuple[Tagger, ...]) -> KnownTags:
     return known_tags(taggers, given, file, left_out, options.tokenizer)
 
 
-def _choice(options: Options, known: KnownTags) -> TagChoice:
+def _choice(options: Options, known: KnownTags, images: Sequence[Image]) -> TagChoice:
     given = {"general": options.general, "character": options.character}
     by_category = {category: value for category, value in given.items() if value is not None}
+    from_folder = options.trigger_from == "folder"
     return TagChoice(
         votes=votes(known.taggers, by_category, known.rules.thresholds),
         combine=options.combine,
@@ -246,7 +233,8 @@ def _choice(options: Options, known: KnownTags) -> TagChoice:
         names=known.names,
         banned=known.banned,
         triggers=options.triggers,
-        from_folder=options.trigger_from == "folder",
+        from_folder=from_folder,
+        spelling=one_spelling(words_of(images, options.triggers, from_folder)),
     )
 
 
@@ -258,11 +246,8 @@ def _plan(
     written: Manual,
 ) -> Plan:
     found = _survey(surveyed, options, known)
-    fixed = (
-        to_fix(found.odd, options.fix, {image.path for image in surveyed})
-        if options.contradictions == "fix"
-        else frozenset()
-    )
+    paths = {image.path for image in surveyed}
+    fixed = to_fix(found.odd, options.fix, paths) if options.contradictions == "fix" else frozenset()
     odd = {path: held for path, held in found.odd.found.items() if path not in written.closed}
     writer = CaptionWriter(
         rules=_caption_rules(surveyed, options, known, found),
@@ -283,6 +268,7 @@ def _plan(
         (*rows, *flag_rows(surveyed), *contradiction_rows(odd, fixed)),
         warnings=(
             *_notes(root, surveyed, options, known, captions),
+            *written.warnings,
             *messages.on_files([image.path for image in surveyed if image.path in written.unreadable]),
             *messages.on_contradictions(odd, fixed),
             *messages.on_flags(flags, options.keep_quality),
@@ -335,6 +321,7 @@ def _notes(
     yield from notes.on_unknown(known.by, known.rules.unknown)
     yield from notes.on_late_triggers(surveyed, captions)
     triggers = {word for image in surveyed for word in image.triggers}
+    yield from messages.on_spellings(surveyed, options.triggers, options.trigger_from == "folder")
     yield from messages.on_triggers(triggers, known.vocabulary, known.tokens)
     rules = known.rules
     yield from notes.on_option_keys(surveyed, options.triggers, options.media, rules.prune, rules.keep, options.core)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.concepts.regularization.assignment import FOLDER, reg_image_paths
 from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_generated
+from pipeline.core.caption_text import split_tags
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
@@ -206,7 +207,7 @@ def reg_image_caption(caption: str, tags: Sequence[TagDecision], trigger: str) -
     out = {row.tag for row in tags if row.action == TagAction.ADDED and row.reason in unsaid}
     if not out:
         return caption
-    return ", ".join(tag for part in caption.split(",") if (tag := part.strip()) and tag not in out)
+    return ", ".join(tag for tag in split_tags(caption) if tag not in out)
 
 
 def _all_reg_images(manifest: Manifest) -> list[RegularizationImage]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.core.caption_text import read_caption_text
 from pipeline.core.files import write_text
 from pipeline.core.text_diff import tags_changed
 from pipeline.store.image_files import EDITS
@@ -34,8 +35,8 @@ def captions(manifest: Manifest) -> dict[str, str]:
 
 
 def plain(text: str) -> str:
-    """A caption file's text as a caption."""
-    return text.removeprefix("\ufeff").strip()
+    """A caption file's text as the caption that is meant (`read_caption_text`)."""
+    return read_caption_text(text).text
 
 
 def caption_file(root: Path, path: str) -> Path:

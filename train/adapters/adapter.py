@@ -15,19 +15,24 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
+from train.adapters.algebra.dora import magnitude_axis
 from train.adapters.algebra.norms import scale_weight_norms
 from train.adapters.algorithms.algorithm import Algorithm
+from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig, layer_config
 from train.adapters.count.planned import nothing_to_train
 from train.adapters.count.summary import Module, ParameterSummary, acting, figures_of
+from train.adapters.detect import refuse_foreign
 from train.adapters.files.delta import difference
-from train.adapters.files.layer import Layer, faults
+from train.adapters.files.layer import Layer, faults, input_channels
+from train.adapters.files.reader import open_adapter
 from train.adapters.inject.dropout import Clock, Dropout, Key, StepContext
 from train.adapters.inject.initial_weights import initial_weights
 from train.adapters.inject.layer_tensors import LayerTensors
 from train.adapters.inject.targets import every_layer, targets_of
 from train.adapters.inject.wrapper import Wrapper
 from train.adapters.names.blocks import by_block
+from train.adapters.names.keys import EMBEDDING, SCALAR
 from train.adapters.names.layers import by_layer
 from train.adapters.registry import ALGORITHMS, kind_of
 from train.models.base import BaseModel
@@ -98,6 +103,7 @@ class Adapter(nn.Module):
                 raise PrepError(f"{name} holds {', '.join(own)}, which is no known algorithm", "train the adapter anew")
             if wrong := faults(name, kind, shapes):
                 raise PrepError(wrong[0], "the file is damaged")
+            refuse_output_axis(name, shapes, input_channels(kind, shapes))
             layer, block = known[name]
             algorithm = asked if asked.stored is kind else ALGORITHMS[kind.name]
             adapter._add(name, layer, block, algorithm, {key: as_float(value) for key, value in own.items()})
@@ -228,6 +234,20 @@ class Adapter(nn.Module):
             module.load_state_dict({key: tensors[f"{name}.{key}"] for key in module.state_dict()})
 
 
+def refuse_output_axis(name: str, shapes: Shapes, inputs: int) -> None:
+    """See that DoRA's magnitudes are those of input channels.
+
+    Raises:
+        PrepError: they are those of outputs.
+    """
+    if "dora_scale" in shapes and magnitude_axis(shapes["dora_scale"], inputs) == "output":
+        raise PrepError(
+            f"{name} has DoRA along the output axis (wd_on_output in LyCORIS), prep trains it along the input axis",
+            "start from an adapter without it, or train one with dora; to use this file: prep adapter convert FILE "
+            "--base MODEL -o NEW.safetensors",
+        )
+
+
 def module_of(name: str, wrapper: Wrapper, held: nn.Module) -> Module:
     """A layer's adapter in figures, by its name in files."""
     weight, rank = wrapper.base_layer.weight, wrapper.trained.rank
@@ -256,14 +276,28 @@ def as_float(value: Tensor) -> Tensor:
 
 
 def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Weights and metadata of an adapter file; only safetensors are opened."""
+    """Weights and metadata of an adapter file, without textual inversions, and with LyCORIS' scalars in the weights; only
+    safetensors are opened."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            held = {key: file.get_tensor(key) for key in file.keys() if not key.startswith(EMBEDDING)}  # noqa: SIM118
+            return with_scalars(held, path), dict(file.metadata() or {})
+    except PrepError:
+        raise
     except Exception as error:
         raise PrepError(
             f"{path} is not a readable safetensors file: {error}", "train it again with: prep train SET --force"
         ) from error
+
+
+def with_scalars(held: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The weights with LyCORIS' factor of a whole layer multiplied in, where there is one."""
+    scaled = {key.removesuffix(f".{SCALAR}") for key in held if key.endswith(f".{SCALAR}")}
+    if not scaled:
+        return held
+    file = open_adapter(path).sound()
+    folded = {f"{name}.{key}": value for name in scaled for key, value in file.layer(name).tensors.items()}
+    return {key: folded.get(key, value) for key, value in held.items() if not key.endswith(f".{SCALAR}")}
 
 
 def attach_adapter(base: BaseModel, file: Path) -> Adapter:
@@ -275,6 +309,7 @@ def attach_adapter(base: BaseModel, file: Path) -> Adapter:
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
+    refuse_foreign(tensors, str(file))
     config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
     held = {key: value.to(torch.float32) for key, value in tensors.items()}
     adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)

@@ -17,7 +17,8 @@ from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig
 from train.adapters.files.layer import EXACT_FORMS
 from train.adapters.names.client_keys import CLIENTS
-from train.adapters.names.layers import by_layer
+from train.adapters.names.keys import EMBEDDING, SCALAR, named
+from train.adapters.names.layers import by_layer, layer_path_of
 from train.adapters.registry import ALGORITHMS, kind_of
 
 CONVOLUTIONAL = re.compile(
@@ -51,7 +52,11 @@ def read_config(file: Path) -> AdapterConfig:
 
 def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[str, str], where: str) -> AdapterConfig:
     """The same from the tensors' shapes, the layers' alphas and the metadata."""
+    tensors = {
+        key: shape for key, shape in tensors.items() if not key.startswith(EMBEDDING) and not key.endswith(f".{SCALAR}")
+    }
     layers = by_layer(tensors)
+    refuse_foreign(tensors, where)
     kinds = {name: kind_of(keys) for name, keys in layers.items()}
     unknown = sorted(name for name, kind in kinds.items() if kind is None)
     if unknown or not layers:
@@ -72,6 +77,21 @@ def config_of(tensors: Shapes, alphas: Mapping[str, float], metadata: Mapping[st
     own = {name: keys for name, keys in layers.items() if kinds[name] is kind}
     norms = not kind.of_norms and any(each.of_norms for each in known.values())
     return _config(kind, own, alphas, metadata, norms)
+
+
+def refuse_foreign(keys: Iterable[str], where: str) -> None:
+    """See that a file's layers have kohya's names.
+
+    Raises:
+        PrepError: they have those of another trainer.
+    """
+    dotted = (key for key in keys if (name := named(key)) is not None and name.dotted and layer_path_of(name.layer))
+    foreign = next(dotted, None)
+    if foreign is not None:
+        raise PrepError(
+            f"{where} has the names of another trainer, such as {foreign}",
+            f"write it with kohya's first: prep adapter convert {where} -o NEW.safetensors",
+        )
 
 
 def _config(

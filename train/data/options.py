@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.config.rules import Problem, Range, at_least, between, idle_unless, option, share
+from pipeline.core.caption_text import KEEP_SEPARATOR
 
 FACE_CROP = Range(lambda value: 1 <= value[0] <= value[1] <= 4, "two numbers from 1 to 4, the smaller one first")
 VARIED = ("color_jitter", "random_crop", "face_crop")
@@ -83,7 +84,8 @@ class CaptionOptions:
     @property
     def marks(self) -> tuple[str, ...]:
         """What splits captions and is never read."""
-        return tuple(mark for mark in (self.keep_separator, self.group_separator) if mark)
+        marks = (self.keep_separator, self.group_separator, KEEP_SEPARATOR)
+        return tuple(dict.fromkeys(mark for mark in marks if mark))
 
     def problems(self) -> Iterator[Problem]:
         if self.caption_dropout_epochs == 1:

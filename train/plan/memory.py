@@ -15,6 +15,7 @@ from train.models.families.family import Family
 from train.models.families.key_map import UNET, VAE, blocks_of, text_shapes, unet_from_ldm
 from train.models.families.registry import family_of_config
 from train.models.loading.detect import family_of
+from train.models.loading.quantized import beside
 from train.models.loading.safetensors_header import read_header
 from train.models.shapes import BaseShapes, Shapes, parameter_count
 
@@ -53,7 +54,7 @@ def _of_folder(folder: Path) -> BaseShapes:
 
 
 def _of_file(file: Path) -> BaseShapes:
-    shapes = read_header(file).shapes
+    shapes = {name: shape for name, shape in read_header(file).shapes.items() if not beside(name)}
     family = family_of(file, shapes)
     configs = family.configs()
     blocks = blocks_of(configs["unet"])

@@ -14,6 +14,7 @@ class Origin(StrEnum):
     CAME_WITH_IMAGE = "came_with_image"
     NEW_FILE = "new_file"
     CHANGED = "changed"
+    OF_COPY = "of_copy"
 
 
 class CaptionReason(Reason):
@@ -68,6 +69,8 @@ def origin_of(data: Data) -> Data:
 
 
 def _origin(data: Data) -> str:
+    if data.get("origin") == Origin.OF_COPY:
+        return f"that of its copy {data['copy']}"
     words = {Origin.CAME_WITH_IMAGE: "came with the image", Origin.NEW_FILE: "a new file"}
     return words.get(data.get("origin", ""), str(data.get("changes", "")))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.core.caption_text import after_tags, lines_of
 from pipeline.store.reasons.reason import NOTHING
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.store.values.contradiction import Contradiction
@@ -238,6 +238,16 @@ def written(text: str, triggers: tuple[str, ...], prefix: bool, separator: str) 
     Args:
         prefix: put the trigger words in front that it does not begin with.
     """
+    lines = [_line(line, triggers, prefix, separator) for line in lines_of(text) or [text]]
+    rows: dict[str, TagDecision] = {}
+    for _, found in lines:
+        rows |= {row.tag: row for row in found if row.tag not in rows}
+    leads = [row for row in rows.values() if row.is_trigger]
+    return "\n".join(line for line, _ in lines), (*leads, *(row for row in rows.values() if not row.is_trigger))
+
+
+def _line(text: str, triggers: tuple[str, ...], prefix: bool, separator: str) -> tuple[str, tuple[TagDecision, ...]]:
+    """One line of a person's caption and its rows; each line is a caption of its own."""
     count = leading(text, triggers)
     head = list(split_caption(text)[:count])
     if prefix:
@@ -246,8 +256,8 @@ def written(text: str, triggers: tuple[str, ...], prefix: bool, separator: str) 
         text = separator.join([*lacking, text] if text else lacking)
         head, count = [*lacking, *head], count + len(lacking)
     if is_prose(text):
-        rest = re.split(r"[,\n]", text, maxsplit=count)[count:] if count else [text]
-        tags = [part.strip() for part in rest if part.strip()]
+        rest = after_tags(text, count).strip()
+        tags = [rest] if rest else []
     else:
         tags = [tag for tag in dict.fromkeys(split_caption(text)) if tag not in head]
     lead = (TagDecision(word, TagAction.ADDED, TagReason.TRIGGER) for word in head)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.core.caption_text import read_caption_text
+from pipeline.images.duplicate_heirs import heirs, inherited, words_on
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
-from pipeline.store.reasons.captions import CaptionReason, origin_of
+from pipeline.store.reasons.captions import CaptionReason, Origin, origin_of
 from pipeline.store.reasons.reason import Data
 from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
@@ -27,6 +30,7 @@ class Manual(NamedTuple):
     origin: Mapping[str, Data]
     unreadable: frozenset[str]
     manual_edits: Mapping[str, Sequence[Sequence[str]]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def closed(self) -> frozenset[str]:
@@ -35,14 +39,31 @@ class Manual(NamedTuple):
 
 
 def manual(manifest: Manifest) -> Manual:
-    """What people wrote in a set."""
-    rows = manifest.decisions("manual_caption")
+    """What people wrote in a set; what they wrote for a copy that is dropped is the kept image's, unless it has its own."""
+    rows, copies = manifest.decisions("manual_caption"), heirs(manifest)
+    texts = {path: plain(row.value) for path, row in rows.items() if row.value is not None}
+    edits = {path: row.value for path, row in manifest.decisions("manual_edits").items()}
+    unreadable = frozenset(path for path, row in rows.items() if row.value is None)
+    given = inherited(copies, texts | dict.fromkeys(unreadable, ""), lambda one, other: not one or one == other)
+    changed = inherited(copies, edits, lambda one, other: one == other)
+    came = {path: (text, copy) for path, (text, copy) in given.values.items() if text}
+    removed = [read_caption_text(row.value).taken_out for row in rows.values() if row.value is not None]
     return Manual(
-        {path: plain(row.value) for path, row in rows.items() if row.value is not None},
-        {path: origin_of(row.data) for path, row in rows.items()},
-        frozenset(path for path, row in rows.items() if row.value is None),
-        {path: row.value for path, row in manifest.decisions("manual_edits").items()},
+        texts | {path: text for path, (text, _) in came.items()},
+        {path: origin_of(row.data) for path, row in rows.items()}
+        | {path: {"origin": Origin.OF_COPY, "copy": copy} for path, (_, copy) in came.items()},
+        unreadable,
+        edits | {path: value for path, (value, _) in changed.values.items()},
+        (*words_on("captions", given), *words_on("tag edits", changed), *_syntax(removed)),
     )
+
+
+def _syntax(removed: Sequence[Sequence[str]]) -> Iterator[str]:
+    """What of the syntax of prompts was taken out of captions, with how many held it."""
+    counts = Counter(what for each in removed for what in each)
+    if counts:
+        named = ", ".join(f"{what} in {count}" for what, count in sorted(counts.items()))
+        yield f"captions hold what is no caption, and are trained without it: {named}; their files stay as they are"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pipeline.store.reasons.tags import TagCause
 from pipeline.store.records import Image
 from pipeline.tags.captions.build import Names, chosen_tags
 from pipeline.tags.captions.selection import Combine, TaggerVote, best_rating, choose_together
-from pipeline.tags.captions.triggers import names_in, subjects
+from pipeline.tags.captions.triggers import names_in, spelled, subjects
 from pipeline.tags.statistics.survey import SurveyedImage
 from pipeline.tags.vocabulary.person_count import people
 from pipeline.tags.vocabulary.quality_tags import flags_of
@@ -21,7 +21,7 @@ class TagChoice:
 
     `votes` and `combine` choose them (`choose_together`), `floor` is the probability below which a tag is not considered;
     `names` and `banned` are those of `chosen_tags`; `rating` asks for the most probable rating; `triggers` and
-    `from_folder` are those of `subjects`.
+    `from_folder` are those of `subjects`, `spelling` that of `one_spelling`.
     """
 
     votes: tuple[TaggerVote, ...]
@@ -33,6 +33,7 @@ class TagChoice:
     banned: Callable[[str], TagCause | None]
     triggers: Mapping[str, str]
     from_folder: bool
+    spelling: Mapping[str, str]
 
     def of_image(self, image: Image, scores: Mapping[str, Mapping[str, float]]) -> SurveyedImage:
         """The image with its chosen tags; `scores` is tagger id → tag → probability."""
@@ -48,7 +49,7 @@ class TagChoice:
         return SurveyedImage(
             image.path,
             image.concept,
-            subjects(image.concept, self.triggers, self.from_folder),
+            spelled(subjects(image.concept, self.triggers, self.from_folder), self.spelling),
             bool(scores),
             max(counted or 0, named) if named > 1 else counted,
             ledger,

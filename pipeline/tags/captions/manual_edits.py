@@ -106,6 +106,8 @@ def amended(
     for candidate in (short, later) if short != held or edit in held else (later,):
         if set(apply(tags, triggers, candidate)[0]) == wanted:
             return candidate
+    if edit in held and set(apply(tags, triggers, held)[0]) == wanted:
+        return held
     return [*held, edit]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pipeline.store.reasons.tags import contradiction_figures, core_figures
 from pipeline.store.values.contradiction import Contradiction
-from pipeline.tags.captions.triggers import sharing_words, taken_words
+from pipeline.tags.captions.triggers import one_spelling, sharing_words, subjects, taken_words
 from pipeline.tags.statistics.core_tags import Core, Traits
 from pipeline.tags.statistics.mined_implications import MinedImplication
+from pipeline.tags.statistics.survey import SurveyedImage
 from pipeline.tags.vocabulary.aliases import Vocabulary
 from pipeline.tags.vocabulary.token_count import Tokens, is_common, telling_tokens
 
@@ -77,6 +78,15 @@ def on_triggers(words: Collection[str], vocabulary: Vocabulary, tokens: Tokens |
     short = [word for word in sorted(words) if sum(map(str.isalnum, word)) < LEAST_LETTERS]
     if short:
         yield f"trigger words too short to stand for anything: {some(short)}"
+
+
+def on_spellings(images: Sequence[SurveyedImage], given: Mapping[str, str], from_folder: bool) -> Iterator[str]:
+    """Trigger words that differ in case only, and were made one."""
+    words = [word for image in images for held in subjects(image.concept, given, from_folder) for word in held]
+    one = one_spelling(words)
+    if one:
+        named = [f"{word} → {best}" for word, best in sorted(one.items())]
+        yield f"trigger words that differ in case only are one, as text encoders read them alike: {some(named)}"
 
 
 def on_contradictions(

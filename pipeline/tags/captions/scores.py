@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.core.errors import PrepError
+from pipeline.images.duplicate_heirs import heirs
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import THE_SET, Image, Tagger
 from pipeline.tags.captions.selection import BOORU, TaggerVote
@@ -73,6 +74,7 @@ def scored(
     manifest: Manifest, taggers: Sequence[Tagger], images: Sequence[Image]
 ) -> Iterator[tuple[Image, dict[str, dict[str, float]]]]:
     """Every image with tagger id → tag → probability; a few hundred at a time, as all of them fill the memory."""
+    of_copies = _board_tags_of_copies(manifest, [tagger.id for tagger in taggers if tagger.name == BOORU])
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH]
         contents = tuple({image.content for image in batch})
@@ -81,4 +83,18 @@ def scored(
         for content, tagger, scores in manifest.scores_of(contents, ids):
             found.setdefault(content, {})[tagger] = scores
         for image in batch:
-            yield image, found.get(image.content, {})
+            own = found.get(image.content, {})
+            for tagger, tags in of_copies.get(image.path, {}).items():
+                own = {**own, tagger: {**tags, **own.get(tagger, {})}}
+            yield image, own
+
+
+def _board_tags_of_copies(manifest: Manifest, boards: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """Kept image → board → the tags that its dropped copies had there: people gave them, so they are the kept one's."""
+    copies = heirs(manifest) if boards else {}
+    contents = {image.path: image.content for image in manifest.images()} if copies else {}
+    wanted = {contents[copy]: keeper for keeper, dropped in copies.items() for copy in dropped if copy in contents}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for content, board, tags in manifest.scores_of(tuple(wanted), tuple(boards)) if wanted else ():
+        found.setdefault(wanted[content], {}).setdefault(board, {}).update(tags)
+    return found

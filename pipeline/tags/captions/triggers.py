@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 
+from pipeline.store.records import Image
 from pipeline.tags.vocabulary.aliases import folded, split_caption, sub_words, unique
 
 MANY = 50
@@ -25,6 +27,35 @@ def subjects(concept: str, given: Mapping[str, str], from_folder: bool) -> tuple
             for name in names_in(concept)
         ]
     return tuple(unique(words) for words in found if words)
+
+
+def one_spelling(words: Iterable[str]) -> dict[str, str]:
+    """Trigger word → the spelling that stands for all that differ from it in case only: the most frequent, then the one with
+    most capitals, as names have. Text encoders lower all letters, so `Lucy` and `lucy` are one word to them.
+
+    Args:
+        words: the trigger words of all images, one for each image they are of.
+    """
+    counts = Counter(words)
+    groups: dict[str, list[str]] = {}
+    for word in counts:
+        groups.setdefault(word.casefold(), []).append(word)
+    found: dict[str, str] = {}
+    for held in groups.values():
+        best = min(held, key=lambda word: (-counts[word], -sum(map(str.isupper, word)), word))
+        found |= {word: best for word in held if word != best}
+    return found
+
+
+def words_of(images: Iterable[Image], given: Mapping[str, str], from_folder: bool) -> Iterator[str]:
+    """The trigger words of all images, one for each image they are of."""
+    return (word for image in images for words in subjects(image.concept, given, from_folder) for word in words)
+
+
+def spelled(found: Iterable[Iterable[str]], spelling: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """The trigger words of everyone in the one spelling of each; who is named twice by it is one."""
+    names = [tuple(dict.fromkeys(spelling.get(word, word) for word in words)) for words in found]
+    return tuple(dict.fromkeys(names))
 
 
 def _word(name: str) -> str:

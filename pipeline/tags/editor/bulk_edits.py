@@ -20,7 +20,7 @@ from pipeline.store.reasons.tags import TagReason
 from pipeline.store.records import Decision
 from pipeline.store.tables.rows import columns_of
 from pipeline.store.values.tags import TagAction, TagDecision
-from pipeline.tags.captions.build import with_separator
+from pipeline.tags.captions.build import with_separator, written
 from pipeline.tags.captions.manual_edits import (
     ADD,
     REMOVE,
@@ -87,7 +87,7 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
         if manual is not None and manual.value is None:
             found.counts[CaptionReason.NOT_UTF8.value] += 1
         elif manual is not None:
-            _edit_text(found, path, manual.value, decided, edits)
+            _edit_text(found, path, manual.value, decided, edits, separator)
         else:
             _edit_tags(found, path, decided, edits, separator)
     if refused:
@@ -182,7 +182,9 @@ def _rows_after(
 # --- captions that a person wrote
 
 
-def _edit_text(found: Edited, path: str, text: str, decided: Mapping[str, Decision], edits: Sequence[Edit]) -> None:
+def _edit_text(
+    found: Edited, path: str, text: str, decided: Mapping[str, Decision], edits: Sequence[Edit], separator: str
+) -> None:
     after = edited_text(text, edits)
     if after == text:
         found.counts[AS_IT_WAS] += 1
@@ -190,13 +192,11 @@ def _edit_text(found: Edited, path: str, text: str, decided: Mapping[str, Decisi
     edited = {"edits": list(edits)}
     found.put(Decision(path, "manual_caption", after, CaptionReason.EDITED, edited))
     caption, tags = decided.get("caption"), decided.get("tags")
-    front = (
-        caption.value.removesuffix(plain(text))
-        if caption is not None and caption.reason != CaptionReason.MANUAL
-        else ""
-    )
     reason = caption.reason if caption is not None else CaptionReason.MANUAL
-    found.put(Decision(path, "caption", front + plain(after), reason, origin_of(edited)))
+    now = plain(after)
+    if reason == CaptionReason.MANUAL_WITH_TRIGGERS:
+        now, _ = written(now, _triggers_of(_rows_of(tags)), True, separator)
+    found.put(Decision(path, "caption", now, reason, origin_of(edited)))
     if tags is not None:
         found.put(replace(tags, value=_rows_by_person(_rows_of(tags), edits)))
     found.changed.append(Changed(path, plain(text), plain(after), True))

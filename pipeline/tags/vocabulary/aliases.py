@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Iterable, Mapping
 
+from pipeline.core.caption_text import split_tags
 from pipeline.core.errors import PrepError
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -115,7 +116,7 @@ def other_name(tag: str) -> str | None:
 
 def split_caption(text: str) -> tuple[str, ...]:
     """The tags of a caption, in its own spelling."""
-    return tuple(part for part in (piece.strip() for piece in text.replace("\n", ",").split(",")) if part)
+    return split_tags(text)
 
 
 def words(name: str) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from pipeline.tags.vocabulary.aliases import split_caption
 
 _COMMON = "a an the is are was and with while who her his she he they their its it this that"
 _FUNCTION_WORDS = frozenset(_COMMON.split())
-_SENTENCE_END = re.compile(r"\w+\s+\w+\s+\w+[^,\n]*[.!?](\s+\S|$)|。")
+_STOP = re.compile(r"[.!?](?=\s|$)")
+_WORD = re.compile(r"\w+")
 
 
 def is_prose(text: str) -> bool:
@@ -20,8 +21,30 @@ def is_prose(text: str) -> bool:
     parts = [part.split() for part in split_caption(text)]
     if not parts:
         return False
-    if _SENTENCE_END.search(text) or (len(parts) == 1 and len(parts[0]) >= 5):
+    if _ends_a_sentence(text) or (len(parts) == 1 and len(parts[0]) >= 5):
         return True
     if any(len(part) >= 6 and len(_FUNCTION_WORDS & {word.lower() for word in part}) >= 2 for part in parts):
         return True
     return sum(map(len, parts)) >= 5 * len(parts)
+
+
+def _ends_a_sentence(text: str) -> bool:
+    """Whether three words in a row, and whatever else without a comma, end in a full stop. Goes over the text once."""
+    if "。" in text:
+        return True
+    return any(
+        _STOP.search(part) is not None and _has_three_words(part[: [each.start() for each in _STOP.finditer(part)][-1]])
+        for part in re.split(r"[,\n]", text)
+    )
+
+
+def _has_three_words(part: str) -> bool:
+    row = 0
+    for token in part.split():
+        whole = _WORD.fullmatch(token) is not None
+        if row == 2 and (token[0].isalnum() or token[0] == "_"):
+            return True
+        row = row + 1 if whole or (row == 0 and (token[-1].isalnum() or token[-1] == "_")) else 0
+        if not whole and row == 0 and (token[-1].isalnum() or token[-1] == "_"):
+            row = 1
+    return False

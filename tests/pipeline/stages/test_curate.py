@@ -751,3 +751,10 @@ def test_new_options_out_of_range_are_refused(given: dict[str, object], words: s
     with pytest.raises(PrepError) as caught:
         curate.Options(**given)  # type: ignore[arg-type]
     assert words in caught.value.message and caught.value.hint
+
+
+def test_folders_whose_names_differ_in_case_only_share_one_trigger_word(build: Build) -> None:
+    manifest = build({path: {"1girl": 0.9} for path in ("a/Lucy/1", "a/Lucy/2", "b/lucy/3")})
+    outcome = run(manifest, prune="none")
+    assert {row.value.split(", ")[0] for row in manifest.decisions("caption").values()} == {"Lucy"}
+    assert any("differ in case only are one" in words and "lucy → Lucy" in words for words in outcome.plan.warnings)

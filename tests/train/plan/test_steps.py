@@ -2,9 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_sets import SIZES, exposures_of, planned, sets
+from safetensors.torch import save_file
 
 from pipeline.core.errors import PrepError
 from pipeline.core.humanize import in_words
@@ -133,3 +135,16 @@ def test_a_base_model_that_cannot_be_read_is_none(tmp_path, harm):
     else:
         (tmp_path / "unet/model.safetensors").unlink()
     assert base_shapes(tmp_path) is None
+
+
+def test_scales_beside_weights_of_8_bits_are_no_weights_of_the_plan(tmp_path):
+    held = {
+        "model.diffusion_model.input_blocks.0.0.weight": torch.zeros(320, 4, 3, 3),
+        "model.diffusion_model.time_embed.0.weight": torch.zeros(8, 4).to(torch.float8_e4m3fn),
+        "model.diffusion_model.time_embed.0.scale_weight": torch.ones(()),
+        "cond_stage_model.transformer.text_model.final_layer_norm.weight": torch.zeros(768),
+    }
+    save_file(held, tmp_path / "model.safetensors")
+    shapes = base_shapes(tmp_path / "model.safetensors")
+    assert shapes is not None
+    assert shapes.unet == {"conv_in.weight": (320, 4, 3, 3), "time_embedding.linear_1.weight": (8, 4)}

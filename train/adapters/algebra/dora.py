@@ -58,9 +58,13 @@ def decomposed_output(
 # --- in files
 
 
-def magnitude_axis(shape: tuple[int, ...]) -> str:
-    """Which channels the magnitudes of a file are those of: `input` or `output`."""
-    return "input" if len(shape) > 1 and shape[0] == 1 else "output"
+def magnitude_axis(shape: tuple[int, ...], inputs: int = 0) -> str:
+    """Which channels the magnitudes of a file are those of: `input` or `output`.
+
+    Args:
+        inputs: how many input channels the layer has, where that is known.
+    """
+    return "input" if len(shape) > 1 and shape[0] == 1 and inputs in (0, shape[1]) else "output"
 
 
 def decomposed_along(axis: str, weight: Tensor, delta: Tensor, magnitude: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from train.adapters.files.delta import difference, exact_factors
 from train.adapters.files.layer import Layer, lora_layer, whole_layer
 from train.adapters.files.one_alpha import acting_alpha, added_outputs, commonest, with_alpha
 from train.adapters.files.reader import AdapterFile
-from train.adapters.files.writer import claim, writing
+from train.adapters.files.writer import Writing, claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.client_keys import TARGETS
 from train.adapters.names.layers import LayerPath, kernel_of, kohya_name, layer_path_of
@@ -28,7 +28,7 @@ from train.models.families.key_map import STANDARD, Blocks
 
 DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "ss_network_alpha": "Dynamic"}
 """Metadata of a file whose layers differ in rank and algorithm."""
-KEPT = "kept"
+KEPT, EMBEDDINGS = "kept", "weights of textual inversions, kept"
 
 
 OPEN_CLIP_ATTENTION = {
@@ -84,9 +84,19 @@ def convert_file(
             for layer in added_outputs(widths):
                 counts["added, doing nothing, as diffusers needs it"] += 1
                 out.add_layer(with_alpha(layer, alpha), dtype or file.dtype)
-        shape = DYNAMIC if counts.keys() - {KEPT} else {}
+        counts += Counter({keep_embeddings(file, out, target): len(file.embeddings)} if file.embeddings else {})
+        shape = DYNAMIC if counts.keys() - {KEPT, EMBEDDINGS} else {}
         out.metadata |= renewed(file.metadata, output.stem, family, shape | alpha_facts(alpha))
     return Converted(output, dict(counts), rank)
+
+
+def keep_embeddings(file: AdapterFile, out: Writing, target: str) -> str:
+    """Copy the textual inversions that the file brings along, and say so; not for diffusers, which refuses the file for them."""
+    if target == "diffusers":
+        return "weights of textual inversions, left out, as diffusers refuses them"
+    for key, tensor in file.embedded():
+        out.add(key, tensor)
+    return EMBEDDINGS
 
 
 def one_alpha(file: AdapterFile) -> float:

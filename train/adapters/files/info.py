@@ -17,10 +17,11 @@ from train.adapters.files.client_support import incompatibility
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
 from train.adapters.files.one_alpha import ONE_ALPHA, misread_alphas
-from train.adapters.files.reader import AdapterFile
+from train.adapters.files.reader import AdapterFile, Outline
 from train.adapters.files.writer import payload_hash
 from train.adapters.names.blocks import order
 from train.adapters.names.client_keys import CLIENTS, used_keys
+from train.adapters.names.keys import EMBEDDING
 from train.adapters.names.layers import block_of
 from train.models.families.key_map import STANDARD
 
@@ -49,6 +50,7 @@ def describe(file: AdapterFile, base: Checkpoint | None = None) -> dict[str, Any
         "clients": {client: _client(client, file, wrong[client]) for client in CLIENTS},
         "problems": [*file.problems, *damaged],
         "unknown": list(file.unknown),
+        "embeddings": sorted({key.removeprefix(EMBEDDING).partition(".")[0] for key in file.embeddings}),
     }
 
 
@@ -79,7 +81,7 @@ def _layers(
             damaged.append(error.message if isinstance(error, PrepError) else f"{name}: {error}")
             continue
         for client in CLIENTS:
-            if why := incompatibility(client, layer):
+            if why := _wrong(client, layer, outline):
                 wrong[client][why] += 1
         if not file.dotted(name) and layer.kind.plain:
             alphas[name] = layer.alpha
@@ -99,6 +101,15 @@ def _layers(
     if misread := misread_alphas(alphas):
         wrong["diffusers"][ONE_ALPHA] += len(misread)
     return rows, wrong, damaged
+
+
+def _wrong(client: str, layer: Layer, outline: Outline) -> str:
+    """What a client does wrong with a layer. diffusers hands files in its own names to PEFT, whose DoRA it is then, but for
+    that of text encoders, where the magnitudes are not loaded."""
+    if client == "diffusers" and outline.dotted and layer.dora == "output" and layer.kind.plain and not layer.tucker:
+        in_unet = outline.layer_path is not None and outline.layer_path.part == "unet"
+        return "" if in_unet else "DoRA's magnitudes of text encoders are not loaded"
+    return incompatibility(client, layer)
 
 
 def _algorithm(layer: Layer) -> str:

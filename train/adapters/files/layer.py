@@ -87,6 +87,11 @@ class Layer:
         return self.kind.needs_base or self.dora is not None
 
 
+def input_channels(kind: LayerKind, shapes: Shapes) -> int:
+    """The input channels of the layer, 0 where the keys do not show them."""
+    return kind.inputs(shapes) if kind.name == LORA else 0
+
+
 def lora_layer(name: str, factors: Factors, kernel: tuple[int, ...], scale: float = 1.0) -> Layer:
     """A LoRA layer with the effect of these factors; `scale` is what alpha / rank shall be.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import PrepError
+from train.adapters.algebra.dora import magnitude_axis
 from train.adapters.algorithms.algorithm import LayerKind
-from train.adapters.files.layer import Layer, checked, faults
+from train.adapters.files.layer import Layer, checked, faults, input_channels
 from train.adapters.files.peft_alphas import peft_alpha
 from train.adapters.files.writer import FORMATS
-from train.adapters.names.keys import named
+from train.adapters.names.keys import EMBEDDING, SCALAR, named
 from train.adapters.names.layers import LayerPath, layer_path_of
 from train.adapters.registry import KINDS, kind_of
 from train.models.families.registry import WIDTHS
@@ -25,6 +27,14 @@ from train.models.loading.safetensors_header import read_header
 FLOATS = {name: dtype for dtype, name in FORMATS.items() if dtype.is_floating_point and dtype.itemsize > 1}
 WHOLE = tuple(name for dtype, name in FORMATS.items() if not dtype.is_floating_point)
 SHOWN = 5
+SCALED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "lora": (("lora_up.weight",),),
+    "loha": (("hada_w1_a",),),
+    "lokr": (("lokr_w1", "lokr_w1_a"),),
+    "glora": (("a1.weight",), ("b1.weight",)),
+    "full": (("diff",),),
+}
+"""Algorithm → for each of its products the factor to multiply, whichever is there, where LyCORIS' scalar acts on all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ class Outline:
     algorithm: str
     keys: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]
+    scalar: str = ""
+    """The key of LyCORIS' factor of the whole layer, "" where there is none."""
 
     @property
     def kind(self) -> LayerKind:
@@ -45,6 +57,20 @@ class Outline:
         return self.kind.rank(self.shapes)
 
     @property
+    def dotted(self) -> bool:
+        """Whether its keys are written otherwise than kohya does."""
+        return any((key := named(each)) is not None and key.dotted for each in self.keys.values())
+
+    @property
+    def magnitudes_of_outputs(self) -> bool:
+        """Whether DoRA's magnitudes are those of outputs: PEFT's always, others' by their shape and the layer's inputs."""
+        if "dora_scale" not in self.keys:
+            return False
+        if "lora_magnitude_vector" in self.keys["dora_scale"]:
+            return True
+        return magnitude_axis(self.shapes["dora_scale"], input_channels(self.kind, self.shapes)) == "output"
+
+    @property
     def layer_path(self) -> LayerPath | None:
         return layer_path_of(self.name)
 
@@ -53,7 +79,8 @@ class Outline:
 class AdapterFile:
     """What the header of a file says. Weights are read by `layer`, one layer at a time; they begin at the byte `start`.
 
-    `unknown` are keys of no known style or algorithm, `problems` what makes layers unusable.
+    `unknown` are keys of no known style or algorithm, `problems` what makes layers unusable; `embeddings` the keys of textual
+    inversions that the file brings along.
     """
 
     path: Path
@@ -64,6 +91,7 @@ class AdapterFile:
     outlines: Mapping[str, Outline]
     unknown: tuple[str, ...]
     problems: tuple[str, ...]
+    embeddings: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -75,8 +103,8 @@ class AdapterFile:
         return family_of(self.outlines, self.metadata)
 
     def dotted(self, name: str) -> bool:
-        """Whether a layer's keys are written as diffusers and PEFT do."""
-        return any((key := named(each)) is not None and key.dotted for each in self.outlines[name].keys.values())
+        """Whether a layer's keys are written otherwise than kohya does."""
+        return self.outlines[name].dotted
 
     @property
     def dtype(self) -> torch.dtype:
@@ -94,6 +122,7 @@ class AdapterFile:
         try:
             with safe_open(self.path, framework="pt") as file:
                 tensors = {suffix: file.get_tensor(key).float() for suffix, key in outline.keys.items()}
+                scalar = file.get_tensor(outline.scalar).float() if outline.scalar else None
         except (OSError, SafetensorError, RuntimeError) as error:
             raise PrepError(
                 f"{self.path}: {name} cannot be read: {error}", "the file is damaged: copy it anew"
@@ -101,11 +130,21 @@ class AdapterFile:
         if "alpha" not in tensors and outline.rank and (layer_path := outline.layer_path) is not None:
             alpha = peft_alpha(self.metadata, layer_path.part, layer_path.path, outline.rank)
             tensors |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
+        if outline.magnitudes_of_outputs:
+            tensors["dora_scale"] = along_outputs(tensors["dora_scale"])
+        if scalar is not None:
+            tensors |= multiplied(outline, tensors, scalar)
         return checked(Layer(name, outline.algorithm, tensors))
 
     def layers(self) -> Iterator[Layer]:
         for name in self.outlines:
             yield self.layer(name)
+
+    def embedded(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The textual inversions that the file brings along, key by key."""
+        with safe_open(self.path, framework="pt") as file:
+            for key in self.embeddings:
+                yield key, file.get_tensor(key)
 
     def sound(self) -> AdapterFile:
         """The file itself, if nothing of it is lost when its layers are used.
@@ -134,9 +173,12 @@ def open_adapter(path: Path) -> AdapterFile:
     grouped: dict[str, dict[str, str]] = {}
     unknown: list[str] = []
     problems: list[str] = []
+    embeddings: list[str] = []
     for key in sorted(shapes):
         name = named(key)
-        if name is None:
+        if key.startswith(EMBEDDING):
+            embeddings.append(key)
+        elif name is None:
             unknown.append(key)
         elif dtypes[key] not in (*FLOATS, *WHOLE):
             problems.append(f"{name.layer}: {name.suffix} is in {dtypes[key]}, which cannot be computed with")
@@ -146,13 +188,16 @@ def open_adapter(path: Path) -> AdapterFile:
             grouped[name.layer][name.suffix] = key
     outlines = {}
     for layer, keys in grouped.items():
+        scalar = keys.pop(SCALAR, "")
         held = {suffix: shapes[key] for suffix, key in keys.items()}
         kind = kind_of(held)
         if kind is None:
-            unknown += keys.values()
+            unknown += [*keys.values(), *([scalar] if scalar else [])]
             continue
         problems += faults(layer, kind, held)
-        outlines[layer] = Outline(layer, kind.name, keys, held)
+        if scalar and (kind.name not in SCALED or math.prod(shapes[scalar]) != 1):
+            problems.append(f"{layer}: {SCALAR} {list(shapes[scalar])} does not belong to {kind.name}")
+        outlines[layer] = Outline(layer, kind.name, keys, held, scalar)
     problems += _alphas(outlines)
     if not outlines:
         raise PrepError(
@@ -160,7 +205,23 @@ def open_adapter(path: Path) -> AdapterFile:
             "give a LoRA or LyCORIS file; for what lies between two checkpoints use prep adapter extract",
         )
     size = path.stat().st_size
-    return AdapterFile(path, size, header.start, header.metadata, dtypes, outlines, tuple(unknown), tuple(problems))
+    return AdapterFile(
+        path, size, header.start, header.metadata, dtypes, outlines, tuple(unknown), tuple(problems), tuple(embeddings)
+    )
+
+
+def along_outputs(magnitude: torch.Tensor) -> torch.Tensor:
+    """PEFT's magnitudes, which are those of outputs: of a convolution it writes them as (1, out, 1, 1)."""
+    return magnitude.reshape(-1, *[1] * (magnitude.dim() - 1))
+
+
+def multiplied(outline: Outline, tensors: Mapping[str, torch.Tensor], scalar: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The factors that LyCORIS' scalar acts on, multiplied with it: one of each product."""
+    found = {}
+    for group in SCALED[outline.algorithm]:
+        suffix = next(each for each in group if each in tensors)
+        found[suffix] = tensors[suffix] * scalar.reshape(())
+    return found
 
 
 def _alphas(outlines: Mapping[str, Outline]) -> list[str]:
@@ -173,7 +234,8 @@ def _alphas(outlines: Mapping[str, Outline]) -> list[str]:
 
 
 def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> str:
-    """By the width of the text states that cross attention reads (768, 1024, 2048), then by names and metadata."""
+    """By the width of the text states that cross attention reads (768, 1024, 2048), then by names and metadata. In names as
+    OneTrainer writes them for ComfyUI, those of the original UNet are of any family."""
     for outline in outlines.values():
         layer_path = outline.layer_path
         if layer_path is not None and layer_path.path.endswith(("attn2.to_k", "attn2.to_v")):
@@ -181,7 +243,11 @@ def family_of(outlines: Mapping[str, Outline], metadata: Mapping[str, str]) -> s
             if width in WIDTHS:
                 return WIDTHS[width]
     blocks = ("down_blocks", "mid_block", "up_blocks")
-    layer_paths = [layer_path for outline in outlines.values() if (layer_path := outline.layer_path) is not None]
+    layer_paths = [
+        layer_path
+        for outline in outlines.values()
+        if (layer_path := outline.layer_path) is not None and not outline.dotted
+    ]
     if any(layer_path.style == "ldm" and layer_path.path.startswith(blocks) for layer_path in layer_paths) or any(
         name.startswith("lora_te2_") for name in outlines
     ):

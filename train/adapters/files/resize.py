@@ -54,6 +54,9 @@ def resize_file(
             else:
                 ranks[found.rank or 0] += 1
             out.add_layer(renamed(found or layer, file.family), dtype or file.dtype)
+        for key, tensor in file.embedded():
+            kept["weights of textual inversions"] += 1
+            out.add(key, tensor)
         out.metadata |= renewed(file.metadata, output.stem, file.family, _shape(file, ranks))
     return Resized(output, dict(ranks), residual, dict(kept))
 

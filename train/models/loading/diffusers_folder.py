@@ -26,6 +26,7 @@ def load_folder(name: str, folder: Path, tokenizer: Path | None, with_vae: bool)
         PrepError: it is no such folder, a part does not load, or it is no model that can be trained.
     """
     disable_progress_bar()
+    refuse_adapter(folder)
     if not (folder / "model_index.json").is_file():
         raise PrepError(
             f"{folder} is no diffusers model: it has no model_index.json",
@@ -48,6 +49,21 @@ def load_folder(name: str, folder: Path, tokenizer: Path | None, with_vae: bool)
             "it must be Stable Diffusion 1.x, 2.x or SDXL in diffusers format with safetensors weights",
         ) from error
     return Loaded(family, tokenizers, encoders, vae, unet, scheduler, _prediction(folder, scheduler))
+
+
+def refuse_adapter(folder: Path) -> None:
+    """See that a folder is not that of an adapter, as diffusers and PEFT save one.
+
+    Raises:
+        PrepError: it is.
+    """
+    names = ("adapter_config.json", "adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+    found = next((name for name in names if (folder / name).is_file()), None)
+    if found is not None and not (folder / "model_index.json").is_file():
+        raise PrepError(
+            f"{folder} is an adapter, no base model: it holds {found}",
+            "give the base model it is for; to go on training an adapter: network_weights = FILE",
+        )
 
 
 def _family(folder: Path) -> Family:

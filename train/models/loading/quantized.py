@@ -1,16 +1,16 @@
-"""Weights that are stored in 8 bits beside a scale, brought back to what they stand for."""
+"""Weights that are stored in 8 bits beside a scale, brought back to what they stand for; no torch is loaded here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 
-Reader = Callable[[str], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MULTIPLIED = (".scale_weight", ".weight_scale")
 """Endings of scales beside a layer's `.weight`: w = stored · scale, of all of it or of each output (ComfyUI's scaled fp8 and
 int8)."""
@@ -63,7 +63,7 @@ def check_quantized(file: Path, dtypes: Mapping[str, str]) -> None:
         )
 
 
-def restored(file: Path, name: str, stored: Tensor, scales: Mapping[str, str], read: Reader) -> Tensor:
+def restored(file: Path, name: str, stored: Tensor, scales: Mapping[str, str], read: Callable[[str], Tensor]) -> Tensor:
     """A weight as it is, and in float32 what one in 8 bits stands for.
 
     Raises:
@@ -81,4 +81,4 @@ def restored(file: Path, name: str, stored: Tensor, scales: Mapping[str, str], r
         )
     if scale_name.endswith(ABSMAX):
         scale = scale / 127
-    return stored.to(torch.float32) * scale.reshape(-1, *[1] * (stored.dim() - 1) if scale.numel() > 1 else ())
+    return stored.float() * scale.reshape(-1, *[1] * (stored.dim() - 1) if scale.numel() > 1 else ())

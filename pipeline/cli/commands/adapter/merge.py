@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli import console
 from pipeline.cli.commands.adapter import flags
 from pipeline.cli.commands.adapter.table import number
 from pipeline.cli.options import Number, Pair
@@ -58,6 +59,9 @@ def merge(files: tuple[Path, ...], output: Path, into: str | None, base: str | N
         base_model = flags.checkpoint(base) if base else None
         cut = flags.cut(rank, energy) if rank or energy else None
         done = merge_adapters(sources, output, base_model, cut, flags.precision(dtype), overwrite)
+    for source, _ in sources:
+        if source.embeddings:
+            console.warn(f"{source.path}: {len(source.embeddings)} weights of textual inversions are left out")
     result = {"file": str(done.file), "layers": done.layers, "forms": dict(done.forms), "residual": done.residual}
     lost = f"; {done.residual:.2%} of the norm is left out" if done.residual else ""
     words = f"wrote {done.file}: {number(done.layers, 'layer')} of {number(len(files), 'adapter')}{lost}"

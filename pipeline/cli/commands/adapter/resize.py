@@ -45,7 +45,10 @@ def resize(file: Path, output: Path, **values: Any) -> None:
         "blocks": done.residual.rows(),
     }
     for kind, count in done.kept.items():
-        console.warn(f"{number(count, 'layer')} of {kind} without low-rank factors: left as in the source")
+        what = (
+            f"{count} {kind}" if "inversion" in kind else f"{number(count, 'layer')} of {kind} without low-rank factors"
+        )
+        console.warn(f"{what}: left as in the source")
     ranks = ", ".join(f"rank {rank}: {number(count, 'layer')}" for rank, count in sorted(done.ranks.items()))
     words = f"wrote {done.file}: {ranks}; {done.residual.total:.2%} is left out"
     flags.finish(result, values["as_json"], words, done.residual.rows())

@@ -18,6 +18,7 @@ def facts(found: dict[str, Any]) -> dict[str, str]:
         "rank": counted(found["ranks"]) or "none",
         "alpha": counted(found["alphas"]) or "none",
         "alpha / rank": counted(found["scales"]) or "none",
+        **({"textual inversions": ", ".join(found["embeddings"])} if found["embeddings"] else {}),
         "precision": counted(found["dtypes"]),
         "norm": "depends on the base model; give --base" if found["norm"] is None else f"{found['norm']:.4g}",
         **{name: value for name, value in found["metadata"].items() if name != "tags"},

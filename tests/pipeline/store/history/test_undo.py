@@ -160,7 +160,7 @@ def test_a_persons_edit_can_be_undone_and_brought_back_byte_by_byte(tagged):
     assert file.read_bytes() == written and "images/artists~alder/x.png" not in tagged.manual_captions()
     undo(tagged, find(tagged, undone.by))
     assert file.read_bytes() == "\ufeffmine, \r\n second line\r\n\r\n".encode()
-    assert tagged.decisions("caption")["images/artists~alder/x.png"].value == "mine, \r\n second line"
+    assert tagged.decisions("caption")["images/artists~alder/x.png"].value == "mine,\nsecond line"
 
 
 def test_files_that_work_made_and_replaced_are_put_back(flattened):

@@ -106,7 +106,10 @@ def test_a_shortened_list_of_edits_gives_the_tags_of_all_edits_in_turn(
         expected = set(apply(tags, ("Lumi",), [*manual_edits, edit])[0])
         manual_edits = amended(manual_edits, edit, tags, ("Lumi",))
         assert set(apply(tags, ("Lumi",), manual_edits)[0]) == expected
-        assert len(manual_edits) == len(set(manual_edits)) and len(manual_edits) <= len(edits)
+        assert len(manual_edits) <= len(edits)
+        twice = len(manual_edits) > len(set(manual_edits))  # added, renamed away, and added again: both are needed
+        once = list(dict.fromkeys(manual_edits))
+        assert not twice or set(apply(tags, ("Lumi",), once)[0]) != expected
 
 
 @drawn(CAPTIONS, st.lists(EDITS, max_size=3), EDITS)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.core.errors import PrepError
 from pipeline.store.wording import phrase
 from pipeline.tags.captions.messages import on_triggers
-from pipeline.tags.captions.triggers import leading, sharing_words, subjects, taken_words
+from pipeline.tags.captions.triggers import leading, one_spelling, sharing_words, spelled, subjects, taken_words
 from pipeline.tags.statistics.core_tags import Core, mode_of, traits_of
 from pipeline.tags.vocabulary.aliases import Vocabulary
 from pipeline.tags.vocabulary.token_count import (
@@ -141,3 +141,13 @@ def test_what_a_person_listed_goes_before_what_was_found() -> None:
     assert found.silent("Quill") == {"watch"}
     own = traits_of(cores, {"Lumi": "prune"}, {"Lumi": ["hat"]}, {"*": ["hat"]})
     assert "hat" in own.pruned["Lumi"], "the word's own list goes before the one for all"
+
+
+def test_trigger_words_that_differ_in_case_only_are_one_in_the_usual_spelling() -> None:
+    assert one_spelling(["lucy", "lucy", "Lucy", "Quill"]) == {"Lucy": "lucy"}
+    assert one_spelling(["lucy", "Lucy", "LUCY"]) == {"lucy": "LUCY", "Lucy": "LUCY"}
+    assert one_spelling(["lucy", "Lucy"]) == {"lucy": "Lucy"}
+    assert spelled((("Lucy", "hat"), ("lucy",), ("LUCY", "lucy")), {"lucy": "Lucy", "LUCY": "Lucy"}) == (
+        ("Lucy", "hat"),
+        ("Lucy",),
+    )

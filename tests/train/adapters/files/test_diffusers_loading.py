@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from foreign_keys import FILES
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import save_file
 from tiny_models import CONFIGS, tiny_pipeline
 from torch import Tensor
 
@@ -24,7 +26,8 @@ from train.adapters.files.layer import lora_layer
 from train.adapters.files.one_alpha import ONE_ALPHA, with_alpha
 from train.adapters.files.reader import open_adapter
 from train.adapters.metadata import as_texts, model_facts, write_adapter
-from train.adapters.names.client_keys import NO_OUTPUT
+from train.adapters.names.client_keys import NO_OUTPUT, used_keys
+from train.adapters.names.keys import named
 from train.adapters.names.layers import FOLDERS, layer_path_of
 from train.models.families.key_map import blocks_of
 
@@ -45,6 +48,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "ia3": {"algorithm": "ia3"},
 }
 
+REFUSALS = ("Invalid LoRA checkpoint", "not found in the base model", "not in the list of present adapters")
 OUTPUT = re.compile(r"lora_te.*_self_attn_out_proj")
 
 
@@ -169,3 +173,23 @@ def test_a_factor_of_another_alpha_is_the_same_product():
     # alpha / rank is 4, so the factors' product is 6 / 4, and both are its root
     assert float(found.tensors["lora_up.weight"]) == pytest.approx(1.5**0.5)
     assert float(found.tensors["lora_down.weight"]) == pytest.approx(1.5**0.5)
+
+
+@pytest.mark.parametrize("style", FILES)
+def test_diffusers_loads_the_layers_of_other_trainers_that_info_says(style, tiny, tmp_path):
+    if tiny.family != "sd1":
+        pytest.skip("the names are those of SD 1.x")
+    held = {}
+    for key in FILES[style]:
+        name = named(key)
+        weight = tiny.folder.tensor(tiny.folder.slot(layer_path_of(name.layer)))
+        sides = {"lora_down.weight": (2, weight.shape[1]), "lora_up.weight": (weight.shape[0], 2)}
+        held[key] = torch.randn(sides.get(name.suffix, ()))
+    save_file(held, tmp_path / "a.safetensors")
+    try:
+        found = set(loaded(tiny, tmp_path / "a.safetensors", 1.0))
+    except ValueError as error:
+        found = set()
+        assert any(words in str(error) for words in REFUSALS), error
+    read = {layer_path_of(named(key).layer) for key in used_keys("diffusers", held, "sd1").read}
+    assert found == {(place.part, place.path.removeprefix("text_model.")) for place in read}

@@ -344,6 +344,13 @@ def test_what_the_unet_shows_is_taken_and_said(tmp_path, monkeypatch):
 # --- refused
 
 
+@pytest.mark.parametrize("name", ["adapter_config.json", "pytorch_lora_weights.safetensors"])
+def test_the_folder_of_an_adapter_is_called_one(name, tmp_path):
+    (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(PrepError, match=f"is an adapter, no base model: it holds {name}"):
+        load_base(str(tmp_path), device="cpu")
+
+
 class Runs:
     def __reduce__(self):
         return (exec, ("import pathlib; pathlib.Path('ran').touch()",))
