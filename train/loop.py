@@ -62,7 +62,7 @@ class Trainer:
         self.widths = huber_widths(self.alphas_cumprod, recipe.objective.huber_schedule, recipe.objective.huber_c)
         self.dtype = DTYPES[recipe.precision.mixed_precision]
         lower(base.unet, self.dtype)
-        if recipe.adapter.train_text_encoder:
+        if recipe.trains_text_encoder:
             for encoder in base.text_encoders:
                 lower(encoder, self.dtype)
         if self.dtype is torch.float16:
@@ -71,12 +71,15 @@ class Trainer:
             base.unet.enable_gradient_checkpointing()
             base.unet.train()
         self.frozen_states = TextStates(base, recipe.text.clip_skip, recipe.text.max_tokens)
-        self.trained = list(adapter.parameters())
         rated = [
             (rate * share, weights)
             for part, rate in part_rates(recipe, len(base.text_encoders)).items()
             for share, weights in adapter.groups(part)
         ]
+        moved = {id(weight) for _, weights in rated for weight in weights}
+        for weight in adapter.parameters():
+            weight.requires_grad_(id(weight) in moved)
+        self.trained = [weight for weight in adapter.parameters() if id(weight) in moved]
         self.lrs = [rate for rate, _ in rated]
         groups = [{"params": weights, "lr": rate} for rate, weights in rated]
         self.optimizer = make_optimizer(recipe.optimizer.optimizer, groups, arguments)
@@ -200,7 +203,7 @@ class Trainer:
 
     def _conditioning(self, captions: list[str]) -> Conditioning:
         recipe = self.recipe
-        if recipe.adapter.train_text_encoder:
+        if recipe.trains_text_encoder:
             return text_conditioning(self.base, captions, recipe.text.clip_skip, recipe.text.max_tokens)
         return self.frozen_states(captions)
 
@@ -308,13 +311,14 @@ def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
 
 
 def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
-    """The learning rate of each part of the model that is adapted, by the names that `Adapter.groups` takes."""
+    """The learning rate of each part of the model that is adapted, by the names that `Adapter.groups` takes; one of rate 0
+    is left out."""
     unet, text = recipe.lrs
-    if not recipe.adapter.train_text_encoder:
-        return {"unet": unet}
-    if encoders == 1:
-        return {"unet": unet, "te": text}
-    return {"unet": unet, "te1": text, "te2": recipe.optimizer.text_encoder_2_lr or text}
+    second = recipe.optimizer.text_encoder_2_lr
+    rates = {"unet": unet}
+    if recipe.trains_text_encoder:
+        rates |= {"te": text} if encoders == 1 else {"te1": text, "te2": text if second is None else second}
+    return {part: rate for part, rate in rates.items() if rate}
 
 
 def sizes_of(image: ImageView) -> Sizes:

@@ -21,7 +21,6 @@ from train.adapters.adapter import Adapter, attach_adapter, read_adapter
 from train.adapters.detect import check_same
 from train.adapters.export import merged_path, write_merged
 from train.adapters.metadata import as_texts, prep_version
-from train.adapters.option_rules import adapter_config
 from train.data.batches import accumulation_steps, progress_after, total_steps
 from train.data.dataset import Example, repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
@@ -44,7 +43,7 @@ from train.models.text.text_encoding import text_conditioning
 from train.optimization.optimizers import described
 from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
-from train.options.recipe import Recipe, recipe_values
+from train.options.recipe import Recipe, recipe_values, trained_config
 from train.plan.space import space_needed
 from train.run.adapter_metadata import (
     TrainedFacts,
@@ -265,7 +264,7 @@ def evaluator(
     world: World = ALONE,
 ) -> Evaluator:
     """What measures losses as a recipe reads captions; `alphas_cumprod` is (T,), on the base model's device."""
-    conditioned = conditioner(base, recipe.text, recipe.adapter.train_text_encoder)
+    conditioned = conditioner(base, recipe.text, recipe.trains_text_encoder)
     return Evaluator(base, latents, alphas_cumprod, conditioned, recipe.text.max_tokens, dtype, world)
 
 
@@ -362,7 +361,7 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
         PrepError: the file is of another shape than was asked for.
     """
     if recipe.adapter.network_weights is not None:
-        check_same(adapter_config(recipe.adapter), recipe.adapter.network_weights)
+        check_same(trained_config(recipe), recipe.adapter.network_weights)
         tensors, _ = read_adapter(recipe.adapter.network_weights)
         held = {key: value.to(torch.float32) for key, value in tensors.items()}
         odd = next((key for key, value in held.items() if not value.isfinite().all()), None)
@@ -371,7 +370,7 @@ def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:
                 f"network_weights {recipe.adapter.network_weights} holds numbers that are not finite, first in {odd}",
                 "the run that made it went wrong: take an earlier snapshot of it, or leave network_weights out",
             )
-        return Adapter.of_tensors(held, adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
+        return Adapter.of_tensors(held, trained_config(recipe), base.unet, *base.text_encoders).to(base.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key_seed("first weights", recipe.run.seed))
-        return Adapter(adapter_config(recipe.adapter), base.unet, *base.text_encoders).to(base.device)
+        return Adapter(trained_config(recipe), base.unet, *base.text_encoders).to(base.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,19 @@ import click
 from pipeline.cli import console
 from pipeline.cli.options import given_flags, options_from
 from pipeline.cli.set_folder import SET
+from pipeline.cli.up_to_date import Stale, before, stale
 from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES, StageEntry
-from pipeline.config.settings import FILE, resolved, settings_of
+from pipeline.config.settings import FILE, Settings, resolved, settings_of
 from pipeline.sources.new_set import check_folder
 from pipeline.sources.source_list import remember, with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.running.runner import preview_stage, run_stage
 from pipeline.store.running.stage import OptionsT, Stage
+from pipeline.store.tables.schema import FILE as MANIFEST
+
+UPDATING = "update"
 
 
 def load_stage(entry: StageEntry) -> Stage[Any]:
@@ -46,6 +50,14 @@ def stage_command(entry: StageEntry) -> click.Command:
             ["--dry-run", "--plan"], is_flag=True, help="Show what would be decided; only measurements are stored."
         ),
         click.Option(["--force"], is_flag=True, help="Run even if the stage is up to date."),
+        click.Option(
+            ["--stale"],
+            type=click.Choice(["update", "use"]),
+            default=UPDATING if entry.name == "train" else "use",
+            show_default=True,
+            help="What to do where an earlier stage would decide otherwise now, as its settings or what it reads changed: "
+            "update runs it first, use goes on with what was decided, and says so.",
+        ),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]
     return click.Command(
@@ -67,12 +79,13 @@ class Request:
     dry_run: bool
     force: bool
     as_json: bool
+    stale: str = "use"
 
 
 @click.pass_context
 def _called(context: click.Context, /, stage: Stage[Any], **values: Any) -> None:
     flags = {key: value for key, value in given_flags(context, stage.options).items() if key != "sources"}
-    switches = {name: values[name] for name in ("dry_run", "force", "as_json")}
+    switches = {name: values[name] for name in ("dry_run", "force", "as_json", "stale")}
     run_command(stage, Request(values["root"], values.get("sources", ()), flags, **switches))
 
 
@@ -86,6 +99,7 @@ def run_command(stage: Stage[Any], request: Request) -> None:
     if first:
         check_folder(root, settings.sources, console.agreed)
     with open_write(root, stage.name, create=first, dry_run=request.dry_run) as manifest:
+        _mind_stale(manifest, stage, settings, request)
         if request.dry_run:
             _preview(manifest, stage, found.options, request.as_json)
             return
@@ -97,6 +111,33 @@ def run_command(stage: Stage[Any], request: Request) -> None:
     stated = settings.stages.get(stage.name, {})
     if any(key not in stated or stated[key] != value for key, value in request.flags.items()):
         console.say(f"flags apply to this run only; to keep them, add them to [{stage.name}] in {root / FILE}")
+
+
+def _mind_stale(manifest: Manifest, stage: Stage[Any], settings: Settings, request: Request) -> None:
+    """Bring earlier stages up to date, or say which are not."""
+    for name, found in stale_stages(manifest, settings, before(stage.name)):
+        if request.stale == UPDATING and not request.dry_run:
+            console.say(f"{name} is brought up to date first: {found.why}")
+            with console.progress_bars() as bars:
+                outcome = run_stage(manifest, found.stage, found.options.options, bars, origins=found.options.origins)
+            if not request.as_json:
+                console.show_outcome(outcome)
+        else:
+            warn_stale(manifest, name, found)
+
+
+def stale_stages(manifest: Manifest, settings: Settings, names: Iterable[str]) -> Iterator[tuple[str, Stale]]:
+    """Those of the stages that would decide otherwise now, each judged when the one before it was dealt with."""
+    if not (manifest.root / MANIFEST).exists():
+        return
+    for name in names:
+        found = stale(manifest, load_stage(next(entry for entry in STAGES if entry.name == name)), settings)
+        if found is not None:
+            yield name, found
+
+
+def warn_stale(manifest: Manifest, name: str, found: Stale) -> None:
+    console.warn(f"{name} is stale: {found.why}; bring it up to date with: prep {name} {manifest.root}")
 
 
 def _preview(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, as_json: bool) -> None:

@@ -162,6 +162,14 @@ def layered(options: type, given: Mapping[str, Any], flags: Mapping[str, Any]) -
     *below, above = _layers(options, {**given, **flags})
     values, origins = dict[str, Any](), {setting.name: "default" for setting in declared(options)}
     for origin, layer in (*below, (FILE, given), above, ("flag", flags)):
+        for one, other in getattr(options, "alternatives", ()):
+            if other in layer and layer.get(one) is None:
+                values.pop(one, None)  # a lower layer's, which would go before what this one says
+            elif other in layer and layer is not above[1]:
+                raise PrepError(
+                    f"{origin} gives {one} = {layer[one]} and {other} = {layer[other]}, which say the same thing twice",
+                    f"give {one} or {other}",
+                )
         values |= layer
         origins |= dict.fromkeys(layer, origin)
     if info := (*stated.info, *typed.info):

@@ -17,7 +17,7 @@ from train.options.recipe import Recipe as Options
 from train.plan.planned import PlannedRun, planned_run
 from train.plan.summary import counts, footprint, milestone_info, preset_info, schedule_info, shapes_of, table
 from train.plan.truncated_tags import caption_notes, truncated_tags
-from train.plan.warnings import exposure_notes, readiness_notes, text_rate_notes
+from train.plan.warnings import exposure_notes, few_updates_info, readiness_notes, settings_notes, text_rate_notes
 
 if TYPE_CHECKING:
     from train.plan.steps import TrainingSchedule
@@ -43,13 +43,16 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
 def plan(manifest: Manifest, options: Options) -> Plan:
     """What training comes to: steps, exposures, disk and memory, and which tags the text encoder does not see."""
     from train.data.augmentation import warnings as augmentation_warnings
+    from train.data.batches import accumulation_steps
     from train.optimization.optimizers import refuse_missing
+    from train.optimization.schedules import updates_of
     from train.plan.latents import planned_latents
 
     refuse_missing(options.optimizer.optimizer)
     run = planned_run(manifest, options)
     _refuse_foreign_separator(manifest, run, options)
-    _refuse_what_never_comes(run.schedule, options)
+    updates = updates_of(run.schedule.steps, accumulation_steps(options.batches, run.training))
+    _refuse_what_never_comes(run.schedule, updates, options)
     base, unknown = shapes_of(options)
     latents = planned_latents(manifest.root, run.split, options, base)
     truncated, uncounted = truncated_tags(run, options)
@@ -67,11 +70,13 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *augmentation_warnings(run.dataset.seen, options.augmentation),
             *footprint(run, latents, options, base, unknown),
             *uncounted,
+            *few_updates_info(updates),
         ),
         warnings=(
             *readiness_notes(run),
             *_replaced(manifest, options),
             *exposure_notes(manifest.root, run, options),
+            *settings_notes(options, base),
             *text_rate_notes(options, base),
             *caption_notes(run, truncated, options),
         ),
@@ -106,8 +111,11 @@ def _refuse_foreign_separator(manifest: Manifest, run: PlannedRun, options: Opti
         )
 
 
-def _refuse_what_never_comes(schedule: TrainingSchedule, options: Options) -> None:
+def _refuse_what_never_comes(schedule: TrainingSchedule, updates: int, options: Options) -> None:
     """What the options ask for later than the run lasts."""
+    never = list(options.schedule.never_reached(options.scheduler, updates))
+    if never:
+        raise PrepError("\n".join(f"train: {what}" for what, _ in never), "\n".join(hint for _, hint in never))
     if options.captions.tag_warmup_steps >= schedule.steps:
         raise PrepError(
             f"train: tag_warmup_steps is {options.captions.tag_warmup_steps}, but the run has {schedule.steps} steps: the last "

@@ -413,3 +413,10 @@ def test_a_v_prediction_base_that_says_nothing_of_zero_terminal_snr_gets_a_hint(
     trained = train_adapter(prepared, make_recipe(**QUICK | {"steps": 1}), quiet, base)
     assert metadata_of(trained.file)["ss_zero_terminal_snr"] == "False"
     assert "says nothing of zero-terminal SNR" in trained.warnings[0]
+
+
+@pytest.mark.parametrize(("rate", "gone"), [("unet_lr", "lora_unet_"), ("text_encoder_lr", "lora_te_")])
+def test_a_part_whose_rate_is_zero_is_not_in_the_adapter(prepared, rate, gone):
+    recipe = make_recipe(**QUICK | {"steps": 1, "train_text_encoder": True, rate: 0.0})
+    keys = weights(train_adapter(prepared, recipe, quiet).file)
+    assert keys and not [key for key in keys if key.startswith(gone)]

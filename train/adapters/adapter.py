@@ -57,7 +57,11 @@ class Adapter(nn.Module):
         self.clock = Clock()
         self.layers = nn.ModuleDict()
         self.wrappers: dict[str, Wrapper] = {}
-        wanted = list(targets_of(config, unet, text_encoders))
+        wanted = [
+            target
+            for target in targets_of(config, unet, text_encoders)
+            if target.name.split("_")[1] not in config.left_out
+        ]
         present = {target.block for target in wanted}
         self.rates = by_block(config.blocks, present, "blocks")
         ranks = by_block(config.block_ranks, present, "block_ranks")

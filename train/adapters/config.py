@@ -15,7 +15,8 @@ class AdapterConfig:
     `convolutions` adapts the UNet's resnet, down- and upsampling layers too; `text_encoder` the text models; `train_norm`
     the normalization layers between. `factor`, `decompose_both` and `full_matrix` are for Kronecker products, `unit` for
     nested ranks. The dropouts act in training only. `blocks` holds each named block's share of the learning rate, 0 leaving
-    it out; `block_ranks` and `block_alphas` another rank and alpha for all of a block's layers.
+    it out; `block_ranks` and `block_alphas` another rank and alpha for all of a block's layers. `left_out` are whole parts
+    that are not adapted: unet, te, te1, te2.
     """
 
     algorithm: str
@@ -39,6 +40,7 @@ class AdapterConfig:
     blocks: Mapping[str, float] = field(default_factory=dict)
     block_ranks: Mapping[str, int] = field(default_factory=dict)
     block_alphas: Mapping[str, float] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pipeline.config.rules import Problem, above, at_least, idle_unless, needs, option, share
 from train.optimization.optimizers import KINDS, TEXT_SHARE, suited_rate
-from train.optimization.schedules import DECAYING
+from train.optimization.schedules import DECAYING, warmup_updates
 
 LEAST_MULTIPLIER = 0.01
 """An adaptive optimizer multiplies its learning rate by unet_lr; a value below this was meant for another optimizer."""
@@ -32,15 +32,15 @@ class OptimizerOptions:
     the memory."""
     optimizer_args: Mapping[str, str] = option(dict)
     """More arguments of the optimizer, such as d_coef = "0.5" for Prodigy or betas = "0.9,0.99"."""
-    unet_lr: float | None = option(None, above(0))
+    unet_lr: float | None = option(None, at_least(0))
     """Learning rate of the UNet's adapter; what suits the optimizer and the algorithm if not given: with AdamW 5e-4 for
     lora, 2e-4 for locon, loha and lokr, 3e-5 for oft and boft, 5e-3 for ia3, 2.5e-6 for full; with Lion a fifth of these,
-    with an adaptive optimizer 1, a factor on the learning rate it finds."""
-    text_encoder_lr: float | None = option(None, above(0))
+    with an adaptive optimizer 1, a factor on the learning rate it finds. 0 leaves the UNet out."""
+    text_encoder_lr: float | None = option(None, at_least(0))
     """Learning rate of the text encoder's adapter; a fifth of the UNet's if not given, the same with an adaptive
-    optimizer."""
-    text_encoder_2_lr: float | None = option(None, above(0))
-    """Learning rate of the adapter of SDXL's second text encoder; the first one's if not given."""
+    optimizer. 0 leaves it out."""
+    text_encoder_2_lr: float | None = option(None, at_least(0))
+    """Learning rate of the adapter of SDXL's second text encoder; the first one's if not given, 0 leaves it out."""
     max_grad_norm: float = option(1.0, at_least(0))
     """Clip the gradient norm to this; 0 turns it off."""
 
@@ -56,22 +56,25 @@ class OptimizerOptions:
 
     def lrs(self, adamw_rate: float | None) -> tuple[float, float]:
         """Learning rates of the UNet and of the text encoder: given, or those that suit an algorithm's with AdamW."""
-        unet = self.unet_lr or suited_rate(self.optimizer, adamw_rate)
+        suited = suited_rate(self.optimizer, adamw_rate)
+        unet = suited if self.unet_lr is None else self.unet_lr
         assert unet is not None, "the conflicts have refused it"
-        return unet, self.text_encoder_lr or unet * (1.0 if self.adaptive else TEXT_SHARE)
+        if self.text_encoder_lr is not None:
+            return unet, self.text_encoder_lr
+        return unet, (unet or suited or 0.0) * (1.0 if self.adaptive else TEXT_SHARE)
 
     def problems(self) -> Iterator[Problem]:
         """Rates that an adaptive optimizer cannot use."""
         if not self.adaptive:
             return
-        if self.unet_lr is not None and self.unet_lr < LEAST_MULTIPLIER:
+        if self.unet_lr and self.unet_lr < LEAST_MULTIPLIER:
             yield (
                 f"unet_lr is {self.unet_lr}, but {self.optimizer} adapts its learning rate by itself and "
                 "multiplies it by unet_lr",
                 "leave unet_lr out, which is 1, or give 0.1 to 2",
             )
         for name, rate in (("text_encoder_lr", self.text_encoder_lr), ("text_encoder_2_lr", self.text_encoder_2_lr)):
-            if rate not in (None, self.unet_lr or 1.0):
+            if rate not in (None, 0, self.unet_lr or 1.0):
                 yield (
                     f"{name} is {rate}, but {self.optimizer} adapts one learning rate for all weights",
                     f"leave {name} out, or use another optimizer",
@@ -103,6 +106,27 @@ class ScheduleOptions:
         if not (KINDS[optimizer].adaptive or KINDS[optimizer].averaging):
             return "cosine"
         return "constant_with_warmup" if self.warmup_steps or self.warmup_share else "constant"
+
+    def never_reached(self, scheduler: str, updates: int) -> Iterator[Problem]:
+        """What takes longer than the run, which makes so many updates.
+
+        Args:
+            scheduler: the one that is used, given or not.
+        """
+        warmup = warmup_updates(self.warmup_steps, self.warmup_share, updates) if scheduler != "constant" else 0
+        if warmup >= updates:
+            name = "warmup_steps" if self.warmup_steps else "warmup_share"
+            yield (
+                f"{name} is {getattr(self, name)}, {warmup} updates of warm-up, but the run makes {updates}: the learning rate "
+                "would rise to the end, and never be held or lowered",
+                "give a tenth of the run, warmup_share = 0.1, or train for longer",
+            )
+        elif scheduler == "cosine_with_restarts" and self.num_cycles > 1 and updates - warmup < 2 * self.num_cycles:
+            yield (
+                f"num_cycles is {self.num_cycles}, but the run makes {updates - warmup} updates after the warm-up: a cycle of "
+                "less than 2 never lowers the learning rate",
+                f"give at most {max(1, (updates - warmup) // 2)}, or train for longer",
+            )
 
     def problems(self) -> Iterator[Problem]:
         """Warm-ups that are said twice, or that the scheduler does not have."""

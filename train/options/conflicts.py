@@ -36,7 +36,7 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
 def _text_encoder(recipe: Recipe) -> Iterator[Problem]:
     for name in ("text_encoder_lr", "text_encoder_2_lr"):
         rate = getattr(recipe.optimizer, name)
-        if rate is not None and not recipe.adapter.train_text_encoder:
+        if rate and not recipe.adapter.train_text_encoder:
             yield (
                 f"{name} is {rate}, but the text encoder is not trained",
                 f"leave {name} out, or use train_text_encoder = true",
@@ -49,6 +49,12 @@ def _rates(recipe: Recipe) -> Iterator[Problem]:
     missing = no_rate(optimizer.optimizer, recipe.adapter.algorithm, ALGORITHMS[recipe.adapter.algorithm].learning_rate)
     if optimizer.unet_lr is None and missing:
         yield missing
+    elif recipe.lrs[0] == 0 and not recipe.trains_text_encoder:
+        text = "text_encoder_lr too" if recipe.adapter.train_text_encoder else "the text encoder is not trained"
+        yield (
+            f"unet_lr is 0, and {text}: nothing would be trained",
+            "give unet_lr, or train_text_encoder = true and a rate",
+        )
     if optimizer.averaging and recipe.scheduler in DECAYING:
         yield (
             f"scheduler is {recipe.scheduler!r}, but {optimizer.optimizer} averages its weights, which stands for the "

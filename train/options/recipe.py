@@ -7,7 +7,7 @@ prep.toml, presets and run.json have it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,8 @@ from pipeline.config.settings import suggest
 from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
+from train.adapters.config import AdapterConfig
+from train.adapters.option_rules import adapter_config
 from train.adapters.options import AdapterOptions
 from train.adapters.registry import ALGORITHMS
 from train.data.options import AugmentationOptions, BatchOptions, CaptionOptions, DatasetOptions
@@ -56,6 +58,8 @@ class Recipe:
     translated: tuple[str, ...] = field(default=(), compare=False)
     """What became of settings that were given by kohya's names, for the plan to tell."""
     other_names: ClassVar[OtherNames] = KOHYA
+    alternatives: ClassVar[tuple[tuple[str, str], ...]] = (("steps", "epochs"),)
+    """Pairs that say one thing in two ways; the first goes before the second where both are known."""
 
     def __post_init__(self) -> None:
         found = list(problems(self))
@@ -94,9 +98,26 @@ class Recipe:
         return self.optimizer.lrs(ALGORITHMS[self.adapter.algorithm].learning_rate)
 
     @property
+    def trains_text_encoder(self) -> bool:
+        """Whether any text encoder is trained: it is asked for, and not all of their rates are 0."""
+        return self.adapter.train_text_encoder and bool(self.lrs[1] or self.optimizer.text_encoder_2_lr)
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Parts that are not adapted as their rate is 0, by the names that files have for them."""
+        (unet, text), second = self.lrs, self.optimizer.text_encoder_2_lr
+        rates = {"unet": unet, "te": text, "te1": text, "te2": text if second is None else second}
+        return frozenset(part for part, rate in rates.items() if rate == 0)
+
+    @property
     def scheduler(self) -> str:
         """The scheduler given, or the one that suits the optimizer."""
         return self.schedule.chosen(self.optimizer.optimizer)
+
+
+def trained_config(recipe: Recipe) -> AdapterConfig:
+    """What kind of adapter the recipe trains, without the parts whose rate is 0."""
+    return replace(adapter_config(recipe.adapter), left_out=recipe.left_out)
 
 
 COMPONENTS = tuple(parts_of(Recipe).values())

@@ -156,7 +156,7 @@ def footprint(
     """Disk and memory in words; what depends on the base model only where its files are there."""
     from pipeline.core.humanize import in_words
     from train.adapters.count.planned import planned_figures
-    from train.adapters.option_rules import adapter_config
+    from train.options.recipe import trained_config
     from train.plan.memory import STORED, grows, latent_bytes, memory_bytes
 
     sizes = cached.sizes
@@ -164,7 +164,7 @@ def footprint(
     latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
     if base is None:
         return (latents, f"the size of the adapter and the memory it takes to train are not known: {unknown}")
-    adapter = planned_figures(base, adapter_config(options.adapter))
+    adapter = planned_figures(base, trained_config(options))
     trained = sum(part.parameters for part in adapter)
     half, largest = options.precision.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
     images = options.batches.batch_size * (2 if run.reg_image_files else 1)

@@ -10,6 +10,9 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
+from pipeline.cli.stage_command import stale_stages, warn_stale
+from pipeline.cli.up_to_date import before
+from pipeline.config.settings import settings_of
 from pipeline.config.values import absolute
 from pipeline.core.files import expanded
 from pipeline.store.edits import take_in
@@ -84,6 +87,8 @@ def command(
     )
     with open_write(absolute(root), "export", dry_run=dry_run) as manifest:
         take_in(manifest)
+        for name, stale in stale_stages(manifest, settings_of(manifest.root), before("train")):
+            warn_stale(manifest, name, stale)
         export, kinds = _carry_out(manifest, options, dry_run)
     if as_json:
         console.print_json(_document(root, options, export, kinds, dry_run))

@@ -316,3 +316,32 @@ def test_images_that_are_not_mirrored_are_reported(manifest):
     path = manifest.kept()[0].path
     change(manifest, "caption", {path: "Lumi, looking left"})
     assert path in remark(planned(manifest, flip=True), "flip")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"unet_lr": 0.1}, "unet_lr is 0.1, 200 times what suits lora with AdamW (0.0005)"),
+        ({"alpha": 32.0}, "alpha is 32, above rank 16: the change is scaled by 2"),
+        (
+            {"algorithm": "locon", "conv_rank": 2, "conv_alpha": 3.0},
+            "conv_alpha is 3, above conv_rank 2: the change is scaled by 1.5",
+        ),
+        ({"rank": 4096, "alpha": 1.0}, "the rank is above the width of"),
+    ],
+)
+def test_settings_that_are_seldom_meant_are_reported_with_what_they_come_to(manifest, options, said):
+    assert any(said in note for note in planned(manifest, **options).warnings)
+    assert not any(said in note for note in planned(manifest).warnings)
+
+
+def test_a_run_of_a_few_updates_is_reported(manifest):
+    assert "the weights are updated 10 times in all" in planned(manifest, steps=10).info[-1]
+    assert not any("times in all" in note for note in planned(manifest, steps=50).info)
+
+
+def test_a_warm_up_that_is_longer_than_the_run_is_refused(manifest):
+    with pytest.raises(PrepError, match="warmup_steps is 12, 12 updates of warm-up, but the run makes 12"):
+        planned(manifest, steps=12, warmup_steps=12)
+    with pytest.raises(PrepError, match="num_cycles is 50, but the run makes 12 updates"):
+        planned(manifest, steps=12, scheduler="cosine_with_restarts", num_cycles=50)

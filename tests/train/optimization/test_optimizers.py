@@ -1,3 +1,4 @@
+import inspect
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from train.optimization.optimizers import (
     OptimizerKind,
     described,
     effective_rates,
+    load_class,
     make_optimizer,
     no_rate,
     read_arguments,
@@ -239,3 +241,25 @@ def test_lions_have_the_betas_of_their_paper():
         groups = [{"params": [torch.nn.Parameter(torch.ones(3))], "lr": 1.0}]
         optimizer = make_optimizer(name, groups, read_arguments(name, {}))
         assert optimizer.param_groups[0]["betas"] == (0.9, 0.99)
+
+
+def documented():
+    """(optimizer, argument) → (the library's default, ours), as the page for those who come from kohya has them."""
+    page = Path(optimizers.__file__).parents[2] / "docs" / "coming-from-kohya.md"
+    rows = [
+        line.strip("|").split("|") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")
+    ]
+    cells = [[cell.strip() for cell in row] for row in rows if len(row) == 6]
+    return {(name, argument): (library, ours) for name, argument, library, ours, *_ in cells if name in KINDS}
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith("8bit")])
+def test_every_argument_that_differs_from_the_library_is_documented(name):
+    pytest.importorskip(KINDS[name].module.partition(".")[0])
+    own = inspect.signature(load_class(name)).parameters
+    differing = {
+        (name, argument): (str(own[argument].default), str(value))
+        for argument, value in KINDS[name].arguments.items()
+        if own[argument].default != value
+    }
+    assert differing == {key: value for key, value in documented().items() if key[0] == name}

@@ -4,17 +4,18 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from pipeline.config.settings import Settings, resolved
 from pipeline.core.errors import PrepError
 from train.optimization.optimizers import KINDS
 from train.optimization.options import OptimizerOptions
-from train.options.recipe import make_recipe, recipe_of, recipe_values
+from train.options.recipe import Recipe, make_recipe, recipe_of, recipe_values
 
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
         ("rank", 0, "at least 1"),
-        ("unet_lr", 0.0, "above 0"),
+        ("unet_lr", -1e-4, "0 or more"),
         ("caption_dropout", 1.5, "from 0 to 1"),
         ("min_snr_gamma", -1.0, "above 0"),
         ("name", "../evil", "a plain file name"),
@@ -120,3 +121,27 @@ def test_a_recipe_comes_back_from_its_json():
         sample_prompts=("1girl --d 3",),
     )
     assert recipe_of(json.loads(json.dumps(recipe_values(recipe)))) == recipe
+
+
+def test_a_rate_of_zero_leaves_that_part_out_and_the_others_keep_theirs():
+    recipe = make_recipe(train_text_encoder=True, text_encoder_lr=0.0, text_encoder_2_lr=0.0)
+    assert recipe.left_out == {"te", "te1", "te2"} and not recipe.trains_text_encoder
+    recipe = make_recipe(train_text_encoder=True, unet_lr=0.0)
+    assert recipe.lrs == pytest.approx((0.0, 1e-4)) and recipe.left_out == {"unet"}
+    recipe = make_recipe(train_text_encoder=True, text_encoder_2_lr=0.0)
+    assert recipe.left_out == {"te2"} and recipe.trains_text_encoder
+    with pytest.raises(PrepError, match="unet_lr is 0, and the text encoder is not trained: nothing would be trained"):
+        make_recipe(unet_lr=0.0)
+    with pytest.raises(PrepError, match="unet_lr is 0, and text_encoder_lr too: nothing would be trained"):
+        make_recipe(unet_lr=0.0, train_text_encoder=True, text_encoder_lr=0.0)
+
+
+def test_steps_and_epochs_in_one_place_are_an_error_and_the_higher_layer_goes_before():
+    def of(file, flags):
+        return resolved("train", Recipe, Settings(stages={"train": file}), flags).options.batches
+
+    for file, flags in (({"steps": 9, "epochs": 2}, {}), ({}, {"steps": 9, "epochs": 2})):
+        with pytest.raises(PrepError, match="gives steps = 9 and epochs = 2, which say the same thing twice"):
+            of(file, flags)
+    assert (of({"steps": 9}, {"epochs": 2}).steps, of({"steps": 9}, {"epochs": 2}).epochs) == (None, 2)
+    assert of({"epochs": 2}, {"steps": 9}).steps == 9

@@ -53,6 +53,7 @@ def planned_figures(base: BaseShapes, config: AdapterConfig) -> tuple[ParameterS
     """
     algorithm = ALGORITHMS[config.algorithm]
     wanted = [*_of_unet(base, config, algorithm), *_of_text(base, config, algorithm)]
+    wanted = [layer for layer in wanted if layer.part not in config.left_out]
     present = {layer.block for layer in wanted}
     shares = by_block(config.blocks, present, "blocks")
     ranks = by_block(config.block_ranks, present, "block_ranks")
@@ -61,6 +62,20 @@ def planned_figures(base: BaseShapes, config: AdapterConfig) -> tuple[ParameterS
     if not layers:
         raise nothing_to_train()
     return figures_of(_module(layer, config, ranks.get(layer.block), alphas.get(layer.block)) for layer in layers)
+
+
+def wider_than_layers(base: BaseShapes, config: AdapterConfig) -> tuple[int, int]:
+    """(layers whose smaller side is below the rank that they would get, the smallest such side); (0, 0) where there is
+    none, or where the algorithm's rank is no bound of a product of two matrices."""
+    algorithm, narrow = ALGORITHMS[config.algorithm], list[int]()
+    if config.algorithm in ("lora", "locon", "dylora", "glora"):
+        for layer in (*_of_unet(base, config, algorithm), *_of_text(base, config, algorithm)):
+            if not layer.norm and layer.part not in config.left_out:
+                side = min(layer.weight[0], math.prod(layer.weight[1:]))
+                rank = config.block_ranks.get(layer.block)
+                if layer_config(config, layer.path, large=layer.large, rank=rank).rank > side:
+                    narrow.append(side)
+    return len(narrow), min(narrow, default=0)
 
 
 def nothing_to_train() -> PrepError:

@@ -3,5 +3,3 @@
 Only tensors are read of any file.
 May import: `pipeline.core`, `train.models`.
 """
-
-from train.models import optional_libraries as optional_libraries  # before diffusers, which loads them
