@@ -19,7 +19,8 @@ from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES, StageEntry
 from pipeline.config.settings import FILE, Settings, resolved, settings_of
 from pipeline.sources.new_set import check_folder
-from pipeline.sources.source_list import remember, with_sources
+from pipeline.sources.settings_owner import differing_owner, remember
+from pipeline.sources.source_list import with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.running.runner import preview_stage, run_stage
@@ -94,6 +95,10 @@ def run_command(stage: Stage[Any], request: Request) -> None:
     root = request.root
     given = settings_of(root)
     settings = with_sources(given, request.sources)
+    if owner := differing_owner(root):
+        console.warn(
+            f"{owner} owns the settings of this set and differs from {root / FILE}; prep run {owner} applies it"
+        )
     found = resolved(stage.name, stage.options, settings, request.flags)
     first = stage.name == STAGES[0].name
     if first:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config.settings import FILE, Settings, load_settings, toml_text
+from pipeline.config.settings import Settings, toml_text
 from pipeline.config.values import absolute_source
 from pipeline.core.errors import PrepError
-from pipeline.core.files import write_text
 from pipeline.sources import archives, hub
 from pipeline.sources.scan import scan
 from pipeline.sources.source_file import INSIDE, Found, is_utf8, printable
@@ -151,19 +150,3 @@ def _check(source: str) -> None:
             f"{source} is not a folder, nor an archive that is read",
             "name folders of images, .zip, .tar or .tar.gz files first and the set last: prep flatten FOLDER... SET",
         )
-
-
-def remember(root: Path, before: Settings, now: Settings) -> None:
-    """Write SET/prep.toml where there is none, or where sources were added to one that prep wrote itself."""
-    file = root / FILE
-    if (now.sources and not file.exists()) or (before.file == file and before.sources != now.sources):
-        write_text(file, toml_text(replace(now, path=None)))
-
-
-def same_settings(root: Path, settings: Settings) -> bool:
-    """Whether SET/prep.toml says the same as these settings, or is not there to say otherwise."""
-    file = root / FILE
-    if not file.exists():
-        return True
-    there = load_settings(file)
-    return (there.sources, there.stages) == (settings.sources, settings.stages)

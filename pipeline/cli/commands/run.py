@@ -17,7 +17,7 @@ from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
 from pipeline.sources.new_set import check_folder
-from pipeline.sources.source_list import remember, same_settings
+from pipeline.sources.settings_owner import remember, same_settings
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 from pipeline.store.records import Plan

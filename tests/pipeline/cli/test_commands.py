@@ -40,8 +40,24 @@ def test_settings_from_elsewhere_stay_with_the_set(command, settings, tmp_path):
     assert states(command, tmp_path / "made")["check"] == "fresh"
     assert "min_side = 48" in (tmp_path / "made/prep.toml").read_text(encoding="utf-8")
     settings.write_text(settings.read_text(encoding="utf-8").replace("48", "50"), encoding="utf-8")
+    warned = command("check", tmp_path / "made").stderr
+    assert f"{settings} owns the settings of this set and differs from" in warned and f"prep run {settings}" in warned
+    assert command("run", settings, "--until", "check").exit_code == 0
+    assert "min_side = 50" in (tmp_path / "made/prep.toml").read_text(encoding="utf-8"), "written through"
+    assert "owns the settings" not in command("check", tmp_path / "made").stderr
+    assert "check: up to date" in command("check", tmp_path / "made").stderr, "old settings do not come back"
+
+
+def test_a_copy_of_settings_that_was_edited_is_no_second_owner(command, settings, tmp_path):
+    command("run", settings, "--until", "check")
+    copy = tmp_path / "made/prep.toml"
+    copy.write_text(copy.read_text(encoding="utf-8").replace("48", "51"), encoding="utf-8")
     result = command("run", settings, "--until", "check")
-    assert "; this run uses " in result.stderr and result.exit_code == 0
+    assert result.exit_code == 1 and f"but the settings of this set are those of {settings}" in result.output
+    copy.write_text(copy.read_text(encoding="utf-8").partition("\n")[2], encoding="utf-8")
+    result = command("run", settings, "--until", "check")
+    assert result.exit_code == 0 and "; this run uses " in result.stderr
+    assert "min_side = 51" in copy.read_text(encoding="utf-8"), "without that line it is the set's own"
 
 
 def test_a_preview_of_a_run_stops_where_it_cannot_see_further(command, settings, tmp_path):

@@ -6,7 +6,8 @@ import pytest
 from pipeline.config.settings import Settings, load_settings, settings_of, toml_text
 from pipeline.core.errors import PrepError
 from pipeline.sources import hub
-from pipeline.sources.source_list import holds, remember, same_settings, with_sources
+from pipeline.sources.settings_owner import remember, same_settings
+from pipeline.sources.source_list import holds, with_sources
 
 
 def test_new_sources_are_added_to_the_known_ones_without_dots_or_doubles(tmp_path):
