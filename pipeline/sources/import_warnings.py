@@ -13,7 +13,9 @@ from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Reason
 
 _SENTENCES: Mapping[Reason, str] = {
-    P.SOURCE_VANISHED: "images that stay in the set though their source is gone: {n}",
+    P.SOURCE_VANISHED: "images that stay in the set though their source is gone; --prune takes them out: {n}",
+    P.PRUNED: "images taken out of the set, as their source is gone (the files stay in images/, unused): {n}",
+    P.DELETED_IN_SET: "images that you deleted from the set, left out: {n}",
     P.NO_LONGER_A_SOURCE: "images that left the set, as their folder is no longer a source (the files stay): {n}",
     P.MOVED: "images that moved in the sources: {n}",
     P.MASK: "masks, which belong to the images they are named after and are not trained on: {n}",
@@ -58,7 +60,7 @@ def warnings(root: Path, placing: Placing, images: Iterable[Found], named: Folde
                 "if that is wrong give --zip-encoding"
             )
     expected = {image.path for held in (placing.images, placing.before) for image in held.values()}
-    strangers = sorted(_images_in(root) - expected)
+    strangers = sorted(images_in(root) - expected)
     if strangers:
         warnings.append(
             f"images in images/ that have no source and are not used, such as {strangers[0]}; "
@@ -71,6 +73,6 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
 
 
-def _images_in(root: Path) -> set[str]:
+def images_in(root: Path) -> set[str]:
     files = (root / "images").glob("*/*")
     return {path.relative_to(root).as_posix() for path in files if path.suffix.lower() in EXTENSIONS}

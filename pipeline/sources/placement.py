@@ -19,7 +19,7 @@ from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import NOTHING, Cause, Data
 from pipeline.store.records import Decision, Image, Link
 
-GONE = (P.SOURCE_VANISHED, P.MOVED, P.NO_LONGER_A_SOURCE)
+GONE = (P.SOURCE_VANISHED, P.MOVED, P.NO_LONGER_A_SOURCE, P.PRUNED)
 """Why a source that is not there any more has a row."""
 
 
@@ -37,6 +37,8 @@ class Placing:
     """Image → its concept now."""
     names: dict[str, str] = field(default_factory=dict)
     """Image → what it is called, where that is not its file's name."""
+    prune: bool = False
+    """Take out images whose source is gone, and those that were deleted from the set."""
     images: dict[str, Image] = field(default_factory=dict)
     rows: list[Decision] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -86,6 +88,9 @@ class Placing:
         """Give an image a place: the one it has, that of an image whose source is gone and that it repeats, or a new
         one."""
         concept, before = self.concepts[found.path], self.before.get(found.path)
+        if before is None and self._was_deleted(found):
+            self.row(found.path, None, P.DELETED_IN_SET)
+            return
         gone = self._gone.get((content, concept))
         if before is not None and before.concept == concept:
             self._stay(found, before, content)
@@ -98,11 +103,19 @@ class Placing:
             self.links.append(Link(found.place, path, self.how))
             self.row(found.path, path, reason, {"link": found.link} if found.link else NOTHING)
 
+    def _was_deleted(self, found: Found) -> bool:
+        """Whether a person deleted this image from the set, and has not put it there again."""
+        row = self.rows_before.get(found.path)
+        return row is not None and row.reason == P.DELETED_IN_SET
+
     def _stay(self, found: Found, before: Image, content: str) -> None:
         """Leave an image at its place; link it anew if it is lost or its source changed, unless a person edited it."""
         target, row = self.manifest.root / before.path, self.rows_before.get(found.path)
         was = P(row.reason) if row and row.reason in P else P.IMPORTED
         lost = not target.exists()
+        if lost and (self.prune or was == P.DELETED_IN_SET):
+            self.row(found.path, None, P.DELETED_IN_SET)
+            return
         edited = (
             not lost
             and not target.samefile(found.place)
@@ -163,6 +176,8 @@ class Placing:
                 self.moved[image.path] = new[image.content]
             elif not any(holds(each, source) for each in self.sources):
                 self.row(source, None, P.NO_LONGER_A_SOURCE)
+            elif self.prune:
+                self.row(source, None, P.PRUNED)
             elif (self.manifest.root / image.path).exists():
                 self.images[source] = image
                 self.row(source, image.path, P.SOURCE_VANISHED)

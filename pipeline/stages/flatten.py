@@ -48,6 +48,9 @@ class Options:
     zip_encoding: str = "auto"
     """Code page of the names in zips that do not call them UTF-8, such as cp932, gbk, cp949, big5, cp437, cp1251; auto
     chooses one for all names of an archive together and says which."""
+    prune: bool = False
+    """Take out of the set what left it: images whose source is gone, and images that you deleted from its images folder,
+    which are brought back otherwise. Undo the run to have them again."""
     follow_links: bool = False
     """Follow links in the sources that lead out of them, too."""
 
@@ -93,6 +96,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         {each.path for each in found},
         {path: concept(each) for path, each in images.items()},
         {path: row.name for path, row in described.items() if row.name},
+        options.prune,
     )
     placing.place_all(found, manifest.known_files())
     for path, cause in (*named.rows, *data.rows):

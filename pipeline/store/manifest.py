@@ -102,6 +102,10 @@ class Manifest:
         """Every image of the set, kept or not, in order of path."""
         return self._images.every()
 
+    def former_images(self) -> set[str]:
+        """Paths of images that the set had and has no more."""
+        return self._images.former()
+
     def paths(self) -> Iterator[str]:
         """The path of every image of the set, in order; nothing else of it is read."""
         return self._images.paths()

@@ -17,6 +17,7 @@ from pipeline.config.declared import declared
 from pipeline.config.settings import Settings, options_for, settings_of
 from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
+from pipeline.sources.in_and_out import sentences, states
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Run
@@ -38,15 +39,18 @@ WORDS = {
 def command(root: Path, as_json: bool) -> None:
     """Show which stages are up to date, and the counts of each.
 
-    A stage is stale if its inputs or its settings in prep.toml changed since it ran; `prep run SET` runs what is stale.
+    A stage is stale if what it reads, or its settings in prep.toml, changed since it ran; `prep run SET` runs what is stale,
+    and so does `prep train` before it trains. Images that were deleted from the set, that lost their source, or that lie
+    in images/ without being of the set are listed with what to type.
     """
     settings = settings_of(root)
     with open_read(root) as manifest:
         stages = [_status(manifest, load_stage(entry), settings) for entry in registry.STAGES]
         images, kept = len(manifest.images()), len(manifest.kept())
         others = list(_others(manifest, stages))
+        moved, now = list(sentences(manifest)), states(manifest)
     if as_json:
-        console.print_json({"set": str(root), "images": images, "kept": kept, "stages": stages})
+        console.print_json({"set": str(root), "images": images, "kept": kept, "stages": stages, "files": now})
         return
     console.print_table(
         [
@@ -59,7 +63,7 @@ def command(root: Path, as_json: bool) -> None:
             for row in stages
         ]
     )
-    for words in others:
+    for words in (*others, *moved):
         console.say(words)
     console.say(f"{images} images, {kept} kept")
     if any(row["state"] != "fresh" for row in stages):

@@ -12,6 +12,8 @@ class PlacementReason(Reason):
     EXTENSION_FROM_CONTENT = "extension_from_content"
     EDITED_IN_SET = "edited_in_set"
     SOURCE_VANISHED = "source_vanished"
+    PRUNED = "pruned"
+    DELETED_IN_SET = "deleted_in_set"
     MOVED = "moved"
     NO_LONGER_A_SOURCE = "no_longer_a_source"
     CAPTION_IMPORTED = "caption_imported"
@@ -117,6 +119,8 @@ WORDS: Table = {
     P.EXTENSION_FROM_CONTENT: Words("extension from content", _link),
     P.EDITED_IN_SET: Words("edited in the set", _link),
     P.SOURCE_VANISHED: Words("source vanished", _vanished),
+    P.PRUNED: Words("source gone, taken out of the set"),
+    P.DELETED_IN_SET: Words("deleted from the set"),
     P.MOVED: Words("moved", "{to}"),
     P.NO_LONGER_A_SOURCE: Words("no longer among the sources"),
     P.CAPTION_IMPORTED: Words("caption imported"),

@@ -38,6 +38,12 @@ class ImageTable:
     def paths(self) -> Iterator[str]:
         return (path for (path,) in self._db.execute("SELECT path FROM images ORDER BY path"))
 
+    def former(self) -> set[str]:
+        rows = self._db.execute(
+            "SELECT DISTINCT path FROM image_history WHERE after IS NULL AND path NOT IN (SELECT path FROM images)"
+        )
+        return {path for (path,) in rows}
+
     def kept(self) -> tuple[Image, ...]:
         rows = self._db.execute(
             f"SELECT {columns(Image, 'i')} FROM images i LEFT JOIN decisions k ON k.path=i.path AND k.field='keep' "

@@ -52,7 +52,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 ADDED: Mapping[str, Mapping[str, Any]] = {
     "check": {"background": "white"},
     "curate": {"booru": "merge"},
-    "flatten": {"zip_encoding": "auto"},
+    "flatten": {"zip_encoding": "auto", "prune": False},
 }
 """Stage → options that version 3 had none of, with what it did."""
 LOG = {
