@@ -189,7 +189,7 @@ def test_curation_that_runs_again_decides_what_it_did(root, command):
 
 
 def test_the_finished_training_is_fresh_and_its_samples_are_there(root, command):
-    assert asked(command, "train", root)["fresh"] and asked(command, "sample", root)["fresh"]
+    assert asked(command, "train", root, "--stale", "use")["fresh"] and asked(command, "sample", root)["fresh"]
 
 
 def test_the_stopped_training_is_resumed_and_ends_as_the_one_that_was_not_stopped(root, command):
@@ -199,7 +199,7 @@ def test_the_stopped_training_is_resumed_and_ends_as_the_one_that_was_not_stoppe
     import torch
     from safetensors.torch import load_file
 
-    outcome = asked(command, "train", root, "--name", "stopped")
+    outcome = asked(command, "train", root, "--name", "stopped", "--stale", "use")
     assert not outcome["fresh"] and 3 in outcome["counts"].values()
     one, other = (load_file(root / f"runs/{name}/{name}.safetensors") for name in ("adapter", "stopped"))
     assert one.keys() == other.keys()
