@@ -10,14 +10,12 @@ from typing import Any
 
 import torch
 
-import train.models.optional_libraries  # noqa: F401  (before diffusers, which loads them)
-
 # isort: split
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from pipeline.core.errors import PrepError
+from train.models.diffusers_parts import AutoencoderKL, UNet2DConditionModel
 from train.models.families.family import Family
 from train.models.families.registry import FAMILIES
 from train.models.loading.vae import weights_digest

@@ -8,13 +8,10 @@ from typing import Any
 
 import torch
 
-import train.models.optional_libraries  # noqa: F401  (before diffusers, which loads them)
-
 # isort: split
-from diffusers import AutoencoderKL
-
 from pipeline.core.errors import PrepError
 from train.models.base import BaseModel, pick_device
+from train.models.diffusers_parts import AutoencoderKL
 from train.models.finite import refuse_not_finite
 from train.models.loading.diffusers_folder import load_folder
 from train.models.loading.loaded import Loaded

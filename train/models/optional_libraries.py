@@ -28,5 +28,7 @@ def import_failure(library: str) -> str | None:
     return None
 
 
-for _name in UNASKED:
-    import_failure(_name)
+def set_unusable_aside() -> None:
+    """See which of the libraries that others load unasked cannot be imported, so that these do without them."""
+    for name in UNASKED:
+        import_failure(name)

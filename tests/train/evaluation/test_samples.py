@@ -54,7 +54,7 @@ def pixels(folder):
 
 
 def test_every_prompt_is_painted_with_the_adapter_each_time_and_once_without(base, adapter, tmp_path):
-    run, reported = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)), []
+    run, reported = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE, base)), []
     run.trim(0)
     run.generate(0, 0, lambda *words: reported.append(words))
     run.generate(100, 1, lambda *words: reported.append(words))
@@ -70,7 +70,7 @@ def test_every_prompt_is_painted_with_the_adapter_each_time_and_once_without(bas
 
 
 def test_the_base_is_painted_without_the_adapter_and_steps_with_it_as_it_is_then(base, adapter, tmp_path):
-    run = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE))
+    run = SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE, base))
     run.generate(0, 0, quiet)
     change(adapter, 2)
     run.generate(100, 1, quiet)
@@ -94,7 +94,7 @@ def test_painting_leaves_training_as_it_was(base, adapter, tmp_path):
     before = torch.random.get_rng_state()
     values = {key: value.clone() for key, value in adapter.tensors().items()}
     try:
-        SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)).generate(0, 0, quiet)
+        SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE, base)).generate(0, 0, quiet)
         assert base.unet.training and adapter.training and not base.unet.mid_block.training
         assert base.unet.down_blocks[0].training and not base.text_encoder.training
     finally:
@@ -126,7 +126,7 @@ def test_the_adapter_is_put_back_when_generating_fails(base, adapter, tmp_path, 
     base.unet.train()
     try:
         with pytest.raises(KeyboardInterrupt):
-            SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE)).generate(0, 0, quiet)
+            SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(RECIPE, base)).generate(0, 0, quiet)
         assert base.unet.training
     finally:
         base.unet.eval()
@@ -134,14 +134,14 @@ def test_the_adapter_is_put_back_when_generating_fails(base, adapter, tmp_path, 
 
 
 def test_a_run_that_goes_on_forgets_what_was_painted_after_its_state_and_keeps_the_rest(base, adapter, tmp_path):
-    run = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE))
+    run = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE, base))
     run.trim(0)
     for step in (0, 100, 200):
         run.generate(step, 0, quiet)
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "progress").rglob("0*.png") if "200" not in str(file)}
     mine = tmp_path / "progress" / "step by me"
     mine.mkdir()
-    again = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE))
+    again = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE, base))
     assert again.trim(150) == ()
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "progress").rglob("0*.png")} == kept
     assert mine.is_dir()
@@ -151,20 +151,20 @@ def test_a_run_that_goes_on_forgets_what_was_painted_after_its_state_and_keeps_t
 
 
 def test_other_prompts_begin_anew_and_those_of_a_run_that_goes_on_are_moved_aside(base, adapter, tmp_path):
-    SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE)).trim(0)
-    SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE)).generate(100, 1, quiet)
-    (remark,) = SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE)).trim(100)
+    SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE, base)).trim(0)
+    SampleCallback(REQUESTS[:2], base, adapter, tmp_path, generation_of(RECIPE, base)).generate(100, 1, quiet)
+    (remark,) = SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE, base)).trim(100)
     assert "step 100" in remark and str(tmp_path / "progress 1") in remark
     assert (tmp_path / "progress 1/step 000100/02.png").is_file()
     assert [file.name for file in (tmp_path / "progress").iterdir()] == ["prompts.json"]
-    SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE)).generate(200, 1, quiet)
-    assert SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE)).trim(0) == ()
+    SampleCallback(REQUESTS[1:], base, adapter, tmp_path, generation_of(RECIPE, base)).generate(200, 1, quiet)
+    assert SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE, base)).trim(0) == ()
     assert [file.name for file in (tmp_path / "progress").iterdir()] == ["prompts.json"]
     assert not (tmp_path / "progress 2").exists()
 
 
 def test_a_damaged_listing_does_not_stop_a_run(base, adapter, tmp_path):
-    run = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE))
+    run = SampleCallback(REQUESTS[:1], base, adapter, tmp_path, generation_of(RECIPE, base))
     run.trim(0)
     (tmp_path / "progress/prompts.json").write_text("[", encoding="utf-8")
     run.trim(0)
@@ -172,9 +172,9 @@ def test_a_damaged_listing_does_not_stop_a_run(base, adapter, tmp_path):
 
 
 def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter, tmp_path):
-    SampleCallback(REQUESTS, base, adapter, tmp_path / "one", generation_of(RECIPE)).generate(5, 1, quiet)
+    SampleCallback(REQUESTS, base, adapter, tmp_path / "one", generation_of(RECIPE, base)).generate(5, 1, quiet)
     for rank in (1, 0):
-        run = SampleCallback(REQUESTS, base, adapter, tmp_path / "two", generation_of(RECIPE), World(rank, 2))
+        run = SampleCallback(REQUESTS, base, adapter, tmp_path / "two", generation_of(RECIPE, base), World(rank, 2))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(World, "wait", lambda self: None)
             run.generate(5, 1, quiet)
@@ -187,8 +187,8 @@ def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter
 
 def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
     recipe = with_values(RECIPE, mixed_precision="bf16")
-    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "half", generation_of(recipe)).generate(0, 0, quiet)
-    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "full", generation_of(RECIPE)).generate(0, 0, quiet)
+    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "half", generation_of(recipe, base)).generate(0, 0, quiet)
+    SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "full", generation_of(RECIPE, base)).generate(0, 0, quiet)
     half, full = pixels(tmp_path / "half"), pixels(tmp_path / "full")
     (name, one), other = next(iter(half.items())), next(iter(full.values()))
     assert name == "progress/base/01.png" and one != other
@@ -196,7 +196,7 @@ def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
 
 
 def test_an_image_tells_what_it_was_painted_with_as_the_clients_read_it(base, adapter, tmp_path):
-    SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(with_values(RECIPE, clip_skip=2))).generate(
+    SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(with_values(RECIPE, clip_skip=2), base)).generate(
         40, 3, quiet
     )
     seed = REQUESTS[1].seed
@@ -217,7 +217,7 @@ def test_infotext_names_no_folder_and_quotes_what_would_part_its_lines():
 
 
 def test_without_prompts_nothing_is_written(base, adapter, tmp_path):
-    run = SampleCallback((), base, adapter, tmp_path, generation_of(RECIPE))
+    run = SampleCallback((), base, adapter, tmp_path, generation_of(RECIPE, base))
     run.trim(0)
     run.generate(0, 0, quiet)
     assert list(tmp_path.iterdir()) == []

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from pipeline.core.errors import PrepError
+from train.models.diffusers_parts import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from train.models.families.family import Family, TextPart
 from train.models.families.registry import family_of_config
 from train.models.loading.loaded import Loaded

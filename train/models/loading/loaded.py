@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTokenizer
 
+from train.models.diffusers_parts import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from train.models.families.family import Family
 
 

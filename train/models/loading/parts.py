@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from pipeline.core.errors import PrepError
+from train.models.diffusers_parts import AutoencoderKL, UNet2DConditionModel
 from train.models.families.family import Family, TextPart
 from train.models.families.key_map import UNET, VAE, Stored, blocks_of, text_to_ldm, unet_to_ldm, vae_to_ldm
 from train.models.loading.weights import Weights

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from diffusers import DDIMScheduler
-
+from train.models.diffusers_parts import DDIMScheduler
 from train.models.families.family import Family
 from train.models.families.key_map import VAE
 from train.models.families.registry import FAMILIES

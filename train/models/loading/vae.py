@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
 
 from pipeline.core.errors import PrepError
+from train.models.diffusers_parts import AutoencoderKL
 from train.models.families.key_map import VAE
 from train.models.loading.parts import empty_vae, fill, vae_finder
 from train.models.loading.weights import open_weights
