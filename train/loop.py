@@ -17,7 +17,7 @@ from train.data.caption_augmentation import StepContext, shown_caption, shown_re
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
-from train.data.step_inputs import Inputs, Sample, draw_inputs
+from train.data.step_inputs import Inputs, Sample, draw_inputs, samples_of
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE
 from train.models.base import BaseModel
@@ -165,7 +165,7 @@ class Trainer:
                 losses = self._losses(batch, shown)
                 weighted = losses * self.weights[shown.times.to(losses.device)]
                 loss = batch_loss(
-                    weighted, shown.reg_images, recipe.objective.prior_loss_weight, recipe.batches.batch_size
+                    weighted, shown.reg_images, recipe.objective.prior_loss_weight, self._divisor(batch, shown)
                 )
                 self.scaler.scale(loss / accumulation).backward()
         else:
@@ -187,6 +187,15 @@ class Trainer:
             )
 
         return entry
+
+    def _divisor(self, batch: Batch, shown: Inputs) -> int:
+        """What a batch's summed losses are divided by, in every process the same."""
+        recipe = self.recipe
+        if recipe.objective.batch_loss == "nominal":
+            return recipe.batches.batch_size
+        if self.world == ALONE:
+            return len(shown.samples)
+        return len(samples_of(batch, recipe.run.seed, regularized=recipe.dataset.regularized))
 
     def _losses(self, batch: Batch, shown: Inputs) -> Tensor:
         """(S,) the loss of every sample, images first, then their regularization images."""

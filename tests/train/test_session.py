@@ -420,3 +420,17 @@ def test_a_part_whose_rate_is_zero_is_not_in_the_adapter(prepared, rate, gone):
     recipe = make_recipe(**QUICK | {"steps": 1, "train_text_encoder": True, rate: 0.0})
     keys = weights(train_adapter(prepared, recipe, quiet).file)
     assert keys and not [key for key in keys if key.startswith(gone)]
+
+
+def test_the_mean_of_a_batch_counts_what_is_there_and_changes_only_partial_batches(prepared, monkeypatch):
+    divisors = []
+    honest = Trainer._divisor
+
+    def noted(self, batch, shown):
+        divisors.append((len(shown.samples), honest(self, batch, shown)))
+        return divisors[-1][1]
+
+    monkeypatch.setattr(Trainer, "_divisor", noted)
+    train_adapter(prepared, make_recipe(**QUICK | {"batch_size": 4, "steps": 3, "batch_loss": "mean"}), quiet)
+    assert divisors and all(samples == divisor for samples, divisor in divisors)
+    assert any(samples != 4 for samples, _ in divisors)

@@ -86,13 +86,13 @@ def timestep_weights(alpha_prod: Tensor, weighting: str, gamma: float, predictio
     return debiased_weight(snr, prediction) if weighting == "debiased" else torch.ones_like(snr)
 
 
-def batch_loss(losses: Tensor, reg_images: int, prior_loss_weight: float, batch_size: int) -> Tensor:
+def batch_loss(losses: Tensor, reg_images: int, prior_loss_weight: float, divisor: int) -> Tensor:
     """One number from the losses of a batch whose last `regularization images` samples are regularization images.
 
-    (sum of the images' losses + prior_loss_weight * sum of the regularization images') / batch_size. The divisor is the nominal
-    batch size, so that an image in a short batch counts as much as any other.
+    (sum of the images' losses + prior_loss_weight * sum of the regularization images') / divisor: the nominal
+    batch size, by which an image in a short batch counts as much as any other, or how many samples there are.
     """
     weights = torch.ones_like(losses)
     if reg_images:
         weights[-reg_images:] = prior_loss_weight
-    return (losses * weights).sum() / batch_size
+    return (losses * weights).sum() / divisor

@@ -147,6 +147,9 @@ class ScheduleOptions:
 class ObjectiveOptions:
     prior_loss_weight: float = option(1.0, at_least(0))
     """Weight of the loss of regularization images; 0 leaves them out."""
+    batch_loss: Literal["nominal", "mean"] = "nominal"
+    """What the sum of a batch's losses is divided by: nominal is batch_size, so that an image in a partial batch counts as much
+    as any other; mean is the samples that are there, regularization images too, as in kohya-ss/sd-scripts."""
     weighting: Literal["min-snr", "debiased", "none"] = "min-snr"
     """Loss weight of timesteps: min-snr limits those with little noise, debiased favours noisy ones, where the composition
     is learned (good for characters in few steps), none weighs all alike."""

@@ -107,12 +107,12 @@ def test_huber_widths_by_hand():
 
 
 def test_an_image_in_a_short_batch_counts_as_much_as_in_a_full_one():
-    full = batch_loss(torch.tensor([4.0, 4.0]), 0, 1.0, batch_size=2)
-    short = batch_loss(torch.tensor([4.0]), 0, 1.0, batch_size=2)
+    full = batch_loss(torch.tensor([4.0, 4.0]), 0, 1.0, divisor=2)
+    short = batch_loss(torch.tensor([4.0]), 0, 1.0, divisor=2)
     assert full.item() == 4.0
     assert short.item() == 2.0
 
 
 def test_reg_images_count_by_the_prior_loss_weight():
     losses = torch.tensor([1.0, 3.0, 10.0, 20.0])
-    assert batch_loss(losses, 2, 0.5, batch_size=2).item() == pytest.approx((1 + 3 + 5 + 10) / 2)
+    assert batch_loss(losses, 2, 0.5, divisor=2).item() == pytest.approx((1 + 3 + 5 + 10) / 2)
