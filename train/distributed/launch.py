@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from queue import Empty
@@ -21,7 +23,11 @@ ProgressCallback = Callable[[str, int, int], None]
 Work = Callable[[Any, World, ProgressCallback], Any]
 """A function of a module, called as work(job, team, progress) in every process; what it returns in the first one counts."""
 POLL_S = 0.1
-PROGRESS, DONE, FAILED, SYSTEM, STOPPED = "progress", "done", "failed", "system", "stopped"
+GRACE_S = 5.0
+"""How long is waited for another process to say why it ended, where one fails as it lost the other."""
+LOST = ("gloo", "NCCL", "Connection", "Broken pipe")
+"""What the words of a failure hold that another process's end caused."""
+PROGRESS, DONE, FAILED, SYSTEM, STOPPED, CRASHED = "progress", "done", "failed", "system", "stopped", "crashed"
 
 
 def in_processes(work: Work, job: Any, count: int, device: str, progress: ProgressCallback) -> Any:
@@ -65,6 +71,10 @@ def _listen(processes: list[Any], queue: Any, progress: ProgressCallback) -> Any
             progress(*rest)
         elif kind == FAILED:
             raise PrepError(*rest)
+        elif kind == CRASHED:
+            if any(word in rest[0] for word in LOST):
+                _refuse_first_cause(processes, rank, queue)
+            raise PrepError(*rest)
         elif kind == SYSTEM:
             raise OSError(*rest)
         elif kind == STOPPED:
@@ -76,9 +86,29 @@ def _listen(processes: list[Any], queue: Any, progress: ProgressCallback) -> Any
     return results[0]
 
 
+def _refuse_first_cause(processes: list[Any], rank: int, queue: Any) -> None:
+    """Where one process failed as it lost another, say what became of that one instead.
+
+    Raises:
+        PrepError, OSError: another process failed otherwise or ended by itself, within a few seconds.
+    """
+    until = time.monotonic() + GRACE_S
+    while time.monotonic() < until:
+        _refuse_dead([process if place != rank else None for place, process in enumerate(processes)], ())
+        with contextlib.suppress(Empty):
+            kind, other, rest = queue.get(timeout=POLL_S)
+            if other != rank and kind in (FAILED, CRASHED):
+                raise PrepError(*rest)
+            if other != rank and kind == SYSTEM:
+                raise OSError(*rest)
+        if not any(process.is_alive() for place, process in enumerate(processes) if place != rank):
+            _refuse_dead([process if place != rank else None for place, process in enumerate(processes)], ())
+            return
+
+
 def _refuse_dead(processes: list[Any], done: Any) -> None:
     for rank, process in enumerate(processes):
-        if process.exitcode not in (None, 0) and rank not in done:
+        if process is not None and process.exitcode not in (None, 0) and rank not in done:
             raise PrepError(
                 f"process {rank + 1} of {len(processes)} that train together ended with code {process.exitcode}",
                 "what it said stands above; run the same again to go on from the last saved state",
@@ -111,7 +141,11 @@ def _begin(rank: int, work: Work, job: Any, count: int, device: str, address: di
         traceback.print_exc()
         words = f"process {rank + 1} of {count} that train together failed: {type(error).__name__}: {error}"
         queue.put(
-            (FAILED, rank, (words, "its traceback stands above; run the same again to go on from the last saved state"))
+            (
+                CRASHED,
+                rank,
+                (words, "its traceback stands above; run the same again to go on from the last saved state"),
+            )
         )
     finally:
         queue.close()
