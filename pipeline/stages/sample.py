@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.caption_text import escaped
 from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable, write_text
 from pipeline.store.manifest import Manifest
@@ -114,7 +115,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
                 "there is nothing to sample: no caption holds a trigger word",
                 "give prompts with --prompts, or run: prep curate SET",
             )
-        prompts = tuple(Prompt(f"1girl, {trigger}") for trigger in triggers)
+        prompts = tuple(Prompt(f"1girl, {escaped(trigger)}") for trigger in triggers)
     whole = all(prompt.width and prompt.height for prompt in prompts)
     size = (0, 0) if whole else image_size(manifest, options)
     firsts, info = filled_in(

@@ -16,7 +16,7 @@ from train.models.sampling.noise_schedule import training_alphas_cumprod
 from train.models.sampling.seeded_noise import seeded_noise
 from train.models.text.conditioning import Conditioning, joined
 from train.models.text.prompts import Request as Request
-from train.models.text.text_encoding import text_conditioning
+from train.models.text.text_encoding import prompt_conditioning, text_conditioning
 
 DECODED = 2**20
 """Pixels that the VAE decodes at once, or one image: its activations are the largest of all."""
@@ -175,7 +175,10 @@ def _generated(
     for index in chosen:
         request = requests[index]
         texts = [request.prompt, request.negative] if guided else [request.prompt]
-        read = sized(text_conditioning(base, texts, clip_skip, max_tokens), request.size)
+        if request.weighted:
+            read = sized(prompt_conditioning(base, texts, clip_skip), request.size)
+        else:
+            read = sized(text_conditioning(base, texts, clip_skip, max_tokens), request.size)
         lengths.setdefault(read.states.shape[1], []).append((index, read))
     shape = (base.unet.config.in_channels, height // base.latent_factor, width // base.latent_factor)
     for rows in lengths.values():

@@ -70,6 +70,8 @@ class Request:
     negative: str = ""
     steps: int | None = None
     guidance: float | None = None
+    weighted: bool = False
+    """Whether parentheses are weights, as in prompts that people write; in captions they are letters."""
 
 
 def parse_prompt(line: str, where: str) -> Prompt:
@@ -268,6 +270,7 @@ def filled_in(
                 negative if prompt.negative is None else prompt.negative,
                 steps if prompt.steps is None else prompt.steps,
                 guidance if prompt.guidance is None else prompt.guidance,
+                weighted=True,
             )
         )
     return tuple(requests), tuple(warnings)

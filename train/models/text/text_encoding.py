@@ -12,6 +12,7 @@ from transformers import CLIPTokenizer
 
 from pipeline.core.errors import PrepError
 from train.models.text.conditioning import Conditioning, joined
+from train.models.text.emphasis import weighted_parts
 from train.models.text.tokens import CHUNK, COMMA, Special, chunks, framed
 
 if TYPE_CHECKING:
@@ -116,6 +117,66 @@ def text_conditioning(
     read = row_states(base, [row for own in rows for row in own], clip_skip)
     states = read.states.reshape(len(captions), -1, read.states.shape[-1])
     return Conditioning(states, None if read.pooled is None else read.pooled[::count])
+
+
+def prompt_conditioning(base: BaseModel, prompts: Sequence[str], clip_skip: int = 1) -> Conditioning:
+    """As `text_conditioning`, for prompts whose weights act as in A1111 and Forge (`weighted_parts`, `emphasized`), and which
+    are read to their end, as there."""
+    rows, weights = [], []
+    for prompt in prompts:
+        own, of_own = _weighted_rows(base, prompt)
+        rows.append(own)
+        weights.append(of_own)
+    count = max(map(len, rows))
+    filled = [row for own in rows for row in (*own, *[()] * (count - len(own)))]
+    factors = [factor for own in weights for factor in (*own, *[()] * (count - len(own)))]
+    read = row_states(base, filled, clip_skip)
+    widths = [int(encoder.config.hidden_size) for encoder in base.text_encoders]
+    states = emphasized(read.states, factors, widths).reshape(len(prompts), -1, read.states.shape[-1])
+    return Conditioning(states, None if read.pooled is None else read.pooled[::count])
+
+
+def _weighted_rows(base: BaseModel, prompt: str) -> tuple[list[Row], list[tuple[float, ...]]]:
+    """The rows of a prompt, and the weight of each of their tokens."""
+    special, size = special_tokens(base.tokenizer), _chunk_size(base)
+    runs: list[tuple[list[int], list[float]]] = [([], [])]
+    for part in weighted_parts(prompt):
+        if part.new_chunk:
+            runs.append(([], []))
+        ids = _ids(base, part.text)
+        runs[-1][0].extend(ids)
+        runs[-1][1].extend([part.weight] * len(ids))
+    rows, weights = list[Row](), list[tuple[float, ...]]()
+    for ids, of_ids in runs:
+        start = 0
+        for chunk in chunks(ids, special.comma, size):
+            rows.append(tuple(chunk))
+            weights.append(tuple(of_ids[start : start + len(chunk)]))
+            start += len(chunk)
+    return rows, weights
+
+
+def emphasized(states: Tensor, weights: Sequence[Sequence[float]], widths: Sequence[int]) -> Tensor:
+    """States times the weights of their tokens, each encoder's brought back to the mean that it had.
+
+    z' = z · w · mean(z) / mean(z · w) over each row of each encoder, as A1111 and Forge do by default ("Original").
+
+    Args:
+        states: (N, 77, C), the encoders' beside each other.
+        weights: of the tokens of each row; start, end and padding have 1.
+        widths: C of each encoder.
+    """
+    if all(weight == 1 for row in weights for weight in row):
+        return states
+    factors = torch.ones(states.shape[:2], dtype=states.dtype, device=states.device)
+    for row, own in zip(factors, weights, strict=True):
+        row[1 : 1 + len(own)] = torch.tensor(own, dtype=states.dtype, device=states.device)
+    found = []
+    for part in states.split(list(widths), dim=-1):
+        scaled = part * factors[..., None]
+        before, after = part.mean(dim=(1, 2), keepdim=True), scaled.mean(dim=(1, 2), keepdim=True)
+        found.append(torch.where((factors == 1).all(dim=1)[:, None, None], part, scaled * (before / after)))
+    return torch.cat(found, dim=-1)
 
 
 class TextStates:

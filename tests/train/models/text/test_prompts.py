@@ -168,9 +168,9 @@ def test_prompts_of_an_option_come_before_those_of_a_file_and_all_problems_toget
 
 def test_what_a_prompt_leaves_open_is_filled_in():
     (request,), warnings = filled_in([Prompt("1girl", width=512, seed=3)], (640, 768))
-    assert request == Request("1girl", 3, (512, 768), "", 30, 7.5) and warnings == ()
+    assert request == Request("1girl", 3, (512, 768), "", 30, 7.5, weighted=True) and warnings == ()
     (request,), _ = filled_in([Prompt("1girl", "own", seed=3, guidance=1)], (64, 64), 4, "bad", 12, 5)
-    assert request == Request("1girl", 3, (64, 64), "own", 12, 1)
+    assert request == Request("1girl", 3, (64, 64), "own", 12, 1, weighted=True)
 
 
 def test_sides_are_cut_down_to_what_the_model_takes_with_a_word():
