@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import re
 import unicodedata
@@ -44,6 +45,13 @@ def shortened(name: str) -> str:
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     stem = name.encode()[: LONGEST_BYTES - 9].decode(errors="ignore").rstrip(". ")
     return f"{stem}-{digest}"
+
+
+def fits_pattern(name: str, pattern: str) -> bool:
+    """Whether a name is the pattern, or fits it: `*` and `?` stand for anything. Brackets are those of names, as in
+    `images/[2024] trip/*`, or else the choices of fnmatch."""
+    plain = pattern.replace("[", "[[]")
+    return name == pattern or fnmatch.fnmatchcase(name, plain) or fnmatch.fnmatchcase(name, pattern)
 
 
 def same_file_key(path: str) -> str:

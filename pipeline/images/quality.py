@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from pipeline.core.filenames import fits_pattern
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.reasons.reason import NOTHING, Data
 from pipeline.store.records import Decision, Image, Measurement
@@ -153,4 +153,4 @@ def bars(found: Measurement) -> dict[str, int]:
 
 def is_named(path: str, patterns: Iterable[str]) -> bool:
     """Whether a person named the path, as it is or by a pattern; brackets in a real name are no pattern."""
-    return any(path == pattern or fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+    return any(fits_pattern(path, pattern) for pattern in patterns)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +23,8 @@ def connect(file: Path) -> sqlite3.Connection:
         PrepError: it is no database, another program's, or of a version that this one cannot read. Nothing was written.
     """
     version = version_of(file)
+    if file.exists() and not os.access(file.parent, os.W_OK):
+        return _copy_in_memory(file, version)
     if version not in (0, VERSION):
         steps.migrate(file, version)
     connection = sqlite3.connect(file, isolation_level=None, timeout=10)
@@ -33,6 +38,28 @@ def connect(file: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _copy_in_memory(file: Path, version: int) -> sqlite3.Connection:
+    """A record on a disk that cannot be written to, to look at: what is written to it is forgotten.
+
+    Raises:
+        PrepError: an older prep made it, and it cannot be brought forward there.
+    """
+    if version != VERSION:
+        raise PrepError(
+            f"{file} has format {version} and lies where nothing can be written",
+            "copy the set to where it can be, and look there",
+        )
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (file.name, f"{file.name}-wal"):
+            if (file.parent / name).exists():
+                shutil.copyfile(file.parent / name, Path(folder) / name)
+        with contextlib.closing(sqlite3.connect(Path(folder) / file.name)) as copy:
+            copy.backup(connection)
+    connection.executescript(WORKING_TABLES)
     return connection
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ def open_write(root: Path, command: str, create: bool = False, dry_run: bool = F
         return
     if root.exists() and not root.is_dir():
         Manifest.open(root, create=True)
+    if dry_run and not os.access(root, os.W_OK):
+        with Manifest.open(root) as manifest:
+            yield manifest
+        return
     with lock(root, command), Manifest.open(root, create=create) as manifest:
         yield manifest
 
@@ -31,7 +36,7 @@ def open_write(root: Path, command: str, create: bool = False, dry_run: bool = F
 def open_read(root: Path) -> Iterator[Manifest]:
     """The record of a set to read, with captions that were edited meanwhile unless another prep is at work."""
     with Manifest.open(root) as manifest:
-        if not is_locked(root):
+        if not os.access(root, os.W_OK) or not is_locked(root):
             take_in(manifest)
         yield manifest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.config import registry
 from pipeline.core.errors import PrepError
+from pipeline.core.filenames import fits_pattern
 from pipeline.store.history.undo import NAME as UNDO
 from pipeline.store.image_files import EDITS
 from pipeline.store.manifest import Manifest
@@ -116,7 +116,7 @@ def _decisions(manifest: Manifest, wanted: Filter, runs: Sequence[Run]) -> Itera
         if concept is not None and not (inside is not None and (inside + "/").startswith(concept + "/")):
             return False
         names = (decision.path, sources.get(decision.path, decision.path))
-        return image is None or any(image in name or fnmatch.fnmatchcase(name, image) for name in names)
+        return image is None or any(image in name or fits_pattern(name, image) for name in names)
 
     return (
         (stages.get(run, ""), decision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import math
 import re
@@ -13,6 +12,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.filenames import fits_pattern
 from pipeline.images.buckets.buckets import Size, Sizes
 from pipeline.images.buckets.detail_profile import STRIPS
 from pipeline.store.values.bucket import CENTRE
@@ -71,8 +71,7 @@ def chosen(paths: Sequence[str], default: str, given: Mapping[str, str]) -> Choi
     names = dict.fromkeys(paths, default)
     unused = []
     for key, name in given.items():
-        fits = re.compile(fnmatch.translate(key)).match
-        hits = [path for path in paths if fits(path)]
+        hits = [path for path in paths if fits_pattern(path, key)]
         names.update(dict.fromkeys(hits, name))
         if not hits and key not in names:
             unused.append(key)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.core.caption_text import after_tags, lines_of
+from pipeline.core.filenames import fits_pattern
 from pipeline.store.reasons.reason import NOTHING
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.store.values.contradiction import Contradiction
@@ -103,7 +103,7 @@ def ban(
     def why(tag: str) -> TagCause | None:
         if categories.get(tag) in left_out:
             return TagCause(TagReason.CATEGORY_EXCLUDED, {"category": categories[tag]})
-        pattern = next((each for each in blacklist if each == tag or fnmatch.fnmatchcase(tag, each)), None)
+        pattern = next((each for each in blacklist if fits_pattern(tag, each)), None)
         if pattern is None:
             return None
         return TagCause(TagReason.BLACKLISTED, NOTHING if pattern == tag else {"pattern": pattern})

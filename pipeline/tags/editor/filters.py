@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core.errors import PrepError
+from pipeline.core.filenames import fits_pattern
 from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image
@@ -99,7 +99,7 @@ def _placed(everything: Sequence[CaptionedImage], wanted: Filter) -> Sequence[Ca
 
 def fits(path: str, wanted: str) -> bool:
     """Whether a path in the set is this, holds it, or fits this pattern."""
-    return wanted in path or fnmatch.fnmatchcase(path, wanted)
+    return wanted in path or fits_pattern(path, wanted)
 
 
 def _concepts_like(everything: Sequence[CaptionedImage], concept: str) -> str:

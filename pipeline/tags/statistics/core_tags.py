@@ -6,7 +6,6 @@ images do, and there are enough images to tell.
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import math
 from collections import Counter
@@ -14,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.core.filenames import fits_pattern
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.vocabulary.aliases import words
 
@@ -206,7 +206,7 @@ def mode_of(trigger: str, concepts: Collection[str], asked: Mapping[str, str], s
 
 def fits(concept: str, pattern: str) -> bool:
     """Whether a concept path, or the end of one, fits a pattern: `art/artists/alder` fits `artists/*`."""
-    return fnmatch.fnmatchcase(concept, pattern) or fnmatch.fnmatchcase(concept, f"*/{pattern}")
+    return fits_pattern(concept, pattern) or fits_pattern(concept, f"*/{pattern}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ VERDICTS = {
     "never-absent": queries.NEVER_ABSENT,
 }
 ADVICE = (
-    "A tag can be prompted for and left out where images show it on and off; what is always on becomes a part of the "
+    "A tag can be prompted for and left out where images show it present and absent; what is always present becomes a part of the "
     "trigger word (Stable Diffusion LoRA training science and notes, rentry)"
 )
 
