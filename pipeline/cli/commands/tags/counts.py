@@ -83,7 +83,7 @@ def pairs(root: Path, tag: str | None, at_least: int, **values: Any) -> None:
     type=click.FloatRange(0, 1, min_open=True),
     default=0.95,
     show_default=True,
-    help="Share of what is shown from which a tag is called always on.",
+    help="Share of what is shown from which a tag is called always present.",
 )
 def coverage(root: Path, tags: tuple[str, ...], verdict: str | None, few: int, always: float, **values: Any) -> None:
     """Show of every concept and tag how often training sees images with it and without it, repeats counted, and what
