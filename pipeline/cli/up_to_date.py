@@ -11,6 +11,7 @@ from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES
 from pipeline.config.settings import Resolved, Settings, resolved
 from pipeline.config.values import convert
+from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Run
 from pipeline.store.running.freshness import OPTIONS, inputs, options_json
@@ -44,12 +45,16 @@ def options_now(stage: Stage[Any], run: Run, settings: Settings) -> Resolved:
 
 
 def stale(manifest: Manifest, stage: Stage[Any], settings: Settings) -> Stale | None:
-    """A stage that ran and would decide otherwise now; None for one that is up to date or never ran."""
+    """A stage that ran and would decide otherwise now; None for one that is up to date, never ran, or cannot be judged, as its
+    sources or model are not there now."""
     run = manifest.last_run(stage.name)
     if run is None:
         return None
-    wanted = options_now(stage, run, settings)
-    now = inputs(manifest, stage, wanted.options)
+    try:
+        wanted = options_now(stage, run, settings)
+        now = inputs(manifest, stage, wanted.options)
+    except PrepError:
+        return None
     if run.finished and now == run.inputs:
         gone = stage.missing(manifest, wanted.options)
         return Stale(stage, wanted, gone) if gone else None

@@ -33,7 +33,8 @@ def contents(root):
 
 
 @pytest.mark.parametrize(
-    "args", ["status s", "log s", "diff s", "tags list s", "tags coverage s", "tags rules s", "cache s", "balance s --dry-run"]
+    "args",
+    ["status s", "log s", "diff s", "tags list s", "tags coverage s", "tags rules s", "cache s", "balance s --dry-run"],
 )
 def test_all_looking_commands_work_and_write_nothing(ask, tmp_path, args):
     before = contents(tmp_path / "s")

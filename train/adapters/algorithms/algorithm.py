@@ -149,6 +149,8 @@ class Algorithm:
     """The options, of those that belong to some algorithms only, with which it does anything."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Why it does not take an option, where more can be said than that it does not."""
+    rank_is_bound: bool = False
+    """Whether the change is a product of two matrices, so that a rank above a side of the layer adds nothing."""
     learning_rate: float | None = None
     """AdamW's for the UNet, None where no published training is known to have used one."""
     convolutions: bool = True

@@ -95,6 +95,7 @@ DYLORA = Algorithm(
     kohya_module="networks.dylora",
     trained=Dylora,
     stored=LAYERS,
+    rank_is_bound=True,
     takes=options.LOW_RANK | {"rank_unit"},
     lacks=options.NO_MAGNITUDE | options.NO_CORE | options.NO_RANKS_TO_DROP,
     conflicts=_conflicts,

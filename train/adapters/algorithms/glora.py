@@ -124,6 +124,7 @@ GLORA = Algorithm(
     lycoris_name=NAME,
     trained=Glora,
     stored=LAYERS,
+    rank_is_bound=True,
     takes=options.LOW_RANK | {"rank_dropout"},
     lacks=options.NO_MAGNITUDE | options.NO_CORE,
     rewritten_for=lambda client, config: client in ("a1111", "diffusers"),

@@ -68,7 +68,7 @@ def wider_than_layers(base: BaseShapes, config: AdapterConfig) -> tuple[int, int
     """(layers whose smaller side is below the rank that they would get, the smallest such side); (0, 0) where there is
     none, or where the algorithm's rank is no bound of a product of two matrices."""
     algorithm, narrow = ALGORITHMS[config.algorithm], list[int]()
-    if config.algorithm in ("lora", "locon", "dylora", "glora"):
+    if algorithm.rank_is_bound:
         for layer in (*_of_unet(base, config, algorithm), *_of_text(base, config, algorithm)):
             if not layer.norm and layer.part not in config.left_out:
                 side = min(layer.weight[0], math.prod(layer.weight[1:]))

@@ -21,8 +21,8 @@ VERDICTS = {
     "never-absent": queries.NEVER_ABSENT,
 }
 ADVICE = (
-    "A tag can be prompted for and left out where images show it present and absent; what is always present becomes a part of the "
-    "trigger word (Stable Diffusion LoRA training science and notes, rentry)"
+    "A tag can be prompted for and left out where images show it present and absent; what is always present becomes a part of "
+    "the trigger word (Stable Diffusion LoRA training science and notes, rentry)"
 )
 
 

@@ -53,6 +53,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     "check": {"background": "white"},
     "curate": {"booru": "merge"},
     "flatten": {"zip_encoding": "auto", "prune": False},
+    "train": {"batch_loss": "nominal"},
 }
 """Stage → options that version 3 had none of, with what it did."""
 LOG = {
@@ -93,6 +94,11 @@ def with_new_values(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Options under their old names, with the values that version 4 gives them."""
     known = VALUES.get(stage, {})
     return {name: _value(value, known.get(name, {})) for name, value in values.items()}
+
+
+def recipe_now(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe as version 4 has it."""
+    return {**renamed(values, OPTIONS["train"]), **ADDED["train"]}
 
 
 def _value(value: Any, names: Mapping[str, str]) -> Any:

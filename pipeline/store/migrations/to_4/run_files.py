@@ -10,9 +10,19 @@ from typing import Any
 
 from pipeline.core.files import digest_if_readable, replacing, write_bytes
 from pipeline.store.migrations.to_4.digests import sha256
-from pipeline.store.migrations.to_4.names import LOG, NEW_TABLE, OLD_TABLE, OPTIONS, SET, TABLE, VALIDATION, renamed
+from pipeline.store.migrations.to_4.names import (
+    ADDED,
+    LOG,
+    NEW_TABLE,
+    OLD_TABLE,
+    OPTIONS,
+    SET,
+    TABLE,
+    VALIDATION,
+    recipe_now,
+    renamed,
+)
 
-RECIPE = OPTIONS["train"]
 OLD_BESIDE = frozenset(
     {
         "name", "processes", "save_precision", "save_every_epochs", "save_every_steps", "keep_last", "state_every",
@@ -50,9 +60,15 @@ def _change(file: Path, change: Callable[[str], str]) -> None:
 
 def _run(text: str) -> str:
     document = json.loads(text)
-    document["settings"] = renamed(document["settings"], RECIPE)
+    document["settings"] = _settings(document["settings"])
     document["set"] = renamed(document["set"], {"pictures": "images", "remarks": "info"})
     return _document(document)
+
+
+def _settings(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of run.json, each a value with its origin; those of today that version 3 had none of as what it did."""
+    added = {name: {"value": value, "origin": "default"} for name, value in ADDED["train"].items()}
+    return {**renamed(rows, OPTIONS["train"]), **{name: row for name, row in added.items() if name not in rows}}
 
 
 def _set(text: str) -> str:
@@ -60,7 +76,7 @@ def _set(text: str) -> str:
 
 
 def _recipe(text: str) -> str:
-    return json.dumps(renamed(json.loads(text), RECIPE), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(recipe_now(json.loads(text)), indent=2, ensure_ascii=False) + "\n"
 
 
 def _document(document: Mapping[str, Any]) -> str:
@@ -118,7 +134,7 @@ def _state(folder: Path) -> None:
     old = {key: value for key, value in settings.items() if key not in OLD_BESIDE}
     if kept != _digest(old, rest):
         return
-    header["__metadata__"]["digest"] = _digest(renamed(old, RECIPE), rest)
+    header["__metadata__"]["digest"] = _digest(recipe_now(old), rest)
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with replacing(file) as temporary, file.open("rb") as source, temporary.open("wb") as target:
