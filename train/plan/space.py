@@ -16,7 +16,8 @@ def space_needed(recipe: Recipe, trained: int, steps: int, epochs: int) -> int:
 
     Args:
         trained: parameters of the adapter.
-        steps, epochs: of the whole run.
+        steps: of the whole run.
+        epochs: the same in epochs.
     """
     saving = recipe.saving
     by_steps = steps // saving.save_every_steps if saving.save_every_steps else 0
