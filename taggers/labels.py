@@ -48,7 +48,7 @@ class Label:
 NO_LABEL = Label("", "")
 
 
-def spoken(name: str) -> str:
+def normalized(name: str) -> str:
     """A booru name as written in captions: `cat_ears` → `cat ears`. In a kaomoji, a name without two letters in a row,
     the underscore is part of the drawing: `>_<` and `o_o` stay."""
     return name.replace("_", " ") if _LETTERS.search(name) else name
@@ -157,7 +157,7 @@ def _label(name: str, category: str, where: str, threshold: float | None = None)
             f"{where}: {name!r} cannot be a tag, captions separate tags by commas",
             "rename it in the label file; keep its place, which says which output it is",
         )
-    return Label(spoken(name), category, threshold)
+    return Label(normalized(name), category, threshold)
 
 
 def _category(text: str, where: str) -> str:

@@ -146,7 +146,7 @@ class Trainer:
         eval_mode_now(self.optimizer)
 
     def _learn(self, batch: Batch, accumulation: int) -> Callable[[list[float], Tensor | None, float], LogEntry]:
-        """Add a batch's gradients to those gathered; returns how to write it down."""
+        """Add a batch's gradients to those accumulated; returns how to write it down."""
         shard = self.world.shard(range(len(batch.examples)))
         recipe = self.recipe
         shown = draw_inputs(
@@ -232,7 +232,7 @@ class Trainer:
         return texts
 
     def _update(self, update: int, updates: int) -> Tensor:
-        """Turn the gathered gradients into new weights, at the rates the schedule has for this update; returns their
+        """Turn the accumulated gradients into new weights, at the rates the schedule has for this update; returns their
         norm, which is still on the device."""
         recipe = self.recipe
         factor = rate_factor(

@@ -1,9 +1,9 @@
 """How much of a JPEG's pixels its data no longer holds: the entropy-coded scans are walked, not decoded to colours.
 
-A decoder paints something over what is missing or broken and says at most that something was wrong, not how much. Here every
-symbol of a sequential Huffman scan is read (ITU-T T.81, F.2), so that the first impossible one is found: behind it all is lost
-up to the next restart marker, where there are such. Garbage may be read as symbols for a few blocks before it is impossible, so
-the share is a lower bound by that much.
+A decoder puts something in the place of what is missing or broken, and says at most that something was wrong, not how much.
+Here every symbol of a sequential Huffman scan is read (ITU-T T.81, F.2), so that the first impossible one is found: behind it
+all is lost up to the next restart marker, where there are such. Garbage may be read as symbols for a few blocks before it is
+impossible, so the share is a lower bound by that much.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ def _leading(caption: str, words: frozenset[str]) -> int:
 def _reg_images(
     manifest: Manifest, kept: set[str], triggers: Mapping[str, frozenset[str]]
 ) -> tuple[dict[str, tuple[ExportedRegImage, ...]], int]:
-    """Image → its regularization images, as far as they were painted and kept, and how many are not there yet."""
+    """Image → its regularization images, as far as they were generated and kept, and how many are not there yet."""
     out = {path for path, row in manifest.decisions("keep").items() if not row.value}
     stamps: dict[str, str] = {}
     found: dict[str, list[ExportedRegImage]] = {}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taggers.errors import TaggerError
-from taggers.labels import Label, read_labels, spoken
+from taggers.labels import Label, normalized, read_labels
 
 KAOMOJI = (
     "0_0",
@@ -61,7 +61,7 @@ def write(tmp_path: Path, text: str, name: str = "selected_tags.csv") -> Path:
 
 @pytest.mark.parametrize("name", KAOMOJI)
 def test_a_kaomoji_is_a_drawing_and_keeps_its_underscore(name: str) -> None:
-    assert spoken(name) == name
+    assert normalized(name) == name
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_kaomoji_is_a_drawing_and_keeps_its_underscore(name: str) -> None:
     ],
 )
 def test_other_names_are_written_with_spaces(name: str, caption: str) -> None:
-    assert spoken(name) == caption
+    assert normalized(name) == caption
 
 
 def test_rows_are_read_in_order_with_quotes_floats_blank_lines_and_names_that_look_like_nothing(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_more_than_ten_thousand_labels_with_hostile_names_keep_their_places(tmp_
         [("tag_id", "name", "category", "count"), *((n, name, 0, 1) for n, name in enumerate(names))]
     )
     labels = read_labels(write(tmp_path, text.getvalue()))
-    assert [label.name for label in labels] == [spoken(name) for name in names] and len(labels) == 10861
+    assert [label.name for label in labels] == [normalized(name) for name in names] and len(labels) == 10861
     assert [label.name for label in labels[: len(KAOMOJI)]] == list(KAOMOJI)
 
 
@@ -171,7 +171,7 @@ def test_any_name_that_a_caption_could_hold_is_read_back_from_csv_and_json(
 ) -> None:
     folder, text = tmp_path_factory.mktemp("labels"), io.StringIO()
     csv.writer(text).writerows([("name", "category"), *((name, "general") for name in names)])
-    expected = tuple(Label(spoken(name), "general") for name in names)
+    expected = tuple(Label(normalized(name), "general") for name in names)
     assert read_labels(write(folder, text.getvalue())) == expected
     mapping = {str(place): {"tag": name, "category": "General"} for place, name in enumerate(names)}
     assert read_labels(write(folder, json.dumps(mapping), "map.json"), "json") == expected

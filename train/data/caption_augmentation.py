@@ -5,7 +5,7 @@ In this order, each draw with a key of its own, so that one option changes nothi
 1. the whole caption is left out, by chance or in every n-th epoch: then nothing of it is shown, its prefix neither;
 2. of a caption of several lines one is drawn, or all are read as one;
 3. wildcards are replaced by one of their parts;
-4. the tags are parted into those kept in front, those that move, and those kept at the end: by the keep separator where
+4. the tags are split into those kept in front, those that move, and those kept at the end: by the keep separator where
    the caption holds it, else by the number of tags to keep;
 5. tags between which the group separator stands are one from here on;
 6. warm-up: only the first of the moving tags are there yet;
@@ -43,9 +43,9 @@ def tags_of(caption: str) -> list[str]:
     return [tag for part in caption.split(",") if (tag := part.strip())]
 
 
-def spoken(caption: str, marks: Sequence[str]) -> str:
-    """A caption as it is read when nothing is shuffled or left out: one line, without the marks that part it."""
-    held = [mark for mark in (*marks, "\n") if mark and mark in caption]
+def normalized(caption: str, separators: Sequence[str]) -> str:
+    """A caption as it is read when nothing is shuffled or left out: one line, without the separators that part it."""
+    held = [mark for mark in (*separators, "\n") if mark and mark in caption]
     if not held:
         return caption
     for mark in held:
@@ -117,21 +117,21 @@ def _line(caption: str, options: CaptionOptions, context: StepContext) -> str:
 def _arranged(
     text: str, triggers: Sequence[str], keep: int | None, options: CaptionOptions, context: StepContext
 ) -> str:
-    """Steps 4 to 7: the tags put in their places, and the marks taken out."""
+    """Steps 4 to 7: the tags put in their places, and the separators taken out."""
     done, warmup = warmup_at(options, context)
     if not (options.shuffle_tags or options.tag_dropout or warmup):
-        return spoken(text, options.marks)
-    head, moving, tail = parted(text.replace("\n", ","), triggers, keep, options.keep_separator)
+        return normalized(text, options.separators)
+    head, moving, tail = split_at_separators(text.replace("\n", ","), triggers, keep, options.keep_separator)
     moving = moving[: warmed_up(len(moving), options.tag_warmup_min, done, warmup)]
     if options.tag_dropout:
         chances = rng(*context.key, "tags").random(len(moving))
         moving = [tag for tag, chance in zip(moving, chances, strict=True) if chance >= options.tag_dropout]
     if options.shuffle_tags:
         moving = [moving[index] for index in rng(*context.key, "order").permutation(len(moving))]
-    return ", ".join(spoken(tag, (options.group_separator,)) for tag in (*head, *moving, *tail))
+    return ", ".join(normalized(tag, (options.group_separator,)) for tag in (*head, *moving, *tail))
 
 
-def parted(
+def split_at_separators(
     caption: str, triggers: Sequence[str], keep: int | None, separator: str
 ) -> tuple[list[str], list[str], list[str]]:
     """The tags kept in front, those that move, and those kept at the end: as the separator says, else the first `keep`
@@ -203,4 +203,4 @@ def longest(caption: str, options: CaptionOptions) -> str:
     text = max(lines, key=len, default="")
     if options.wildcards:
         text = expand(text, lambda parts: max(parts, key=len))
-    return affixed(spoken(text, options.marks), options)
+    return affixed(normalized(text, options.separators), options)

@@ -15,7 +15,7 @@ from pipeline.store.running.readiness import all_decided
 from pipeline.store.values import read
 from pipeline.store.values.bucket import Bucket
 from train.data.augmentation import ImageView, Seen, Subject, reg_image_view, views
-from train.data.caption_augmentation import caption_read, spoken, tags_of
+from train.data.caption_augmentation import caption_read, normalized, tags_of
 from train.data.options import AugmentationOptions, DatasetOptions
 from train.data.regularization import RegImage, RegImages, read_reg_images
 from train.data.sampler import SampledImage
@@ -52,7 +52,7 @@ class Example:
             yield from (reg_image_view(reg_image.image, view) for view in self.views)
 
     def reg_image(self, earlier: int) -> RegImage | None:
-        """The regularization image for a showing that comes after `earlier` ones of the same image."""
+        """The regularization image for an exposure that comes after `earlier` ones of the same image."""
         return self.reg_images[earlier % len(self.reg_images)] if self.reg_images else None
 
 
@@ -162,13 +162,13 @@ def _subjects(
     return {path: subject for path, subject in found.items() if subject is not None}
 
 
-def tag_frequency(found: tuple[Example, ...], marks: tuple[str, ...] = ("|||",)) -> dict[str, dict[str, int]]:
-    """Concept → tag → in how many captions it stands, for the adapter's metadata; the marks that part captions are no
+def tag_frequency(found: tuple[Example, ...], separators: tuple[str, ...] = ("|||",)) -> dict[str, dict[str, int]]:
+    """Concept → tag → in how many captions it stands, for the adapter's metadata; the separators that part captions are no
     tags."""
     counts: dict[str, dict[str, int]] = {}
     for example in found:
         tags = counts.setdefault(example.concept, {})
-        for tag in tags_of(spoken(example.caption, marks)):
+        for tag in tags_of(normalized(example.caption, separators)):
             tags[tag] = tags.get(tag, 0) + 1
     return counts
 

@@ -82,10 +82,10 @@ class CaptionOptions:
     """Text added after every image's caption, with a comma; regularization images keep the caption they were made from."""
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def separators(self) -> tuple[str, ...]:
         """What splits captions and is never read."""
-        marks = (self.keep_separator, self.group_separator, KEEP_SEPARATOR)
-        return tuple(dict.fromkeys(mark for mark in marks if mark))
+        separators = (self.keep_separator, self.group_separator, KEEP_SEPARATOR)
+        return tuple(dict.fromkeys(mark for mark in separators if mark))
 
     def problems(self) -> Iterator[Problem]:
         if self.caption_dropout_epochs == 1:
@@ -103,9 +103,9 @@ class CaptionOptions:
             yield from self._never_shown()
 
     def _wrong_marks(self) -> Iterator[Problem]:
-        """What is wrong with the marks that stand in captions, and with the texts put around them."""
-        marks = {"keep_separator": self.keep_separator, "group_separator": self.group_separator}
-        for name, mark in marks.items():
+        """What is wrong with the separators that stand in captions, and with the texts put around them."""
+        separators = {"keep_separator": self.keep_separator, "group_separator": self.group_separator}
+        for name, mark in separators.items():
             if mark != mark.strip() or any(letter in mark for letter in ",\n\r"):
                 yield f"{name} is {mark!r}", "give a mark without commas, spaces around it or line breaks, such as |||"
             if self.wildcards and any(brace in mark for brace in "{}"):
@@ -113,14 +113,14 @@ class CaptionOptions:
                     f"{name} is {mark!r}, but braces are those of wildcards",
                     "give a mark without { and }, such as |||",
                 )
-        keep, group = marks.values()
+        keep, group = separators.values()
         if keep and group and (keep in group or group in keep):
             yield (
                 f"keep_separator {keep!r} and group_separator {group!r} cannot be distinguished in a caption",
-                'give marks of which none is part of the other, such as "|||" and ";;;"',
+                'give separators of which none is part of the other, such as "|||" and ";;;"',
             )
         for name, text in (("caption_prefix", self.caption_prefix), ("caption_suffix", self.caption_suffix)):
-            held = [mark for mark in marks.values() if mark and mark in text]
+            held = [mark for mark in separators.values() if mark and mark in text]
             if held:
                 yield f"{name} holds {held[0]!r}, which only splits captions", f"leave it out: a {name[8:]} never moves"
             if "\n" in text or "\r" in text:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from pipeline.core.errors import PrepError
 from pipeline.store.training_log import BANDS
 from train.adapters.adapter import Adapter
-from train.data.caption_augmentation import affixed, expand, spoken
+from train.data.caption_augmentation import affixed, expand, normalized
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.options import CaptionOptions
@@ -74,7 +74,7 @@ def plain_caption(example: Example, options: CaptionOptions) -> str:
         text = next((line for part in text.splitlines() if (line := part.strip())), "")
     if options.wildcards:
         text = expand(text, lambda parts: parts[0])
-    return affixed(spoken(text, options.marks), options)
+    return affixed(normalized(text, options.separators), options)
 
 
 def size_conditioning(example: Example) -> Sizes:

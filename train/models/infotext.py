@@ -1,4 +1,4 @@
-"""What an image was painted with, in the words that A1111, Forge and their kin write into a PNG and read from it."""
+"""What an image was generated with, in the words that A1111, Forge and their kin write into a PNG and read from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def infotext(request: Request, model: str, more: Mapping[str, object]) -> str:
 
 
 def _quoted(value: str) -> str:
-    """As A1111 quotes a value that holds what its own lines are parted by."""
+    """As A1111 quotes a value that holds what its own lines are split at."""
     return json.dumps(value, ensure_ascii=False) if set(value) & set(',:\n"') else value
 
 

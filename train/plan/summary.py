@@ -64,8 +64,8 @@ def schedule_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     from train.optimization.schedules import updates_of
 
     schedule, size = run.schedule, options.batches.batch_size
-    gathered = accumulation_steps(options.batches, run.training)
-    updates = f"updates: {updates_of(schedule.steps, gathered)}"
+    accumulated = accumulation_steps(options.batches, run.training)
+    updates = f"updates: {updates_of(schedule.steps, accumulated)}"
     least, most = int(schedule.exposures.argmin()), int(schedule.exposures.argmax())
     fill = int(schedule.exposures.sum()) / (schedule.steps * size)
     part = f" and {counted(schedule.beyond, 'step')} of the next" if schedule.beyond else ""
@@ -75,7 +75,7 @@ def schedule_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
         f"{options.adapter.algorithm}{ranked} on {options.model.base}: {counted(schedule.steps, 'step')} of up to "
         f"{counted(size, 'image')}{beside}, {counted(schedule.epochs, 'whole epoch')}{part}; the first epoch has "
         f"{schedule.epoch_steps}",
-        f"{updates}, one after every {gathered} steps" if gathered > 1 else updates,
+        f"{updates}, one after every {accumulated} steps" if accumulated > 1 else updates,
         f"batches: {schedule.full} full, {schedule.partial} partial; batch fill {fill:.1%}",
         f"fewest exposures: {run.training[least].entry.key}, {schedule.exposures[least]} times; "
         f"most: {run.training[most].entry.key}, {schedule.exposures[most]} times",

@@ -164,7 +164,7 @@ def _measured(
 def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict[str, Known]:
     """What the record says of every image that may explain its loss."""
     from pipeline.images.duplicate_groups import near_groups
-    from train.data.caption_augmentation import spoken, tags_of
+    from train.data.caption_augmentation import normalized, tags_of
     from train.evaluation.outliers import Known
 
     groups = near_groups(manifest, [example.entry.key for example in examples])
@@ -176,7 +176,7 @@ def known_of(manifest: Manifest, examples: Sequence[Example], run: _Run) -> dict
     found = {}
     for example in examples:
         path, content = example.entry.key, example.image.content
-        tags = tuple(tags_of(spoken(example.caption, run.recipe.captions.marks)))
+        tags = tuple(tags_of(normalized(example.caption, run.recipe.captions.separators)))
         unseen = {*example.triggers, *_given(curated.get(path))}
         contrast, sharpness = measured.get(content, (None, None))
         found[path] = Known(

@@ -61,9 +61,9 @@ def _groups(samples: Iterable[Sample]) -> Iterator[tuple[str, float, list[Sample
 
 def _notes(contents: Contents, request: Request, groups: list[tuple[str, float, list[Sample]]]) -> Iterator[str]:
     concepts = Counter(samples[0].image.concept for _, _, samples in groups)
-    parted = [concept for concept, folders in concepts.items() if folders > 1]
-    if parted:
-        yield (f"concepts whose images have different repeats, a folder for each: {len(parted)}, such as {parted[0]}")
+    divided = [concept for concept, folders in concepts.items() if folders > 1]
+    if divided:
+        yield (f"concepts whose images have different repeats, a folder for each: {len(divided)}, such as {divided[0]}")
     if any(sample.caption is None for sample in contents.samples):
         yield "EveryDream2 takes a file's name up to the first _ where there is no caption"
     if any(sample.reg_images for sample in contents.samples):

@@ -107,9 +107,9 @@ def _notes(
         more = " …" if len(mixed) > 5 else ""
         yield f"captions begin with differently many trigger words, the fewest are kept: {', '.join(mixed[:5])}{more}"
     split = Counter(concept for concept, _, _ in groups)
-    parted = [concept for concept, folders in split.items() if folders > 1]
-    if parted:
-        yield f"concepts whose images have different repeats, a folder for each: {len(parted)}, such as {parted[0]}"
+    divided = [concept for concept, folders in split.items() if folders > 1]
+    if divided:
+        yield f"concepts whose images have different repeats, a folder for each: {len(divided)}, such as {divided[0]}"
     if not request.crops:
         yield from _notes_on_files(contents)
 
@@ -124,7 +124,7 @@ def _notes_on_files(contents: Contents) -> Iterator[str]:
     clear = sum(sample.transparent for sample in contents.samples)
     if clear:
         yield (
-            f"transparent images, whose hidden colours sd-scripts would show: {clear}; --resize paints the background"
+            f"transparent images, whose hidden colours sd-scripts would show: {clear}; --resize puts in the background"
         )
     turned = sum(sample.rotated for sample in contents.samples)
     if turned:

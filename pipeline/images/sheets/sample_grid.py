@@ -150,7 +150,7 @@ def _label(draw: ImageDraw.ImageDraw, at: Size, row: Row, tall: int) -> None:
 
 
 def _wrapped(text: str, width: int, most: int) -> list[str]:
-    """The text in at most so many lines, parted at spaces; the last is cut where it does not end there."""
+    """The text in at most so many lines, split at spaces; the last is cut where it does not end there."""
     font, lines, words = writing(SMALL, text), [""], text.split()
     for place, word in enumerate(words):
         longer = f"{lines[-1]} {word}".strip()

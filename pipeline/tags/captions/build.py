@@ -199,14 +199,14 @@ def _compose(ledger: Ledger, rules: Rules, worn: Iterable[str]) -> None:
 
 def _speak(ledger: Ledger, subject: Subject) -> None:
     """Put the trigger words in, and what the folder gives."""
-    spoken = {trigger.casefold() for trigger in subject.triggers}
-    if not spoken.isdisjoint(map(str.casefold, ledger.alive)):
-        for tag in [tag for tag in ledger.alive if tag.casefold() in spoken]:
+    lowered = {trigger.casefold() for trigger in subject.triggers}
+    if not lowered.isdisjoint(map(str.casefold, ledger.alive)):
+        for tag in [tag for tag in ledger.alive if tag.casefold() in lowered]:
             ledger.drop(tag, TagCause(TagReason.SAID_BY_TRIGGER))
     for trigger in subject.triggers:
         ledger.add(trigger, 1.0, TagCause(TagReason.TRIGGER))
     for tag in subject.media:
-        if tag.casefold() not in spoken:
+        if tag.casefold() not in lowered:
             ledger.add(tag, 1.0, TagCause(TagReason.FOLDER_TAG))
 
 

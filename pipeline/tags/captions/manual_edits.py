@@ -21,19 +21,19 @@ def apply(
 
     What is added stands at the end, what replaces a tag in its place. Trigger words stay as they are.
     """
-    spoken = {trigger.casefold() for trigger in triggers}
+    lowered = {trigger.casefold() for trigger in triggers}
     left = list(tags)
     became: dict[str, str] = {}
     came_from: dict[str, str] = {}
     for what, tag, *others in manual:
-        if what == ADD and tag not in left and tag.casefold() not in spoken:
+        if what == ADD and tag not in left and tag.casefold() not in lowered:
             left.append(tag)
             came_from.pop(tag, None)
-        elif what in (REMOVE, REPLACE) and tag in left and tag.casefold() not in spoken and others != [tag]:
+        elif what in (REMOVE, REPLACE) and tag in left and tag.casefold() not in lowered and others != [tag]:
             new = others[0] if others else ""
             place = left.index(tag)
             became[tag] = new
-            if new and new not in left and new.casefold() not in spoken:
+            if new and new not in left and new.casefold() not in lowered:
                 left[place] = new
                 came_from[new] = came_from.get(tag, tag)
             else:

@@ -100,6 +100,6 @@ def taken_words(triggers: Iterable[str], tags: Iterable[str]) -> dict[str, str]:
 
 def leading(text: str, triggers: tuple[str, ...]) -> int:
     """How many of the first tags of a caption are trigger words, whatever their order."""
-    spoken = {trigger.casefold() for trigger in triggers}
+    lowered = {trigger.casefold() for trigger in triggers}
     tags = split_caption(text)
-    return next((place for place, tag in enumerate(tags) if tag.casefold() not in spoken), len(tags))
+    return next((place for place, tag in enumerate(tags) if tag.casefold() not in lowered), len(tags))

@@ -12,10 +12,10 @@ from train.data.caption_augmentation import (
     StepContext,
     expand,
     longest,
-    parted,
+    normalized,
     shown_caption,
     shown_reg_image,
-    spoken,
+    split_at_separators,
     tags_of,
     unpaired,
     warmed_up,
@@ -66,7 +66,7 @@ def test_the_separator_keeps_what_is_before_it_and_behind_a_second_one():
 
 
 def test_a_separator_that_curation_writes_as_a_tag_of_its_own_is_none():
-    assert parted("Lumi, |||, 1girl, solo", (), 0, "|||") == (["Lumi"], ["1girl", "solo"], [])
+    assert split_at_separators("Lumi, |||, 1girl, solo", (), 0, "|||") == (["Lumi"], ["1girl", "solo"], [])
 
 
 @settings(max_examples=200, deadline=None)
@@ -246,8 +246,8 @@ def test_a_reg_image_keeps_the_caption_it_was_made_from_without_prefix_and_suffi
 
 
 def test_a_caption_without_marks_is_spoken_as_it_is():
-    assert spoken("a ,b", ("|||", "")) == "a ,b"
-    assert spoken("a ,|||b||| c\nd", ("|||",)) == "a, b, c, d"
+    assert normalized("a ,b", ("|||", "")) == "a ,b"
+    assert normalized("a ,|||b||| c\nd", ("|||",)) == "a, b, c, d"
 
 
 def test_the_longest_caption_has_the_longest_parts():

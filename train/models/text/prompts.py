@@ -1,4 +1,4 @@
-"""Prompts to paint, as people write them for kohya-ss/sd-scripts: a text, then `--n negative --w width --h height
+"""Prompts to sample, as people write them for kohya-ss/sd-scripts: a text, then `--n negative --w width --h height
 --d seed --s steps --l guidance`; line by line, or in its TOML and JSON files. No torch here."""
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def filled_in(
         width, height = (max(multiple, side - side % multiple) for side in wanted)
         if (width, height) != wanted:
             warnings.append(
-                f"prompt {number} is painted at {width}×{height} instead of {wanted[0]}×{wanted[1]}: "
+                f"prompt {number} is generated at {width}×{height} instead of {wanted[0]}×{wanted[1]}: "
                 f"sides are multiples of {multiple}"
             )
         requests.append(

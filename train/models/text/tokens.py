@@ -1,4 +1,4 @@
-"""Captions longer than a text encoder takes at once: read in chunks, parted where A1111 and Forge part them, so that a
+"""Captions longer than a text encoder takes at once: read in chunks, split where A1111 and Forge split them, so that a
 prompt there means what it meant in training. No torch here."""
 
 from __future__ import annotations

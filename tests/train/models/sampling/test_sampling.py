@@ -70,7 +70,7 @@ def test_the_plan_shows_what_is_painted_and_says_which_sizes_are_changed(trained
     plan = preview_stage(trained, sample.STAGE, asked, quiet)
     assert plan.counts == {"prompts": 1, "images": 6}
     assert plan.table[0]["size"] == "512×64" and plan.table[0]["first seed"] == 1000
-    assert plan.info == ("prompt 1 is painted at 512×64 instead of 519×64: sides are multiples of 8",)
+    assert plan.info == ("prompt 1 is generated at 512×64 instead of 519×64: sides are multiples of 8",)
 
 
 def test_without_prompts_every_trigger_word_is_painted_at_the_commonest_size(trained):

@@ -176,7 +176,7 @@ def test_what_a_prompt_leaves_open_is_filled_in():
 def test_sides_are_cut_down_to_what_the_model_takes_with_a_word():
     (request,), warnings = filled_in([Prompt("1girl", width=519, height=9)], (64, 64))
     assert request.size == (512, 8)
-    assert warnings == ("prompt 1 is painted at 512×8 instead of 519×9: sides are multiples of 8",)
+    assert warnings == ("prompt 1 is generated at 512×8 instead of 519×9: sides are multiples of 8",)
 
 
 def test_a_seed_that_is_not_given_is_the_prompts_own_and_stays():
