@@ -111,7 +111,7 @@ def show_outcome(outcome: Outcome) -> None:
             warn(words)
         return
     assert outcome.plan is not None
-    rows = f"{_rows(outcome.changed)} changed" if outcome.changed or not outcome.plan_shown else ""
+    rows = f"{_decisions(outcome.changed)} changed" if outcome.changed or not outcome.plan_shown else ""
     say(f"{outcome.stage}: " + ", ".join(filter(None, ("done" if outcome.plan_shown else "", rows))))
     planned = {**reasons(outcome.plan.decisions), **outcome.plan.counts} if outcome.plan_shown else {}
     print_counts({reason: number for reason, number in outcome.counts.items() if reason not in planned})
@@ -139,7 +139,7 @@ def show_plan_between(bars: Bars, plan: Plan) -> None:
 def show_preview(manifest: Manifest, plan: Plan) -> None:
     """A stage that would run: its counts, and the first rows that would change."""
     changed = manifest.changes(plan.fields, plan.decisions)
-    say(f"{plan.stage}: {_rows(len(changed))} would change; nothing was written")
+    say(f"{plan.stage}: {_decisions(len(changed))} would change; nothing was written")
     print_counts({**reasons(plan.decisions), **plan.counts})
     _show_extras(plan)
     for (path, field), (before, after) in list(changed.items())[:SHOWN_CHANGES]:
@@ -190,8 +190,8 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     return {"path": decision.path, "field": decision.field, "value": value, **words}
 
 
-def _rows(number: int) -> str:
-    return f"{number} row" + ("" if number == 1 else "s")
+def _decisions(number: int) -> str:
+    return f"{number} decision" + ("" if number == 1 else "s")
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

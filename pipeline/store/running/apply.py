@@ -20,7 +20,7 @@ from pipeline.store.running.stage import ProgressCallback, WorkResult
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many rows changed; `results`
+    """What running a stage came to: `fresh` when nothing had to be done, else the plan and how many decisions changed; `results`
     tell what its work made, `warnings` are what it found worth a warning. `announced` says that the plan was shown before."""
 
     stage: str

@@ -24,10 +24,10 @@ def states(command, root):
 def test_run_goes_through_the_stages_and_skips_what_is_fresh(command, settings, tmp_path):
     result = command("run", settings, "--until", "bucket")
     assert result.exit_code == 0, result.output
-    assert [line for line in result.stderr.splitlines() if line.endswith("rows changed")] == [
-        "flatten: 9 rows changed",
-        "check: 5 rows changed",
-        "bucket: 5 rows changed",
+    assert [line for line in result.stderr.splitlines() if line.endswith("decisions changed")] == [
+        "flatten: 9 decisions changed",
+        "check: 5 decisions changed",
+        "bucket: 5 decisions changed",
     ]
     again = command("run", tmp_path / "made", "--until", "bucket")
     assert again.stderr.count("up to date, nothing to do") == 3
@@ -65,7 +65,7 @@ def test_a_preview_of_a_run_stops_where_it_cannot_see_further(command, settings,
     assert "check needs what flatten would make" in result.stderr and not (tmp_path / "made").exists()
     command("run", settings, "--until", "check")
     result = command("run", settings, "--dry-run", "--until", "tag")
-    assert "flatten: up to date" in result.stderr and "bucket: 5 rows would change" in result.stderr
+    assert "flatten: up to date" in result.stderr and "bucket: 5 decisions would change" in result.stderr
 
 
 def test_the_preview_of_a_run_is_one_json_document(command, settings):

@@ -68,7 +68,9 @@ def test_a_mistyped_command_gets_a_suggestion(command):
 
 def test_flatten_makes_a_set_that_remembers_its_sources(command, source, tmp_path):
     result = command("flatten", source, tmp_path / "set")
-    assert result.exit_code == 0 and "    5  imported" in result.stdout and "flatten: 9 rows changed" in result.stderr
+    assert (
+        result.exit_code == 0 and "    5  imported" in result.stdout and "flatten: 9 decisions changed" in result.stderr
+    )
     assert str(source) in (tmp_path / "set/prep.toml").read_text(encoding="utf-8")
     again = command("flatten", tmp_path / "set")
     assert again.exit_code == 0 and "up to date" in again.stderr
