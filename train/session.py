@@ -20,7 +20,6 @@ from pipeline.store.manifest import Manifest
 from train.adapters.adapter import Adapter, attach_adapter, read_adapter
 from train.adapters.detect import check_same
 from train.adapters.export import merged_path, write_merged
-from train.adapters.metadata import as_texts, prep_version
 from train.data.batches import accumulation_steps, progress_after, total_steps
 from train.data.dataset import Example, repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
@@ -45,20 +44,9 @@ from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values, trained_config
 from train.plan.space import space_needed
-from train.run.adapter_metadata import (
-    TrainedFacts,
-    arithmetic_metadata,
-    caption_metadata,
-    data_metadata,
-    model_metadata,
-    network_metadata,
-    objective_metadata,
-    optimization_metadata,
-    run_metadata,
-    spec_metadata,
-)
+from train.run.adapter_metadata import TrainedFacts
 from train.run.callbacks import RunCallbacks
-from train.run.model_files import model_file
+from train.run.published import adapter_metadata
 from train.run.resume_state import StateFile
 from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
@@ -327,30 +315,6 @@ def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> 
         zero_terminal_snr=base.zero_terminal_with(recipe.noise.zero_terminal_snr),
     )
     return adapter_metadata(recipe, facts)
-
-
-def adapter_metadata(recipe: Recipe, facts: TrainedFacts) -> dict[str, str]:
-    """The `ss_*` keys kohya's trainer writes and readers look for, and the model spec's. All values are strings.
-
-    Nothing tells when it was made, so that a run done again gives the same bytes; run.json does.
-    """
-    run, schedule, (unet, text) = recipe.run, recipe.schedule, recipe.lrs
-    rates, vae = (unet, text if recipe.adapter.train_text_encoder else None), recipe.model.vae
-    return as_texts(
-        {
-            **network_metadata(recipe.adapter),
-            **model_metadata(model_file(recipe.model.base), model_file(vae) if vae else None, facts),
-            **run_metadata(run.name, run.seed, facts),
-            **optimization_metadata(rates, recipe.scheduler, (schedule.warmup_steps, schedule.warmup_share), facts),
-            **arithmetic_metadata(recipe.precision, recipe.optimizer.max_grad_norm, recipe.adapter.scale_weight_norms),
-            **objective_metadata(recipe.objective, recipe.noise, facts.zero_terminal_snr),
-            **caption_metadata(recipe.captions, recipe.text),
-            **data_metadata(recipe.augmentation, recipe.batches.batch_size, run.processes, facts),
-            **spec_metadata(run.name, recipe.text.clip_skip, facts),
-            "prep_version": prep_version(),
-            "prep_base_digest": facts.base_digest,
-        }
-    )
 
 
 def new_adapter(recipe: Recipe, base: BaseModel) -> Adapter:

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.files import replacing
-from pipeline.core.image_io import load_cropped
 from pipeline.core.links import link_file
 from pipeline.export.changes import Changes
 from pipeline.export.layouts.webdataset import header

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.bit_depth import bits_of
-from pipeline.core.image_io import (
+from pipeline.core.decoding.bit_depth import bits_of
+from pipeline.core.decoding.image_io import (
     WHITE,
     UnreadableImage,
     alpha_of,
@@ -19,7 +19,7 @@ from pipeline.core.image_io import (
     shown,
     unpacked,
 )
-from pipeline.core.jpeg import MOST_LOST, lost_of_file
+from pipeline.core.decoding.jpeg import MOST_LOST, lost_of_file
 from pipeline.images.coding import coding_of
 from pipeline.store.records import Measurement
 
@@ -100,7 +100,7 @@ def figures(colours: Image) -> dict[str, Any]:
     import cv2
     import numpy as np
 
-    from pipeline.core.pixels import pixels
+    from pipeline.core.decoding.pixels import pixels
     from pipeline.images.buckets.detail_profile import focus
     from pipeline.images.duplicates import fingerprint
 

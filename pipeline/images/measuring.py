@@ -34,7 +34,7 @@ def measure_all(
     progress: ProgressCallback,
 ) -> None:
     """Measure contents (content → a file that holds it) and store a batch at a time; an unreadable file has no content."""
-    from pipeline.core.image_io import UnreadableImage
+    from pipeline.core.decoding.image_io import UnreadableImage
     from pipeline.images.measurement import measure_image
 
     def one(content: str, path: Path) -> Measurement | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.filenames import concept_of, without_repeats
-from pipeline.sources.metadata_files import MOST_REPEATS, Described, positive
+from pipeline.sources.beside.metadata_files import MOST_REPEATS, Described, positive
 from pipeline.sources.source_file import IMAGE, NUMBER, Found, cut
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.placement import RepeatsSource

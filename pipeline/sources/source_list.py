@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.config.settings import Settings, toml_text
 from pipeline.config.values import absolute_source
 from pipeline.core.errors import PrepError
-from pipeline.sources import archives, hub
+from pipeline.sources import hub
+from pipeline.sources.archive import archives
 from pipeline.sources.scan import scan
 from pipeline.sources.source_file import INSIDE, Found, is_utf8, printable
 from pipeline.store.manifest import Manifest

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 
 from pipeline.core.links import How
 from pipeline.sources.auxiliary import with_masks
-from pipeline.sources.booru_scores import take_tags
-from pipeline.sources.captions import import_captions
-from pipeline.sources.data_files import read_data_files
+from pipeline.sources.beside.booru_scores import take_tags
+from pipeline.sources.beside.captions import import_captions
+from pipeline.sources.beside.data_files import read_data_files
+from pipeline.sources.beside.sidecars import Beside
 from pipeline.sources.import_warnings import warnings
 from pipeline.sources.known_contents import hash_new
 from pipeline.sources.placement import Placing
 from pipeline.sources.repeats import folders, repeats_rows
 from pipeline.sources.room import Room
-from pipeline.sources.sidecars import Beside
 from pipeline.sources.source_file import IMAGE, Found, sniffed
 from pipeline.sources.source_list import checked, contents, look
 from pipeline.store.manifest import Manifest

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.core.decoding.image_io import decode, load_rgb, open_image
 from pipeline.core.errors import PrepError
-from pipeline.core.image_io import decode, load_rgb, open_image
 from pipeline.store import records
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.tagging import TaggerReason

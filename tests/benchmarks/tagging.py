@@ -29,7 +29,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from pipeline.core.image_io import load_rgb
+from pipeline.core.decoding.image_io import load_rgb
 from pipeline.stages.tag import load_reduced
 from taggers.engine import OnnxTagger, cores, load_tagger
 from taggers.resize import Feed, least_size, square

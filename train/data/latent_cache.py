@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.core.decoding.image_io import UnreadableImage, load_cropped
 from pipeline.core.errors import PrepError
-from pipeline.core.image_io import UnreadableImage, load_cropped
 from train.data.augmentation import ImageView as ImageView
 from train.data.color_jitter import changed
 from train.data.latent_files import (

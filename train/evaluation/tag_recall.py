@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pipeline.core.image_io import load_rgb
+from pipeline.core.decoding.image_io import load_rgb
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from pipeline.config.values import absolute
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import concept_of, flat, safe, same_file_key
 from pipeline.core.files import digest_if_readable
+from pipeline.sources.beside.sidecars import Beside, read_caption
 from pipeline.sources.scan import scan
-from pipeline.sources.sidecars import Beside, read_caption
 from pipeline.sources.source_file import CAPTION, IMAGE, Found, extension_of, sniffed, without_extension
 from pipeline.sources.source_list import look
 from pipeline.store.caption_files import plain
@@ -126,7 +126,7 @@ def _measure_contents(
     background: str,
     progress: ProgressCallback,
 ) -> None:
-    from pipeline.core.image_io import UnreadableImage
+    from pipeline.core.decoding.image_io import UnreadableImage
     from pipeline.images.measurement import measure_image
     from pipeline.images.measuring import measured_on
     from pipeline.store.records import Measurement

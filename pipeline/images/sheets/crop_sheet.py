@@ -13,9 +13,9 @@ from statistics import fmean
 
 from PIL import Image, ImageDraw
 
+from pipeline.core.decoding.image_io import UnreadableImage, decode, open_image, rgb
 from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
-from pipeline.core.image_io import UnreadableImage, decode, open_image, rgb
 from pipeline.images.buckets.buckets import Size
 from pipeline.store.values.bucket import CENTRE, Bucket
 

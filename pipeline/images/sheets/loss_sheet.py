@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from pipeline.core.decoding.image_io import UnreadableImage, load_cropped
 from pipeline.core.files import replacing
 from pipeline.core.fonts import printable, shortened, writing
-from pipeline.core.image_io import UnreadableImage, load_cropped
 from pipeline.store.values.bucket import Bucket
 
 COLUMNS = 5

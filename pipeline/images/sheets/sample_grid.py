@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from pipeline.core.decoding.image_io import load_rgb
 from pipeline.core.errors import PrepError
 from pipeline.core.fonts import Font, printable, shortened, writing
-from pipeline.core.image_io import load_rgb
 
 Size = tuple[int, int]
 LONGEST = 8000

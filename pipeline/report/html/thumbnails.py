@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.core.image_io import UnreadableImage, load_rgb
+from pipeline.core.decoding.image_io import UnreadableImage, load_rgb
 
 THUMBNAIL_SIDE = 160
 PIXEL_ART_SIDE = 96

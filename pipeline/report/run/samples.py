@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.image_io import UnreadableImage, load_rgb
+from pipeline.core.decoding.image_io import UnreadableImage, load_rgb
 from pipeline.report.html.thumbnails import encode
 from pipeline.report.run.facts import GRID
 

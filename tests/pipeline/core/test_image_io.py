@@ -9,8 +9,7 @@ import pytest
 from painted_sets import painted, save
 from PIL import Image, ImageCms, ImageOps
 
-from pipeline.core.errors import PrepError
-from pipeline.core.image_io import (
+from pipeline.core.decoding.image_io import (
     UnreadableImage,
     alpha_of,
     bits_of,
@@ -22,7 +21,8 @@ from pipeline.core.image_io import (
     shown,
     unpacked,
 )
-from pipeline.core.pixels import pixels
+from pipeline.core.decoding.pixels import pixels
+from pipeline.core.errors import PrepError
 from pipeline.store.values.bucket import Bucket
 
 

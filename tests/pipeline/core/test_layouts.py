@@ -10,7 +10,7 @@ import tifffile
 from painted_sets import painted
 from PIL import Image
 
-from pipeline.core.image_io import UnreadableImage, load_rgb
+from pipeline.core.decoding.image_io import UnreadableImage, load_rgb
 from pipeline.images.measurement import measure_image
 
 BASE = np.asarray(painted(3).resize((53, 37)))

@@ -9,8 +9,8 @@ import pytest
 from painted_sets import painted
 from PIL import Image, ImageCms
 
-from pipeline.core.image_io import load_rgb, open_image, profile_of
-from pipeline.core.png_side_data import without_texts
+from pipeline.core.decoding.image_io import load_rgb, open_image, profile_of
+from pipeline.core.decoding.png_side_data import without_texts
 
 MEGABYTES = 3 * 2**20
 

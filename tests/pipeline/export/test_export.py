@@ -12,8 +12,8 @@ from export_sets import BUCKET, Workshop, change, export, tree
 from PIL import Image as Pillow
 from platforms import needs_symlinks
 
+from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.errors import PrepError
-from pipeline.core.image_io import load_cropped
 from pipeline.export import writing
 from pipeline.export.record import FILE, read_record
 from pipeline.store.values.bucket import Bucket

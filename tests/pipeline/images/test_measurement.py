@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from painted_sets import painted, save
 from PIL import Image, ImageFilter
 
-from pipeline.core.image_io import UnreadableImage, load_rgb
-from pipeline.core.jpeg import has_warnings
-from pipeline.core.jpeg_scan import lost_share
+from pipeline.core.decoding.image_io import UnreadableImage, load_rgb
+from pipeline.core.decoding.jpeg import has_warnings
+from pipeline.core.decoding.jpeg_scan import lost_share
 from pipeline.images.buckets.detail_profile import LENGTH
 from pipeline.images.coding import quality_rank
 from pipeline.images.measurement import bars, figures, halved, measure_image, measuring_many, perceptual_hash

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from painted_sets import flatten_options, painted, run_flatten, save
 
 from pipeline.core.errors import PrepError
-from pipeline.sources import unpacking
-from pipeline.sources.archives import entries
-from pipeline.sources.entry_names import checked
+from pipeline.sources.archive import unpacking
+from pipeline.sources.archive.archives import entries
+from pipeline.sources.archive.entry_names import checked
 from pipeline.stages import flatten
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.placement import PlacementReason as P

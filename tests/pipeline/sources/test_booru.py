@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from painted_sets import painted, quiet, run_flatten, save
 
-from pipeline.sources.booru import booru_tags, is_post
+from pipeline.sources.beside.booru import booru_tags, is_post
 from pipeline.stages import check, curate
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Tagger

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from painted_sets import painted, run_flatten, save
 
-from pipeline.sources.metadata_columns import columns_of, joined, lowered, name_of
-from pipeline.sources.metadata_files import parsed, positive, read_table
+from pipeline.sources.beside.metadata_columns import columns_of, joined, lowered, name_of
+from pipeline.sources.beside.metadata_files import parsed, positive, read_table
 from pipeline.store.manifest import Manifest
 
 

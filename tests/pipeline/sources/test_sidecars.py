@@ -3,9 +3,9 @@ import json
 import pytest
 from painted_sets import painted, run_flatten, save
 
-from pipeline.sources import metadata_files
-from pipeline.sources.booru import booru_tags
-from pipeline.sources.metadata_files import ImageTable, positive, read_table
+from pipeline.sources.beside import metadata_files
+from pipeline.sources.beside.booru import booru_tags
+from pipeline.sources.beside.metadata_files import ImageTable, positive, read_table
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Tagger
 from pipeline.store.wording import figures, phrase

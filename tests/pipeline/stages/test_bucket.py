@@ -6,8 +6,8 @@ from decided import decided
 from painted_sets import painted, quiet, run_flatten, save
 from PIL import Image
 
+from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.errors import PrepError
-from pipeline.core.image_io import load_cropped
 from pipeline.images.buckets.detail_profile import STRIPS, focus
 from pipeline.images.buckets.fewer_buckets import FEW
 from pipeline.stages import bucket, check

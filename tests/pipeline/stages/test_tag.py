@@ -11,7 +11,7 @@ from click.testing import Result
 from painted_sets import painted, quiet, run_flatten, save
 from PIL import Image as Pillow
 
-from pipeline.core import image_io
+from pipeline.core.decoding import image_io
 from pipeline.core.errors import PrepError
 from pipeline.stages import tag
 from pipeline.store.manifest import Manifest

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from painted_sets import painted, quiet, save
 
 from pipeline.concepts.regularization.rotation import assign_round_robin, turns_wanted
+from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.errors import PrepError
-from pipeline.core.image_io import load_cropped
 from pipeline.stages import bucket, regularize
 from pipeline.store.history.undo import newest, undo
 from pipeline.store.manifest import Manifest

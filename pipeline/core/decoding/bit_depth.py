@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import PIL.Image
 from PIL.Image import Image
 
-from pipeline.core.tiff import colours_of, is_beyond_pillow, side_data, size_of
+from pipeline.core.decoding.tiff import colours_of, is_beyond_pillow, side_data, size_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

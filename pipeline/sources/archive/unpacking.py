@@ -21,10 +21,10 @@ from typing import IO
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
+from pipeline.sources.archive.entry_names import checked, zip_names
+from pipeline.sources.archive.zip_flags import Overlaid, without_false_flags
 from pipeline.sources.auxiliary import is_housekeeping
-from pipeline.sources.entry_names import checked, zip_names
 from pipeline.sources.source_file import HEADER_BYTES, IMAGE, UNKNOWN, extension_of, image_extension, is_meta, kind_of
-from pipeline.sources.zip_flags import Overlaid, without_false_flags
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.sources.metadata_files import Described
+from pipeline.sources.beside.metadata_files import Described
+from pipeline.sources.beside.sidecars import Beside, CaptionText, read_caption
 from pipeline.sources.placement import Placing
-from pipeline.sources.sidecars import Beside, CaptionText, read_caption
 from pipeline.sources.source_file import CAPTION, Found, cut, without_extension
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest

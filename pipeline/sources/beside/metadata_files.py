@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources.metadata_columns import NAMES, REPEATS, Columns, caption_of, columns_of, joined, lowered, name_of
+from pipeline.sources.beside.metadata_columns import (
+    NAMES,
+    REPEATS,
+    Columns,
+    caption_of,
+    columns_of,
+    joined,
+    lowered,
+    name_of,
+)
 from pipeline.sources.source_file import extension_of
 
 LARGEST_BYTES = 256 * 2**20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.sources.booru import booru_tagger
-from pipeline.sources.sidecars import Beside, Sidecar, is_sidecar, read_sidecar
+from pipeline.sources.beside.booru import booru_tagger
+from pipeline.sources.beside.sidecars import Beside, Sidecar, is_sidecar, read_sidecar
 from pipeline.sources.source_file import Found
 from pipeline.store.manifest import Manifest
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.files import write_text
+from pipeline.sources.archive.unpacking import Entry, ProgressCallback, Unpacking
 from pipeline.sources.source_file import ARCHIVES, INSIDE, Found, concept_at, cut
-from pipeline.sources.unpacking import Entry, ProgressCallback, Unpacking
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 

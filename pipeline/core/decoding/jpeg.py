@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.core.jpeg_scan import END, lost_share
+from pipeline.core.decoding.jpeg_scan import END, lost_share
 
 MOST_LOST = 0.001
 """Share of the pixels that may be lost without an image counting as damaged: less than anyone sees."""

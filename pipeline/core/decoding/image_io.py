@@ -13,11 +13,11 @@ import PIL.Image
 from PIL import ImageCms
 from PIL.Image import Image, Transpose
 
-from pipeline.core.bit_depth import bits_of, deep_tiff, eight_bit, foreign_tiff, rounded
+from pipeline.core.decoding.bit_depth import bits_of, deep_tiff, eight_bit, foreign_tiff, rounded
+from pipeline.core.decoding.jpeg import MOST_LOST
+from pipeline.core.decoding.jpeg_scan import END, lost_share
+from pipeline.core.decoding.png_side_data import without_texts
 from pipeline.core.errors import PrepError
-from pipeline.core.jpeg import MOST_LOST
-from pipeline.core.jpeg_scan import END, lost_share
-from pipeline.core.png_side_data import without_texts
 
 WHITE = (255, 255, 255)
 MAX_PIXELS = 178_956_970

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.sources.metadata_files import Described, ImageTable, read_table
-from pipeline.sources.sidecars import Beside, is_sidecar, read_sidecar
+from pipeline.sources.beside.metadata_files import Described, ImageTable, read_table
+from pipeline.sources.beside.sidecars import Beside, is_sidecar, read_sidecar
 from pipeline.sources.source_file import TABLE, Found
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause

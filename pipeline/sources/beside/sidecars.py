@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.filenames import same_file_key
-from pipeline.sources.booru import booru_tags, is_post
-from pipeline.sources.metadata_columns import CAPTIONS, REPEATS, lowered
-from pipeline.sources.metadata_files import Described, described, read_json
+from pipeline.sources.beside.booru import booru_tags, is_post
+from pipeline.sources.beside.metadata_columns import CAPTIONS, REPEATS, lowered
+from pipeline.sources.beside.metadata_files import Described, described, read_json
 from pipeline.sources.source_file import CAPTION, IMAGE, META, TABLE, Found, cut, is_meta, without_extension
 from pipeline.store.reasons.placement import PlacementReason
 from pipeline.store.reasons.reason import Cause

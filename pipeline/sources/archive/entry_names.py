@@ -6,8 +6,8 @@ import zipfile
 from collections.abc import Sequence
 
 from pipeline.core.errors import PrepError
+from pipeline.sources.archive.zip_names import Reading, read_names
 from pipeline.sources.source_file import is_utf8, printable
-from pipeline.sources.zip_names import Reading, read_names
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 
