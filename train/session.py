@@ -44,9 +44,9 @@ from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values, trained_config
 from train.plan.space import space_needed
+from train.published import adapter_metadata
 from train.run.adapter_metadata import TrainedFacts
 from train.run.callbacks import RunCallbacks
-from train.run.published import adapter_metadata
 from train.run.resume_state import StateFile
 from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter

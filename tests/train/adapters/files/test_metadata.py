@@ -12,8 +12,8 @@ from train.adapters.files.layer import Layer
 from train.adapters.files.writer import writing
 from train.adapters.metadata import published_name, renewed, write_adapter
 from train.options.recipe import Recipe, make_recipe
+from train.published import adapter_metadata
 from train.run.adapter_metadata import TrainedFacts
-from train.run.published import adapter_metadata
 
 FACTS = {
     "family": "sd1",

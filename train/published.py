@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from train.adapters.metadata import prep_version
+from train.adapters.metadata import as_texts, prep_version
 from train.options.recipe import Recipe
 from train.run.adapter_metadata import (
     TrainedFacts,
     arithmetic_metadata,
-    as_texts,
     caption_metadata,
     data_metadata,
     model_metadata,
