@@ -21,14 +21,6 @@ def grouped(number: float) -> str:
     return f"{number:,.0f}".replace(",", "\u202f")
 
 
-def size_text(size: int) -> str:
-    """Bytes with the largest unit of which there is one: 900 bytes, 1.5 KiB, 12.0 GiB."""
-    amount, units = float(size), ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while amount >= 1024 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
-    return f"{size} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
-
-
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return "not finished"

@@ -77,13 +77,6 @@ def shares_blocks(folder: Path) -> bool:
     return file_system(folder).rpartition(" ")[2] in CLONING
 
 
-def room_for(folder: Path, size: int) -> int | None:
-    """The bytes that are free where a folder lies or will lie, None where as much as that fits."""
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    free = shutil.disk_usage(there).free
-    return None if size <= free else free
-
-
 def _reflink(source: str, target: str) -> None:
     if sys.platform == "linux":
         import fcntl

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.disk_space import free_bytes
 from pipeline.core.errors import PrepError
-from pipeline.core.humanize import size_text
-from pipeline.core.links import How, room_for, shares_blocks
+from pipeline.core.humanize import in_words
+from pipeline.core.links import How, shares_blocks
 from pipeline.sources.source_file import Found
 from pipeline.store.records import Link
 
@@ -39,18 +40,18 @@ class Room:
         Raises:
             PrepError: they do not.
         """
-        free = room_for(self.root, self.copied)
-        if free is not None:
+        free = free_bytes(self.root)
+        if self.copied > free:
             raise PrepError(
-                f"{len(self.links)} images of {size_text(self.copied)} are to be copied into {self.root}, where "
-                f"{size_text(free)} are free",
+                f"{len(self.links)} images of {in_words(self.copied)} are to be copied into {self.root}, where "
+                f"{in_words(free)} are free",
                 "make room, put the set on another disk, or give --link hardlink or symlink: these take no room, but an "
                 "editor that saves in place in the set then changes the originals too",
             )
 
     def info(self) -> Iterator[str]:
         if self.copied >= TOLD:
-            yield f"{len(self.links)} images are copied into the set, {size_text(self.copied)}; the originals stay untouched"
+            yield f"{len(self.links)} images are copied into the set, {in_words(self.copied)}; the originals stay untouched"
 
     def warnings(self) -> Iterator[str]:
         if self.links and self.how in ("hardlink", "symlink"):

@@ -9,7 +9,7 @@ from messy_tree import plant
 from painted_sets import flatten_options, painted, run_flatten, save
 from platforms import needs_symlinks
 
-from pipeline.core import links
+from pipeline.core import disk_space
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import safe, same_file_key
 from pipeline.sources import room
@@ -520,11 +520,9 @@ def test_an_image_whose_source_vanished_is_still_given_what_its_folder_said(tmp_
 def test_copies_that_do_not_fit_are_refused_before_anything_is_copied_and_links_are_told(source, tmp_path, monkeypatch):
     manifest = Manifest.open(tmp_path / "small", create=True)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(links.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(room, "shares_blocks", lambda folder: False)
-    with pytest.raises(
-        PrepError, match=r"5 images of .* are to be copied into .*, where 1000 bytes are free"
-    ) as caught:
+    with pytest.raises(PrepError, match=r"5 images of .* are to be copied into .*, where 1 kB are free") as caught:
         run_flatten(manifest, source)
     assert "--link hardlink" in caught.value.hint and not (tmp_path / "small/images").exists()
     outcome = run_flatten(manifest, source, link="hardlink")
