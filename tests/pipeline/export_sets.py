@@ -21,6 +21,7 @@ from pipeline.store.records import Decision, Image, Measurement
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 
+LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
 BUCKET = Bucket((64, 64), (96, 64), (16, 0, 80, 64), 0.333)
 BUCKET_OPTIONS = {
     "resolution": 64,

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from dataclasses import replace
 
 import pytest
-from export_sets import BUCKET, Workshop, change, export, tree
+from export_sets import BUCKET, LAYOUTS, Workshop, change, export, tree
 from PIL import Image as Pillow
 from platforms import needs_symlinks
 
 from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.errors import PrepError
-from pipeline.export import writing
-from pipeline.export.record import FILE, read_record
-from pipeline.store.values.bucket import Bucket
+from pipeline.export.record import FILE
 from pipeline.store.values.repeats import Repeats
-
-LAYOUTS = ("kohya", "everydream", "imagefolder", "webdataset")
-
-
-@pytest.fixture
-def manifest(tmp_path):
-    """Two concepts, three images: one shown twice as often."""
-    shop = Workshop(tmp_path / "set")
-    shop.add("characters/Lumi", "a.png", "lumi, smile", repeats=2.5)
-    shop.add("characters/Lumi", "b.png", "lumi, hat", repeats=2.5)
-    shop.add("artists/alder", "a.png", "alder, tree")
-    return shop.done()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "out"
 
 
 def stamps(folder):
@@ -143,157 +123,6 @@ def test_latents_of_another_trainer_are_reported_apart(manifest, folder):
     export(manifest, folder)
     (folder / "train/1_artists~alder/a_sd.npz").write_bytes(b"latents")
     assert any("latents that another trainer left here: 1" in note for note in export(manifest, folder).warnings)
-
-
-# --- killed, and run again
-
-
-class Killed(BaseException):
-    """What a test ends a run with."""
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("resize", (False, True))
-@pytest.mark.parametrize("files", (0, 1, 3))
-def test_a_killed_export_that_is_run_again_ends_the_same(manifest, tmp_path, monkeypatch, layout, resize, files):
-    export(manifest, tmp_path / "whole", layout, resize=resize)
-    folder, write, noted = tmp_path / "out", writing._write, []
-
-    def dying(*arguments):
-        if len(noted) >= files:
-            raise Killed
-        noted.append(write(*arguments))
-        return noted[-1]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(writing, "THREADS", 1)
-        patched.setattr(writing, "_write", dying)
-        with contextlib.suppress(Killed):
-            export(manifest, folder, layout, resize=resize)
-    assert len(noted) == min(files, len(tree(tmp_path / "whole")))
-    planned = export(manifest, folder, layout, resize=resize)
-    wanted = {path: data for path, data in tree(tmp_path / "whole").items() if path != "dataset.toml"}
-    assert {path: data for path, data in tree(folder).items() if path != "dataset.toml"} == wanted
-    assert not planned.changes.in_the_way and not planned.changes.edited and not planned.changes.strangers
-    assert export(manifest, folder, layout, resize=resize).fresh
-
-
-def test_a_run_killed_so_hard_that_nothing_was_noted_leaves_no_file_unowned(manifest, folder, monkeypatch):
-    warnings = []
-
-    def first_only(*arguments):
-        warnings.append(arguments)
-        if len(warnings) == 1:
-            write_record(*arguments)
-
-    write_record = writing.write_record
-    with monkeypatch.context() as patched:
-        patched.setattr(writing, "write_record", first_only)
-        export(manifest, folder, resize=True)
-    assert read_record(folder).pending
-    change(manifest, "images/artists~alder/a.png", "keep", False)
-    planned = export(manifest, folder, resize=True)
-    assert not planned.changes.strangers and not planned.changes.in_the_way
-    assert not any("alder" in path for path in tree(folder))
-
-
-def test_half_written_files_of_a_killed_run_are_cleared_away(manifest, folder):
-    folder.mkdir()
-    (folder / ".prep-first.tmp").write_bytes(b"half")
-    export(manifest, folder)
-    (folder / "train/1_artists~alder/.prep-abc.tmp").write_bytes(b"half")
-    planned = export(manifest, folder)
-    assert planned.changes.remove == ("train/1_artists~alder/.prep-abc.tmp",)
-    assert not list(folder.rglob(".prep-*"))
-
-
-def test_a_caption_changed_after_a_kill_is_a_persons(manifest, folder, monkeypatch):
-    warnings, write_record = [], writing.write_record
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            writing, "write_record", lambda *given: warnings.append(1) or (len(warnings) == 1 and write_record(*given))
-        )
-        export(manifest, folder)
-    caption = folder / "train/1_artists~alder/a.txt"
-    caption.write_text("mine", encoding="utf-8")
-    assert export(manifest, folder).changes.in_the_way == ("train/1_artists~alder/a.txt",)
-    assert caption.read_text(encoding="utf-8") == "mine"
-
-
-def test_a_failed_export_is_an_unfinished_run(manifest, folder):
-    change(manifest, "images/artists~alder/a.png", "bucket", Bucket((64, 64), (1, 1), (0, 0, -1, -1)))
-    with pytest.raises(ValueError):
-        export(manifest, folder, resize=True)
-    run = manifest.last_run("export")
-    assert run is not None and not run.finished
-    change(manifest, "images/artists~alder/a.png", "bucket", BUCKET)
-    export(manifest, folder, resize=True)
-    run = manifest.last_run("export")
-    assert run is not None and run.finished and run.counts["images"] == 3
-
-
-# --- where it may be written
-
-
-def test_a_folder_in_the_set_or_in_a_source_is_refused(manifest, tmp_path):
-    source = tmp_path / "pictures"
-    with manifest.transaction():
-        manifest.finish_run(manifest.begin_run("flatten", {"sources": [str(source), "hf://datasets/a/b@c"]}), {})
-    with pytest.raises(PrepError, match="lies in the set"):
-        export(manifest, manifest.root / "out")
-    with pytest.raises(PrepError, match="lies in a source of the set"):
-        export(manifest, source / "below" / "out")
-
-
-def test_a_folder_of_somebody_else_is_refused(manifest, folder, tmp_path):
-    folder.mkdir()
-    (folder / "mine.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(PrepError, match="holds files that prep export did not write"):
-        export(manifest, folder)
-    with pytest.raises(PrepError, match="is a file"):
-        export(manifest, folder / "mine.txt")
-
-
-def test_an_export_of_another_layout_or_of_another_set_is_refused(manifest, folder, tmp_path):
-    export(manifest, folder)
-    with pytest.raises(PrepError, match="holds an export of layout kohya"):
-        export(manifest, folder, "everydream")
-    other = Workshop(tmp_path / "other")
-    other.add("x")
-    with pytest.raises(PrepError, match="holds an export of another set"):
-        export(other.done(), folder)
-
-
-@pytest.mark.parametrize("path", ("../mine.txt", "/mine.txt", "train/../../mine.txt", "a//b", "."))
-def test_a_record_that_names_files_outside_is_refused(manifest, folder, tmp_path, path):
-    export(manifest, folder)
-    mine = tmp_path / "mine.txt"
-    mine.write_text("mine", encoding="utf-8")
-    record = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    record["files"][path] = ["", 4, mine.stat().st_mtime_ns]
-    (folder / FILE).write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(PrepError, match="which is no path inside the folder"):
-        export(manifest, folder)
-    assert mine.exists()
-
-
-@pytest.mark.parametrize(
-    "text", ("", "[]", "{", '{"prep_export": 1}', '{"prep_export": 1, "layout": "kohya", "set": "", "files": {"a": 1}}')
-)
-def test_a_file_that_only_looks_like_a_record_is_refused(manifest, folder, text):
-    folder.mkdir()
-    (folder / FILE).write_text(text, encoding="utf-8")
-    with pytest.raises(PrepError, match="was not written by prep export"):
-        export(manifest, folder)
-
-
-def test_a_record_of_a_newer_prep_is_refused(manifest, folder):
-    export(manifest, folder)
-    (folder / FILE).write_text(
-        (folder / FILE).read_text(encoding="utf-8").replace('"prep_export":1', '"prep_export":9')
-    )
-    with pytest.raises(PrepError, match="has format 9"):
-        export(manifest, folder)
 
 
 # --- what the set must have

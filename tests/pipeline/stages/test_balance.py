@@ -1,18 +1,18 @@
-import pytest
-from concept_trees import COUNTS, PUBLISHED, counts
-from decided import decided
-from hypothesis import given as cases
-from hypothesis import strategies as st
-from painted_sets import painted, quiet, run_flatten, save
+"""Every kept image has repeats that give its concept its share."""
 
-from pipeline.concepts.balance import BalanceRules, whole_user_repeats
-from pipeline.concepts.balance import balance as balanced
+import pytest
+from concept_trees import COUNTS, PUBLISHED
+from decided import decided
+from painted_sets import painted, quiet, run_flatten, save
+from sized_sets import images_of
+
+from pipeline.concepts.balance import whole_user_repeats
 from pipeline.config.settings import load_settings, options_for
 from pipeline.core.errors import PrepError
 from pipeline.stages import balance, check
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import CheckReason
-from pipeline.store.records import Decision, Image
+from pipeline.store.records import Decision
 from pipeline.store.running.runner import run_stage
 from pipeline.store.values.repeats import Repeats
 from pipeline.store.wording import figures, phrase
@@ -41,14 +41,6 @@ def set_of(tmp_path):
         return manifest
 
     return make
-
-
-def images_of(sizes):
-    return [
-        Image(f"images/{concept.replace('/', '~')}/{number}.png", concept, "", f"{concept}{number}", 1, "copy")
-        for concept, imgs in sizes.items()
-        for number in range(imgs)
-    ]
 
 
 def repeat_of(plan, concept):
@@ -317,35 +309,6 @@ def test_options_out_of_range_are_reported(options, message):
     with pytest.raises(PrepError, match=message) as caught:
         balance.Options(**options)
     assert "give" in caught.value.hint
-
-
-# --- properties
-
-rules = st.builds(
-    BalanceRules,
-    weights=st.just({}),
-    exponent=st.sampled_from([0.0, 0.4, 1.0]),
-    min_repeat=st.sampled_from([0.5, 1.0, 2.0]),
-    max_repeat=st.sampled_from([None, 2.0, 9.0]),
-    rounding=st.sampled_from(["floor", "nearest", "largest-remainder"]),
-)
-
-
-@cases(counts, rules, st.data())
-def test_given_is_kept_and_nothing_else_is_below_min_repeat_or_above_max_repeat(sizes, rules, data):
-    images = images_of({concept: min(imgs, 20) for concept, imgs in sizes.items()})
-    chosen = data.draw(st.sets(st.sampled_from([image.path for image in images])))
-    given = {path: 3.25 if "a" in path else 70.0 for path in chosen}
-    found = balanced(images, given, rules)
-    assert found == balanced(images[::-1], given, rules)
-    assert sum(group.images for group in found.groups) == len(images)
-    for group in found.groups:
-        assert group.repeat >= 1
-        if group.user_set:
-            assert group.exact in (3.25, 70.0)
-        else:
-            assert group.exact >= rules.min_repeat * (1 - 1e-9)
-            assert rules.max_repeat is None or group.exact <= rules.max_repeat * (1 + 1e-9)
 
 
 def test_a_painted_set_is_balanced_after_flatten(flattened, source):
