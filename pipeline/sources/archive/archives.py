@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.files import write_text
+from pipeline.sources.archive.tar_headers import is_tar
 from pipeline.sources.archive.unpacking import Entry, ProgressCallback, Unpacking
 from pipeline.sources.source_file import ARCHIVES, INSIDE, Found, concept_at, cut
 from pipeline.store.reasons.placement import PlacementReason as P
@@ -28,8 +28,8 @@ def is_archive(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             head = stream.read(2)
-        return head == b"\x1f\x8b" or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-    except (OSError, EOFError, tarfile.TarError):
+        return head == b"\x1f\x8b" or zipfile.is_zipfile(path) or is_tar(path)
+    except OSError:
         return False
 
 

@@ -22,6 +22,7 @@ from typing import IO
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
 from pipeline.sources.archive.entry_names import checked, zip_names
+from pipeline.sources.archive.tar_headers import BoundedTarInfo
 from pipeline.sources.archive.zip_flags import Overlaid, without_false_flags
 from pipeline.sources.auxiliary import is_housekeeping
 from pipeline.sources.source_file import HEADER_BYTES, IMAGE, UNKNOWN, extension_of, image_extension, is_meta, kind_of
@@ -127,7 +128,7 @@ class Unpacking:
             raw.seek(0)
             plain: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
             counted = io.BufferedReader(_Counted(plain, self.left if packed else self.size + 1), _CHUNK)
-            with tarfile.open(fileobj=counted, mode="r|") as archive:
+            with tarfile.open(fileobj=counted, mode="r|", tarinfo=BoundedTarInfo) as archive:
                 for number, member in enumerate(archive):
                     archive.members.clear()  # type: ignore[attr-defined]  # a long archive would keep every header
                     if member.isdir():
