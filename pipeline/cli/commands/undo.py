@@ -32,6 +32,8 @@ def command(root: Path, run: int | None, all_since: bool, as_json: bool) -> None
         runs = since(manifest, chosen) if all_since else [chosen]
         done = []
         for each in runs:
+            if not as_json:  # said before it is done: killed on the way, a person still knows which run it was
+                console.say(f"undoing run {each.id} ({each.stage}) …")
             done.append(undo(manifest, each))
             if not as_json:
                 _show(root, done[-1])

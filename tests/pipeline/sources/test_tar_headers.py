@@ -17,7 +17,9 @@ KINDS = [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUT
 
 def reasons(archive, cache):
     return {
-        found.path.removeprefix(f"{archive}!/"): ": ".join((phrase(found.problem), figures(found.problem))) if found.problem else ""
+        found.path.removeprefix(f"{archive}!/"): ": ".join((phrase(found.problem), figures(found.problem)))
+        if found.problem
+        else ""
         for found in entries(archive, cache)
     }
 
