@@ -45,7 +45,7 @@ def test_the_page_is_one_file_with_every_trigger_word(finished):
     assert "http://" not in page and "https://" not in page.replace("https://www.w3.org", "")
 
 
-def test_the_demo_run_again_paints_nothing_and_trains_nothing_anew(finished):
+def test_the_demo_run_again_generates_nothing_and_trains_nothing_anew(finished):
     folder, first = finished
     painted = {file: file.stat().st_mtime_ns for file in (folder / "images").rglob("*")}
     adapter = (folder / "set/runs/adapter/adapter.safetensors").stat().st_mtime_ns

@@ -11,6 +11,7 @@ OLD = (
     *(
         "neuron_dropout",
         "huber_width",
+        "validation_noises",
         "input_perturbation",
         "least_rate",
         "second_text_learning_rate",

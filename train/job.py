@@ -6,18 +6,22 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import file_digest
 from pipeline.store.manifest import Manifest
-from train.data.dataset import Example, ready_dataset
+from train.data.dataset import Example, ready_dataset, views_to_cache
 from train.evaluation.split import SplitDataset, split_dataset
+from train.models.locate import find_folder
 from train.models.text.prompts import Request, asked_prompts, filled_in
 from train.optimization.optimizers import read_arguments
-from train.options.recipe import BESIDE, Recipe, recipe_values
-from train.run.run_record import run_folder
+from train.options.recipe import BESIDE, Recipe, recipe_values, with_values
+from train.plan.base_shapes import shapes_of
+from train.plan.fit import decide
+from train.run.run_folder import STATE
+from train.run.run_record import RUN, read_run, run_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,35 @@ def planned_job(manifest: Manifest, recipe: Recipe, origins: Mapping[str, str], 
         start=file_digest(recipe.adapter.network_weights) if recipe.adapter.network_weights else "",
         resolution=int(bucketed.options.get("resolution", 0)) if (bucketed := manifest.last_run("bucket")) else 0,
     )
+
+
+def decided_job(job: Job) -> Job:
+    """The job with what its recipe leaves open decided for the device; a run that goes on takes what it began with.
+
+    Raises:
+        PrepError: there is no such device.
+    """
+    recipe = begun_with(job.folder, job.recipe)
+    find_folder(recipe.model.base, recipe.model.revision)  # downloaded, so that its shapes are known
+    base, _ = shapes_of(recipe.model)
+    sizes = (view.size for view in views_to_cache(job.split.every()))
+    regularized = any(example.reg_images for example in job.training)
+    decided = decide(recipe, base, sizes, regularized)
+    origins = {**job.origins, **dict.fromkeys(decided.fit.chosen, "device")}
+    return replace(job, recipe=decided.recipe, origins=origins)
+
+
+def begun_with(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe with the precisions that an interrupted run in a folder was begun with, where they are left open."""
+    if not (folder / STATE).is_file() or not (folder / RUN).is_file():
+        return recipe
+    before = read_run(folder / RUN)["settings"]
+    kept = {
+        name: before[name]["value"]
+        for name in ("mixed_precision", "weights_precision")
+        if getattr(recipe.precision, name) == "auto" and name in before
+    }
+    return with_values(recipe, **kept) if kept else recipe
 
 
 def commonest_size(examples: Sequence[Example]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,12 +19,14 @@ from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.data.step_inputs import Inputs, Sample, draw_inputs, samples_of
+from train.device import on_device
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE
-from train.models.base import BaseModel
+from train.models.base import BaseModel, Part
 from train.models.finite import refuse_not_finite
-from train.models.precision import DTYPES, lower
+from train.models.precision import DTYPES
 from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
+from train.models.storage import Numbers, keep_all
 from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.text.text_encoding import TextStates, text_conditioning
 from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
@@ -35,6 +38,8 @@ from train.run.resume_state import State, StateFile, finite, load_state, save_st
 from train.run.step_log import TOGETHER, LogEntry, RunLog
 
 ProgressCallback = Callable[[str, int, int], None]
+AHEAD = 1000
+"""Batches whose captions are read at once at the most, where text encoders are brought to the device for it."""
 
 
 class Trainer:
@@ -53,18 +58,17 @@ class Trainer:
         """`arguments` are the optimizer's; the processes that train together are those that write the log."""
         self.recipe, self.base, self.adapter, self.latents = recipe, base, adapter, latents
         self.state, self.log, self.world = state, log, log.world
-        self.alphas_cumprod = training_alphas_cumprod(
-            base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
+        alphas_cumprod = training_alphas_cumprod(base.alphas_cumprod, base.prediction, recipe.noise.zero_terminal_snr)
+        objective = recipe.objective
+        weights = timestep_weights(alphas_cumprod, objective.weighting, objective.min_snr_gamma, base.prediction)
+        widths = huber_widths(alphas_cumprod, objective.huber_schedule, objective.huber_c)
+        self.alphas_cumprod, self.weights, self.widths = (
+            each.to(base.device) for each in (alphas_cumprod, weights, widths)
         )
-        self.weights = timestep_weights(
-            self.alphas_cumprod, recipe.objective.weighting, recipe.objective.min_snr_gamma, base.prediction
-        )
-        self.widths = huber_widths(self.alphas_cumprod, recipe.objective.huber_schedule, recipe.objective.huber_c)
         self.dtype = DTYPES[recipe.precision.mixed_precision]
-        lower(base.unet, self.dtype)
-        if recipe.trains_text_encoder:
-            for encoder in base.text_encoders:
-                lower(encoder, self.dtype)
+        if self.dtype is not torch.float32:
+            for model in (base.unet, *(base.text_encoders if recipe.trains_text_encoder else ())):
+                keep_all(model, Numbers(self.dtype))
         if self.dtype is torch.float16:
             refuse_not_finite(base)  # a weight above 65504 has become infinite
         if recipe.precision.gradient_checkpointing:
@@ -81,6 +85,7 @@ class Trainer:
             weight.requires_grad_(id(weight) in moved)
         self.trained = [weight for weight in adapter.parameters() if id(weight) in moved]
         self.lrs = [rate for rate, _ in rated]
+        self._parts: tuple[Part, ...] = ("unet", "text") if recipe.trains_text_encoder else ("unet",)
         groups = [{"params": weights, "lr": rate} for rate, weights in rated]
         self.optimizer = make_optimizer(recipe.optimizer.optimizer, groups, arguments)
         self.scaler = torch.amp.GradScaler(base.device.type, enabled=self.dtype is torch.float16)
@@ -99,8 +104,8 @@ class Trainer:
         now = progress_after(batches, seed, examples, start, start == total)
         self.log.trim(start)
         callbacks.begin(now)
-        with stoppable() as stop:
-            for batch, ends_epoch in with_ends(planned_batches(batches, seed, examples, start)):
+        with stoppable() as stop, self.base.using(*self._parts):
+            for batch, ends_epoch in with_ends(self._with_texts(planned_batches(batches, seed, examples, start))):
                 if callbacks.enough:
                     break
                 begun, done = time.perf_counter(), batch.step + 1
@@ -215,6 +220,22 @@ class Trainer:
         if recipe.trains_text_encoder:
             return text_conditioning(self.base, captions, recipe.text.clip_skip, recipe.text.max_tokens)
         return self.frozen_states(captions)
+
+    def _with_texts(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches; where frozen text encoders leave the device, they are brought there once for many of them."""
+        if self.recipe.trains_text_encoder or self.base.residency is None:
+            yield from batches
+            return
+        while ahead := list(islice(batches, AHEAD)):
+            while ahead:
+                count = self.frozen_states.read_ahead(self._shown(batch) for batch in ahead)
+                yield from ahead[:count]
+                ahead = ahead[count:]
+
+    def _shown(self, batch: Batch) -> list[str]:
+        """The captions of this process's samples of a batch, as they will be shown."""
+        rows, regularized = self.world.shard(range(len(batch.examples))), self.recipe.dataset.regularized
+        return self._captions(batch, samples_of(batch, self.recipe.run.seed, regularized=regularized, rows=rows))
 
     def _captions(self, batch: Batch, samples: Sequence[Sample]) -> list[str]:
         """Each sample's caption as shown now; a regularization image's by the draws of its image."""
@@ -333,8 +354,3 @@ def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
 def sizes_of(image: ImageView) -> Sizes:
     """SDXL's conditioning on an image's size and crop."""
     return size_ids(image.bucket, image.original, image.flip)
-
-
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy to the device; from pinned memory to a GPU, so that the CPU need not wait until the GPU has caught up."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

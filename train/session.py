@@ -24,31 +24,34 @@ from train.data.batches import accumulation_steps, progress_after, total_steps
 from train.data.dataset import Example, repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
+from train.device import device_name
 from train.distributed.launch import in_processes, process_device, shared_device
 from train.distributed.world import ALONE, World
 from train.evaluation.image_losses import losses_per_image
 from train.evaluation.outliers import ImageLoss
 from train.evaluation.samples import Generation, SampleCallback
-from train.evaluation.validation import Evaluator, Validation, conditioner, even_grid
+from train.evaluation.validation import TOGETHER, Evaluator, Validation, conditioner, even_grid
 from train.evaluation.validation_history import ValidationHistory
-from train.job import Job, planned_job
+from train.job import Job, decided_job, planned_job
 from train.loop import Trainer
 from train.models.base import BaseModel
 from train.models.finite import refuse_not_finite
 from train.models.load import base_of
-from train.models.precision import DTYPES, lower
+from train.models.precision import DTYPES, keeping_of
 from train.models.sampling.noise_schedule import training_alphas_cumprod
 from train.models.text.text_encoding import text_conditioning
 from train.optimization.optimizers import described
 from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values, trained_config
+from train.plan.fit_generation import decide_generation, here
+from train.plan.memory import largest
 from train.plan.space import space_needed
 from train.published import adapter_metadata
 from train.run.adapter_metadata import TrainedFacts
 from train.run.callbacks import RunCallbacks
 from train.run.resume_state import StateFile
-from train.run.run_folder import STATE, close_folder, compared, described_device, open_folder, refuse_lost
+from train.run.run_folder import STATE, close_folder, compared, open_folder, refuse_lost
 from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
 from train.run.snapshots import Snapshot
 from train.run.step_log import RunLog
@@ -81,7 +84,7 @@ def train_adapter(
 
     A `base` that is given is left with its frozen weights in the recipe's precision.
     """
-    job = planned_job(manifest, recipe, origins or {}, versions or {})
+    job = decided_job(planned_job(manifest, recipe, origins or {}, versions or {}))
     if recipe.run.processes == 1:
         return carry_out(job, ALONE, progress, base)
     device = shared_device(recipe.run.device, recipe.run.processes)
@@ -93,7 +96,8 @@ def train_adapter(
 def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseModel | None = None) -> Trained:
     """One process's part of a run, which with one process is all of it."""
     recipe, begun = job.recipe, time.monotonic()
-    base = base or base_of(recipe.model, process_device(shared_device(recipe.run.device, world.world_size), world))
+    device = process_device(shared_device(recipe.run.device, world.world_size), world)
+    base = base or base_of(recipe.model, device, keeping_of(recipe.precision))
     digest = job.state_digest(base.digest)
     latents = LatentCache(
         job.root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device), writes=world.is_main_process
@@ -162,7 +166,7 @@ def run_start(job: Job, base: BaseModel) -> RunStart:
         origins=job.origins,
         versions=job.versions,
         base={"name": base.name, "revision": job.recipe.model.revision, "digest": base.digest},
-        device=described_device(base.device),
+        device=device_name(base.device),
         steps=total_steps(job.recipe.batches, job.recipe.run.seed, job.training),
         images=images_of(tuple(job.split.every())),
         digest=job.digest,
@@ -206,7 +210,9 @@ def run_callbacks(
     validation = None
     if job.held_out or job.split.train_subset:
         measuring = recipe.validation
-        grid = even_grid(measuring.validation_times, measuring.validation_noises, seed, len(trainer.alphas_cumprod))
+        grid = even_grid(
+            measuring.validation_times, measuring.validation_noise_samples, seed, len(trainer.alphas_cumprod)
+        )
         measure = evaluator(
             recipe, base, trainer.latents, trainer.alphas_cumprod, DTYPES[recipe.precision.mixed_precision], world
         )
@@ -267,20 +273,23 @@ def losses_of_set(
     progress: ProgressCallback,
 ) -> tuple[ImageLoss, ...]:
     """Load the recipe's base model, attach the adapter of a file to it, if one is given, and measure every image at `times`
-    evenly spread timesteps with `noises` noise samples each. On a GPU the arithmetic is of the recipe's precision.
+    evenly spread timesteps with `noise_samples` each. On a GPU the arithmetic is of the recipe's precision.
 
     Raises:
         PrepError: the base model or the adapter cannot be had, an image cannot be read, or a loss is not finite.
     """
-    base = base_of(recipe.model, recipe.run.device)
+    size = largest(example.image.size for example in examples)
+    precision = decide_generation(
+        here(recipe.precision, recipe.run.device), recipe.model, recipe.run.device, size, TOGETHER
+    )
+    base = base_of(recipe.model, recipe.run.device, keeping_of(precision.options))
     adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
-    latents = LatentCache(root / "cache" / "latents", base, vae_dtype(recipe.precision, base.device))
+    latents = LatentCache(root / "cache" / "latents", base, vae_dtype(precision.options, base.device))
     latents.fill([example.image for example in examples], progress)
     alphas_cumprod = training_alphas_cumprod(
         base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
     )
-    dtype = DTYPES[recipe.precision.mixed_precision] if base.device.type == "cuda" else torch.float32
-    lower(base.unet, dtype)
+    dtype = base.keeping.unet.computed
     evaluation, grid = (
         evaluator(recipe, base, latents, alphas_cumprod, dtype),
         even_grid(times, noise_samples, recipe.run.seed, len(alphas_cumprod)),

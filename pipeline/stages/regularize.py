@@ -85,10 +85,15 @@ class Options:
     """Negative prompt."""
     clip_skip: int = 1
     """Text layer used, counted from the last; as in training."""
-    batch_size: int = 8
-    """Images sampled at once."""
+    batch_size: int | None = None
+    """Images sampled at once; as many as there is memory for, at most 8, if not given."""
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    """Precision of the base model and of the arithmetic; auto is bf16, else fp16, where the device computes in it faster, and
+    no elsewhere. Images that are there stay as they are where only this is another."""
+    vram: float | None = None
+    """Memory of the card in GiB that the rest is chosen for; what the device has free if not given."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
+    """auto, cpu, cuda, cuda:N, xpu or mps."""
     link: How = field(default="auto", metadata={"section": "flatten"})
     """How your images come into the set."""
     min_side: int = field(default=64, metadata={"section": "check"})
@@ -99,7 +104,8 @@ class Options:
         for name, holds in (
             ("count", 1 <= self.count <= 1000),
             ("steps", 1 <= self.steps <= 1000),
-            ("batch_size", self.batch_size >= 1),
+            ("batch_size", self.batch_size is None or self.batch_size >= 1),
+            ("vram", self.vram is None or self.vram > 0),
             ("clip_skip", self.clip_skip >= 1),
             ("guidance", self.guidance >= 0),
             ("seed", 0 <= self.seed < 2**63),
@@ -244,17 +250,24 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 def _generate(
     manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
 ) -> WorkResult:
-    from train.models.load import load_base
+    from train.models.load import base_of
+    from train.models.options import ModelOptions, PrecisionOptions
+    from train.models.precision import keeping_of
     from train.models.sampling.ddim import Request, Sampling, generate
+    from train.plan.fit_generation import decide_generation
+    from train.plan.memory import largest
 
-    base = load_base(
-        options.base,
-        options.revision,
-        options.device,
+    model = ModelOptions(
+        base=options.base,
+        revision=options.revision,
         vae=options.vae,
         tokenizer=options.tokenizer,
         prediction=options.prediction,
     )
+    precision = PrecisionOptions(mixed_precision=options.mixed_precision, vram=options.vram)
+    size = largest(row.size for row in rows)
+    chosen = decide_generation(precision, model, options.device, size, options.batch_size)
+    base = base_of(model, options.device, keeping_of(chosen.options))
     marks = _marks(options, rows, base)
     todo = [index for index, row in enumerate(rows) if read_mark(manifest.root / row.path) != marks[index]]
     done = 0
@@ -271,9 +284,9 @@ def _generate(
         if row.seed is not None
     ]
     sampling = Sampling(options.steps, options.guidance, options.clip_skip)
-    generate(base, requests, sampling, options.batch_size, keep)
+    generate(base, requests, sampling, chosen.batch_size, keep)
     counts = {"images_made": len(todo), "images_already_there": len(rows) - len(todo)}
-    return WorkResult(counts, base.warnings)
+    return WorkResult(counts, (*base.warnings, *((chosen.told,) if chosen.told and todo else ())))
 
 
 def _marks(options: Options, rows: list[RegularizationImage], base: BaseModel) -> list[str]:

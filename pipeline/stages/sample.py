@@ -6,9 +6,10 @@ import glob
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.caption_text import escaped
 from pipeline.core.errors import PrepError
@@ -20,6 +21,8 @@ from pipeline.store.values import read
 
 if TYPE_CHECKING:
     from train.models.text.prompts import Request
+    from train.options.recipe import Recipe
+    from train.plan.fit_generation import Generating
 
 NAME = "sample"
 LISTING = "samples.json"
@@ -53,17 +56,23 @@ class Options:
     """Width in pixels; the set's commonest bucket when empty."""
     height: int | None = None
     """Height in pixels; the set's commonest bucket when empty."""
-    batch_size: int = 8
-    """Images sampled at once."""
+    batch_size: int | None = None
+    """Images sampled at once; as many as there is memory for, at most 8, if not given."""
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    """Precision of the base model and of the arithmetic; auto is that of the training where the device computes in it faster,
+    else what does."""
+    vram: float | None = None
+    """Memory of the card in GiB that the rest is chosen for; what the device has free if not given."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
+    """auto, cpu, cuda, cuda:N, xpu or mps."""
 
     def __post_init__(self) -> None:
         for field, holds in (
             ("count", self.count >= 1),
             ("steps", 1 <= self.steps <= 1000),
             ("guidance", self.guidance >= 0),
-            ("batch_size", self.batch_size >= 1),
+            ("batch_size", self.batch_size is None or self.batch_size >= 1),
+            ("vram", self.vram is None or self.vram > 0),
             ("seed", 0 <= self.seed < 2**63 - self.count),
             ("width", self.width is None or 8 <= self.width <= 8192),
             ("height", self.height is None or 8 <= self.height <= 8192),
@@ -159,6 +168,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     from train.adapters.adapter import attach_adapter
     from train.models.infotext import infotext, save_png
     from train.models.load import base_of
+    from train.models.precision import keeping_of
     from train.models.sampling.ddim import Sampling, generate
     from train.options.recipe import recipe_of
     from train.run.run_record import adapter_file
@@ -168,7 +178,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", f"train one with: prep train {manifest.root}")
     recipe = recipe_of(json.loads((file.parent / "recipe.json").read_text(encoding="utf-8")))
-    base = base_of(recipe.model, options.device)
+    chosen_for = _generation(options, recipe, [request.size for each in chosen for request in each])
+    base = base_of(recipe.model, options.device, keeping_of(chosen_for.options))
     adapter = attach_adapter(base, file)
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
@@ -191,7 +202,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
                 max_tokens=recipe.text.max_tokens,
                 zero_terminal=recipe.noise.zero_terminal_snr,
             ),
-            options.batch_size,
+            chosen_for.batch_size,
             on_image,
         )
         for entry, number, request, image in zip(listing, numbers, requests, images, strict=True):
@@ -205,7 +216,19 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
         f"images, each without the adapter and with it: {folder}",
         f"side by side: prep report {manifest.root}",
     )
-    return WorkResult({"images_generated": 2 * len(requests)}, results=results)
+    notes = (chosen_for.told,) if chosen_for.told else ()
+    return WorkResult({"images_generated": 2 * len(requests)}, notes, results=results)
+
+
+def _generation(options: Options, recipe: Recipe, sizes: Sequence[tuple[int, int]]) -> Generating:
+    """Precision and place for the device, as the run had them where nothing else is asked for."""
+    from train.plan.fit_generation import decide_generation, here
+    from train.plan.memory import largest
+
+    trained = here(recipe.precision, options.device)
+    mixed = trained.mixed_precision if options.mixed_precision == "auto" else options.mixed_precision
+    precision = replace(trained, mixed_precision=mixed, vram=options.vram)
+    return decide_generation(precision, recipe.model, options.device, largest(sizes), options.batch_size)
 
 
 def _row(request: Request) -> dict[str, object]:

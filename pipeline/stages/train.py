@@ -14,8 +14,9 @@ from pipeline.store.records import Plan
 from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
+from train.plan.base_shapes import shapes_of
 from train.plan.planned import PlannedRun, planned_run
-from train.plan.summary import counts, footprint, milestone_info, preset_info, schedule_info, shapes_of, table
+from train.plan.summary import counts, footprint, milestone_info, preset_info, schedule_info, table
 from train.plan.truncated_tags import caption_notes, truncated_tags
 from train.plan.warnings import exposure_notes, few_updates_info, readiness_notes, settings_notes, text_rate_notes
 
@@ -44,8 +45,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     """What training comes to: steps, exposures, disk and memory, and which tags the text encoder does not see."""
     from train.data.augmentation import warnings as augmentation_warnings
     from train.data.batches import accumulation_steps
+    from train.data.dataset import views_to_cache
     from train.optimization.optimizers import refuse_missing
     from train.optimization.schedules import updates_of
+    from train.plan.fit import decide, too_large
     from train.plan.latents import planned_latents
 
     refuse_missing(options.optimizer.optimizer)
@@ -53,8 +56,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     _refuse_foreign_separator(manifest, run, options)
     updates = updates_of(run.schedule.steps, accumulation_steps(options.batches, run.training))
     _refuse_what_never_comes(run.schedule, updates, options)
-    base, unknown = shapes_of(options)
-    latents = planned_latents(manifest.root, run.split, options, base)
+    base, unknown = shapes_of(options.model)
+    beside = bool(run.reg_image_files)
+    decided = decide(options, base, (view.size for view in views_to_cache(run.split.every())), beside)
+    latents = planned_latents(manifest.root, run.split, decided.recipe, base)
     truncated, uncounted = truncated_tags(run, options)
     return Plan(
         NAME,
@@ -68,7 +73,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *milestone_info(run, options),
             *run.split.info,
             *augmentation_warnings(run.dataset.seen, options.augmentation),
-            *footprint(run, latents, options, base, unknown),
+            *footprint(run, latents, decided, base, unknown),
             *uncounted,
             *few_updates_info(updates),
         ),
@@ -77,6 +82,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *_replaced(manifest, options),
             *exposure_notes(manifest.root, run, options),
             *settings_notes(options, base),
+            *too_large(decided.fit, decided.machine),
             *text_rate_notes(options, base),
             *caption_notes(run, truncated, options),
         ),

@@ -12,8 +12,9 @@ from pipeline.store.values.bucket import Bucket
 from train.data.dataset import examples
 from train.loop import Trainer
 from train.models.load import load_base
-from train.models.precision import DTYPES, lower
+from train.models.precision import DTYPES
 from train.models.sampling.noise_schedule import zero_terminal_snr
+from train.models.storage import Numbers, keep_all
 from train.options.recipe import make_recipe
 from train.run.resume_state import load_state
 from train.session import train_adapter
@@ -42,7 +43,7 @@ def test_the_last_batches_count_though_they_do_not_fill_an_update(prepared):
     assert any(bool(value.any()) for key, value in weights(alone.file).items() if "lora_up" in key)
 
 
-def test_accumulate_0_gathers_as_many_batches_as_there_are_buckets(prepared):
+def test_accumulate_0_accumulates_as_many_batches_as_there_are_buckets(prepared):
     trained = train_adapter(prepared, make_recipe(**QUICK | {"gradient_accumulation_steps": 0, "steps": 4}), quiet)
     assert metadata_of(trained.file)["ss_gradient_accumulation_steps"] == "2"
     assert metadata_of(trained.file)["ss_steps"] == "2"
@@ -94,7 +95,7 @@ def test_rounding_the_frozen_weights_once_is_what_autocast_does_at_every_use(pre
     inputs = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, base.unet.config.cross_attention_dim)
     with torch.no_grad(), torch.autocast("cpu", DTYPES[precision]):
         before = base.unet(*inputs).sample
-        lower(base.unet, DTYPES[precision])
+        keep_all(base.unet, Numbers(DTYPES[precision]))
         assert base.unet.conv_in.weight.dtype == DTYPES[precision]
         assert torch.equal(base.unet(*inputs).sample, before)
 

@@ -250,10 +250,10 @@ def refuse_output_axis(name: str, shapes: Shapes, inputs: int) -> None:
 
 def module_of(name: str, wrapper: Wrapper, held: nn.Module) -> Module:
     """A layer's adapter in figures, by its name in files."""
-    weight, rank = wrapper.base_layer.weight, wrapper.trained.rank
+    shape, rank = wrapper.base_layer.shape, wrapper.trained.rank
     parameters = sum(each.numel() for each in held.parameters())
     scale = acting(float(held.get_buffer("alpha")), rank) if rank else None
-    return Module(name.split("_")[1], weight.dim() == 4 and weight[0, 0].numel() > 1, parameters, scale)
+    return Module(name.split("_")[1], len(shape) == 4 and math.prod(shape[2:]) > 1, parameters, scale)
 
 
 def shape_of(layer: Layer, delta: Tensor, weight: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,7 @@ from train.data.latent_files import (
     vae_label,
     write_latent,
 )
+from train.device import on_device
 from train.models.base import BaseModel
 
 PIXELS_AT_ONCE = 1024 * 1024
@@ -106,7 +108,8 @@ class LatentCache:
             note_vae(self._folder, self._vae, self._base.name)
         unreadable: list[UnreadableImage] = []
         done = 0
-        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as writer:
+        using = self._base.using("vae") if missing else contextlib.nullcontext()
+        with using, ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as writer:
             writing: deque[Future[None]] = deque()
             for batch, decoding in _decoding(batches_of(missing, self._pixels_at_once), decoders):
                 read = _readable(batch, decoding, unreadable)
@@ -135,8 +138,7 @@ class LatentCache:
         latent shall not depend on which others are missing.
         """
         batch = torch.from_numpy(np.stack(pixels if len(pixels) > 1 else [*pixels, *pixels])).permute(0, 3, 1, 2)
-        device = self._base.device
-        batch = batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.contiguous()
+        batch = on_device(batch.contiguous(), self._base.device)
         mean, std = self._coded(batch, self._dtype)
         if self._dtype is not torch.float32:
             overflowed = ~(torch.isfinite(mean) & torch.isfinite(std)).flatten(1).all(1)
@@ -194,7 +196,8 @@ class LatentCache:
         return latent
 
     def _mend(self, name: str, image: ImageView, why: str) -> Latent:
-        means, stds = self._encoded([pixels_of(image)])
+        with self._base.using("vae"):
+            means, stds = self._encoded([pixels_of(image)])
         latent = Latent(means[0].cpu(), stds[0].cpu())
         if not (torch.isfinite(latent.mean).all() and torch.isfinite(latent.std).all()):
             _not_finite([image.file])

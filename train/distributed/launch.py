@@ -17,6 +17,7 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import start_processes
 
 from pipeline.core.errors import PrepError
+from train.device import pick_device
 from train.distributed.world import ALONE, World
 
 ProgressCallback = Callable[[str, int, int], None]
@@ -159,7 +160,7 @@ def process_device(device: str, world: World) -> str:
 
 
 def shared_device(asked: str, count: int) -> str:
-    """`cpu` or `cuda` for several processes together.
+    """The device of one process, and `cpu` or `cuda` for several together.
 
     Raises:
         PrepError: one GPU of several was asked for.
@@ -169,7 +170,7 @@ def shared_device(asked: str, count: int) -> str:
             f"device {asked} is one GPU, but {count} processes take one each", "use --device cuda or --processes 1"
         )
     if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return pick_device("auto").type if count == 1 else "cuda" if torch.cuda.is_available() else "cpu"
     return asked
 
 

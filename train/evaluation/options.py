@@ -27,7 +27,7 @@ class ValidationOptions:
     """Most images per split (held out, train subset), taken from every concept in turn."""
     validation_times: int = option(4, between(1, 1000), needs("validation", *MEASURING), BESIDE)
     """Evenly spaced timesteps per image."""
-    validation_noises: int = option(1, at_least(1), needs("validation", *MEASURING), BESIDE)
+    validation_noise_samples: int = option(1, at_least(1), needs("validation", *MEASURING), BESIDE)
     """Noise samples per image and timestep."""
     validation_every: int = option(0, at_least(0), needs("validation", *MEASURING), BESIDE)
     """Batches between two validations; 0 validates where a snapshot is saved, and at start and end."""

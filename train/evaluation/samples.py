@@ -29,6 +29,7 @@ from train.models.infotext import CHUNK, infotext, save_png
 from train.models.options import TextOptions
 from train.models.precision import DTYPES
 from train.models.sampling.ddim import Sampling, generate
+from train.models.storage import HALVES
 from train.models.text.prompts import Request
 
 FOLDER, BASE, LISTING, GRID = "progress", "base", "prompts.json", "grid.png"
@@ -112,10 +113,8 @@ class SampleCallback:
         how, dtype = self.generation, DTYPES[self.generation.mixed_precision]
         for start in range(0, len(indices), how.batch_size):
             chosen = indices[start : start + how.batch_size]
-            with (
-                self._evaluating(strength),
-                torch.autocast(self.base.device.type, dtype, enabled=dtype is not torch.float32),
-            ):
+            computed = torch.autocast(self.base.device.type, dtype) if dtype in HALVES else contextlib.nullcontext()
+            with self._evaluating(strength), computed:
                 made = generate(
                     self.base,
                     [self.requests[index] for index in chosen],

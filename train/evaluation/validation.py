@@ -1,6 +1,6 @@
-"""The loss on a fixed grid of timesteps and noises, the same in every look and for every adapter.
+"""The loss on a fixed grid of timesteps and noise samples, the same in every look and for every adapter.
 
-What a step of training reports jumps about with the images, timesteps and noises it has drawn. Here all of them are
+What a step of training reports jumps about with the images, timesteps and noise it has drawn. Here all of them are
 fixed, so what changes from look to look is the model alone. It is the plain mean square of the model's own target, with no
 weighting of timesteps and whatever the recipe's loss is, so that runs of other recipes can be held beside each other; not
 so runs with and without zero_terminal_snr, whose noise differs.
@@ -54,7 +54,7 @@ def band_of(time: int, timesteps: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`times` are the timesteps at which an image is evaluated, `noises` how many noises there are for each, keyed by
+    """`times` are the timesteps at which an image is evaluated, `noises` how many noise samples there are for each, keyed by
     `seed`, the image's content and the timestep."""
 
     times: tuple[int, ...]
@@ -122,7 +122,7 @@ class Evaluator:
         grid: Grid,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Tensor:
-        """(N, times, noises) mean square error of each sample, on the CPU; the same in every process of the team.
+        """(N, times, noise samples) mean square error of each sample, on the CPU; the same in every process of the team.
 
         Raises:
             PrepError: a loss is not finite; the images are named.
@@ -140,12 +140,15 @@ class Evaluator:
         )
         found = torch.zeros(len(examples), len(grid.times), grid.noise_samples, device=self.base.device)
         shard, done = self.world.shard(cells), 0
-        for _, same in groupby(shard, key=lambda cell: shapes[cell[0]]):
-            for batch in _parts(list(same), self.together):
-                losses = self._batch(batch, examples, captions, grid)
-                found[tuple(torch.tensor(batch, device=found.device).T)] = losses
-                done += len(batch)
-                progress(done, len(shard))
+        with self.base.using("unet", *(() if isinstance(self.conditioned, TextStates) else ("text",))):
+            if isinstance(self.conditioned, TextStates):
+                self.conditioned.read_ahead([[captions[index]] for index in sorted({cell[0] for cell in shard})])
+            for _, same in groupby(shard, key=lambda cell: shapes[cell[0]]):
+                for batch in _parts(list(same), self.together):
+                    losses = self._batch(batch, examples, captions, grid)
+                    found[tuple(torch.tensor(batch).T.to(found.device))] = losses
+                    done += len(batch)
+                    progress(done, len(shard))
         return _finite(self.world.all_reduce_sum(found).cpu(), examples)
 
     def _batch(self, batch: Sequence[Cell], examples: Sequence[Example], captions: Sequence[str], grid: Grid) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -14,13 +16,17 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from pipeline.core.errors import PrepError
 from train.models.diffusers_parts import AutoencoderKL, UNet2DConditionModel
 from train.models.families.family import Family
 from train.models.families.registry import FAMILIES
 from train.models.loading.vae import weights_digest
 from train.models.locate import folder_digest
+from train.models.residency import Residency
+from train.models.sampling.noise_schedule import ends_in_noise
+from train.models.storage import HALVES, WHOLE, Keeping
 from train.models.text.conditioning import Conditioning
+
+Part = Literal["unet", "text", "vae"]
 
 
 @dataclass(eq=False)
@@ -28,7 +34,8 @@ class BaseModel:
     """Everything frozen that training and sampling need, on one device.
 
     `folder` is the folder or the single file it comes from, `family` sd1, sd2 or sdxl, `prediction` epsilon or
-    v_prediction; `alphas_cumprod` ends in 0 with zero-terminal SNR. `warnings` say what was found out or overruled.
+    v_prediction; `alphas_cumprod` ends in 0 with zero-terminal SNR. `warnings` say what was found out or overruled. All parts
+    lie on `device`, or with a `residency` those that are being used.
     """
 
     name: str
@@ -43,6 +50,8 @@ class BaseModel:
     device: torch.device
     own_vae: bool = True
     warnings: tuple[str, ...] = ()
+    keeping: Keeping = WHOLE
+    residency: Residency | None = None
 
     @property
     def kind(self) -> Family:
@@ -84,15 +93,28 @@ class BaseModel:
     @property
     def zero_terminal_snr(self) -> bool:
         """Whether the model's own noise schedule ends in pure noise."""
-        return float(self.alphas_cumprod[-1]) == 0
+        return ends_in_noise(self.alphas_cumprod)
 
     def zero_terminal_with(self, asked: bool) -> bool:
         """Whether a run trains with zero-terminal SNR: it is asked for, or the model's own schedule is so. The one answer
         for the noise, the metadata, the sampler and what is told."""
         return asked or self.zero_terminal_snr
 
+    def using(self, *parts: Part) -> AbstractContextManager[None]:
+        """Within, these parts are on the device; which others are is not said."""
+        if self.residency is None:
+            return contextlib.nullcontext()
+        return self.residency.using(*parts)
+
+    def arithmetic(self, part: Part = "unet") -> AbstractContextManager[Any]:
+        """Within, a part whose weights are kept for half precision computes in it; another as it does around it."""
+        dtype = (self.keeping.text if part == "text" else self.keeping.unet).computed
+        return torch.autocast(self.device.type, dtype) if dtype in HALVES else contextlib.nullcontext()
+
     def predict(self, noisy: Tensor, times: Tensor | int, conditioning: Conditioning) -> Tensor:
         """(B, 4, h, w) noise or velocity that the UNet sees in (B, 4, h, w) latents at the timesteps (B,), or at one."""
+        if isinstance(times, int):
+            times = torch.full((1,), times, device=noisy.device)
         added = None
         if self.kind.sized:
             assert conditioning.pooled is not None and conditioning.sizes is not None, (
@@ -101,19 +123,3 @@ class BaseModel:
             added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.sizes}
         predicted: Tensor = self.unet(noisy, times, conditioning.states, added_cond_kwargs=added).sample
         return predicted
-
-
-def pick_device(asked: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:1`; a GPU asked for and not usable is an error, never a quiet CPU."""
-    if asked == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(asked)
-    except RuntimeError as error:
-        raise PrepError(f"device {asked!r} is unknown", "write auto, cpu, cuda or cuda:1") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise PrepError(
-            f"device {asked} was asked for, but torch {torch.__version__} sees no CUDA device",
-            "check the driver with nvidia-smi, or use --device cpu",
-        )
-    return device

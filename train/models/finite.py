@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
 from train.models.base import BaseModel
+from train.models.storage import FLOAT8
 
 NAMED = 3
 
@@ -37,11 +38,12 @@ def not_finite(base: BaseModel) -> Iterator[tuple[str, str, int, int]]:
         tensors = [(name, weight) for name, weight in module.state_dict().items() if weight.is_floating_point()]
         if tensors and not bool(torch.stack([_whole(weight) for _, weight in tensors]).all()):
             for name, weight in tensors:
-                bad = int((~weight.isfinite()).sum())
+                bad = int((~weight.float().isfinite()).sum())
                 if bad:
                     yield part, name, bad, weight.numel()
 
 
 def _whole(weight: Tensor) -> Tensor:
     """Whether all is finite, a scalar on the weight's device, without a mask as large as the weight."""
+    weight = weight.half() if weight.dtype is FLOAT8 else weight
     return weight.sum(dtype=torch.float32).isfinite() if weight.numel() else weight.new_tensor(True, dtype=torch.bool)

@@ -9,8 +9,11 @@ from typing import Any
 import torch
 
 # isort: split
+from torch import nn
+
 from pipeline.core.errors import PrepError
-from train.models.base import BaseModel, pick_device
+from train.device import pick_device
+from train.models.base import BaseModel
 from train.models.diffusers_parts import AutoencoderKL
 from train.models.finite import refuse_not_finite
 from train.models.loading.diffusers_folder import load_folder
@@ -20,6 +23,8 @@ from train.models.loading.single_file import load_file
 from train.models.loading.vae import load_vae
 from train.models.locate import find_folder
 from train.models.options import ModelOptions
+from train.models.residency import Residency
+from train.models.storage import WHOLE, Keeping
 from train.models.text.conditioning import whole_image, with_sizes
 from train.models.text.text_encoding import text_conditioning
 
@@ -32,8 +37,10 @@ def load_base(
     vae: str | None = None,
     tokenizer: Path | None = None,
     prediction: str = "auto",
+    keeping: Keeping = WHOLE,
 ) -> BaseModel:
-    """Load a base model in float32, frozen, with nothing in its files run.
+    """Load a base model, frozen, with nothing in its files run; in float32 and all of it on the device unless `keeping` says
+    otherwise.
 
     Args:
         name: a folder in diffusers format, a single file, a hub repository, or `miniature`.
@@ -46,34 +53,47 @@ def load_base(
     """
     location, target = find_folder(name, revision), pick_device(device)
     found = (
-        load_file(location, tokenizer, vae is None, prediction != "auto")
+        load_file(location, tokenizer, vae is None, prediction != "auto", keeping.unet, keeping.text)
         if location.is_file()
-        else load_folder(name, location, tokenizer, vae is None)
+        else load_folder(name, location, tokenizer, vae is None, keeping.unet, keeping.text)
     )
     own = found.vae if vae is None else load_vae(vae, _vae_config(location, found))
     if own is None:
         raise PrepError(f"{location} holds no VAE", "give one of its family: vae = FOLDER, FILE or OWNER/NAME")
-    for model in (*found.text_encoders, own, found.unet):
-        model.requires_grad_(False).eval().to(target)
-    base = BaseModel(
-        name=name,
-        folder=location,
-        family=found.family.name,
-        tokenizers=found.tokenizers,
-        text_encoders=found.text_encoders,
-        vae=own,
-        unet=found.unet,
-        alphas_cumprod=found.alphas_cumprod,
-        prediction=found.prediction or "",
-        device=target,
-        own_vae=vae is None,
-    )
+    base = assembled(name, location, replace(found, vae=own), target, keeping, own_vae=vae is None)
     if prediction != "auto":
         return replace(base, prediction=prediction, warnings=_overruled(location, prediction, found))
     if base.prediction:
         return base
     refuse_not_finite(base)
     return _measured(base)
+
+
+def assembled(
+    name: str, location: Path, found: Loaded, device: torch.device, keeping: Keeping, *, own_vae: bool = True
+) -> BaseModel:
+    """The model of parts that are on the host: put on the device, or with `keeping.lean` left there until they are used."""
+    assert found.vae is not None
+    parts: dict[str, tuple[nn.Module, ...]] = {"text": found.text_encoders, "vae": (found.vae,), "unet": (found.unet,)}
+    for model in (model for models in parts.values() for model in models):
+        model.requires_grad_(False).eval()
+        if not keeping.lean:
+            model.to(device)
+    return BaseModel(
+        name=name,
+        folder=location,
+        family=found.family.name,
+        tokenizers=found.tokenizers,
+        text_encoders=found.text_encoders,
+        vae=found.vae,
+        unet=found.unet,
+        alphas_cumprod=found.alphas_cumprod,
+        prediction=found.prediction or "",
+        device=device,
+        own_vae=own_vae,
+        keeping=keeping,
+        residency=Residency(device, parts) if keeping.lean else None,
+    )
 
 
 def _vae_config(location: Path, found: Loaded) -> dict[str, Any]:
@@ -97,7 +117,10 @@ def _measured(base: BaseModel) -> BaseModel:
     with torch.no_grad():
         text = with_sizes(text_conditioning(base, [""]), [whole_image((1024, 1024))])
     alphas_cumprod, channels = base.alphas_cumprod, base.unet.config.in_channels
-    shares = noise_shares(lambda noisy, times: base.predict(noisy, times, text), alphas_cumprod, channels, base.device)
+    with base.using("unet"), base.arithmetic():
+        shares = noise_shares(
+            lambda noisy, times: base.predict(noisy, times, text), alphas_cumprod, channels, base.device
+        )
     inferred = inferred_prediction(shares, alphas_cumprod)
     seen = f"gives back {shares[0]:.0%} of the noise at timestep {TIMES[0]} and {shares[1]:.0%} at {TIMES[1]}"
     if inferred is None:
@@ -109,7 +132,7 @@ def _measured(base: BaseModel) -> BaseModel:
     return replace(base, prediction=inferred, warnings=(note,))
 
 
-def base_of(options: ModelOptions, device: str) -> BaseModel:
+def base_of(options: ModelOptions, device: str, keeping: Keeping = WHOLE) -> BaseModel:
     """The base model that options name.
 
     Raises:
@@ -122,4 +145,5 @@ def base_of(options: ModelOptions, device: str) -> BaseModel:
         vae=options.vae,
         tokenizer=options.tokenizer,
         prediction=options.prediction,
+        keeping=keeping,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.config.rules import PERSONAL, at_least, option
+from pipeline.config.rules import BESIDE, PERSONAL, PERSONAL_BESIDE, Problem, above, at_least, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +37,33 @@ class TextOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecisionOptions:
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """Precision of the frozen base model and of the arithmetic; the adapter's weights stay in float32."""
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    """Precision of the frozen base model and of the arithmetic; the adapter's weights stay in float32. auto is bf16, else
+    fp16, where the device computes in it faster, and no elsewhere."""
+    weights_precision: Literal["auto", "full", "half", "fp8"] = "auto"
+    """What the base model's frozen weights are kept in: full as they are computed with; half in 16 bits, exact where the file
+    has them so; fp8 in 8 bits, which takes half of that, is exact where the file has them so, and slower. auto is full where
+    there is memory for it."""
+    gradient_checkpointing: bool | None = option(None, BESIDE)
+    """Save memory by recomputing activations in the backward pass, which takes a third longer; if not given, where
+    memory asks for it."""
+    offload: Literal["auto", "none", "parts"] = option("auto", BESIDE)
+    """What leaves the device for the host's memory: parts has text encoders, VAE and UNet there only while they are at work;
+    auto does so where memory asks for it."""
+    vram: float | None = option(None, PERSONAL_BESIDE, above(0))
+    """Memory of the card in GiB that all of this is chosen for, 8 say; what the device has free if not given."""
     vae_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """Precision of the VAE when latents are cached: auto is fp16 on a GPU with mixed_precision, else fp32.
     Images that overflow in fp16 are encoded again in fp32."""
-    gradient_checkpointing: bool = False
-    """Save memory by recomputing activations in the backward pass."""
+
+    def problems(self) -> Iterator[Problem]:
+        if self.weights_precision == "fp8" and self.gradient_checkpointing is False:
+            yield (
+                "weights_precision is 'fp8', but gradient_checkpointing is off: every restored weight would be kept",
+                "leave gradient_checkpointing out, or use it",
+            )
+        if self.weights_precision == "half" and self.mixed_precision in ("fp16", "bf16"):
+            yield (
+                f"weights_precision is 'half', which does nothing beside mixed_precision = {self.mixed_precision!r}",
+                "leave weights_precision out",
+            )

@@ -12,4 +12,4 @@ def vae_dtype(options: PrecisionOptions, device: torch.device) -> torch.dtype:
     """What the VAE computes in when it encodes images for the cache; its weights stay in float32."""
     if options.vae_precision != "auto":
         return DTYPES[options.vae_precision]
-    return torch.float16 if device.type == "cuda" and options.mixed_precision != "no" else torch.float32
+    return torch.float16 if device.type in ("cuda", "xpu") and options.mixed_precision != "no" else torch.float32

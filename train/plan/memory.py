@@ -1,148 +1,185 @@
-"""What a run takes of disk and memory, inferred from the headers of the base model's files; no weight is read, no torch here."""
+"""What a run takes of a device's memory, phase by phase; no weight is read, no torch here.
+
+The model is: what lies on the device throughout (weights, the adapter, what the optimizer keeps), and on top of it either the
+activations of a step or all gradients, whichever is more: gradients come as activations go. How large activations are was
+counted on fake tensors with prep's own code (tests/benchmarks/memory.py), which a test holds it against.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.core.errors import PrepError
-from train.adapters.names.client_keys import TARGETS
-from train.adapters.option_rules import adapter_config
-from train.adapters.registry import ALGORITHMS
-from train.models.families.family import Family
-from train.models.families.key_map import UNET, VAE, blocks_of, text_shapes, unet_from_ldm
-from train.models.families.registry import family_of_config
-from train.models.loading.detect import family_of
-from train.models.loading.quantized import beside
-from train.models.loading.safetensors_header import read_header
 from train.models.shapes import BaseShapes, Shapes, parameter_count
 
 if TYPE_CHECKING:
-    from train.options.recipe import Recipe
+    from train.models.options import PrecisionOptions
 
-SAVED = {"sd1": (450_000, 120_000), "sd2": (450_000, 120_000), "sdxl": (770_000, 160_000)}
-"""Bytes that the UNet of a family keeps for the way back, per latent pixel of an image in float32, and what is left of
-them with gradient checkpointing. SD 1.x's were counted; SDXL's come from the peaks that SimpleTuner publishes for it at
-1024 pixels in bf16, 13.0 and 6.5 GiB, less the UNet's weights."""
-HALVED = 0.7
-"""What of them half precision keeps; so the peaks come to those that SimpleTuner publishes for SD 1.x at rank 16."""
 FIRST_CHANNELS = 320
-"""Channels of the first block, which these figures hold for."""
-KEPT = 16
-"""Bytes in memory for each trained number: itself, its gradient and AdamW's two moments."""
-STORED = 12
-"""Bytes in a saved state for each: without the gradient."""
+"""Channels of the UNet's first block that the figures by latent pixel hold for."""
+STEP = {
+    "sd1": {(True, True): 75_700, (True, False): 321_000, (False, True): 119_300, (False, False): 481_000},
+    "sd2": {(True, True): 70_700, (True, False): 315_300, (False, True): 112_000, (False, False): 480_000},
+    "sdxl": {(True, True): 68_400, (True, False): 550_000, (False, True): 92_600, (False, False): 820_000},
+}
+"""Bytes of a training step's activations by family and (in half precision, with gradient checkpointing), for each latent pixel
+of each image."""
+GENERATING = {True: 13_000, False: 20_000}
+"""Bytes of activations in half precision or not, for each latent pixel, guided away from a negative prompt."""
+ENCODED = {True: 1_810, False: 3_400}
+"""Bytes for each pixel that the VAE encodes, in half precision or not."""
+DECODED = 3_080
+"""Bytes for each pixel that it decodes, in float32."""
+CACHED_TOGETHER, PIXELS_TOGETHER = 2, 1024 * 1024
+"""What the VAE encodes at once: at least so many images, and of smaller ones as many as have so many pixels."""
+TEXT_STEP = {"sd1": 586_000, "sd2": 1_700_000, "sdxl": 3_820_000}
+"""Bytes for each token of each caption where the text encoders are trained, in half precision; in float32"""
+IN_FULL = 1.8
+"""times as many."""
+MOMENTS = {
+    "AdamW": 8.0,
+    "AdamW8bit": 2.1,
+    "Lion": 4.0,
+    "Lion8bit": 1.1,
+    "SGDNesterov": 4.0,
+    "AdaFactor": 0.5,
+    "DAdaptAdam": 12.0,
+    "DAdaptLion": 8.0,
+    "Prodigy": 16.0,
+    "ScheduleFreeAdamW": 8.0,
+}
+"""Bytes that an optimizer keeps for each number."""
+BLOCK = re.compile(r"(.*(?:resnets|transformer_blocks|attentions|samplers)\.\d+)\.")
+"""Layers whose activations are recomputed together: what stands before a weight's name."""
 
 
-def base_shapes(place: Path) -> BaseShapes | None:
-    """The shapes of a model folder in diffusers format or of a single .safetensors file; None where a file is missing or
-    cannot be read."""
-    try:
-        return _of_file(place) if place.is_file() else _of_folder(place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, PrepError):
-        return None
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on the device: what lies there while it trains, by part, and the most that is there in each phase."""
+
+    parts: tuple[tuple[str, int], ...]
+    phases: tuple[tuple[str, int], ...]
+
+    @property
+    def peak(self) -> int:
+        return max(size for _, size in self.phases)
+
+    @property
+    def at_peak(self) -> str:
+        """The phase with the peak."""
+        return max(self.phases, key=lambda phase: phase[1])[0]
 
 
-def _of_folder(folder: Path) -> BaseShapes:
-    unet, vae = (_config(folder / part) for part in ("unet", "vae"))
-    family = family_of_config(unet)
-    texts = {part.folder: _weights(folder / part.folder) for part in family.text}
-    widths = [int(_config(folder / part)["hidden_size"]) for part in texts]
-    return _told(family, _weights(folder / "unet"), texts, _weights(folder / "vae"), unet, vae, max(widths))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a run does that decides its memory: numbers trained in the UNet and the text encoders, images in the largest batch
+    with their regularization images, (width, height) of the largest bucket, tokens of a caption, the optimizer, whether the
+    text encoders are trained, and whether images are generated while it trains."""
+
+    trained: int
+    images: int
+    size: tuple[int, int]
+    tokens: int = 77
+    optimizer: str = "AdamW"
+    trains_text: bool = False
+    generates: bool = False
 
 
-def _of_file(file: Path) -> BaseShapes:
-    shapes = {name: shape for name, shape in read_header(file).shapes.items() if not beside(name)}
-    family = family_of(file, shapes)
-    configs = family.configs()
-    blocks = blocks_of(configs["unet"])
-    unet = {unet_from_ldm(key, blocks): shape for key, shape in _under(shapes, UNET).items()}
-    texts = {
-        part.folder: text_shapes(_under(shapes, part.prefix), part, int(configs[part.folder]["num_hidden_layers"]))
-        for part in family.text
-    }
-    width = max(int(configs[part]["hidden_size"]) for part in texts)
-    return _told(family, unet, texts, _under(shapes, VAE), configs["unet"], configs["vae"], width)
-
-
-def _under(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
-    return {key.removeprefix(prefix): shape for key, shape in shapes.items() if key.startswith(prefix)}
-
-
-def _told(
-    family: Family,
-    unet: Shapes,
-    texts: Mapping[str, Shapes],
-    vae: Shapes,
-    unet_config: Mapping[str, Any],
-    vae_config: Mapping[str, Any],
-    width: int,
-) -> BaseShapes:
-    return BaseShapes(
-        unet=unet,
-        text={f"{part}.{key}": shape for part, shapes in texts.items() for key, shape in shapes.items()},
-        vae=vae,
-        channels=int(unet_config["block_out_channels"][0]),
-        factor=2 ** (len(vae_config["block_out_channels"]) - 1),
-        latent_channels=int(vae_config.get("latent_channels", 4)),
-        text_width=width,
-        family=family.name,
-    )
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-
-
-def _weights(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Every weight in a folder's safetensors files; those of half precision only where there are no others.
-
-    Raises:
-        OSError: there is none.
-    """
-    files = sorted(file for file in folder.glob("*.safetensors") if "non_ema" not in file.name)
-    found: dict[str, tuple[int, ...]] = {}
-    for file in [file for file in files if "fp16" not in file.name] or files:
-        found |= read_header(file).shapes
-    if not found:
-        raise FileNotFoundError(folder)
-    return found
-
-
-def latent_bytes(sizes: Iterable[tuple[int, int]], factor: int = 8, channels: int = 4) -> int:
-    """Bytes of cached latents of images of these (width, height): mean and spread in float32."""
-    return sum(2 * 4 * channels * (width // factor) * (height // factor) for width, height in sizes)
-
-
-def memory_bytes(
-    base: BaseShapes,
-    trained: int,
-    images: int,
-    size: tuple[int, int],
-    half: bool,
-    checkpointing: bool,
-) -> int:
-    """Roughly what a training step takes, with AdamW:
-
-        4 · (numbers of text encoder and VAE) + 4 (half precision: 2) · numbers of the UNet + 16 · numbers of the adapter
-        + images · latent pixels · SAVED of the family · channels / 320, less in half precision and with gradient checkpointing
+def kept_bytes(shapes: Shapes, kept: str, half: bool) -> int:
+    """What a frozen part takes: weights of linear layers and convolutions as they are kept, norms and embeddings in float32.
 
     Args:
-        images: in the largest batch, regularization images counted in.
-        size: (width, height) of the largest bucket.
+        kept: full, half or fp8, see `weights_precision`.
+        half: whether it computes in half precision.
     """
-    weights = 4 * (parameter_count(base.text) + parameter_count(base.vae)) + (2 if half else 4) * parameter_count(
-        base.unet
+    computed = 2 if half else 4
+    each = {"full": computed, "half": 2, "fp8": 1}[kept]
+    total = 0
+    for name, shape in shapes.items():
+        path, _, end = name.rpartition(".")
+        if len(shape) >= 2 and "embedding.weight" not in name:
+            total += math.prod(shape) * each + (shape[0] * computed if kept == "fp8" else 0)
+        elif end == "bias" and len(shapes.get(f"{path}.weight", ())) >= 2:
+            total += math.prod(shape) * computed
+        else:
+            total += math.prod(shape) * 4
+    return total
+
+
+def restored_bytes(unet: Shapes, kept: str, half: bool, checkpointing: bool) -> int:
+    """What of the UNet is restored at once where it is not kept as it computes: a block's weights, or without checkpointing
+    all of them."""
+    computed = 2 if half else 4
+    if kept == "full" or (kept == "half" and half):
+        return 0
+    if not checkpointing:
+        return parameter_count(unet) * computed
+    blocks: dict[str, int] = {}
+    for name, shape in unet.items():
+        match = BLOCK.match(name)
+        if match:
+            blocks[match[1]] = blocks.get(match[1], 0) + math.prod(shape) * computed
+    return max(blocks.values(), default=0)
+
+
+def memory_of(base: BaseShapes, options: PrecisionOptions, load: Load) -> Memory:
+    """The memory of a run whose options are decided."""
+    half, kept = options.mixed_precision != "no", options.weights_precision
+    checkpointing, lean = bool(options.gradient_checkpointing), options.offload == "parts"
+    unet, text, vae = (
+        kept_bytes(base.unet, kept, half),
+        kept_bytes(base.text, kept, half),
+        4 * parameter_count(base.vae),
     )
-    pixels = (size[0] // base.factor) * (size[1] // base.factor)
-    saved = SAVED[base.family][checkpointing] * (HALVED if half else 1) * base.channels / FIRST_CHANNELS
-    return round(weights + KEPT * trained + images * pixels * saved)
+    adapter, moments = 4 * load.trained, round(MOMENTS[load.optimizer] * load.trained)
+    pixels = (load.size[0] // base.factor) * (load.size[1] // base.factor)
+    step = load.images * pixels * STEP[base.family][half, checkpointing] * base.channels // FIRST_CHANNELS
+    step += restored_bytes(base.unet, kept, half, checkpointing)
+    if load.trains_text:
+        step += round(load.images * load.tokens * TEXT_STEP[base.family] * (1 if half else IN_FULL))
+    held = unet + (text if load.trains_text or not lean else 0) + (0 if lean else vae)
+    most = max(step, 4 * load.trained)
+    parts = [
+        ("UNet", unet),
+        ("text encoders", text if load.trains_text or not lean else 0),
+        ("VAE", 0 if lean else vae),
+    ]
+    parts += [("adapter", adapter), ("optimizer", moments), ("a step", most)]
+    together = unet + text + vae
+    phases = [
+        ("caching latents", (vae if lean else together) + _encoding(load.size, half)),
+        ("training", held + adapter + moments + most),
+    ]
+    if load.generates:
+        area = load.size[0] * load.size[1]
+        unet_side = (unet if lean else together) + 2 * pixels * GENERATING[half] * base.channels // FIRST_CHANNELS
+        vae_side = (vae if lean else together) + area * DECODED
+        phases.append(("generating", adapter + moments + max(unet_side, vae_side)))
+    return Memory(tuple((name, size) for name, size in parts if size), tuple(phases))
 
 
-def grows(options: Recipe) -> str:
-    """What is to be said of the file's size where the programs it is for need layers rewritten, which makes it larger."""
-    algorithm, config = ALGORITHMS[options.adapter.algorithm], adapter_config(options.adapter)
-    rewritten = any(algorithm.rewritten_for(client, config) for client in TARGETS.get(options.saving.export_for, ()))
-    return f' as trained; rewritten for export_for = "{options.saving.export_for}" it is larger' if rewritten else ""
+def generating_bytes(base: BaseShapes, options: PrecisionOptions, images: int, size: tuple[int, int]) -> int:
+    """The most that is on the device while so many images are generated at once."""
+    half, lean = options.mixed_precision != "no", options.offload == "parts"
+    unet, text = (kept_bytes(part, options.weights_precision, half) for part in (base.unet, base.text))
+    vae, pixels = 4 * parameter_count(base.vae), (size[0] // base.factor) * (size[1] // base.factor)
+    together = unet + text + vae
+    denoising = 2 * images * pixels * GENERATING[half] * base.channels // FIRST_CHANNELS
+    return max(
+        (unet if lean else together) + denoising + restored_bytes(base.unet, options.weights_precision, half, True),
+        (vae if lean else together) + size[0] * size[1] * DECODED,
+        text,
+    )
+
+
+def _encoding(size: tuple[int, int], half: bool) -> int:
+    area = size[0] * size[1]
+    return max(CACHED_TOGETHER * area, min(PIXELS_TOGETHER, 32 * area)) * ENCODED[half]
+
+
+def largest(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The (width, height) with the most pixels."""
+    return max(sizes, key=lambda size: size[0] * size[1])

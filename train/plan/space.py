@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from train.plan.memory import STORED
+from train.adapters.names.client_keys import TARGETS
+from train.adapters.option_rules import adapter_config
+from train.adapters.registry import ALGORITHMS
 
 if TYPE_CHECKING:
     from train.options.recipe import Recipe
+
+STORED = 12
+"""Bytes in a saved state for each number that is trained: itself and AdamW's two moments."""
+
+
+def latent_bytes(sizes: Iterable[tuple[int, int]], factor: int = 8, channels: int = 4) -> int:
+    """Bytes of cached latents of images of these (width, height): mean and spread in float32."""
+    return sum(2 * 4 * channels * (width // factor) * (height // factor) for width, height in sizes)
+
+
+def grows(options: Recipe) -> str:
+    """What is to be said of the file's size where the programs it is for need layers rewritten, which makes it larger."""
+    algorithm, config = ALGORITHMS[options.adapter.algorithm], adapter_config(options.adapter)
+    rewritten = any(algorithm.rewritten_for(client, config) for client in TARGETS.get(options.saving.export_for, ()))
+    return f' as trained; rewritten for export_for = "{options.saving.export_for}" it is larger' if rewritten else ""
 
 
 def space_needed(recipe: Recipe, trained: int, steps: int, epochs: int) -> int:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from pipeline.core.humanize import counted
 
 if TYPE_CHECKING:
     from train.models.shapes import BaseShapes
     from train.options.recipe import Recipe
+    from train.plan.fit import Decided
     from train.plan.latents import PlannedLatents
+    from train.plan.memory import Memory
     from train.plan.planned import PlannedRun
 
 
@@ -111,7 +112,7 @@ def milestone_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
     measured = len(run.split.held_out) + len(run.split.train_subset)
     evaluations = sum(each.evaluate for each in wanted) if measured else 0
-    cells = measured * options.validation.validation_times * options.validation.validation_noises
+    cells = measured * options.validation.validation_times * options.validation.validation_noise_samples
     parts = []
     if snapshots := sum(each.snapshot for each in wanted):
         parts.append(
@@ -134,41 +135,25 @@ def _steps(steps: int, ends: Mapping[int, int]) -> Iterator[tuple[int, int]]:
         epoch += step in ends
 
 
-def shapes_of(options: Recipe) -> tuple[BaseShapes | None, str]:
-    """The shapes of the base model, else why they are not known."""
-    from train.models.locate import find_folder
-    from train.plan.memory import base_shapes
-
-    try:
-        folder = find_folder(options.model.base, options.model.revision, download=False)
-    except PrepError as error:
-        return None, f"of a base model that is not on this machine: {error.message}"
-    shapes = base_shapes(folder)
-    return (
-        shapes,
-        "" if shapes else f"{folder} is no model in diffusers format and no .safetensors file that can be read",
-    )
-
-
 def footprint(
-    run: PlannedRun, cached: PlannedLatents, options: Recipe, base: BaseShapes | None, unknown: str
+    run: PlannedRun, cached: PlannedLatents, decided: Decided, base: BaseShapes | None, unknown: str
 ) -> tuple[str, ...]:
     """Disk and memory in words; what depends on the base model only where its files are there."""
     from pipeline.core.humanize import in_words
     from train.adapters.count.planned import planned_figures
     from train.options.recipe import trained_config
-    from train.plan.memory import STORED, grows, latent_bytes, memory_bytes
+    from train.plan.fit import words
+    from train.plan.space import STORED, grows, latent_bytes
 
-    sizes = cached.sizes
+    options = decided.recipe
     factor, channels = (base.factor, base.latent_channels) if base else (8, 4)
-    latents = f"disk: about {in_words(latent_bytes(sizes, factor, channels))} for {len(sizes)} cached latents"
-    if base is None:
+    latents = (
+        f"disk: about {in_words(latent_bytes(cached.sizes, factor, channels))} for {len(cached.sizes)} cached latents"
+    )
+    if base is None or decided.memory is None:
         return (latents, f"the size of the adapter and the memory it takes to train are not known: {unknown}")
     adapter = planned_figures(base, trained_config(options))
     trained = sum(part.parameters for part in adapter)
-    half, largest = options.precision.mixed_precision != "no", max(sizes, key=lambda size: size[0] * size[1])
-    images = options.batches.batch_size * (2 if run.reg_image_files else 1)
-    memory = memory_bytes(base, trained, images, largest, half, options.precision.gradient_checkpointing)
     file = trained * (4 if options.saving.save_precision == "fp32" else 2)
     scaled = "has scale = alpha / rank, " if any(part.scales for part in adapter) else ""
     return (
@@ -176,6 +161,17 @@ def footprint(
         str(cached),
         f"{latents}, {in_words(STORED * trained)} for the training state with AdamW, {in_words(file)} for the adapter of "
         f"{trained} parameters{grows(options)}",
-        f"memory, roughly: {in_words(memory)} = the base model's weights + 16 bytes a parameter of the adapter + "
-        f"{images} images of {largest[0]}×{largest[1]}; other optimizers take less or more than AdamW",
+        *words(decided.fit, decided.machine),
+        _memory_words(decided.memory, run, cached, options),
     )
+
+
+def _memory_words(memory: Memory, run: PlannedRun, cached: PlannedLatents, options: Recipe) -> str:
+    from pipeline.core.humanize import in_words
+    from train.plan.memory import largest
+
+    width, height = largest(cached.sizes)
+    images = options.batches.batch_size * (2 if run.reg_image_files else 1)
+    parts = ", ".join(f"{name} {in_words(size)}" for name, size in memory.parts)
+    phases = ", ".join(f"{name} {in_words(size)}" for name, size in memory.phases)
+    return f"memory, roughly: {in_words(memory.peak)}; {phases}; of training: {parts} ({images} images of {width}×{height})"

@@ -19,7 +19,7 @@ from train.run.run_record import RUN, RunStart, differences, finish_run, note_sn
 from train.run.snapshots import Snapshot, from_rows, refuse_foreign
 
 STATE = "state.safetensors"
-GRID = ("validation_images", "validation_times", "validation_noises", "seed")
+GRID = ("validation_images", "validation_times", "validation_noise_samples", "seed")
 """Options that decide what is evaluated."""
 
 
@@ -99,13 +99,6 @@ def _result(folder: Path) -> dict[str, Any]:
 
 def _snapshots(folder: Path) -> list[Snapshot]:
     return from_rows(read_run(folder / RUN)["snapshots"]) if (folder / RUN).is_file() else []
-
-
-def described_device(device: Any) -> str:
-    """A device in words: the CPU, or a GPU's name."""
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def close_folder(

@@ -142,7 +142,7 @@ def test_shares_add_up_to_one_and_do_not_depend_on_order(sizes, weights, exponen
 
 
 @given(counts, weighings, st.sampled_from([0.5, 1, 3]))
-def test_exact_repeats_give_the_promised_shares_and_the_smallest_is_min_repeat(sizes, weights, smallest):
+def test_exact_repeats_give_the_target_shares_and_the_smallest_is_min_repeat(sizes, weights, smallest):
     root = tree(sizes, weights)
     exact, target_shares = exact_repeats(root, sizes, smallest), shares(root)
     total = sum(exact[name] * sizes[name] for name in sizes)

@@ -164,7 +164,7 @@ def test_means_do_not_care_how_often_an_image_was_halved():
     assert np.abs(area_means(downscaled, (large.shape[1], large.shape[0]), LUMA) - exact).max() < 5
 
 
-def test_a_sketch_is_read_as_it_was_written():
+def test_a_fingerprint_is_read_as_it_was_written():
     colours = np.full((40, 40, 3), (255, 0, 0), dtype=np.uint8)
     written = fingerprint(np.full((40, 40), 76, dtype=np.uint8), colours, (40, 40))
     luma, chroma = read_fingerprints([written, written])

@@ -292,7 +292,7 @@ def test_repeats_change_the_report_and_no_crop(tmp_path):
     assert after.decisions == before.decisions and after.table[0]["shown"] == 3.0
 
 
-def test_a_shorter_ladder_that_loses_nothing_is_proposed_and_then_no_other(tmp_path):
+def test_a_shorter_bucket_list_that_loses_nothing_is_proposed_and_then_no_other(tmp_path):
     aspects = np.exp(np.linspace(np.log(0.4), np.log(2.5), 301))
     sizes = [(round(4000 * aspect**0.5), round(4000 / aspect**0.5)) for aspect in aspects]
     manifest = measured(tmp_path, *((f"{number}.png", size, {}) for number, size in enumerate(sizes)))

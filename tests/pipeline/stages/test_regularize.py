@@ -140,7 +140,7 @@ def out_of_space(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_while_painting_is_reported_and_what_was_painted_before_is_kept(manifest, monkeypatch):
+def test_a_full_disk_while_generating_is_reported_and_what_was_generated_before_is_kept(manifest, monkeypatch):
     options, real, saves = regularize.Options(**PAINTED, count=2, batch_size=2), PIL.Image.Image.save, []
 
     def save(image, file, *rest, **more):

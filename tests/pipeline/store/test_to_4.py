@@ -30,9 +30,22 @@ def test_options_have_their_new_names_and_others_keep_theirs():
         "batch_loss",
         "epochs",
         "num_cycles",
+        "offload",
         "unet_lr",
+        "vram",
+        "weights_precision",
     ]
     assert options_of("undo", {"stage": "tags", "run": 3}) == {"stage": "tags", "run": 3}
+
+
+def test_a_default_that_nobody_gave_is_todays_and_what_was_given_stays():
+    old = {"mixed_precision": "no", "gradient_checkpointing": False}
+    now = options_of("train", old, {})
+    assert (now["mixed_precision"], now["gradient_checkpointing"]) == ("auto", None)
+    given = options_of("train", old, {"mixed_precision": "--mixed-precision"})
+    assert (given["mixed_precision"], given["gradient_checkpointing"]) == ("no", None)
+    assert options_of("sample", {"batch_size": 8}, {})["batch_size"] is None
+    assert options_of("sample", {"batch_size": 4}, {})["batch_size"] == 4
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,12 @@ def test_values_of_options_get_their_new_names_in_runs_and_in_prep_toml(tmp_path
     old = {"core": {"Lumi": "absorb", "Quill": "keep"}, "absorb": {"*": "watch"}}
     now = {"core": {"Lumi": "prune", "Quill": "keep"}, "prune_tags": {"*": "watch"}, "booru": "merge"}
     assert options_of("curate", old) == now
-    assert options_of("regularize", {"pictures": "given", "given": "/a"}) == {"images": "user", "user_images": "/a"}
+    open_now = {"mixed_precision": "auto", "vram": None}
+    assert options_of("regularize", {"pictures": "given", "given": "/a"}) == {
+        "images": "user",
+        "user_images": "/a",
+        **open_now,
+    }
     file = tmp_path / "prep.toml"
     file.write_text('[curate]\ncore = {Lumi = "absorb"}\n\n[regularize]\npictures = \'given\'\ngiven = "given"\n')
     settings.bring_forward(tmp_path)

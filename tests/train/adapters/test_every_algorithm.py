@@ -26,7 +26,7 @@ from train.models.load import load_base
 from train.models.locate import find_folder
 from train.models.shapes import BaseShapes
 from train.options.recipe import Recipe, make_recipe
-from train.plan.memory import base_shapes
+from train.plan.base_shapes import base_shapes
 from train.run.resume_state import load_state
 from train.session import new_adapter, train_adapter
 
@@ -138,7 +138,7 @@ def predicted(base) -> torch.Tensor:
     return torch.cat([found.flatten(), text.flatten()])
 
 
-def test_the_loss_on_fixed_noises_falls(run):
+def test_the_loss_on_fixed_noise_falls(run):
     assert len(run.looks) == 2 and run.looks[1] < run.looks[0]
 
 

@@ -28,7 +28,7 @@ def test_over_a_run_of_epochs_every_image_is_shown_its_floor_or_ceiling_and_none
 
 @settings(max_examples=50, deadline=None)
 @given(sets(), st.integers(1, 8), st.integers(0, 5), st.integers(1, 60), st.data())
-def test_a_run_taken_up_anywhere_shows_the_same_batches(entries, size, seed, steps, data):
+def test_a_run_resumed_anywhere_shows_the_same_batches(entries, size, seed, steps, data):
     entries = [*entries, SampledImage("whole", SIZES[0], 1.0)]  # no epoch is empty
     options = {"batch_size": size, "seed": seed, "steps": steps}
     whole = planned(entries, **options)
@@ -39,7 +39,7 @@ def test_a_run_taken_up_anywhere_shows_the_same_batches(entries, size, seed, ste
 
 @settings(max_examples=50, deadline=None)
 @given(sets(), st.integers(1, 8), st.integers(0, 5), st.integers(1, 60), st.data())
-def test_a_batch_knows_how_often_each_of_its_images_came_before_also_where_a_run_is_taken_up(
+def test_a_batch_knows_how_often_each_of_its_images_came_before_also_where_a_run_is_resumed(
     entries, size, seed, steps, data
 ):
     entries = [*entries, SampledImage("whole", SIZES[0], 1.0)]

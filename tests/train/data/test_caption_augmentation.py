@@ -209,7 +209,7 @@ def test_prefix_and_suffix_stay_in_place_and_are_not_counted_among_the_tags_to_k
 # --- draws
 
 
-def test_the_same_moment_gives_the_same_caption_and_another_another():
+def test_the_same_step_gives_the_same_caption_and_another_another():
     options = {"tag_dropout": 0.2, "caption_dropout": 0.1}
     assert all_shown(TAGS, **options) == all_shown(TAGS, **options)
     assert len({shown(TAGS, context(0, step)) for step in range(50)}) > 15
@@ -245,7 +245,7 @@ def test_a_reg_image_keeps_the_caption_it_was_made_from_without_prefix_and_suffi
     assert shown_caption("Lumi, a, b", ("Lumi",), recipe.captions, context()) == "best, Lumi, a, b, sky"
 
 
-def test_a_caption_without_marks_is_spoken_as_it_is():
+def test_a_caption_without_separators_is_used_as_it_is():
     assert normalized("a ,b", ("|||", "")) == "a ,b"
     assert normalized("a ,|||b||| c\nd", ("|||",)) == "a, b, c, d"
 

@@ -152,7 +152,7 @@ def test_the_vae_computes_in_half_precision_only_on_a_gpu_unless_reported():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     half = PrecisionOptions(mixed_precision="bf16")
     assert (vae_dtype(half, cpu), vae_dtype(half, gpu)) == (torch.float32, torch.float16)
-    assert vae_dtype(PrecisionOptions(), gpu) == torch.float32
+    assert vae_dtype(PrecisionOptions(mixed_precision="no"), gpu) == torch.float32
     assert vae_dtype(PrecisionOptions(mixed_precision="fp16", vae_precision="fp32"), gpu) == torch.float32
     assert vae_dtype(PrecisionOptions(vae_precision="bf16"), cpu) == torch.bfloat16
 

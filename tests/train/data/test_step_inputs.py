@@ -123,7 +123,7 @@ def run(entries, start=0, reg_images=3, views=4, **options):
 
 @settings(max_examples=25, deadline=None)
 @given(sets(), st.integers(1, 5), st.integers(0, 3), st.integers(1, 40), st.data())
-def test_a_run_taken_up_anywhere_shows_the_same_views_and_reg_images(entries, size, seed, steps, data):
+def test_a_run_resumed_anywhere_shows_the_same_views_and_reg_images(entries, size, seed, steps, data):
     entries = [*entries, SampledImage("whole", SIZES[0], 1.0)]  # no epoch is empty
     options = {"batch_size": size, "seed": seed, "steps": steps}
     whole, start = run(entries, **options), data.draw(st.integers(0, steps))

@@ -102,9 +102,9 @@ def test_what_one_process_began_two_take_up(prepared):
 
     with pytest.raises(Killed):
         train_adapter(prepared, make_recipe(**OPTIONS, name="shared"), die)
-    taken_up = train_adapter(prepared, make_recipe(**OPTIONS, name="shared", processes=2), quiet)
-    assert taken_up.resumed_from == 2
-    first, second = weights(undisturbed.file), weights(taken_up.file)
+    resumed = train_adapter(prepared, make_recipe(**OPTIONS, name="shared", processes=2), quiet)
+    assert resumed.resumed_from == 2
+    first, second = weights(undisturbed.file), weights(resumed.file)
     assert distance(first, second) < APART
 
 
@@ -191,7 +191,7 @@ def test_more_processes_than_gpus_are_refused():
         in_processes(fails, "", 64, "cuda", quiet)
 
 
-def test_a_team_of_one_needs_no_accelerate():
+def test_a_world_of_one_needs_no_accelerate():
     assert ALONE.shard([1, 2, 3]) == [1, 2, 3]
     assert World(1, 2).shard([1, 2, 3]) == [2]
     assert ALONE.all_reduce_sum(torch.ones(2)).tolist() == [1, 1]

@@ -165,7 +165,7 @@ def test_concepts_come_in_turn_and_those_without_one_are_named():
     assert any("2 of 6 concepts are not validated" in remark for remark in parts.info)
 
 
-def test_watched_images_are_of_different_groups_as_far_as_there_are_some():
+def test_the_train_subset_is_of_different_groups_as_far_as_there_are_some():
     found = [replace(each, group=place % 5) for place, each in enumerate(alone(50))]
     parts = held_out(found, make_recipe(validation="training", validation_images=5))
     groups = {each.key: each.group for each in found}

@@ -20,7 +20,7 @@ BOTH = pytest.mark.parametrize("adapter", [False, True], ids=["frozen text", "tr
 
 def validation(recipe, base, adapter, latents, held) -> Validation:
     options, alphas_cumprod = recipe.validation, base.alphas_cumprod
-    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(alphas_cumprod))
+    grid = even_grid(options.validation_times, options.validation_noise_samples, recipe.run.seed, len(alphas_cumprod))
     return Validation(
         evaluator(recipe, base, latents, alphas_cumprod, torch.float32), adapter, grid, held, [], recipe.captions
     )

@@ -13,7 +13,7 @@ from train.models.text.prompts import Prompt, Request, filled_in
 from train.options.recipe import make_recipe, with_values
 from train.session import generation_of, new_adapter
 
-RECIPE = make_recipe(base="miniature", device="cpu", rank=4, batch_size=2)
+RECIPE = make_recipe(base="miniature", device="cpu", rank=4, batch_size=2, mixed_precision="no")
 PROMPTS = (
     Prompt("1girl, red dress", seed=7, steps=2),
     Prompt("2girls, ✨ [b]", "hat", 48, 80, steps=2, guidance=1.0),
@@ -84,7 +84,7 @@ def test_the_base_is_painted_without_the_adapter_and_steps_with_it_as_it_is_then
         assert len(set(images)) == 3
 
 
-def test_painting_leaves_training_as_it_was(base, adapter, tmp_path):
+def test_generating_leaves_training_as_it_was(base, adapter, tmp_path):
     module = adapter.layers[next(iter(adapter.layers))]
     weight = next(module.parameters())
     weight.grad = torch.ones_like(weight)
@@ -171,7 +171,7 @@ def test_a_damaged_listing_does_not_stop_a_run(base, adapter, tmp_path):
     assert json.loads((tmp_path / "progress/prompts.json").read_text(encoding="utf-8"))["sampler"] == "DDIM"
 
 
-def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter, tmp_path):
+def test_several_processes_split_the_prompts_and_generate_what_one_process_does(base, adapter, tmp_path):
     SampleCallback(REQUESTS, base, adapter, tmp_path / "one", generation_of(RECIPE, base)).generate(5, 1, quiet)
     for rank in (1, 0):
         run = SampleCallback(REQUESTS, base, adapter, tmp_path / "two", generation_of(RECIPE, base), World(rank, 2))
@@ -185,7 +185,7 @@ def test_a_team_parts_the_prompts_and_paints_what_one_process_does(base, adapter
         assert max(abs(mine - other) for mine, other in zip(one[name], two[name], strict=True)) <= 1
 
 
-def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
+def test_half_precision_generates_in_it_and_gives_images(base, adapter, tmp_path):
     recipe = with_values(RECIPE, mixed_precision="bf16")
     SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "half", generation_of(recipe, base)).generate(0, 0, quiet)
     SampleCallback(REQUESTS[:1], base, adapter, tmp_path / "full", generation_of(RECIPE, base)).generate(0, 0, quiet)
@@ -195,7 +195,7 @@ def test_half_precision_paints_in_it_and_gives_images(base, adapter, tmp_path):
     assert sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one) < 30
 
 
-def test_an_image_tells_what_it_was_painted_with_as_the_clients_read_it(base, adapter, tmp_path):
+def test_an_image_tells_what_it_was_generated_with_as_the_clients_read_it(base, adapter, tmp_path):
     SampleCallback(REQUESTS, base, adapter, tmp_path, generation_of(with_values(RECIPE, clip_skip=2), base)).generate(
         40, 3, quiet
     )

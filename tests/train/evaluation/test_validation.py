@@ -26,7 +26,7 @@ from train.optimization.objective import target
 from train.options.recipe import make_recipe, with_values
 from train.session import evaluator
 
-RECIPE = make_recipe(base="miniature", device="cpu", validation_times=3, validation_noises=2)
+RECIPE = make_recipe(base="miniature", device="cpu", validation_times=3, validation_noise_samples=2)
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -38,7 +38,7 @@ def validation(base, adapter, cached, held_out=2, recipe=RECIPE, **more):
     alphas_cumprod = training_alphas_cumprod(base.alphas_cumprod, base.prediction, False)
     evaluation = replace(evaluator(recipe, base, latents, alphas_cumprod, torch.float32), **more)
     options = recipe.validation
-    grid = even_grid(options.validation_times, options.validation_noises, recipe.run.seed, len(alphas_cumprod))
+    grid = even_grid(options.validation_times, options.validation_noise_samples, recipe.run.seed, len(alphas_cumprod))
     return Validation(evaluation, adapter, grid, found[:held_out], found[held_out:], recipe.captions)
 
 
@@ -86,7 +86,9 @@ def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_square_of_the_noi
 
 def test_the_loss_of_a_sample_worked_out_by_itself(base, adapter, cached):
     found, latents = cached
-    scores = validation(base, adapter, cached, recipe=with_values(RECIPE, validation_times=1, validation_noises=1))()
+    scores = validation(
+        base, adapter, cached, recipe=with_values(RECIPE, validation_times=1, validation_noise_samples=1)
+    )()
     example = found[1]
     clean = latents.read(example.image).mean[None]
     noise = normal(tuple(clean.shape[1:]), "validation", RECIPE.run.seed, example.image.content, 500, 0)[None]
@@ -136,7 +138,7 @@ def test_an_image_is_looked_at_in_the_same_way_in_any_company(base, adapter, cac
     assert beside.images[key] == pytest.approx(alone.images[key], rel=LOSS), "a longer caption pads no other one"
 
 
-def test_another_seed_looks_with_other_noises(base, adapter, cached):
+def test_another_seed_validates_with_other_noise(base, adapter, cached):
     one, other = (validation(base, adapter, cached, recipe=with_values(RECIPE, seed=seed))() for seed in (1, 2))
     assert one.held_out.mean != other.held_out.mean
 
@@ -190,7 +192,7 @@ def test_means_by_side_concept_and_band_worked_by_hand(base, adapter, cached, mo
         return torch.arange(1.0, 17.0).reshape(4, 2, 2)
 
     monkeypatch.setattr(Evaluator, "losses", losses)
-    recipe = with_values(RECIPE, validation_times=2, validation_noises=2)
+    recipe = with_values(RECIPE, validation_times=2, validation_noise_samples=2)
     scores = validation(base, adapter, (named, latents), held_out=2, recipe=recipe)()
     assert (scores.held_out.mean, scores.train_subset.mean, scores.compared) == (4.5, 12.5, 4.5)
     assert scores.held_out.concepts == {"a": 6.5, "b": 2.5} and scores.train_subset.concepts == {"Lumi": 12.5}
@@ -203,7 +205,7 @@ def test_a_side_without_images_has_no_scores(base, adapter, cached):
     assert scores.held_out is None and len(scores.images) == 6 and scores.compared == scores.train_subset.mean
 
 
-def test_an_adapter_learned_by_heart_shows_a_gap_between_held_and_watched(base, cached):
+def test_an_overfitted_adapter_shows_a_gap_between_validation_and_train_subset(base, cached):
     found, latents = cached
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

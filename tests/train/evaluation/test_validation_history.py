@@ -37,7 +37,7 @@ def test_the_best_of_the_snapshots_is_asked_for_by_their_steps(tmp_path):
     assert history.best_of([10, 20, 30, 35]) == 20 and history.best_of([15]) is None
 
 
-def test_without_held_out_images_the_watched_ones_are_compared(tmp_path):
+def test_without_held_out_images_the_train_subset_is_compared(tmp_path):
     history = ValidationHistory(tmp_path / FILE)
     for step, train_subset in enumerate((0.5, 0.4, 0.45)):
         history.add(step, 0, scores(None, train_subset))
@@ -57,7 +57,7 @@ def test_a_line_says_all_of_a_look(tmp_path):
     }
 
 
-def test_a_run_that_is_taken_up_trims_what_came_after_its_state_and_goes_on(tmp_path):
+def test_a_run_that_is_resumed_trims_what_came_after_its_state_and_goes_on(tmp_path):
     whole = history_of(tmp_path / "whole", 0.5, 0.1, 0.4, 0.3)
     history_of(tmp_path, 0.5, 0.1, 0.4, 0.35)
     again = ValidationHistory(tmp_path / FILE)

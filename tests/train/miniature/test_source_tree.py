@@ -32,13 +32,13 @@ def test_every_file_has_one_row_and_every_row_a_file(tree: tuple[Path, tuple[Pai
     assert 110 <= len(rows) <= 130
 
 
-def test_the_same_seed_paints_the_same_bytes(tree: tuple[Path, tuple[Painted, ...]], tmp_path: Path) -> None:
+def test_the_same_seed_generates_the_same_bytes(tree: tuple[Path, tuple[Painted, ...]], tmp_path: Path) -> None:
     root, rows = tree
     assert paint_source_tree(tmp_path, 0) == rows
     assert all((root / row.path).read_bytes() == (tmp_path / row.path).read_bytes() for row in rows)
 
 
-def test_another_seed_paints_other_images_and_the_same_mess(
+def test_another_seed_generates_other_images_and_the_same_mess(
     tree: tuple[Path, tuple[Painted, ...]], tmp_path: Path
 ) -> None:
     _, rows = tree

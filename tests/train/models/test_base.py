@@ -6,7 +6,7 @@ import torch
 from huggingface_hub.utils import filter_repo_objects
 
 from pipeline.core.errors import PrepError
-from train.models.base import pick_device
+from train.device import pick_device
 from train.models.load import load_base
 from train.models.locate import find_folder
 

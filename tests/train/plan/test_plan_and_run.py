@@ -19,9 +19,9 @@ from pipeline.store.values.regularization import RegularizationAssignment, Regul
 from pipeline.store.values.repeats import Repeats
 from train.data.latent_files import lying
 from train.options.recipe import Recipe, make_recipe
+from train.plan.base_shapes import shapes_of
 from train.plan.latents import planned_latents
 from train.plan.planned import PlannedRun, planned_run
-from train.plan.summary import shapes_of
 from train.session import train_adapter
 
 SIZES = [(24, 40), (32, 32), (32, 32), (40, 24)] * 3
@@ -82,7 +82,7 @@ def manifest(tmp_path: Path):
 def planned(manifest: Manifest, recipe: Recipe) -> tuple[PlannedRun, int, int]:
     """(the run, latents needed, latents cached)"""
     run = planned_run(manifest, recipe)
-    base, _ = shapes_of(recipe)
+    base, _ = shapes_of(recipe.model)
     latents = planned_latents(manifest.root, run.split, recipe, base)
     assert not latents.several and latents.cached is not None
     return run, len(latents.sizes), latents.cached

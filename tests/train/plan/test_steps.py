@@ -16,8 +16,9 @@ from train.data.options import BatchOptions
 from train.data.sampler import ExposureCounts, SampledImage, exposures, offsets
 from train.models.load import load_base
 from train.models.locate import find_folder
-from train.models.shapes import BaseShapes, parameter_count
-from train.plan.memory import base_shapes, latent_bytes, memory_bytes
+from train.models.shapes import parameter_count
+from train.plan.base_shapes import base_shapes
+from train.plan.space import latent_bytes
 from train.plan.steps import training_schedule
 
 
@@ -90,16 +91,6 @@ def test_an_adapters_parameters_are_those_of_the_adapter_that_is_attached(algori
 def test_latents_by_hand():
     assert latent_bytes([(512, 512), (448, 576)]) == 2 * 4 * 4 * (64 * 64 + 56 * 72)
     assert latent_bytes([(64, 64)], factor=4) == 2 * 4 * 4 * 16 * 16
-
-
-def test_memory_by_hand():
-    base = BaseShapes(
-        {"u": (100, 10)}, {"t": (7,)}, {"v": (3,)}, channels=320, factor=8, latent_channels=4, text_width=7
-    )
-    whole = memory_bytes(base, 50, 2, (512, 512), half=False, checkpointing=False)
-    assert whole == 4 * (7 + 3) + 4 * 1000 + 16 * 50 + 2 * 64 * 64 * 450_000
-    half = memory_bytes(base, 50, 2, (512, 512), half=True, checkpointing=True)
-    assert half == 4 * (7 + 3) + 2 * 1000 + 16 * 50 + round(2 * 64 * 64 * 120_000 * 0.7)
 
 
 def test_bytes_in_words():

@@ -81,7 +81,7 @@ def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepa
     assert all(torch.equal(undisturbed[key], again[key]) for key in undisturbed)
 
 
-def test_a_state_of_other_settings_is_not_taken_up(prepared):
+def test_a_state_of_other_settings_is_not_resumed(prepared):
     train_adapter(prepared, make_recipe(**QUICK), quiet)
     assert train_adapter(prepared, make_recipe(**QUICK | {"unet_lr": 2e-2}), quiet).resumed_from == 0
 

@@ -42,7 +42,7 @@ def test_tensors_keep_their_type_and_one_in_two_places_is_stored_once(tmp_path):
     assert state.parts["tensors"][0] is state.parts["tensors"][1]
 
 
-def test_a_state_of_another_run_is_not_taken_up_and_a_damaged_one_is_an_error(tmp_path):
+def test_a_state_of_another_run_is_not_resumed_and_a_damaged_one_is_an_error(tmp_path):
     file = tmp_path / "state.safetensors"
     assert load_state(file, "digest") is None
     save_state(file, State(1, {}), "digest")

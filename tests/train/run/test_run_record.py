@@ -138,7 +138,7 @@ def test_a_killed_run_ends_with_the_same_looks_and_snapshots_as_an_undisturbed_o
         assert all(bool((first[key] == second[key]).all()) for key in first), file
 
 
-def test_looking_painting_and_saving_change_nothing_of_what_is_learned(prepared):
+def test_validating_generating_and_saving_change_nothing_of_what_is_learned(prepared):
     plain = {key: value for key, value in OPTIONS.items() if not key.startswith(("validation", "save_every"))}
     plain |= {"validation": "none", "optimizer": "ScheduleFreeAdamW", "name": "plain"}
     first = train_adapter(prepared, make_recipe(**plain), quiet)

@@ -147,7 +147,7 @@ def test_weights_that_are_not_finite_are_refused_with_the_last_images(log, tmp_p
     assert len(written(tmp_path / "log.jsonl")) == 3 * TOGETHER - 1
 
 
-def test_a_run_taken_up_keeps_the_lines_up_to_its_state_and_goes_on_counting(log, tmp_path):
+def test_a_run_resumed_keeps_the_lines_up_to_its_state_and_goes_on_counting(log, tmp_path):
     file = tmp_path / "log.jsonl"
     for step in range(1, 8):
         log.add(entry(step, loss=torch.tensor(float(step))))
@@ -166,7 +166,7 @@ def test_a_run_taken_up_keeps_the_lines_up_to_its_state_and_goes_on_counting(log
     assert file.read_text(encoding="utf-8") == ""
 
 
-def test_every_showing_is_counted_once_after_a_run_was_killed_and_taken_up_twice(tmp_path):
+def test_every_exposure_is_counted_once_after_a_run_was_killed_and_resumed_twice(tmp_path):
     file, state = tmp_path / "log.jsonl", tmp_path / "state.safetensors"
     for start, killed in ((0, 27), (20, 45), (40, 50)):
         log = RunLog(file, state)
@@ -237,7 +237,7 @@ def part(step: int, rank: int, loss: float) -> LogEntry:
     )
 
 
-def test_a_team_writes_one_line_a_step_with_the_images_of_all_and_the_sum_of_the_parts(tmp_path):
+def test_several_processes_write_one_line_a_step_with_all_images_and_the_summed_loss(tmp_path):
     def work(world):
         log = RunLog(tmp_path / "log.jsonl", tmp_path / "state.safetensors", world)
         log.trim(0)

@@ -73,7 +73,7 @@ def test_scalars_are_those_of_the_lines(tmp_path):
 
 
 @pytest.mark.parametrize(("start", "kept"), [(3, [0.0, 0.1, 0.2, 0.3]), (0, [])])
-def test_a_run_taken_up_or_begun_anew_doubles_no_curve(tmp_path, start, kept):
+def test_a_run_resumed_or_begun_anew_doubles_no_curve(tmp_path, start, kept):
     pytest.importorskip("tensorboard")
     first = TensorBoard(tmp_path)
     for step in range(6):

@@ -72,7 +72,7 @@ class Loha:
         return alpha_constant(tensors.get("alpha"), tensors[W1_B].shape[0])
 
     def output(self, base_layer: BaseLayer, x: Tensor, strength: float, dropout: Dropout) -> Tensor:
-        magnitude, shape = self.tensors.get("dora_scale"), base_layer.weight.shape
+        magnitude, shape = self.tensors.get("dora_scale"), base_layer.shape
         if not self._chained(base_layer, x):
             delta = self._delta(self._first(dropout))
             delta = delta if self.tucker else delta.unflatten(1, shape[1:])
@@ -94,8 +94,8 @@ class Loha:
         one more product with it, or three in half precision."""
         if self.tucker:
             return False
-        out, inner = base_layer.weight.shape[0], math.prod(base_layer.weight.shape[1:])
-        positions = x.numel() // base_layer.weight.shape[1]
+        out, inner = base_layer.shape[0], math.prod(base_layer.shape[1:])
+        positions = x.numel() // base_layer.shape[1]
         dense = positions * (1 if base_layer.exact(x) else 3) + BUILDING
         return 3 * positions * self.rank**2 * (out + inner) < dense * out * inner
 

@@ -96,11 +96,11 @@ class Lokr:
     def _chained(self, base_layer: BaseLayer, x: Tensor) -> bool:
         """Whether products with the two factors, and moving the parts about, are less than building ΔW and the one more
         product with it, or three in half precision."""
-        out, inner = base_layer.weight.shape[0], math.prod(base_layer.weight.shape[1:])
+        out, inner = base_layer.shape[0], math.prod(base_layer.shape[1:])
         first = self.tensors.get(W1)
         rows = self.tensors[W1_A].shape[0] if first is None else first.shape[0]
         count = self.tensors[W1_B].shape[1] if first is None else first.shape[1]
-        positions, parts = x.numel() // base_layer.weight.shape[1], count * out // rows
+        positions, parts = x.numel() // base_layer.shape[1], count * out // rows
         chain = 3 * (inner * out // rows + parts * rows) + MOVING * (parts + out)
         dense = positions * (1 if base_layer.exact(x) else 3) + BUILDING
         return positions * chain < dense * out * inner
@@ -135,7 +135,7 @@ class Lokr:
         if middle is not None:
             return core(middle, up, self.tensors[W2_B])
         with in_full(up):
-            large: Tensor = (up @ self.tensors[W2_B]).unflatten(1, (-1, *base_layer.weight.shape[2:]))
+            large: Tensor = (up @ self.tensors[W2_B]).unflatten(1, (-1, *base_layer.shape[2:]))
             return large
 
     def norm(self, weight: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.adapters.algebra.products import column_sums
+from train.models.storage import is_kept, kept_weight
 
 FULL = (torch.float32, torch.float64)
 
@@ -35,6 +36,16 @@ class BaseLayer:
         return self.layer.weight  # type: ignore[return-value]
 
     @property
+    def shape(self) -> torch.Size:
+        """Of the weight."""
+        return kept_weight(self.layer).shape
+
+    @property
+    def restored(self) -> bool:
+        """Whether the weight is kept in other numbers than it computes in; then it is restored at each use."""
+        return is_kept(self.layer)
+
+    @property
     def bias(self) -> Tensor | None:
         return self.layer.bias  # type: ignore[return-value]
 
@@ -53,7 +64,9 @@ class BaseLayer:
 
     def full(self, x: Tensor) -> bool:
         """Whether the layer computes in full precision."""
-        return x.dtype in FULL and self.weight.dtype is x.dtype and not torch.is_autocast_enabled(x.device.type)
+        if x.dtype not in FULL or torch.is_autocast_enabled(x.device.type):
+            return False
+        return self.restored or kept_weight(self.layer).dtype is x.dtype
 
     def takes(self, x: Tensor) -> bool:
         """Whether a small change may be made to the input: in float32, which autocast rounds once and only after it."""
@@ -97,11 +110,11 @@ class BaseLayer:
 
     def column_squares(self) -> Tensor:
         """(in,) float32 squared norm of the weight over each input channel; kept while the weight stays."""
-        weight = self.weight
-        key = (weight.dtype, weight.device, weight.data_ptr(), weight._version)
+        kept = kept_weight(self.layer)
+        key = (kept.dtype, kept.device, kept.data_ptr(), kept._version)
         if self._squares is None or self._squares[0] != key:
             with torch.no_grad():
-                self._squares = key, column_sums(weight.float().square())
+                self._squares = key, column_sums(self.weight.float().square())
         return self._squares[1]
 
 

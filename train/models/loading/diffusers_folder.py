@@ -15,12 +15,18 @@ from train.models.diffusers_parts import AutoencoderKL, DDIMScheduler, UNet2DCon
 from train.models.families.family import Family, TextPart
 from train.models.families.registry import family_of_config
 from train.models.loading.loaded import Loaded
+from train.models.loading.quantized import WHOLE
+from train.models.loading.safetensors_header import read_header
 from train.models.loading.tokenizers import load_tokenizers
 from train.models.loading.vocabulary import vocabulary_folder
+from train.models.storage import FULL, Numbers, keep_all, others_in_float32
 
 
-def load_folder(name: str, folder: Path, tokenizer: Path | None, with_vae: bool) -> Loaded:
-    """Load a model folder in float32 on the CPU, from safetensors only.
+def load_folder(
+    name: str, folder: Path, tokenizer: Path | None, with_vae: bool, numbers: Numbers = FULL, text: Numbers = FULL
+) -> Loaded:
+    """Load a model folder on the CPU, from safetensors only: the UNet in `numbers`, the text encoders in `text`, the VAE in
+    float32.
 
     Raises:
         PrepError: it is no such folder, a part does not load, or it is no model that can be trained.
@@ -35,8 +41,8 @@ def load_folder(name: str, folder: Path, tokenizer: Path | None, with_vae: bool)
     try:
         family = _family(folder)
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
-        unet = _part(UNet2DConditionModel, folder, "unet")
-        encoders = tuple(_part(_kind(part), folder, part.folder) for part in family.text)
+        encoders = tuple(_part(_kind(part), folder, part.folder, text) for part in family.text)
+        unet = _part(UNet2DConditionModel, folder, "unet", numbers)
         vae = _part(AutoencoderKL, folder, "vae") if with_vae else None
         if tokenizer is None:
             tokenizers = tuple(CLIPTokenizer.from_pretrained(folder, subfolder=part.tokenizer) for part in family.text)
@@ -78,13 +84,29 @@ def _kind(part: TextPart) -> type:
     return kind
 
 
-def _part(kind: Any, folder: Path, part: str) -> Any:
-    """Of a part that is there in half precision only, that one."""
+def _part(kind: Any, folder: Path, part: str, numbers: Numbers = FULL) -> Any:
+    """A part in the numbers that it is kept in; of one that is there in half precision only, that one. It is read as its
+    file has it, so that nothing is ever larger than the file."""
     files = [file.name for file in (folder / part).glob("*.safetensors")]
     half = bool(files) and all(".fp16" in name for name in files)
-    return kind.from_pretrained(
-        folder, subfolder=part, use_safetensors=True, torch_dtype=torch.float32, variant="fp16" if half else None
+    model = kind.from_pretrained(
+        folder,
+        subfolder=part,
+        use_safetensors=True,
+        torch_dtype=_precision(folder / part, half),
+        variant="fp16" if half else None,
     )
+    model.requires_grad_(False)
+    keep_all(model, numbers)
+    others_in_float32(model)
+    return model
+
+
+def _precision(folder: Path, half: bool) -> torch.dtype:
+    """What the files of a part hold its weights in: 16 bits where all of them are in these, else float32."""
+    files = [file for file in folder.glob("*.safetensors") if half or ".fp16" not in file.name]
+    found = {dtype for file in files for dtype in read_header(file).dtypes.values() if dtype not in WHOLE}
+    return {frozenset({"F16"}): torch.float16, frozenset({"BF16"}): torch.bfloat16}.get(frozenset(found), torch.float32)
 
 
 def _prediction(folder: Path, scheduler: DDIMScheduler) -> str:

@@ -15,10 +15,12 @@ from train.models.diffusers_parts import AutoencoderKL, UNet2DConditionModel
 from train.models.families.family import Family, TextPart
 from train.models.families.key_map import UNET, VAE, Stored, blocks_of, text_to_ldm, unet_to_ldm, vae_to_ldm
 from train.models.loading.weights import Weights
+from train.models.storage import FULL, Numbers, keep, packed
 
 Finder = Callable[[str], Stored]
 """A weight's name as diffusers or transformers call it → where it stands in a single file."""
 MOST_NAMED = 3
+LAYERS = (nn.Linear, nn.Conv2d)
 VAE_ATTENTIONS = (
     {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"},
     {"norm": "group_norm", "q": "query", "k": "key", "v": "value", "proj_out": "proj_attn"},
@@ -63,8 +65,9 @@ def text_finder(part: TextPart) -> Finder:
     return find
 
 
-def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
-    """Give an empty model the weights of a file, in float32.
+def fill(model: nn.Module, weights: Weights, find: Finder, what: str, numbers: Numbers = FULL) -> None:
+    """Give an empty model the weights of a file, each read by itself and put into the numbers that it is kept in; what is
+    neither a linear layer nor a convolution is in float32.
 
     Raises:
         PrepError: weights are missing, or of another shape.
@@ -76,19 +79,32 @@ def fill(model: nn.Module, weights: Weights, find: Finder, what: str) -> None:
         raise PrepError(
             f"{weights.file} lacks {_named(missing)} of {what}", "give a whole checkpoint of another source"
         )
-    filled, wrong = {}, []
+    layers = {f"{path}.weight": layer for path, layer in model.named_modules() if isinstance(layer, LAYERS)}
+    filled, scales, wrong = dict[str, Tensor](), dict[str, Tensor | None](), []
     for name, tensor in wanted.items():
         found = _taken(weights, places[name])
         if found.ndim != tensor.ndim and found.numel() == tensor.numel():
             found = found.reshape(tensor.shape)  # linear layers that were saved as 1×1 convolutions, or the other way
         if found.shape != tensor.shape:
             wrong.append(f"{places[name].key} ({tuple(found.shape)}, not {tuple(tensor.shape)})")
-            continue
-        filled[name] = found.to(torch.float32, copy=True).contiguous()  # no longer mapped from the file
+        elif name in layers:
+            kept, scales[name] = packed(found, numbers.stored(found.dtype))
+            filled[name] = _by_itself(kept)
+        else:
+            filled[name] = _by_itself(found.to(torch.float32))
     if wrong:
         raise PrepError(f"{weights.file} does not fit {what}: {_named(wrong)}", "give another checkpoint")
     model.load_state_dict(filled, assign=True)
+    model.requires_grad_(False)
+    for name, scale in scales.items():
+        keep(layers[name], layers[name].weight.detach(), scale, numbers)
     _count_positions(model)
+
+
+def _by_itself(tensor: Tensor) -> Tensor:
+    """In memory of its own, no part of another tensor."""
+    whole = tensor.contiguous()
+    return whole if whole.untyped_storage().nbytes() == whole.nbytes else whole.clone()
 
 
 def _variant(weights: Weights, stored: Stored) -> Stored:

@@ -20,12 +20,13 @@ PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 @dataclass(frozen=True, slots=True)
 class Header:
     """`shapes` and `dtypes` of all weights by name, these as safetensors writes them (BF16), and the `metadata` written
-    beside them; the weights begin at the byte `start`."""
+    beside them; the weights begin at the byte `start`, and `offsets` are where each begins and ends from there."""
 
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
     metadata: Mapping[str, str]
     start: int
+    offsets: Mapping[str, tuple[int, int]]
 
 
 def read_header(file: Path) -> Header:
@@ -45,6 +46,9 @@ def read_header(file: Path) -> Header:
                 f"{file} is cut off: its header tells of {needed} bytes, it has {file.stat().st_size}",
                 "download it again",
             )
+        offsets = {
+            name: (int(entry["data_offsets"][0]), int(entry["data_offsets"][1])) for name, entry in entries.items()
+        }
         with safe_open(file, framework="numpy") as opened:
             metadata = dict(opened.metadata() or {})
         shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
@@ -53,7 +57,7 @@ def read_header(file: Path) -> Header:
             f"{file} is not a readable safetensors file: {error}",
             "it may be cut short or be of another kind: get it anew",
         ) from error
-    return Header(shapes, {name: str(entry["dtype"]) for name, entry in entries.items()}, metadata, start)
+    return Header(shapes, {name: str(entry["dtype"]) for name, entry in entries.items()}, metadata, start, offsets)
 
 
 def refuse_others(file: Path) -> None:

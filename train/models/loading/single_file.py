@@ -24,12 +24,19 @@ from train.models.loading.parts import (
 from train.models.loading.tokenizers import load_tokenizers
 from train.models.loading.vocabulary import vocabulary_folder
 from train.models.loading.weights import open_weights
+from train.models.storage import FULL, Numbers
 
 
 def load_file(
-    file: Path, tokenizer: Path | None, with_vae: bool, asked: bool, families: Iterable[Family] | None = None
+    file: Path,
+    tokenizer: Path | None,
+    with_vae: bool,
+    asked: bool,
+    numbers: Numbers = FULL,
+    text: Numbers = FULL,
+    families: Iterable[Family] | None = None,
 ) -> Loaded:
-    """Load a single file in float32, on the CPU.
+    """Load a single file on the CPU: the UNet in `numbers`, the text encoders in `text`, the VAE in float32.
 
     Args:
         with_vae: take the VAE from the file, if it holds one.
@@ -47,11 +54,11 @@ def load_file(
     tokenizers = load_tokenizers(family, folder, int(configs["text_encoder"]["vocab_size"]))
     unet, find = empty_unet(configs["unet"]), unet_finder(configs["unet"])
     check_whole(weights, unet, find, family)
-    fill(unet, weights, find, f"{family.title}'s UNet")
+    fill(unet, weights, find, f"{family.title}'s UNet", numbers)
     encoders = []
     for part in family.text:
         encoders.append(empty_text(configs[part.folder], part.pooled))
-        fill(encoders[-1], weights, text_finder(part), f"{family.title}'s {part.folder}")
+        fill(encoders[-1], weights, text_finder(part), f"{family.title}'s {part.folder}", text)
     vae = None
     if with_vae and any(name.startswith(VAE) for name in weights.shapes):
         vae = empty_vae(configs["vae"])

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
 from train.models.loading.container import container_of
 from train.models.loading.quantized import beside, check_quantized, restored, scales_of
-from train.models.loading.safetensors_header import PICKLED, read_header
+from train.models.loading.safetensors_header import PICKLED, Header, read_header
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +38,21 @@ class _Callback:
     """Stands for a class that pytorch-lightning names in old checkpoints, which holds nothing and does nothing here."""
 
 
+NUMBERS = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""Number formats by the names that safetensors has for them."""
 FORMATS = {torch.int8: "I8", torch.uint8: "U8", torch.int16: "I16", torch.int32: "I32"}
 """What safetensors calls the number formats that weights are quantized to."""
 HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
@@ -57,11 +72,32 @@ def open_weights(file: Path) -> Weights:
     if is_pickled(file):
         return _pickled(file)
     header = read_header(file)
+    return _weights(file, header.shapes, header.dtypes, header.metadata, partial(_read, file, header))
+
+
+def _read(file: Path, header: Header, name: str) -> Tensor:
+    """One weight by a plain read: of a mapped file every page that was touched would count as taken memory."""
+    start, end = header.offsets[name]
+    kind = NUMBERS.get(header.dtypes[name])
+    if kind is None:
+        raise PrepError(
+            f"{file} holds {name} in {header.dtypes[name]}, which is not read", "take the model in fp16, bf16 or fp32"
+        )
     try:
-        opened = safe_open(file, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise PrepError(f"{file} cannot be read as safetensors: {error}", "download it again") from error
-    return _weights(file, header.shapes, header.dtypes, header.metadata, opened.get_tensor)
+        with file.open("rb", buffering=0) as stream:
+            stream.seek(header.start + start)
+            content = bytearray(end - start)
+            rest = memoryview(content)
+            while len(rest):
+                got = stream.readinto(rest)
+                if not got:
+                    raise OSError("it ends too early")
+                rest = rest[got:]
+    except OSError as error:
+        raise PrepError(f"{file} cannot be read: {error}", "download it again") from error
+    if not content:
+        return torch.empty(header.shapes[name], dtype=kind)
+    return torch.frombuffer(content, dtype=kind).reshape(header.shapes[name])
 
 
 def is_pickled(file: Path) -> bool:
@@ -114,7 +150,7 @@ def _pickled(file: Path) -> Weights:
         raise PrepError(f"{file} holds no weights", "give a model's checkpoint")
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
     dtypes = {key: FORMATS.get(value.dtype, str(value.dtype)) for key, value in tensors.items()}
-    return _weights(file, shapes, dtypes, {}, tensors.__getitem__)
+    return _weights(file, shapes, dtypes, {}, lambda name: tensors[name].clone())  # not mapped from the file
 
 
 def _loaded(file: Path) -> Any:

@@ -7,6 +7,11 @@ from torch import Tensor
 from pipeline.core.errors import PrepError
 
 
+def ends_in_noise(alphas_cumprod: Tensor) -> bool:
+    """Whether (T,) alpha-bar is 0 at the last timestep: zero-terminal SNR."""
+    return float(alphas_cumprod[-1]) == 0
+
+
 def training_alphas_cumprod(alphas_cumprod: Tensor, prediction: str, zero_terminal: bool) -> Tensor:
     """(T,) alpha-bar of every timestep, of which the signal-to-noise ratios, the noising and the target are all taken.
 
@@ -15,7 +20,7 @@ def training_alphas_cumprod(alphas_cumprod: Tensor, prediction: str, zero_termin
             there.
     """
     alphas_cumprod = zero_terminal_snr(alphas_cumprod) if zero_terminal else alphas_cumprod
-    if prediction == "epsilon" and alphas_cumprod[-1] == 0:
+    if prediction == "epsilon" and ends_in_noise(alphas_cumprod):
         raise PrepError(
             "train: the noise schedule ends in pure noise, but the base model predicts epsilon, which is then its input",
             "zero_terminal_snr needs a base model of v-prediction; leave it out for this one"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.store.values.bucket import Bucket
+from train.device import on_device
 
 Sizes = tuple[int, int, int, int, int, int]
 """Original height and width, top and left of the crop, target height and width, in pixels."""
@@ -27,6 +28,22 @@ class Conditioning:
         """Of some of the samples."""
         pooled, sizes = (None if part is None else part[rows] for part in (self.pooled, self.sizes))
         return Conditioning(self.states[rows], pooled, sizes)
+
+    def copied(self, device: torch.device) -> Conditioning:
+        """In memory of its own, on a device."""
+        states, pooled, sizes = (
+            part if part is None else part.to(device, copy=True) for part in (self.states, self.pooled, self.sizes)
+        )
+        assert states is not None
+        return Conditioning(states, pooled, sizes)
+
+    def to(self, device: torch.device) -> Conditioning:
+        states, pooled, sizes = (
+            part if part is None else part.to(device, non_blocking=True)
+            for part in (self.states, self.pooled, self.sizes)
+        )
+        assert states is not None
+        return Conditioning(states, pooled, sizes)
 
 
 def joined(parts: Sequence[Conditioning]) -> Conditioning:
@@ -67,6 +84,5 @@ def with_sizes(conditioning: Conditioning, sizes: Sequence[Sizes]) -> Conditioni
     if conditioning.pooled is None:
         return conditioning
     assert len(sizes) == len(conditioning.states)
-    values, device = torch.tensor(sizes, dtype=torch.float32).reshape(-1, 6), conditioning.states.device
-    values = values.pin_memory() if device.type == "cuda" else values
-    return replace(conditioning, sizes=values.to(device, non_blocking=True))
+    values = torch.tensor(sizes, dtype=torch.float32).reshape(-1, 6)
+    return replace(conditioning, sizes=on_device(values, conditioning.states.device))

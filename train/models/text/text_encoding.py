@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 Row = tuple[int, ...]
 """The ids of one chunk of a caption, without start, end and padding: the same for all text encoders of a model."""
+CHUNK_STATES = CHUNK + 2
+"""Tokens that a row's states are of."""
+DEVICE_BYTES, HOST_BYTES = 256 * 2**20, 2**30
+"""What is kept of frozen encoders' states at the most: on the device, or on the host where parts leave the device."""
 TOGETHER = 8
 """Rows that a frozen encoder reads at once, always as many, so that a caption's states do not depend on its company."""
 
@@ -60,18 +65,18 @@ def row_states(base: BaseModel, rows: Sequence[Row], clip_skip: int = 1) -> Cond
         PrepError: the model is not read at that layer.
     """
     check_clip_skip(base, clip_skip)
-    read = [
-        _read(base, encoder, tokenizer, rows, clip_skip)
-        for encoder, tokenizer in zip(base.text_encoders, base.tokenizers, strict=True)
-    ]
-    pooled = read[-1].text_embeds if base.kind.text[-1].pooled else None
-    pairs = zip(base.text_encoders, read, strict=True)
-    return Conditioning(torch.cat([_layer(base, encoder, each, clip_skip) for encoder, each in pairs], -1), pooled)
+    states, pooled = [], None
+    with base.using("text"), base.arithmetic("text"):
+        for encoder, tokenizer in zip(base.text_encoders, base.tokenizers, strict=True):
+            read = _read(base, encoder, tokenizer, rows, clip_skip)
+            states.append(_layer(base, encoder, read, clip_skip))
+            pooled = read.text_embeds if base.kind.text[-1].pooled and encoder is base.text_encoders[-1] else pooled
+    return Conditioning(torch.cat(states, -1), pooled)
 
 
 def _read(base: BaseModel, encoder: Any, tokenizer: CLIPTokenizer, rows: Sequence[Row], clip_skip: int) -> Any:
     special, size = special_tokens(tokenizer), _chunk_size(base)
-    ids = torch.tensor([framed(row, special, size) for row in rows], device=base.device)
+    ids = torch.tensor([framed(row, special, size) for row in rows]).to(base.device)
     return encoder(ids, output_hidden_states=base.kind.penultimate or clip_skip > 1)
 
 
@@ -186,28 +191,58 @@ class TextStates:
     """
 
     def __init__(
-        self, base: BaseModel, clip_skip: int = 1, max_tokens: int = CHUNK, most_bytes: int = 256 * 2**20
+        self, base: BaseModel, clip_skip: int = 1, max_tokens: int = CHUNK, most_bytes: int | None = None
     ) -> None:
         check_clip_skip(base, clip_skip)
-        self._base, self._clip_skip, self._max_tokens, self._most = base, clip_skip, max_tokens, most_bytes
+        self._base, self._clip_skip, self._max_tokens = base, clip_skip, max_tokens
+        self._most = most_bytes or (DEVICE_BYTES if base.residency is None else HOST_BYTES)
         self._known: OrderedDict[Row, Conditioning] = OrderedDict()
 
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Conditioning:
         """As `text_conditioning`."""
         rows = token_rows(self._base, captions, self._max_tokens)
-        wanted = list(dict.fromkeys(row for own in rows for row in own))
-        states = {row: self._known[row] for row in wanted if row in self._known}
-        missing = [row for row in wanted if row not in states]
-        for start in range(0, len(missing), TOGETHER):
-            group = missing[start : start + TOGETHER]
-            filled = [*group, *[group[0]] * (TOGETHER - len(group))]
-            read = row_states(self._base, filled, self._clip_skip)
-            states |= {row: _copied(read[index : index + 1]) for index, row in enumerate(group)}
-        self._keep(states)
+        states = self._read(list(dict.fromkeys(row for own in rows for row in own)))
         return joined(
             [Conditioning(torch.cat([states[row].states for row in own], 1), states[own[0]].pooled) for own in rows]
-        )
+        ).to(self._base.device)
+
+    @torch.no_grad()
+    def read_ahead(self, batches: Iterable[Sequence[str]]) -> int:
+        """Read the captions of the batches to come while the text encoders are there, as many batches as can be kept;
+        returns how many that were. Where the encoders stay on the device nothing is gained by it, and none are read."""
+        if self._base.residency is None:
+            return 0
+        wanted, count = dict[Row, None](), 0
+        for captions in batches:
+            more = {row: None for own in token_rows(self._base, captions, self._max_tokens) for row in own}
+            if count and len(wanted | more) * self._row_bytes() > self._most:
+                break
+            wanted |= more
+            count += 1
+        self._read(list(wanted))
+        return count
+
+    def _read(self, wanted: list[Row]) -> dict[Row, Conditioning]:
+        """The states of rows, known ones or read now."""
+        states = {row: self._known[row] for row in wanted if row in self._known}
+        missing = [row for row in wanted if row not in states]
+        with self._base.using("text") if missing else contextlib.nullcontext():
+            for start in range(0, len(missing), TOGETHER):
+                group = missing[start : start + TOGETHER]
+                filled = [*group, *[group[0]] * (TOGETHER - len(group))]
+                read = row_states(self._base, filled, self._clip_skip)
+                states |= {row: self._kept(read[index : index + 1]) for index, row in enumerate(group)}
+        self._keep(states)
+        return states
+
+    def _row_bytes(self) -> int:
+        """What the states of one row take at the most."""
+        return CHUNK_STATES * sum(int(encoder.config.hidden_size) for encoder in self._base.text_encoders) * 4
+
+    def _kept(self, row: Conditioning) -> Conditioning:
+        """A copy, or it would hold on to all it was read with; on the host where parts leave the device."""
+        return row.copied(self._base.device if self._base.residency is None else torch.device("cpu"))
 
     def _keep(self, states: dict[Row, Conditioning]) -> None:
         """Remember these as the ones used last, and forget the ones used longest ago."""
@@ -217,11 +252,6 @@ class TextStates:
         size = next(iter(states.values())).states.nbytes if states else 1
         while len(self._known) * size > self._most:
             self._known.popitem(last=False)
-
-
-def _copied(row: Conditioning) -> Conditioning:
-    """A copy, or it would hold on to all it was read with."""
-    return Conditioning(row.states.clone(), None if row.pooled is None else row.pooled.clone())
 
 
 def _chunk_size(base: BaseModel) -> int:

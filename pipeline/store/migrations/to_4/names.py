@@ -39,6 +39,7 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
         "huber_width": "huber_c",
         "input_perturbation": "ip_noise_gamma",
         "validation_pictures": "validation_images",
+        "validation_noises": "validation_noise_samples",
         "state_every": "save_state_every",
     },
     "tags": {"pictures": "images"},
@@ -53,9 +54,21 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     "check": {"background": "white"},
     "curate": {"booru": "merge"},
     "flatten": {"zip_encoding": "auto", "prune": False},
-    "train": {"batch_loss": "nominal"},
+    "regularize": {"mixed_precision": "auto", "vram": None},
+    "sample": {"mixed_precision": "auto", "vram": None},
+    "train": {"batch_loss": "nominal", "weights_precision": "auto", "offload": "auto", "vram": None},
 }
-"""Stage → options that version 3 had none of, with what it did."""
+"""Stage → options that version 3 had none of, with what it did, or what leaves it open."""
+DECIDED = {"batch_loss": "nominal", "weights_precision": "full", "offload": "none", "vram": None}
+"""What of them a training run came to."""
+LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
+    "regularize": {"batch_size": (8, None)},
+    "sample": {"batch_size": (8, None)},
+    "train": {"mixed_precision": ("no", "auto"), "gradient_checkpointing": (False, None)},
+}
+"""Stage → option → what its default was, and is now."""
+BESIDE_NOW = ("gradient_checkpointing", "offload", "vram")
+"""Options of training that change nothing of what is learned, and of which version 3 did not say so."""
 LOG = {
     "learning_rate": "unet_lr",
     "text_learning_rate": "text_encoder_lr",
@@ -84,9 +97,13 @@ def option_name(stage: str) -> Callable[[str], str]:
     return lambda name: names.get(name, name)
 
 
-def options_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a run as version 4 has them, in its order: that of their names where a stage ran."""
+def options_of(stage: str, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The options of a run as version 4 has them, in its order: that of their names where a stage ran. A default that nobody
+    gave is today's."""
     found = {**renamed(with_new_values(stage, values), OPTIONS.get(stage, {})), **ADDED.get(stage, {})}
+    for name, (before, after) in LEFT_OPEN.get(stage, {}).items():
+        if origins is not None and origins.get(name, "default") == "default" and found.get(name) == before:
+            found[name] = after
     return dict(sorted(found.items())) if list(values) == sorted(values) else found
 
 
@@ -98,7 +115,7 @@ def with_new_values(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe_now(values: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe as version 4 has it."""
-    return {**renamed(values, OPTIONS["train"]), **ADDED["train"]}
+    return {**renamed(values, OPTIONS["train"]), **DECIDED}
 
 
 def _value(value: Any, names: Mapping[str, str]) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 from pipeline.core.files import digest_if_readable, replacing, write_bytes
 from pipeline.store.migrations.to_4.digests import sha256
 from pipeline.store.migrations.to_4.names import (
-    ADDED,
+    BESIDE_NOW,
+    DECIDED,
     LOG,
     NEW_TABLE,
     OLD_TABLE,
@@ -67,7 +68,7 @@ def _run(text: str) -> str:
 
 def _settings(rows: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of run.json, each a value with its origin; those of today that version 3 had none of as what it did."""
-    added = {name: {"value": value, "origin": "default"} for name, value in ADDED["train"].items()}
+    added = {name: {"value": value, "origin": "default"} for name, value in DECIDED.items()}
     return {**renamed(rows, OPTIONS["train"]), **{name: row for name, row in added.items() if name not in rows}}
 
 
@@ -134,7 +135,8 @@ def _state(folder: Path) -> None:
     old = {key: value for key, value in settings.items() if key not in OLD_BESIDE}
     if kept != _digest(old, rest):
         return
-    header["__metadata__"]["digest"] = _digest(recipe_now(old), rest)
+    now = {key: value for key, value in recipe_now(old).items() if key not in BESIDE_NOW}
+    header["__metadata__"]["digest"] = _digest(now, rest)
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with replacing(file) as temporary, file.open("rb") as source, temporary.open("wb") as target:

@@ -47,7 +47,7 @@ def bring_forward(connection: sqlite3.Connection, changed: Changed) -> None:
     for number, stage, *texts, files, finished in connection.execute(query).fetchall():
         options, origins, counts, inputs = (json.loads(text) for text in texts)
         name = option_name(stage)
-        now = options_of(stage, options)
+        now = options_of(stage, options, origins)
         read = _inputs(stage, options, now, inputs, known)
         known.digests.setdefault(stage, []).append((inputs_digest(inputs), inputs_digest(read), finished))
         rows = (

@@ -107,7 +107,7 @@ def test_the_narrow_images_that_break_kohya_are_enlarged_to_one_step():
     assert fit_without_enlarging((1, 20_000), 512 * 512, 64).size == (64, 4096)
 
 
-def test_a_longest_side_of_1024_takes_an_sdxl_ladder_a_third_of_its_area():
+def test_a_longest_side_of_1024_takes_an_sdxl_bucket_list_a_third_of_its_area():
     clipped, whole = (bucket_list(1024 * 1024, 64, *sides(1024, 64, 256, longest)) for longest in (1024, 2048))
     assert np.prod(clipped, 1).mean() / 1024**2 == pytest.approx(0.61, abs=0.01)  # worked out for kohya's default
     assert np.prod(whole, 1).mean() / 1024**2 == pytest.approx(0.91, abs=0.01)

@@ -23,7 +23,7 @@ def test_the_advice_of_320_to_768_at_512_loses_nothing():
     assert whole.mean == pytest.approx(short.mean) == pytest.approx(0.0573, abs=0.0001)
 
 
-def test_the_shorter_ladder_is_found():
+def test_the_shorter_bucket_list_is_found():
     now, best = shorter(Crowd(spread()), AT_512, 512, "nearest")
     assert (best.bounds, best.sizes) == (BucketBounds(64, 320, 768), 9)
     assert best.mean == pytest.approx(now.mean) and best.worst == pytest.approx(now.worst)

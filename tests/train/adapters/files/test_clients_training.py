@@ -105,7 +105,7 @@ def test_every_client_renders_what_was_trained(trained, target, tmp_path):
 
 
 @torch.no_grad()
-def test_a_model_with_the_file_merged_in_paints_as_the_trained_adapter_does(trained, base, tmp_path):
+def test_a_model_with_the_file_merged_in_generates_as_the_trained_adapter_does(trained, base, tmp_path):
     file = trained.file
     merge_into(miniature(), [(file, Weights())], tmp_path / "model")
     merged = load_base(str(tmp_path / "model"))

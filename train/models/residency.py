@@ -1,0 +1,62 @@
+"""Which parts of a base model lie on its device: all of them, or only those that are at work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Residency:
+    """Moves frozen parts between the host's memory, where each has its place, and a device.
+
+    A part that leaves the device is not copied back: its weights never change, so those on the host are taken up again.
+    """
+
+    def __init__(self, device: torch.device, parts: Mapping[str, Sequence[nn.Module]]) -> None:
+        """`parts` are on the host, by the names that `using` takes."""
+        self.device, self._parts = device, {name: tuple(models) for name, models in parts.items()}
+        self._host: dict[str, list[Tensor]] = {}
+        self._present: frozenset[str] = frozenset()
+
+    @property
+    def present(self) -> frozenset[str]:
+        """The parts that are on the device."""
+        return self._present
+
+    @contextlib.contextmanager
+    def using(self, *names: str, alone: bool = True) -> Iterator[None]:
+        """Within, these parts are on the device, and with `alone` no others; afterwards those that were there before."""
+        before = self._present
+        wanted = frozenset(names) if alone else before | frozenset(names)
+        self._bring(wanted)
+        try:
+            yield
+        finally:
+            self._bring(before)
+
+    def _bring(self, wanted: frozenset[str]) -> None:
+        for name in sorted(self._present - wanted):
+            self._put(name, iter(self._host.pop(name)))
+        for name in sorted(wanted - self._present):
+            self._host[name] = [tensor for _, _, tensor in self._tensors(name)]
+            self._put(name, (tensor.to(self.device, non_blocking=True) for tensor in self._host[name]))
+        self._present = wanted
+
+    def _put(self, name: str, tensors: Iterator[Tensor]) -> None:
+        for holder, key, old in list(self._tensors(name)):
+            new = next(tensors)
+            holder[key] = nn.Parameter(new, requires_grad=False) if isinstance(old, nn.Parameter) else new
+
+    def _tensors(self, name: str) -> Iterator[tuple[dict[str, Tensor | None], str, Tensor]]:
+        """(where it is held, its name there, the tensor) of every weight and buffer of a part, each as its data alone."""
+        for model in self._parts[name]:
+            for module in model.modules():
+                holders: tuple[Any, ...] = (module._parameters, module._buffers)
+                for holder in holders:
+                    for key, tensor in holder.items():
+                        if tensor is not None:
+                            yield holder, key, tensor

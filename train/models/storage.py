@@ -1,0 +1,133 @@
+"""How frozen layers keep their weights: in fewer bits than they compute in, and restored whenever they are used.
+
+A layer whose weight is kept so has it as a parametrization (torch.nn.utils.parametrize): `layer.weight` is restored anew at
+each use and nobody holds it longer than that. With gradient checkpointing, one block's weights are whole at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeGuard
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+Kept = Literal["full", "half", "fp8"]
+"""full: as they are computed with; half: in 16 bits, those of the file where it has them; fp8: in 8 bits with a scale."""
+FLOAT8 = torch.float8_e4m3fn
+LARGEST = 448.0
+"""What e4m3 holds at the most (Micikevicius et al. 2022, arXiv:2209.05433)."""
+HALVES = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """`computed` is what matrix products and convolutions are computed in, `kept` how their frozen weights are kept."""
+
+    computed: torch.dtype = torch.float32
+    kept: Kept = "full"
+
+    def stored(self, found: torch.dtype) -> torch.dtype:
+        """What a weight that a file has in `found` is kept in."""
+        if self.kept == "fp8":
+            return FLOAT8
+        if self.kept == "full" or self.computed in HALVES:
+            return self.computed
+        return found if found in HALVES else torch.bfloat16
+
+
+FULL = Numbers()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a base model is kept: the numbers of its UNet and of its text encoders, and whether a part is on the device only
+    while it is at work."""
+
+    unet: Numbers = FULL
+    text: Numbers = FULL
+    lean: bool = False
+
+
+WHOLE = Keeping()
+"""In float32, all of it on the device."""
+
+
+class Restored(nn.Module):
+    """A weight as it is computed with, of one that is kept in fewer bits and of the scale of each output."""
+
+    def __init__(self, dtype: torch.dtype, scale: Tensor | None) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.scale: Tensor | None
+        self.register_buffer("scale", scale)
+
+    def forward(self, kept: Tensor) -> Tensor:
+        whole = kept.to(self.dtype)
+        return whole if self.scale is None else whole.mul_(self.scale)
+
+
+def in_float8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A weight (out, …) in e4m3, and the scale (out, 1, …) in float32 that brings it back.
+
+    The scale is a power of two, the least with which an output's largest number is at most 448: so what was in e4m3 before
+    comes back exactly, and what was not is off by at most 1/16 of itself, or 2^-10 of the scale where that is more.
+    """
+    whole = weight.float()
+    largest = whole.abs().amax(tuple(range(1, whole.ndim)), keepdim=True)
+    _, exponent = torch.frexp(largest / LARGEST)
+    scale = torch.ldexp(torch.ones_like(largest), exponent.clamp(-100, 100))
+    scale = torch.where(largest <= scale / 2 * LARGEST, scale / 2, scale)
+    return (whole / scale).to(FLOAT8), scale
+
+
+def is_kept(layer: nn.Module) -> bool:
+    """Whether a layer's weight is kept in fewer bits."""
+    return parametrize.is_parametrized(layer, "weight")
+
+
+def packed(weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """A weight in the numbers it is kept in, and its scale where they have one."""
+    return in_float8(weight) if dtype is FLOAT8 else (weight.to(dtype), None)
+
+
+def keep(layer: nn.Linear | nn.Conv2d, weight: Tensor, scale: Tensor | None, numbers: Numbers) -> None:
+    """Have a frozen layer keep a weight that is packed, to be restored where it is not as it computes, and its bias as it
+    computes."""
+    if layer.bias is not None:
+        layer.bias = nn.Parameter(layer.bias.detach().to(numbers.computed), requires_grad=False)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    if weight.dtype is not numbers.computed:
+        scale = None if scale is None else scale.to(numbers.computed)
+        parametrize.register_parametrization(layer, "weight", Restored(numbers.computed, scale), unsafe=True)
+
+
+def keep_all(model: nn.Module, numbers: Numbers) -> None:
+    """As `keep`, for every frozen linear layer and convolution of a model that is whole. Norms and embeddings stay in float32,
+    as autocast leaves them."""
+    for layer in model.modules():
+        if takes_part(layer):
+            found = layer.weight.detach()
+            keep(layer, *packed(found, numbers.stored(found.dtype)), numbers)
+
+
+def others_in_float32(model: nn.Module) -> None:
+    """Norms, embeddings and whatever else is no linear layer or convolution."""
+    for layer in model.modules():
+        if not isinstance(layer, nn.Linear | nn.Conv2d | parametrize.ParametrizationList | Restored):
+            for name, weight in layer._parameters.items():
+                if weight is not None and weight.is_floating_point():
+                    layer._parameters[name] = nn.Parameter(weight.detach().to(torch.float32), requires_grad=False)
+
+
+def takes_part(layer: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
+    """Whether a layer is a frozen one whose weight can be kept in other numbers."""
+    return isinstance(layer, nn.Linear | nn.Conv2d) and not is_kept(layer) and not layer.weight.requires_grad
+
+
+def kept_weight(layer: nn.Module) -> Tensor:
+    """The weight as it is kept, never restored: for what only asks where and what it is."""
+    if is_kept(layer):
+        return layer.parametrizations.weight.original  # type: ignore[union-attr,return-value]
+    return layer.weight  # type: ignore[return-value]

@@ -1,0 +1,142 @@
+"""What of precision, storage and place is chosen for the device's memory, where the person leaves it open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.core.humanize import in_words
+from train.adapters.count.planned import planned_figures
+from train.models.options import PrecisionOptions
+from train.models.shapes import BaseShapes
+from train.options.recipe import Recipe, trained_config
+from train.plan.machine import Machine, machine_of
+from train.plan.memory import Load, Memory, largest, memory_of
+
+Needed = Callable[[PrecisionOptions], int]
+"""Options that are decided → the most bytes that the run has on the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Options that are decided, the names of those that were open, what the run needs, and whether there is room for it."""
+
+    options: PrecisionOptions
+    chosen: tuple[str, ...]
+    needed: int
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A recipe that leaves nothing open, and why; `memory` is None where the base model is not known."""
+
+    recipe: Recipe
+    fit: Fit
+    machine: Machine
+    memory: Memory | None
+
+
+def fitted(options: PrecisionOptions, machine: Machine, needed: Needed | None) -> Fit:
+    """Decide what is open: the best precision of the device, and of what saves memory only as much as it takes, the
+    cheapest first: parts that are not at work leave the device, activations are recomputed, weights are kept in fewer bits.
+    What the person has given stays.
+
+    Args:
+        needed: None where the base model's shapes are not known; then nothing is saved that costs time.
+    """
+    tried, *more = _candidates(options, machine)
+    while needed is not None and more and needed(tried) > machine.room:
+        tried, *more = more
+    least = 0 if needed is None else needed(tried)
+    return Fit(tried, _open(options), least, needed is None or least <= machine.room)
+
+
+def _open(options: PrecisionOptions) -> tuple[str, ...]:
+    found = [name for name in ("mixed_precision", "weights_precision", "offload") if getattr(options, name) == "auto"]
+    return (*found, "gradient_checkpointing") if options.gradient_checkpointing is None else tuple(found)
+
+
+def _candidates(options: PrecisionOptions, machine: Machine) -> Iterator[PrecisionOptions]:
+    """From what is fastest to what takes the least memory."""
+    mixed: str = options.mixed_precision
+    if mixed == "auto":
+        mixed = machine.half[0] if machine.half else "no"
+    given = options.weights_precision
+    weights = [given] if given != "auto" else ["full", *_fewer_bits(options, machine, mixed)]
+    kept = options.gradient_checkpointing
+    places = [options.offload] if options.offload != "auto" else ["none", "parts"] if machine.separate else ["none"]
+    for stored in weights:
+        for checkpointing in [kept] if kept is not None else [False, True] if stored == "full" else [True]:
+            for place in places:
+                if stored == weights[0] or place == places[-1]:
+                    yield decided(options, mixed, stored, checkpointing, place)
+
+
+def _fewer_bits(options: PrecisionOptions, machine: Machine, mixed: str) -> list[str]:
+    """Where the weights would be restored for good, as without checkpointing, there is nothing to be saved by it."""
+    if options.gradient_checkpointing is False:
+        return []
+    return (["half"] if mixed == "no" else []) + (["fp8"] if machine.float8 else [])
+
+
+def decided(options: PrecisionOptions, mixed: str, weights: str, checkpointing: bool, offload: str) -> PrecisionOptions:
+    values: dict[str, Any] = {
+        "mixed_precision": mixed,
+        "weights_precision": weights,
+        "gradient_checkpointing": checkpointing,
+        "offload": offload,
+    }
+    return replace(options, **values)
+
+
+def words(fit: Fit, machine: Machine) -> Iterator[str]:
+    """What was chosen and why."""
+    if fit.chosen:
+        values = ", ".join(f"{name} = {_value(getattr(fit.options, name))}" for name in fit.chosen)
+        yield f"chosen for {machine.name} ({machine.told}): {values}"
+
+
+def too_large(fit: Fit, machine: Machine) -> Iterator[str]:
+    """The warning where nothing that is left open makes it fit."""
+    if not fit.fits:
+        more = [] if fit.options.gradient_checkpointing else ["gradient_checkpointing = true"]
+        more += ["a smaller batch_size", "a lower resolution (prep bucket --resolution)", "a lower rank"]
+        yield (
+            f"the run needs about {in_words(fit.needed)} and there is room for {in_words(machine.room)} ({machine.told}): it "
+            f"may end in out of memory; what helps: {', '.join(more)}"
+        )
+
+
+def decide(recipe: Recipe, base: BaseShapes | None, sizes: Iterable[tuple[int, int]], regularized: bool) -> Decided:
+    """The recipe with what it leaves open decided for the device.
+
+    Args:
+        sizes: (width, height) of all that is trained on.
+        regularized: whether regularization images are shown beside the images.
+    """
+    machine = machine_of(recipe.run.device, recipe.precision.vram)
+    if base is None:
+        fit = fitted(recipe.precision, machine, None)
+        return Decided(replace(recipe, precision=fit.options), fit, machine, None)
+    load = load_of(recipe, base, sizes, regularized)
+    fit = fitted(recipe.precision, machine, lambda options: memory_of(base, options, load).peak)
+    return Decided(replace(recipe, precision=fit.options), fit, machine, memory_of(base, fit.options, load))
+
+
+def load_of(recipe: Recipe, base: BaseShapes, sizes: Iterable[tuple[int, int]], regularized: bool) -> Load:
+    """What of a recipe decides its memory."""
+    return Load(
+        trained=sum(part.parameters for part in planned_figures(base, trained_config(recipe))),
+        images=recipe.batches.batch_size * (2 if regularized else 1),
+        size=largest(sizes),
+        tokens=77 * recipe.text.max_tokens // 75,
+        optimizer=recipe.optimizer.optimizer,
+        trains_text=recipe.trains_text_encoder,
+        generates=bool(recipe.samples.sample_prompts or recipe.samples.sample_file),
+    )
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
