@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,6 +18,8 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 KINDS = ("cuda", "xpu", "mps", "cpu")
 """In the order in which `auto` takes them; AMD's GPUs are torch's cuda."""
+M_MMAP_THRESHOLD = -3
+"""What glibc's malloc.h calls the size from which memory is asked for by itself."""
 PINNED = ("cuda", "xpu")
 """Those to which copies from pinned memory run beside the arithmetic."""
 FAST_HALF = (7, 0)
@@ -118,6 +123,14 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in str(error) or "not enough memory" in str(error))
     )
+
+
+def return_freed_memory() -> None:
+    """Have glibc give freed memory of 4 MiB and more back to the system at once: by itself it keeps what it thinks is asked for
+    again, in pieces, of which a large model's restored weights leave some GiB. Other systems need no telling."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, 4 * 2**20)
 
 
 def forget_unused(device: torch.device) -> None:

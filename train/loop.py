@@ -26,7 +26,7 @@ from train.models.base import BaseModel, Part
 from train.models.finite import refuse_not_finite
 from train.models.precision import DTYPES
 from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
-from train.models.storage import Numbers, keep_all
+from train.models.storage import Numbers, keep_all, restored_again
 from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.text.text_encoding import TextStates, text_conditioning
 from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
@@ -167,7 +167,8 @@ class Trainer:
         if shown.samples:
             keys = [sample.key for sample in shown.samples]
             with self.adapter.dropping((self.recipe.run.seed, batch.step), keys):
-                losses = self._losses(batch, shown)
+                with restored_again(self.base.unet, *self.base.text_encoders):
+                    losses = self._losses(batch, shown)
                 weighted = losses * self.weights[shown.times.to(losses.device)]
                 loss = batch_loss(
                     weighted, shown.reg_images, recipe.objective.prior_loss_weight, self._divisor(batch, shown)

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -98,12 +98,6 @@ class Counter(TorchDispatchMode):
             # numbers that a fake tensor remembers would be copied really
             dtype = kwargs.get("dtype") or args[0].dtype
             result = torch.empty(tuple(args[0].shape), dtype=dtype, device=kwargs["device"])
-        elif func is torch.ops.aten.prod.default and getattr(args[0], "constant", None) is not None:
-            with unset_fake_temporarily():
-                return args[0].constant.prod()  # a size that a library works out
-        elif func is torch.ops.aten._local_scalar_dense.default and not isinstance(args[0], FakeTensor):
-            with unset_fake_temporarily():
-                return args[0].item()
         else:
             result = func(*args, **kwargs)
         for tensor in tree_leaves(result):

@@ -8,6 +8,7 @@ is more by the context (about 0.3 GiB), the libraries' workspaces, and what its 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -150,6 +151,23 @@ def _cache(base: BaseModel, case: Case) -> None:
         cache._coded(pixels.to(base.device), torch.float16)
 
 
+class _Sides(tuple[int, ...]):
+    """Sides of a kernel, of which a library wants the product as a number, which no fake tensor has."""
+
+    def prod(self) -> _Sides:
+        return _Sides([math.prod(self)])
+
+    def item(self) -> int:
+        return self[0]
+
+
+def _sides_or_tensor(value: Any, *args: Any, **more: Any) -> Any:
+    return _Sides(value) if isinstance(value, tuple) else TENSOR(value, *args, **more)
+
+
+TENSOR = torch.tensor
+
+
 def _moved(adapter: Adapter, device: torch.device) -> Adapter:
     """As `adapter.to`, which does not take fake tensors."""
     for module in adapter.modules():
@@ -162,7 +180,8 @@ def _moved(adapter: Adapter, device: torch.device) -> Adapter:
 
 def _train(base: BaseModel, case: Case) -> None:
     recipe = case.recipe
-    adapter = _moved(Adapter(trained_config(recipe), base.unet, *base.text_encoders), base.device)
+    with patch("torch.tensor", _sides_or_tensor):  # by which LyCORIS multiplies the sides of kernels
+        adapter = _moved(Adapter(trained_config(recipe), base.unet, *base.text_encoders), base.device)
     log = RunLog(Path("fake"), Path("fake"))
     arguments = read_arguments(recipe.optimizer.optimizer, recipe.optimizer.optimizer_args)
     with patch("train.loop.training_alphas_cumprod", lambda alphas_cumprod, *_: alphas_cumprod):  # looks at numbers

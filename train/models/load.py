@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pipeline.core.errors import PrepError
-from train.device import pick_device
+from train.device import pick_device, return_freed_memory
 from train.models.base import BaseModel
 from train.models.diffusers_parts import AutoencoderKL
 from train.models.finite import refuse_not_finite
@@ -23,7 +23,7 @@ from train.models.loading.single_file import load_file
 from train.models.loading.vae import load_vae
 from train.models.locate import find_folder
 from train.models.options import ModelOptions
-from train.models.residency import Residency
+from train.models.residency import Residency, put
 from train.models.storage import WHOLE, Keeping
 from train.models.text.conditioning import whole_image, with_sizes
 from train.models.text.text_encoding import text_conditioning
@@ -52,6 +52,8 @@ def load_base(
         PrepError: it cannot be had, read or trained, or what it predicts cannot be inferred.
     """
     location, target = find_folder(name, revision), pick_device(device)
+    if target.type == "cpu" and keeping.unet.kept != "full":
+        return_freed_memory()
     found = (
         load_file(location, tokenizer, vae is None, prediction != "auto", keeping.unet, keeping.text)
         if location.is_file()
@@ -78,7 +80,7 @@ def assembled(
     for model in (model for models in parts.values() for model in models):
         model.requires_grad_(False).eval()
         if not keeping.lean:
-            model.to(device)
+            put(model, device)
     return BaseModel(
         name=name,
         folder=location,

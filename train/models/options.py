@@ -57,11 +57,6 @@ class PrecisionOptions:
     Images that overflow in fp16 are encoded again in fp32."""
 
     def problems(self) -> Iterator[Problem]:
-        if self.weights_precision == "fp8" and self.gradient_checkpointing is False:
-            yield (
-                "weights_precision is 'fp8', but gradient_checkpointing is off: every restored weight would be kept",
-                "leave gradient_checkpointing out, or use it",
-            )
         if self.weights_precision == "half" and self.mixed_precision in ("fp16", "bf16"):
             yield (
                 f"weights_precision is 'half', which does nothing beside mixed_precision = {self.mixed_precision!r}",

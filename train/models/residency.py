@@ -28,11 +28,12 @@ class Residency:
         return self._present
 
     @contextlib.contextmanager
-    def using(self, *names: str, alone: bool = True) -> Iterator[None]:
-        """Within, these parts are on the device, and with `alone` no others; afterwards those that were there before."""
+    def using(self, *names: str) -> Iterator[None]:
+        """Within, these parts are on the device: with what else is there, or if one of them has to come, alone. Afterwards
+        those are that were there before."""
         before = self._present
-        wanted = frozenset(names) if alone else before | frozenset(names)
-        self._bring(wanted)
+        if not before.issuperset(names):
+            self._bring(frozenset(names))
         try:
             yield
         finally:
@@ -48,15 +49,28 @@ class Residency:
 
     def _put(self, name: str, tensors: Iterator[Tensor]) -> None:
         for holder, key, old in list(self._tensors(name)):
-            new = next(tensors)
-            holder[key] = nn.Parameter(new, requires_grad=False) if isinstance(old, nn.Parameter) else new
+            _hold(holder, key, old, next(tensors))
 
-    def _tensors(self, name: str) -> Iterator[tuple[dict[str, Tensor | None], str, Tensor]]:
-        """(where it is held, its name there, the tensor) of every weight and buffer of a part, each as its data alone."""
+    def _tensors(self, name: str) -> Iterator[tuple[Any, str, Tensor]]:
         for model in self._parts[name]:
-            for module in model.modules():
-                holders: tuple[Any, ...] = (module._parameters, module._buffers)
-                for holder in holders:
-                    for key, tensor in holder.items():
-                        if tensor is not None:
-                            yield holder, key, tensor
+            yield from _tensors_of(model)
+
+
+def put(model: nn.Module, device: torch.device) -> None:
+    """Move a frozen model to a device, one tensor after the other."""
+    for holder, key, old in list(_tensors_of(model)):
+        _hold(holder, key, old, old.to(device))
+
+
+def _hold(holder: Any, key: str, old: Tensor, new: Tensor) -> None:
+    holder[key] = nn.Parameter(new, requires_grad=False) if isinstance(old, nn.Parameter) else new
+
+
+def _tensors_of(model: nn.Module) -> Iterator[tuple[Any, str, Tensor]]:
+    """(where it is held, its name there, the tensor) of every weight and buffer."""
+    for module in model.modules():
+        holders: tuple[Any, ...] = (module._parameters, module._buffers)
+        for holder in holders:
+            for key, tensor in holder.items():
+                if tensor is not None:
+                    yield holder, key, tensor

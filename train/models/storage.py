@@ -1,13 +1,17 @@
 """How frozen layers keep their weights: in fewer bits than they compute in, and restored whenever they are used.
 
 A layer whose weight is kept so has it as a parametrization (torch.nn.utils.parametrize): `layer.weight` is restored anew at
-each use and nobody holds it longer than that. With gradient checkpointing, one block's weights are whole at a time.
+each use and nobody holds it longer than that: for the way back it is restored again (`restored_again`).
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeGuard
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +19,8 @@ from torch.nn.utils import parametrize
 
 Kept = Literal["full", "half", "fp8"]
 """full: as they are computed with; half: in 16 bits, those of the file where it has them; fp8: in 8 bits with a scale."""
+Made = WeakKeyDictionary[torch.UntypedStorage, Callable[[], Tensor]]
+"""The memory of each restored weight that is alive → how to restore it."""
 FLOAT8 = torch.float8_e4m3fn
 LARGEST = 448.0
 """What e4m3 holds at the most (Micikevicius et al. 2022, arXiv:2209.05433)."""
@@ -62,10 +68,57 @@ class Restored(nn.Module):
         self.dtype = dtype
         self.scale: Tensor | None
         self.register_buffer("scale", scale)
+        self.made: Made | None = None
 
     def forward(self, kept: Tensor) -> Tensor:
+        whole = self.whole(kept)
+        if self.made is not None:
+            self.made[whole.untyped_storage()] = partial(self.whole, kept)
+        return whole
+
+    def whole(self, kept: Tensor) -> Tensor:
         whole = kept.to(self.dtype)
         return whole if self.scale is None else whole.mul_(self.scale)
+
+
+@contextlib.contextmanager
+def restored_again(*models: nn.Module) -> Iterator[None]:
+    """Within, what autograd would keep of restored weights for the way back is restored again there instead."""
+    layers = [layer for model in models for layer in model.modules() if isinstance(layer, Restored)]
+    if not layers:
+        yield
+        return
+    made: Made = WeakKeyDictionary()
+
+    def pack(tensor: Tensor) -> Tensor | _Again:
+        again = made.get(tensor.untyped_storage())
+        if again is None:
+            return tensor
+        return _Again(again, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
+
+    def unpack(packed: Tensor | _Again) -> Tensor:
+        if isinstance(packed, Tensor):
+            return packed
+        return packed.whole().as_strided(packed.shape, packed.stride, packed.offset)
+
+    for layer in layers:
+        layer.made = made
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            yield
+    finally:
+        for layer in layers:
+            layer.made = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """How to restore a weight, and which view of it was asked for."""
+
+    whole: Callable[[], Tensor]
+    shape: torch.Size
+    stride: tuple[int, ...]
+    offset: int
 
 
 def in_float8(weight: Tensor) -> tuple[Tensor, Tensor]:

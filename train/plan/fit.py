@@ -64,7 +64,7 @@ def _candidates(options: PrecisionOptions, machine: Machine) -> Iterator[Precisi
     if mixed == "auto":
         mixed = machine.half[0] if machine.half else "no"
     given = options.weights_precision
-    weights = [given] if given != "auto" else ["full", *_fewer_bits(options, machine, mixed)]
+    weights = [given] if given != "auto" else ["full", *_fewer_bits(machine, mixed)]
     kept = options.gradient_checkpointing
     places = [options.offload] if options.offload != "auto" else ["none", "parts"] if machine.separate else ["none"]
     for stored in weights:
@@ -74,10 +74,7 @@ def _candidates(options: PrecisionOptions, machine: Machine) -> Iterator[Precisi
                     yield decided(options, mixed, stored, checkpointing, place)
 
 
-def _fewer_bits(options: PrecisionOptions, machine: Machine, mixed: str) -> list[str]:
-    """Where the weights would be restored for good, as without checkpointing, there is nothing to be saved by it."""
-    if options.gradient_checkpointing is False:
-        return []
+def _fewer_bits(machine: Machine, mixed: str) -> list[str]:
     return (["half"] if mixed == "no" else []) + (["fp8"] if machine.float8 else [])
 
 

@@ -13,6 +13,8 @@ CONTEXT = 0.55
 """GiB of a card that no run can use: CUDA's context and the libraries' workspaces."""
 BUILT_FOR = re.compile(r"^(cuda|hip|rocm|xpu)\b[^=]*= *['\"]", re.MULTILINE)
 """Where torch's version.py says what it was built for."""
+HOST_SHARE = 0.5
+"""What of the host's free memory a run may take: other programs use it too."""
 PIECES = 0.97
 """What of the rest an allocator gives out before what it holds is in pieces."""
 
@@ -40,21 +42,24 @@ def machine_of(device: str, vram: float | None) -> Machine:
 
     if device == "cpu" or (device == "auto" and not has_devices()):
         free = int(psutil.virtual_memory().available)
-        return Machine("the CPU", (), True, False, *_room(free, vram, "memory that is free", context=0.0))
+        return Machine("the CPU", (), True, False, *_room(round(HOST_SHARE * free), vram, "half of what is free", 0.0))
     from train.device import abilities, device_name, free_bytes, pick_device
 
     found = pick_device(device)
     able = abilities(found)
-    name = "the CPU" if found.type == "cpu" else device_name(found)
-    context = 0.0 if found.type == "cpu" else CONTEXT
-    room = _room(free_bytes(found), vram, f"free on {name}", context)
+    name = device_name(found)
+    if found.type == "cpu":
+        return machine_of("cpu", vram)
+    room = _room(free_bytes(found), vram, f"free on {name}", CONTEXT)
     return Machine(name, able.half, able.float8, able.separate, *room)
 
 
 def _room(free: int, vram: float | None, where: str, context: float) -> tuple[int, str]:
     """(bytes, where they are from); of a card's size what its context takes is no room, of what is free it is taken already."""
     if vram is None:
-        return round(free * PIECES), f"{free / GIB:.1f} GiB {where}"
+        return round(
+            free * PIECES
+        ), f"{free / GIB:.1f} GiB, {where}" if context == 0 else f"{free / GIB:.1f} GiB {where}"
     return max(0, round((vram - context) * PIECES * GIB)), f"vram = {vram:g}"
 
 

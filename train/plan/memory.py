@@ -110,13 +110,13 @@ def kept_bytes(shapes: Shapes, kept: str, half: bool) -> int:
 
 
 def restored_bytes(unet: Shapes, kept: str, half: bool, checkpointing: bool) -> int:
-    """What of the UNet is restored at once where it is not kept as it computes: a block's weights, or without checkpointing
-    all of them."""
+    """What of the UNet is restored at once where it is not kept as it computes: one layer's weight, or with checkpointing those
+    of the block that is computed again."""
     computed = 2 if half else 4
     if kept == "full" or (kept == "half" and half):
         return 0
     if not checkpointing:
-        return parameter_count(unet) * computed
+        return max((math.prod(shape) * computed for shape in unet.values()), default=0)
     blocks: dict[str, int] = {}
     for name, shape in unet.items():
         match = BLOCK.match(name)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.core.errors import PrepError
 from train.models.options import ModelOptions, PrecisionOptions
 from train.options.recipe import make_recipe
 from train.plan.fit import decide, fitted, too_large, words
@@ -11,7 +12,7 @@ from train.plan.fit_generation import decide_generation
 from train.plan.machine import GIB, Machine, machine_of
 
 CARD = Machine("a card", ("bf16", "fp16"), True, True, 8 * GIB, "vram = 8")
-CPU = Machine("the CPU", (), True, False, 8 * GIB, "8 GiB memory that is free")
+CPU = Machine("the CPU", (), True, False, 8 * GIB, "8.0 GiB, half of what is free")
 
 
 def needs(options: PrecisionOptions) -> int:
@@ -57,7 +58,7 @@ def test_on_the_cpu_nothing_leaves_it_and_halves_are_restored_to_float32():
 
 def test_what_a_person_has_given_stays():
     assert chosen(CARD, 4, mixed_precision="fp16", weights_precision="full") == ("fp16", "full", True, "parts", False)
-    assert chosen(CARD, 4, gradient_checkpointing=False) == ("bf16", "full", False, "parts", False)
+    assert chosen(CARD, 4, gradient_checkpointing=False) == ("bf16", "fp8", False, "parts", False)
     assert chosen(CARD, 12, gradient_checkpointing=True, offload="parts") == ("bf16", "full", True, "parts", True)
     assert chosen(CARD, 4, offload="none") == ("bf16", "fp8", True, "none", False)
 
@@ -74,16 +75,21 @@ def test_what_was_chosen_is_told_with_where_its_room_is_from():
 
 
 def test_a_run_that_does_not_fit_is_told_with_what_helps():
-    fit = fitted(PrecisionOptions(gradient_checkpointing=False), replace(CARD, room=2 * GIB), needs)
-    (said,) = too_large(fit, CARD)
-    assert "needs about 11.8 GB" in said and "gradient_checkpointing = true" in said and "batch_size" in said
+    small = replace(CARD, room=2 * GIB)
+    fit = fitted(PrecisionOptions(gradient_checkpointing=False), small, needs)
+    (said,) = too_large(fit, small)
+    assert (
+        "needs about 8.59 GB and there is room for 2.15 GB" in said
+        and "gradient_checkpointing = true" in said
+        and "batch_size" in said
+    )
     assert list(too_large(fitted(PrecisionOptions(), CARD, needs), CARD)) == []
 
 
 def test_a_card_of_8_gib_has_less_room_and_free_memory_is_taken_as_it_is():
     assert machine_of("cpu", 8.0).room == round(8 * 0.97 * GIB)
     free = machine_of("cpu", None)
-    assert free.half == () and not free.separate and "memory that is free" in free.told
+    assert free.half == () and not free.separate and "half of what is free" in free.told
 
 
 def test_a_recipe_for_the_miniature_on_the_cpu_leaves_nothing_open():
@@ -94,10 +100,8 @@ def test_a_recipe_for_the_miniature_on_the_cpu_leaves_nothing_open():
     )
 
 
-def test_weights_in_8_bits_without_checkpointing_are_refused():
-    with pytest.raises(Exception, match="gradient_checkpointing is off"):
-        make_recipe(base="miniature", weights_precision="fp8", gradient_checkpointing=False)
-    with pytest.raises(Exception, match="does nothing beside mixed_precision"):
+def test_weights_in_16_bits_beside_half_precision_are_refused_as_they_do_nothing():
+    with pytest.raises(PrepError, match="does nothing beside mixed_precision"):
         make_recipe(base="miniature", weights_precision="half", mixed_precision="bf16")
 
 

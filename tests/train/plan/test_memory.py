@@ -1,12 +1,15 @@
 """What a run takes of a device's memory: by hand, against what was published, and against what prep's own code takes on
 tensors that are counted."""
 
+import multiprocessing
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
 
-from tests.benchmarks.fake_device import NAME
 from tests.benchmarks.memory import FP8, Case, peaks
 from train.models.families.registry import FAMILIES
 from train.models.loading.parts import empty_text, empty_unet, empty_vae
@@ -49,14 +52,14 @@ def test_kept_weights_by_hand():
     assert kept_bytes({"token_embedding.weight": (10, 4)}, "fp8", half=True) == 160
 
 
-def test_what_is_restored_at_once_is_a_block_or_without_checkpointing_everything():
+def test_what_is_restored_at_once_is_a_block_or_without_checkpointing_a_layer():
     unet = {
         "down.resnets.0.a.weight": (10, 10),
         "down.resnets.0.b.weight": (5, 10),
         "down.resnets.1.a.weight": (10, 10),
     }
     assert restored_bytes(unet, "fp8", half=True, checkpointing=True) == 2 * 150
-    assert restored_bytes(unet, "fp8", half=True, checkpointing=False) == 2 * 250
+    assert restored_bytes(unet, "fp8", half=True, checkpointing=False) == 2 * 100
     assert restored_bytes(unet, "half", half=False, checkpointing=True) == 4 * 150
     assert restored_bytes(unet, "half", half=True, checkpointing=True) == restored_bytes(unet, "full", True, True) == 0
 
@@ -113,7 +116,9 @@ def counted_and_planned(case: Case, chosen: PrecisionOptions) -> tuple[dict[str,
         keeping=keeping_of(chosen),
         options={**case.options, "gradient_checkpointing": chosen.gradient_checkpointing},
     )
-    found = peaks(case, ("cache", "train"))
+    # autograd asks once, at the first way back, how many devices there are: a process of its own has this one from the start
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        found = alone.submit(peaks, case, ("cache", "train")).result()
     load = load_of(case.recipe, shapes_of(case.family), [case.size], case.regularized)
     planned = dict(memory_of(shapes_of(case.family), chosen, load).phases)
     return (
@@ -161,17 +166,23 @@ def test_a_run_for_8_gib_never_exceeds_them(case):
 
 
 def test_the_device_that_counts_tells_host_and_device_apart_and_computes_in_half_precision():
-    from tests.benchmarks.fake_device import counting, fake_device
+    said = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, text=True, check=True, timeout=120)
+    assert said.stdout.split() == ["4096", "4096", "torch.bfloat16", "1000", "0"], said.stderr
 
-    device = fake_device()
-    with counting() as counter:
-        host = torch.empty(1000)
-        there = torch.empty(1000, device=device, requires_grad=True)
-        assert counter.live == {"cpu": 4096, NAME: 4096}
-        with torch.autocast(NAME, torch.bfloat16):
-            product = torch.nn.functional.linear(there, torch.empty(10, 1000, device=device))
-        assert product.dtype is torch.bfloat16
-        product.float().sum().backward()
-        assert there.grad.shape == (1000,)
-        del host
-        assert counter.live["cpu"] == 0
+
+COUNTED = """
+import torch
+from tests.benchmarks.fake_device import NAME, counting, fake_device
+device = fake_device()
+with counting() as counter:
+    host = torch.empty(1000)
+    there = torch.empty(1000, device=device, requires_grad=True)
+    print(counter.live["cpu"], counter.live[NAME])
+    with torch.autocast(NAME, torch.bfloat16):
+        product = torch.nn.functional.linear(there, torch.empty(10, 1000, device=device))
+    print(product.dtype)
+    product.float().sum().backward()
+    print(len(there.grad))
+    del host
+    print(counter.live["cpu"])
+"""
