@@ -85,6 +85,7 @@ class Trainer:
             weight.requires_grad_(id(weight) in moved)
         self.trained = [weight for weight in adapter.parameters() if id(weight) in moved]
         self.lrs = [rate for rate, _ in rated]
+        self.done = 0
         self._parts: tuple[Part, ...] = ("unet", "text") if recipe.trains_text_encoder else ("unet",)
         groups = [{"params": weights, "lr": rate} for rate, weights in rated]
         self.optimizer = make_optimizer(recipe.optimizer.optimizer, groups, arguments)
@@ -100,7 +101,7 @@ class Trainer:
         """
         batches, seed = self.recipe.batches, self.recipe.run.seed
         total, accumulation = total_steps(batches, seed, examples), accumulation_steps(batches, examples)
-        start = saved = self._resume()
+        start = saved = self.done = self._resume()
         now = progress_after(batches, seed, examples, start, start == total)
         self.log.trim(start)
         callbacks.begin(now)
@@ -113,7 +114,7 @@ class Trainer:
                 whole = done % accumulation == 0 or done == total
                 norm = self._update((done - 1) // accumulation, updates_of(total, accumulation)) if whole else None
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
-                now = Progress(done, batch.epoch + 1, ends_epoch, done == total)
+                now, self.done = Progress(done, batch.epoch + 1, ends_epoch, done == total), done
                 stopping = whole and self._asked_to_stop(stop.asked, done)
                 kept = done - saved >= self.recipe.saving.save_state_every or callbacks.keeps(now)
                 saving = done == total or stopping or (whole and kept)

@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline.core.disk_space import refuse_full, size_of
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
+from pipeline.core.humanize import counted
 from pipeline.core.seeded import key_seed
 from pipeline.store.manifest import Manifest
 from train.adapters.adapter import Adapter, attach_adapter, read_adapter
@@ -24,7 +25,7 @@ from train.data.batches import accumulation_steps, progress_after, total_steps
 from train.data.dataset import Example, repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
-from train.device import device_name
+from train.device import device_name, out_of_memory
 from train.distributed.launch import in_processes, process_device, shared_device
 from train.distributed.world import ALONE, World
 from train.evaluation.image_losses import losses_per_image
@@ -44,6 +45,7 @@ from train.optimization.optimizers import described
 from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values, trained_config
+from train.plan.fit import memory_is_full
 from train.plan.fit_generation import decide_generation, here
 from train.plan.memory import largest
 from train.plan.space import space_needed
@@ -122,6 +124,12 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
         trainer = Trainer(recipe, base, adapter, latents, StateFile(state_file, digest), job.arguments, log)
         callbacks = run_callbacks(job, trainer, opened.snapshots, progress, board)
         started, now = trainer.run(job.training, callbacks, progress)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        sizes = (view.size for view in views_to_cache(job.split.every()))
+        beside = any(example.reg_images for example in job.training)
+        raise memory_is_full(recipe, sizes, beside, f"after {counted(trainer.done, 'step')}") from error
     finally:
         adapter.detach()
         if board:

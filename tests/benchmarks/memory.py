@@ -76,7 +76,7 @@ def stand_in(family: str, scheduler: DDIMScheduler, dtype: torch.dtype, keeping:
     configs = kind.configs()
     unet, vae = empty_unet(configs["unet"]), empty_vae(configs["vae"])
     texts = [empty_text(configs[part.folder], part.pooled) for part in kind.text]
-    finders = [(unet, unet_finder(configs["unet"]), keeping.unet), (vae, vae_finder(configs["vae"]), Numbers())]
+    finders = [(unet, unet_finder(configs["unet"]), keeping.unet), (vae, vae_finder(configs["vae"]), keeping.vae)]
     finders += [(model, text_finder(part), keeping.text) for model, part in zip(texts, kind.text, strict=True)]
     for model, find, numbers in finders:
         shapes, turned = {}, {}

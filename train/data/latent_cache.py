@@ -31,7 +31,7 @@ from train.data.latent_files import (
     vae_label,
     write_latent,
 )
-from train.device import on_device
+from train.device import halving, on_device
 from train.models.base import BaseModel
 
 PIXELS_AT_ONCE = 1024 * 1024
@@ -114,8 +114,8 @@ class LatentCache:
             for batch, decoding in _decoding(batches_of(missing, self._pixels_at_once), decoders):
                 read = _readable(batch, decoding, unreadable)
                 if read:
-                    pixels = [each for _, each in read]
-                    writing.append(writer.submit(self._keep, [image for image, _ in read], *self._encoded(pixels)))
+                    for part, (means, stds) in halving(read, self._encoded_of, self._base.device, "caching latents"):
+                        writing.append(writer.submit(self._keep, [image for image, _ in part], means, stds))
                 if len(writing) > 1:
                     writing.popleft().result()
                 done += len(batch)
@@ -129,6 +129,9 @@ class LatentCache:
         factor, channels = self._base.latent_factor, self._base.vae.config.latent_channels
         missing = needed(self._folder, images, self._vae, factor, channels).missing
         return sum(file_bytes(self.shape(image)) for image in missing.values())
+
+    def _encoded_of(self, read: Sequence[tuple[ImageView, Array]]) -> tuple[Tensor, Tensor]:
+        return self._encoded([pixels for _, pixels in read])
 
     @torch.no_grad()
     def _encoded(self, pixels: Sequence[Array]) -> tuple[Tensor, Tensor]:

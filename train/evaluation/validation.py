@@ -30,6 +30,7 @@ from train.data.caption_augmentation import affixed, expand, normalized
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.options import CaptionOptions
+from train.device import halving
 from train.distributed.world import ALONE, World
 from train.evaluation.validation_history import Scores, Split
 from train.models.base import BaseModel
@@ -144,11 +145,13 @@ class Evaluator:
             if isinstance(self.conditioned, TextStates):
                 self.conditioned.read_ahead([[captions[index]] for index in sorted({cell[0] for cell in shard})])
             for _, same in groupby(shard, key=lambda cell: shapes[cell[0]]):
-                for batch in _parts(list(same), self.together):
-                    losses = self._batch(batch, examples, captions, grid)
-                    found[tuple(torch.tensor(batch).T.to(found.device))] = losses
-                    done += len(batch)
-                    progress(done, len(shard))
+                for whole in _parts(list(same), self.together):
+                    for batch, losses in halving(
+                        whole, lambda part: self._batch(part, examples, captions, grid), self.base.device, "validation"
+                    ):
+                        found[tuple(torch.tensor(batch).T.to(found.device))] = losses
+                        done += len(batch)
+                        progress(done, len(shard))
         return _finite(self.world.all_reduce_sum(found).cpu(), examples)
 
     def _batch(self, batch: Sequence[Cell], examples: Sequence[Example], captions: Sequence[str], grid: Grid) -> Tensor:

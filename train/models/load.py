@@ -55,9 +55,9 @@ def load_base(
     if target.type == "cpu" and keeping.unet.kept != "full":
         return_freed_memory()
     found = (
-        load_file(location, tokenizer, vae is None, prediction != "auto", keeping.unet, keeping.text)
+        load_file(location, tokenizer, vae is None, prediction != "auto", keeping)
         if location.is_file()
-        else load_folder(name, location, tokenizer, vae is None, keeping.unet, keeping.text)
+        else load_folder(name, location, tokenizer, vae is None, keeping)
     )
     own = found.vae if vae is None else load_vae(vae, _vae_config(location, found))
     if own is None:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-Kept = Literal["full", "half", "fp8"]
-"""full: as they are computed with; half: in 16 bits, those of the file where it has them; fp8: in 8 bits with a scale."""
+Kept = Literal["full", "file", "half", "fp8"]
+"""full: as they are computed with; file: as the file has them, if in 16 bits; half: in 16 bits, those of the file where it has
+them; fp8: in 8 bits with a scale."""
 Made = WeakKeyDictionary[torch.UntypedStorage, Callable[[], Tensor]]
 """The memory of each restored weight that is alive → how to restore it."""
 FLOAT8 = torch.float8_e4m3fn
@@ -40,20 +41,28 @@ class Numbers:
             return FLOAT8
         if self.kept == "full" or self.computed in HALVES:
             return self.computed
-        return found if found in HALVES else torch.bfloat16
+        if found in HALVES:
+            return found
+        return torch.bfloat16 if self.kept == "half" else self.computed
 
 
 FULL = Numbers()
+AS_IN_FILE = Numbers(kept="file")
+"""Without a loss, whatever the file has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """How a base model is kept: the numbers of its UNet and of its text encoders, and whether a part is on the device only
-    while it is at work."""
+    while it is at work. The VAE, which computes in float32 at least when it decodes, loses nothing."""
 
     unet: Numbers = FULL
     text: Numbers = FULL
     lean: bool = False
+
+    @property
+    def vae(self) -> Numbers:
+        return FULL if self.unet.kept == "full" else AS_IN_FILE
 
 
 WHOLE = Keeping()
@@ -177,6 +186,18 @@ def others_in_float32(model: nn.Module) -> None:
 def takes_part(layer: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
     """Whether a layer is a frozen one whose weight can be kept in other numbers."""
     return isinstance(layer, nn.Linear | nn.Conv2d) and not is_kept(layer) and not layer.weight.requires_grad
+
+
+def whole_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """(name, weight) of a model by the names and in the numbers that it would have if all were kept as it computes."""
+    for path, layer in model.named_modules():
+        if isinstance(layer, Restored | parametrize.ParametrizationList):
+            continue
+        names = set(layer._parameters) | ({"weight"} if is_kept(layer) else set())
+        for name in sorted(names):
+            weight = getattr(layer, name)
+            if weight is not None:
+                yield f"{path}.{name}" if path else name, weight
 
 
 def kept_weight(layer: nn.Module) -> Tensor:

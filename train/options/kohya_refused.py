@@ -23,8 +23,6 @@ SWITCHES: Mapping[str, str] = {
         "the adapter is always trained in float32; use mixed_precision",
         "full_fp16",
         "full_bf16",
-        "fp8_base",
-        "fp8_base_unet",
     ),
     **_all("the UNet is always adapted", "network_train_text_encoder_only"),
     **_all(
@@ -35,9 +33,8 @@ SWITCHES: Mapping[str, str] = {
     ),
     **_all("sample images are always made at start and end", "sample_at_first"),
     **_all(
-        "every part lies where it is used; use gradient_checkpointing or mixed_precision to save memory",
+        "weights are read one at a time, and what saves memory is chosen for the card; see vram",
         "lowram",
-        "highvram",
         "cpu_offload_checkpointing",
         "fused_backward_pass",
     ),

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.core.errors import PrepError
 from pipeline.core.humanize import in_words
 from train.adapters.count.planned import planned_figures
 from train.models.options import PrecisionOptions
 from train.models.shapes import BaseShapes
 from train.options.recipe import Recipe, trained_config
+from train.plan.base_shapes import shapes_of
 from train.plan.machine import Machine, machine_of
 from train.plan.memory import Load, Memory, largest, memory_of
 
@@ -132,6 +134,38 @@ def load_of(recipe: Recipe, base: BaseShapes, sizes: Iterable[tuple[int, int]], 
         optimizer=recipe.optimizer.optimizer,
         trains_text=recipe.trains_text_encoder,
         generates=bool(recipe.samples.sample_prompts or recipe.samples.sample_file),
+    )
+
+
+def savings(recipe: Recipe, base: BaseShapes, load: Load) -> Iterator[str]:
+    """What would make a run's training smaller, and by how much, the most first."""
+    options, others = recipe.precision, dict[str, tuple[PrecisionOptions, Load]]()
+    if not options.gradient_checkpointing:
+        others["gradient_checkpointing = true"] = replace(options, gradient_checkpointing=True), load
+    if options.offload == "none" and not recipe.run.device.startswith("cpu"):
+        others['offload = "parts"'] = replace(options, offload="parts"), load
+    if options.weights_precision != "fp8":
+        others['weights_precision = "fp8"'] = replace(options, weights_precision="fp8"), load
+    if recipe.batches.batch_size > 1:
+        fewer = recipe.batches.batch_size // 2
+        images = load.images * fewer // recipe.batches.batch_size
+        others[f"batch_size = {fewer}"] = options, replace(load, images=images)
+    others["a resolution of 3/4"] = options, replace(load, size=(load.size[0] * 3 // 4, load.size[1] * 3 // 4))
+    now = memory_of(base, options, load).training
+    less = {what: now - memory_of(base, *other).training for what, other in others.items()}
+    for what, size in sorted(less.items(), key=lambda each: -each[1]):
+        if size > 0:
+            yield f"{what} ({in_words(size)} less)"
+
+
+def memory_is_full(recipe: Recipe, sizes: Iterable[tuple[int, int]], regularized: bool, when: str) -> PrepError:
+    """The error for a run whose device had no memory left: what to change, and by how much it helps."""
+    base, _ = shapes_of(recipe.model)
+    machine = machine_of(recipe.run.device, recipe.precision.vram)
+    hints = [] if base is None else list(savings(recipe, base, load_of(recipe, base, sizes, regularized)))
+    return PrepError(
+        f"{machine.name} had no memory left {when}",
+        f"what helps: {', '.join(hints) or 'a smaller batch_size'}; or close what else uses the device",
     )
 
 

@@ -68,9 +68,9 @@ class Memory:
         return max(size for _, size in self.phases)
 
     @property
-    def at_peak(self) -> str:
-        """The phase with the peak."""
-        return max(self.phases, key=lambda phase: phase[1])[0]
+    def training(self) -> int:
+        """The most while it trains."""
+        return dict(self.phases)["training"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

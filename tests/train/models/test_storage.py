@@ -155,3 +155,17 @@ def test_as_many_batches_are_read_ahead_as_can_be_kept(lean):
     assert states.read_ahead([["one"], ["two"], ["three"]]) == 2
     assert states.read_ahead([["one", "two", "three"]]) == 1, "a batch at least"
     assert math.isclose(row, states._row_bytes())
+
+
+def test_a_vae_kept_as_its_file_has_it_has_the_digest_and_the_latents_it_had():
+    one, other = load_base("miniature", device="cpu"), load_base("miniature", device="cpu")
+    for base in (one, other):
+        for weight in base.vae.parameters():
+            weight.copy_(weight.half())
+    for layer in other.vae.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            keep(layer, layer.weight.detach().half(), None, Numbers(kept="file"))
+    assert one.vae_digest == other.vae_digest
+    image = torch.zeros(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(one.vae.encode(image).latent_dist.mean, other.vae.encode(image).latent_dist.mean)

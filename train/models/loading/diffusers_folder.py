@@ -15,18 +15,15 @@ from train.models.diffusers_parts import AutoencoderKL, DDIMScheduler, UNet2DCon
 from train.models.families.family import Family, TextPart
 from train.models.families.registry import family_of_config
 from train.models.loading.loaded import Loaded
-from train.models.loading.quantized import WHOLE
+from train.models.loading.quantized import INTEGERS
 from train.models.loading.safetensors_header import read_header
 from train.models.loading.tokenizers import load_tokenizers
 from train.models.loading.vocabulary import vocabulary_folder
-from train.models.storage import FULL, Numbers, keep_all, others_in_float32
+from train.models.storage import FULL, WHOLE, Keeping, Numbers, keep_all, others_in_float32
 
 
-def load_folder(
-    name: str, folder: Path, tokenizer: Path | None, with_vae: bool, numbers: Numbers = FULL, text: Numbers = FULL
-) -> Loaded:
-    """Load a model folder on the CPU, from safetensors only: the UNet in `numbers`, the text encoders in `text`, the VAE in
-    float32.
+def load_folder(name: str, folder: Path, tokenizer: Path | None, with_vae: bool, keeping: Keeping = WHOLE) -> Loaded:
+    """Load a model folder on the CPU, from safetensors only: each part in the numbers that it is kept in.
 
     Raises:
         PrepError: it is no such folder, a part does not load, or it is no model that can be trained.
@@ -41,9 +38,9 @@ def load_folder(
     try:
         family = _family(folder)
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
-        encoders = tuple(_part(_kind(part), folder, part.folder, text) for part in family.text)
-        unet = _part(UNet2DConditionModel, folder, "unet", numbers)
-        vae = _part(AutoencoderKL, folder, "vae") if with_vae else None
+        encoders = tuple(_part(_kind(part), folder, part.folder, keeping.text) for part in family.text)
+        unet = _part(UNet2DConditionModel, folder, "unet", keeping.unet)
+        vae = _part(AutoencoderKL, folder, "vae", keeping.vae) if with_vae else None
         if tokenizer is None:
             tokenizers = tuple(CLIPTokenizer.from_pretrained(folder, subfolder=part.tokenizer) for part in family.text)
         else:
@@ -105,7 +102,7 @@ def _part(kind: Any, folder: Path, part: str, numbers: Numbers = FULL) -> Any:
 def _precision(folder: Path, half: bool) -> torch.dtype:
     """What the files of a part hold its weights in: 16 bits where all of them are in these, else float32."""
     files = [file for file in folder.glob("*.safetensors") if half or ".fp16" not in file.name]
-    found = {dtype for file in files for dtype in read_header(file).dtypes.values() if dtype not in WHOLE}
+    found = {dtype for file in files for dtype in read_header(file).dtypes.values() if dtype not in INTEGERS}
     return {frozenset({"F16"}): torch.float16, frozenset({"BF16"}): torch.bfloat16}.get(frozenset(found), torch.float32)
 
 

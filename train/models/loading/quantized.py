@@ -21,7 +21,7 @@ IGNORED = (".scale_input", ".input_scale", ".comfy_quant", ".weight_format")
 MARKER = "scaled_fp8"
 PACKED = (".absmax", ".quant_map", ".nested_absmax", ".qweight", ".qzeros", "weight_scale_2", ".weight_scale_inv")
 """What is only beside weights of 4 bits, or of scales by blocks."""
-WHOLE = frozenset({"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"})
+INTEGERS = frozenset({"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"})
 """Number formats of weights that stand for nothing without a scale."""
 
 
@@ -53,7 +53,7 @@ def check_quantized(file: Path, dtypes: Mapping[str, str]) -> None:
     whole = [
         name
         for name, dtype in dtypes.items()
-        if dtype in WHOLE and name.endswith((".weight", ".bias")) and name not in scaled
+        if dtype in INTEGERS and name.endswith((".weight", ".bias")) and name not in scaled
     ]
     if packed or whole:
         what = f"it has {packed}" if packed else f"{whole[0]} is in {dtypes[whole[0]].lower()} without a known scale"

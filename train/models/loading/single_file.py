@@ -24,7 +24,7 @@ from train.models.loading.parts import (
 from train.models.loading.tokenizers import load_tokenizers
 from train.models.loading.vocabulary import vocabulary_folder
 from train.models.loading.weights import open_weights
-from train.models.storage import FULL, Numbers
+from train.models.storage import WHOLE, Keeping
 
 
 def load_file(
@@ -32,11 +32,10 @@ def load_file(
     tokenizer: Path | None,
     with_vae: bool,
     asked: bool,
-    numbers: Numbers = FULL,
-    text: Numbers = FULL,
+    keeping: Keeping = WHOLE,
     families: Iterable[Family] | None = None,
 ) -> Loaded:
-    """Load a single file on the CPU: the UNet in `numbers`, the text encoders in `text`, the VAE in float32.
+    """Load a single file on the CPU: each part in the numbers that it is kept in.
 
     Args:
         with_vae: take the VAE from the file, if it holds one.
@@ -54,14 +53,14 @@ def load_file(
     tokenizers = load_tokenizers(family, folder, int(configs["text_encoder"]["vocab_size"]))
     unet, find = empty_unet(configs["unet"]), unet_finder(configs["unet"])
     check_whole(weights, unet, find, family)
-    fill(unet, weights, find, f"{family.title}'s UNet", numbers)
+    fill(unet, weights, find, f"{family.title}'s UNet", keeping.unet)
     encoders = []
     for part in family.text:
         encoders.append(empty_text(configs[part.folder], part.pooled))
-        fill(encoders[-1], weights, text_finder(part), f"{family.title}'s {part.folder}", text)
+        fill(encoders[-1], weights, text_finder(part), f"{family.title}'s {part.folder}", keeping.text)
     vae = None
     if with_vae and any(name.startswith(VAE) for name in weights.shapes):
         vae = empty_vae(configs["vae"])
-        fill(vae, weights, vae_finder(configs["vae"]), f"{family.title}'s VAE")
+        fill(vae, weights, vae_finder(configs["vae"]), f"{family.title}'s VAE", keeping.vae)
     scheduler = DDIMScheduler(**configs["scheduler"], rescale_betas_zero_snr=declared_values.zero_terminal)
     return Loaded(family, tokenizers, tuple(encoders), vae, unet, scheduler, prediction)

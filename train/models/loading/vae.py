@@ -16,6 +16,7 @@ from train.models.families.key_map import VAE
 from train.models.loading.parts import empty_vae, fill, vae_finder
 from train.models.loading.weights import open_weights
 from train.models.locate import find_vae
+from train.models.storage import whole_weights
 
 PREFIXES = (VAE, "vae.", "")
 """What the weights' names of VAEs in single files begin with."""
@@ -67,7 +68,7 @@ def _of_file(file: Path, like: Mapping[str, Any]) -> AutoencoderKL:
 def weights_digest(vae: AutoencoderKL) -> str:
     """SHA-256 over a VAE's weights in float32 and its scaling factor, in hex: the same from a folder as from a file."""
     digest = hashlib.sha256(repr(float(vae.config.scaling_factor)).encode())
-    for name, tensor in sorted(vae.state_dict().items()):
+    for name, tensor in sorted(whole_weights(vae)):
         digest.update(f"{name}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy())
+        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
     return digest.hexdigest()
