@@ -37,7 +37,7 @@ def find_folder(name: str, revision: str | None, download: bool = True) -> Path:
         if location.is_file():
             return location
         raise PrepError(f"there is no base model {name}", "check the path, or give OWNER/NAME, or: miniature")
-    if not _is_repository(name):
+    if not is_repository(name):
         raise PrepError(
             f"base model {name!r} is neither a folder in diffusers format, nor a single file, nor a hub repository",
             "give a folder that holds model_index.json, a .safetensors file, OWNER/NAME, or: miniature",
@@ -62,7 +62,7 @@ def find_vae(name: str, download: bool = True) -> Path:
         raise PrepError(f"there is no VAE {name}", "check the path")
     if not location.is_dir():
         repository, _, revision = name.partition("@")
-        if not _is_repository(repository):
+        if not is_repository(repository):
             raise PrepError(
                 f"vae {name!r} is neither a folder, nor a single file, nor a hub repository",
                 "give a folder that holds config.json, a .safetensors file, or OWNER/NAME@REVISION",
@@ -74,7 +74,7 @@ def find_vae(name: str, download: bool = True) -> Path:
     raise PrepError(f"{location} is no VAE: it has no config.json", "give the folder of a VAE or of a model with one")
 
 
-def _is_repository(name: str) -> bool:
+def is_repository(name: str) -> bool:
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and "\\" not in name
 
 

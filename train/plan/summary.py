@@ -161,6 +161,7 @@ def footprint(
         str(cached),
         f"{latents}, {in_words(STORED * trained)} for the training state with AdamW, {in_words(file)} for the adapter of "
         f"{trained} parameters{grows(options)}",
+        *([unknown] if unknown else []),
         *words(decided.fit, decided.machine),
         _memory_words(decided.memory, run, cached, options),
     )

@@ -157,8 +157,9 @@ def test_a_base_model_that_is_not_here_leaves_the_rest_of_the_plan(manifest, mon
     monkeypatch.setattr("train.models.locate.find_folder", not_here)
     plan = planned(manifest, base="someone/model", epochs=4)
     assert plan.counts["steps"] == 12
-    assert remark(plan, "disk: about ").endswith("for 10 cached latents")
-    assert remark(plan, "the size of the adapter and the memory it takes to train are not known: of a base")
+    assert remark(plan, "disk: about ").endswith("for the adapter of 6782976 parameters")
+    assert remark(plan, "someone/model is not on this machine yet: taken to be Stable Diffusion 1.x, by its name")
+    assert remark(plan, "memory, roughly: ")
     assert remark(plan, "which tags") == (
         "which tags the limit of 75 tokens truncates is not known: base model someone/model cannot be downloaded: offline"
     )

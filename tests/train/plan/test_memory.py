@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from tests.benchmarks.memory import FP8, Case, peaks
+from train.models.families import write_shapes
+from train.models.families.known_shapes import family_by_name, known_shapes
 from train.models.families.registry import FAMILIES
-from train.models.loading.parts import empty_text, empty_unet, empty_vae
-from train.models.options import PrecisionOptions
+from train.models.options import ModelOptions, PrecisionOptions
 from train.models.shapes import BaseShapes
 from train.models.storage import Keeping, Numbers
+from train.plan.base_shapes import of_family
+from train.plan.base_shapes import shapes_of as plan_shapes
 from train.plan.fit import fitted, load_of
 from train.plan.machine import GIB, Machine
 from train.plan.memory import Load, kept_bytes, memory_of, restored_bytes
@@ -83,25 +86,36 @@ def test_sdxl_takes_about_the_memory_that_is_published_for_it():
 
 
 def shapes_of(family: str) -> BaseShapes:
-    """The family's, from empty models."""
-    kind = FAMILIES[family]
-    configs = kind.configs()
-    unet, vae = empty_unet(configs["unet"]), empty_vae(configs["vae"])
-    texts = {part.folder: empty_text(configs[part.folder], part.pooled) for part in kind.text}
+    return of_family(FAMILIES[family])
 
-    def of(model):
-        return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
-    return BaseShapes(
-        unet=of(unet),
-        text={f"{part}.{name}": shape for part, model in texts.items() for name, shape in of(model).items()},
-        vae=of(vae),
-        channels=320,
-        factor=8,
-        latent_channels=4,
-        text_width=max(model.config.hidden_size for model in texts.values()),
-        family=family,
-    )
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_shapes_in_the_package_are_those_of_empty_models(family):
+    assert known_shapes(family) == write_shapes.shapes_of(family)
+    assert shapes_of(family).text_width == {"sd1": 768, "sd2": 1024, "sdxl": 1280}[family]
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "sd1"),
+        ("runwayml/stable-diffusion-v1-5", "sd1"),
+        ("stabilityai/stable-diffusion-2-1", "sd2"),
+        ("stabilityai/stable-diffusion-xl-base-1.0", "sdxl"),
+        ("OnomaAIResearch/Illustrious-XL-v2.0", "sdxl"),
+        ("Laxhar/noobai-vpred", "sdxl"),
+        ("someone/anything-v2.5", "sd1"),
+        ("someone/sd21-anime", "sd2"),
+    ],
+)
+def test_the_family_that_a_name_tells_of(name, family):
+    assert family_by_name(name) == family
+
+
+def test_a_model_that_is_not_downloaded_is_planned_by_its_family_and_that_is_told():
+    shapes, told = plan_shapes(ModelOptions(base="stabilityai/stable-diffusion-xl-base-1.0"))
+    assert shapes.family == "sdxl" and "taken to be SDXL, by its name" in told
+    assert plan_shapes(ModelOptions(base="there/is/no.safetensors"))[0] is None
 
 
 def keeping_of(chosen: PrecisionOptions) -> Keeping:
