@@ -31,7 +31,19 @@ PACKAGES = (
     "ort-nightly",
     "ort-nightly-gpu",
 )
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+OTHERS = {
+    "migraphx": ("MIGraphXExecutionProvider", "onnxruntime-rocm has it, for AMD's GPUs on Linux"),
+    "rocm": ("ROCMExecutionProvider", "onnxruntime-rocm has it, for AMD's GPUs on Linux"),
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml has it, for any GPU on Windows"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime for macOS has it"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino has it, for Intel's processors and GPUs"),
+    "tensorrt": ("TensorrtExecutionProvider", "onnxruntime-gpu has it where TensorRT is installed"),
+}
+"""Devices beside the CPU and CUDA: what ONNX Runtime calls them, and which package has them."""
+TAKEN = ("migraphx", "rocm", "directml")
+"""Those that `auto` takes where the installed package has them: the others compile each model for minutes, or are no faster
+than the CPU with some."""
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|" + "|".join(OTHERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +56,14 @@ class Session:
 
     @property
     def on_gpu(self) -> bool:
-        return self.provider == CUDA
+        return self.provider != CPU
 
 
 def check_device(device: str) -> None:
-    """Raises TaggerError unless the device is auto, cpu, cuda or cuda:N."""
+    """Raises TaggerError unless the device is auto, cpu, cuda, cuda:N or one of the others by name."""
     if not _DEVICE.fullmatch(device):
-        raise TaggerError(f"device is {device!r}", "give auto, cpu, cuda, or cuda:1 for the second GPU")
+        others = ", ".join(OTHERS)
+        raise TaggerError(f"device is {device!r}", f"give auto, cpu, cuda, cuda:1 for the second GPU, or {others}")
 
 
 def installed_runtimes() -> tuple[str, ...]:
@@ -90,9 +103,11 @@ def open_session(model: Path, device: str = "auto", threads: int = 0) -> Session
     explicit = device.startswith("cuda")
     warnings = []
     if clash := runtime_clash():
-        if explicit:
+        if explicit or device in OTHERS:
             raise TaggerError(f"device is {device}, but {clash[0]}", clash[1])
         warnings.append(f"{clash[0]}; mend it with: {clash[1]}")
+    if device in OTHERS:
+        return Session(_on_other(onnxruntime, model, device, threads), OTHERS[device][0])
     number = int(device.partition(":")[2] or 0)
     trouble = "" if device == "cpu" else _no_cuda(onnxruntime, number)
     if explicit and trouble:
@@ -104,8 +119,35 @@ def open_session(model: Path, device: str = "auto", threads: int = 0) -> Session
         if explicit:
             raise TaggerError(f"device is {device}, but ONNX Runtime cannot use it: {trouble}", advice)
         warnings.append(f"running on the CPU, ONNX Runtime cannot use the GPU: {trouble}; {advice}")
+    for other in TAKEN if device == "auto" else ():
+        if OTHERS[other][0] in onnxruntime.get_available_providers():
+            with contextlib.suppress(TaggerError):
+                return Session(_on_other(onnxruntime, model, other, threads), OTHERS[other][0], tuple(warnings))
     session = _open(onnxruntime, model, [CPU], threads)
     return Session(session, session.get_providers()[0], tuple(warnings))
+
+
+def _on_other(onnxruntime: Any, model: Path, device: str, threads: int) -> Any:
+    """A session on one of the other devices.
+
+    Raises:
+        TaggerError: the installed package does not have it, or cannot use it here.
+    """
+    provider, package = OTHERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise TaggerError(
+            f"device is {device}, but the installed ONNX Runtime {onnxruntime.__version__} has no {provider}",
+            f"{package}; or give --device cpu, or auto to take what there is",
+        )
+    with _stderr_caught() as said:
+        session = _open(onnxruntime, model, [provider, CPU], threads)
+    if session.get_providers()[0] != provider:
+        why = "".join(said).strip().splitlines()
+        raise TaggerError(
+            f"device is {device}, but ONNX Runtime cannot use it: {(why[0] if why else 'it gave no reason')[:400]}",
+            "update its driver, or give --device cpu",
+        )
+    return session
 
 
 def _no_cuda(onnxruntime: Any, number: int) -> str:

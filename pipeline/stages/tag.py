@@ -54,7 +54,8 @@ class Options:
     """How JPEGs are decoded: exact, or fast: large ones at a reduced size, never below twice what the model sees.
     Fast scores differ a little and are kept apart from exact ones; how much they differ is reported."""
     device: str = "auto"
-    """Where it runs: auto, cpu, cuda, or cuda:1 for the second GPU."""
+    """Where it runs: auto, cpu, cuda, cuda:1 for the second GPU; or, with an ONNX Runtime that has it, directml, rocm, migraphx,
+    coreml, openvino or tensorrt."""
     batch_size: int = 0
     """Images scored at once; 0 takes 4 on the CPU and 32 on a GPU."""
     threads: int = 0

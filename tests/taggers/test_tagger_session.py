@@ -118,3 +118,22 @@ def test_a_file_that_is_no_model_is_refused(tiny: Make) -> None:
     with pytest.raises(TaggerError, match=r"is no model that ONNX Runtime .* can open") as caught:
         open_session(file, "cpu")
     assert "delete it and fetch it again" in caught.value.hint
+
+
+def test_other_devices_are_used_by_name_where_the_package_has_them(machine: Callable[..., None]) -> None:
+    machine(runtime=Runtime(works=True, listed=("CoreMLExecutionProvider", CPU)))
+    opened = open_session(Path("m.onnx"), "coreml")
+    assert (opened.provider, opened.on_gpu) == ("CoreMLExecutionProvider", True)
+    assert open_session(Path("m.onnx"), "auto").provider == CPU, "it may be slower than the CPU"
+
+
+def test_auto_takes_directml_where_the_package_has_it(machine: Callable[..., None]) -> None:
+    machine(runtime=Runtime(works=False, listed=("DmlExecutionProvider", CPU)))
+    assert open_session(Path("m.onnx"), "auto").provider == "DmlExecutionProvider"
+
+
+def test_a_device_that_the_package_lacks_is_an_error_with_the_package_that_has_it(machine: Callable[..., None]) -> None:
+    machine(runtime=Runtime(works=True))
+    with pytest.raises(TaggerError, match="has no DmlExecutionProvider") as caught:
+        open_session(Path("m.onnx"), "directml")
+    assert "onnxruntime-directml" in caught.value.hint

@@ -39,7 +39,7 @@ class RunOptions:
     seed: int = option(420, PERSONAL)
     """Random seed of order, noise, timesteps, shuffles and the adapter's initial weights."""
     device: str = option("auto", PERSONAL_BESIDE)
-    """auto, cpu, cuda or cuda:N."""
+    """auto, cpu, cuda, cuda:N, xpu or mps."""
     processes: int = option(1, at_least(1), PERSONAL_BESIDE)
     """Processes (world size), each training on its share of every batch; with GPUs, one for each GPU."""
     tensorboard: bool = option(False, BESIDE)

@@ -55,7 +55,7 @@ KINDS = ("hardest", "easiest")
     show_default=True,
     help="Noise samples at each of these timesteps.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document, with every image, to stdout.")
 def command(
     root: Path, name: str | None, count: int, timesteps: int, noise_samples: int, device: str, as_json: bool
