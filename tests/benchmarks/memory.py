@@ -208,11 +208,16 @@ def _sample(base: BaseModel, case: Case) -> None:
 
 BF16 = Numbers(torch.bfloat16)
 FP8 = Numbers(torch.bfloat16, "fp8")
+STREAMED = Keeping(replace(BF16, streamed=True), BF16, lean=True)
 LEAN, LEAN8 = Keeping(BF16, BF16, lean=True), Keeping(FP8, FP8, lean=True)
 SDXL = {"rank": 32, "gradient_checkpointing": True}
 ROWS = {
     "SDXL LoRA 32": Case(family="sdxl", size=(1024, 1024), options=SDXL, keeping=LEAN),
     "SDXL LoRA 32, fp8": Case(family="sdxl", size=(1024, 1024), options=SDXL, keeping=LEAN8),
+    "SDXL LoRA 32, blocks": Case(family="sdxl", size=(1024, 1024), options=SDXL, keeping=STREAMED),
+    "SDXL LoRA 32, both text encoders, blocks": Case(
+        family="sdxl", size=(1024, 1024), options={**SDXL, "train_text_encoder": True}, keeping=STREAMED
+    ),
     "SDXL LoRA 32, both text encoders": Case(
         family="sdxl", size=(1024, 1024), options={**SDXL, "train_text_encoder": True}, keeping=LEAN
     ),
@@ -247,13 +252,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--row", help="only rows whose name holds this")
     asked = parser.parse_args()
-    print(f"{'GiB on the device':<36}{'load':>8}{'cache':>8}{'train':>8}{'sample':>8}{'host':>8}{'s':>6}")
+    print(f"{'GiB on the device':<42}{'load':>8}{'cache':>8}{'train':>8}{'sample':>8}{'host':>8}{'s':>6}")
     for name, case in rows(asked.row):
         begun = time.perf_counter()
         found = peaks(case)
         figures = "".join(f"{found[each]['device'] / GIB:8.2f}" for each in ("load", "cache", "train", "sample"))
         host = max(each["host"] for each in found.values()) / GIB
-        print(f"{name:<36}{figures}{host:8.2f}{time.perf_counter() - begun:6.0f}", flush=True)
+        print(f"{name:<42}{figures}{host:8.2f}{time.perf_counter() - begun:6.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,14 @@ def test_parts_that_leave_the_device_give_the_same_adapter_to_the_bit(prepared, 
     assert [each.read_bytes() for each in sorted(images[0])] == [each.read_bytes() for each in sorted(images[1])]
 
 
+@pytest.mark.parametrize("options", [{}, {"gradient_checkpointing": True}, {"algorithm": "lokr", "dora": True}])
+def test_layers_that_come_one_at_a_time_give_the_same_adapter_to_the_bit(prepared, options):
+    options = {"gradient_checkpointing": False, **options}
+    whole = train_adapter(prepared, make_recipe(**QUICK | options | {"name": "whole"}), quiet)
+    blocks = train_adapter(prepared, make_recipe(**QUICK | options | {"name": "blocks", "offload": "blocks"}), quiet)
+    assert same(whole.file, blocks.file)
+
+
 def test_activations_that_are_computed_again_give_the_same_adapter(prepared):
     whole = train_adapter(prepared, make_recipe(**QUICK | {"name": "whole"}), quiet)
     again = train_adapter(prepared, make_recipe(**QUICK | {"name": "again", "gradient_checkpointing": True}), quiet)

@@ -24,7 +24,7 @@ from train.models.loading.vae import load_vae
 from train.models.locate import find_folder
 from train.models.options import ModelOptions
 from train.models.residency import Residency, put
-from train.models.storage import WHOLE, Keeping
+from train.models.storage import WHOLE, Keeping, stream
 from train.models.text.conditioning import whole_image, with_sizes
 from train.models.text.text_encoding import text_conditioning
 
@@ -81,6 +81,8 @@ def assembled(
         model.requires_grad_(False).eval()
         if not keeping.lean:
             put(model, device)
+    if keeping.unet.streamed:
+        stream(found.unet, device)
     return BaseModel(
         name=name,
         folder=location,

@@ -47,9 +47,10 @@ class PrecisionOptions:
     gradient_checkpointing: bool | None = option(None, BESIDE)
     """Save memory by recomputing activations in the backward pass, which takes a third longer; if not given, where
     memory asks for it."""
-    offload: Literal["auto", "none", "parts"] = option("auto", BESIDE)
-    """What leaves the device for the host's memory: parts has text encoders, VAE and UNet there only while they are at work;
-    auto does so where memory asks for it."""
+    offload: Literal["auto", "none", "parts", "blocks"] = option("auto", BESIDE)
+    """What leaves the device for the host's memory: parts has text encoders, VAE and UNet on it only while they are at work;
+    blocks has the UNet's weights come one layer at a time too, which is slow and takes the least. auto does so where memory
+    asks for it."""
     vram: float | None = option(None, PERSONAL_BESIDE, above(0))
     """Memory of the card in GiB that all of this is chosen for, 8 say; what the device has free if not given."""
     vae_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from train.models.options import PrecisionOptions
@@ -16,4 +18,5 @@ def keeping_of(options: PrecisionOptions) -> Keeping:
     """How a base model is kept by options that are decided."""
     assert options.weights_precision != "auto", "decided for the device before a model is loaded"
     numbers = Numbers(DTYPES[options.mixed_precision], options.weights_precision)
-    return Keeping(numbers, numbers, lean=options.offload == "parts")
+    unet = replace(numbers, streamed=options.offload == "blocks")
+    return Keeping(unet, numbers, lean=options.offload != "none")

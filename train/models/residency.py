@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from train.models.storage import streamed
+
 
 class Residency:
     """Moves frozen parts between the host's memory, where each has its place, and a device.
@@ -67,8 +69,10 @@ def _hold(holder: Any, key: str, old: Tensor, new: Tensor) -> None:
 
 
 def _tensors_of(model: nn.Module) -> Iterator[tuple[Any, str, Tensor]]:
-    """(where it is held, its name there, the tensor) of every weight and buffer."""
+    """(where it is held, its name there, the tensor) of every weight and buffer but those that stay on the host."""
     for module in model.modules():
+        if streamed(module):
+            continue
         holders: tuple[Any, ...] = (module._parameters, module._buffers)
         for holder in holders:
             for key, tensor in holder.items():

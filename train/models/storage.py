@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from train.models.prefetch import Prefetch, pinned
+
 Kept = Literal["full", "file", "half", "fp8"]
 """full: as they are computed with; file: as the file has them, if in 16 bits; half: in 16 bits, those of the file where it has
 them; fp8: in 8 bits with a scale."""
@@ -30,10 +32,12 @@ HALVES = (torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """`computed` is what matrix products and convolutions are computed in, `kept` how their frozen weights are kept."""
+    """`computed` is what matrix products and convolutions are computed in, `kept` how their frozen weights are kept, and
+    `streamed` whether these stay on the host and come to the device one at a time."""
 
     computed: torch.dtype = torch.float32
     kept: Kept = "full"
+    streamed: bool = False
 
     def stored(self, found: torch.dtype) -> torch.dtype:
         """What a weight that a file has in `found` is kept in."""
@@ -70,11 +74,12 @@ WHOLE = Keeping()
 
 
 class Restored(nn.Module):
-    """A weight as it is computed with, of one that is kept in fewer bits and of the scale of each output."""
+    """A weight as it is computed with, of one that is kept in fewer bits and of the scale of each output, or on the host."""
 
-    def __init__(self, dtype: torch.dtype, scale: Tensor | None) -> None:
+    def __init__(self, dtype: torch.dtype, scale: Tensor | None, streamed: bool = False) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype, self.streamed = dtype, streamed
+        self.prefetch: Prefetch | None = None
         self.scale: Tensor | None
         self.register_buffer("scale", scale)
         self.made: Made | None = None
@@ -86,6 +91,7 @@ class Restored(nn.Module):
         return whole
 
     def whole(self, kept: Tensor) -> Tensor:
+        kept = kept if self.prefetch is None else self.prefetch.take(kept)
         whole = kept.to(self.dtype)
         return whole if self.scale is None else whole.mul_(self.scale)
 
@@ -160,9 +166,10 @@ def keep(layer: nn.Linear | nn.Conv2d, weight: Tensor, scale: Tensor | None, num
     if layer.bias is not None:
         layer.bias = nn.Parameter(layer.bias.detach().to(numbers.computed), requires_grad=False)
     layer.weight = nn.Parameter(weight, requires_grad=False)
-    if weight.dtype is not numbers.computed:
+    if weight.dtype is not numbers.computed or numbers.streamed:
         scale = None if scale is None else scale.to(numbers.computed)
-        parametrize.register_parametrization(layer, "weight", Restored(numbers.computed, scale), unsafe=True)
+        restored = Restored(numbers.computed, scale, numbers.streamed)
+        parametrize.register_parametrization(layer, "weight", restored, unsafe=True)
 
 
 def keep_all(model: nn.Module, numbers: Numbers) -> None:
@@ -198,6 +205,24 @@ def whole_weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
             weight = getattr(layer, name)
             if weight is not None:
                 yield f"{path}.{name}" if path else name, weight
+
+
+def stream(model: nn.Module, device: torch.device) -> None:
+    """Have the weights that are to stay on the host come to a device as they are used."""
+    prefetch = Prefetch(device)
+    for layer in model.modules():
+        if isinstance(layer, parametrize.ParametrizationList) and streamed(layer):
+            layer.original = nn.Parameter(pinned(layer.original.detach(), device), requires_grad=False)
+            for restored in layer:
+                if isinstance(restored, Restored):
+                    restored.prefetch = prefetch
+
+
+def streamed(layer: nn.Module) -> bool:
+    """Whether it holds a weight that stays on the host."""
+    return isinstance(layer, parametrize.ParametrizationList) and any(
+        isinstance(each, Restored) and each.streamed for each in layer
+    )
 
 
 def kept_weight(layer: nn.Module) -> Tensor:

@@ -42,7 +42,8 @@ class Decided:
 
 def fitted(options: PrecisionOptions, machine: Machine, needed: Needed | None) -> Fit:
     """Decide what is open: the best precision of the device, and of what saves memory only as much as it takes, the
-    cheapest first: parts that are not at work leave the device, activations are recomputed, weights are kept in fewer bits.
+    cheapest first: parts that are not at work leave the device, activations are recomputed, weights are kept in fewer bits,
+    and last come to the device one layer at a time.
     What the person has given stays.
 
     Args:
@@ -74,6 +75,9 @@ def _candidates(options: PrecisionOptions, machine: Machine) -> Iterator[Precisi
             for place in places:
                 if stored == weights[0] or place == places[-1]:
                     yield decided(options, mixed, stored, checkpointing, place)
+    if options.offload == "auto" and machine.separate:
+        for stored in dict.fromkeys((weights[0], weights[-1])):
+            yield decided(options, mixed, stored, kept is not False, "blocks")
 
 
 def _fewer_bits(machine: Machine, mixed: str) -> list[str]:

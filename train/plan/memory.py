@@ -109,6 +109,14 @@ def kept_bytes(shapes: Shapes, kept: str, half: bool) -> int:
     return total
 
 
+def streamed_bytes(unet: Shapes, half: bool) -> int:
+    """What of a UNet whose layers come one at a time is on the device: norms and biases, the layer that is at work and the next
+    one, and a block's layers while it is computed again."""
+    small = {name: shape for name, shape in unet.items() if len(shape) < 2}
+    largest_layer = max((math.prod(shape) for shape in unet.values()), default=0) * (2 if half else 4)
+    return kept_bytes(small, "full", half) + 2 * largest_layer + restored_bytes(unet, "fp8", half, True)
+
+
 def restored_bytes(unet: Shapes, kept: str, half: bool, checkpointing: bool) -> int:
     """What of the UNet is restored at once where it is not kept as it computes: one layer's weight, or with checkpointing those
     of the block that is computed again."""
@@ -128,16 +136,18 @@ def restored_bytes(unet: Shapes, kept: str, half: bool, checkpointing: bool) -> 
 def memory_of(base: BaseShapes, options: PrecisionOptions, load: Load) -> Memory:
     """The memory of a run whose options are decided."""
     half, kept = options.mixed_precision != "no", options.weights_precision
-    checkpointing, lean = bool(options.gradient_checkpointing), options.offload == "parts"
+    checkpointing, lean = bool(options.gradient_checkpointing), options.offload != "none"
     unet, text, vae = (
         kept_bytes(base.unet, kept, half),
         kept_bytes(base.text, kept, half),
         4 * parameter_count(base.vae),
     )
+    if options.offload == "blocks":
+        unet = streamed_bytes(base.unet, half)
     adapter, moments = 4 * load.trained, round(MOMENTS[load.optimizer] * load.trained)
     pixels = (load.size[0] // base.factor) * (load.size[1] // base.factor)
     step = load.images * pixels * STEP[base.family][half, checkpointing] * base.channels // FIRST_CHANNELS
-    step += restored_bytes(base.unet, kept, half, checkpointing)
+    step += 0 if options.offload == "blocks" else restored_bytes(base.unet, kept, half, checkpointing)
     if load.trains_text:
         step += round(load.images * load.tokens * TEXT_STEP[base.family] * (1 if half else IN_FULL))
     held = unet + (text if load.trains_text or not lean else 0) + (0 if lean else vae)
@@ -163,8 +173,9 @@ def memory_of(base: BaseShapes, options: PrecisionOptions, load: Load) -> Memory
 
 def generating_bytes(base: BaseShapes, options: PrecisionOptions, images: int, size: tuple[int, int]) -> int:
     """The most that is on the device while so many images are generated at once."""
-    half, lean = options.mixed_precision != "no", options.offload == "parts"
+    half, lean = options.mixed_precision != "no", options.offload != "none"
     unet, text = (kept_bytes(part, options.weights_precision, half) for part in (base.unet, base.text))
+    unet = streamed_bytes(base.unet, half) if options.offload == "blocks" else unet
     vae, pixels = 4 * parameter_count(base.vae), (size[0] // base.factor) * (size[1] // base.factor)
     together = unet + text + vae
     denoising = 2 * images * pixels * GENERATING[half] * base.channels // FIRST_CHANNELS

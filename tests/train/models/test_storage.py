@@ -1,5 +1,6 @@
 """Frozen weights in fewer bits, and parts that are on the device only while they are at work."""
 
+import copy
 import math
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from torch import nn
 from train.models.base import BaseModel
 from train.models.load import assembled, load_base
 from train.models.loading.loaded import Loaded
+from train.models.prefetch import Prefetch
 from train.models.residency import Residency
 from train.models.storage import (
     FLOAT8,
@@ -22,6 +24,7 @@ from train.models.storage import (
     kept_weight,
     packed,
     restored_again,
+    stream,
 )
 from train.models.text.text_encoding import TextStates
 
@@ -169,3 +172,42 @@ def test_a_vae_kept_as_its_file_has_it_has_the_digest_and_the_latents_it_had():
     image = torch.zeros(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(one.vae.encode(image).latent_dist.mean, other.vae.encode(image).latent_dist.mean)
+
+
+# --- weights that stay on the host
+
+
+def test_what_came_after_two_is_brought_ahead_forward_and_back():
+    prefetch = Prefetch(torch.device("cpu"))
+    kept = [torch.full((2,), float(number)) for number in range(4)]
+    step = [*kept, *reversed(kept)]
+    for _ in range(3):
+        assert [float(prefetch.take(each)[0]) for each in step] == [0, 1, 2, 3, 3, 2, 1, 0]
+    assert prefetch.guessed >= 2 * (len(step) - 1), "from the second step on"
+
+
+def test_a_wrong_guess_changes_nothing():
+    prefetch = Prefetch(torch.device("cpu"))
+    one, two, three = (torch.full((2,), float(number)) for number in range(3))
+    for order in ((one, two, three), (one, two, one), (two, one, three)):
+        assert [float(prefetch.take(each)[0]) for each in order] == [float(each[0]) for each in order]
+
+
+@pytest.mark.parametrize("kept", ["full", "fp8"])
+def test_layers_that_come_one_at_a_time_compute_the_same_and_stay_where_they_are(kept):
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 4)).requires_grad_(False)
+    other = copy.deepcopy(model)
+    keep_all(other, Numbers(kept=kept))
+    keep_all(model, Numbers(kept=kept, streamed=True))
+    stream(model, torch.device("cpu"))
+    residency = Residency(torch.device("cpu"), {"unet": [model]})
+    x = torch.ones(2, 8).requires_grad_()
+    for _ in range(2):
+        with residency.using("unet"), restored_again(model):
+            y = model(x)
+            y.sum().backward()
+    assert torch.equal(y, other(x))
+    assert model[0].parametrizations.weight[0].prefetch.guessed > 0
+    held = {name for name, _, _ in ((name, 0, 0) for _, name, _ in residency._tensors("unet"))}
+    assert "original" not in held, "what stays on the host is no part that comes and goes"
