@@ -6,6 +6,7 @@ import difflib
 import errno
 import functools
 import gc
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -72,6 +73,7 @@ class Commands(click.Group):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         warnings.filterwarnings("ignore", module="PIL")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises on libraries that nothing here needs
         gc.set_threshold(*COLLECT_AFTER)
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)

@@ -37,3 +37,9 @@ def in_words(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:.3g} TB"
+
+
+def in_gib(size: int) -> str:
+    """Memory as cards and programs count it: "7.6 GiB", "0.24 GiB"."""
+    gib = size / 2**30
+    return f"{gib:.1f} GiB" if gib >= 1 else f"{gib:.2g} GiB"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core.errors import PrepError
-from pipeline.core.humanize import in_words
+from pipeline.core.humanize import in_gib
 from train.adapters.count.planned import planned_figures
 from train.models.options import PrecisionOptions
 from train.models.shapes import BaseShapes
@@ -107,7 +107,7 @@ def too_large(fit: Fit, machine: Machine) -> Iterator[str]:
         more = [] if fit.options.gradient_checkpointing else ["gradient_checkpointing = true"]
         more += ["a smaller batch_size", "a lower resolution (prep bucket --resolution)", "a lower rank"]
         yield (
-            f"the run needs about {in_words(fit.needed)} and there is room for {in_words(machine.room)} ({machine.told}): it "
+            f"the run needs about {in_gib(fit.needed)} and there is room for {in_gib(machine.room)} ({machine.told}): it "
             f"may end in out of memory; what helps: {', '.join(more)}"
         )
 
@@ -159,7 +159,7 @@ def savings(recipe: Recipe, base: BaseShapes, load: Load) -> Iterator[str]:
     less = {what: now - memory_of(base, *other).training for what, other in others.items()}
     for what, size in sorted(less.items(), key=lambda each: -each[1]):
         if size > 0:
-            yield f"{what} ({in_words(size)} less)"
+            yield f"{what} ({in_gib(size)} less)"
 
 
 def memory_is_full(recipe: Recipe, sizes: Iterable[tuple[int, int]], regularized: bool, when: str) -> PrepError:

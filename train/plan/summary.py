@@ -168,11 +168,13 @@ def footprint(
 
 
 def _memory_words(memory: Memory, run: PlannedRun, cached: PlannedLatents, options: Recipe) -> str:
-    from pipeline.core.humanize import in_words
+    from pipeline.core.humanize import in_gib
     from train.plan.memory import largest
 
     width, height = largest(cached.sizes)
     images = options.batches.batch_size * (2 if run.reg_image_files else 1)
-    parts = ", ".join(f"{name} {in_words(size)}" for name, size in memory.parts)
-    phases = ", ".join(f"{name} {in_words(size)}" for name, size in memory.phases)
-    return f"memory, roughly: {in_words(memory.peak)}; {phases}; of training: {parts} ({images} images of {width}×{height})"
+    parts = ", ".join(f"{name} {in_gib(size)}" for name, size in memory.parts)
+    phases = ", ".join(f"{name} {in_gib(size)}" for name, size in memory.phases)
+    return (
+        f"memory, roughly: {in_gib(memory.peak)}; {phases}; of training: {parts} ({images} images of {width}×{height})"
+    )

@@ -80,7 +80,7 @@ def test_a_run_that_does_not_fit_is_told_with_what_helps():
     fit = fitted(PrecisionOptions(gradient_checkpointing=False), small, needs)
     (said,) = too_large(fit, small)
     assert (
-        "needs about 7.52 GB and there is room for 2.15 GB" in said
+        "needs about 7.0 GiB and there is room for 2.0 GiB" in said
         and "gradient_checkpointing = true" in said
         and "batch_size" in said
     )

@@ -9,7 +9,7 @@ from random_sets import SIZES, exposures_of, planned, sets
 from safetensors.torch import save_file
 
 from pipeline.core.errors import PrepError
-from pipeline.core.humanize import in_words
+from pipeline.core.humanize import in_gib, in_words
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.count.planned import planned_figures
 from train.data.options import BatchOptions
@@ -102,6 +102,10 @@ def test_bytes_in_words():
         "4.7 GB",
         "5 TB",
     ]
+
+
+def test_memory_in_words():
+    assert [in_gib(size) for size in (2**30, 7.5 * 2**30, 2**28, 0)] == ["1.0 GiB", "7.5 GiB", "0.25 GiB", "0 GiB"]
 
 
 @pytest.mark.parametrize("harm", ["config", "header", "weights", "list"])
