@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -70,8 +71,10 @@ class Case:
         )
 
 
-def stand_in(family: str, scheduler: DDIMScheduler, dtype: torch.dtype, keeping: Keeping) -> BaseModel:
-    """A base model of full size, filled from a file that holds fake tensors."""
+def stand_in(
+    family: str, scheduler: DDIMScheduler, keeping: Keeping, device: torch.device, read: Callable[..., Tensor]
+) -> BaseModel:
+    """A base model of full size, filled from a file whose tensors `read` makes of their shapes."""
     kind, made = FAMILIES[family], []
     configs = kind.configs()
     unet, vae = empty_unet(configs["unet"]), empty_vae(configs["vae"])
@@ -85,29 +88,29 @@ def stand_in(family: str, scheduler: DDIMScheduler, dtype: torch.dtype, keeping:
             shape = tuple(reversed(tensor.shape)) if stored.turned else tuple(tensor.shape)
             shapes[stored.key] = (3 * shape[0], *shape[1:]) if stored.third is not None else shape
             turned[stored.key] = stored.turned
-        fill(model, _fake_weights(shapes, dtype), find, family, numbers)
+        fill(model, _weights(shapes, read), find, family, numbers)
         made.append(model)
     tokenizer = CLIPTokenizer.from_pretrained(find_folder("miniature", None), subfolder="tokenizer")
     found = Loaded(kind, (tokenizer,) * len(texts), tuple(texts), vae, unet, scheduler, "epsilon")
-    return assembled("fake", Path("fake"), found, fake_device(), keeping)
+    return assembled("fake", Path("fake"), found, device, keeping)
 
 
-def _fake_weights(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> Weights:
+def _weights(shapes: Mapping[str, tuple[int, ...]], make: Callable[..., Tensor]) -> Weights:
     def read(name: str) -> Tensor:
-        return torch.empty(shapes[name], dtype=dtype)
+        return make(shapes[name])
 
     return Weights(Path("fake"), shapes, {}, read, read)
 
 
-class FakeLatents:
-    """Latents of any image, on the host."""
+class EmptyLatents:
+    """Latents of any image, on the host, with nothing in them."""
 
     def __init__(self, base: BaseModel) -> None:
         self._base = base
 
     def read(self, image: ImageView) -> Latent:
         shape = (4, image.size[1] // self._base.latent_factor, image.size[0] // self._base.latent_factor)
-        return Latent(torch.empty(shape), torch.empty(shape))
+        return Latent(torch.zeros(shape), torch.zeros(shape))
 
 
 def batch_of(case: Case) -> Batch:
@@ -129,7 +132,8 @@ def peaks(case: Case, phases: tuple[str, ...] = ("load", "cache", "train", "samp
     scheduler = DDIMScheduler(**FAMILIES[case.family].configs()["scheduler"])  # with numbers
     with counting() as counter:
         with counter.phase(found, "load"):
-            base = stand_in(case.family, scheduler, case.file, case.keeping)
+            read = partial(torch.empty, dtype=case.file)
+            base = stand_in(case.family, scheduler, case.keeping, fake_device(), read)
         if "cache" in phases:
             with counter.phase(found, "cache"):
                 _cache(base, case)
@@ -185,7 +189,7 @@ def _train(base: BaseModel, case: Case) -> None:
     log = RunLog(Path("fake"), Path("fake"))
     arguments = read_arguments(recipe.optimizer.optimizer, recipe.optimizer.optimizer_args)
     with patch("train.loop.training_alphas_cumprod", lambda alphas_cumprod, *_: alphas_cumprod):  # looks at numbers
-        trainer = Trainer(recipe, base, adapter, FakeLatents(base), StateFile(Path("fake"), ""), arguments, log)  # type: ignore[arg-type]
+        trainer = Trainer(recipe, base, adapter, EmptyLatents(base), StateFile(Path("fake"), ""), arguments, log)  # type: ignore[arg-type]
     adapter.attach()
     batch = batch_of(case)
     with base.using(*trainer._parts):
