@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +18,18 @@ from pipeline.core.files import write_text
 from pipeline.core.humanize import counted
 from pipeline.core.seeded import key_seed
 from pipeline.store.manifest import Manifest
-from train.adapters.adapter import Adapter, attach_adapter, read_adapter
+from train.adapters.adapter import Adapter, read_adapter
 from train.adapters.detect import check_same
 from train.adapters.export import merged_path, write_merged
 from train.data.batches import accumulation_steps, progress_after, total_steps
-from train.data.dataset import Example, repeats_by_concept, tag_frequency, views_to_cache
+from train.data.dataset import repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.device import device_name, out_of_memory
 from train.distributed.launch import in_processes, process_device, shared_device
 from train.distributed.world import ALONE, World
-from train.evaluation.image_losses import losses_per_image
-from train.evaluation.outliers import ImageLoss
 from train.evaluation.samples import Generation, SampleCallback
-from train.evaluation.validation import TOGETHER, Evaluator, Validation, conditioner, even_grid
+from train.evaluation.validation import Evaluator, Validation, conditioner, even_grid
 from train.evaluation.validation_history import ValidationHistory
 from train.job import Job, decided_job, planned_job
 from train.loop import Trainer
@@ -46,8 +44,6 @@ from train.optimization.options import noise_conflicts, schedule_notes
 from train.optimization.precision import vae_dtype
 from train.options.recipe import Recipe, recipe_values, trained_config
 from train.plan.fit import memory_is_full
-from train.plan.fit_generation import decide_generation, here
-from train.plan.memory import largest
 from train.plan.space import space_needed
 from train.published import adapter_metadata
 from train.run.adapter_metadata import TrainedFacts
@@ -268,45 +264,6 @@ def evaluator(
     """What measures losses as a recipe reads captions; `alphas_cumprod` is (T,), on the base model's device."""
     conditioned = conditioner(base, recipe.text, recipe.trains_text_encoder)
     return Evaluator(base, latents, alphas_cumprod, conditioned, recipe.text.max_tokens, dtype, world)
-
-
-def losses_of_set(
-    root: Path,
-    examples: Sequence[Example],
-    recipe: Recipe,
-    adapter_file: Path | None,
-    *,
-    times: int,
-    noise_samples: int,
-    progress: ProgressCallback,
-) -> tuple[ImageLoss, ...]:
-    """Load the recipe's base model, attach the adapter of a file to it, if one is given, and measure every image at `times`
-    evenly spread timesteps with `noise_samples` each. On a GPU the arithmetic is of the recipe's precision.
-
-    Raises:
-        PrepError: the base model or the adapter cannot be had, an image cannot be read, or a loss is not finite.
-    """
-    size = largest(example.image.size for example in examples)
-    precision = decide_generation(
-        here(recipe.precision, recipe.run.device), recipe.model, recipe.run.device, size, TOGETHER
-    )
-    base = base_of(recipe.model, recipe.run.device, keeping_of(precision.options))
-    adapter = None if adapter_file is None else attach_adapter(base, adapter_file)
-    latents = LatentCache(root / "cache" / "latents", base, vae_dtype(precision.options, base.device))
-    latents.fill([example.image for example in examples], progress)
-    alphas_cumprod = training_alphas_cumprod(
-        base.alphas_cumprod.to(base.device), base.prediction, recipe.noise.zero_terminal_snr
-    )
-    dtype = base.keeping.unet.computed
-    evaluation, grid = (
-        evaluator(recipe, base, latents, alphas_cumprod, dtype),
-        even_grid(times, noise_samples, recipe.run.seed, len(alphas_cumprod)),
-    )
-    try:
-        return losses_per_image(evaluation, adapter, examples, recipe.captions, grid, progress)
-    finally:
-        if adapter is not None:
-            adapter.detach()
 
 
 def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> dict[str, str]:

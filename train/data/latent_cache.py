@@ -198,10 +198,18 @@ class LatentCache:
             self._held_bytes += 2 * mean.nbytes
         return latent
 
-    def _mend(self, name: str, image: ImageView, why: str) -> Latent:
+    def encoded(self, image: ImageView) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of a view as the VAE makes them now, each (C, h, w) on the CPU; nothing is written.
+
+        Raises:
+            UnreadableImage: it cannot be read.
+        """
         with self._base.using("vae"):
             means, stds = self._encoded([pixels_of(image)])
-        latent = Latent(means[0].cpu(), stds[0].cpu())
+        return means[0].cpu(), stds[0].cpu()
+
+    def _mend(self, name: str, image: ImageView, why: str) -> Latent:
+        latent = Latent(*self.encoded(image))
         if not (torch.isfinite(latent.mean).all() and torch.isfinite(latent.std).all()):
             _not_finite([image.file])
         if self._writes:

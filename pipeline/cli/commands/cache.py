@@ -41,18 +41,30 @@ class Use:
 @click.command(short_help="Show what is in the set's cache, what of it is unused, and what is damaged.")
 @click.argument("root", metavar="SET", type=SET)
 @click.option("--verify", is_flag=True, help="Read every latent and list those that do not match their checksum.")
-@click.option("--trim", is_flag=True, help="Remove unused latents; nothing else is touched.")
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Encode every image again, with the base model of prep.toml, and list the latents that are of other pixels.",
+)
+@click.option(
+    "--trim",
+    is_flag=True,
+    help="Remove unused latents, and with --compare those of other pixels; nothing else is touched.",
+)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
-def command(root: Path, verify: bool, trim: bool, as_json: bool) -> None:
+def command(root: Path, verify: bool, compare: bool, trim: bool, as_json: bool) -> None:
     """Show what is in the set's cache, what of it is unused, and what is damaged.
 
     A latent is in use if training needs it for a kept image, a regularization image or one of their augmented views, with
     the settings in prep.toml or those of a run that was not undone. The whole cache can be deleted: what is needed is made
     again.
+
+    Latents of other pixels are those of a file that was edited after prep had hashed it, as earlier versions stored them.
     """
     with open_write(root, "cache") if trim else open_read(root) as manifest:
         use = used_latents(manifest)
         found = _looked_through(manifest, use, verify)
+        found |= _compared(manifest, trim) if compare else {}
         found |= _trimmed(manifest, use) if trim else {}
     console.print_json(found) if as_json else _show(found)
 
@@ -123,6 +135,22 @@ def _damaged(folder: Path, count: int) -> list[dict[str, str]]:
             if done % 100 == 0 or done == count:
                 progress("checking latents", done, count)
     return found
+
+
+def _compared(manifest: Manifest, remove: bool) -> dict[str, Any]:
+    """Latents of other pixels than their image has; with `remove` they are taken away."""
+    from train.inspection import other_pixels
+    from train.options.recipe import Recipe
+
+    recipe = options_for("train", Recipe, settings_of(manifest.root), {})
+    with console.progress_bars() as progress:
+        rows = [
+            {"image": str(image.file), "file": str(file), "off": round(off, 2)}
+            for image, file, off in other_pixels(manifest, recipe, progress)
+        ]
+    for row in rows if remove else ():
+        Path(str(row["file"])).unlink(missing_ok=True)
+    return {"of_other_pixels": rows}
 
 
 # --- what is used
@@ -207,5 +235,13 @@ def _show(found: dict[str, Any]) -> None:
         if len(found["damaged"]) > NAMED:
             console.say(f"… and {len(found['damaged']) - NAMED} more; --json lists all of them")
         console.say(f"{len(found['damaged'])} latents are damaged; prep train makes those it needs again")
+    for row in found.get("of_other_pixels", ())[:NAMED]:
+        console.warn(f"of other pixels: {row['file']} is not what the VAE makes of {row['image']}")
+    if "of_other_pixels" in found:
+        count, removed = len(found["of_other_pixels"]), "removed" in found
+        end = (
+            "; they are removed, prep train makes those it needs again" if removed else "; remove them with --trim too"
+        )
+        console.say(f"{count} latents are of other pixels{end if count else ''}")
     if "removed" in found:
         console.say(f"removed {found['removed']['files']} latents, {in_words(found['removed']['bytes'])}")

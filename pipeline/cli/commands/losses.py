@@ -141,8 +141,8 @@ def _measured(
     manifest: Manifest, run: _Run, device: str, timesteps: int, noise_samples: int
 ) -> tuple[tuple[Example, ...], tuple[ImageLoss, ...]]:
     from train.data.dataset import examples
+    from train.inspection import losses_of_set
     from train.options.recipe import with_values
-    from train.session import losses_of_set
 
     found = examples(manifest, replace(run.recipe.dataset, regularized=False))
     with console.progress_bars() as progress:

@@ -18,7 +18,18 @@ from pipeline.store.records import Decision, Image
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.repeats import Repeats
 from train.data.dataset import examples
-from train.data.latent_files import VAES, file_bytes, latent_file, latent_name, lying, note_vae, write_latent
+from train.data.latent_cache import LatentCache
+from train.data.latent_files import (
+    VAES,
+    file_bytes,
+    latent_file,
+    latent_name,
+    lying,
+    note_vae,
+    read_latent,
+    write_latent,
+)
+from train.models.load import load_base
 from train.options.recipe import Recipe, make_recipe
 
 VAE = "digest of the VAE"
@@ -175,3 +186,21 @@ def test_a_set_that_is_not_prepared_says_what_is_missing(tmp_path):
     with Manifest.open(tmp_path / "set", create=True) as manifest:
         use = used_latents(manifest)
     assert use.names is None and use.why
+
+
+def test_latents_of_other_pixels_are_found_and_removed(root):
+    base = load_base("miniature", device="cpu")
+    with Manifest.open(root) as manifest:
+        latents = LatentCache(root / "cache" / "latents", base)
+        images = [each.image for each in examples(manifest, make_recipe(base="miniature").dataset)]
+        latents.fill(images, lambda *_: None)
+    poisoned = latents.file(images[1])
+    mean, std = read_latent(poisoned)
+    write_latent(poisoned, -mean, std)
+    (row,) = cache(root, "--compare")["of_other_pixels"]
+    assert (row["file"], row["image"]) == (str(poisoned), str(images[1].file)) and row["off"] > 0.25
+    assert poisoned.is_file(), "looking removes nothing"
+    said = CliRunner().invoke(command, [str(root), "--compare", "--trim"], catch_exceptions=False)
+    assert "1 latents are of other pixels; they are removed" in " ".join(said.stderr.split())
+    assert not poisoned.is_file() and latents.file(images[0]).is_file()
+    assert cache(root, "--compare")["of_other_pixels"] == []
