@@ -109,7 +109,9 @@ def test_packages_are_found_by_their_metadata(monkeypatch: pytest.MonkeyPatch) -
 def test_an_unknown_device_is_refused(device: str) -> None:
     with pytest.raises(TaggerError, match=f"device is '{device}'") as caught:
         open_session(Path("m.onnx"), device)
-    assert caught.value.hint == "give auto, cpu, cuda, or cuda:1 for the second GPU"
+    assert caught.value.hint == (
+        "give auto, cpu, cuda, cuda:1 for the second GPU, or migraphx, rocm, directml, coreml, openvino, tensorrt"
+    )
 
 
 def test_a_file_that_is_no_model_is_refused(tiny: Make) -> None:
