@@ -34,12 +34,10 @@ MISSING = {
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """`half` are the precisions that it computes in faster than in float32, the best first; `float8` is whether weights may
-    be kept in 8 bits on it, `optimizers_8bit` whether bitsandbytes runs on it, `separate` whether it has memory of its own,
-    which parts can leave for the host's."""
+    be kept in 8 bits on it, `separate` whether it has memory of its own, which parts can leave for the host's."""
 
     half: tuple[str, ...] = ()
     float8: bool = True
-    optimizers_8bit: bool = False
     separate: bool = False
 
 
@@ -49,9 +47,9 @@ def abilities(device: torch.device) -> Abilities:
         fast = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= FAST_HALF
         bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
         half = (("bf16",) if bfloat16 else ()) + (("fp16",) if fast else ())
-        return Abilities(half, optimizers_8bit=True, separate=True)
+        return Abilities(half, separate=True)
     if device.type == "xpu":
-        return Abilities(("bf16", "fp16"), optimizers_8bit=True, separate=True)
+        return Abilities(("bf16", "fp16"), separate=True)
     if device.type == "mps":
         return Abilities(("bf16",) if torch.backends.mps.is_macos_or_newer(14, 0) else (), float8=False)
     if device.type == "cpu":

@@ -63,13 +63,8 @@ def _open(options: PrecisionOptions) -> tuple[str, ...]:
 
 def _candidates(options: PrecisionOptions, machine: Machine) -> Iterator[PrecisionOptions]:
     """From what is fastest to what takes the least memory."""
-    mixed: str = options.mixed_precision
-    if mixed == "auto":
-        mixed = machine.half[0] if machine.half else "no"
-    given = options.weights_precision
-    weights = [given] if given != "auto" else ["full", *_fewer_bits(machine, mixed)]
+    mixed, weights, places = choices(options, machine)
     kept = options.gradient_checkpointing
-    places = [options.offload] if options.offload != "auto" else ["none", "parts"] if machine.separate else ["none"]
     for stored in weights:
         for checkpointing in [kept] if kept is not None else [False, True] if stored == "full" else [True]:
             for place in places:
@@ -80,8 +75,19 @@ def _candidates(options: PrecisionOptions, machine: Machine) -> Iterator[Precisi
             yield decided(options, mixed, stored, kept is not False, "blocks")
 
 
-def _fewer_bits(machine: Machine, mixed: str) -> list[str]:
-    return (["half"] if mixed == "no" else []) + (["fp8"] if machine.float8 else [])
+def choices(options: PrecisionOptions, machine: Machine) -> tuple[str, list[str], list[str]]:
+    """The precision that is computed in, what weights may be kept in and what may leave the device: as given, or what there is,
+    the fastest first."""
+    mixed: str = options.mixed_precision
+    if mixed == "auto":
+        mixed = machine.half[0] if machine.half else "no"
+    weights = ["full", *(["half"] if mixed == "no" else []), *(["fp8"] if machine.float8 else [])]
+    places = ["none", "parts"] if machine.separate else ["none"]
+    return (
+        mixed,
+        weights if options.weights_precision == "auto" else [options.weights_precision],
+        places if options.offload == "auto" else [options.offload],
+    )
 
 
 def decided(options: PrecisionOptions, mixed: str, weights: str, checkpointing: bool, offload: str) -> PrecisionOptions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from train.models.options import ModelOptions, PrecisionOptions
 from train.plan.base_shapes import shapes_of
-from train.plan.fit import decided
+from train.plan.fit import choices, decided
 from train.plan.machine import Machine, machine_of
 from train.plan.memory import generating_bytes
 
@@ -65,12 +65,7 @@ def here(precision: PrecisionOptions, device: str) -> PrecisionOptions:
 
 
 def _candidates(precision: PrecisionOptions, machine: Machine, asked: int | None) -> Iterator[Generating]:
-    mixed: str = precision.mixed_precision
-    if mixed == "auto":
-        mixed = machine.half[0] if machine.half else "no"
-    open_weights = ["full", *(["half"] if mixed == "no" else []), *(["fp8"] if machine.float8 else [])]
-    weights = [precision.weights_precision] if precision.weights_precision != "auto" else open_weights
-    places = [precision.offload] if precision.offload != "auto" else ["none", "parts"] if machine.separate else ["none"]
+    mixed, weights, places = choices(precision, machine)
     for stored in weights:
         for place in places:
             options = decided(precision, mixed, stored, False, place)
