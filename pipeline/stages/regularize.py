@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.concepts.regularization.assignment import FOLDER, reg_image_paths
 from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_generated
+from pipeline.concepts.regularization.paths import FOLDER, reg_image_paths
 from pipeline.core.caption_text import split_tags
 from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest

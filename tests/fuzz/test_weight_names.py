@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import PrepError
 from train.adapters.names.client_keys import CLIENTS, used_keys
-from train.adapters.names.keys import named
-from train.adapters.names.layers import kohya_name, layer_path_of
+from train.adapters.names.key_styles import named
+from train.adapters.names.kohya_names import kohya_name, layer_path_of
 from train.models.families.key_map import STANDARD, unet_from_ldm, unet_to_ldm
 from train.models.loading.detect import declared, family_of, one_prediction
 from train.models.loading.quantized import check_quantized, scales_of

@@ -13,7 +13,7 @@ from torch import Tensor
 import train.miniature
 from train.adapters.files.checkpoints import Checkpoint, open_checkpoint
 from train.adapters.files.layer import Layer
-from train.adapters.names.layers import layer_path_of
+from train.adapters.names.kohya_names import layer_path_of
 from train.models.families.key_map import Blocks, unet_to_ldm
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"

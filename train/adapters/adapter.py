@@ -32,8 +32,8 @@ from train.adapters.inject.layer_tensors import LayerTensors
 from train.adapters.inject.targets import every_layer, targets_of
 from train.adapters.inject.wrapper import Wrapper
 from train.adapters.names.blocks import by_block
-from train.adapters.names.keys import EMBEDDING, SCALAR
-from train.adapters.names.layers import by_layer
+from train.adapters.names.key_styles import EMBEDDING, SCALAR
+from train.adapters.names.kohya_names import by_layer
 from train.adapters.registry import ALGORITHMS, kind_of
 from train.models.base import BaseModel
 

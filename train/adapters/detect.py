@@ -17,8 +17,8 @@ from train.adapters.algorithms.keys import Shapes
 from train.adapters.config import AdapterConfig
 from train.adapters.files.layer import EXACT_FORMS
 from train.adapters.names.client_keys import CLIENTS
-from train.adapters.names.keys import EMBEDDING, SCALAR, named
-from train.adapters.names.layers import by_layer, layer_path_of
+from train.adapters.names.key_styles import EMBEDDING, SCALAR, named
+from train.adapters.names.kohya_names import by_layer, layer_path_of
 from train.adapters.registry import ALGORITHMS, kind_of
 
 CONVOLUTIONAL = re.compile(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from pipeline.concepts.regularization.assignment import FOLDER
+from pipeline.concepts.regularization.paths import FOLDER
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing, write_text
 from pipeline.store.history.undo_log import stamp

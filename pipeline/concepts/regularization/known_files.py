@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipeline.concepts.regularization.assignment import FOLDER
+from pipeline.concepts.regularization.paths import FOLDER
 from pipeline.core.files import digest_if_readable
 from pipeline.sources.source_file import EXTENSIONS
 from pipeline.store.manifest import Manifest

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.concepts.regularization.assignment import FOLDER
+from pipeline.concepts.regularization.paths import FOLDER
 from pipeline.config.values import absolute
 from pipeline.core.errors import PrepError
 from pipeline.core.filenames import concept_of, flat, safe, same_file_key

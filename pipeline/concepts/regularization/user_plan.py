@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.concepts.regularization.rotation import assign_round_robin, turns_wanted
+from pipeline.concepts.regularization.assignment import assign_round_robin, turns_wanted
 from pipeline.concepts.regularization.user_images import EVERYONE, Pools, UserImage, shared
 from pipeline.core.files import file_digest
 from pipeline.core.links import How

@@ -10,8 +10,8 @@ from decided import decided
 from painted_sets import quiet
 
 import train.miniature
-from pipeline.concepts.regularization.assignment import reg_image_path, reg_image_paths
 from pipeline.concepts.regularization.files import save_caption
+from pipeline.concepts.regularization.paths import reg_image_path, reg_image_paths
 from pipeline.core.errors import PrepError
 from pipeline.stages import regularize
 from pipeline.store.manifest import Manifest

@@ -13,7 +13,7 @@ from train.adapters.algorithms.algorithm import Algorithm
 from train.adapters.config import AdapterConfig, layer_config
 from train.adapters.count.summary import Module, ParameterSummary, acting, figures_of
 from train.adapters.names.blocks import BASE, by_block
-from train.adapters.names.layers import LayerPath, block_of
+from train.adapters.names.kohya_names import LayerPath, block_of
 from train.adapters.registry import ALGORITHMS, FOR_NORMS
 from train.models.families.key_map import Blocks
 

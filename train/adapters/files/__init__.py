@@ -1,4 +1,4 @@
-"""Tools on adapter files, layer by layer: read, write, info, convert, merge, extract and resize; which client shows what.
+"""Adapter files and checkpoints, layer by layer: read, write, what they hold, and which client shows what.
 
 May import: what `train.adapters` may.
 """

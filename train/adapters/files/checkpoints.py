@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pipeline.core.errors import PrepError
-from train.adapters.names.layers import FOLDERS, LayerPath, text_layer_path, unet_layer_path
+from train.adapters.names.kohya_names import FOLDERS, LayerPath, text_layer_path, unet_layer_path
 from train.models.families.family import TextPart
 from train.models.families.key_map import STANDARD, UNET, Blocks, blocks_of, text_from_ldm
 from train.models.families.registry import FAMILIES, WIDTHS

@@ -21,8 +21,8 @@ from train.adapters.files.reader import AdapterFile, Outline
 from train.adapters.files.writer import payload_hash
 from train.adapters.names.blocks import order
 from train.adapters.names.client_keys import CLIENTS, used_keys
-from train.adapters.names.keys import EMBEDDING
-from train.adapters.names.layers import block_of
+from train.adapters.names.key_styles import EMBEDDING
+from train.adapters.names.kohya_names import block_of
 from train.models.families.key_map import STANDARD
 
 TOP_TAGS = 20

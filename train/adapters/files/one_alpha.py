@@ -18,7 +18,7 @@ from train.adapters.algebra.factors import Factors, balanced
 from train.adapters.algorithms.lora import DOWN, UP
 from train.adapters.files.layer import Layer, lora_layer
 from train.adapters.names.client_keys import text_attentions_without_output
-from train.adapters.names.layers import layer_path_of
+from train.adapters.names.kohya_names import layer_path_of
 
 ONE_ALPHA = "it scales them by the commonest alpha of the file instead of their own"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.errors import PrepError
-from train.adapters.names.layers import FOLDERS
+from train.adapters.names.kohya_names import FOLDERS
 
 PEFT = "lora_adapter_metadata"
 """The key of the metadata that holds the configs of PEFT as JSON."""

@@ -18,8 +18,8 @@ from train.adapters.algorithms.algorithm import LayerKind
 from train.adapters.files.layer import Layer, checked, faults, input_channels
 from train.adapters.files.peft_alphas import peft_alpha
 from train.adapters.files.writer import FORMATS
-from train.adapters.names.keys import EMBEDDING, SCALAR, named
-from train.adapters.names.layers import LayerPath, layer_path_of
+from train.adapters.names.key_styles import EMBEDDING, SCALAR, named
+from train.adapters.names.kohya_names import LayerPath, layer_path_of
 from train.adapters.registry import KINDS, kind_of
 from train.models.families.registry import WIDTHS
 from train.models.loading.safetensors_header import read_header

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.core.errors import PrepError
 from train.adapters.names.blocks import NAMES, section_of
-from train.adapters.names.layers import LayerPath, block_of
+from train.adapters.names.kohya_names import LayerPath, block_of
 from train.models.families.key_map import Blocks
 
 

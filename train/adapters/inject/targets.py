@@ -11,7 +11,7 @@ from torch import nn
 from train.adapters.algorithms.algorithm import Algorithm
 from train.adapters.config import AdapterConfig
 from train.adapters.names.blocks import BASE
-from train.adapters.names.layers import LayerPath, block_of, text_name, unet_name
+from train.adapters.names.kohya_names import LayerPath, block_of, text_name, unet_name
 from train.adapters.registry import ALGORITHMS, FOR_NORMS
 from train.models.families.key_map import blocks_of
 from train.models.families.registry import family_of_config

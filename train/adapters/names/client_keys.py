@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from train.adapters.names.keys import EMBEDDING, SCALAR, KeyName, named
-from train.adapters.names.layers import LayerPath, layer_path_of
+from train.adapters.names.key_styles import EMBEDDING, SCALAR, KeyName, named
+from train.adapters.names.kohya_names import LayerPath, layer_path_of
 
 CLIENTS = ("a1111", "forge", "comfyui", "diffusers")
 TARGETS: Mapping[str, tuple[str, ...]] = {

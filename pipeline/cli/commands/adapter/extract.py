@@ -28,7 +28,7 @@ def extract(base: str, tuned: str, output: Path, **values: Any) -> None:
 
     Either is a folder in diffusers format or a single .safetensors or .ckpt file. What the rank leaves out is said by block.
     """
-    from train.adapters.files.extract import Extraction, extract_file
+    from train.adapters.operations.extract import Extraction, extract_file
 
     cut = flags.cut(values["rank"], values["energy"])
     conv_rank = values["conv_rank"]

@@ -13,7 +13,7 @@ from pipeline.core.errors import PrepError
 
 if TYPE_CHECKING:
     from train.adapters.files.checkpoints import Checkpoint
-    from train.adapters.files.spectrum import Cut
+    from train.adapters.operations.spectrum import Cut
     from train.models.precision import Dtype
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -67,7 +67,7 @@ def precision(name: str | None) -> Dtype | None:
 
 
 def cut(rank: int | None, energy: float | None) -> Cut:
-    from train.adapters.files.spectrum import Cut
+    from train.adapters.operations.spectrum import Cut
 
     if rank is None and energy is None:
         raise click.UsageError("say how much to keep: --rank 32, or --energy 0.99")

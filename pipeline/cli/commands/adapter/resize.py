@@ -30,7 +30,7 @@ def resize(file: Path, output: Path, **values: Any) -> None:
     LoHa and LoKr become LoRA. Layers without factors stay as they are.
     """
     from train.adapters.files.reader import open_adapter
-    from train.adapters.files.resize import resize_file
+    from train.adapters.operations.resize import resize_file
 
     energy, frobenius = values["energy"], values["frobenius"]
     if energy and frobenius:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted_sets import painted, quiet, save
 
-from pipeline.concepts.regularization.rotation import assign_round_robin, turns_wanted
+from pipeline.concepts.regularization.assignment import assign_round_robin, turns_wanted
 from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.errors import PrepError
 from pipeline.stages import bucket, regularize

@@ -20,15 +20,15 @@ from train.adapters.algebra.factors import Factors
 from train.adapters.config import AdapterConfig
 from train.adapters.export import rendered
 from train.adapters.files.checkpoints import Checkpoint, open_checkpoint
-from train.adapters.files.convert import convert_file
+from train.adapters.operations.convert import convert_file
 from train.adapters.files.info import describe
 from train.adapters.files.layer import lora_layer
 from train.adapters.files.one_alpha import ONE_ALPHA, with_alpha
 from train.adapters.files.reader import open_adapter
 from train.adapters.metadata import as_texts, model_facts, write_adapter
 from train.adapters.names.client_keys import NO_OUTPUT, used_keys
-from train.adapters.names.keys import named
-from train.adapters.names.layers import FOLDERS, layer_path_of
+from train.adapters.names.key_styles import named
+from train.adapters.names.kohya_names import FOLDERS, layer_path_of
 from train.models.families.key_map import blocks_of
 
 ALGORITHMS: dict[str, dict[str, Any]] = {

@@ -8,8 +8,8 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from train.adapters.names.client_keys import CLIENTS, used_keys
-from train.adapters.names.keys import named
-from train.adapters.names.layers import (
+from train.adapters.names.key_styles import named
+from train.adapters.names.kohya_names import (
     block_of,
     dotted,
     kernel_of,

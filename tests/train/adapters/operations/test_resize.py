@@ -12,12 +12,12 @@ from pipeline.core.errors import PrepError
 from train.adapters.algebra.factors import Factors, balanced, of_full_rank
 from train.adapters.files.checkpoints import open_checkpoint
 from train.adapters.files.delta import difference
-from train.adapters.files.extract import Extraction, extract_file
+from train.adapters.operations.extract import Extraction, extract_file
 from train.adapters.files.layer import Layer
-from train.adapters.files.merged_model import merge_into
+from train.adapters.operations.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
-from train.adapters.files.resize import resize_file
-from train.adapters.files.spectrum import Cut, spectrum_of, spectrum_of_factors
+from train.adapters.operations.resize import resize_file
+from train.adapters.operations.spectrum import Cut, spectrum_of, spectrum_of_factors
 from train.adapters.files.weights import Weights
 
 PRODUCTS = 12

@@ -8,7 +8,7 @@ from full_size_models import weightless
 
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.inject.targets import name_and_block, targets_of
-from train.adapters.names.layers import text_name
+from train.adapters.names.kohya_names import text_name
 from train.models.families.key_map import blocks_of, unet_to_ldm
 
 KOHYA = json.loads((Path(__file__).parents[3] / "data" / "kohya-keys.json").read_text(encoding="utf-8"))

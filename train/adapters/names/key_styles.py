@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from train.adapters.names.layers import FOLDERS, PREFIXES
+from train.adapters.names.kohya_names import FOLDERS, PREFIXES
 from train.adapters.registry import SUFFIXES
 
 Style = Literal["kohya", "diffusers", "flat", "processor", "bare", "peft", "comfyui", "original"]

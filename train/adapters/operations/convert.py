@@ -23,7 +23,7 @@ from train.adapters.files.reader import AdapterFile
 from train.adapters.files.writer import Writing, claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.client_keys import TARGETS
-from train.adapters.names.layers import LayerPath, kernel_of, kohya_name, layer_path_of
+from train.adapters.names.kohya_names import LayerPath, kernel_of, kohya_name, layer_path_of
 from train.models.families.key_map import STANDARD, Blocks
 
 DYNAMIC = {"ss_network_module": "lycoris.kohya", "ss_network_dim": "Dynamic", "ss_network_alpha": "Dynamic"}

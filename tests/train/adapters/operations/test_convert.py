@@ -10,7 +10,7 @@ from tolerance import near
 
 from pipeline.core.errors import PrepError
 from train.adapters.files.client_support import incompatibility
-from train.adapters.files.convert import convert_file
+from train.adapters.operations.convert import convert_file
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
 from train.adapters.files.reader import open_adapter

@@ -4,8 +4,8 @@ import pytest
 from foreign_keys import AB, FILES, KOHYA, UNET, keys
 
 from train.adapters.names.client_keys import CLIENTS, used_keys
-from train.adapters.names.keys import named
-from train.adapters.names.layers import layer_path_of
+from train.adapters.names.key_styles import named
+from train.adapters.names.kohya_names import layer_path_of
 
 READ = {  # file → the clients that read all of it; the others read nothing
     "kohya": "a1111 forge comfyui diffusers",
