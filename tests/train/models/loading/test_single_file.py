@@ -142,9 +142,10 @@ def test_weights_in_8_bits_are_read_with_their_scale(ending, divisor, dtype, ten
     found = load(write_single(tmp_path / "model.safetensors", stored))
     wanted = load(write_single(tmp_path / "wanted.safetensors", wanted))
     for one, two, plain in zip(parts(found), parts(wanted), parts(base), strict=True):
+        wanted_weights, plain_weights = two.state_dict(), plain.state_dict()
         for key, value in one.state_dict().items():
-            assert torch.allclose(value, two.state_dict()[key], rtol=1e-6)
-            assert float((value - plain.state_dict()[key]).norm()) <= 0.05 * float(plain.state_dict()[key].norm())
+            assert torch.allclose(value, wanted_weights[key], rtol=1e-6)
+            assert float((value - plain_weights[key]).norm()) <= 0.05 * float(plain_weights[key].norm())
 
 
 @pytest.mark.parametrize("more", [{"cond_stage_model.x.weight": torch.ones(2, dtype=torch.int8)},

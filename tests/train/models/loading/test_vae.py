@@ -29,9 +29,8 @@ def test_another_vae_comes_from_a_folder_a_model_or_a_file_and_changes_what_depe
         )
     ):
         base = load(file, vae=str(vae))
-        assert all(
-            torch.equal(base.vae.state_dict()[key], pipeline.vae.state_dict()[key]) for key in base.vae.state_dict()
-        )
+        wanted = pipeline.vae.state_dict()
+        assert all(torch.equal(value, wanted[key]) for key, value in base.vae.state_dict().items())
         assert base.files_digest == plain.digest != base.digest, number
         digests |= {base.vae_digest, base.digest}
     assert len(digests) == 2 and plain.vae_digest not in digests
