@@ -12,15 +12,15 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import beside
 from train.adapters.files.checkpoints import open_checkpoint
 from train.adapters.files.client_support import incompatibility
-from train.adapters.operations.convert import convert_file
 from train.adapters.files.layer import Layer
-from train.adapters.operations.merged_model import merge_into
 from train.adapters.files.one_alpha import misread_alphas
 from train.adapters.files.reader import open_adapter
 from train.adapters.files.weights import Weights
 from train.adapters.metadata import write_adapter
 from train.adapters.names.client_keys import TARGETS, text_attentions_without_output
 from train.adapters.names.kohya_names import by_layer
+from train.adapters.operations.convert import convert_file
+from train.adapters.operations.merged_model import merge_into
 from train.adapters.registry import kind_of
 
 AS_TRAINED = "as-trained"

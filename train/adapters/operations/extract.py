@@ -13,12 +13,12 @@ from torch import Tensor
 from pipeline.core.errors import PrepError
 from train.adapters.files.checkpoints import Checkpoint
 from train.adapters.files.layer import lora_layer
-from train.adapters.operations.merge import refuse_missing
-from train.adapters.operations.residual import Residual
-from train.adapters.operations.spectrum import Cut, spectrum_of
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.kohya_names import LayerPath, block_of, kohya_name
+from train.adapters.operations.merge import refuse_missing
+from train.adapters.operations.residual import Residual
+from train.adapters.operations.spectrum import Cut, spectrum_of
 
 ProgressCallback = Callable[[str, int, int], None]
 

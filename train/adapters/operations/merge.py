@@ -13,15 +13,15 @@ from torch import Tensor
 from pipeline.core.errors import PrepError
 from train.adapters.algebra.factors import joined
 from train.adapters.files.checkpoints import Checkpoint
-from train.adapters.operations.convert import DYNAMIC, base_weight
 from train.adapters.files.delta import difference, exact_factors
 from train.adapters.files.layer import Layer, lora_layer, whole_layer
 from train.adapters.files.reader import AdapterFile
-from train.adapters.operations.spectrum import Cut, Spectrum, spectrum_of, spectrum_of_factors
 from train.adapters.files.weights import Weights
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.kohya_names import LayerPath, kernel_of, kohya_name
+from train.adapters.operations.convert import DYNAMIC, base_weight
+from train.adapters.operations.spectrum import Cut, Spectrum, spectrum_of, spectrum_of_factors
 from train.models.families.key_map import STANDARD
 
 Source = tuple[AdapterFile, Weights]

@@ -14,10 +14,10 @@ from pipeline.core.errors import PrepError
 from train.adapters.files.checkpoints import Checkpoint, Slot
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
-from train.adapters.operations.merge import Merged, Source, gathered, one_family, refuse_missing
 from train.adapters.files.writer import claim, replace_folder, writing
 from train.adapters.metadata import HASHES, without_paths
 from train.adapters.names.kohya_names import LayerPath
+from train.adapters.operations.merge import Merged, Source, gathered, one_family, refuse_missing
 from train.models.families.key_map import Blocks
 
 Change = tuple[int, str, LayerPath, str, Slot]

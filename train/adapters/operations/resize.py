@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 
-from train.adapters.operations.convert import DYNAMIC, renamed
 from train.adapters.files.delta import exact_factors
 from train.adapters.files.layer import Layer, lora_layer
 from train.adapters.files.reader import AdapterFile
-from train.adapters.operations.residual import Residual
-from train.adapters.operations.spectrum import Cut, spectrum_of_factors
 from train.adapters.files.writer import claim, writing
 from train.adapters.metadata import renewed
 from train.adapters.names.kohya_names import block_of, kernel_of, layer_path_of
+from train.adapters.operations.convert import DYNAMIC, renamed
+from train.adapters.operations.residual import Residual
+from train.adapters.operations.spectrum import Cut, spectrum_of_factors
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ def convert(file: Path, output: Path, target: str, base: str | None, **values: A
 
     Every layer that they render already stays as it is; the others become the smallest form that does the very same.
     """
-    from train.adapters.operations.convert import convert_file
     from train.adapters.files.reader import open_adapter
+    from train.adapters.operations.convert import convert_file
 
     base_model = flags.checkpoint(base) if base else None
     dtype = flags.precision(values["dtype"])

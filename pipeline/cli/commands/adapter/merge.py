@@ -44,9 +44,9 @@ def merge(files: tuple[Path, ...], output: Path, into: str | None, base: str | N
     What is added is what the files do to the weights, never their factors. One adapter holds the ranks of all side by
     side; with --rank or --energy it is the best LoRA of that size, and what is lost is said.
     """
+    from train.adapters.files.reader import open_adapter
     from train.adapters.operations.merge import merge_adapters
     from train.adapters.operations.merged_model import merge_into
-    from train.adapters.files.reader import open_adapter
 
     rank, energy, dtype, overwrite = (values[name] for name in ("rank", "energy", "dtype", "overwrite"))
     if into and (base or rank or energy or dtype):

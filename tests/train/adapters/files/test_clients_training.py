@@ -12,14 +12,14 @@ from tolerance import HALF
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter
 from train.adapters.config import AdapterConfig
-from train.adapters.operations.convert import convert_file
 from train.adapters.files.delta import difference
-from train.adapters.operations.merged_model import merge_into
 from train.adapters.files.reader import AdapterFile, open_adapter
 from train.adapters.files.weights import Weights
 from train.adapters.metadata import write_adapter
 from train.adapters.names.client_keys import TARGETS, used_keys
 from train.adapters.names.kohya_names import layer_path_of
+from train.adapters.operations.convert import convert_file
+from train.adapters.operations.merged_model import merge_into
 from train.models.load import load_base
 
 SHAPES = {

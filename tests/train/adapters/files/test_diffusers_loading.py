@@ -20,7 +20,6 @@ from train.adapters.algebra.factors import Factors
 from train.adapters.config import AdapterConfig
 from train.adapters.export import rendered
 from train.adapters.files.checkpoints import Checkpoint, open_checkpoint
-from train.adapters.operations.convert import convert_file
 from train.adapters.files.info import describe
 from train.adapters.files.layer import lora_layer
 from train.adapters.files.one_alpha import ONE_ALPHA, with_alpha
@@ -29,6 +28,7 @@ from train.adapters.metadata import as_texts, model_facts, write_adapter
 from train.adapters.names.client_keys import NO_OUTPUT, used_keys
 from train.adapters.names.key_styles import named
 from train.adapters.names.kohya_names import FOLDERS, layer_path_of
+from train.adapters.operations.convert import convert_file
 from train.models.families.key_map import blocks_of
 
 ALGORITHMS: dict[str, dict[str, Any]] = {

@@ -16,16 +16,16 @@ from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter, attach_adapter, read_adapter
 from train.adapters.config import AdapterConfig
 from train.adapters.detect import read_config
-from train.adapters.operations.convert import EMBEDDINGS, convert_file
 from train.adapters.files.delta import difference
 from train.adapters.files.info import describe
 from train.adapters.files.layer import Layer
-from train.adapters.operations.merge import merge_adapters
 from train.adapters.files.reader import open_adapter
-from train.adapters.operations.resize import resize_file
-from train.adapters.operations.spectrum import Cut
 from train.adapters.files.weights import Weights
 from train.adapters.names.kohya_names import layer_path_of
+from train.adapters.operations.convert import EMBEDDINGS, convert_file
+from train.adapters.operations.merge import merge_adapters
+from train.adapters.operations.resize import resize_file
+from train.adapters.operations.spectrum import Cut
 from train.models.families.key_map import Blocks, unet_to_ldm
 from train.models.load import load_base
 

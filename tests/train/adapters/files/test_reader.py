@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from tolerance import near, rounding
 
 from pipeline.core.errors import PrepError
-from train.adapters.operations.convert import convert_file
 from train.adapters.files.delta import difference
 from train.adapters.files.info import describe, effect_norm, top_tags
 from train.adapters.files.layer import Layer
 from train.adapters.files.reader import open_adapter
 from train.adapters.names.kohya_names import layer_path_of
+from train.adapters.operations.convert import convert_file
 
 UP, DOWN = f"{LINEAR}.lora_up.weight", f"{LINEAR}.lora_down.weight"
 

@@ -10,11 +10,11 @@ from tolerance import near
 
 from pipeline.core.errors import PrepError
 from train.adapters.files.client_support import incompatibility
-from train.adapters.operations.convert import convert_file
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
 from train.adapters.files.reader import open_adapter
 from train.adapters.names.client_keys import TARGETS, used_keys
+from train.adapters.operations.convert import convert_file
 
 OPTIONS = {
     "lora": ("", "tucker", "dora-input", "dora-output"),

@@ -28,12 +28,12 @@ from pipeline.core.errors import PrepError
 from train.adapters.files.checkpoints import open_checkpoint
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer
-from train.adapters.operations.merge import merge_adapters
-from train.adapters.operations.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
-from train.adapters.operations.spectrum import Cut
 from train.adapters.files.weights import Weights
 from train.adapters.names.kohya_names import layer_path_of
+from train.adapters.operations.merge import merge_adapters
+from train.adapters.operations.merged_model import merge_into
+from train.adapters.operations.spectrum import Cut
 from train.models.families.key_map import Blocks
 
 

@@ -12,13 +12,13 @@ from pipeline.core.errors import PrepError
 from train.adapters.algebra.factors import Factors, balanced, of_full_rank
 from train.adapters.files.checkpoints import open_checkpoint
 from train.adapters.files.delta import difference
-from train.adapters.operations.extract import Extraction, extract_file
 from train.adapters.files.layer import Layer
-from train.adapters.operations.merged_model import merge_into
 from train.adapters.files.reader import open_adapter
+from train.adapters.files.weights import Weights
+from train.adapters.operations.extract import Extraction, extract_file
+from train.adapters.operations.merged_model import merge_into
 from train.adapters.operations.resize import resize_file
 from train.adapters.operations.spectrum import Cut, spectrum_of, spectrum_of_factors
-from train.adapters.files.weights import Weights
 
 PRODUCTS = 12
 """That one number of a product of the matrices below sums."""
