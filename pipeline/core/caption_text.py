@@ -1,9 +1,9 @@
 """The one reading of a caption: what a person wrote, in whatever syntax it came, as the tags or sentences that are meant.
 
 Captions are pasted from web UIs and boards: with weights, `(red hair:1.2)`, escapes, `mihari \\(series\\)`, calls of networks,
-`<lora:x:1>`, `BREAK`, other commas, letters without width, and whole generation texts. None of it is for a text encoder to
-read as letters. A caption is read here once, into the text that is edited, counted, exported and trained; what was taken
-out is named. Every step goes over the text once.
+`<lora:x:1>`, `BREAK`, texts that change with the steps, `[red:blue:0.5]`, other commas, letters without width, and whole
+generation texts. None of it is for a text encoder to read as letters. A caption is read here once, into the text that is
+edited, counted, exported and trained; what was taken out is named. Every step goes over the text once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from pipeline.core.prompt_schedules import without_schedules
 
 KEEP_SEPARATOR = "|||"
 """What parts the tags that stay in front from those that move, in the files of kohya's trainers."""
@@ -34,8 +36,8 @@ _OPEN, _CLOSE = "([", ")]"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A caption as it is trained, and what of the syntax of prompts was taken out of it: weights, networks, breaks, escapes,
-    generation text, invisible letters, too long."""
+    """A caption as it is trained, and what of the syntax of prompts was taken out of it: weights, schedules, networks, breaks,
+    escapes, generation text, invisible letters, too long."""
 
     text: str
     taken_out: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ def read_caption_text(text: str) -> Reading:
     plain = took("generation text", plain, _without_generation_text(plain))
     plain = took("networks", plain, _CALL.sub(",", plain) if "<" in plain else plain)
     plain = took("breaks", plain, _BREAK.sub(",", plain) if "BREAK" in plain else plain)
+    plain = took("schedules", plain, without_schedules(plain))
     plain = took("weights", plain, without_weights(plain))
     plain = took("escapes", plain, unescaped(plain))
     changed = bool(found) or any(comma in plain for comma in COMMAS[1:])

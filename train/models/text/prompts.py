@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.core.errors import PrepError
 from pipeline.core.files import read_limited
+from pipeline.core.prompt_schedules import schedules
 from pipeline.core.seeded import key_seed
 
 STEPS, GUIDANCE, MULTIPLE = 30, 7.5, 8
@@ -42,6 +43,7 @@ ELSEWHERE = {
 }
 """Options that sd-scripts has, and why there is nothing they could do here."""
 HINT = "known: --n negative, --w width, --h height, --d seed, --s steps, --l guidance; --ss may only be ddim"
+_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,400}>")
 LARGEST_BYTES = 2**24
 """Of a file of prompts."""
 
@@ -82,7 +84,7 @@ def parse_prompt(line: str, where: str) -> Prompt:
     """
     text, *options = re.split(r"(?:^|\s+)--", line.strip())
     values, problems = dict[str, Any](), [] if text else ["it has no text before its options"]
-    problems += _single_dashes(line)
+    problems += [*_single_dashes(line), *_not_read(text)]
     for option in options:
         name, value = re.fullmatch(r"(\S*)\s*(.*)", option, re.DOTALL).groups()  # type: ignore[union-attr]
         name, value = name.lower(), value.strip()
@@ -93,6 +95,7 @@ def parse_prompt(line: str, where: str) -> Prompt:
             problems.append(f"--{name} is given twice")
         else:
             values[field] = value if field == "negative" else _number(value, field)
+            problems += _not_read(value) if field == "negative" else []
             problems += _wrong(f"--{name}", field, values[field], value)
     if problems:
         raise PrepError("\n".join(f"{where}: {problem}" for problem in problems), HINT)
@@ -107,6 +110,21 @@ def _single_dashes(line: str) -> list[str]:
         if known or _number(value.rstrip(","), "guidance") is not None:
             meant = f"write --{name.lower()}" if known else "an option has two dashes, and this one is unknown"
             found.append(f"-{name} {value} would be words of the prompt: {meant}")
+    return found
+
+
+def _not_read(text: str) -> list[str]:
+    """What web UIs would do with a text and sampling does not: as words of the prompt it would mean something else."""
+    found = [
+        f"{group} changes while the image is made, which is not done here; write a prompt for each, or \\[ for a bracket"
+        for group in schedules(text)
+    ]
+    found += [
+        f"{call} is no words of the prompt: the adapter of the run is used, at the strength of the stage"
+        for call in _NETWORK.findall(text)
+    ]
+    if re.search(r"\bAND\b", text):
+        found.append("AND joins prompts in A1111, which is not done here; write and")
     return found
 
 
@@ -235,6 +253,7 @@ def _from_row(row: Any, where: str) -> Prompt:
         elif not (key == "negative_prompt" and value == ""):
             values[KEYS[key]] = value
             problems += _wrong(key, KEYS[key], value, value)
+            problems += _not_read(value) if isinstance(value, str) else []
     if problems:
         raise PrepError("\n".join(f"{where}: {problem}" for problem in problems), HINT)
     return Prompt(**values)

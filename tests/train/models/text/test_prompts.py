@@ -51,6 +51,11 @@ def test_the_one_sampler_there_is_may_be_named():
         ("--w 512", "it has no text before its options"),
         ("1girl -w 640", "-w 640 would be words of the prompt: write --w"),
         ("1girl -N bad hands --w 640", "-N bad would be words of the prompt: write --n"),
+        ("a [red:blue:0.5] hat", "[red:blue:0.5] changes while the image is made, which is not done here"),
+        ("a [cow|horse]", "[cow|horse] changes while the image is made"),
+        ("1girl --n [hat:10]", "[hat:10] changes while the image is made"),
+        ("1girl <lora:x:0.8>", "<lora:x:0.8> is no words of the prompt: the adapter of the run is used"),
+        ("a cat AND a dog", "AND joins prompts in A1111, which is not done here; write and"),
         ("1girl -x 3", "-x 3 would be words of the prompt: an option has two dashes"),
     ],
 )
