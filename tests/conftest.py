@@ -7,4 +7,4 @@ that tests start take this over. `OMP_NUM_THREADS=2 pytest -n 0` runs with two t
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # MKL, oneDNN, OpenBLAS and faiss obey it too
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # MKL, oneDNN and OpenBLAS obey it too

@@ -13,7 +13,7 @@ from importlinter.cli import lint_imports
 import pipeline
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "cv2", "onnxruntime", "diffusers", "transformers", "lycoris", "faiss")
+HEAVY = ("torch", "cv2", "onnxruntime", "diffusers", "transformers", "lycoris")
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(pipeline.__path__, "pipeline.")

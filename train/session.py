@@ -103,8 +103,11 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
     adapter = new_adapter(recipe, base)
     refuse_unfit(recipe, base)
     refuse_lost(job.folder, recipe.run.name, digest, merged_file(job, base))
-    refuse_full(job.root, needed_bytes(job, base, adapter, latents), "the run")
-    cache_latents(job, latents, world, progress)
+    needed = latents.needed(views_to_cache(job.split.every()))
+    refuse_full(job.root, needed_bytes(job, base, adapter, latents.missing_bytes(needed)), "the run")
+    if world.is_main_process:  # it encodes what is missing while the others wait
+        latents.encode(needed, progress)
+    world.wait()
     opened = open_folder(job.folder, run_start(job, base), digest, world, recipe.run.replay)
     if world.is_main_process:
         note_adapter(job.folder, [str(figures) for figures in adapter.describe()])
@@ -142,18 +145,15 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
     return Trained(file, now.step, started, warnings, (*opened.differences, *how))
 
 
-def needed_bytes(job: Job, base: BaseModel, adapter: Adapter, latents: LatentCache) -> int:
-    """What the run will write at the most: latents that are not cached, adapter, snapshots, state and merged model."""
+def needed_bytes(job: Job, base: BaseModel, adapter: Adapter, latents: int) -> int:
+    """What the run will write at the most: `latents` bytes of those that are not cached, adapter, snapshots, state and
+    merged model."""
     batches, seed = job.recipe.batches, job.recipe.run.seed
     steps = total_steps(batches, seed, job.training)
     epochs = progress_after(batches, seed, job.training, steps, last=True).epoch
     trained = sum(weight.numel() for weight in adapter.parameters())
     merged = size_of(base.folder) if job.recipe.saving.save_checkpoint else 0
-    return (
-        space_needed(job.recipe, trained, steps, epochs)
-        + latents.missing_bytes(views_to_cache(job.split.every()))
-        + merged
-    )
+    return space_needed(job.recipe, trained, steps, epochs) + latents + merged
 
 
 def merged_file(job: Job, base: BaseModel) -> Path | None:
@@ -194,13 +194,6 @@ def refuse_unfit(recipe: Recipe, base: BaseModel) -> None:
         raise PrepError("\n".join(f"train: {what}" for what, _ in found), "\n".join(hint for _, hint in found))
     with torch.no_grad():
         text_conditioning(base, [""], recipe.text.clip_skip, recipe.text.max_tokens)
-
-
-def cache_latents(job: Job, latents: LatentCache, world: World, progress: ProgressCallback) -> None:
-    """Have every latent on disk before the first step; the main process encodes what is missing while the others wait."""
-    if world.is_main_process:
-        latents.fill(views_to_cache(job.split.every()), progress)
-    world.wait()
 
 
 def run_callbacks(

@@ -3,7 +3,6 @@ the others, so a loss that is measured on one means nothing when another is trai
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -90,20 +89,13 @@ class Groups:
 def near_links(hashes: Sequence[str]) -> list[tuple[int, NDArray[np.int64]]]:
     """(place, places of later ones near to it) for hashes of 64 hex digits; together they link all that are near, as far
     as CLOSE allows."""
-    from pipeline.images.hash_index import FEW, in_child
+    import numpy as np
+
+    from pipeline.images.band_index import BITS
+    from pipeline.images.hash_index import near_pairs
 
     if len(hashes) < 2:
         return []
-    if sys.platform == "darwin" and len(hashes) > FEW:
-        return list(in_child(_near_links, hashes))
-    return _near_links(hashes)
-
-
-def _near_links(hashes: Sequence[str]) -> list[tuple[int, NDArray[np.int64]]]:
-    import numpy as np
-
-    from pipeline.images.hash_index import BITS, near_pairs
-
     rows = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), BITS // 8)
     asking, found = np.ones(len(rows), dtype=bool), []
     for a, b, distance in near_pairs(rows, RADIUS, asking):

@@ -105,7 +105,8 @@ def _near(
 ) -> list[Duplicate]:
     import numpy as np
 
-    from pipeline.images.hash_index import BITS, keepers
+    from pipeline.images.band_index import BITS
+    from pipeline.images.hash_index import keepers
 
     images = [image for image in ranked if measured[image.content].hash_quality >= MIN_HASH_QUALITY]
     if len(images) < 2:

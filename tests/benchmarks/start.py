@@ -2,8 +2,9 @@
 
 python -m tests.benchmarks.start [--images 1000 10000 100000]: for sets of so many made-up images with a regularization
 image each, whose latents all lie in the cache, prints seconds of `prep train --dry-run`'s plan, of reading the record,
-of judging the cache, and of the first batch. The files of latents are sparse, right in name and length, as a start
-looks at no more.
+of what else is decided before the model is loaded (images are held out by their likeness, all is hashed), of judging
+the cache, of writing down what is trained on, and of the first batch. The files of latents are sparse, right in name and
+length, as a start looks at no more.
 """
 
 from __future__ import annotations
@@ -21,20 +22,23 @@ from typing import Any
 import numpy as np
 
 from pipeline.cli.main import COLLECT_AFTER
+from pipeline.core.files import write_text
 from pipeline.stages import train
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Image
+from pipeline.store.records import Image, Measurement
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
 from pipeline.store.values.repeats import Repeats
 from tests.pipeline.decided import decided, scored, trigger
 from train.data.batches import planned_batches
-from train.data.dataset import Example, examples
+from train.data.dataset import Dataset, Example, examples, ready_dataset, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.latent_files import file_bytes, latent_file
+from train.evaluation.split import SplitDataset, split_dataset
 from train.models.base import BaseModel
 from train.models.load import load_base
 from train.options.recipe import Recipe, make_recipe
+from train.run.run_record import SET, by_image, images_of
 
 SIZES = [(64, 64), (56, 72), (72, 56), (48, 80), (80, 48), (40, 96), (96, 40), (64, 56)]
 TAGS = [f"tag number {number}" for number in range(400)]
@@ -76,6 +80,10 @@ def made_up(manifest: Manifest, count: int) -> None:
         run = manifest.begin_run("made up", {})
         manifest.put_images(images)
         manifest.put_files(files)
+        manifest.put_measurements(
+            Measurement(image.content, 512, 512, phash=draw.bytes(32).hex(), hash_quality=100, coding="lossless")
+            for image in images
+        )
         manifest.put_decisions(run, ("bucket", "caption", "tags", "repeats", "regularization"), rows)
         manifest.finish_run(run, {})
 
@@ -99,6 +107,12 @@ def seconds(action: Callable[[], Any]) -> tuple[Any, float, float]:
     return result, time.perf_counter() - start, time.process_time() - busy
 
 
+def split_and_hashed(manifest: Manifest, dataset: Dataset, recipe: Recipe) -> SplitDataset:
+    split = split_dataset(manifest, dataset, recipe.validation, recipe.run.seed)
+    split.digest()
+    return split
+
+
 def quiet(what: str, done: int, total: int) -> None:
     assert total == 0, "something was not cached"
 
@@ -110,13 +124,15 @@ def measure(count: int, base: BaseModel, recipe: Recipe) -> None:
         filled(LatentCache(folder, base), folder, examples(manifest, recipe.dataset))
         gc.collect()
         _, plan, plan_busy = seconds(lambda: train.plan(manifest, recipe))
-        found, read, read_busy = seconds(lambda: examples(manifest, recipe.dataset))
+        found, *read = seconds(lambda: ready_dataset(manifest, recipe.dataset))
+        split, *decided = seconds(lambda: split_and_hashed(manifest, found, recipe))
         cache = LatentCache(folder, base)
-        images = [image for example in found for image in example.images()]
-        _, judged, judged_busy = seconds(lambda: cache.fill(images, quiet))
-        _, first, first_busy = seconds(lambda: next(planned_batches(recipe.batches, recipe.run.seed, found, 0)))
-        clock, busy = read + judged + first, read_busy + judged_busy + first_busy
-    columns = (plan, read, judged, first, clock, plan_busy, busy)
+        _, *judged = seconds(lambda: cache.fill(views_to_cache(split.every()), quiet))
+        _, *noted = seconds(lambda: write_text(folder / SET, by_image(images_of(tuple(split.every())))))
+        batches = planned_batches(recipe.batches, recipe.run.seed, split.training, 0)
+        _, *first = seconds(lambda: next(batches))
+    parts = np.array([read, decided, judged, noted, first])
+    columns = (plan, *parts[:, 0], parts[:, 0].sum(), plan_busy, parts[:, 1].sum())
     print(f"{count:>9} " + " ".join(f"{each:>12.2f}" for each in columns), flush=True)
 
 
@@ -126,7 +142,7 @@ def main() -> None:
     asked = parser.parse_args()
     gc.set_threshold(*COLLECT_AFTER)  # as prep does
     base = load_base("miniature", device="cpu")
-    names = ("plan s", "record s", "cache s", "batch s", "start s", "plan proc.", "start proc.")
+    names = ("plan s", "record s", "decided s", "cache s", "noted s", "batch s", "start s", "plan proc.", "start proc.")
     print(f"{'images':>9} " + " ".join(f"{name:>12}" for name in names))
     for count in asked.images:
         measure(count, base, make_recipe(base="miniature", epochs=10, device="cpu"))

@@ -39,7 +39,6 @@ PRELOADED = [
     "pipeline.stages.tag",
     "taggers.engine",
     "cv2",
-    "faiss",
     "pdqhash",
     "onnxruntime",
 ]

@@ -51,17 +51,14 @@ class ImageView:
     @property
     def key(self) -> str:
         """Everything that its latent depends on beside the VAE; what a view does not have is not named."""
-        parts = [
-            self.content,
-            *(",".join(map(str, each)) for each in (self.bucket.size, self.bucket.scaled, self.bucket.crop)),
-        ]
-        if self.bucket.background:
-            parts.append(self.bucket.background)
+        bucket = self.bucket
+        (width, height), (across, down), (left, top, right, bottom) = bucket.size, bucket.scaled, bucket.crop
+        key = f"{self.content} {width},{height} {across},{down} {left},{top},{right},{bottom}"
+        if bucket.background:
+            key += f" {bucket.background}"
         if self.flip:
-            parts.append("mirrored")
-        if self.colour:
-            parts.append(repr(self.colour))
-        return " ".join(parts)
+            key += " mirrored"
+        return f"{key} {self.colour!r}" if self.colour else key
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +21,7 @@ from train.data.color_jitter import changed
 from train.data.latent_files import (
     Array,
     Damaged,
+    Needed,
     file_bytes,
     latent_file,
     latent_name,
@@ -90,16 +91,22 @@ class LatentCache:
         """(C, h, w) of an image's latent."""
         return latent_shape(image, self._base.latent_factor, self._base.vae.config.latent_channels)
 
+    def needed(self, images: Iterable[ImageView]) -> Needed:
+        """The latents of views, with those that are missing or not as long as they must be; by the sizes of files alone,
+        what they hold is checked when it is first read."""
+        return needed(self._folder, images, self._vae, self._base.latent_factor, self._base.vae.config.latent_channels)
+
     def fill(self, images: Sequence[ImageView], progress: ProgressCallback) -> None:
-        """Encode what is missing or not as long as it must be, while other threads decode what comes next and write what
-        is done. Files are judged by their sizes alone here; what they hold is checked when it is first read.
+        """Encode what is missing of these views, as `encode` does."""
+        self.encode(self.needed(images), progress)
+
+    def encode(self, found: Needed, progress: ProgressCallback) -> None:
+        """Encode what is missing, while other threads decode what comes next and write what is done.
 
         Raises:
             PrepError: images cannot be read, all of them named once the others are done; or the VAE makes something
                 of one that is not finite.
         """
-        factor, channels = self._base.latent_factor, self._base.vae.config.latent_channels
-        found = needed(self._folder, images, self._vae, factor, channels)
         missing = list(found.missing.values())
         self.repaired += [
             (found.missing[name].file, f"its file has {size} bytes") for name, size in found.damaged.items()
@@ -124,11 +131,9 @@ class LatentCache:
                 future.result()
         _refuse(unreadable)
 
-    def missing_bytes(self, images: Sequence[ImageView]) -> int:
-        """What `fill` would write."""
-        factor, channels = self._base.latent_factor, self._base.vae.config.latent_channels
-        missing = needed(self._folder, images, self._vae, factor, channels).missing
-        return sum(file_bytes(self.shape(image)) for image in missing.values())
+    def missing_bytes(self, found: Needed) -> int:
+        """What `encode` would write."""
+        return sum(file_bytes(self.shape(image)) for image in found.missing.values())
 
     def _encoded_of(self, read: Sequence[tuple[ImageView, Array]]) -> tuple[Tensor, Tensor]:
         return self._encoded([pixels for _, pixels in read])

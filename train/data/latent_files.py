@@ -29,7 +29,6 @@ FLOAT32, IN = "float32", " in "
 Array = NDArray[np.float32]
 Shape = tuple[int, int, int]
 _FOLDER = re.compile("[0-9a-f]{2}")
-_NAME = re.compile("[0-9a-f]{64}")
 
 
 class Damaged(Exception):
@@ -88,9 +87,9 @@ def needed(folder: Path, views: Iterable[ImageView], vae: str, factor: int, chan
         vae: digest and precision of the VAE, as `latent_name` takes it.
     """
     distinct, sizes = {latent_name(view, vae): view for view in views}, lying(folder)
-    one_of_each = {view.size: view for view in distinct.values()}
+    one_of_each = {view.bucket.size: view for view in distinct.values()}
     lengths = {size: file_bytes(latent_shape(view, factor, channels)) for size, view in one_of_each.items()}
-    missing = {name: view for name, view in distinct.items() if sizes.get(name) != lengths[view.size]}
+    missing = {name: view for name, view in distinct.items() if sizes.get(name) != lengths[view.bucket.size]}
     return Needed(distinct, missing, {name: sizes[name] for name in missing if name in sizes})
 
 
@@ -156,17 +155,14 @@ def vaes(folder: Path) -> dict[str, list[str]]:
 
 def lying(folder: Path) -> dict[str, int]:
     """Name → bytes of every latent's file; what is named otherwise, or is a link, is none of them."""
-    return {entry.name.removesuffix(END): entry.stat(follow_symlinks=False).st_size for entry in _entries(folder)}
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    found = {}
     for inner in _scanned(folder):
         if _FOLDER.fullmatch(inner.name) and inner.is_dir(follow_symlinks=False):
+            ours = re.compile(f"{inner.name}[0-9a-f]{{62}}{re.escape(END)}").fullmatch
             for entry in _scanned(Path(inner.path)):
-                name = entry.name.removesuffix(END)
-                ours = entry.name.endswith(END) and _NAME.fullmatch(name) and name.startswith(inner.name)
-                if ours and entry.is_file(follow_symlinks=False):
-                    yield entry
+                if ours(entry.name) and entry.is_file(follow_symlinks=False):
+                    found[entry.name[: -len(END)]] = entry.stat(follow_symlinks=False).st_size
+    return found
 
 
 def _scanned(folder: Path) -> list[os.DirEntry[str]]:

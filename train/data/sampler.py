@@ -44,8 +44,15 @@ def exposures(repeats: float, offset: float, epoch: int) -> int:
 
 def offsets(entries: Sequence[SampledImage], seed: int) -> dict[str, float]:
     """Spread the images' offsets evenly over [0, 1), so that every epoch is about equally long."""
-    order = rng("offsets", seed).permutation(len(entries))
-    return {entries[index].key: place / len(entries) for place, index in enumerate(order)}
+    places = _places(len(entries), seed).tolist()
+    return {entry.key: place / len(entries) for entry, place in zip(entries, places, strict=True)}
+
+
+def _places(images: int, seed: int) -> Counts:
+    """(N,) the numerator of each image's offset, whose denominator is N."""
+    places = np.empty(images, np.int64)
+    places[rng("offsets", seed).permutation(images)] = np.arange(images)
+    return places
 
 
 def epoch_batches(
@@ -101,9 +108,7 @@ class ExposureCounts:
         exact = [Fraction(float(value)).limit_denominator(10**6) for value in values]
         self._above = np.array([each.numerator for each in exact], np.int64)[which]
         self._below = np.array([each.denominator for each in exact], np.int64)[which]
-        start = offsets(entries, seed)
-        places = [round(start[entry.key] * len(entries)) for entry in entries]
-        self._place, self._images = np.array(places, np.int64), len(entries)
+        self._place, self._images = _places(len(entries), seed), len(entries)
 
     def until(self, epochs: int) -> Counts:
         """(N,) exposures in the first `epochs` epochs."""

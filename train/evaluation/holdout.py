@@ -64,11 +64,12 @@ def hold_out(candidates: Sequence[Candidate], options: ValidationOptions, seed: 
         return Splits((), (), repeats, ())
     shown = [each for each in candidates if each.repeats > 0]
     wants = options.validation == "held-out" or (options.validation == "auto" and len(shown) >= ENOUGH)
-    held = _held(shown, options, seed) if wants else set[str]()
+    ranks = {each.key: key_seed("hold out", seed, each.key) for each in shown}
+    held = _held(shown, ranks, options, seed) if wants else set[str]()
     if options.validation == "held-out" and not held:
         raise _nothing_to_spare(shown, options)
     trained = [each for each in shown if each.key not in held]
-    train_subset = _watched(trained, options.validation_images, seed)
+    train_subset = _watched(trained, ranks, options.validation_images, seed)
     repeats |= _shares_kept(shown, held)
     return Splits(
         tuple(sorted(held)),
@@ -96,16 +97,20 @@ def spare(images: int, share: float) -> int:
     return max(0, min(floor(images * share + 0.5), images - LEAST_KEPT))
 
 
-def _held(shown: Sequence[Candidate], options: ValidationOptions, seed: int) -> set[str]:
-    """Whole groups, every concept in turn, until no concept may lose more or enough images are held out."""
+def _held(shown: Sequence[Candidate], ranks: Mapping[str, int], options: ValidationOptions, seed: int) -> set[str]:
+    """Whole groups, every concept in turn, until no concept may lose more or enough images are held out.
+
+    Args:
+        ranks: image → where it stands among all, by its key and the seed alone.
+    """
     groups: dict[int, list[Candidate]] = defaultdict(list)
     for each in shown:
         groups[each.group].append(each)
     free = {concept: spare(count, options.validation_share) for concept, count in _images(shown).items()}
-    ranks = {number: min(_rank(each.key, seed) for each in members) for number, members in groups.items()}
+    first = {number: min([ranks[each.key] for each in members]) for number, members in groups.items()}
     waiting: dict[str, list[int]] = {concept: [] for concept in _turns(free, seed)}
-    for number in sorted(groups, key=lambda number: -ranks[number]):
-        for concept in _images(groups[number]):
+    for number in sorted(groups, key=first.__getitem__, reverse=True):
+        for concept in dict.fromkeys([each.concept for each in groups[number]]):
             waiting[concept].append(number)
     held: set[str] = set()
     taken: set[int] = set()
@@ -123,17 +128,18 @@ def _held(shown: Sequence[Candidate], options: ValidationOptions, seed: int) -> 
     return held
 
 
-def _watched(trained: Sequence[Candidate], most: int, seed: int) -> set[str]:
+def _watched(trained: Sequence[Candidate], ranks: Mapping[str, int], most: int, seed: int) -> set[str]:
     """Images, every concept in turn, those of groups not seen yet first."""
     waiting: dict[str, list[Candidate]] = {concept: [] for concept in _turns(_images(trained), seed)}
-    before: Counter[int] = Counter()
-    order = {}
-    for each in sorted(trained, key=lambda each: _rank(each.key, seed)):
-        order[each.key] = before[each.group], _rank(each.key, seed)
-        before[each.group] += 1
+    before: dict[int, int] = {}
+    earlier = {}
+    for each in sorted(trained, key=lambda each: ranks[each.key]):
+        earlier[each.key] = before.get(each.group, 0)
+        before[each.group] = earlier[each.key] + 1
         waiting[each.concept].append(each)
-    for members in waiting.values():
-        members.sort(key=lambda each: order[each.key], reverse=True)
+    for members in waiting.values():  # by those of its group before it, then by rank: the sort keeps the order
+        members.sort(key=lambda each: earlier[each.key])
+        members.reverse()
     train_subset: set[str] = set()
     while any(waiting.values()):
         for members in waiting.values():
@@ -156,10 +162,6 @@ def _shares_kept(shown: Sequence[Candidate], held: Collection[str]) -> dict[str,
         for each in shown
         if each.concept in losing and each.key not in held
     }
-
-
-def _rank(key: str, seed: int) -> int:
-    return key_seed("hold out", seed, key)
 
 
 def _turns(concepts: Collection[str], seed: int) -> list[str]:

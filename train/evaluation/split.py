@@ -54,4 +54,6 @@ def split_dataset(manifest: Manifest, dataset: Dataset, options: ValidationOptio
 
 
 def _weighed(example: Example, parts: Splits) -> Example:
-    return replace(example, entry=replace(example.entry, repeats=parts.repeats[example.entry.key]))
+    repeats = parts.repeats[example.entry.key]
+    same = repeats == example.entry.repeats
+    return example if same else replace(example, entry=replace(example.entry, repeats=repeats))

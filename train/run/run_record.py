@@ -74,7 +74,7 @@ def write_run(folder: Path, run: RunStart) -> None:
         "snapshots": [],
         "result": {},
     }
-    _write(folder / SET, dict(sorted(run.images.items())))
+    write_text(folder / SET, by_image(run.images))
     _write(folder / RUN, document)
 
 
@@ -180,6 +180,12 @@ def _named(what: str, names: Sequence[str]) -> Iterator[str]:
     if names:
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         yield f"{len(names)} images {what}: {', '.join(names[:MOST_NAMED])}{more}"
+
+
+def by_image(images: Mapping[str, Mapping[str, Any]]) -> str:
+    """What set.json holds: JSON with a line for each image, in order of path: there can be very many, and json indents slowly."""
+    dump = json.JSONEncoder(ensure_ascii=False).encode
+    return "{\n" + ",\n".join(f" {dump(path)}: {dump(row)}" for path, row in sorted(images.items())) + "\n}\n"
 
 
 def _write(file: Path, document: Mapping[str, Any]) -> None:

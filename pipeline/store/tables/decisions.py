@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -52,10 +53,11 @@ class DecisionTable:
 
     def values(self, field: str, among: Collection[str] | None) -> Iterator[tuple[str, Any]]:
         rows = self._db.execute("SELECT path, value FROM decisions WHERE field=? ORDER BY path", (field,))
-        return ((path, codec.load(field, value)) for path, value in rows if among is None or path in among)
+        found, texts = itertools.tee(row for row in rows if among is None or row[0] in among)
+        return zip((path for path, _ in found), codec.load_many(field, (text for _, text in texts)), strict=True)
 
     def trigger_words(self) -> dict[str, tuple[str, ...]]:
-        rows = self._db.execute("SELECT path, value FROM decisions WHERE field='tags' ORDER BY path")
+        rows = self._db.execute("SELECT path, value FROM decisions WHERE field='tags'")
         return {path: words for path, value in rows if (words := leading_triggers(value))}
 
     def paths_where(self, field: str, value: Any) -> set[str]:

@@ -68,6 +68,8 @@ class RegularizationAssignment:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> RegularizationAssignment:
+        if "more" not in value:
+            return cls((RegularizationImage.from_json(value),))
         first = {key: held for key, held in value.items() if key != "more"}
-        every = [first, *({**first, **other} for other in value.get("more", ()))]
+        every = [first, *({**first, **other} for other in value["more"])]
         return cls(tuple(map(RegularizationImage.from_json, every)))

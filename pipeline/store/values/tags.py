@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -47,6 +48,8 @@ _REASONS = {reason.value: reason for reason in TagReason}
 
 _MAKE = TagDecision._make
 _DECODER = json.JSONDecoder()
+_TRIGGER = re.compile(rf'\["(?:[^"\\]|\\.)*", "{TagAction.ADDED}", "{TagReason.TRIGGER}", ')
+"""How JSON begins that holds a tag that is a trigger word."""
 
 
 def tags_from_json(rows: Iterable[Sequence[Any]]) -> list[TagDecision]:
@@ -56,10 +59,8 @@ def tags_from_json(rows: Iterable[Sequence[Any]]) -> list[TagDecision]:
 def leading_triggers(text: str) -> tuple[str, ...]:
     """The trigger words in the JSON of an image's tags. They lead it, and as tags are many, the rest is not read."""
     words, at = [], 1
-    while text.startswith("[", at):
-        (tag, action, reason, _), end = _DECODER.raw_decode(text, at)
-        if (action, reason) != (TagAction.ADDED.value, TagReason.TRIGGER.value):
-            break
+    while _TRIGGER.match(text, at):
+        (tag, *_), end = _DECODER.raw_decode(text, at)
         words.append(tag)
         at = end + len(", ")
     return tuple(words)

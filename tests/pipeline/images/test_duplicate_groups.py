@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.images import duplicate_groups
 from pipeline.images.duplicate_groups import CLOSE, RADIUS, near_groups, near_links
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Measurement
@@ -119,5 +118,5 @@ def test_an_index_of_many_hashes_finds_what_comparing_them_all_finds(monkeypatch
     texts = [each.hex() for each in hashes]
     outright = linked(len(texts), near_links(texts))
     monkeypatch.setattr("pipeline.images.hash_index.FEW", 1)
-    assert linked(len(texts), duplicate_groups._near_links(texts)) == outright
+    assert linked(len(texts), near_links(texts)) == outright
     assert any(len(part) > 1 for part in outright)

@@ -1,12 +1,11 @@
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.images import hash_index
-from pipeline.images.hash_index import banding, in_child, keepers, near_pairs
+from pipeline.images import band_index, hash_index
+from pipeline.images.band_index import banding
+from pipeline.images.hash_index import keepers, near_pairs
 
 
 def hashes(seed, count, near, most):
@@ -113,25 +112,22 @@ def test_thousands_of_equal_hashes_are_asked_for_once(monkeypatch, few):
     assert sum(answers[1:]) == 0 and answers[0] <= hash_index.CHUNK * 4000
 
 
-def test_on_macos_the_search_runs_in_a_process_of_its_own_with_the_same_result(monkeypatch):
-    rows = hashes(1, 40, 20, 6)
-    here = keepers(rows, 7, always, np.ones(40, dtype=bool))
+@pytest.mark.parametrize("radius", [7, 31])
+def test_the_pairs_are_the_same_however_few_candidates_are_looked_at_together(monkeypatch, radius):
     monkeypatch.setattr(hash_index, "FEW", 0)
-    monkeypatch.setattr(sys, "platform", "darwin")
-    sent = []
-    monkeypatch.setattr(hash_index, "in_child", lambda work, *arguments: sent.append(work) or work(*arguments))
-    there = keepers(rows, 7, always, np.ones(40, dtype=bool))
-    assert sent == [hash_index._keepers]
-    assert all((one == other).all() for one, other in zip(here, there, strict=True))
+    monkeypatch.setattr(hash_index, "CROWD", 200)
+    monkeypatch.setattr(band_index, "AT_ONCE", 50)
+    rows = np.concatenate([hashes(radius, 200, 150, 12), np.zeros((60, 32), dtype=np.uint8)])
+    expected = by_hand(rows, radius)
+    assert len(expected) > 60 * 59 / 2 and found(rows, radius) == expected
 
 
-def test_a_child_process_is_given_the_rows_and_gives_back_the_keepers():
-    from pipeline.images.duplicates import FINGERPRINT_BYTES, Alike
-
-    rows = np.zeros((3, 32), dtype=np.uint8)
-    rows[2] = 0xFF
-    fingerprint = "A" * (FINGERPRINT_BYTES * 4 // 3)
-    alike = Alike(np.ones(3), (fingerprint, fingerprint, fingerprint), np.zeros(3, dtype=bool), 5.0)
-    keeper, between = in_child(hash_index._keepers, rows, 3, alike, np.ones(3, dtype=bool))
-    assert keeper.tolist() == [0, 0, 2] and between.tolist() == [0, 0, 0]
-    assert in_child(abs, -3) == 3
+@settings(max_examples=10)
+@given(st.integers(0, 10**6), st.integers(0, 31))
+def test_keepers_are_the_same_by_the_index_and_outright(seed, radius):
+    rows = hashes(seed, 300, 250, 20)
+    outright = keepers(rows, radius, lambda row, others: others % 3 > 0, np.arange(300) % 7 > 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hash_index, "FEW", 0)
+        indexed = keepers(rows, radius, lambda row, others: others % 3 > 0, np.arange(300) % 7 > 0)
+    assert all((one == other).all() for one, other in zip(outright, indexed, strict=True))
