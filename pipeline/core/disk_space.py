@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.core.humanize import in_words
+
+FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""What a system says where a file does not fit: on the disk, under the limit on a file's size, into the user's quota."""
+HINT = "make room on the disk and run the same again; what is finished is kept"
 
 
 def free_bytes(path: Path) -> int:
@@ -26,8 +33,26 @@ def refuse_full(path: Path, needed: int, what: str = "") -> None:
     if needed > free:
         raise PrepError(
             f"{what or path} needs {in_words(needed)} on the disk of {path}, which has {in_words(free)} free",
-            "make room on the disk and run the same again; what is finished is kept",
+            HINT,
         )
+
+
+@contextlib.contextmanager
+def full_disk_told(target: Path) -> Iterator[None]:
+    """Say which file did not fit where a disk gets full in the block.
+
+    Raises:
+        PrepError: it did; any other failure comes through as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise PrepError(
+            f"{target} could not be written: {error.strerror or error}; {in_words(free_bytes(target))} are free there",
+            HINT,
+        ) from error
 
 
 def size_of(path: Path) -> int:

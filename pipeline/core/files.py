@@ -12,21 +12,34 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.core.disk_space import full_disk_told, refuse_full
+
 HALF_WRITTEN = ".prep-*.tmp"
 """What the files are called that are not whole yet."""
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; when the block ends well it replaces the target in one step."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / HALF_WRITTEN.replace("*", secrets.token_hex(8))
-    temporary.touch(exist_ok=False)  # as readable as any new file, which tempfile's are not
-    try:
-        yield temporary
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def replacing(target: Path, needed: int = 0) -> Iterator[Path]:
+    """Give a temporary path beside `target`; when the block ends well it replaces the target in one step.
+
+    Every file that matters is written through here.
+
+    Args:
+        needed: bytes that will be written, where that is known and more than a few.
+    Raises:
+        PrepError: the disk has no room for it, or got full; what was at the target stays.
+    """
+    with full_disk_told(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if needed:
+            refuse_full(target, needed)
+        temporary = target.parent / HALF_WRITTEN.replace("*", secrets.token_hex(8))
+        temporary.touch(exist_ok=False)  # as readable as any new file, which tempfile's are not
+        try:
+            yield temporary
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -47,7 +60,7 @@ def write_text(target: Path, text: str) -> None:
 
 def write_bytes(target: Path, content: bytes) -> None:
     """Put a whole file in place in one step."""
-    with replacing(target) as temporary:
+    with replacing(target, len(content)) as temporary:
         temporary.write_bytes(content)
 
 

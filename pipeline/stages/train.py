@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +49,10 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     from train.data.dataset import views_to_cache
     from train.optimization.optimizers import refuse_missing
     from train.optimization.schedules import updates_of
+    from train.plan.base_schedule import noise_notes, said_of_noise
     from train.plan.fit import decide, too_large
     from train.plan.latents import planned_latents
+    from train.plan.space import full_disk_notes, planned_space, space_words
 
     refuse_missing(options.optimizer.optimizer)
     run = planned_run(manifest, options)
@@ -60,6 +63,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     beside = bool(run.reg_image_files)
     decided = decide(options, base, (view.size for view in views_to_cache(run.split.every())), beside)
     latents = planned_latents(manifest.root, run.split, decided.recipe, base)
+    written = planned_space(run, latents, decided.recipe, base)
     truncated, uncounted = truncated_tags(run, options)
     return Plan(
         NAME,
@@ -74,14 +78,17 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *run.split.info,
             *augmentation_warnings(run.dataset.seen, options.augmentation),
             *footprint(run, latents, decided, base, unknown),
+            space_words(manifest.root, written),
             *uncounted,
             *few_updates_info(updates),
         ),
         warnings=(
             *readiness_notes(run),
+            *full_disk_notes(manifest.root, written),
             *_replaced(manifest, options),
             *exposure_notes(manifest.root, run, options),
             *settings_notes(options, base),
+            *noise_notes(options, said_of_noise(options.model)),
             *too_large(decided.fit, decided.machine),
             *text_rate_notes(options, base),
             *caption_notes(run, truncated, options),
@@ -169,9 +176,12 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     before = stamp(folder / RUN)
     try:
         trained = train_adapter(manifest, options, progress, origins=run.origins, versions=run.versions)
-    finally:
+    except BaseException:
         if stamp(folder / RUN) != before:
-            write_run_page(folder)
+            with contextlib.suppress(PrepError, OSError):  # what ended the run is what a person must read
+                write_run_page(folder)
+        raise
+    write_run_page(folder)
     counts = {"steps": trained.steps, "resumed_steps": trained.resumed_from}
     results = (*trained.compared, *_results(folder, options.run.name, trained.resumed_from))
     return WorkResult(counts, trained.warnings, results)

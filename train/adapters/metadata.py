@@ -100,8 +100,12 @@ def prep_version() -> str:
 
 
 def write_adapter(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write the file in one step, with the hashes of its weights that A1111 knows files by."""
-    with writing(file) as out:
+    """Write the file in one step, with the hashes of its weights that A1111 knows files by.
+
+    Raises:
+        PrepError: the disk has no room for it.
+    """
+    with writing(file, needed=sum(tensor.nbytes for tensor in tensors.values())) as out:
         for key, tensor in tensors.items():
             out.add(key, tensor)
         out.metadata |= metadata

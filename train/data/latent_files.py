@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from pipeline.core.files import replacing, write_text
+from pipeline.core.files import write_bytes, write_text
 from train.data.augmentation import ImageView
 
 VERSION = "2"
@@ -94,10 +94,12 @@ def needed(folder: Path, views: Iterable[ImageView], vae: str, factor: int, chan
 
 
 def write_latent(file: Path, mean: Array, std: Array) -> None:
-    """Write (C, h, w) mean and standard deviation, whole or not at all."""
-    held = _packed(mean, std, _checksum(mean, std))
-    with replacing(file) as temporary:
-        temporary.write_bytes(held)
+    """Write (C, h, w) mean and standard deviation, whole or not at all.
+
+    Raises:
+        PrepError: the disk has no room for them.
+    """
+    write_bytes(file, _packed(mean, std, _checksum(mean, std)))
 
 
 def read_latent(file: Path, shape: Shape | None = None, check: bool = True) -> tuple[Array, Array]:

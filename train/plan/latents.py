@@ -24,11 +24,13 @@ PRECISIONS = {"fp32": ("float32",), "fp16": ("float16",), "bf16": ("bfloat16",)}
 @dataclass(frozen=True, slots=True)
 class PlannedLatents:
     """`sizes` are the (width, height) in pixels of everything that is to be cached, `cached` is how many are there already;
-    None where the base model is not known, and the most there can be where `several` VAEs were used with it."""
+    None where the base model is not known, and the most there can be where `several` VAEs were used with it. `missing` are
+    the sizes of those that are not."""
 
     sizes: tuple[Size, ...]
     cached: int | None
     several: bool = False
+    missing: tuple[Size, ...] = ()
 
     def __str__(self) -> str:
         if self.cached is None:
@@ -41,14 +43,16 @@ def planned_latents(root: Path, split: SplitDataset, recipe: Recipe, base: BaseS
     """The latents of everything that a run may show or measure, by the names that the cache has for them. Which VAE made
     those that are there is what the cache notes of it, as no model is loaded."""
     views = views_to_cache(split.every())
+    distinct = _distinct(split)
     if base is None:
-        return PlannedLatents(_distinct(split), None)
+        return PlannedLatents(distinct, None, missing=distinct)
     folder = root / "cache" / "latents"
     found = [needed(folder, views, vae, base.factor, base.latent_channels) for vae in _labels(folder, recipe)]
     if not found:
-        return PlannedLatents(_distinct(split), 0)
-    sizes = tuple(view.size for view in found[0].views.values())
-    return PlannedLatents(sizes, max(map(_cached, found)), len(found) > 1)
+        return PlannedLatents(distinct, 0, missing=distinct)
+    sizes, fullest = tuple(view.size for view in found[0].views.values()), max(found, key=_cached)
+    missing = tuple(view.size for view in fullest.missing.values())
+    return PlannedLatents(sizes, _cached(fullest), len(found) > 1, missing)
 
 
 def _distinct(split: SplitDataset) -> tuple[Size, ...]:

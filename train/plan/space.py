@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from train.adapters.names.client_keys import TARGETS
@@ -10,7 +11,10 @@ from train.adapters.option_rules import adapter_config
 from train.adapters.registry import ALGORITHMS
 
 if TYPE_CHECKING:
+    from train.models.shapes import BaseShapes
     from train.options.recipe import Recipe
+    from train.plan.latents import PlannedLatents
+    from train.plan.planned import PlannedRun
 
 STORED = 12
 """Bytes in a saved state for each number that is trained: itself and AdamW's two moments."""
@@ -43,3 +47,42 @@ def space_needed(recipe: Recipe, trained: int, steps: int, epochs: int) -> int:
     snapshots = min(by_steps + by_epochs, saving.keep_last + 1 if saving.keep_last else steps)
     file = trained * (4 if saving.save_precision == "fp32" else 2)
     return file * (snapshots + 2) + 2 * STORED * trained
+
+
+def planned_space(run: PlannedRun, latents: PlannedLatents, recipe: Recipe, base: BaseShapes | None) -> int:
+    """Bytes that a run will write at the most, as far as the base model's shapes are known: latents that are not cached,
+    adapter, snapshots, state, and the merged model."""
+    from train.adapters.count.planned import planned_figures
+    from train.models.shapes import parameter_count
+    from train.options.recipe import trained_config
+
+    factor, channels = (base.factor, base.latent_channels) if base else (8, 4)
+    written = latent_bytes(latents.missing, factor, channels)
+    if base is None:
+        return written
+    trained = sum(part.parameters for part in planned_figures(base, trained_config(recipe)))
+    whole = sum(map(parameter_count, (base.unet, base.text, base.vae)))
+    merged = 2 * whole if recipe.saving.save_checkpoint else 0
+    return written + space_needed(recipe, trained, run.schedule.steps, run.schedule.epochs) + merged
+
+
+def space_words(root: Path, needed: int) -> str:
+    """What is to be written and what is free, for the plan."""
+    from pipeline.core.disk_space import free_bytes
+    from pipeline.core.humanize import in_words
+
+    return (
+        f"room: up to {in_words(needed)} will be written, {in_words(free_bytes(root))} are free on the disk of {root}"
+    )
+
+
+def full_disk_notes(root: Path, needed: int) -> tuple[str, ...]:
+    """That the run would be refused for want of room."""
+    from pipeline.core.disk_space import free_bytes
+
+    if needed <= free_bytes(root):
+        return ()
+    return (
+        f"training cannot begin: {space_words(root, needed).removeprefix('room: ')}; make room, or write less: fewer "
+        "snapshots, keep_last, a smaller rank, save_checkpoint off",
+    )

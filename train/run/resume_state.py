@@ -13,7 +13,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.core.disk_space import refuse_full
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
 
@@ -43,8 +42,7 @@ def save_state(file: Path, state: State, digest: str) -> None:
     tensors: dict[str, Tensor] = {}
     tree = _packed(state.parts, tensors, {})
     metadata = {"step": str(state.step), "digest": digest, "tree": json.dumps(tree)}
-    refuse_full(file, sum(tensor.nbytes for tensor in tensors.values()))
-    with replacing(file) as temporary:
+    with replacing(file, sum(tensor.nbytes for tensor in tensors.values())) as temporary:
         try:
             save_file(tensors, temporary, metadata)
         except SafetensorError as error:  # which says only in its text what the system said

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pipeline.store.failures import CannotUse
 from pipeline.store.manifest import Manifest
 
 FOLDER = "undo"
@@ -68,7 +69,11 @@ def commit(manifest: Manifest, run: int) -> None:
 
 @contextlib.contextmanager
 def watching(manifest: Manifest, run: int, patterns: tuple[str, ...]) -> Iterator[None]:
-    """Keep the files of the set that fit these patterns while a block makes, replaces or removes some of them."""
+    """Keep the files of the set that fit these patterns while a block makes, replaces or removes some of them.
+
+    Where the block fails and the record cannot be written to either, as on a full disk, the block's own failure is what
+    is raised: the next run notes what this one made.
+    """
     before = _fitting(manifest.root, patterns)
     for path in before:
         save(manifest.root, run, path)
@@ -76,8 +81,11 @@ def watching(manifest: Manifest, run: int, patterns: tuple[str, ...]) -> Iterato
         begin(manifest, run, before)
     try:
         yield
-    finally:
-        finalize(manifest, run)
+    except BaseException:
+        with contextlib.suppress(CannotUse):
+            finalize(manifest, run)
+        raise
+    finalize(manifest, run)
 
 
 def finalize(manifest: Manifest, run: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from pipeline.core.errors import PrepError
 from pipeline.core.links import link_file
 from pipeline.store.caption_files import manual_caption, write_captions
+from pipeline.store.failures import CannotUse
 from pipeline.store.history import undo_log
 from pipeline.store.image_files import stamps_of
 from pipeline.store.manifest import Manifest
@@ -70,7 +72,7 @@ def apply(
             worked = work()
     except PrepError:
         if not manifest.did_something(run):
-            with manifest.transaction():
+            with contextlib.suppress(CannotUse), manifest.transaction():
                 manifest.drop_run(run)
         raise
     counts |= worked.counts

@@ -15,6 +15,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from pipeline.core.disk_space import full_disk_told, refuse_full
 from pipeline.core.errors import PrepError
 from pipeline.core.files import replacing
 from train.adapters.files.layer import Layer
@@ -92,14 +93,22 @@ class Writing:
 
 
 @contextlib.contextmanager
-def writing(target: Path, hashed: bool = True) -> Iterator[Writing]:
-    """A file that comes to be when the block ends well; with `hashed`, sshs_model_hash and sshs_legacy_hash are put in."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=target.parent) as spool:
-        found = Writing(spool)
-        yield found
-        with replacing(target) as temporary:
-            _assemble(found, temporary, hashed)
+def writing(target: Path, hashed: bool = True, needed: int = 0) -> Iterator[Writing]:
+    """A file that comes to be when the block ends well; with `hashed`, sshs_model_hash and sshs_legacy_hash are put in.
+
+    Args:
+        needed: bytes of all tensors, where that is known; they lie on the disk twice until the file is whole.
+    Raises:
+        PrepError: the disk has no room for them.
+    """
+    with full_disk_told(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        refuse_full(target, 2 * needed)
+        with tempfile.TemporaryFile(dir=target.parent) as spool:
+            found = Writing(spool)
+            yield found
+            with replacing(target, spool.tell()) as temporary:
+                _assemble(found, temporary, hashed)
 
 
 def _assemble(found: Writing, target: Path, hashed: bool) -> None:

@@ -5,7 +5,9 @@ import pytest
 from decided import decided
 from painted_sets import painted, quiet, save
 
+from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import captions
+from pipeline.store.failures import CannotUse
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Link, Plan
 from pipeline.store.running.runner import preview_stage, run_stage
@@ -45,6 +47,20 @@ def test_a_stage_that_misses_what_it_made_runs_again(manifest):
     assert run_stage(manifest, one, Options(), quiet).fresh
     gone[0] = "the adapter is not there"
     assert not run_stage(manifest, one, Options(), quiet).fresh
+
+
+def test_a_failure_is_told_as_it_was_where_the_record_cannot_be_written_to_either(manifest, monkeypatch):
+    def full(*_):
+        raise CannotUse("database or disk is full")
+
+    def work(*_):
+        monkeypatch.setattr("pipeline.store.history.undo_log.finalize", full)
+        monkeypatch.setattr(manifest, "drop_run", full)
+        monkeypatch.setattr(manifest, "did_something", lambda run: False)
+        raise PrepError("the adapter could not be written")
+
+    with pytest.raises(PrepError, match="the adapter could not be written"):
+        run_stage(manifest, stage(work=work), Options(), quiet)
 
 
 def test_a_run_killed_at_work_is_done_again_and_its_rows_stay(manifest):
