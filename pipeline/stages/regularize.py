@@ -253,7 +253,7 @@ def _generate(
     from train.models.load import base_of
     from train.models.options import ModelOptions, PrecisionOptions
     from train.models.precision import keeping_of
-    from train.models.sampling.ddim import Request, Sampling, generate
+    from train.models.sampling.generate import Request, Sampling, generate
     from train.plan.fit_generation import decide_generation
     from train.plan.memory import largest
 

@@ -169,7 +169,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     from train.models.infotext import infotext, save_png
     from train.models.load import base_of
     from train.models.precision import keeping_of
-    from train.models.sampling.ddim import Sampling, generate
+    from train.models.sampling.generate import Sampling, generate
     from train.options.recipe import recipe_of
     from train.run.run_record import adapter_file
 

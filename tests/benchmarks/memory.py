@@ -39,7 +39,8 @@ from train.models.loading.parts import empty_text, empty_unet, empty_vae, fill, 
 from train.models.loading.tokenizers import CLIPTokenizer
 from train.models.loading.weights import Weights
 from train.models.locate import find_folder
-from train.models.sampling.ddim import Sampling, _decoded, _sampled, _texts
+from train.models.sampling.generate import Sampling, _decoded, _sampled, _texts
+from train.models.sampling.samplers import DDIM
 from train.models.storage import Keeping, Numbers
 from train.models.text.prompts import Request
 from train.optimization.optimizers import read_arguments
@@ -200,12 +201,12 @@ def _train(base: BaseModel, case: Case) -> None:
 
 
 def _sample(base: BaseModel, case: Case) -> None:
-    requests = [Request("Lumi, 1girl", 1, case.size, "", steps=2, guidance=7.0)]
+    requests = [Request("Lumi, 1girl", 1, case.size, "", steps=2, guidance=7.0, sampler=DDIM)]
     with torch.no_grad(), patch("train.models.sampling.ddim.ends_in_noise", lambda _: False):  # looks at numbers
         with base.arithmetic():
             texts = _texts(base, requests, [0], Sampling())
             with base.using("unet"):
-                latents = _sampled(base, requests, texts[0], base.alphas_cumprod)
+                latents = _sampled(base, requests, texts[0], base.alphas_cumprod, 0.0)
         with base.using("vae"):
             _decoded(base.vae, latents)
 

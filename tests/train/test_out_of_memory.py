@@ -13,8 +13,8 @@ from train.data.augmentation import ImageView
 from train.data.latent_cache import LatentCache
 from train.device import halving, out_of_memory
 from train.models.load import load_base
-from train.models.sampling import ddim
-from train.models.sampling.ddim import Request, generate
+from train.models.sampling import generate as generation
+from train.models.sampling.generate import Request, generate
 from train.options.recipe import make_recipe
 from train.plan.base_shapes import shapes_of
 from train.plan.fit import decide, load_of, savings
@@ -66,15 +66,15 @@ def base():
 def test_images_are_generated_fewer_at_a_time_and_are_the_same(base, monkeypatch):
     requests = [Request("1girl", seed, (64, 64), "", steps=2, guidance=7.0) for seed in range(4)]
     expected = generate(base, requests, batch_size=1)
-    tried, sampled = [], ddim._sampled
+    tried, sampled = [], generation._sampled
 
-    def limited(base, requests, alike, alphas_cumprod):
+    def limited(base, requests, alike, *more):
         tried.append(len(alike))
         if len(alike) > 1:
             raise FULL
-        return sampled(base, requests, alike, alphas_cumprod)
+        return sampled(base, requests, alike, *more)
 
-    monkeypatch.setattr(ddim, "_sampled", limited)
+    monkeypatch.setattr(generation, "_sampled", limited)
     images = generate(base, requests, batch_size=4)
     assert tried == [4, 2, 1, 1, 2, 1, 1]
     for image, single in zip(images, expected, strict=True):

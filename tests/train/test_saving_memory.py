@@ -11,7 +11,7 @@ from pipeline.core.errors import PrepError
 from train.job import begun_with
 from train.models.load import load_base
 from train.models.precision import keeping_of
-from train.models.sampling.ddim import Request, generate
+from train.models.sampling.generate import Request, generate
 from train.options.recipe import make_recipe
 from train.run.run_folder import STATE
 from train.run.run_record import RUN, read_run, run_folder

@@ -28,7 +28,7 @@ from train.models.base import BaseModel
 from train.models.infotext import CHUNK, infotext, save_png
 from train.models.options import TextOptions
 from train.models.precision import DTYPES
-from train.models.sampling.ddim import Sampling, generate
+from train.models.sampling.generate import Sampling, generate
 from train.models.storage import HALVES
 from train.models.text.prompts import Request
 

@@ -14,7 +14,7 @@ from train.miniature.examples import prompt
 from train.miniature.painter import paint
 from train.miniature.scenes import RATINGS, Scene, true_tags, vocabulary
 from train.models.load import load_base
-from train.models.sampling.ddim import Request, Sampling, generate
+from train.models.sampling.generate import Request, Sampling, generate
 
 THRESHOLD = 0.5
 STEPS, GUIDANCE = 25, 5.0

@@ -113,8 +113,7 @@ class BaseModel:
 
     def predict(self, noisy: Tensor, times: Tensor | int, conditioning: Conditioning) -> Tensor:
         """(B, 4, h, w) noise or velocity that the UNet sees in (B, 4, h, w) latents at the timesteps (B,), or at one."""
-        if isinstance(times, int):
-            times = torch.full((1,), times, device=noisy.device)
+        times = torch.full((1,), times, device=noisy.device) if isinstance(times, int) else times.reshape(-1)
         added = None
         if self.kind.sized:
             assert conditioning.pooled is not None and conditioning.sizes is not None, (

@@ -10,6 +10,7 @@ from PIL import PngImagePlugin
 from PIL.Image import Image
 
 from pipeline.core.files import replacing
+from train.models.sampling.samplers import DDIM, sampler_of
 from train.models.text.prompts import Request
 
 CHUNK = "parameters"
@@ -23,7 +24,7 @@ def infotext(request: Request, model: str, more: Mapping[str, object]) -> str:
     """
     facts = {
         "Steps": request.steps,
-        "Sampler": "DDIM",
+        **sampler_of(request.sampler or DDIM).facts,
         "CFG scale": f"{request.guidance:g}",
         "Seed": request.seed,
         "Size": f"{request.size[0]}x{request.size[1]}",

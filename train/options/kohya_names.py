@@ -240,8 +240,8 @@ def _save_model_as(value: Any, _: Values) -> str:
 
 def _sample_sampler(value: Any, _: Values) -> str:
     if value != "ddim":
-        raise ValueError("sample images are made with DDIM")
-    return "nothing, sample images are always made so"
+        raise ValueError("sample images are made with DDIM; write --ss NAME behind a prompt for another sampler")
+    return "nothing, sample images are made so"
 
 
 def _switch(**settings: Any) -> Rewrite:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.caption_text import escaped
 from train.models.load import load_base
-from train.models.sampling.ddim import Sampling, generate
+from train.models.sampling.generate import Sampling, generate
 from train.models.text.emphasis import ROUND, SQUARE, Part, weighted_parts
 from train.models.text.prompts import Prompt, Request, filled_in
 from train.models.text.text_encoding import emphasized, prompt_conditioning, text_conditioning

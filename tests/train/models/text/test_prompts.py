@@ -23,8 +23,10 @@ def test_a_dash_between_words_and_a_word_with_one_are_text():
         assert parse_prompt(text, "x") == Prompt(text)
 
 
-def test_the_one_sampler_there_is_may_be_named():
-    assert parse_prompt("1girl --ss DDIM", "x") == Prompt("1girl")
+def test_a_sampler_is_named_as_kohya_or_a_web_ui_names_it():
+    assert parse_prompt("1girl --ss DDIM", "x") == Prompt("1girl", sampler="ddim")
+    assert parse_prompt("1girl --ss k_euler_a --s 9", "x") == Prompt("1girl", steps=9, sampler="euler_a")
+    assert parse_prompt("1girl --ss DPM++ 2M Karras", "x").sampler == "dpmpp_2m_karras"
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_the_one_sampler_there_is_may_be_named():
     [
         ("1girl --cn pose.png", "--cn: there is no ControlNet here"),
         ("1girl --am 0.8", "--am: the adapter is sampled at full strength"),
-        ("1girl --ss euler_a", "--ss: images are sampled with ddim"),
+        ("1girl --ss euler_b", "--ss: there is no sampler 'euler_b' here; did you mean euler_a?"),
         ("1girl --g 3.5", "--g: it is for distilled models; --l is the guidance"),
         ("1girl --frob 3", "--frob is unknown"),
         ("1girl -- smiling", "-- begins an option, and 'smiling' is none"),
@@ -120,7 +122,7 @@ def test_kohyas_toml_file_has_what_is_common_and_subsets(tmp_path):
     (tmp_path / "prompts.toml").write_text(TOML, encoding="utf-8")
     assert asked_prompts((), tmp_path / "prompts.toml", "--sample-prompts") == (
         Prompt("1girl", "bad", 512, 768, 5, None, 6),
-        Prompt("2girls", "bad", 640, 768, None, 12),
+        Prompt("2girls", "bad", 640, 768, None, 12, sampler="ddim"),
     )
 
 
@@ -147,7 +149,11 @@ def test_kohyas_json_file_has_objects_or_lines(tmp_path):
         ("a.toml", "x = [", "is not TOML"),
         ("a.toml", '[prompt]\nprompt = "x"', "has no list of subsets"),
         ("a.toml", "[other]\n[[prompt.subset]]\nprompt = 'x'", "has [other]"),
-        ("a.toml", "[[prompt.subset]]\nprompt = 'x'\nsample_sampler = 'euler'", "sample_sampler may only be ddim"),
+        (
+            "a.toml",
+            "[[prompt.subset]]\nprompt = 'x'\nsample_sampler = 'oiler'",
+            "prompt 1: sample_sampler: there is no sampler 'oiler' here",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_toml_or_json_file_is_reported(tmp_path, name, content, reported):
