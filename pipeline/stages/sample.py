@@ -37,7 +37,7 @@ class Options:
     prompts: tuple[str, ...] = ()
     """Prompts to generate; without any, `1girl, TRIGGER` for every trigger word of the set. Each may end with options of
     its own in kohya's syntax, which go before those of the stage: --n negative, --w width, --h height, --d seed,
-    --s steps, --l guidance."""
+    --s steps, --l guidance, --ss sampler."""
     file: Path | None = None
     """A file of such prompts, one a line; # begins a comment. Or a TOML or JSON file as kohya has them."""
     negative: str = ""
@@ -47,9 +47,14 @@ class Options:
     seed: int = 1000
     """Seed of the first image of a prompt; the others count up."""
     steps: int = 25
-    """DDIM steps."""
+    """Sampling steps."""
+    sampler: str = "ddim"
+    """ddim, euler, euler_a, heun, pndm, dpmpp_2m, dpmpp_2m_sde (these two and euler with _karras too), unipc or lcm; names of
+    web UIs are understood: `DPM++ 2M Karras`."""
     guidance: float = 7.0
     """Classifier-free guidance scale; at most 1 is none, and leaves the negative prompt unread."""
+    guidance_rescale: float = 0.0
+    """How far guidance is brought back to the contrast of the unguided image, 0 to 1; .7 suits zero-terminal SNR."""
     strength: float = 1.0
     """Strength of the adapter; 0 is the base model."""
     width: int | None = None
@@ -71,6 +76,7 @@ class Options:
             ("count", self.count >= 1),
             ("steps", 1 <= self.steps <= 1000),
             ("guidance", self.guidance >= 0),
+            ("guidance_rescale", 0 <= self.guidance_rescale <= 1),
             ("batch_size", self.batch_size is None or self.batch_size >= 1),
             ("vram", self.vram is None or self.vram > 0),
             ("seed", 0 <= self.seed < 2**63 - self.count),
@@ -97,6 +103,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         {
             "prompt": each[0].prompt,
             "size": f"{each[0].size[0]}×{each[0].size[1]}",
+            "sampler": each[0].sampler,
             "steps": each[0].steps,
             "guidance": each[0].guidance,
             "first seed": each[0].seed,
@@ -114,6 +121,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
     Raises:
         PrepError: a prompt is wrong, or none was asked for and the captions hold no trigger word.
     """
+    from train.models.sampling.samplers import sampler_of
     from train.models.text.prompts import SEEDS, Prompt, asked_prompts, filled_in
 
     prompts = asked_prompts(options.prompts, options.file, "sample: prompts")
@@ -133,6 +141,7 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
         negative=options.negative,
         steps=options.steps,
         guidance=options.guidance,
+        sampler=sampler_of(options.sampler).name,
     )
     counted = [
         tuple(replace(first, seed=(first.seed + index) % SEEDS) for index in range(options.count)) for first in firsts
@@ -184,7 +193,8 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     requests = [request for each in chosen for request in each]
     numbers = [number for number, each in enumerate(chosen, 1) for _ in each]
     folder, listing = sample_folder(manifest, options.name), [_row(request) for request in requests]
-    facts = {"Clip skip": recipe.text.clip_skip} if recipe.text.clip_skip > 1 else {}
+    facts: dict[str, object] = {"Clip skip": recipe.text.clip_skip} if recipe.text.clip_skip > 1 else {}
+    facts |= {"CFG rescale": f"{options.guidance_rescale:g}"} if options.guidance_rescale else {}
     generated = 0
 
     def on_image(index: int, image: object) -> None:
@@ -201,6 +211,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
                 clip_skip=recipe.text.clip_skip,
                 max_tokens=recipe.text.max_tokens,
                 zero_terminal=recipe.noise.zero_terminal_snr,
+                rescale=options.guidance_rescale,
             ),
             chosen_for.batch_size,
             on_image,
@@ -238,6 +249,7 @@ def _row(request: Request) -> dict[str, object]:
         "seed": request.seed,
         "negative": request.negative,
         "size": list(request.size),
+        "sampler": request.sampler,
         "steps": request.steps,
         "guidance": request.guidance,
     }

@@ -26,6 +26,7 @@ from train.adapters.detect import refuse_foreign
 from train.adapters.files.delta import difference
 from train.adapters.files.layer import Layer, faults, input_channels
 from train.adapters.files.reader import open_adapter
+from train.adapters.files.weights import Weights
 from train.adapters.inject.dropout import Clock, Dropout, Key, StepContext
 from train.adapters.inject.initial_weights import initial_weights
 from train.adapters.inject.layer_tensors import LayerTensors
@@ -150,6 +151,11 @@ class Adapter(nn.Module):
         """0 is the base model, 1 the adapter as trained."""
         for wrapper in self.wrappers.values():
             wrapper.strength = strength
+
+    def set_weights(self, weights: Weights) -> None:
+        """A strength for the UNet, one for the text encoders, and one for each block."""
+        for name, wrapper in self.wrappers.items():
+            wrapper.strength = weights.of(name.split("_")[1] == "unet", wrapper.block)
 
     def scale_weight_norms(self, most: float) -> None:
         """Scale down the change of every layer whose norm is above `most`; normalization layers stay as they are."""
@@ -306,12 +312,21 @@ def attach_adapter(base: BaseModel, file: Path) -> Adapter:
     Raises:
         PrepError: the file is not there, or does not fit the base model.
     """
+    adapter = unattached_adapter(base, file).to(base.device)
+    adapter.attach()
+    return adapter
+
+
+def unattached_adapter(base: BaseModel, file: Path) -> Adapter:
+    """A trained adapter of a base model's layers, in the host's memory.
+
+    Raises:
+        PrepError: the file is not there, or does not fit the base model.
+    """
     if not file.is_file():
         raise PrepError(f"there is no adapter at {file}", "train one with: prep train SET")
     tensors, _ = read_adapter(file)
     refuse_foreign(tensors, str(file))
     config = AdapterConfig(algorithm="lora", rank=1, alpha=1.0)  # every layer has its own, by its tensors
     held = {key: value.to(torch.float32) for key, value in tensors.items()}
-    adapter = Adapter.of_tensors(held, config, base.unet, *base.text_encoders).to(base.device)
-    adapter.attach()
-    return adapter
+    return Adapter.of_tensors(held, config, base.unet, *base.text_encoders)

@@ -85,15 +85,19 @@ def most_columns(rows: Sequence[Row], longest: int = LONGEST) -> int:
 
 
 def draw_grid(
-    rows: Sequence[Row], columns: Sequence[Column], read: Thumbnails | None = None, longest: int = LONGEST
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    read: Thumbnails | None = None,
+    longest: int = LONGEST,
+    apart: int = APART,
 ) -> Image.Image:
-    """Draw the sheet; no side is longer than `longest`, for which images are made smaller, and rows are left out at
-    the end where even that does not do."""
+    """Draw the sheet, the first column `apart` pixels further from the others; no side is longer than `longest`, for which images
+    are made smaller, and rows are left out at the end where even that does not do."""
     shown = rows[: max(1, (longest - 2 * MARGIN - HEADER) // (3 * SMALL + GAP + 8))]
     boxes = [_fitted(row.size, _side(shown, len(columns), longest)) for row in shown]
     cell = max(width for width, _ in boxes)
     heights = [max(height, min(5 * SMALL, longest // len(shown) // 2)) for _, height in boxes]
-    lefts = [MARGIN + LABEL + place * (cell + GAP) + APART * (place > 0) for place in range(len(columns))]
+    lefts = [MARGIN + LABEL + place * (cell + GAP) + apart * (place > 0) for place in range(len(columns))]
     width = lefts[-1] + cell + MARGIN
     height = 2 * MARGIN + HEADER + sum(heights) + GAP * (len(shown) - 1)
     read = read or Thumbnails()

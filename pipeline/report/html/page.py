@@ -35,7 +35,8 @@ class Section:
 class Page:
     """A whole page: `template` extends page.html and shows `top` above the sections.
 
-    `styles` and `script` are files in assets/; the script is "" where there is none.
+    `styles` and `script` are files in assets/; the script is "" where there is none. `beside` says that the images are files
+    beside the page.
     """
 
     template: str
@@ -44,6 +45,7 @@ class Page:
     sections: Sequence[Section]
     styles: Sequence[str]
     script: str = ""
+    beside: bool = False
 
 
 def render_page(page: Page) -> str:
@@ -55,7 +57,7 @@ def render_page(page: Page) -> str:
         .get_template(page.template)
         .render(
             page=page,
-            policy=_policy(script),
+            policy=_policy(script, page.beside),
             styles=Markup("\n").join(_asset(style) for style in page.styles),
             script=script,
             thumbnails=Thumbnails(),
@@ -84,9 +86,11 @@ def _asset(name: str) -> Markup:
     return Markup(resources.files(PACKAGE).joinpath("assets", name).read_text(encoding="utf-8"))
 
 
-def _policy(script: str) -> str:
-    """The Content-Security-Policy under which only this very script runs, and images come from inside the page."""
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+def _policy(script: str, beside: bool) -> str:
+    """The Content-Security-Policy under which only this very script runs, and images come from inside the page or from files
+    beside it."""
+    images = "img-src data: 'self' file:" if beside else "img-src data:"
+    policy = f"default-src 'none'; {images}; style-src 'unsafe-inline'"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return policy + f"; script-src 'sha256-{digest}'" if script else policy
 

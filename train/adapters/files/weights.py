@@ -21,7 +21,7 @@ class Weights:
     blocks: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        strange = [block for block in self.blocks if block not in NAMES]
+        strange = [block for block in self.blocks if block not in (*NAMES, "")]
         if strange:
             raise PrepError(
                 f"{strange[0]!r} is no block of a UNet",
@@ -29,6 +29,9 @@ class Weights:
             )
 
     def at(self, layer_path: LayerPath, blocks: Blocks) -> float:
-        part = self.unet if layer_path.part == "unet" else self.text_encoder
-        block = block_of(layer_path, blocks)
+        return self.of(layer_path.part == "unet", block_of(layer_path, blocks))
+
+    def of(self, in_unet: bool, block: str) -> float:
+        """The weight of a layer of the UNet or of a text encoder, in a block such as IN04."""
+        part = self.unet if in_unet else self.text_encoder
         return self.overall * part * self.blocks.get(block, self.blocks.get(section_of(block), 1.0))

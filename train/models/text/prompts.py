@@ -175,9 +175,7 @@ def _no_sampler(name: str, value: str) -> list[str]:
     return []
 
 
-def asked_prompts(
-    lines: Sequence[str], file: Path | None, option: str, networks: bool = False
-) -> tuple[Prompt, ...]:
+def asked_prompts(lines: Sequence[str], file: Path | None, option: str, networks: bool = False) -> tuple[Prompt, ...]:
     """Prompts given one by one with an option, then those of a file; () if nothing was asked for.
 
     A text file has one a line; empty lines are passed over, and those that begin with #. A .toml file has [prompt], with what

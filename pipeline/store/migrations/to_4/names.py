@@ -55,7 +55,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     "curate": {"booru": "merge"},
     "flatten": {"zip_encoding": "auto", "prune": False},
     "regularize": {"mixed_precision": "auto", "vram": None},
-    "sample": {"mixed_precision": "auto", "vram": None},
+    "sample": {"mixed_precision": "auto", "vram": None, "sampler": "ddim", "guidance_rescale": 0.0},
     "train": {"batch_loss": "nominal", "weights_precision": "auto", "offload": "auto", "vram": None},
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""

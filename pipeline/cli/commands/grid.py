@@ -1,0 +1,305 @@
+"""Compare adapters, strengths, base models and prompts side by side."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli import console
+from pipeline.cli.options import Number
+from pipeline.cli.set_folder import SET
+from pipeline.config.settings import suggest
+from pipeline.core.errors import PrepError
+from pipeline.core.humanize import counted, duration
+from pipeline.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    from train.grid.axes import Axis
+    from train.grid.of_run import RunFiles
+    from train.grid.plan import Common, Grid
+    from train.models.text.prompts import Prompt
+
+PROMPT = "Prompt, with weights and <lora:NAME:0.8> as in A1111; may end with --n, --w, --h, --d, --s, --l, --ss."
+NUMBERS = "A number, several with commas, or a range such as 0.4..1:0.2."
+SIZE = re.compile(r"(\d{1,5})[x×](\d{1,5})")
+
+
+def _axis(flag: str, help: str, *names: str) -> Callable[[Any], Any]:
+    return click.option(flag, *names, multiple=True, help=f"{help} Repeatable.")
+
+
+@click.command(short_help="Compare adapters, strengths, base models and prompts side by side.")
+@click.argument("root", metavar="[SET]", required=False, type=SET)
+@click.option(
+    "--run", "run", metavar="NAME", help="Training run of SET whose snapshots are compared.  [default: adapter]"
+)
+@_axis("--adapter", "Adapter file, `none` for the base model alone, or the name of a snapshot of the run.", "adapters")
+@_axis("--base", "Base model: a single file, a folder in diffusers format, a hub repository, or miniature.", "bases")
+@_axis(
+    "--prompt",
+    PROMPT,
+    "prompts",
+)
+@click.option(
+    "--prompts-file", "prompts_file", type=click.Path(path_type=Path, dir_okay=False), help="A file of such prompts."
+)
+@click.option(
+    "--replace",
+    metavar="OLD,NEW,…",
+    default="",
+    help="Put each of the others in the place of OLD in the prompts.",
+)
+@_axis("--negative", "Negative prompt.")
+@_axis("--strength", f"Strength of the adapter. {NUMBERS}")
+@_axis("--unet", "Strength of its U-Net part, times --strength.")
+@_axis("--text", "Strength of its text encoder part, times --strength.")
+@_axis(
+    "--blocks",
+    "Weights of its blocks: a preset (OUTD, MIDD …), 12, 17, 20 or 26 numbers, or pairs such as IN=0,OUT04=0.5.",
+)
+@_axis("--seed", f"Seed. {NUMBERS}  [default: 1000]")
+@_axis("--sampler", "Sampler, such as `ddim`, `Euler a` or `DPM++ 2M Karras`.  [default: ddim]")
+@_axis("--steps", "Sampling steps.  [default: 25]")
+@_axis("--guidance", "Classifier-free guidance scale.  [default: 7]")
+@_axis(
+    "--clip-skip", "Text encoder layer, counted from the last.  [default: as the adapters were trained]", "clip_skip"
+)
+@click.option(
+    "--guidance-rescale",
+    "rescale",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Bring guidance back to the contrast of the unguided image.",
+)
+@click.option(
+    "--size", metavar="WxH", help="Size in pixels.  [default: the set's commonest bucket, or the base model's own]"
+)
+@click.option(
+    "--lora-folder",
+    "folders",
+    type=click.Path(path_type=Path, file_okay=False),
+    multiple=True,
+    help="Where <lora:NAME> in a prompt is looked for. Repeatable.",
+)
+@click.option("--x", "x", metavar="AXIS", help="What lies across, such as strength.")
+@click.option("--y", "y", metavar="AXIS", help="What lies down.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the images, page and sheets.  [default: SET/grids/RUN, or ./grid]",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Images at once; as many as there is memory for, if not given."
+)
+@click.option("--mixed-precision", type=click.Choice(["auto", "no", "fp16", "bf16"]), default="auto", show_default=True)
+@click.option("--vram", type=Number(), help="Memory of the card in GiB that the rest is chosen for.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, xpu or mps.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
+@click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool, **given: Any) -> None:
+    """Compare adapters, strengths, base models and prompts side by side.
+
+    Whatever is given more than once is an axis of the grid. With a SET, the adapters are the snapshots of its run, the prompts
+    `1girl, TRIGGER`, and base model and size those of the training. Without one, --base and --prompt are needed, and with no
+    --adapter the base model alone is asked.
+
+    An image is kept by all that makes it: a grid that was interrupted or that grows costs only what is new.
+    """
+    from train.grid.axes import checked, laid_out
+    from train.grid.options import axes_of
+    from train.grid.plan import planned
+
+    source = _of_set(root, given["run"] or "adapter") if root is not None else _Source()
+    folder = output or (root / "grids" / (given["run"] or "adapter") if root is not None else Path("grid"))
+    asked, common = _asked(source, given)
+    axes = checked(axes_of(asked))
+    x, y = laid_out(axes, given["x"], given["y"])
+    grid = planned(axes, common)
+    missing = len(grid.missing(folder))
+    if not as_json:
+        _show_plan(grid, axes, folder, missing)
+    if dry_run:
+        if as_json:
+            console.print_json({"folder": str(folder), "images": len(grid.keys), "missing": missing})
+        return
+    files = _made(grid, common, folder, x, y)
+    if as_json:
+        console.print_json(
+            {
+                "folder": str(folder),
+                "images": len(grid.keys),
+                "generated": missing,
+                "files": [str(file) for file in files],
+            }
+        )
+    else:
+        for file in files:
+            click.echo(console.printable(file))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a set and one of its runs give."""
+
+    run: RunFiles | None = None
+    triggers: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+
+
+def _of_set(root: Path, run: str) -> _Source:
+    from pipeline.cli.commands.report import plain_name
+    from pipeline.stages.sample import trigger_words
+    from pipeline.store.values import read
+    from train.grid.of_run import run_files
+
+    with Manifest.open(root) as manifest:
+        sizes = [bucket.size for bucket in read.buckets(manifest).values()]
+        triggers = trigger_words(manifest)
+    size = max(sorted(set(sizes)), key=sizes.count) if sizes else None
+    return _Source(run_files(root, plain_name(run)), triggers, size)
+
+
+def _asked(source: _Source, given: Mapping[str, Any]) -> tuple[Any, Common]:
+    """The texts of every axis, and what all images have in common."""
+    from train.grid.options import Asked
+    from train.grid.plan import Common, clip_skip_of
+    from train.models.options import ModelOptions, PrecisionOptions
+
+    run = source.run
+    if not given["bases"] and run is None:
+        raise PrepError("there is no base model to paint with", "give --base MODEL, or a SET with a trained run")
+    models = {base: ModelOptions(base=base) for base in given["bases"]}
+    if run is not None and not models:
+        models = {run.recipe.model.base: run.recipe.model}
+    adapters = _adapters(source, given["adapters"])
+    files = [file for _, file in adapters if file is not None]
+    skip = run.recipe.text.clip_skip if run is not None else clip_skip_of(files) if files else 1
+    axes = ("strength", "unet", "text", "blocks", "negative", "seed", "sampler", "steps", "guidance")
+    asked = Asked(
+        bases=list(models),
+        adapters=adapters,
+        prompts=_prompts(source, given),
+        replace=given["replace"],
+        clip_skip=given["clip_skip"] or (str(skip),),
+        **{name: given[name] for name in axes},
+    )
+    precision = run.recipe.precision if run is not None else PrecisionOptions()
+    if given["mixed_precision"] != "auto" or given["vram"] is not None or run is None:
+        precision = PrecisionOptions(mixed_precision=given["mixed_precision"], vram=given["vram"])
+    common = Common(
+        models=models,
+        named=_finder(files, given["folders"]),
+        size=_size(given["size"]) or source.size,
+        precision=precision,
+        rescale=given["rescale"],
+        batch_size=given["batch_size"],
+        device=given["device"],
+    )
+    return asked, common
+
+
+def _adapters(source: _Source, wanted: Sequence[str]) -> list[tuple[str, Path | None]]:
+    """Names and files: those asked for, else the run's snapshots, else the base model alone."""
+    saved = dict(source.run.adapters) if source.run is not None else {}
+    if not wanted:
+        return list(saved.items()) or [("none", None)]
+    found: list[tuple[str, Path | None]] = []
+    for text in wanted:
+        file = Path(text)
+        if text == "none":
+            found.append((text, None))
+        elif text in saved:
+            found.append((text, saved[text]))
+        elif file.is_file():
+            found.append((file.stem, file))
+        else:
+            raise PrepError(
+                f"there is no adapter {text!r}{suggest(text, ('none', *saved))}", "give a file, or one of these"
+            )
+    names = [name for name, _ in found]
+    return [(name if names.count(name) == 1 else str(file), file) for name, file in found]
+
+
+def _prompts(source: _Source, given: Mapping[str, Any]) -> tuple[Prompt, ...]:
+    from pipeline.core.caption_text import escaped
+    from train.models.text.prompts import Prompt, asked_prompts
+
+    prompts = asked_prompts(given["prompts"], given["prompts_file"], "--prompt", networks=True)
+    prompts = prompts or tuple(Prompt(f"1girl, {escaped(trigger)}") for trigger in source.triggers)
+    if not prompts:
+        raise PrepError("there is nothing to paint", "give --prompt, such as: --prompt '1girl, TRIGGER'")
+    return prompts
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = SIZE.fullmatch(text.strip().lower())
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(8 <= side <= 8192 for side in sides):
+        raise PrepError(f"--size {text} is no size", "write it as 512x768, width first, sides from 8 to 8192")
+    return sides
+
+
+def _finder(files: Sequence[Path], folders: Sequence[Path]) -> Callable[[str], Path]:
+    """Finds the file of `<lora:NAME>`: one of the adapters given, or NAME.safetensors in a folder."""
+
+    def find(name: str) -> Path:
+        named = [file for file in files if file.stem == name]
+        if name == Path(name).name and not named:
+            named = [folder / f"{name}.safetensors" for folder in folders if (folder / f"{name}.safetensors").is_file()]
+        if not named:
+            where = ", ".join(map(str, folders)) or "the adapters given"
+            raise PrepError(f"<lora:{name}>: there is no {name}.safetensors in {where}", "give --lora-folder FOLDER")
+        return named[0]
+
+    return find
+
+
+def _show_plan(grid: Grid, axes: Sequence[Axis], folder: Path, missing: int) -> None:
+    varying = [f"{len(each.values)} × {each.name.replace('_', ' ')}" for each in axes if each.varies]
+    cells = math.prod(len(each.values) for each in axes)
+    same = f", {cells - len(grid.keys)} of them the same as another" if cells > len(grid.keys) else ""
+    console.say(f"{counted(cells, 'image')}{': ' if varying else ''}{', '.join(varying)}{same}")
+    console.say(f"{missing} to generate, {len(grid.keys) - missing} there already, in {folder}")
+    for told in dict.fromkeys(job.how.told for job in grid.jobs if job.how.told):
+        console.say(told)
+
+
+def _made(grid: Grid, common: Common, folder: Path, x: str | None, y: str | None) -> list[Path]:
+    """Generate what is missing; the page and the sheets."""
+    from pipeline.report.grid.facts import read_grid
+    from pipeline.report.grid.page import write_grid_page
+    from pipeline.report.grid.sheets import draw_sheets
+    from train.grid.listing import listing_of, write_listing
+
+    write_listing(folder, listing_of(grid, x, y))
+    missing = len(grid.missing(folder))
+    if missing:
+        _generate(grid, common, folder, missing)
+    facts = read_grid(folder)
+    sheets = draw_sheets(facts)
+    return [write_grid_page(facts, sheets), *sheets]
+
+
+def _generate(grid: Grid, common: Common, folder: Path, total: int) -> None:
+    from train.grid.render import render
+
+    done, began = 0, time.monotonic()
+    with console.progress_bars() as bars:
+
+        def on_image() -> None:
+            nonlocal done
+            done += 1
+            left = (time.monotonic() - began) / done * (total - done)
+            bars(f"generating images: {duration(left)} left" if done < total else "generating images", done, total)
+
+        render(folder, grid.jobs, common.device, on_image)
