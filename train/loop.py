@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from train.adapters.adapter import Adapter
+from train.data.accumulation import update_windows
 from train.data.augmentation import ImageView
-from train.data.batches import Batch, accumulation_steps, planned_batches, progress_after, total_steps
+from train.data.batches import Batch, planned_batches, progress_after, total_steps
 from train.data.caption_augmentation import StepContext, shown_caption, shown_reg_image
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
@@ -31,7 +32,7 @@ from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_s
 from train.models.text.text_encoding import TextStates, text_conditioning
 from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
 from train.optimization.optimizers import effective_rates, eval_mode, eval_mode_now, make_optimizer, restore
-from train.optimization.schedules import rate_factor, updates_of, warmup_updates
+from train.optimization.schedules import rate_factor, warmup_updates
 from train.options.recipe import Recipe
 from train.run.callbacks import RunCallbacks
 from train.run.resume_state import State, StateFile, finite, load_state, save_state
@@ -100,7 +101,8 @@ class Trainer:
             KeyboardInterrupt: the person stopped it; the state is saved.
         """
         batches, seed = self.recipe.batches, self.recipe.run.seed
-        total, accumulation = total_steps(batches, seed, examples), accumulation_steps(batches, examples)
+        total = total_steps(batches, seed, examples)
+        windows = update_windows(batches, seed, examples, total)
         start = saved = self.done = self._resume()
         now = progress_after(batches, seed, examples, start, start == total)
         self.log.trim(start)
@@ -110,9 +112,9 @@ class Trainer:
                 if callbacks.enough:
                     break
                 begun, done = time.perf_counter(), batch.step + 1
-                entry = self._learn(batch, accumulation)
-                whole = done % accumulation == 0 or done == total
-                norm = self._update((done - 1) // accumulation, updates_of(total, accumulation)) if whole else None
+                entry = self._learn(batch, windows.steps)
+                whole = windows.closes(done)
+                norm = self._update(windows.updates(done) - 1, windows.all_updates) if whole else None
                 self.log.add(entry(effective_rates(self.optimizer), norm, time.perf_counter() - begun))
                 now, self.done = Progress(done, batch.epoch + 1, ends_epoch, done == total), done
                 stopping = whole and self._asked_to_stop(stop.asked, done)

@@ -21,7 +21,8 @@ from pipeline.store.manifest import Manifest
 from train.adapters.adapter import Adapter, read_adapter
 from train.adapters.detect import check_same
 from train.adapters.export import merged_path, write_merged
-from train.data.batches import accumulation_steps, progress_after, total_steps
+from train.data.accumulation import update_windows
+from train.data.batches import progress_after, total_steps
 from train.data.dataset import repeats_by_concept, tag_frequency, views_to_cache
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
@@ -262,6 +263,7 @@ def evaluator(
 def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> dict[str, str]:
     """What an adapter saved at a point of the run says about itself; `planned` is the end the run was begun for."""
     recipe, found = job.recipe, job.training
+    windows = update_windows(recipe.batches, recipe.run.seed, found, planned.step)
     facts = TrainedFacts(
         family=base.family,
         v_prediction=base.prediction == "v_prediction",
@@ -277,7 +279,8 @@ def metadata_at(job: Job, base: BaseModel, now: Progress, planned: Progress) -> 
         resolution=job.resolution,
         base_digest=base.digest,
         optimizer=described(recipe.optimizer.optimizer, job.arguments),
-        gradient_accumulation_steps=accumulation_steps(recipe.batches, found),
+        gradient_accumulation_steps=windows.steps,
+        updates=(windows.updates(now.step), windows.all_updates),
         triggers=list(dict.fromkeys(word for example in found for word in example.triggers)),
         zero_terminal_snr=base.zero_terminal_with(recipe.noise.zero_terminal_snr),
     )

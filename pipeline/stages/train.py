@@ -45,10 +45,8 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
 def plan(manifest: Manifest, options: Options) -> Plan:
     """What training comes to: steps, exposures, disk and memory, and which tags the text encoder does not see."""
     from train.data.augmentation import warnings as augmentation_warnings
-    from train.data.batches import accumulation_steps
     from train.data.dataset import views_to_cache
     from train.optimization.optimizers import refuse_missing
-    from train.optimization.schedules import updates_of
     from train.plan.base_schedule import noise_notes, said_of_noise
     from train.plan.fit import decide, too_large
     from train.plan.latents import planned_latents
@@ -57,7 +55,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     refuse_missing(options.optimizer.optimizer)
     run = planned_run(manifest, options)
     _refuse_foreign_separator(manifest, run, options)
-    updates = updates_of(run.schedule.steps, accumulation_steps(options.batches, run.training))
+    updates = run.windows(options).all_updates
     _refuse_what_never_comes(run.schedule, updates, options)
     base, unknown = shapes_of(options.model)
     beside = bool(run.reg_image_files)

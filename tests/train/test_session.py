@@ -43,6 +43,14 @@ def test_the_last_batches_count_though_they_do_not_fill_an_update(prepared):
     assert any(bool(value.any()) for key, value in weights(alone.file).items() if "lora_up" in key)
 
 
+def test_an_epochs_end_may_close_what_is_accumulated(prepared):
+    options = QUICK | {"steps": None, "epochs": 2, "gradient_accumulation_steps": 100, "accumulation_window": "epoch"}
+    trained = train_adapter(prepared, make_recipe(**options), quiet)
+    updated = [line["step"] for line in log_of(prepared) if "gradient_norm" in line]
+    assert len(updated) == 2 and updated == [trained.steps // 2, trained.steps]
+    assert metadata_of(trained.file)["ss_steps"] == "2"
+
+
 def test_accumulate_0_accumulates_as_many_batches_as_there_are_buckets(prepared):
     trained = train_adapter(prepared, make_recipe(**QUICK | {"gradient_accumulation_steps": 0, "steps": 4}), quiet)
     assert metadata_of(trained.file)["ss_gradient_accumulation_steps"] == "2"

@@ -32,12 +32,6 @@ def total_steps(options: BatchOptions, seed: int, examples: Sequence[Example]) -
     return sum(epoch.batches for epoch in islice(epochs, options.epochs))
 
 
-def accumulation_steps(options: BatchOptions, examples: Sequence[Example]) -> int:
-    """Batches to an update: as given, or as many as there are buckets ("Tutorial: Lycoris/LoCon Training using Kohya_SS",
-    Civitai)."""
-    return options.gradient_accumulation_steps or len({example.entry.bucket for example in examples})
-
-
 def progress_after(options: BatchOptions, seed: int, examples: Sequence[Example], step: int, last: bool) -> Progress:
     """Where in the run `step` batches end."""
     epochs = epoch_counts([example.entry for example in examples], options.batch_size, seed)

@@ -26,6 +26,17 @@ class BatchOptions:
     )
     """Batches whose gradients are accumulated before each update; 0 takes the number of buckets, so that an update sees
     nearly all of them."""
+    accumulation_window: Literal["run", "epoch"] = "run"
+    """Whether accumulation runs on over the run, or an epoch's end closes it with an update of fewer batches, as in
+    kohya-ss/sd-scripts: 10 epochs of 25 batches, 8 at a time, are 32 updates or 40."""
+
+    def problems(self) -> Iterator[Problem]:
+        """A window where nothing is accumulated."""
+        if self.accumulation_window != "run" and self.gradient_accumulation_steps == 1:
+            yield (
+                f"accumulation_window is {self.accumulation_window!r}, but every batch is an update",
+                "leave it out, or give gradient_accumulation_steps",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,6 @@ DECAYING = ("linear", "cosine", "cosine_with_restarts", "polynomial")
 """The schedules that bring the rate down; the others hold it."""
 
 
-def updates_of(batches: int, gradient_accumulation_steps: int) -> int:
-    """How often the weights are updated in so many batches; the last update may see fewer than `gradient_accumulation_steps`."""
-    return -(-batches // gradient_accumulation_steps)
-
-
 def warmup_updates(steps: int, share: float, updates: int) -> int:
     """Updates the warm-up takes: as many as are given, or the share of the whole run, rounded."""
     return steps or round(share * updates)

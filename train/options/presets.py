@@ -146,6 +146,8 @@ def _left_out(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[s
         yield "text_encoder_lr"
     if "epochs" in given:
         yield "steps"
+    if given.get("gradient_accumulation_steps") == 1:
+        yield "accumulation_window"
     if given.get("multires_iterations") == 0:
         yield "multires_discount"
     if given.get("noise_offset") or given.get("zero_terminal_snr"):

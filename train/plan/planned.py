@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
+from train.data.accumulation import UpdateWindows, update_windows
 from train.data.dataset import Dataset, Example, not_ready, read_dataset
 from train.evaluation.split import SplitDataset, split_dataset
 from train.plan.steps import TrainingSchedule, training_schedule
@@ -38,6 +39,10 @@ class PlannedRun:
     def reg_image_files(self) -> int:
         """How many different regularization images are trained on."""
         return len({reg_image.image.file for example in self.training for reg_image in example.reg_images})
+
+    def windows(self, recipe: Recipe) -> UpdateWindows:
+        """When the weights are updated."""
+        return update_windows(recipe.batches, recipe.run.seed, self.training, self.schedule.steps)
 
     def exposures(self) -> Mapping[str, int]:
         """Image → how often it is shown in the run."""

@@ -61,12 +61,11 @@ def _rounded(exposures: float) -> float | int:
 
 def schedule_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     from train.adapters.registry import ALGORITHMS
-    from train.data.batches import accumulation_steps
-    from train.optimization.schedules import updates_of
 
     schedule, size = run.schedule, options.batches.batch_size
-    accumulated = accumulation_steps(options.batches, run.training)
-    updates = f"updates: {updates_of(schedule.steps, accumulated)}"
+    windows = run.windows(options)
+    updates = f"updates: {windows.all_updates}"
+    closed = " and at each epoch's end" if windows.ends else ""
     least, most = int(schedule.exposures.argmin()), int(schedule.exposures.argmax())
     fill = int(schedule.exposures.sum()) / (schedule.steps * size)
     part = f" and {counted(schedule.beyond, 'step')} of the next" if schedule.beyond else ""
@@ -76,7 +75,7 @@ def schedule_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
         f"{options.adapter.algorithm}{ranked} on {options.model.base}: {counted(schedule.steps, 'step')} of up to "
         f"{counted(size, 'image')}{beside}, {counted(schedule.epochs, 'whole epoch')}{part}; the first epoch has "
         f"{schedule.epoch_steps}",
-        f"{updates}, one after every {accumulated} steps" if accumulated > 1 else updates,
+        f"{updates}, one after every {windows.steps} steps{closed}" if windows.steps > 1 else updates,
         f"batches: {schedule.full} full, {schedule.partial} partial; batch fill {fill:.1%}",
         f"fewest exposures: {run.training[least].entry.key}, {schedule.exposures[least]} times; "
         f"most: {run.training[most].entry.key}, {schedule.exposures[most]} times",

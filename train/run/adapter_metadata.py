@@ -14,7 +14,7 @@ from train.adapters.registry import ALGORITHMS
 from train.data.options import AugmentationOptions, CaptionOptions
 from train.models.options import PrecisionOptions, TextOptions
 from train.optimization.options import NoiseOptions, ObjectiveOptions
-from train.optimization.schedules import updates_of, warmup_updates
+from train.optimization.schedules import warmup_updates
 from train.run.model_files import ModelFile
 
 PLAIN = ("algo", "conv_dim", "conv_alpha")
@@ -47,6 +47,8 @@ class TrainedFacts:
     base_digest: str
     optimizer: str
     gradient_accumulation_steps: int
+    updates: tuple[int, int]
+    """How often the weights were updated, and how often in the whole run as it was planned."""
     triggers: Sequence[str]
     zero_terminal_snr: bool = False
 
@@ -99,7 +101,7 @@ def run_metadata(name: str, seed: int, facts: TrainedFacts) -> dict[str, Any]:
         "ss_output_name": name,
         "ss_epoch": facts.epochs,
         "ss_num_epochs": epochs,
-        "ss_max_train_steps": updates_of(batches, facts.gradient_accumulation_steps),
+        "ss_max_train_steps": facts.updates[1],
         "ss_num_batches_per_epoch": batches // max(1, epochs),
         "ss_seed": seed,
     }
@@ -189,16 +191,15 @@ def optimization_metadata(
 ) -> dict[str, Any]:
     """`lrs` are the UNet's and the text encoder's, None where it is not trained; `warmup` its steps or its share."""
     unet, text = lrs
-    every = facts.gradient_accumulation_steps
     return {
-        "ss_steps": updates_of(facts.steps, every),
+        "ss_steps": facts.updates[0],
         "ss_learning_rate": unet,
         "ss_unet_lr": unet,
         "ss_text_encoder_lr": text,
         "ss_optimizer": facts.optimizer,
         "ss_lr_scheduler": scheduler,
-        "ss_lr_warmup_steps": warmup_updates(*warmup, updates_of(facts.planned[0], every)),
-        "ss_gradient_accumulation_steps": every,
+        "ss_lr_warmup_steps": warmup_updates(*warmup, facts.updates[1]),
+        "ss_gradient_accumulation_steps": facts.gradient_accumulation_steps,
     }
 
 

@@ -105,6 +105,8 @@ def test_partial_batches_and_buckets_that_fill_none_are_reported(manifest):
 
 def test_updates_count_the_batches_that_are_added_up(manifest):
     assert planned(manifest, epochs=4, gradient_accumulation_steps=3).info[1] == "updates: 4, one after every 3 steps"
+    by_epoch = planned(manifest, epochs=4, gradient_accumulation_steps=2, accumulation_window="epoch")
+    assert by_epoch.info[1] == "updates: 8, one after every 2 steps and at each epoch's end"
     assert planned(manifest, epochs=4, gradient_accumulation_steps=0).info[1] == "updates: 6, one after every 2 steps"
 
 
@@ -140,21 +142,6 @@ def test_disk_and_memory_are_reported_with_how_they_come_about(manifest):
         "for the adapter of 389120 parameters"
     )
     assert memory.startswith("memory, roughly: ") and "4 images of 64×64" in memory
-
-
-def test_what_a_run_will_write_and_what_is_free_are_reported_before_it_begins(manifest, monkeypatch):
-    monkeypatch.setattr("pipeline.core.disk_space.free_bytes", lambda path: 20_000_000)
-    state, file, latents = 12 * 389120, 2 * 389120, 2 * 4 * 4 * (8 * 16 * 16 + 2 * 14 * 18)
-    plan = planned(manifest, epochs=4, save_every_epochs=2)
-    most = (2 * state + (2 + 2) * file + latents) / 1e6
-    assert remark(plan, "room: ").startswith(
-        f"room: up to {most:.3g} MB will be written, 20 MB are free on the disk of"
-    )
-    assert not any("cannot begin" in note for note in plan.warnings)
-    (refused,) = [note for note in planned(manifest, epochs=40, save_every_epochs=1).warnings if "cannot begin" in note]
-    assert "20 MB are free" in refused and refused.endswith(
-        "make room, or write less: fewer snapshots, keep_last, a smaller rank, save_checkpoint off"
-    )
 
 
 def test_an_image_that_is_in_the_set_twice_has_one_latent(manifest):

@@ -27,6 +27,7 @@ def test_user_supplied_regularization_images_say_the_same_in_another_order():
 
 def test_options_have_their_new_names_and_others_keep_theirs():
     assert list(options_of("train", {"cycles": 1, "epochs": 2, "learning_rate": None})) == [
+        "accumulation_window",
         "batch_loss",
         "epochs",
         "num_cycles",

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.optimization.schedules import DECAYING, rate_factor, updates_of, warmup_updates
+from train.optimization.schedules import DECAYING, rate_factor, warmup_updates
 
 
 def rates(schedule: str, updates: int, **options: float) -> list[float]:
@@ -27,10 +27,6 @@ def test_a_warm_up_is_so_many_updates_or_a_share_of_them():
     assert warmup_updates(7, 0.0, 100) == 7
     assert warmup_updates(0, 0.1, 95) == 10
     assert warmup_updates(0, 0.0, 100) == 0
-
-
-def test_the_last_update_may_see_fewer_batches():
-    assert [updates_of(batches, 4) for batches in (1, 4, 5, 8)] == [1, 1, 2, 2]
 
 
 @given(

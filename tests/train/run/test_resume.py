@@ -56,8 +56,9 @@ def test_a_killed_run_goes_on_from_its_last_state_and_ends_with_the_same_weights
             "loss": "huber",
         },
         {"optimizer": "ScheduleFreeAdamW", "train_text_encoder": True},
+        {"gradient_accumulation_steps": 2, "accumulation_window": "epoch"},
     ],
-    ids=["AdamW", "Prodigy", "ScheduleFreeAdamW"],
+    ids=["AdamW", "Prodigy", "ScheduleFreeAdamW", "windows of an epoch"],
 )
 def test_a_run_killed_twice_ends_with_the_same_bits_as_the_undisturbed_one(prepared, options):
     recipe = make_recipe(**QUICK | {"steps": 7} | options)

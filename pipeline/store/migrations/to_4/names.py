@@ -56,10 +56,22 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     "flatten": {"zip_encoding": "auto", "prune": False},
     "regularize": {"mixed_precision": "auto", "vram": None},
     "sample": {"mixed_precision": "auto", "vram": None, "sampler": "ddim", "guidance_rescale": 0.0},
-    "train": {"batch_loss": "nominal", "weights_precision": "auto", "offload": "auto", "vram": None},
+    "train": {
+        "accumulation_window": "run",
+        "batch_loss": "nominal",
+        "weights_precision": "auto",
+        "offload": "auto",
+        "vram": None,
+    },
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""
-DECIDED = {"batch_loss": "nominal", "weights_precision": "full", "offload": "none", "vram": None}
+DECIDED = {
+    "accumulation_window": "run",
+    "batch_loss": "nominal",
+    "weights_precision": "full",
+    "offload": "none",
+    "vram": None,
+}
 """What of them a training run came to."""
 LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
     "regularize": {"batch_size": (8, None)},

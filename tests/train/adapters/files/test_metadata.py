@@ -30,6 +30,7 @@ FACTS = {
     "base_digest": "ab" * 32,
     "optimizer": "torch.optim.AdamW()",
     "gradient_accumulation_steps": 4,
+    "updates": (30, 60),
     "triggers": ["Lumi", "Nox"],
 }
 
