@@ -15,11 +15,10 @@ from train.adapters.adapter import Adapter
 from train.data.accumulation import update_windows
 from train.data.augmentation import ImageView
 from train.data.batches import Batch, planned_batches, progress_after, total_steps
-from train.data.caption_augmentation import StepContext, shown_caption, shown_reg_image
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
-from train.data.step_inputs import Inputs, Sample, draw_inputs, samples_of
+from train.data.step_inputs import Inputs, Sample, draw_inputs, samples_of, shown_captions
 from train.device import on_device
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE
@@ -173,9 +172,7 @@ class Trainer:
                 with restored_again(self.base.unet, *self.base.text_encoders):
                     losses = self._losses(batch, shown)
                 weighted = losses * self.weights[shown.times.to(losses.device)]
-                loss = batch_loss(
-                    weighted, shown.reg_images, recipe.objective.prior_loss_weight, self._divisor(batch, shown)
-                )
+                loss = batch_loss(weighted, shown.reg_images, self._prior_weights(shown), self._divisor(batch, shown))
                 self.scaler.scale(loss / accumulation).backward()
         else:
             self.scaler.scale(loss)  # it begins with the first loss that it sees, and has to in every process
@@ -196,6 +193,12 @@ class Trainer:
             )
 
         return entry
+
+    def _prior_weights(self, shown: Inputs) -> Tensor:
+        """(R,) the weight of each regularization image."""
+        prior = self.recipe.objective.prior
+        weights = [prior.of(sample.example.concept) for sample in shown.samples if sample.reg_image is not None]
+        return torch.tensor(weights, device=self.base.device)
 
     def _divisor(self, batch: Batch, shown: Inputs) -> int:
         """What a batch's summed losses are divided by, in every process the same."""
@@ -242,19 +245,8 @@ class Trainer:
         return self._captions(batch, samples_of(batch, self.recipe.run.seed, regularized=regularized, rows=rows))
 
     def _captions(self, batch: Batch, samples: Sequence[Sample]) -> list[str]:
-        """Each sample's caption as shown now; a regularization image's by the draws of its image."""
-        recipe, texts = self.recipe, []
-        for sample in samples:
-            example, context = sample.example, StepContext(batch.step, batch.epoch, sample.key, recipe.batches)
-            if sample.reg_image is None:
-                texts.append(shown_caption(example.caption, example.triggers, recipe.captions, context))
-            else:
-                texts.append(
-                    shown_reg_image(
-                        sample.reg_image.caption, example.caption, example.triggers, recipe.captions, context
-                    )
-                )
-        return texts
+        """Each sample's caption as shown now."""
+        return shown_captions(samples, batch, self.recipe.captions, self.recipe.batches)
 
     def _update(self, update: int, updates: int) -> Tensor:
         """Turn the accumulated gradients into new weights, at the rates the schedule has for this update; returns their

@@ -54,6 +54,11 @@ def fits_pattern(name: str, pattern: str) -> bool:
     return name == pattern or fnmatch.fnmatchcase(name, plain) or fnmatch.fnmatchcase(name, pattern)
 
 
+def fits_concept(concept: str, pattern: str) -> bool:
+    """Whether a concept path, or the end of one, fits a pattern: `art/artists/alder` fits `artists/*`."""
+    return fits_pattern(concept, pattern) or fits_pattern(concept, f"*/{pattern}")
+
+
 def same_file_key(path: str) -> str:
     """Equal for two paths that some file system takes for one: case and Unicode composition do not count."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

@@ -34,7 +34,7 @@ from pipeline.tags.captions.selection import Combine
 from pipeline.tags.captions.texts import check_texts
 from pipeline.tags.captions.triggers import one_spelling, words_of
 from pipeline.tags.statistics import survey
-from pipeline.tags.statistics.core_tags import MODES
+from pipeline.tags.statistics.core_tags import MODES, STYLES
 from pipeline.tags.statistics.survey import SetFacts, SurveyedImage
 from pipeline.tags.vocabulary.rules_file import RuleFile, read_rules
 from pipeline.tags.vocabulary.tag_rules import GivenRules
@@ -75,7 +75,7 @@ class Options:
     core: Mapping[str, str] = field(default_factory=dict)
     """What to do with the core traits of one trigger word, or of concepts by pattern: prune, keep for them to be
     promptable, or none to look for none; Lumi=keep."""
-    styles: tuple[str, ...] = ("artists/*", "artist/*", "styles/*", "style/*")
+    styles: tuple[str, ...] = STYLES
     """Patterns of concepts that are styles: nothing is pruned into their trigger words."""
     prune_tags: Mapping[str, str] = field(default_factory=dict)
     """Tags to prune into a trigger word whatever the figures say, separated by commas; * for all; Lumi="ahoge, watch"."""

@@ -12,33 +12,24 @@ beside, and assigned so that all of them are used equally often; noise and times
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from pipeline.concepts.regularization.files import read_mark, remove_strays, save_caption, save_generated
-from pipeline.concepts.regularization.paths import FOLDER, reg_image_paths
-from pipeline.core.caption_text import split_tags
+from pipeline.concepts.regularization.class_words import ClassWords
+from pipeline.concepts.regularization.files import remove_strays, save_caption
+from pipeline.concepts.regularization.matched_plan import Seeds, must_have, plan_matched
+from pipeline.concepts.regularization.paths import FOLDER
 from pipeline.core.errors import PrepError
-from pipeline.core.files import file_digest
 from pipeline.core.links import How
 from pipeline.store.manifest import Manifest
-from pipeline.store.reasons.tagging import RegularizationReason
-from pipeline.store.reasons.tags import TagReason
-from pipeline.store.records import Decision, Plan
+from pipeline.store.records import Plan
 from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
-from pipeline.store.values.bucket import Bucket
-from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.values.tags import TagAction, TagDecision
+from pipeline.store.values.regularization import RegularizationImage
+from pipeline.tags.statistics.core_tags import STYLES
 from train.models.identity import base_identity
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from train.models.base import BaseModel
 
 NAME = "regularize"
 
@@ -70,8 +61,13 @@ class Options:
     prediction: Literal["auto", "epsilon", "v_prediction"] = "auto"
     """What the UNet predicts, the noise or the velocity; auto reads it from the base model's files; as in training."""
     trigger: Literal["keep", "remove"] = "keep"
-    """keep uses the very same caption; remove leaves out the trigger words, which are learned much faster then, as no
-    regularization image shows them with the old look."""
+    """keep uses the very same caption; remove leaves out the trigger words that have no class word, which are learned much
+    faster then, as no regularization image shows them with the old look."""
+    class_word: str = ""
+    """Word that takes the place of trigger words in the captions of regularization images, such as girl; not of those of
+    styles."""
+    class_words: Mapping[str, str] = field(default_factory=dict)
+    """Class words of single trigger words, or of concepts by pattern; they go before class_word; Lumi=1girl."""
     seeds: Literal["same", "own"] = "same"
     """same starts every regularization image from `seed`, own gives each image a seed of its own (seed + its place in
     the set)."""
@@ -94,6 +90,8 @@ class Options:
     """Memory of the card in GiB that the rest is chosen for; what the device has free if not given."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N, xpu or mps."""
+    styles: tuple[str, ...] = field(default=STYLES, metadata={"section": "curate"})
+    """Patterns of concepts that are styles."""
     link: How = field(default="auto", metadata={"section": "flatten"})
     """How your images come into the set."""
     min_side: int = field(default=64, metadata={"section": "check"})
@@ -115,6 +113,10 @@ class Options:
                     f"regularize: {name} is {getattr(self, name)!r}, which is out of range",
                     f"set {name} in [regularize]",
                 )
+
+    @property
+    def class_words_of(self) -> ClassWords:
+        return ClassWords(word=self.class_word, words=self.class_words, styles=self.styles, trigger=self.trigger)
 
     def _check_user_images(self) -> None:
         """Refuse what does nothing beside the other options."""
@@ -159,7 +161,11 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     """The regularization images of every kept image that has a bucket, and for matched ones a caption."""
     if options.images == "none":
         return Plan(NAME, ("regularization",), warnings=("no regularization images, as asked",))
-    return _plan_user_images(manifest, options) if options.images == "user" else _plan_matched(manifest, options)
+    if options.images == "user":
+        return _plan_user_images(manifest, options)
+    made = {"steps": options.steps, "guidance": options.guidance}
+    seeds = Seeds(first=options.seed, count=options.count, own=options.seeds == "own")
+    return plan_matched(manifest, options.class_words_of, seeds, made)
 
 
 def _plan_user_images(manifest: Manifest, options: Options) -> Plan:
@@ -169,51 +175,9 @@ def _plan_user_images(manifest: Manifest, options: Options) -> Plan:
     assert options.user_images is not None
     buckets = read.buckets(manifest)
     for image in manifest.kept():
-        _must_have(manifest, image.path, "bucket", buckets)
+        must_have(manifest, image.path, "bucket", buckets)
     pools = find_user_images(manifest, options.user_images, options.user_caption, options.min_side)
     return plan_user_images(manifest, pools, buckets, options.link, options.seed)
-
-
-def _must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, Bucket] | Mapping[str, str]) -> None:
-    if path not in rows:
-        stage = {"bucket": "bucket", "caption": "curate"}[field]
-        raise PrepError(f"{path} has no {field} yet", f"run: prep {stage} {manifest.root}")
-
-
-def _plan_matched(manifest: Manifest, options: Options) -> Plan:
-    buckets, captions, tags = read.buckets(manifest), read.captions(manifest), manifest.decisions("tags")
-    kept, decisions = manifest.kept(), []
-    paths = reg_image_paths([image.path for image in kept], options.count)
-    for place, image in enumerate(kept):
-        _must_have(manifest, image.path, "bucket", buckets)
-        _must_have(manifest, image.path, "caption", captions)
-        row = tags.get(image.path)
-        caption = reg_image_caption(captions[image.path], row.value if row else (), options.trigger)
-        seeds = _seeds(options, place, len(kept))
-        size = buckets[image.path].size
-        reg_images = tuple(
-            RegularizationImage(path, caption, size, seed) for path, seed in zip(paths[image.path], seeds, strict=True)
-        )
-        same = caption == captions[image.path]
-        reason = RegularizationReason.SAME_CAPTION if same else RegularizationReason.WITHOUT_TRIGGERS
-        made = {"seeds": seeds, "steps": options.steps, "guidance": options.guidance}
-        decisions.append(Decision(image.path, "regularization", RegularizationAssignment(reg_images), reason, made))
-    return Plan(NAME, ("regularization",), tuple(decisions))
-
-
-def _seeds(options: Options, place: int, images: int) -> list[int]:
-    """The seeds of an image's regularization images; with own ones no two images have one in common."""
-    first, step = (options.seed, 1) if options.seeds == "same" else (options.seed + place, images)
-    return [first + number * step for number in range(options.count)]
-
-
-def reg_image_caption(caption: str, tags: Sequence[TagDecision], trigger: str) -> str:
-    """The caption without the mark behind its trigger words, and without those too if they are not to be kept."""
-    unsaid = {TagReason.KEEP_SEPARATOR} if trigger == "keep" else {TagReason.KEEP_SEPARATOR, TagReason.TRIGGER}
-    out = {row.tag for row in tags if row.action == TagAction.ADDED and row.reason in unsaid}
-    if not out:
-        return caption
-    return ", ".join(tag for tag in split_tags(caption) if tag not in out)
 
 
 def _all_reg_images(manifest: Manifest) -> list[RegularizationImage]:
@@ -250,71 +214,27 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
 def _generate(
     manifest: Manifest, options: Options, rows: list[RegularizationImage], progress: ProgressCallback
 ) -> WorkResult:
-    from train.models.load import base_of
     from train.models.options import ModelOptions, PrecisionOptions
-    from train.models.precision import keeping_of
-    from train.models.sampling.generate import Request, Sampling, generate
-    from train.plan.fit_generation import decide_generation
-    from train.plan.memory import largest
+    from train.models.sampling.generate import Sampling
+    from train.reg_images import Making, make_reg_images
 
-    model = ModelOptions(
-        base=options.base,
-        revision=options.revision,
-        vae=options.vae,
-        tokenizer=options.tokenizer,
-        prediction=options.prediction,
+    making = Making(
+        model=ModelOptions(
+            base=options.base,
+            revision=options.revision,
+            vae=options.vae,
+            tokenizer=options.tokenizer,
+            prediction=options.prediction,
+        ),
+        precision=PrecisionOptions(mixed_precision=options.mixed_precision, vram=options.vram),
+        device=options.device,
+        batch_size=options.batch_size,
+        sampling=Sampling(options.steps, options.guidance, options.clip_skip),
+        negative=options.negative,
     )
-    precision = PrecisionOptions(mixed_precision=options.mixed_precision, vram=options.vram)
-    size = largest(row.size for row in rows)
-    chosen = decide_generation(precision, model, options.device, size, options.batch_size)
-    base = base_of(model, options.device, keeping_of(chosen.options))
-    marks = _marks(options, rows, base)
-    todo = [index for index, row in enumerate(rows) if read_mark(manifest.root / row.path) != marks[index]]
-    done = 0
-
-    def keep(index: int, image: Image) -> None:
-        nonlocal done
-        save_generated(manifest.root / rows[todo[index]].path, image, marks[todo[index]])
-        done += 1
-        progress("sampling regularization images", done, len(todo))
-
-    requests = [
-        Request(row.caption, row.seed, row.size, options.negative)
-        for row in (rows[index] for index in todo)
-        if row.seed is not None
-    ]
-    sampling = Sampling(options.steps, options.guidance, options.clip_skip)
-    generate(base, requests, sampling, chosen.batch_size, keep)
-    counts = {"images_made": len(todo), "images_already_there": len(rows) - len(todo)}
-    return WorkResult(counts, (*base.warnings, *((chosen.told,) if chosen.told and todo else ())))
-
-
-def _marks(options: Options, rows: list[RegularizationImage], base: BaseModel) -> list[str]:
-    """Everything each regularization image depends on, written into its PNG, so that a stale one is recognised; what
-    is left to the base model is read from its files."""
-    from train.models.loading.vocabulary import FILES, vocabulary_folder
-
-    common: dict[str, Any] = {
-        "negative": options.negative,
-        "sampler": "DDIM",
-        "steps": options.steps,
-        "guidance": options.guidance,
-        "clip_skip": options.clip_skip,
-        "base": base.digest,
-    }
-    if options.prediction != "auto":
-        common["prediction"] = options.prediction
-    if options.tokenizer is not None:
-        vocabulary = vocabulary_folder(base.folder, options.tokenizer)
-        common["tokenizer"] = [file_digest(vocabulary / name) for name in FILES]
-    return [
-        json.dumps(
-            common | {"prompt": row.caption, "seed": row.seed, "size": list(row.size)},
-            sort_keys=True,
-            ensure_ascii=True,
-        )
-        for row in rows
-    ]
+    made = make_reg_images(manifest.root, rows, making, progress)
+    counts = {"images_made": made.images, "images_already_there": len(rows) - made.images}
+    return WorkResult(counts, made.warnings)
 
 
 STAGE = Stage(

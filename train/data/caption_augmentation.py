@@ -64,12 +64,20 @@ def shown_reg_image(
     caption: str, of: str, triggers: Sequence[str], options: CaptionOptions, context: StepContext
 ) -> str:
     """A regularization image's caption as shown beside its image, whose caption is `of`: the same draws leave out and
-    move the same tags. Trigger words that it lacks are not counted among its tags to keep."""
+    move the same tags. Trigger words that it lacks are not counted among its tags to keep; `triggers` may hold class words,
+    which stand for them and are."""
     if is_dropped(options, context):
         return ""
-    lacking = len(set(leading(tags_of(of), triggers)) - set(tags_of(caption)))
+    before, now = leading(tags_of(of), triggers), leading(tags_of(caption), triggers)
+    lacking = len(set(before) - set(tags_of(caption))) - len(set(now) - set(tags_of(of)))
     keep = None if options.keep_tags is None else max(0, options.keep_tags - lacking)
     return _without_affixes(caption, triggers, keep, options, context)
+
+
+def class_words_of(caption: str, of: str) -> tuple[str, ...]:
+    """The words in front of a regularization image's caption that its image's, `of`, has not: they stand for trigger words."""
+    of_image = set(tags_of(of.replace("\n", ",")))
+    return tuple(takewhile(lambda tag: tag not in of_image, tags_of(caption)))
 
 
 def leading(tags: Sequence[str], triggers: Sequence[str]) -> list[str]:

@@ -102,7 +102,7 @@ def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
                 image=view,
                 caption=caption,
                 triggers=triggers.get(image.path, ()),
-                reg_images=beside.by_image.get(image.path, ()),
+                reg_images=beside.by_image.get(image.path, ()) if options.prior.of(image.concept) else (),
                 views=() if shown == (view,) else shown,
             )
         )

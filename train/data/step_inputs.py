@@ -11,8 +11,10 @@ from torch import Tensor
 from pipeline.core.seeded import rng
 from train.data.augmentation import ImageView, drawn_view, reg_image_view
 from train.data.batches import Batch
+from train.data.caption_augmentation import StepContext, class_words_of, shown_caption, shown_reg_image
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
+from train.data.options import BatchOptions, CaptionOptions
 from train.data.regularization import RegImage
 from train.models.sampling.seeded_noise import normal
 from train.optimization.noise import drawn_noise
@@ -118,3 +120,18 @@ def exposures_of(batch: Batch) -> list[str]:
     so that it gets other draws."""
     keys = [example.entry.key for example in batch.examples]
     return [f"{key} again {again}" if (again := keys[:index].count(key)) else key for index, key in enumerate(keys)]
+
+
+def shown_captions(samples: Sequence[Sample], batch: Batch, options: CaptionOptions, length: BatchOptions) -> list[str]:
+    """Each sample's caption as it is shown in a batch of a run so long; a regularization image's by the draws of its image."""
+    texts = []
+    for sample in samples:
+        example, reg_image = sample.example, sample.reg_image
+        context = StepContext(batch.step, batch.epoch, sample.key, length)
+        if reg_image is None:
+            texts.append(shown_caption(example.caption, example.triggers, options, context))
+        else:
+            words = class_words_of(reg_image.caption, example.caption) if reg_image.matched else ()
+            triggers = (*example.triggers, *words)
+            texts.append(shown_reg_image(reg_image.caption, example.caption, triggers, options, context))
+    return texts

@@ -86,11 +86,14 @@ def timestep_weights(alpha_prod: Tensor, weighting: str, gamma: float, predictio
     return debiased_weight(snr, prediction) if weighting == "debiased" else torch.ones_like(snr)
 
 
-def batch_loss(losses: Tensor, reg_images: int, prior_loss_weight: float, divisor: int) -> Tensor:
+def batch_loss(losses: Tensor, reg_images: int, prior_loss_weight: float | Tensor, divisor: int) -> Tensor:
     """One number from the losses of a batch whose last `regularization images` samples are regularization images.
 
-    (sum of the images' losses + prior_loss_weight * sum of the regularization images') / divisor: the nominal
+    (sum of the images' losses + sum of prior_loss_weight * the regularization images') / divisor: the nominal
     batch size, by which an image in a short batch counts as much as any other, or how many samples there are.
+
+    Args:
+        prior_loss_weight: one for all regularization images, or (R,) one for each.
     """
     weights = torch.ones_like(losses)
     if reg_images:

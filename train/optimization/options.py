@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.config.rules import Problem, above, at_least, idle_unless, needs, option, share
+from pipeline.core.filenames import fits_concept
 from train.optimization.optimizers import KINDS, TEXT_SHARE, suited_rate
 from train.optimization.schedules import DECAYING, warmup_updates
+
+
+@dataclass(frozen=True, slots=True)
+class PriorWeights:
+    """The weight of the loss of regularization images: for concepts by pattern, the first that fits, and for all others."""
+
+    default: float = 1.0
+    by_concept: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, concept: str) -> float:
+        fitting = (weight for pattern, weight in self.by_concept.items() if fits_concept(concept, pattern))
+        return next(fitting, self.default)
+
 
 LEAST_MULTIPLIER = 0.01
 """An adaptive optimizer multiplies its learning rate by unet_lr; a value below this was meant for another optimizer."""
@@ -147,6 +162,11 @@ class ScheduleOptions:
 class ObjectiveOptions:
     prior_loss_weight: float = option(1.0, at_least(0))
     """Weight of the loss of regularization images; 0 leaves them out."""
+    prior_loss_weights: Mapping[str, float] = option(
+        dict,
+        idle_unless("prior_loss_weight", why="prior_loss_weight is 0", hint="leave it out, or give prior_loss_weight"),
+    )
+    """The same for single concepts, by pattern, such as "artists/*" = 0; the first that fits goes before prior_loss_weight."""
     batch_loss: Literal["nominal", "mean"] = "nominal"
     """What the sum of a batch's losses is divided by: nominal is batch_size, so that an image in a partial batch counts as much
     as any other; mean is the samples that are there, regularization images too, as in kohya-ss/sd-scripts."""
@@ -162,6 +182,17 @@ class ObjectiveOptions:
     """Error at which huber and smooth_l1 change from squared to absolute, at the noisiest timestep."""
     huber_schedule: Literal["snr", "exponential", "constant"] = option("snr", needs("loss", "huber", "smooth_l1"))
     """How huber_c changes over the timesteps: from 1 down with the signal-to-noise ratio, exponentially, or not at all."""
+
+    @property
+    def prior(self) -> PriorWeights:
+        """The weights of regularization images, by concept."""
+        return PriorWeights(self.prior_loss_weight, self.prior_loss_weights)
+
+    def problems(self) -> Iterator[Problem]:
+        """Weights that are none."""
+        for pattern, weight in self.prior_loss_weights.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                yield f"prior_loss_weights: {pattern} = {weight}", "give 0 or more; 0 leaves them out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

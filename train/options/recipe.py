@@ -90,6 +90,7 @@ class Recipe:
             captions=self.captions,
             seed=self.run.seed,
             regularized=self.objective.prior_loss_weight > 0,
+            prior=self.objective.prior,
         )
 
     @property

@@ -16,6 +16,7 @@ class RegularizationReason(Reason):
 
     SAME_CAPTION = "same_caption"
     WITHOUT_TRIGGERS = "without_triggers"
+    CLASS_WORD = "class_word"
     USER_SUPPLIED = "user_supplied"
 
 
@@ -48,6 +49,7 @@ WORDS: Table = {
     TaggerReason.USED_LAST: Words("used last", _checksums),
     RegularizationReason.SAME_CAPTION: Words("same caption", _generated),
     RegularizationReason.WITHOUT_TRIGGERS: Words("caption without trigger words", _generated),
+    RegularizationReason.CLASS_WORD: Words("caption with a class word for the trigger words", _generated),
     RegularizationReason.USER_SUPPLIED: Words("user-supplied images", _SUPPLIED),
     UserImageReason.TRAINED_ON: Words("to be trained on itself", "as {of}"),
     UserImageReason.NO_CONCEPT: Words("in a folder that is named like no concept"),

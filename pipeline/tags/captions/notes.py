@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from pipeline.core.filenames import fits_concept
 from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Decision, Tagger
 from pipeline.store.values.contradiction import Contradiction
@@ -13,7 +14,6 @@ from pipeline.tags.captions import messages
 from pipeline.tags.captions.selection import BOORU
 from pipeline.tags.captions.thresholds import limits_of, published
 from pipeline.tags.captions.triggers import leading, names_in
-from pipeline.tags.statistics.core_tags import fits
 from pipeline.tags.statistics.mined_implications import MinedImplication
 from pipeline.tags.statistics.survey import SurveyedImage, Traited
 from pipeline.tags.vocabulary.rules_file import EVERYONE
@@ -81,7 +81,7 @@ def on_option_keys(
     names = {name for concept in concepts for name in names_in(concept)}
     folders = {part for concept in concepts for part in concept.split("/")}
     leads = {lead for image in surveyed for lead in image.leads}
-    no_pattern = [key for key in core if not any(fits(concept, key) for concept in concepts)]
+    no_pattern = [key for key in core if not any(fits_concept(concept, key) for concept in concepts)]
     yield from messages.on_keys("triggers", "concept or name", triggers, concepts | names, names)
     yield from messages.on_keys("media", "folder", media, folders, folders)
     yield from messages.on_keys("prune_tags", "trigger word", prune, leads | {EVERYONE}, leads)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.core.filenames import fits_pattern
+from pipeline.core.filenames import fits_concept
 from pipeline.store.reasons.tags import TagCause, TagReason
 from pipeline.tags.vocabulary.aliases import words
 
@@ -105,6 +105,8 @@ _HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())
 Mode = Literal["prune", "keep", "none"]
 MODES = ("prune", "keep", "none")
 """What becomes of a trigger word's core tags: they are pruned into it, they stay promptable, or nothing is looked for."""
+STYLES = ("artists/*", "artist/*", "styles/*", "style/*")
+"""Patterns of the concepts that are styles, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +198,12 @@ def mode_of(trigger: str, concepts: Collection[str], asked: Mapping[str, str], s
         concepts: the concept paths that the trigger word stands for.
         asked: trigger word or pattern of concept paths → mode.
     """
-    for key in (trigger, *(key for key in asked if any(fits(concept, key) for concept in concepts))):
+    for key in (trigger, *(key for key in asked if any(fits_concept(concept, key) for concept in concepts))):
         if key in asked:
             found = asked[key]
             return "prune" if found == "prune" else "keep" if found == "keep" else "none"
-    style = all(any(fits(concept, pattern) for pattern in styles) for concept in concepts)
+    style = all(any(fits_concept(concept, pattern) for pattern in styles) for concept in concepts)
     return "none" if style else "prune"
-
-
-def fits(concept: str, pattern: str) -> bool:
-    """Whether a concept path, or the end of one, fits a pattern: `art/artists/alder` fits `artists/*`."""
-    return fits_pattern(concept, pattern) or fits_pattern(concept, f"*/{pattern}")
 
 
 @dataclass(frozen=True, slots=True)

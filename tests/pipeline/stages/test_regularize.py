@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from decided import decided
+from decided import decided, scored, trigger
 from painted_sets import quiet
 
 import train.miniature
@@ -19,7 +19,7 @@ from pipeline.store.records import Image
 from pipeline.store.running.runner import run_stage
 from pipeline.store.values.bucket import Bucket
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
-from pipeline.store.wording import figures
+from pipeline.store.wording import figures, phrase
 
 MINIATURE = Path(train.miniature.__file__).parent / "base"
 PAINTED = {"base": "miniature", "steps": 1, "device": "cpu"}
@@ -113,6 +113,55 @@ def test_a_reg_image_that_is_gone_is_missed_whichever_it_is(manifest):
         regularize.missing(manifest, options)
         == "1 regularization images are not there, such as regularization/Lumi/B-2.png"
     )
+
+
+def with_trigger(manifest: Manifest, caption: str, tags: list) -> None:
+    """Every image has this caption, of which curation tells so."""
+    rows = []
+    for image in manifest.images():
+        rows += [decided(image.path, "caption", caption), decided(image.path, "tags", tags)]
+    with manifest.transaction():
+        manifest.put_decisions(manifest.begin_run("curate", {}), ("caption", "tags"), rows)
+
+
+def test_a_class_word_is_what_reg_images_are_asked_for_and_shown_with(manifest):
+    with_trigger(manifest, "Lumi, smile", [trigger("Lumi"), scored("smile")])
+    assert {reg_images[0].caption for reg_images in planned(manifest, class_word="girl").values()} == {"girl, smile"}
+    row = regularize.plan(manifest, regularize.Options(base="miniature", class_words={"Lumi": "1girl"})).decisions[0]
+    assert row.value.images[0].caption == "1girl, smile"
+    assert phrase(row) == "caption with a class word for the trigger words"
+
+
+def test_an_empty_prompt_is_refused_with_what_to_do(manifest):
+    with_trigger(manifest, "Lumi", [trigger("Lumi")])
+    with pytest.raises(PrepError) as caught:
+        planned(manifest, trigger="remove")
+    assert caught.value.message == (
+        "regularize: 3 images would have a regularization image of an empty prompt: images/Lumi/B.png has the caption "
+        "'Lumi', of which nothing is left"
+    )
+    assert "--class-word girl" in caught.value.hint and "give --trigger keep" in caught.value.hint
+    assert planned(manifest, trigger="remove", class_word="girl")["B.png"][0].caption == "girl"
+    with_trigger(manifest, "", [])
+    with pytest.raises(PrepError, match=r"images/Lumi/B\.png has no caption"):
+        planned(manifest)
+
+
+def test_a_class_word_for_nobody_is_refused(manifest):
+    with_trigger(manifest, "Lumi", [trigger("Lumi")])
+    with pytest.raises(PrepError, match="class_words names Lumy, which is no trigger word and no concept") as caught:
+        planned(manifest, class_words={"Lumy": "girl"})
+    assert "give a trigger word (Lumi) or a pattern of concepts, such as Lumi" in caught.value.hint
+
+
+def test_styles_are_left_to_the_person_with_a_word(manifest):
+    assert regularize.plan(manifest, regularize.Options(base="miniature", class_word="girl")).warnings == ()
+    plan = regularize.plan(manifest, regularize.Options(base="miniature", class_word="girl", styles=("Lu*",)))
+    (said,) = plan.warnings
+    assert said.startswith(
+        "regularization takes styles away, and Lumi are styles (option styles of curate); class_word is"
+    )
+    assert 'prior_loss_weights = {"artists/*" = 0}' in said
 
 
 @pytest.mark.parametrize("count", [0, -1, 1001])

@@ -32,6 +32,7 @@ def test_options_have_their_new_names_and_others_keep_theirs():
         "epochs",
         "num_cycles",
         "offload",
+        "prior_loss_weights",
         "unet_lr",
         "vram",
         "weights_precision",
@@ -105,7 +106,13 @@ def test_values_of_options_get_their_new_names_in_runs_and_in_prep_toml(tmp_path
     old = {"core": {"Lumi": "absorb", "Quill": "keep"}, "absorb": {"*": "watch"}}
     now = {"core": {"Lumi": "prune", "Quill": "keep"}, "prune_tags": {"*": "watch"}, "booru": "merge"}
     assert options_of("curate", old) == now
-    open_now = {"mixed_precision": "auto", "vram": None}
+    open_now = {
+        "mixed_precision": "auto",
+        "vram": None,
+        "class_word": "",
+        "class_words": {},
+        "styles": ("artists/*", "artist/*", "styles/*", "style/*"),
+    }
     assert options_of("regularize", {"pictures": "given", "given": "/a"}) == {
         "images": "user",
         "user_images": "/a",

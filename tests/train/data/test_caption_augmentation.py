@@ -10,6 +10,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.flat import flat
 from train.data.caption_augmentation import (
     StepContext,
+    class_words_of,
     expand,
     longest,
     normalized,
@@ -237,6 +238,21 @@ def test_a_reg_image_without_trigger_words_is_shown_with_the_same_tags_in_the_sa
     assert own or not reg_image, "both are left out, or none"
     same = shown_reg_image("Lumi, Oriel, a, b, c, d, e", "Lumi, Oriel, a, b, c, d, e", triggers, recipe.captions, at)
     assert same == own
+
+
+@pytest.mark.parametrize("keep", [None, 2, 3])
+def test_a_class_word_stays_in_front_as_the_trigger_words_do_that_it_stands_for(keep):
+    recipe, of, caption = (
+        make_recipe(keep_tags=keep, tag_dropout=0.4),
+        "Lumi, Oriel, a, b, c, d, e",
+        "girl, a, b, c, d, e",
+    )
+    assert class_words_of(caption, of) == ("girl",)
+    for number in range(20):
+        at = context(number, number)
+        own = shown_caption(of, ("Lumi", "Oriel"), recipe.captions, at)
+        reg_image = shown_reg_image(caption, of, ("Lumi", "Oriel", "girl"), recipe.captions, at)
+        assert tags_of(reg_image) == ["girl", *tags_of(own)[2:]]
 
 
 def test_a_reg_image_keeps_the_caption_it_was_made_from_without_prefix_and_suffix():

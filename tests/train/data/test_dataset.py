@@ -100,6 +100,13 @@ def test_reg_images_are_read_again_only_when_their_file_changed(prepared, monkey
     assert after[1].image.content != before[1].image.content
 
 
+def test_a_concept_whose_weight_is_0_is_trained_on_without_reg_images(prepared):
+    with_reg_images(prepared, 1)
+    assert any(example.reg_images for example in examples(prepared, make_recipe().dataset))
+    found = examples(prepared, make_recipe(prior_loss_weights={"Lumi": 0.0}).dataset)
+    assert found and not any(example.reg_images for example in found)
+
+
 def test_examples_have_the_views_that_the_recipe_asks_for_and_their_reg_images_with_them(prepared):
     with_reg_images(prepared, 1)
     example = examples(prepared, make_recipe(flip=True).dataset)[0]

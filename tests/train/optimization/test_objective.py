@@ -14,6 +14,7 @@ from train.optimization.objective import (
     target,
     timestep_weights,
 )
+from train.options.recipe import make_recipe
 
 
 def test_min_snr_weight_by_hand():
@@ -116,3 +117,26 @@ def test_an_image_in_a_short_batch_counts_as_much_as_in_a_full_one():
 def test_reg_images_count_by_the_prior_loss_weight():
     losses = torch.tensor([1.0, 3.0, 10.0, 20.0])
     assert batch_loss(losses, 2, 0.5, divisor=2).item() == pytest.approx((1 + 3 + 5 + 10) / 2)
+
+
+def test_each_reg_image_can_have_its_own_weight():
+    losses, weights = torch.tensor([1.0, 3.0, 10.0, 20.0]), torch.tensor([0.5, 0.25])
+    assert batch_loss(losses, 2, weights, divisor=2).item() == pytest.approx((1 + 3 + 5 + 5) / 2)
+
+
+def test_the_first_pattern_that_fits_a_concept_decides_its_weight():
+    prior = make_recipe(prior_loss_weight=0.5, prior_loss_weights={"artists/*": 0.0, "*": 2.0}).objective.prior
+    assert (prior.of("x/artists/alder"), prior.of("Lumi")) == (0.0, 2.0)
+    assert make_recipe(prior_loss_weight=0.5, prior_loss_weights={"Lumi": 1.0}).objective.prior.of("Alder") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prior_loss_weights": {"a": -1.0}}, "prior_loss_weights: a = -1.0"),
+        ({"prior_loss_weight": 0.0, "prior_loss_weights": {"a": 1.0}}, "prior_loss_weight is 0"),
+    ],
+)
+def test_a_weight_that_is_none_or_does_nothing_is_refused(options, message):
+    with pytest.raises(PrepError, match=message):
+        make_recipe(**options)

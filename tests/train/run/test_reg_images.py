@@ -6,6 +6,7 @@ import torch
 from decided import scored, trigger
 from quick_runs import QUICK, quiet, weights
 
+from pipeline.concepts.regularization.class_words import ClassWords
 from pipeline.stages import regularize
 from pipeline.store.values.bucket import Bucket
 from train.data.batches import Batch
@@ -50,8 +51,8 @@ def test_reg_images_are_sampled_once_marked_and_trained_beside_their_images(prep
 
 def test_a_reg_image_without_the_trigger_leaves_the_added_words_out():
     tags = [trigger("Lumi"), scored("smile")]
-    assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "remove") == "1girl, smile"
-    assert regularize.reg_image_caption("Lumi, 1girl, smile", tags, "keep") == "Lumi, 1girl, smile"
+    assert ClassWords(trigger="remove").prompt("Lumi, 1girl, smile", tags, "Lumi").text == "1girl, smile"
+    assert ClassWords(trigger="keep").prompt("Lumi, 1girl, smile", tags, "Lumi").text == "Lumi, 1girl, smile"
 
 
 def test_a_reg_image_shares_every_draw_of_its_image_and_an_image_shown_again_has_its_own():

@@ -54,7 +54,13 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     "check": {"background": "white"},
     "curate": {"booru": "merge"},
     "flatten": {"zip_encoding": "auto", "prune": False},
-    "regularize": {"mixed_precision": "auto", "vram": None},
+    "regularize": {
+        "mixed_precision": "auto",
+        "vram": None,
+        "class_word": "",
+        "class_words": {},
+        "styles": ("artists/*", "artist/*", "styles/*", "style/*"),
+    },
     "sample": {"mixed_precision": "auto", "vram": None, "sampler": "ddim", "guidance_rescale": 0.0},
     "train": {
         "accumulation_window": "run",
@@ -62,15 +68,17 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
         "weights_precision": "auto",
         "offload": "auto",
         "vram": None,
+        "prior_loss_weights": {},
     },
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""
-DECIDED = {
+DECIDED: Mapping[str, Any] = {
     "accumulation_window": "run",
     "batch_loss": "nominal",
     "weights_precision": "full",
     "offload": "none",
     "vram": None,
+    "prior_loss_weights": {},
 }
 """What of them a training run came to."""
 LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
