@@ -36,7 +36,9 @@ COMMANDS = (
     ),
     CommandEntry("report", "pipeline.cli.commands.report", "Write an HTML report on the set, or on a training run."),
     CommandEntry(
-        "grid", "pipeline.cli.commands.grid", "Compare adapters, strengths, base models and prompts side by side."
+        "grid",
+        "pipeline.cli.commands.grid.command",
+        "Compare adapters, strengths, base models and prompts side by side.",
     ),
     CommandEntry(
         "presets",

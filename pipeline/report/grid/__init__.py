@@ -1,4 +1,4 @@
 """The page of a grid of generated images, and its sheets; both are made from grid.json and the images beside it.
 
-May import: `pipeline.core`, `pipeline.images.sheets`, `pipeline.report.html`.
+May import: what `pipeline.report` may, and `taggers`.
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.core.files import write_text
 from pipeline.report.grid.facts import GridFacts
+from pipeline.report.grid.figures import Figures
 from pipeline.report.html.page import Page, render_page
 
 PAGE = "grid.html"
@@ -21,10 +22,11 @@ class View:
     there: int
     words: tuple[str, ...]
     sheets: tuple[str, ...]
+    figures: Figures | None
     data: dict[str, Any]
 
 
-def write_grid_page(facts: GridFacts, sheets: list[Path]) -> Path:
+def write_grid_page(facts: GridFacts, sheets: list[Path], figures: Figures | None = None) -> Path:
     """Write FOLDER/grid.html, which shows the images beside it and loads nothing else."""
     shown = {cell["image"] for cell in facts.cells}
     there = {image for image in shown if (facts.folder / image).is_file()}
@@ -35,7 +37,7 @@ def write_grid_page(facts: GridFacts, sheets: list[Path]) -> Path:
         "y": facts.y,
         "cells": [dict(cell) | {"there": cell["image"] in there} for cell in facts.cells],
     }
-    view = View(len(shown), len(there), words, tuple(sheet.name for sheet in sheets), data)
+    view = View(len(shown), len(there), words, tuple(sheet.name for sheet in sheets), figures, data)
     target = facts.folder / PAGE
     page = Page(
         template="grid/page.html",

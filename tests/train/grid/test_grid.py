@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image, ImageChops
 from safetensors.torch import save_file
 
-from pipeline.cli.commands.grid import command
+from pipeline.cli.commands.grid.command import command
 from pipeline.core.errors import PrepError
 from train.adapters.adapter import Adapter, AdapterConfig
 from train.adapters.files.weights import Weights
@@ -137,6 +137,20 @@ def test_samplers_and_replacements_vary_too(tmp_path):
     )
     with pytest.raises(PrepError, match="does not hold 'hat'"):
         grid(tmp_path, "--replace", "hat,cap", *PROMPTS[:2])
+
+
+def test_a_tagger_looks_at_the_images_once(tmp_path, monkeypatch):
+    arguments = ("--tagger", "miniature", "--seed", "1,2", *PROMPTS)
+    grid(tmp_path, *arguments)
+    found = json.loads((tmp_path / "scores.json").read_text("utf-8"))
+    assert len(found["images"]) == 4 and "red hair" in found["vocabulary"]
+    page = (tmp_path / "grid.html").read_text(encoding="utf-8")
+    assert ">obedience</th>" in page and ">fidelity</th>" not in page, "no set says what its traits are"
+    monkeypatch.setattr("taggers.engine.load_tagger", lambda *_: pytest.fail("nothing is new"))
+    grid(tmp_path, *arguments)
+    monkeypatch.undo()
+    with pytest.raises(PrepError, match="no such"):
+        grid(tmp_path, "--tagger", "no such", "--seed", "3", *PROMPTS)
 
 
 def test_what_is_missing_is_told(tmp_path, adapters):

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli import console
+from pipeline.cli.commands.grid.looking import Looking, grid_figures, looking_with
+from pipeline.cli.commands.grid.request import request_of
+from pipeline.cli.commands.grid.source import Source, of_set
 from pipeline.cli.options import Number
 from pipeline.cli.set_folder import SET
-from pipeline.config.settings import suggest
-from pipeline.core.errors import PrepError
 from pipeline.core.humanize import counted, duration
-from pipeline.store.manifest import Manifest
 
 if TYPE_CHECKING:
+    from pipeline.report.grid.figures import Figures
     from train.grid.axes import Axis
-    from train.grid.of_run import RunFiles
     from train.grid.plan import Common, Grid
-    from train.models.text.prompts import Prompt
 
 PROMPT = "Prompt, with weights and <lora:NAME:0.8> as in A1111; may end with --n, --w, --h, --d, --s, --l, --ss."
 NUMBERS = "A number, several with commas, or a range such as 0.4..1:0.2."
-SIZE = re.compile(r"(\d{1,5})[x×](\d{1,5})")
 
 
 def _axis(flag: str, help: str, *names: str) -> Callable[[Any], Any]:
@@ -88,6 +84,11 @@ def _axis(flag: str, help: str, *names: str) -> Callable[[Any], Any]:
     multiple=True,
     help="Where <lora:NAME> in a prompt is looked for. Repeatable.",
 )
+@click.option(
+    "--tagger",
+    metavar="MODEL",
+    help="Tagger that looks at the images, or `none`.  [default: the set's; without a SET none]",
+)
 @click.option("--x", "x", metavar="AXIS", help="What lies across, such as strength.")
 @click.option("--y", "y", metavar="AXIS", help="What lies down.")
 @click.option(
@@ -117,9 +118,9 @@ def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool
     from train.grid.options import axes_of
     from train.grid.plan import planned
 
-    source = _of_set(root, given["run"] or "adapter") if root is not None else _Source()
+    source = of_set(root, given["run"] or "adapter") if root is not None else Source()
     folder = output or (root / "grids" / (given["run"] or "adapter") if root is not None else Path("grid"))
-    asked, common = _asked(source, given)
+    asked, common = request_of(source, given)
     axes = checked(axes_of(asked))
     x, y = laid_out(axes, given["x"], given["y"])
     grid = planned(axes, common)
@@ -130,7 +131,7 @@ def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool
         if as_json:
             console.print_json({"folder": str(folder), "images": len(grid.keys), "missing": missing})
         return
-    files = _made(grid, common, folder, x, y)
+    files, figures = _made(grid, common, folder, x, y, looking_with(source, given["tagger"]))
     if as_json:
         console.print_json(
             {
@@ -138,130 +139,14 @@ def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool
                 "images": len(grid.keys),
                 "generated": missing,
                 "files": [str(file) for file in files],
+                "advice": list(figures.advice) if figures else [],
             }
         )
     else:
+        for sentence in figures.advice if figures else ():
+            console.say(sentence)
         for file in files:
             click.echo(console.printable(file))
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What a set and one of its runs give."""
-
-    run: RunFiles | None = None
-    triggers: tuple[str, ...] = ()
-    size: tuple[int, int] | None = None
-
-
-def _of_set(root: Path, run: str) -> _Source:
-    from pipeline.cli.commands.report import plain_name
-    from pipeline.stages.sample import trigger_words
-    from pipeline.store.values import read
-    from train.grid.of_run import run_files
-
-    with Manifest.open(root) as manifest:
-        sizes = [bucket.size for bucket in read.buckets(manifest).values()]
-        triggers = trigger_words(manifest)
-    size = max(sorted(set(sizes)), key=sizes.count) if sizes else None
-    return _Source(run_files(root, plain_name(run)), triggers, size)
-
-
-def _asked(source: _Source, given: Mapping[str, Any]) -> tuple[Any, Common]:
-    """The texts of every axis, and what all images have in common."""
-    from train.grid.options import Asked
-    from train.grid.plan import Common, clip_skip_of
-    from train.models.options import ModelOptions, PrecisionOptions
-
-    run = source.run
-    if not given["bases"] and run is None:
-        raise PrepError("there is no base model to paint with", "give --base MODEL, or a SET with a trained run")
-    models = {base: ModelOptions(base=base) for base in given["bases"]}
-    if run is not None and not models:
-        models = {run.recipe.model.base: run.recipe.model}
-    adapters = _adapters(source, given["adapters"])
-    files = [file for _, file in adapters if file is not None]
-    skip = run.recipe.text.clip_skip if run is not None else clip_skip_of(files) if files else 1
-    axes = ("strength", "unet", "text", "blocks", "negative", "seed", "sampler", "steps", "guidance")
-    asked = Asked(
-        bases=list(models),
-        adapters=adapters,
-        prompts=_prompts(source, given),
-        replace=given["replace"],
-        clip_skip=given["clip_skip"] or (str(skip),),
-        **{name: given[name] for name in axes},
-    )
-    precision = run.recipe.precision if run is not None else PrecisionOptions()
-    if given["mixed_precision"] != "auto" or given["vram"] is not None or run is None:
-        precision = PrecisionOptions(mixed_precision=given["mixed_precision"], vram=given["vram"])
-    common = Common(
-        models=models,
-        named=_finder(files, given["folders"]),
-        size=_size(given["size"]) or source.size,
-        precision=precision,
-        rescale=given["rescale"],
-        batch_size=given["batch_size"],
-        device=given["device"],
-    )
-    return asked, common
-
-
-def _adapters(source: _Source, wanted: Sequence[str]) -> list[tuple[str, Path | None]]:
-    """Names and files: those asked for, else the run's snapshots, else the base model alone."""
-    saved = dict(source.run.adapters) if source.run is not None else {}
-    if not wanted:
-        return list(saved.items()) or [("none", None)]
-    found: list[tuple[str, Path | None]] = []
-    for text in wanted:
-        file = Path(text)
-        if text == "none":
-            found.append((text, None))
-        elif text in saved:
-            found.append((text, saved[text]))
-        elif file.is_file():
-            found.append((file.stem, file))
-        else:
-            raise PrepError(
-                f"there is no adapter {text!r}{suggest(text, ('none', *saved))}", "give a file, or one of these"
-            )
-    names = [name for name, _ in found]
-    return [(name if names.count(name) == 1 else str(file), file) for name, file in found]
-
-
-def _prompts(source: _Source, given: Mapping[str, Any]) -> tuple[Prompt, ...]:
-    from pipeline.core.caption_text import escaped
-    from train.models.text.prompts import Prompt, asked_prompts
-
-    prompts = asked_prompts(given["prompts"], given["prompts_file"], "--prompt", networks=True)
-    prompts = prompts or tuple(Prompt(f"1girl, {escaped(trigger)}") for trigger in source.triggers)
-    if not prompts:
-        raise PrepError("there is nothing to paint", "give --prompt, such as: --prompt '1girl, TRIGGER'")
-    return prompts
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = SIZE.fullmatch(text.strip().lower())
-    sides = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(8 <= side <= 8192 for side in sides):
-        raise PrepError(f"--size {text} is no size", "write it as 512x768, width first, sides from 8 to 8192")
-    return sides
-
-
-def _finder(files: Sequence[Path], folders: Sequence[Path]) -> Callable[[str], Path]:
-    """Finds the file of `<lora:NAME>`: one of the adapters given, or NAME.safetensors in a folder."""
-
-    def find(name: str) -> Path:
-        named = [file for file in files if file.stem == name]
-        if name == Path(name).name and not named:
-            named = [folder / f"{name}.safetensors" for folder in folders if (folder / f"{name}.safetensors").is_file()]
-        if not named:
-            where = ", ".join(map(str, folders)) or "the adapters given"
-            raise PrepError(f"<lora:{name}>: there is no {name}.safetensors in {where}", "give --lora-folder FOLDER")
-        return named[0]
-
-    return find
 
 
 def _show_plan(grid: Grid, axes: Sequence[Axis], folder: Path, missing: int) -> None:
@@ -274,8 +159,10 @@ def _show_plan(grid: Grid, axes: Sequence[Axis], folder: Path, missing: int) -> 
         console.say(told)
 
 
-def _made(grid: Grid, common: Common, folder: Path, x: str | None, y: str | None) -> list[Path]:
-    """Generate what is missing; the page and the sheets."""
+def _made(
+    grid: Grid, common: Common, folder: Path, x: str | None, y: str | None, looking: Looking | None
+) -> tuple[list[Path], Figures | None]:
+    """Generate what is missing; the page and the sheets, and the figures."""
     from pipeline.report.grid.facts import read_grid
     from pipeline.report.grid.page import write_grid_page
     from pipeline.report.grid.sheets import draw_sheets
@@ -287,7 +174,8 @@ def _made(grid: Grid, common: Common, folder: Path, x: str | None, y: str | None
         _generate(grid, common, folder, missing)
     facts = read_grid(folder)
     sheets = draw_sheets(facts)
-    return [write_grid_page(facts, sheets), *sheets]
+    figures = grid_figures(facts, looking, common.device) if looking else None
+    return [write_grid_page(facts, sheets, figures), *sheets], figures
 
 
 def _generate(grid: Grid, common: Common, folder: Path, total: int) -> None:
