@@ -102,11 +102,11 @@ def test_no_template_lets_markup_through_or_loads_anything(name: str) -> None:
 
 def test_every_template_is_a_page_a_section_or_a_part_of_these() -> None:
     found = {name.partition("/")[0] for name in TEMPLATES}
-    assert found == {"page.html", "macros.html", "chart.html", "dataset", "run"}
+    assert found == {"page.html", "macros.html", "chart.html", "dataset", "run", "grid"}
 
 
 def test_only_the_package_s_own_files_are_markup() -> None:
     source = resources.files("pipeline.report")
-    files = [file for folder in ("html", "dataset", "run") for file in source.joinpath(folder).iterdir()]
+    files = [file for folder in ("html", "dataset", "run", "grid") for file in source.joinpath(folder).iterdir()]
     using = {file.name for file in files if file.name.endswith(".py") and "Markup" in file.read_text(encoding="utf-8")}
     assert using == {"page.py"}
