@@ -17,9 +17,10 @@ from pipeline.core.decoding.image_io import (
     profile_of,
     rgb,
     shown,
+    shown_as_stored,
     unpacked,
 )
-from pipeline.core.decoding.jpeg import MOST_LOST, lost_of_file
+from pipeline.core.decoding.jpeg import MOST_LOST, lost_of_file, sound_pixels
 from pipeline.images.coding import coding_of
 from pipeline.store.records import Measurement
 
@@ -55,11 +56,14 @@ def measure_image(path: Path, content: str, background: str = "#ffffff") -> Meas
             seen |= {"mode": image.mode, "bits": bits_of(image), "profile": profile_of(image)}
             seen["frames"] = _frames(image)
             seen["coding"], seen["jpeg_quality"] = coding_of(image, path)
-            seen["lost"] = _lost(image, path)
-            whole = unpacked(image, path)
-            alpha = alpha_of(whole)
-            colours = shown(whole, image, path, rgb(background))
-            seen["orientation"] = orientation_of(image)
+            sound = _sound_jpeg(image, path)
+            plain = sound is not None and shown_as_stored(image)
+            if not plain:
+                seen["lost"] = 0.0 if sound is not None else _lost(image, path)
+                whole = unpacked(image, path)
+                alpha = alpha_of(whole)
+                colours = shown(whole, image, path, rgb(background))
+                seen["orientation"] = orientation_of(image)
     except UnreadableImage as error:
         if error.reason in ("missing", "cannot be read"):
             raise
@@ -67,10 +71,23 @@ def measure_image(path: Path, content: str, background: str = "#ffffff") -> Meas
         return Measurement(content, **seen)
     except Exception as error:  # counting the frames of a broken animation
         return Measurement(content, **seen, problem=f"corrupt: {error}")
+    if plain and sound is not None:
+        return Measurement(content, **seen, **figures_of(sound))
     seen |= {"width": colours.width, "height": colours.height, "transparent": alpha is not None}
     if alpha is not None:
         seen |= {"hidden": hidden_share(whole, alpha, rgb(background)), "background": background}
     return Measurement(content, **seen, **figures(colours))
+
+
+def _sound_jpeg(image: Image, path: Path) -> np.ndarray | None:
+    """(height, width, 3) of a JPEG without any damage, whose pixels are then known before Pillow decodes it."""
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    try:
+        found = sound_pixels(path.read_bytes(), image.mode)
+    except OSError as error:
+        raise UnreadableImage(path, "cannot be read", str(error)) from error
+    return found if found is not None and found.shape[1::-1] == image.size else None
 
 
 def _lost(image: Image, path: Path) -> float:
@@ -97,14 +114,19 @@ def _frames(image: Image) -> int:
 
 def figures(colours: Image) -> dict[str, Any]:
     """The fields of a measurement that are read off the pixels of an RGB image."""
+    from pipeline.core.decoding.pixels import pixels
+
+    return figures_of(pixels(colours))
+
+
+def figures_of(full: np.ndarray) -> dict[str, Any]:
+    """The same of its pixels, (height, width, 3 or 4) uint8, of which a fourth channel means nothing."""
     import cv2
     import numpy as np
 
-    from pipeline.core.decoding.pixels import pixels
     from pipeline.images.buckets.detail_profile import focus
     from pipeline.images.duplicates import fingerprint
 
-    full = pixels(colours)
     grey = halved(cv2.cvtColor(full, cv2.COLOR_RGBA2GRAY if full.shape[2] == 4 else cv2.COLOR_RGB2GRAY))
     every = max(1, max(full.shape[:2]) // COLOUR_SIDE)
     tiny = np.ascontiguousarray(full[::every, ::every, :3])
@@ -116,7 +138,7 @@ def figures(colours: Image) -> dict[str, Any]:
         "contrast": round(_spread(working), 3),
         "phash": phash,
         "hash_quality": quality,
-        "fingerprint": fingerprint(grey, tiny, colours.size),
+        "fingerprint": fingerprint(grey, tiny, full.shape[1::-1]),
         "focus": focus(working),
         "bar_left": left,
         "bar_top": top,

@@ -155,6 +155,12 @@ def shown(whole: Image, image: Image, path: Path | str, background: tuple[int, i
         return colours.transpose(turn) if turn is not None else colours
 
 
+def shown_as_stored(image: Image) -> bool:
+    """Whether a viewer shows the stored pixels of an opaque image as they are: no profile changes them, and nothing turns
+    them."""
+    return _transform(image.info.get("icc_profile") or b"", image.mode) is None and orientation_of(image) == 1
+
+
 @contextlib.contextmanager
 def _named(path: Path | str) -> Iterator[None]:
     """Say of any error of a decoder which file it met and why it gives no pixels."""

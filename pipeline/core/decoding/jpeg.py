@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.core.decoding.jpeg_scan import END, lost_share
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 MOST_LOST = 0.001
 """Share of the pixels that may be lost without an image counting as damaged: less than anyone sees."""
+
+TAIL = 64
+"""Bytes at the end of a file among which its end mark is looked for."""
 
 
 def has_warnings(data: bytes) -> bool:
@@ -17,7 +25,7 @@ def has_warnings(data: bytes) -> bool:
     """
     import simplejpeg
 
-    whole = data if END in data[-64:] else data + END
+    whole = data if END in data[-TAIL:] else data + END
     try:
         inks = simplejpeg.decode_jpeg_header(whole)[2] in ("CMYK", "YCCK")
         wanted = "CMYK" if inks else "GRAY"
@@ -25,6 +33,31 @@ def has_warnings(data: bytes) -> bool:
     except ValueError:
         return True
     return False
+
+
+def sound_pixels(data: bytes, mode: str) -> NDArray[np.uint8] | None:
+    """The pixels of a JPEG that has its end mark and that libjpeg-turbo has nothing to say against: what Pillow makes of it,
+    in three quarters of its time and without a second look for damage.
+
+    Args:
+        mode: Pillow's for the file: RGB, or L for grey.
+    Returns:
+        (height, width, 3) uint8, of which a grey image has three equal channels; None of any other.
+    """
+    import cv2
+    import simplejpeg
+
+    colours = {"RGB": ("YCbCr", "RGB"), "L": ("Gray",)}.get(mode, ())
+    if END not in data[-TAIL:]:
+        return None  # of a progressive one, whole scans may be missing without a word
+    try:
+        if simplejpeg.decode_jpeg_header(data)[2] not in colours:
+            return None
+        found = simplejpeg.decode_jpeg(data, colorspace="RGB" if mode == "RGB" else "GRAY", strict=True)
+    except ValueError:
+        return None
+    pixels: NDArray[np.uint8] = found if mode == "RGB" else cv2.cvtColor(found, cv2.COLOR_GRAY2RGB)
+    return pixels
 
 
 def lost_of_file(path: Path | str) -> float:

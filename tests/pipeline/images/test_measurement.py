@@ -9,7 +9,7 @@ from painted_sets import painted, save
 from PIL import Image, ImageFilter
 
 from pipeline.core.decoding.image_io import UnreadableImage, load_rgb
-from pipeline.core.decoding.jpeg import has_warnings
+from pipeline.core.decoding.jpeg import has_warnings, sound_pixels
 from pipeline.core.decoding.jpeg_scan import lost_share
 from pipeline.images.buckets.detail_profile import LENGTH
 from pipeline.images.coding import quality_rank
@@ -204,6 +204,30 @@ def test_nothing_is_lost_of_a_whole_jpeg(mode, options):
         whole = jpeg(painted(5).convert(mode).resize(size), **options)
         assert lost_share(whole) == 0.0 == lost_share(whole + b"\0")
         assert mode == "CMYK" or not (has_warnings(whole) or has_warnings(whole[:-2]))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"restart_marker_blocks": 7}, {"quality": 30}],
+)
+def test_a_jpeg_without_damage_is_measured_by_the_pixels_that_pillow_makes_of_it(tmp_path, mode, options):
+    for size in ((1, 1), (17, 33), (501, 334), (1030, 520)):
+        whole = jpeg(painted(5).convert(mode).resize(size), **options)
+        (tmp_path / "a.jpg").write_bytes(whole)
+        colours = load_rgb(tmp_path / "a.jpg")
+        pixels = sound_pixels(whole, mode)
+        assert pixels is not None and (pixels == np.asarray(colours)).all()
+        found = measure_image(tmp_path / "a.jpg", "c")
+        assert {name: getattr(found, name) for name in figures(colours)} == figures(colours)
+
+
+def test_pixels_of_a_jpeg_that_lacks_its_end_or_has_other_inks_are_left_to_pillow():
+    whole = jpeg(painted(3, 8))
+    middle = len(whole) // 2
+    assert sound_pixels(whole[:-2], "RGB") is None and sound_pixels(b"", "RGB") is None
+    assert sound_pixels(whole[:middle] + bytes(600) + whole[middle + 600 :], "RGB") is None
+    assert sound_pixels(jpeg(painted(3).convert("CMYK")), "CMYK") is None
 
 
 def test_a_progressive_jpeg_without_its_last_scans_has_lost_detail_everywhere():
