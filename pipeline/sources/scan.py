@@ -16,19 +16,22 @@ from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 
 
-def scan(sources: Iterable[Path | str], follow_links: bool = False) -> Iterator[Found]:
+def scan(sources: Iterable[Path | str], follow_links: bool = False, *, of_sets: bool = False) -> Iterator[Found]:
     """Everything below source folders in a fixed order; a folder that two sources reach comes once.
 
     A link is followed where it leads to something in its own source, and out of it only with `follow_links`. No folder is
     entered twice, so links cannot lead in circles.
 
+    Args:
+        of_sets: a source may be the images of a set.
     Raises:
         PrepError: a source is itself a set.
     """
     visited: dict[str, str] = {}
     for source in sources:
         folder = Path(source)
-        if (folder / "manifest.db").exists() or (folder.name == "images" and (folder.parent / "manifest.db").exists()):
+        images = not of_sets and folder.name == "images" and (folder.parent / "manifest.db").exists()
+        if images or (folder / "manifest.db").exists():
             raise PrepError(
                 f"{folder} is a set, not a folder of source images", "name the folders the set was made from"
             )

@@ -5,9 +5,10 @@ recipe of "Stable Diffusion LoRA training science and notes", rentry). The train
 has several regularization images, they take turns.
 
 Or use images of the class that you have: --images user --user-images FOLDER. Those in a folder named like a concept are for
-that concept, those that lie flat for every concept without a folder of its own. Each has its caption beside it, NAME.txt,
-or that of --user-caption. They are brought into the set as flatten does it, cropped to the sizes of the images they go
-beside, and assigned so that all of them are used equally often; noise and timestep are their own.
+that concept, those in 1_woman for the concepts of that class, those that lie flat for every concept without a folder of its
+own; a number in front says how often they are used beside others. Captions lie beside them, NAME.txt, or are those of
+--user-caption, or the class word. They are brought into the set as flatten does it, cropped to the sizes of the images they go
+beside, and assigned so that all are used equally often; noise and timestep are their own.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ NAME = "regularize"
 class Options:
     """Options of `prep regularize`."""
 
-    images: Literal["matched", "user", "none"] = "matched"
-    """matched makes one regularization image for every kept image, user uses those of a folder of yours, none makes and
-    uses none."""
+    images: Literal["matched", "user", "random", "none"] = "matched"
+    """matched makes one regularization image for every kept image, user uses those of a folder of yours, each folder below
+    for the concept or class it is named like, random uses all of them for all concepts, none makes and uses none."""
     user_images: Path | None = None
-    """Folder of your own regularization images. Equal files are used once, nearly equal ones each by itself; those that
-    are also to be trained on are left out."""
+    """Folder of your own regularization images, as of kohya's trainers (reg/1_woman), or another set. Equal files are used
+    once, nearly equal ones each by itself; those that are also to be trained on are left out."""
     user_caption: str | None = None
     """Caption of those of your images that have none beside them."""
     count: int = 1
@@ -115,14 +116,21 @@ class Options:
                 )
 
     @property
+    def of_user(self) -> bool:
+        """Whether the images are the person's own."""
+        return self.images in ("user", "random")
+
+    @property
     def class_words_of(self) -> ClassWords:
         return ClassWords(word=self.class_word, words=self.class_words, styles=self.styles, trigger=self.trigger)
 
     def _check_user_images(self) -> None:
         """Refuse what does nothing beside the other options."""
-        if self.images == "user":
+        if self.of_user:
             if self.user_images is None:
-                raise PrepError("regularize: images is 'user', but no folder of them is named", "--user-images FOLDER")
+                raise PrepError(
+                    f"regularize: images is {self.images!r}, but no folder of them is named", "--user-images FOLDER"
+                )
             if self.count != 1:
                 raise PrepError(
                     f"regularize: count is {self.count}, but images of yours are all used, however many there are",
@@ -137,8 +145,8 @@ class Options:
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    if options.images == "user":
-        from pipeline.concepts.regularization.user_images import listing_digest
+    if options.of_user:
+        from pipeline.concepts.regularization.user_folder import listing_digest
 
         assert options.user_images is not None
         return listing_digest(manifest, options.user_images) + manifest.digest("repeats")
@@ -149,7 +157,7 @@ def observe(manifest: Manifest, options: Options) -> str:
 
 def measure(manifest: Manifest, options: Options, progress: ProgressCallback) -> None:
     """Hash and measure the user's images that are new or changed."""
-    if options.images == "user":
+    if options.of_user:
         from pipeline.concepts.regularization.user_images import measure_user_images
         from pipeline.concepts.regularization.user_plan import cutting_of
 
@@ -161,7 +169,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     """The regularization images of every kept image that has a bucket, and for matched ones a caption."""
     if options.images == "none":
         return Plan(NAME, ("regularization",), warnings=("no regularization images, as asked",))
-    if options.images == "user":
+    if options.of_user:
         return _plan_user_images(manifest, options)
     made = {"steps": options.steps, "guidance": options.guidance}
     seeds = Seeds(first=options.seed, count=options.count, own=options.seeds == "own")
@@ -169,14 +177,20 @@ def plan(manifest: Manifest, options: Options) -> Plan:
 
 
 def _plan_user_images(manifest: Manifest, options: Options) -> Plan:
-    from pipeline.concepts.regularization.user_images import find_user_images
+    from pipeline.concepts.regularization.user_images import Wanted, find_user_images
     from pipeline.concepts.regularization.user_plan import plan_user_images
 
     assert options.user_images is not None
     buckets = read.buckets(manifest)
     for image in manifest.kept():
         must_have(manifest, image.path, "bucket", buckets)
-    pools = find_user_images(manifest, options.user_images, options.user_caption, options.min_side)
+    wanted = Wanted(
+        caption=options.user_caption,
+        min_side=options.min_side,
+        words=options.class_words_of,
+        everyone=options.images == "random",
+    )
+    pools = find_user_images(manifest, options.user_images, wanted)
     return plan_user_images(manifest, pools, buckets, options.link, options.seed)
 
 

@@ -1,28 +1,27 @@
 """Regularization images that a person gives: found in a folder, judged, and assigned to the images they go beside.
 
-A folder below is for the concept it is named like, or for all concepts below that node of their tree; what lies flat is
-for every concept that has none of its own.
+A folder below is for the concept or the class it is named like (`folder_names`); what lies flat is for every concept that
+has none of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.concepts.regularization.class_words import ClassWords
+from pipeline.concepts.regularization.folder_names import EVERYONE, FolderNames, FolderUse
 from pipeline.concepts.regularization.paths import FOLDER
-from pipeline.config.values import absolute
+from pipeline.concepts.regularization.user_folder import checked, listed
 from pipeline.core.errors import PrepError
-from pipeline.core.filenames import concept_of, flat, safe, same_file_key
+from pipeline.core.filenames import safe
 from pipeline.core.files import digest_if_readable
 from pipeline.sources.beside.sidecars import Beside, read_caption
-from pipeline.sources.scan import scan
-from pipeline.sources.source_file import CAPTION, IMAGE, Found, extension_of, sniffed, without_extension
-from pipeline.sources.source_list import look
+from pipeline.sources.source_file import CAPTION, IMAGE, Found, extension_of, without_extension
 from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import CheckReason
@@ -32,8 +31,6 @@ from pipeline.store.reasons.tagging import UserImageReason
 from pipeline.store.running.stage import ProgressCallback
 from pipeline.store.wording import counted, figures
 
-EVERYONE = ""
-"""The pool of what lies flat in the folder."""
 NAMED = 3
 """How many files a note names."""
 BATCH = 64
@@ -43,7 +40,7 @@ FLAT_FOLDER = "user"
 @dataclass(frozen=True, slots=True)
 class UserImage:
     """A usable image: where its bytes lie, where it goes in the set, its caption, and what was measured of it; `size` is
-    (width, height), `focus` where its detail lies."""
+    (width, height), `focus` where its detail lies. It is used `repeats` times as often as one that says 1."""
 
     place: str
     path: str
@@ -52,6 +49,7 @@ class UserImage:
     size: tuple[int, int]
     transparent: bool
     focus: str
+    repeats: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +66,6 @@ class Pools:
         return next((node for node in (*nodes, EVERYONE) if node in self.images), None)
 
 
-def listing_digest(manifest: Manifest, folder: Path) -> str:
-    """A hash that changes when a file of the folder does."""
-    digest = hashlib.sha256()
-    for line in look((_checked(manifest.root, folder),), follow_links=False):
-        digest.update(line.encode(errors="surrogatepass"))
-    return digest.hexdigest()
-
-
-def _checked(root: Path, folder: Path) -> str:
-    """The folder's path.
-
-    Raises:
-        PrepError: it is none, or is where the set keeps what is brought into it.
-    """
-    whole = absolute(folder)
-    if not whole.is_dir():
-        raise PrepError(f"no folder {folder} of regularization images", "name a folder: --user-images FOLDER")
-    own = Path(os.path.realpath(root)) / FOLDER
-    if Path(os.path.realpath(whole)).is_relative_to(own):
-        raise PrepError(
-            f"{folder} is where the set keeps its regularization images itself",
-            "put yours into a folder of their own, outside the set, and name that: --user-images FOLDER",
-        )
-    return str(whole)
-
-
-def _listed(manifest: Manifest, folder: Path) -> list[Found]:
-    return [sniffed(each) for each in scan((_checked(manifest.root, folder),))]
-
-
 # --- measured once
 
 
@@ -105,7 +73,7 @@ def measure_user_images(manifest: Manifest, folder: Path, background: str, progr
     """Hash the images whose size or time is new and measure new contents; a batch that is done stays done."""
     from pipeline.images.measurement import measuring_many
 
-    known, images = manifest.known_files(), _images(_listed(manifest, folder))
+    known, images = manifest.known_files(), _images(listed(manifest, folder))
     new = [each for each in images if known.get(each.path, ())[:2] != (each.bytes, each.modified)]
     count = min(8, os.cpu_count() or 1)
     with measuring_many(count), ThreadPoolExecutor(count) as threads:
@@ -156,25 +124,37 @@ def _images(listed: Iterable[Found]) -> list[Found]:
 # --- judged
 
 
-def find_user_images(manifest: Manifest, folder: Path, caption: str | None, min_side: int) -> Pools:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which images of a folder are used: `caption` is that of those without, `words` the classes that folders are named
+    like, `everyone` takes all of them for every concept, whatever folders are called, and captions as they come."""
+
+    caption: str | None = None
+    min_side: int = 64
+    words: ClassWords = field(default_factory=ClassWords)
+    everyone: bool = False
+
+
+def find_user_images(manifest: Manifest, folder: Path, wanted: Wanted) -> Pools:
     """The usable images of a folder, by whom they are for; what is not used is in the warnings, with its reason.
 
     Raises:
         PrepError: none can be used, or some have no caption and there is none for all.
     """
-    search = _Search(manifest, _listed(manifest, folder), _checked(manifest.root, folder), caption, min_side)
+    search = _Search(manifest, listed(manifest, folder), checked(manifest.root, folder), wanted)
     for found in search.listed:
         search.look_at(found)
     if search.bare:
         raise PrepError(
             f"{len(search.bare)} regularization images of yours have no caption, such as {search.bare[0]}",
-            'write it beside each, NAME.txt, or give one for all without: --user-caption "1girl"',
+            'write it beside each, NAME.txt, or say what they are of: --class-word girl, or --user-caption "1girl, solo"',
         )
     if not search.pools:
         reasons = "; ".join(search.warnings()) or "it holds no images"
         raise PrepError(
             f"no regularization image of {folder} can be used: {reasons}",
-            "put images of the class flat into it, or into folders named like the concepts",
+            "put images of the class flat into it, or into folders named like the concepts or, as 1_woman, like a class; "
+            "--images random takes those of every folder for all concepts",
         )
     return Pools({node: tuple(pool) for node, pool in sorted(search.pools.items())}, tuple(search.warnings()))
 
@@ -182,16 +162,15 @@ def find_user_images(manifest: Manifest, folder: Path, caption: str | None, min_
 class _Search:
     """What the folder holds; `left` is reason → files left out for it, `bare` files without a caption."""
 
-    def __init__(
-        self, manifest: Manifest, listed: list[Found], folder: str, caption: str | None, min_side: int
-    ) -> None:
-        self.listed, self.folder, self.caption, self.min_side = listed, folder, caption, min_side
+    def __init__(self, manifest: Manifest, listed: list[Found], folder: str, wanted: Wanted) -> None:
+        self.listed, self.folder, self.wanted = listed, folder, wanted
         self.pools: dict[str, list[UserImage]] = defaultdict(list)
         self.left: dict[Reason, list[str]] = defaultdict(list)
         self.bare: list[str] = []
+        self.uncaptioned = 0
         kept = manifest.kept()
         self._trained = {image.content: image.path for image in kept}
-        self._nodes = _nodes({image.concept for image in kept})
+        self._names = FolderNames({image.concept for image in kept}, wanted.words)
         self._known = manifest.known_files()
         self._measured = manifest.measured("width", "height", "transparent", "focus", "problem")
         self._beside = Beside(listed)
@@ -215,18 +194,20 @@ class _Search:
             behind = figures(fault)
             self.left[fault.reason].append(f"{found.path} ({behind})" if behind else found.path)
             return
-        node = self._node(found)
-        assert node is not None
-        caption = self._caption(found)
+        use = self._use(found)
+        assert use is not None
+        caption = self._caption(found, use)
         if caption is None:
             self.bare.append(found.path)
             return
-        self._seen[node, content] = found.path
         width, height, transparent, focus, _ = self._measured[content]
-        path = _place(node, found, content)
-        self.pools[node].append(
-            UserImage(found.place, path, caption, content, (width, height), bool(transparent), focus)
-        )
+        for node in use.nodes:
+            if self._seen.setdefault((node, content), found.path) != found.path:
+                continue
+            path = _place(use.called, found, content)
+            self.pools[node].append(
+                UserImage(found.place, path, caption, content, (width, height), bool(transparent), focus, use.repeats)
+            )
 
     def _content(self, found: Found) -> str:
         size, modified, content = self._known.get(found.path, (-1, -1, ""))
@@ -239,57 +220,53 @@ class _Search:
         width, height, _, _, problem = self._measured[content]
         if problem:
             return Cause(CheckReason.UNREADABLE, {"problem": problem})
-        if min(width, height) < self.min_side:
-            return Cause(CheckReason.TOO_SMALL, {"size": (width, height), "least": self.min_side})
+        if min(width, height) < self.wanted.min_side:
+            return Cause(CheckReason.TOO_SMALL, {"size": (width, height), "least": self.wanted.min_side})
         if content in self._trained:
             return Cause(UserImageReason.TRAINED_ON, {"of": self._trained[content]})
-        node = self._node(found)
-        if node is None:
+        use = self._use(found)
+        if use is None:
             return Cause(UserImageReason.NO_CONCEPT)
-        if (node, content) in self._seen:
-            return Cause(UserImageReason.SUPPLIED_TWICE, {"of": self._seen[node, content]})
-        return None
+        seen = [self._seen.get((node, content)) for node in use.nodes]
+        return Cause(UserImageReason.SUPPLIED_TWICE, {"of": seen[0]}) if all(seen) else None
 
-    def _node(self, found: Found) -> str | None:
-        """The pool that a file's folder names: a node of the tree, written with / or as prep flattens it."""
-        if found.folder == self.folder:
-            return EVERYONE
-        flattened = "/".join(concept_of(part) for part in found.concept.split("/"))
-        return self._nodes.get(same_file_key(found.concept)) or self._nodes.get(same_file_key(flattened))
+    def _use(self, found: Found) -> FolderUse | None:
+        """Whom the images of a file's folder are for, and as what."""
+        if self.wanted.everyone:
+            return FolderUse((EVERYONE,), "")
+        top = found.folder == self.folder
+        return self._names.use(found.concept, top)
 
-    def _caption(self, found: Found) -> str | None:
-        """The first sound caption beside an image, else the one for all."""
+    def _caption(self, found: Found, use: FolderUse) -> str | None:
+        """The first sound caption beside an image, else the one for all, else what its folder says."""
         for file in self._texts.get(found.path, ()):
             text = read_caption(file)
             if not text.problem:
                 return plain(text.text)
             self.left[text.problem.reason].append(file.path)
-        return self.caption
+        if self.wanted.caption is not None:
+            return self.wanted.caption
+        self.uncaptioned += use.caption == ""
+        return use.caption
 
     def warnings(self) -> list[str]:
+        unsaid = (
+            f"{self.uncaptioned} images of yours have no caption and are shown with an empty one; say what they are of with "
+            "--user-caption, if it is one thing"
+        )
         return [
-            f"regularization images of yours not used, {counted(reason)}: {len(files)}, such as {', '.join(files[:NAMED])}"
-            for reason, files in self.left.items()
+            *(
+                f"regularization images of yours not used, {counted(reason)}: {len(files)}, such as {', '.join(files[:NAMED])}"
+                for reason, files in self.left.items()
+            ),
+            *([unsaid] if self.uncaptioned else []),
         ]
 
 
-def _nodes(concepts: Iterable[str]) -> dict[str, str]:
-    """Every node of the tree of concepts by its name, and each concept by the last part of it where that is one's alone."""
-    found: dict[str, str] = {}
-    last: dict[str, set[str]] = defaultdict(set)
-    for concept in sorted(concepts):
-        parts = concept.split("/")
-        last[same_file_key(parts[-1])].add(concept)
-        for count in range(1, len(parts) + 1):
-            node = "/".join(parts[:count])
-            found.setdefault(same_file_key(node), node)
-    alone = {name: next(iter(those)) for name, those in last.items() if len(those) == 1}
-    return alone | found
-
-
-def _place(node: str, found: Found, content: str) -> str:
-    """Where an image goes in the set; named by what it holds too, so that it never stands for another one."""
-    folder = safe(flat(node)) if node else FLAT_FOLDER
+def _place(called: str, found: Found, content: str) -> str:
+    """Where an image of a folder called so goes in the set; named by what it holds too, so that it never stands for
+    another one."""
+    folder = safe(called) if called else FLAT_FOLDER
     stem = found.name if found.extension else without_extension(found.name)
     return f"{FOLDER}/{folder}/{safe(stem)}-{content[:12]}{(found.extension or extension_of(found.name)).lower()}"
 

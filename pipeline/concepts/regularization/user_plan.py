@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.concepts.regularization.assignment import assign_round_robin, turns_wanted
-from pipeline.concepts.regularization.user_images import EVERYONE, Pools, UserImage, shared
+from pipeline.concepts.regularization.folder_names import EVERYONE
+from pipeline.concepts.regularization.user_images import Pools, UserImage, shared
 from pipeline.core.files import file_digest
 from pipeline.core.links import How
 from pipeline.images.buckets import crop_anchors as holding
@@ -89,12 +91,20 @@ def _assignments(
     for node, places in shared(pools, [image.concept for image in kept]).items():
         paths, pool = [kept[place].path for place in places], pools.images[node]
         shares = [repeats[path].exact if path in repeats else 1.0 for path in paths]
-        turns = turns_wanted(shares, len(pool), MOST_TURNS * len(places) // len(kept))
+        drawn = _by_repeats(pool, MOST_TURNS)
+        turns = turns_wanted(shares, len(drawn), MOST_TURNS * len(places) // len(kept))
         widths = [size[0] / size[1] for size in (buckets[path].size for path in paths)]
-        items = [each.size[0] / each.size[1] for each in pool]
+        items = [pool[each].size[0] / pool[each].size[1] for each in drawn]
         found = assign_round_robin(shares, widths, items, turns, rng(seed, "given regularization images", node))
-        assignments |= {path: [pool[item] for item in items] for path, items in zip(paths, found, strict=True)}
+        assignments |= {path: [pool[drawn[item]] for item in items] for path, items in zip(paths, found, strict=True)}
     return {image.path: assignments[image.path] for image in kept if image.path in assignments}
+
+
+def _by_repeats(pool: Sequence[UserImage], most: int) -> list[int]:
+    """The places of a pool, each as often as its image's repeats say beside the others'; once each where that is too many."""
+    common = math.gcd(*(each.repeats for each in pool))
+    drawn = [place for place, each in enumerate(pool) for _ in range(each.repeats // common)]
+    return drawn if len(drawn) <= most else list(range(len(pool)))
 
 
 def _row(

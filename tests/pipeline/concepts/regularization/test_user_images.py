@@ -17,7 +17,7 @@ from painted_sets import painted, quiet, save
 from pipeline.concepts.regularization.assignment import assign_round_robin, turns_wanted
 from pipeline.core.decoding.image_io import load_cropped
 from pipeline.core.errors import PrepError
-from pipeline.stages import bucket, regularize
+from pipeline.stages import bucket, flatten, regularize
 from pipeline.store.history.undo import newest, undo
 from pipeline.store.manifest import Manifest
 from pipeline.store.running.runner import preview_stage, run_stage
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def options(folder: Path, **more) -> regularize.Options:
-    return regularize.Options(images="user", user_images=folder, **{"user_caption": "1girl"} | more)
+    return regularize.Options(**{"images": "user", "user_images": folder, "user_caption": "1girl"} | more)
 
 
 def ran(manifest: Manifest, folder: Path, **more):
@@ -336,3 +336,82 @@ def test_transparent_given_images_are_put_on_the_background_of_the_set(ready, fo
     assert not any(reg_image.bucket.background for reg_image in found if "/clear-" not in reg_image.path)
     shown = load_cropped(ready.root / here.path, here.bucket)
     assert shown.getpixel((0, 0)) == (0x10, 0x20, 0x30)
+
+
+# --- kohya's folders, class folders, another set
+
+
+def used(reg_images) -> dict[str, set[str]]:
+    """Concept folder in the set → names and captions of what its images have beside them."""
+    found: dict[str, set[str]] = {}
+    for path, images in reg_images.items():
+        found.setdefault(path.split("/")[1], set()).update(
+            f"{each.path.split('/')[1]}: {each.caption}" for each in images
+        )
+    return found
+
+
+def test_kohyas_folder_of_a_class_is_for_all_and_its_name_is_the_caption_where_there_is_none(ready, tmp_path):
+    save(painted(20, 1.5), tmp_path / "reg/1_woman/a.png")
+    save(painted(22, 1.5), tmp_path / "reg/1_woman/b.png")
+    (tmp_path / "reg/1_woman/b.txt").write_text("a woman in a forest", encoding="utf-8")
+    everything = {"woman: woman", "woman: a woman in a forest"}
+    for named in ("reg", "reg/1_woman"):
+        _, reg_images = ran(ready, tmp_path / named, user_caption=None)
+        said = {caption.partition(": ")[2] for found in used(reg_images).values() for caption in found}
+        assert len(used(reg_images)) == 3 and said == {"woman", "a woman in a forest"}
+    _, reg_images = ran(ready, tmp_path / "reg", user_caption=None)
+    assert all(found <= everything for found in used(reg_images).values())
+
+
+@pytest.mark.parametrize("name", ["3_Lumi", "1_characters~Lumi", "characters/10_Lumi"])
+def test_repeats_in_front_of_a_concepts_name_do_not_hide_it(ready, tmp_path, name):
+    save(painted(20, 1.5), tmp_path / "reg" / name / "p.png")
+    _, reg_images = ran(ready, tmp_path / "reg")
+    assert set(used(reg_images)) == {"characters~Lumi"}
+
+
+def test_a_class_folder_is_for_the_concepts_whose_class_word_it_is(ready, tmp_path):
+    save(painted(20, 1.5), tmp_path / "reg/1girl_solo/p.png")
+    save(painted(22, 1.5), tmp_path / "reg/landscape/q.png")
+    words = {"characters/*": "1girl solo", "artists/*": "landscape"}
+    _, reg_images = ran(ready, tmp_path / "reg", user_caption=None, class_words=words)
+    found = used(reg_images)
+    assert found["characters~Lumi"] == {"1girl_solo: 1girl_solo"} and found["artists~alder"] == {"landscape: landscape"}
+
+
+def test_the_number_of_a_folder_says_how_often_its_images_are_used_beside_the_others(ready, tmp_path):
+    save(painted(20, 1.5), tmp_path / "reg/3_woman/often.png")
+    save(painted(22, 1.5), tmp_path / "reg/1_person/seldom.png")
+    _, reg_images = ran(ready, tmp_path / "reg", user_caption=None)
+    turns = Counter(reg_image.caption for found in reg_images.values() for reg_image in found)
+    assert turns["woman"] == 3 * turns["person"] > 0
+
+
+def test_random_images_of_any_folder_are_for_every_concept_and_need_no_caption(ready, tmp_path):
+    save(painted(20, 1.5), tmp_path / "nice/sub/p.png")
+    save(painted(22, 1.5), tmp_path / "nice/Lumi/q.png")
+    outcome, reg_images = ran(ready, tmp_path / "nice", images="random", user_caption=None)
+    assert {Path(each.path).name.rpartition("-")[0] for found in reg_images.values() for each in found} == {"p", "q"}
+    assert len(used(reg_images)) == 3 and {each.caption for found in reg_images.values() for each in found} == {""}
+    assert any(
+        "2 images of yours have no caption and are shown with an empty one" in said for said in outcome.plan.warnings
+    )
+
+
+def test_of_another_set_the_kept_images_are_used_with_their_captions(ready, tmp_path):
+    root = tmp_path / "other"
+    save(painted(20, 1.5), tmp_path / "theirs/woman/p.png")
+    save(painted(22, 1.5), tmp_path / "theirs/woman/left out.png")
+    with Manifest.open(root, create=True) as other:
+        run_stage(other, flatten.STAGE, flatten.Options(sources=(str(tmp_path / "theirs"),)), quiet)
+        gone = next(image.path for image in other.images() if "left" in image.path)
+        (kept,) = (image.path for image in other.images() if image.path != gone)
+        with other.transaction():
+            other.put_decisions(other.begin_run("check", {}), ("keep",), [decided(gone, "keep", False)])
+        (root / kept).with_suffix(".txt").write_text("a woman", encoding="utf-8")
+    _, reg_images = ran(ready, root, images="random", user_caption=None)
+    assert {each.caption for found in reg_images.values() for each in found} == {"a woman"}
+    assert len({each.path for found in reg_images.values() for each in found}) == 1
+    with pytest.raises(PrepError, match="is the set itself, whose images are trained on"):
+        ran(ready, ready.root)
