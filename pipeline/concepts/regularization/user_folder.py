@@ -11,7 +11,6 @@ from pipeline.config.values import absolute
 from pipeline.core.errors import PrepError
 from pipeline.sources.scan import scan
 from pipeline.sources.source_file import IMAGE, Found, sniffed
-from pipeline.sources.source_list import look
 from pipeline.store.manifest import Manifest
 from pipeline.store.tables.schema import FILE
 
@@ -22,7 +21,9 @@ IMAGES = "images"
 def listing_digest(manifest: Manifest, folder: Path) -> str:
     """A hash that changes when a file of the folder does, or what is kept of a set."""
     digest, whole = hashlib.sha256(), checked(manifest.root, folder)
-    for line in look((whole,), follow_links=False):
+    for found in scan((whole,), of_sets=True):
+        problem = "" if found.problem is None else found.problem.reason
+        line = "\0".join((found.path, found.kind, str(found.bytes), str(found.modified), problem))
         digest.update(line.encode(errors="surrogatepass"))
     for path in sorted(_kept(whole) or ()):
         digest.update(path.encode(errors="surrogatepass"))
