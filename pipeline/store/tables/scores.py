@@ -50,8 +50,9 @@ class ScoreTable:
         rows = self._db.execute(
             f"SELECT content, tagger, scores FROM scores WHERE content IN ({','.join('?' * len(contents))}){of_taggers}",
             (*contents, *(taggers or ())),
-        )
-        return ((content, tagger, json.loads(scores)) for content, tagger, scores in rows)
+        ).fetchall()
+        found = json.loads(f"[{','.join(scores for _, _, scores in rows)}]")  # as one text, equal tags are one string
+        return ((content, tagger, scores) for (content, tagger, _), scores in zip(rows, found, strict=True))
 
     def put(self, tagger: str, found: Mapping[str, Mapping[str, float]]) -> None:
         self._db.executemany(

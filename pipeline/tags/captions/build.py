@@ -116,11 +116,7 @@ def chosen_tags(
 ) -> Ledger:
     """The tags that scores, names and the blacklist leave."""
     ledger = Ledger()
-    for choice in choices:
-        if choice.chosen:
-            ledger.keep(choice.tag, choice.score, choice.cause)
-        else:
-            ledger.pass_over(choice.tag, choice.score, choice.cause)
+    ledger.consider(choices)
     if rating is not None:
         ledger.add(f"rating:{rating[0]}", rating[1], TagCause(TagReason.RATING))
     for tag, into, why in names.changed(ledger.alive):

@@ -22,14 +22,21 @@ class Ledger:
         self.below: dict[str, float] = {}
         self._verdicts: dict[str, Verdict] = {}
 
+    def consider(self, choices: Iterable[tuple[str, float, bool, TagCause]]) -> None:
+        """Take in (tag, probability, whether it reached its threshold, why) of many tags."""
+        alive, below, verdicts = self.alive, self.below, self._verdicts
+        kept, dropped = TagAction.KEPT, TagAction.DROPPED
+        for tag, score, chosen, (reason, data) in choices:
+            if chosen:
+                alive[tag] = score
+                verdicts[tag] = (kept, reason, data)
+            else:
+                below[tag] = score
+                verdicts[tag] = (dropped, reason, data)
+
     def keep(self, tag: str, score: float, cause: TagCause) -> None:
         self.alive[tag] = score
         self._verdicts[tag] = (TagAction.KEPT, *cause)
-
-    def pass_over(self, tag: str, score: float, cause: TagCause) -> None:
-        """A tag that did not reach its threshold."""
-        self.below[tag] = score
-        self._verdicts[tag] = (TagAction.DROPPED, *cause)
 
     def add(self, tag: str, score: float, cause: TagCause) -> None:
         """A tag that no score or person gave; what a tagger gave as well stays its own."""
@@ -51,9 +58,9 @@ class Ledger:
 
     def decisions(self, order: Iterable[str]) -> tuple[TagDecision, ...]:
         """What became of every tag: those of the caption in its order, then the others by name of action and tag."""
-        verdicts, make = self._verdicts, TagDecision._make
+        verdicts, make, decision, renaming = self._verdicts, tuple.__new__, TagDecision, TagAction.RENAMED
         first = [tag for tag in order if tag in verdicts]
         rest = sorted(verdicts.keys() - set(first))
-        renamed = [tag for tag in rest if verdicts[tag][0] == TagAction.RENAMED]
-        others = [tag for tag in rest if verdicts[tag][0] != TagAction.RENAMED]
-        return tuple([make((tag, *verdicts[tag])) for tag in [*first, *renamed, *others]])
+        renamed = [tag for tag in rest if verdicts[tag][0] is renaming]
+        others = [tag for tag in rest if verdicts[tag][0] is not renaming] if renamed else rest
+        return tuple([make(decision, (tag, *verdicts[tag])) for tag in [*first, *renamed, *others]])

@@ -62,9 +62,11 @@ def _come(tag: str, old: str) -> TagDecision:
 
 
 def with_manual_edits(
-    order: Sequence[str], rows: Iterable[TagDecision], triggers: Iterable[str], manual: Iterable[Sequence[str]]
+    order: Sequence[str], rows: Iterable[TagDecision], triggers: Iterable[str], manual: Collection[Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[TagDecision, ...]]:
-    """A caption's tags in order and the rows of all tags, with the edits carried out on both."""
+    """A caption's tags in order and the rows of all tags, laid out by it, with the edits carried out on both."""
+    if not manual:
+        return tuple(order), tuple(rows)
     tags, own = apply(order, triggers, manual)
     return tuple(tags), laid_out(tags, {row.tag: row for row in (*rows, *own)})
 

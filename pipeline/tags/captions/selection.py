@@ -54,12 +54,13 @@ def choose(scores: Mapping[str, float], vote: TaggerVote, floor: float, largest_
         largest_gap: put each category's threshold into the largest gap between its probabilities (`gap_threshold`);
             thresholds that a person gave for a tag stay.
     """
-    limits, default = vote.of_image(scores, largest_gap), vote.default
-    found = []
+    limits, default = vote.of_image(scores, largest_gap).get, vote.default
+    intern, why, make = sys.intern, by_score, tuple.__new__  # looked up once: there are millions of tags
+    found: list[Choice] = []
     for tag, score in scores.items():
-        threshold = limits.get(tag, default)
+        threshold = limits(tag, default)
         if threshold is not None and (score >= floor or score >= threshold):
-            found.append(Choice(sys.intern(tag), score, score >= threshold, by_score(score, threshold)))
+            found.append(make(Choice, (intern(tag), score, score >= threshold, why(score, threshold))))
     return found
 
 

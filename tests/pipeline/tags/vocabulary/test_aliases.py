@@ -122,7 +122,7 @@ def test_rows_tell_what_became_of_every_tag_those_of_the_caption_first() -> None
     ledger = Ledger()
     for tag, score in (("boots", 0.9), ("red footwear", 0.8), ("hat", 0.8)):
         ledger.keep(tag, score, by_score(score, 0.35))
-    ledger.pass_over("cat", 0.2, by_score(0.2, 0.35))
+    ledger.consider([("cat", 0.2, False, by_score(0.2, 0.35))])
     ledger.drop("hat", TagCause(TagReason.IMPLIED, {"by": "beret"}))
     for part in ("boots", "red footwear"):
         ledger.rename(part, "red boots", TagCause(TagReason.JOINED, {"parts": ["boots", "red footwear"]}))
