@@ -41,6 +41,11 @@ COMMANDS = (
         "Compare adapters, strengths, base models and prompts side by side.",
     ),
     CommandEntry(
+        "compare",
+        "pipeline.cli.commands.compare",
+        "Compare training runs: settings that differ, losses, and the same images side by side.",
+    ),
+    CommandEntry(
         "presets",
         "pipeline.cli.commands.presets",
         "List presets: settings from published training notes.",

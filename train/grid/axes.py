@@ -80,7 +80,10 @@ def numbers(name: str, written: Sequence[str], low: float, high: float, whole: b
         for value in each:
             if not low <= value <= high or (whole and value != round(value)):
                 kind = "whole number" if whole else "number"
-                raise PrepError(f"{name}: {part} is no {kind} from {low:g} to {high:g}", f"such as --{name} {low:g}")
+                raise PrepError(
+                    f"{name}: {part} is no {kind} from {low:g} to {high:g}",
+                    f"such as --{name.replace('_', '-')} {low:g}",
+                )
             found.append(int(value) if whole else value)
     return found
 
@@ -145,7 +148,10 @@ def laid_out(axes: Sequence[Axis], x: str | None, y: str | None) -> tuple[str | 
     varying = [each.name for each in axes if each.varies]
     for option, name in (("x", x), ("y", y)):
         if name is not None and name not in varying:
-            raise PrepError(f"--{option} {name}: it has one value{suggest(name, varying)}", "take one that varies")
+            known = suggest(name, varying) if varying else "; nothing varies"
+            raise PrepError(
+                f"--{option} {name}: it has one value{known}", "give it several values, or take one that varies"
+            )
     if x is not None and x == y:
         raise PrepError(f"--x and --y are both {x}", "take two that vary")
     x = x or next((name for name in ACROSS if name in varying and name != y), None)

@@ -86,9 +86,11 @@ def _numbers(name: str, written: Sequence[str], low: float, high: float, whole: 
 
 
 def _short(bases: Sequence[str]) -> list[str]:
-    """Base models by the last part of their names where these differ."""
-    short = [
-        Path(base).stem if base.endswith((".safetensors", ".ckpt")) else base.rstrip("/\\").split("/")[-1]
+    """Base models by the last part of their names, with the part before it where two are called the same; never by their
+    whole path, as pages and sheets are shown to others."""
+    parts = [
+        base.removesuffix(".safetensors").removesuffix(".ckpt").replace("\\", "/").strip("/").split("/")
         for base in bases
     ]
-    return short if len(set(short)) == len(short) else list(bases)
+    short = [part[-1] for part in parts]
+    return [name if short.count(name) == 1 else "/".join(part[-2:]) for name, part in zip(short, parts, strict=True)]

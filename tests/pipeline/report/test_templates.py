@@ -102,7 +102,7 @@ def test_no_template_lets_markup_through_or_loads_anything(name: str) -> None:
 
 def test_every_template_is_a_page_a_section_or_a_part_of_these() -> None:
     found = {name.partition("/")[0] for name in TEMPLATES}
-    assert found == {"page.html", "macros.html", "chart.html", "dataset", "run", "grid"}
+    assert found == {"page.html", "macros.html", "chart.html", "dataset", "run", "grid", "compare"}
 
 
 def test_only_the_package_s_own_files_are_markup() -> None:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pipeline.cli import console
-from pipeline.cli.commands.grid.looking import Looking, grid_figures, looking_with
-from pipeline.cli.commands.grid.request import request_of
+from pipeline.cli.commands.grid.looking import looking_with
+from pipeline.cli.commands.grid.making import made, show_plan, wanted_of
 from pipeline.cli.commands.grid.source import Source, of_set
 from pipeline.cli.options import Number
 from pipeline.cli.set_folder import SET
-from pipeline.core.humanize import counted, duration
-
-if TYPE_CHECKING:
-    from pipeline.report.grid.figures import Figures
-    from train.grid.axes import Axis
-    from train.grid.plan import Common, Grid
 
 PROMPT = "Prompt, with weights and <lora:NAME:0.8> as in A1111; may end with --n, --w, --h, --d, --s, --l, --ss."
 NUMBERS = "A number, several with commas, or a range such as 0.4..1:0.2."
@@ -114,29 +106,22 @@ def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool
 
     An image is kept by all that makes it: a grid that was interrupted or that grows costs only what is new.
     """
-    from train.grid.axes import checked, laid_out
-    from train.grid.options import axes_of
-    from train.grid.plan import planned
-
     source = of_set(root, given["run"] or "adapter") if root is not None else Source()
     folder = output or (root / "grids" / (given["run"] or "adapter") if root is not None else Path("grid"))
-    asked, common = request_of(source, given)
-    axes = checked(axes_of(asked))
-    x, y = laid_out(axes, given["x"], given["y"])
-    grid = planned(axes, common)
-    missing = len(grid.missing(folder))
+    wanted = wanted_of(source, given)
+    missing = len(wanted.grid.missing(folder))
     if not as_json:
-        _show_plan(grid, axes, folder, missing)
+        show_plan(wanted, folder)
     if dry_run:
         if as_json:
-            console.print_json({"folder": str(folder), "images": len(grid.keys), "missing": missing})
+            console.print_json({"folder": str(folder), "images": len(wanted.grid.keys), "missing": missing})
         return
-    files, figures = _made(grid, common, folder, x, y, looking_with(source, given["tagger"]))
+    files, figures = made(wanted, folder, looking_with(source, given["tagger"]))
     if as_json:
         console.print_json(
             {
                 "folder": str(folder),
-                "images": len(grid.keys),
+                "images": len(wanted.grid.keys),
                 "generated": missing,
                 "files": [str(file) for file in files],
                 "advice": list(figures.advice) if figures else [],
@@ -147,47 +132,3 @@ def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool
             console.say(sentence)
         for file in files:
             click.echo(console.printable(file))
-
-
-def _show_plan(grid: Grid, axes: Sequence[Axis], folder: Path, missing: int) -> None:
-    varying = [f"{len(each.values)} × {each.name.replace('_', ' ')}" for each in axes if each.varies]
-    cells = math.prod(len(each.values) for each in axes)
-    same = f", {cells - len(grid.keys)} of them the same as another" if cells > len(grid.keys) else ""
-    console.say(f"{counted(cells, 'image')}{': ' if varying else ''}{', '.join(varying)}{same}")
-    console.say(f"{missing} to generate, {len(grid.keys) - missing} there already, in {folder}")
-    for told in dict.fromkeys(job.how.told for job in grid.jobs if job.how.told):
-        console.say(told)
-
-
-def _made(
-    grid: Grid, common: Common, folder: Path, x: str | None, y: str | None, looking: Looking | None
-) -> tuple[list[Path], Figures | None]:
-    """Generate what is missing; the page and the sheets, and the figures."""
-    from pipeline.report.grid.facts import read_grid
-    from pipeline.report.grid.page import write_grid_page
-    from pipeline.report.grid.sheets import draw_sheets
-    from train.grid.listing import listing_of, write_listing
-
-    write_listing(folder, listing_of(grid, x, y))
-    missing = len(grid.missing(folder))
-    if missing:
-        _generate(grid, common, folder, missing)
-    facts = read_grid(folder)
-    sheets = draw_sheets(facts)
-    figures = grid_figures(facts, looking, common.device) if looking else None
-    return [write_grid_page(facts, sheets, figures), *sheets], figures
-
-
-def _generate(grid: Grid, common: Common, folder: Path, total: int) -> None:
-    from train.grid.render import render
-
-    done, began = 0, time.monotonic()
-    with console.progress_bars() as bars:
-
-        def on_image() -> None:
-            nonlocal done
-            done += 1
-            left = (time.monotonic() - began) / done * (total - done)
-            bars(f"generating images: {duration(left)} left" if done < total else "generating images", done, total)
-
-        render(folder, grid.jobs, common.device, on_image)

@@ -72,12 +72,17 @@ def _adapters(source: Source, wanted: Sequence[str]) -> list[tuple[str, Path | N
             found.append((text, saved[text]))
         elif file.is_file():
             found.append((file.stem, file))
+        elif file.is_dir():
+            raise PrepError(f"{text} is a folder", "give an adapter's .safetensors file")
         else:
             raise PrepError(
                 f"there is no adapter {text!r}{suggest(text, ('none', *saved))}", "give a file, or one of these"
             )
     names = [name for name, _ in found]
-    return [(name if names.count(name) == 1 else str(file), file) for name, file in found]
+    return [
+        (f"{file.resolve().parent.name}/{name}" if file is not None and names.count(name) > 1 else name, file)
+        for name, file in found
+    ]
 
 
 def _prompts(source: Source, given: Mapping[str, Any]) -> tuple[Prompt, ...]:
