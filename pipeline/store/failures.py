@@ -10,6 +10,11 @@ CannotUse = sqlite3.OperationalError
 """The record is there and well, but cannot be read or written now: locked, the disk full, no right to."""
 
 
+def of_the_machine(error: CannotUse) -> bool:
+    """Whether the machine keeps the record from being used, and not what it holds."""
+    return any(word in str(error) for word in ("locked", "full", "readonly", "I/O", "unable to open", "interrupted"))
+
+
 def explained(error: CannotUse) -> PrepError:
     hint = (
         "another prep may be at work on this set; wait for it to end"

@@ -33,7 +33,7 @@ from typing import Any, Self
 
 from pipeline.core.errors import PrepError
 from pipeline.store import database
-from pipeline.store.failures import CannotUse
+from pipeline.store.failures import CannotUse, of_the_machine
 from pipeline.store.history.history_rows import HistoryTables
 from pipeline.store.records import Decision, Image, Measurement, Run, Tagger
 from pipeline.store.tables import digests
@@ -45,6 +45,7 @@ from pipeline.store.tables.rows import columns_of
 from pipeline.store.tables.runs import RunTable
 from pipeline.store.tables.schema import FILE
 from pipeline.store.tables.scores import ScoreTable
+from pipeline.store.unsound_rows import FAILURES, unsound
 
 
 class Manifest:
@@ -90,7 +91,17 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close; where the block failed with what only a row could cause that prep never wrote, name that row.
+
+        Raises:
+            PrepError: there is such a row.
+        """
+        wrong = None
+        if isinstance(value, FAILURES) and not (isinstance(value, CannotUse) and of_the_machine(value)):
+            wrong = unsound(self._db, self.root)
         self.close()
+        if wrong is not None:
+            raise wrong from value
 
     def transaction(self) -> contextlib.AbstractContextManager[None]:
         """All of the block's writes, or none."""

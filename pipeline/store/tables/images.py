@@ -13,6 +13,10 @@ KEPT = "(k.value IS NULL OR k.value='true')"
 """Of the decision `k` of field keep: an image is kept that was never judged."""
 
 
+ELSEWHERE = "(path NOT GLOB 'images/*' OR path GLOB '*/../*' OR path GLOB '*/..')"
+"""Of a path that is none of the set's images."""
+
+
 def _as_json(table: str) -> str:
     return f"json_array({columns(Image, table)})"
 
@@ -33,6 +37,14 @@ class ImageTable:
         self._db = db
 
     def every(self) -> tuple[Image, ...]:
+        """All of them.
+
+        Raises:
+            ValueError: one lies elsewhere, where no command may write.
+        """
+        odd = self._db.execute(f"SELECT path FROM images WHERE {ELSEWHERE} LIMIT 1").fetchone()
+        if odd is not None:
+            raise ValueError(f"{odd[0]} is no path of an image in the set")
         return tuple(Image(*row) for row in self._db.execute(f"SELECT {columns(Image)} FROM images ORDER BY path"))
 
     def paths(self) -> Iterator[str]:
@@ -45,6 +57,11 @@ class ImageTable:
         return {path for (path,) in rows}
 
     def kept(self) -> tuple[Image, ...]:
+        odd = self._db.execute(
+            "SELECT path, value FROM decisions WHERE field='keep' AND value NOT IN ('true', 'false') LIMIT 1"
+        ).fetchone()
+        if odd is not None:  # it would be left out without a reason
+            raise ValueError(f"keep of {odd[0]} is {odd[1]}")
         rows = self._db.execute(
             f"SELECT {columns(Image, 'i')} FROM images i LEFT JOIN decisions k ON k.path=i.path AND k.field='keep' "
             f"WHERE {KEPT} ORDER BY i.path"

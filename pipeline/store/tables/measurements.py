@@ -24,6 +24,8 @@ class MeasurementTable:
             cells = list(row)
             for place in flags:
                 cells[place] = bool(cells[place])
+            if min(cells[1], cells[2]) < 0:
+                raise ValueError(f"a size of {cells[1]}×{cells[2]}")
             found[cells[0]] = Measurement(*cells)
         return found
 

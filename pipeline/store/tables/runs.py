@@ -88,6 +88,8 @@ class RunTable:
 def _run(number: int, stage: str, *rest: Any) -> Run:
     options, inputs, versions, counts = (json.loads(text) for text in rest[:4])
     started, finished, undone, origins = rest[4:]
+    if not (isinstance(started, str) and isinstance(finished, str)):
+        raise ValueError(f"run {number} began {started!r} and ended {finished!r}")
     return Run(number, stage, options, inputs, versions, counts, started, finished, undone, json.loads(origins))
 
 

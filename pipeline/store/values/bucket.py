@@ -47,6 +47,10 @@ class Bucket:
     def from_json(cls, value: dict[str, Any]) -> Bucket:
         (width, height), (across, down) = value["size"], value["scaled"]
         left, top, right, bottom = value["crop"]
+        if not 0 <= value["loss"] <= 1:
+            raise ValueError(f"loss is {value['loss']}")
+        if min(width, height, across, down) < 1 or not (0 <= left < right <= across and 0 <= top < bottom <= down):
+            raise ValueError(f"no crop of {across}×{down} is {value['crop']}")
         return cls(
             (width, height),
             (across, down),

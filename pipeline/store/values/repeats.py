@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,4 +19,7 @@ class Repeats:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Repeats:
-        return cls(float(value["exact"]), int(value["exported"]))
+        exact, exported = float(value["exact"]), int(value["exported"])
+        if not (math.isfinite(exact) and exact >= 0 and exported >= 0):
+            raise ValueError("repeats are numbers of 0 or more")
+        return cls(exact, exported)
