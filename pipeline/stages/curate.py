@@ -31,14 +31,16 @@ from pipeline.tags.captions.image_tags import TagChoice
 from pipeline.tags.captions.known_tags import KnownTags, known_tags
 from pipeline.tags.captions.scores import NO_TAGGER, chosen_taggers, scored, votes
 from pipeline.tags.captions.selection import Combine
-from pipeline.tags.captions.texts import check_texts
+from pipeline.tags.captions.texts import check_probabilities, check_texts
 from pipeline.tags.captions.triggers import one_spelling, words_of
 from pipeline.tags.statistics import survey
 from pipeline.tags.statistics.core_tags import MODES, STYLES
 from pipeline.tags.statistics.survey import SetFacts, SurveyedImage
+from pipeline.tags.vocabulary.composition import Compose
 from pipeline.tags.vocabulary.rules_file import RuleFile, read_rules
 from pipeline.tags.vocabulary.tag_rules import GivenRules
 from pipeline.tags.vocabulary.token_count import tokenizer_files
+from pipeline.tags.vocabulary.unsaid_tags import DEPRECATED, META
 
 NAME = "curate"
 
@@ -92,9 +94,18 @@ class Options:
     learn: bool = True
     """Find in the set's own scores which tag always comes with another; used where their names confirm it, as sword
     beside holding sword, and proposed where they do not."""
-    compose: Literal["none", "garments", "all"] = "garments"
-    """Join what belongs together on one person: boots and red footwear to red boots; all joins hair as well, such as
-    long white hair."""
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Which tags are kept of a class, which is a general tag with all that imply it: specific, what is kept where nothing
+    is given, both, or general; hat=general, holding=both, or * for all others. See first: prep tags implied."""
+    implications: Path | None = None
+    """File of a board's implications, as CSV, instead of Danbooru's of July 2026: a newer one, or another board's, such
+    as e621's; with the columns antecedent_name and consequent_name, or tag and implies."""
+    meta: Literal["drop", "keep"] = "drop"
+    """Leave out tags about the file, such as highres or translation request, and those that Danbooru gave up, such as
+    bangs, whichever tagger or board gave them; or keep them."""
+    compose: Compose = "garments"
+    """Join what belongs together on one person, to tags that Danbooru has: sports bra and red bra to red sports bra; free
+    joins to any tag, as boots and red footwear to red boots; all joins hair as well, such as long white hair."""
     contradictions: Literal["report", "fix"] = "report"
     """Images whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
     their concept: list them with a proposed fix, or fix them."""
@@ -142,13 +153,8 @@ class Options:
 
 
 def _check_figures(options: Options) -> None:
-    for name in ("general", "character", "floor", "core_share", "contradiction_share"):
-        value = getattr(options, name)
-        if value is not None and not (math.isfinite(value) and 0 < value <= 1):
-            raise PrepError(f"{name} is {value}", "give a probability above 0, at most 1")
-    for tag, value in options.thresholds.items():
-        if not (math.isfinite(value) and 0 < value <= 1):
-            raise PrepError(f"thresholds: {tag} = {value}", "give a probability above 0, at most 1")
+    names = ("general", "character", "floor", "core_share", "contradiction_share")
+    check_probabilities({name: getattr(options, name) for name in names}, options.thresholds)
     if not (math.isfinite(options.core_lift) and options.core_lift >= 1):
         raise PrepError(
             f"core_lift is {options.core_lift}", "give 1 or more; below 1 a trait would be rarer than elsewhere"
@@ -164,6 +170,10 @@ def _check_choices(options: Options) -> None:
     for key, mode in options.core.items():
         if mode not in MODES:
             raise PrepError(f"core: {key} = {mode!r}", f"give one of {', '.join(MODES)}")
+    if not options.consolidate and (options.levels or options.implications):
+        raise PrepError(
+            "levels and implications do nothing where nothing is consolidated", "add --consolidate, or leave them out"
+        )
     if options.fix and options.contradictions != "fix":
         raise PrepError(
             f"fix names {', '.join(options.fix)}, but contradictions are only reported", "add --contradictions fix"
@@ -176,8 +186,8 @@ def _check_choices(options: Options) -> None:
 
 
 def observe(manifest: Manifest, options: Options) -> str:
-    """Whose scores would be used, and what the files of rules and of the tokenizer hold."""
-    files: list[Path] = [options.rules] if options.rules else []
+    """Whose scores would be used, and what the files of rules, implications and tokenizer hold."""
+    files = [file for file in (options.rules, options.implications) if file]
     if options.tokenizer is not None and options.tokenizer.exists():
         files += tokenizer_files(options.tokenizer)
     seen = [file_digest(file) if file.is_file() else "no file" for file in files]
@@ -216,7 +226,8 @@ def _known(options: Options, taggers: tuple[Tagger, ...]) -> KnownTags:
     )
     file = read_rules(options.rules) if options.rules else RuleFile()
     drops = {"character": options.characters, "copyright": options.copyrights}
-    left_out = {"meta", *(category for category, what in drops.items() if what == "drop")}
+    unsaid = {META, DEPRECATED} if options.meta == "drop" else set()
+    left_out = {*unsaid, *(category for category, what in drops.items() if what == "drop")}
     return known_tags(taggers, given, file, left_out, options.tokenizer)
 
 
@@ -294,11 +305,10 @@ def _caption_rules(surveyed: Sequence[SurveyedImage], options: Options, known: K
         categories=caption_categories(categories, rename, options.media.values(), options.copyrights == "mixed"),
         banned=known.banned,
         keep_quality=options.keep_quality,
-        consolidate=options.consolidate,
-        more=survey.merged(found.mined, known.rules.imply),
-        never=known.rules.distinct,
-        compose_garments=options.compose != "none",
-        compose_hair=options.compose == "all",
+        implications=known.implications(found.mined, options.levels, options.implications)
+        if options.consolidate
+        else None,
+        compose=options.compose,
         rank=survey.ranks(surveyed, options.order, tuple(categories)),
         max_tags=options.max_tags,
         max_tokens=options.max_tokens,
@@ -334,6 +344,6 @@ STAGE = Stage(
     reads=("images", "keep", "scores", "manual_caption", "tagger", "manual_edits"),
     plan=plan,
     observe=observe,
-    observes="tagger, rules or tokenizer",
+    observes="tagger, rules, implications or tokenizer",
     missing=missing,
 )

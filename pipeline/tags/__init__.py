@@ -2,6 +2,7 @@
 
 - `vocabulary`: one spelling for every tag; what implies, joins or contradicts what; people, attributes, quality
 - `captions`: scores to captions: which tags hold, which become the trigger word, in which order they stand
+- `danbooru`: what the board says of tags, as tables
 - `statistics`: what a whole set tells: core tags, coverage, contradictions, mined implications
 - `editor`: questions about the tags of a set, and edits of many captions at once
 

@@ -47,7 +47,7 @@ def compared(name: str, planted: set, found: set) -> Figures:
 def measure(world: World, root: Path) -> list[Figures]:
     """Curate the set twice, with core traits pruned and with all of them kept, and compare what was found."""
     with world.put(root) as manifest:
-        run_stage(manifest, curate.STAGE, curate.Options(), _quiet)
+        run_stage(manifest, curate.STAGE, curate.Options(compose="free"), _quiet)
         figures = list(_pruned(manifest, world))
         run_stage(manifest, curate.STAGE, curate.Options(prune="none"), _quiet)
         figures += _kept(manifest, world.truth)

@@ -31,7 +31,7 @@ IMPLIED = {
     "serafuku": "school uniform",
     "low twintails": "twintails",
     "black thighhighs": "thighhighs",
-    "hair bow": "hair ornament",
+    "hairclip": "hair ornament",
     "snowflake hair ornament": "hair ornament",
     "cat ears": "animal ears",
     "sneakers": "shoes",
@@ -44,7 +44,7 @@ IMPLIED = {
     "katana": "sword",
     "rapier": "weapon",
     "school bag": "bag",
-    "sunglasses": "eyewear",
+    "furisode": "kimono",
     "strapless dress": "dress",
     "teacup": "cup",
     "wooden floor": "floor",
@@ -68,6 +68,7 @@ IMPLIED_TOO = (
     ("hair bow", "bow"),
     ("hair ribbon", "ribbon"),
     ("serafuku", "uniform"),
+    ("greyscale", "monochrome"),
     ("bow (weapon)", "weapon"),
 )
 """More of the kind, between tags that are drawn for another reason."""
@@ -85,8 +86,8 @@ TRAPS = (
     ("hand in pocket", "pocket"),
     ("teddy bear", "bear"),
     ("no shoes", "shoes"),
-    ("unworn hat", "hat"),
-    ("hat ribbon", "hat"),
+    ("water gun", "gun"),
+    ("hat on back", "on back"),
     ("blush stickers", "blush"),
     ("hot dog", "dog"),
     ("open mouth", "pen"),
@@ -97,7 +98,7 @@ TRAPS = (
 """Pairs that look as if the one said the other, and do not."""
 LEARNABLE = (("holding umbrella", "umbrella"), ("glowing crystal", "crystal"))
 GARMENTS = (("red", "boots", "footwear"), ("black", "sneakers", "footwear"), ("brown", "sandals", "footwear"))
-GARMENTS += (("white", "beanie", "headwear"), ("blue", "witch hat", "headwear"), ("green", "scarf", "neckwear"))
+GARMENTS += (("white", "beanie", "headwear"), ("blue", "witch hat", "headwear"), ("green", "kneehighs", "socks"))
 WORN_AS = {"sneakers": "shoes"}
 """Thing → a tag beside it that is no other thing."""
 FLAGS = {
@@ -310,7 +311,7 @@ class World:
         things = {
             "footwear": {"boots", "sneakers", "sandals", "shoes"},
             "headwear": {"beanie", "witch hat", "beret", "cowboy hat"},
-            "neckwear": {"scarf", "necktie", "red necktie"},
+            "socks": {"kneehighs"},
         }
         found = set()
         for colour, thing, kind in GARMENTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 from pipeline.store.reasons.reason import NOTHING, Data, Reason, Table, Words
@@ -23,9 +24,11 @@ class TagReason(Reason):
     CATEGORY_EXCLUDED = "category_excluded"
     QUALITY = "quality_flag"
     IMPLIED = "implied"
+    GENERAL = "general_kept"
     CORE = "core"
     CORE_KEPT = "core_kept"
     CORE_CROWD = "core_crowd"
+    COLOUR_OF_CORE = "colour_of_core"
     JOINED = "joined"
     SAID_BY_TRIGGER = "said_by_trigger"
     FOLDER_TAG = "folder_tag"
@@ -39,6 +42,16 @@ class TagReason(Reason):
     USER_RESTORED = "user_restored"
     AS_RECORDED = "as_recorded"
     """A sentence of an older prep that none of these stands for, kept in the data."""
+
+
+class ImpliedBy(StrEnum):
+    """What says that one tag implies another."""
+
+    RULES = "rules"
+    BOARD = "board"
+    OURS = "ours"
+    NAME = "name"
+    SCORES = "scores"
 
 
 class TagCause(NamedTuple):
@@ -106,6 +119,21 @@ def _core_kept(data: Data) -> str:
     return f"core of {data['trigger']}, kept as asked: {core_figures(data)}"
 
 
+_IMPLIED_BY = {
+    ImpliedBy.RULES: "your rules",
+    ImpliedBy.OURS: "prep's own table",
+    ImpliedBy.NAME: "its last words",
+    ImpliedBy.SCORES: "this set's scores",
+}
+
+
+def _steps(data: Data) -> str:
+    """`sports bikini → bikini → swimsuit (its last words, Danbooru)`: what leads from a tag to one that it implies."""
+    steps = [(tag, ImpliedBy(rule)) for tag, rule in data.get("steps", ())]
+    rules = dict.fromkeys(str(_IMPLIED_BY.get(rule, data.get("board"))) for _, rule in steps)
+    return f"{' → '.join([data['by'], *(tag for tag, _ in steps)])} ({', '.join(rules)})" if steps else ""
+
+
 def _limit(unit: str) -> str:
     return f"beyond the limit of {{limit}} {unit}"
 
@@ -125,13 +153,17 @@ WORDS: Table = {
     ),
     T.CATEGORY_EXCLUDED: Words("{category} tags are excluded", "", "categories are excluded"),
     T.QUALITY: Words("quality flag: {flag}", "", "quality flag"),
-    T.IMPLIED: Words("implied by {by}", "", "implied by another tag"),
+    T.IMPLIED: Words("implied by {by}", _steps, "implied by another tag"),
+    T.GENERAL: Words("only the general tag is kept, as asked"),
     T.CORE: Words(_core, "", "core of its trigger word"),
     T.CORE_KEPT: Words(_core_kept, "", "core of its trigger word, kept as asked"),
     T.CORE_CROWD: Words(
         "core of {trigger}, but there are {people} persons",
         "",
         "core of its trigger word, but there are several persons",
+    ),
+    T.COLOUR_OF_CORE: Words(
+        "the colour of {thing}, which its trigger word says", "", "colour of what a trigger word says"
     ),
     T.JOINED: Words(lambda data: " + ".join(data["parts"]), "", "joined with another"),
     T.SAID_BY_TRIGGER: Words("the trigger word says it"),
@@ -156,6 +188,7 @@ RULES: Mapping[Reason, str] = {
     T.BOORU: "tagged on an image board",
     T.BELOW_THRESHOLD: "below its threshold",
     T.IMPLIED: "implied by another tag",
+    T.COLOUR_OF_CORE: "the colour of what a trigger word says",
     T.JOINED: "joined with another",
     T.RENAMED_AS_ASKED: "renamed as asked",
 }

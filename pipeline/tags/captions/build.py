@@ -19,29 +19,28 @@ from pipeline.tags.captions.triggers import leading
 from pipeline.tags.statistics.core_tags import Traits
 from pipeline.tags.vocabulary.aliases import Vocabulary, split_caption
 from pipeline.tags.vocabulary.attributes import attribute_of, compatible
-from pipeline.tags.vocabulary.composition import compose_garments, compose_hair
-from pipeline.tags.vocabulary.implications import needless
+from pipeline.tags.vocabulary.composition import Compose, compose_garments, compose_hair
+from pipeline.tags.vocabulary.implications import Implications
 from pipeline.tags.vocabulary.prose import is_prose
 from pipeline.tags.vocabulary.quality_tags import quality_flag
 from pipeline.tags.vocabulary.token_count import Tokens, within_tokens
+from pipeline.tags.vocabulary.unsaid_tags import unsaid
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What is done to every caption, whatever it shows. Names are in the spelling of captions.
 
-    `categories` is tag → category; `banned` says why a tag is never in a caption, None for most; `more` and `never` are
-    those of `needless`; `rank` that of `ordered`; `tokens` is needed where `max_tokens` is not 0.
+    `categories` is tag → category; `banned` says why a tag is never in a caption, None for most; `implications` are None
+    where nothing is needless; `compose` says what is joined; `rank` that of `ordered`; `tokens`
+    is needed where `max_tokens` is not 0.
     """
 
     categories: Mapping[str, str]
     banned: Callable[[str], TagCause | None]
     keep_quality: bool
-    consolidate: bool
-    more: Mapping[str, Collection[str]]
-    never: Collection[tuple[str, str]]
-    compose_garments: bool
-    compose_hair: bool
+    implications: Implications | None
+    compose: Compose
     rank: Mapping[str, float] | None
     max_tags: int
     max_tokens: int
@@ -65,6 +64,7 @@ class Subject:
     fixes: Sequence[Contradiction] = ()
 
 
+GENERAL_KEPT = TagCause(TagReason.GENERAL)
 RENAMED_AS_ASKED, ALIAS = TagCause(TagReason.RENAMED_AS_ASKED), TagCause(TagReason.ALIAS)
 
 
@@ -101,8 +101,10 @@ def ban(
 
     @functools.cache
     def why(tag: str) -> TagCause | None:
-        if categories.get(tag) in left_out:
-            return TagCause(TagReason.CATEGORY_EXCLUDED, {"category": categories[tag]})
+        category = categories.get(tag, "general")
+        group = unsaid(tag) or category if category in ("general", "meta") else category
+        if group in left_out or category in left_out:
+            return TagCause(TagReason.CATEGORY_EXCLUDED, {"category": group if group in left_out else category})
         pattern = next((each for each in blacklist if fits_pattern(tag, each)), None)
         if pattern is None:
             return None
@@ -137,18 +139,26 @@ def caption_tags(
         for tag, flag in list(zip(ledger.alive, map(quality_flag, ledger.alive), strict=True)):
             if flag:
                 ledger.drop(tag, TagCause(TagReason.QUALITY, {"flag": flag}))
-    if rules.consolidate:
-        one_person = subject.people is None or subject.people < 2
-        for tag, better in needless(ledger.alive, one_person, rules.more, rules.never).items():
-            ledger.drop(tag, TagCause(TagReason.IMPLIED, {"by": better}))
+    if rules.implications is not None:
+        _consolidate(ledger, rules.implications, subject.people is None or subject.people < 2)
     worn = tuple(ledger.alive)
     _prune_into_triggers(ledger, subject, traits)
     if subject.people == 1:
-        _compose(ledger, rules, worn)
+        _compose(ledger, rules.compose, rules.banned, worn)
     _speak(ledger, subject)
     order = ordered(ledger.alive, rules.categories, subject.triggers, rules.rank)
     order = _cut(ledger, order, subject.triggers, rules)
     return order, ledger.decisions(order)
+
+
+def _consolidate(ledger: Ledger, known: Implications, one_person: bool) -> None:
+    """Drop what a more exact tag says, and let the general tag stand for its class where only that is kept."""
+    if known.levels:
+        for tag in list(ledger.alive):
+            if (general := known.general(tag)) != tag:
+                ledger.rename(tag, general, GENERAL_KEPT)
+    for tag, better in known.needless(ledger.alive, one_person).items():
+        ledger.drop(tag, known.cause(tag, better))
 
 
 def fix(ledger: Ledger, found: Contradiction) -> None:
@@ -182,15 +192,20 @@ def _prune_into_triggers(ledger: Ledger, subject: Subject, traits: Traits) -> No
                 ledger.drop(tag, traits.pruned[lead][tag])
 
 
-def _compose(ledger: Ledger, rules: Rules, worn: Iterable[str]) -> None:
-    """Join colours and garments; what was pruned into a trigger word is still `worn`, and may be what the colour is of."""
-    found = [each for each in compose_garments(worn) if not set(each.parts) - ledger.alive.keys()]
-    found = found if rules.compose_garments else []
-    hair = compose_hair(ledger.alive) if rules.compose_hair else None
-    for composed in [*found, *([hair] if hair else [])]:
-        if not rules.banned(composed.tag):
-            for part in composed.parts:
-                ledger.rename(part, composed.tag, TagCause(TagReason.JOINED, {"parts": composed.parts}))
+def _compose(ledger: Ledger, compose: Compose, banned: Callable[[str], TagCause | None], worn: Iterable[str]) -> None:
+    """Join colours and garments. What was pruned into a trigger word is still `worn`, and takes its colour with it."""
+    if compose == "none":
+        return
+    garments = compose_garments(worn, unseen=compose != "garments")
+    for joined in garments:
+        thing, colour = joined.parts
+        if thing not in ledger.alive and colour in ledger.alive and ledger.is_core(thing):
+            ledger.drop(colour, TagCause(TagReason.COLOUR_OF_CORE, {"thing": thing}))
+    hair = compose_hair(ledger.alive) if compose == "all" else None
+    for joined in [*garments, *([hair] if hair else [])]:
+        if joined.exists and not set(joined.parts) - ledger.alive.keys() and not banned(joined.tag):
+            for part in joined.parts:
+                ledger.rename(part, joined.tag, TagCause(TagReason.JOINED, {"parts": joined.parts}))
 
 
 def _speak(ledger: Ledger, subject: Subject) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,11 @@ from pipeline.store.reasons.tags import TagCause
 from pipeline.store.records import Tagger
 from pipeline.tags.captions.build import Names, ban
 from pipeline.tags.captions.scores import vocabulary_of
+from pipeline.tags.danbooru import tables
+from pipeline.tags.danbooru.board_csv import read_implications
+from pipeline.tags.statistics.mined_implications import MinedImplication, confirmed_pairs
 from pipeline.tags.vocabulary.aliases import Vocabulary, resolved
+from pipeline.tags.vocabulary.implications import BOARD, Implications
 from pipeline.tags.vocabulary.rules_file import RuleFile
 from pipeline.tags.vocabulary.tag_rules import GivenRules, TagRules, tag_rules
 from pipeline.tags.vocabulary.token_count import Tokens, load_tokens
@@ -38,6 +42,20 @@ class KnownTags:
     def data(self) -> Data:
         """What a decision says of the taggers."""
         return {"by": [tagger.name for tagger in self.taggers], "taggers": [tagger.id for tagger in self.taggers]}
+
+    def implications(
+        self, mined: Sequence[MinedImplication], levels: Mapping[str, str], file: Path | None
+    ) -> Implications:
+        """What makes what needless: by a board's file, else Danbooru, by a person's rules, and by the set's own scores.
+
+        Args:
+            levels: class of tags → which are kept of it.
+        Raises:
+            PrepError: the file cannot be read, or a class or level is none.
+        """
+        board = read_implications(file) if file else tables.implications()
+        name, rules = file.name if file else BOARD, self.rules
+        return Implications(board, name, rules.imply, confirmed_pairs(mined), rules.distinct, levels)
 
 
 def known_tags(

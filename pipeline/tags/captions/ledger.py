@@ -48,6 +48,10 @@ class Ledger:
         self.alive.pop(tag, None)
         self._verdicts[tag] = (TagAction.DROPPED, *cause)
 
+    def is_core(self, tag: str) -> bool:
+        """Whether a tag was pruned into a trigger word."""
+        return self._verdicts.get(tag, (None, None))[1] == TagReason.CORE
+
     def rename(self, tag: str, into: str, cause: TagCause) -> None:
         score = self.alive.pop(tag)
         self._verdicts[tag] = (TagAction.RENAMED, cause.reason, {"to": into, **cause.data})

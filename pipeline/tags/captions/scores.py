@@ -56,11 +56,12 @@ def _named(known: Mapping[str, Tagger], name: str) -> Tagger | None:
 
 
 def vocabulary_of(taggers: Sequence[Tagger]) -> Vocabulary:
-    """The tags of all taggers; of several categories for one tag the first tagger's."""
+    """The tags of all taggers; of several categories for one tag the first tagger's. Two labels of one tagger stay two;
+    only people at image boards write one thing in several ways."""
     categories: dict[str, str] = {}
     for tagger in taggers:
         categories = {**tagger.categories, **categories}
-    return Vocabulary(categories)
+    return Vocabulary(categories, tuple(tagger.categories for tagger in taggers if tagger.name != BOORU))
 
 
 def votes(

@@ -1,11 +1,24 @@
-"""Texts that options put into captions: what they may hold."""
+"""What options may hold: probabilities, and the texts that they put into captions."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
 from pipeline.core.errors import PrepError
+
+
+def check_probabilities(options: Mapping[str, float | None], thresholds: Mapping[str, float]) -> None:
+    """See that probabilities are such; `thresholds` are those of single tags.
+
+    Raises:
+        PrepError: one is not above 0 and at most 1.
+    """
+    for name, value in (*options.items(), *((f"thresholds: {tag}", value) for tag, value in thresholds.items())):
+        if value is not None and not (math.isfinite(value) and 0 < value <= 1):
+            said = f"{name} = {value}" if name.startswith("thresholds: ") else f"{name} is {value}"
+            raise PrepError(said, "give a probability above 0, at most 1")
 
 
 def check_texts(separator: str, keep_separator: str, tags: Mapping[str, Mapping[str, str]]) -> None:

@@ -12,7 +12,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import CaptionReason
 from pipeline.store.records import Decision, Image, Tagger
 from pipeline.store.values.tags import TagAction, TagDecision
-from pipeline.store.wording import counted, phrase
+from pipeline.store.wording import counted, phrase, sentence
 from pipeline.tags.captions.selection import gap_threshold
 from pipeline.tags.captions.thresholds import UNJUDGED, Limits, limits_of
 from pipeline.tags.editor.spelling import Names, alike
@@ -53,7 +53,9 @@ class Answer:
     near: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        rows = [{"tag": row.tag, "action": row.action, "reason": row.reason, "said": phrase(row)} for row in self.rows]
+        rows = [
+            {"tag": row.tag, "action": row.action, "reason": row.reason, "said": sentence(row)} for row in self.rows
+        ]
         return {**asdict(self), "rows": rows}
 
 
@@ -166,7 +168,7 @@ def _because(
             return counted(CaptionReason.MANUAL)
         return f"a person wrote this caption and left it out; by its scores: {_by_score(asked, tag, scores, near)}"
     if own is not None:
-        return f"{own.action}: {phrase(own)}"
+        return f"{own.action}: {sentence(own)}"
     if asked.tags is None:
         if asked.keep is not None and not asked.keep.value:
             return f"the image was left out by check: {phrase(asked.keep)}"

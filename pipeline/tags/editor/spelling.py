@@ -30,9 +30,9 @@ class Names:
         self.categories = categories
         self._all = Vocabulary({**dict.fromkeys(captions, ""), **categories})
 
-    def of(self, typed: str) -> str:
-        """The tag that is meant; what is not known is only written as captions are."""
-        return self._all.spelled(typed)
+    def of(self, typed: str, board: bool = True) -> str:
+        """The tag that is meant; what is not known is only written as captions are. `board` is that of `spelled`."""
+        return self._all.spelled(typed, board)
 
     def is_known(self, tag: str) -> bool:
         return tag in self._all.categories

@@ -14,7 +14,8 @@ import numpy as np
 
 from pipeline.tags.statistics.coverage import Sightings, Together
 from pipeline.tags.vocabulary.aliases import singular, words
-from pipeline.tags.vocabulary.implications import implies, says_otherwise
+from pipeline.tags.vocabulary.head_nouns import says_otherwise
+from pipeline.tags.vocabulary.implications import implies
 
 AT_LEAST = 20
 """Images that a tag needs before anything is mined of it."""

@@ -11,7 +11,7 @@ from pipeline.tags.captions.ledger import Ledger
 from pipeline.tags.statistics.contradictions import Dominant, Seen, contradictions_in, dominants, look
 from pipeline.tags.statistics.core_tags import Core, ImageTags, Mode, Traits, core_tags, mode_of, traits_of
 from pipeline.tags.statistics.coverage import frequencies, sightings
-from pipeline.tags.statistics.mined_implications import MinedImplication, confirmed_pairs, mine
+from pipeline.tags.statistics.mined_implications import MinedImplication, mine
 from pipeline.tags.vocabulary.person_count import is_count
 from pipeline.tags.vocabulary.quality_tags import quality_flag
 
@@ -107,14 +107,6 @@ def find_rules(images: Sequence[SurveyedImage]) -> list[MinedImplication]:
     alone = [image for image in images if image.scored and image.one_person]
     seen = sightings(image.ledger.alive for image in alone)
     return mine(seen, [image.concept for image in alone], lambda tag: is_count(tag) or quality_flag(tag) is not None)
-
-
-def merged(mined: Sequence[MinedImplication], asked: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Exact tag → tags that are needless beside it: a person's rules, and what was mined and confirmed."""
-    pairs = {child: list(parents) for child, parents in confirmed_pairs(mined).items()}
-    for child, parent in asked:
-        pairs.setdefault(child, []).insert(0, parent)
-    return {child: tuple(parents) for child, parents in pairs.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pipeline.core.caption_text import split_tags
 from pipeline.core.errors import PrepError
+from pipeline.tags.danbooru import tables
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 
@@ -31,20 +32,32 @@ def folded(name: str) -> str:
 class Vocabulary:
     """The tags that are known, found by any spelling: case, spaces, hyphens, and other names that a tag goes by."""
 
-    def __init__(self, categories: Mapping[str, str]) -> None:
-        self.categories = categories
+    def __init__(self, categories: Mapping[str, str], apart: Sequence[Collection[str]] = ()) -> None:
+        """
+        Args:
+            categories: every known tag → its category.
+            apart: the labels of each tagger; two of the same one stand for two things, whatever their spelling.
+        """
+        self.categories, self._apart = categories, apart
         self._by_fold: dict[str, str] = {}
         for tag in categories:
             held = self._by_fold.setdefault(folded(tag), tag)
             if held != tag and held != held.lower() and tag == tag.lower():
                 self._by_fold[folded(tag)] = tag
 
-    def spelled(self, name: str) -> str:
-        """What a person typed as the tag that is meant; a name that is not known is only written as captions are."""
+    def spelled(self, name: str, board: bool = True) -> str:
+        """What a person typed as the tag that is meant; a name that is not known is only written as captions are.
+
+        Args:
+            board: take the names of Danbooru's table for the tags they stand for there, `red boots` for `red footwear`;
+                not where a person names a tag that is to be written.
+        """
         tag = canonical(name)
         if tag in self.categories:
             return tag
         other = other_name(tag) or tag
+        if not board and other not in (tag, _own_name(tag)):
+            other = tag
         return self._by_fold.get(folded(other), other)
 
     def usual(self, tag: str) -> str:
@@ -53,7 +66,8 @@ class Vocabulary:
         category = self.categories.get(tag, "general")
         other = (other_name(tag) or tag) if category in ("general", "meta") else tag
         held = self._by_fold.get(folded(other), other)
-        return held if self.categories.get(held, category) == category else tag
+        same = self.categories.get(held, category) == category
+        return held if same and not any(tag in labels and held in labels for labels in self._apart) else tag
 
 
 _OTHER_NAMES = {
@@ -67,7 +81,6 @@ _OTHER_NAMES = {
     "rabbit ears": "bunny ears, usamimi",
     "dog ears": "inumimi",
     "pointy ears": "elf ears, pointed ears",
-    "serafuku": "seifuku, sailor uniform",
     "thighhighs": "thigh high socks, over the knee socks",
     "smile": "smiling, smiles",
     "blush": "blushing, blushed",
@@ -102,14 +115,30 @@ _KNOWN_BY = _by_other_name(_OTHER_NAMES)
 
 
 @functools.cache
+def _board_names() -> Mapping[str, str]:
+    """Names of the board's tables, folded; those that would be a tag of the board when folded are found as they are only."""
+    taken = {folded(tag) for tag in tables.tags()}
+    return {fold: tag for name, tag in tables.aliases().items() if (fold := folded(name)) not in taken}
+
+
+@functools.cache
 def other_name(tag: str) -> str | None:
     """The usual tag for a name that means the same (`nekomimi` → `cat ears`, `gray hair` → `grey hair`); None for most.
 
-    The words are those of image boards, which the taggers know.
+    The words are those of Danbooru, which the taggers know. A kaomoji stays.
     """
+    if tag in tables.tags() or not _LETTERS.search(tag):
+        return None
+    found = tables.aliases().get(tag) or _own_name(tag) or _board_names().get(folded(tag))
+    return found if found != tag else None
+
+
+@functools.cache
+def _own_name(tag: str) -> str | None:
+    """The usual tag by our own lists of words."""
     found = _KNOWN_BY.get(folded(tag))
     if found is not None:
-        return found if found != tag else None
+        return found
     spelled = " ".join(_OTHER_WORDS.get(word, word) for word in tag.split(" "))
     return spelled if spelled != tag else None
 

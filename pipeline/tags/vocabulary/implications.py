@@ -1,155 +1,189 @@
 """A tag that a more exact one makes needless: `hat` beside `witch hat`.
 
-Two sources: the head noun of a tag, by whole words (`school uniform` is a `uniform`; `braid` is no `bra`), and a table
-of our own for what spelling cannot tell (a `beret` is a `hat`).
+What a board knows goes first (`pipeline/tags/danbooru/`), at any number of removes; then a few facts of our own that no
+board states, then the head noun (`head_nouns`). With two or more people in an image, the hat of one is not the hat of
+another: there only what holds of the image as a whole acts, and what a person's own rules say.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
-from pipeline.tags.vocabulary.aliases import singular, words
+from pipeline.core.errors import PrepError
+from pipeline.store.reasons.tags import ImpliedBy, TagCause, TagReason
+from pipeline.tags.danbooru import tables
+from pipeline.tags.vocabulary.head_nouns import alike, general_names
 
-_ABOUT_IMAGE = {
-    "outdoors": "forest, beach, street, park, garden, mountain, field, flower field, rooftop, ocean, river, lake, "
-    "desert, poolside, alley, road, railroad tracks, playground",
-    "indoors": "bedroom, classroom, kitchen, bathroom, living room, office, library, train interior, restaurant, cafe, "
-    "gym, hallway, dungeon, stage, shop, infirmary",
-    "sky": "night sky, starry sky, sunset, sunrise",
-    "water": "ocean, river, lake, waterfall, pool, onsen",
-    "nature": "forest, mountain, field, waterfall",
+BOARD = "Danbooru"
+LEVELS = ("specific", "both", "general")
+"""Which of an exact and a general tag is kept."""
+EVERY = "*"
+"""Stands for every class of tags."""
+_OURS = {
+    "braid": "french braid",
+    "coat": "raincoat",
+    "flower": "cherry blossoms, daisy",
+    "food": "rice",
+    "indoors": "bedroom, classroom, bathroom, kitchen, office, library, hallway, infirmary, train interior, gym",
+    "outdoors": "forest, beach, street, park, garden, field, flower field, rooftop, river, lake, desert, alley, road, "
+    "railroad tracks, playground",
     "simple background": "white background, grey background, black background, blue background, pink background, "
-    "red background, green background, yellow background, purple background, orange background, "
-    "brown background, beige background, aqua background, transparent background, "
-    "gradient background, two-tone background",
-    "multiple girls": "2girls, 3girls, 4girls, 5girls, 6+girls",
-    "multiple boys": "2boys, 3boys, 4boys, 5boys, 6+boys",
-    "multiple others": "2others, 3others, 4others, 5others, 6+others",
+    "red background, green background, yellow background, purple background, orange background, brown background, "
+    "beige background, aqua background, transparent background, gradient background, two-tone background",
+    "shorts": "cutoffs",
+    "skirt": "tutu",
+    "uniform": "school uniform, military uniform, gym uniform, police uniform",
+    "water": "ocean, lake, river",
 }
-_ABOUT_PERSON = {
-    "hat": "beret, beanie, cap, baseball cap, peaked cap, military hat, witch hat, sun hat, straw hat, top hat, "
-    "santa hat, sailor hat, fedora, sombrero, mob cap, nurse cap, garrison cap, wizard hat, party hat, chef hat",
-    "headwear": "hat, beret, witch hat, crown, tiara, helmet, hood, hairband, headband, beanie, cap, baseball cap",
-    "animal ears": "cat ears, dog ears, fox ears, wolf ears, rabbit ears, horse ears, mouse ears, bear ears, cow ears, "
-    "tiger ears, lion ears, raccoon ears, goat ears, sheep ears, pig ears, bat ears, squirrel ears",
-    "tail": "cat tail, dog tail, fox tail, wolf tail, demon tail, dragon tail, horse tail, rabbit tail, lion tail",
-    "wings": "angel wings, demon wings, bat wings, dragon wings, fairy wings, feathered wings, bird wings",
-    "horns": "demon horns, dragon horns, oni horns, goat horns, sheep horns, cow horns, antlers, single horn",
-    "footwear": "boots, shoes, sneakers, sandals, slippers, high heels, loafers, geta, mary janes, thigh boots, "
-    "knee boots, ankle boots, flip-flops, platform footwear, uwabaki, high heel boots",
-    "boots": "thigh boots, knee boots, ankle boots, high heel boots, cowboy boots, rubber boots, lace-up boots",
-    "shoes": "sneakers, loafers, mary janes, uwabaki, ballet slippers",
-    "legwear": "thighhighs, pantyhose, kneehighs, socks, stockings, leggings, leg warmers, tabi",
-    "pantyhose": "fishnet pantyhose, torn pantyhose",
-    "socks": "kneehighs, ankle socks, loose socks, bobby socks",
-    "dress": "sundress, pinafore dress, wedding dress, china dress, maid dress, evening gown, nightgown, gown, chemise",
-    "shirt": "t-shirt, blouse, dress shirt, polo shirt, tank top, sweatshirt, aloha shirt",
-    "skirt": "miniskirt, pleated skirt, pencil skirt, high-waist skirt, long skirt, microskirt, tutu, hakama skirt",
-    "pants": "jeans, denim, sweatpants, leather pants, hakama pants, capri pants, yoga pants, track pants",
-    "shorts": "short shorts, denim shorts, bike shorts, gym shorts, dolphin shorts, micro shorts, cutoffs",
-    "jacket": "blazer, leather jacket, hooded jacket, track jacket, letterman jacket, haori, denim jacket",
-    "coat": "trench coat, labcoat, fur coat, winter coat, duffel coat, raincoat, peacoat",
-    "sweater": "turtleneck sweater, ribbed sweater, cardigan, sweater vest, virgin killer sweater, sweater dress",
-    "swimsuit": "bikini, one-piece swimsuit, school swimsuit, competition swimsuit, micro bikini, sports bikini, "
-    "casual one-piece swimsuit, swim trunks, rash guard, side-tie bikini bottom",
-    "bikini": "micro bikini, string bikini, front-tie bikini top, sports bikini",
-    "underwear": "bra, panties, lingerie, boxers, briefs, thong, underwear only",
-    "uniform": "school uniform, serafuku, military uniform, gym uniform, gakuran, nurse uniform, police uniform",
-    "school uniform": "serafuku, gakuran, summer uniform, winter uniform",
-    "japanese clothes": "kimono, yukata, hakama, furisode, miko, haori, hakama skirt, fundoshi, haregi",
-    "kimono": "furisode, yukata, short kimono, layered kimono",
-    "chinese clothes": "china dress, hanfu, changpao",
-    "traditional clothes": "kimono, yukata, hanfu, china dress, hanbok, dirndl",
-    "gloves": "elbow gloves, fingerless gloves, mittens, latex gloves, half gloves",
-    "jewelry": "necklace, earrings, bracelet, ring, pendant, choker, anklet, brooch, tiara, crown, piercing, "
-    "ear piercing, hoop earrings, stud earrings, wedding ring",
-    "earrings": "hoop earrings, stud earrings, single earring, tassel earrings",
-    "necklace": "pendant, pearl necklace, locket",
-    "hair ornament": "hairclip, hair flower, hair bow, hair ribbon, hairpin, hair stick, scrunchie, hair bell, "
-    "hair bobbles, x hair ornament, hair tubes, kanzashi",
-    "eyewear": "glasses, sunglasses, goggles, monocle, eyepatch, rimless eyewear, under-rim eyewear",
-    "glasses": "round eyewear, semi-rimless eyewear, under-rim eyewear, black-framed eyewear, red-framed eyewear",
-    "weapon": "sword, gun, knife, spear, bow (weapon), axe, staff, scythe, dagger, katana, rifle, handgun, polearm",
-    "sword": "katana, rapier, greatsword, saber, wakizashi",
-    "gun": "rifle, handgun, pistol, shotgun, submachine gun, assault rifle, machine gun, revolver, sniper rifle",
-    "twintails": "low twintails, short twintails, high twintails",
-    "hair bun": "double bun, single hair bun, cone hair bun, braided bun",
-    "braid": "twin braids, single braid, french braid, side braid, crown braid, low twin braids",
-    "bangs": "blunt bangs, swept bangs, parted bangs, asymmetrical bangs",
-    "ponytail": "side ponytail, high ponytail, low ponytail, short ponytail, folded ponytail",
-    "long hair": "very long hair, absurdly long hair",
-    "smile": "grin, light smile, evil smile, smirk, seductive smile, doyagao",
-    "food": "bread, cake, fruit, ice cream, onigiri, sandwich, sushi, rice, noodles, meat, chocolate, cookie, pizza",
-    "fruit": "apple, strawberry, orange (fruit), banana, cherry, grapes, watermelon, peach, lemon (fruit)",
-    "flower": "rose, sunflower, tulip, lily (flower), hydrangea, cherry blossoms, hibiscus, camellia, daisy",
-    "bag": "backpack, handbag, school bag, shoulder bag, randoseru, tote bag",
-}
-_BLOCKERS = (
-    "on in at of from over under between behind around against with without by through to into onto near beside across "
-    "no non fake faux unworn removed missing invisible broken toy stuffed imminent "
-    "own another another's other's others one's her his their "
-    "covered"
+_WHOLE_TEXT = (
+    "4koma, aircraft, airplane, architecture, artistic error, bad anatomy, bamboo, blurry, border, building, "
+    "chinese text, cloud, comic, cover, cover page, credits, crossover, depth of field, english text, fake cover, "
+    "fake screenshot, fence, field, fire, fireworks, flower field, forest, halftone, hatching (texture), indoors, "
+    "library, light rays, logo, magazine cover, map, military vehicle, monochrome, moon, motion lines, motor "
+    "vehicle, multiple boys, multiple girls, multiple others, multiple views, nature, new year, happy new year, "
+    "outdoors, painting (medium), palm tree, parody, pillar, planet, railing, ranguage, realistic, retro artstyle, "
+    "road, shop, simple background, sky, sliding doors, speech bubble, stairs, star (sky), style parody, sunburst, "
+    "sunlight, torii, tower, traditional media, tree, user interface, warship, water, watercraft, watermark, window"
 )
-"""After these the last word is not what the tag is about: `on back`, `holding sword`, `no shoes`, `fake tail`."""
-_BLOCKING = frozenset(_BLOCKERS.split())
-_EXCEPTIONS = frozenset(
-    {
-        ("teddy bear", "bear"),
-        ("hot dog", "dog"),
-        ("ice cream", "cream"),
-        ("sea horse", "horse"),
-        ("gingerbread man", "man"),
-        ("cat girl", "girl"),
-        ("paper airplane", "airplane"),
-        ("closed eyes", "eyes"),
-        ("jelly fish", "fish"),
-        ("bow tie", "tie"),
-        ("solo focus", "focus"),
-    }
-)
+_WHOLE = frozenset(_WHOLE_TEXT.split(", "))
+"""What holds of an image as a whole, however many people are in it."""
 
 
-def _children(table: dict[str, str]) -> dict[str, frozenset[str]]:
-    return {parent: frozenset(child.strip() for child in text.split(",")) for parent, text in table.items()}
+Steps = tuple[tuple[str, ImpliedBy], ...]
+"""(tag, what leads to it), from an exact tag up."""
 
 
-ABOUT_IMAGE = _children(_ABOUT_IMAGE)
-"""Tag → more exact ones, where it does not matter how many persons there are."""
-ABOUT_PERSON = _children(_ABOUT_PERSON)
-"""Tag → more exact ones that may speak of another person, where there is more than one."""
+@functools.cache
+def _own() -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for parent, text in _OURS.items():
+        for child in text.split(", "):
+            found[child] = (*found.get(child, ()), parent)
+    return found
 
 
-def needless(
-    tags: Iterable[str],
-    one_person: bool,
-    more: Mapping[str, Collection[str]] | None = None,
-    never: Collection[tuple[str, str]] = (),
-) -> dict[str, str]:
-    """Tag → the more exact tag beside it that is implied.
+class Implications:
+    """What makes what needless. `board` is tag → the tags that it implies directly, by the board called `name`."""
 
-    With more than one person only what speaks of the whole image is found: the hat of one is not the hat of another.
+    def __init__(
+        self,
+        board: Mapping[str, Sequence[str]],
+        name: str = BOARD,
+        asked: Iterable[tuple[str, str]] = (),
+        mined: Mapping[str, Sequence[str]] | None = None,
+        distinct: Collection[tuple[str, str]] = (),
+        levels: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            asked: pairs of an exact and a general tag of a person's rules.
+            mined: exact tag → tags that it implies by the set's own scores.
+            distinct: pairs of an exact and a general tag that are not to be merged.
+            levels: class of tags → which are kept of it, of `LEVELS`. A class is a general tag with all that imply it.
+        Raises:
+            PrepError: a class is none that anything implies, or a level is none.
+        """
+        self.name, self._board, self._mined, self._distinct = name, board, mined or {}, frozenset(distinct)
+        self._asked: dict[str, list[str]] = {}
+        for child, parent in asked:
+            self._asked.setdefault(child, []).append(parent)
+        self._above: dict[str, dict[str, Steps]] = {}
+        self._whole: dict[str, dict[str, Steps]] = {}
+        self._causes: dict[tuple[str, str], TagCause] = {}
+        self.levels = _checked(levels or {}, board)
+        self._levels: dict[str, tuple[str, str]] = {}
 
-    Args:
-        more: exact tag → tags that are needless beside it on one person, from a person's rules or the set's own scores.
-        never: (exact tag, general tag) pairs that are not to be merged.
-    """
-    tags = sorted(tags)
-    keys = list(map(_key_of, tags))
-    present_keys = set(keys)
-    found: dict[str, str] = {}
-    for child, generics in zip(tags, map(_generics, tags), strict=True):
-        if present_keys.isdisjoint(generics):
-            continue
-        for parent in (tag for generic in generics for tag, key in zip(tags, keys, strict=True) if key == generic):
-            if implies(child, parent, one_person) and (child, parent) not in never:
-                found.setdefault(parent, child)
-    present = set(tags) if one_person and more else set()
-    for child in tags if present else ():
-        for parent in (more or {}).get(child, ()):
-            if parent in present and not leads_to(found, child, parent):
-                found.setdefault(parent, child)
-    return {tag: found[tag] for tag in tags if tag in found}
+    def above(self, child: str, one_person: bool = True) -> Mapping[str, Steps]:
+        """Every tag that one makes needless → the steps that lead to it, by the shortest way."""
+        if child not in self._above:
+            found = self._closed(child, tuple(ImpliedBy))
+            whole = {tag: way for tag, way in found.items() if tag in _WHOLE and not _by_scores(way)}
+            self._whole[child] = {**whole, **self._closed(child, (ImpliedBy.RULES,))} if self._asked else whole
+            self._above[child] = found
+        return self._above[child] if one_person else self._whole[child]
+
+    def _closed(self, child: str, by: Collection[ImpliedBy]) -> dict[str, Steps]:
+        """All that follows from a tag by these rules, nearest first."""
+        found: dict[str, Steps] = {}
+        waiting: list[tuple[str, Steps]] = [(child, ())]
+        for tag, way in waiting:
+            for parent, rule in self._next(tag):
+                if rule in by and parent != child and parent not in found:
+                    found[parent] = (*way, (parent, rule))
+                    waiting.append((parent, found[parent]))
+        return {parent: way for parent, way in found.items() if (child, parent) not in self._distinct}
+
+    def _next(self, tag: str) -> Iterable[tuple[str, ImpliedBy]]:
+        yield from ((parent, ImpliedBy.RULES) for parent in self._asked.get(tag, ()))
+        yield from ((parent, ImpliedBy.BOARD) for parent in self._board.get(tag, ()))
+        yield from ((parent, ImpliedBy.OURS) for parent in _own().get(tag, ()))
+        for name in general_names(tag):
+            yield from ((each, ImpliedBy.NAME) for each in dict.fromkeys((name, alike(name), f"{alike(name)}s")))
+        yield from ((parent, ImpliedBy.SCORES) for parent in self._mined.get(tag, ()))
+
+    def implies(self, child: str, parent: str, one_person: bool = True) -> bool:
+        """Whether `child` says all that `parent` says."""
+        return parent in self.above(child, one_person)
+
+    def needless(self, tags: Iterable[str], one_person: bool) -> dict[str, str]:
+        """Tag → the more exact tag beside it that implies it. Of a class of which both are kept, none is needless."""
+        tags = sorted(tags)
+        present = set(tags)
+        found: dict[str, str] = {}
+        for child in tags:
+            for parent in sorted(self.above(child, one_person).keys() & present):
+                both = bool(self.levels) and self.level(parent)[1] == "both"
+                if not both and not leads_to(found, child, parent):
+                    found.setdefault(parent, child)
+        return {tag: found[tag] for tag in tags if tag in found}
+
+    def general(self, tag: str) -> str:
+        """The tag that stands for one of a class of which only the general tag is kept; the tag itself else."""
+        held, level = self.level(tag) if self.levels else (tag, "")
+        return held if level == "general" else tag
+
+    def level(self, tag: str) -> tuple[str, str]:
+        """(class, level) of the most exact class that a tag is of; `EVERY` where no other was named."""
+        if tag not in self._levels:
+            above = self.above(tag)
+            named = sorted(each for each in self.levels if each == tag or each in above)
+            exact = max(
+                named, key=lambda each: sum(each != other and other in self.above(each) for other in named), default=""
+            )
+            self._levels[tag] = (exact or EVERY, self.levels.get(exact or EVERY, LEVELS[0]))
+        return self._levels[tag]
+
+    def cause(self, parent: str, child: str) -> TagCause:
+        """Why `parent` is needless beside `child`, with the steps of the rules; equal ones share their data."""
+        if (parent, child) not in self._causes:
+            steps = [list(step) for step in self.above(child)[parent]]
+            data = {"by": child, "steps": steps, "board": self.name}
+            self._causes[parent, child] = TagCause(TagReason.IMPLIED, data)
+        return self._causes[parent, child]
+
+
+def _by_scores(way: Steps) -> bool:
+    return any(rule == ImpliedBy.SCORES for _, rule in way)
+
+
+def _checked(levels: Mapping[str, str], board: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    general = {parent for table in (board, _own()) for parents in table.values() for parent in parents}
+    for held, level in levels.items():
+        if level not in LEVELS:
+            raise PrepError(f"levels: {held} = {level!r}", f"give one of {', '.join(LEVELS)}")
+        if held == EVERY and level == "general":
+            raise PrepError(
+                f"levels: {EVERY} = general would leave no tag that means anything", "name a class, as hat=general"
+            )
+        if held != EVERY and held not in general:
+            near = get_close_matches(held, general, 3)
+            raise PrepError(
+                f"levels: no tag implies {held!r}" + (f"; near it are {', '.join(near)}" if near else ""),
+                "name a general tag, such as hat or holding; prep tags implied lists those of a set",
+            )
+    return levels
 
 
 def leads_to(found: Mapping[str, str], child: str, parent: str) -> bool:
@@ -161,75 +195,12 @@ def leads_to(found: Mapping[str, str], child: str, parent: str) -> bool:
     return False
 
 
+@functools.cache
+def danbooru() -> Implications:
+    """What Danbooru knows, and no person's rules."""
+    return Implications(tables.implications())
+
+
 def implies(child: str, parent: str, one_person: bool = True) -> bool:
-    """Whether `child` says all that `parent` says."""
-    if child in ABOUT_IMAGE.get(parent, ()):
-        return True
-    return one_person and (child in ABOUT_PERSON.get(parent, ()) or is_kind_of(child, parent))
-
-
-@functools.cache
-def _generics(child: str) -> tuple[str, ...]:
-    """The keys of all tags that `child` could make needless."""
-    parts = words(child)
-    by_head = [_key(parts[start:]) for start in range(1, len(parts))]
-    by_table = [
-        _key(words(parent))
-        for table in (ABOUT_IMAGE, ABOUT_PERSON)
-        for parent, children in table.items()
-        if child in children
-    ]
-    return tuple(dict.fromkeys(by_head + by_table))
-
-
-@functools.cache
-def _key_of(tag: str) -> str:
-    return _key(words(tag))
-
-
-def _key(parts: tuple[str, ...]) -> str:
-    """Equal for tags that differ in the number of their last word only."""
-    return " ".join((*parts[:-1], singular(parts[-1]))) if parts else ""
-
-
-def is_kind_of(child: str, parent: str) -> bool:
-    """Whether the head noun says so: `child` ends with the words of `parent`, singular or plural alike."""
-    longer, shorter = words(child), words(parent)
-    extra = len(longer) - len(shorter)
-    if extra < 1 or not shorter or (child, parent) in _EXCEPTIONS or not parent[-1].isalpha():
-        return False
-    if longer[extra:-1] != shorter[:-1] or singular(longer[-1]) != singular(shorter[-1]):
-        return False
-    return not any(word in _BLOCKING or (word.endswith("ing") and word not in _KINDS) for word in longer[:extra])
-
-
-def says_otherwise(child: str, parent: str) -> bool:
-    """Whether a tag that ends with another's words is known to be something else: a hot dog, no shoes, a fake tail."""
-    return (child, parent) in _EXCEPTIONS or not _DENYING.isdisjoint(child.split())
-
-
-_DENYING = frozenset({"no", "unworn", "fake", "without", "missing", "removed", "implied"})
-_KINDS = frozenset(
-    {
-        "flowing",
-        "wedding",
-        "floating",
-        "glowing",
-        "evening",
-        "sleeping",
-        "bathing",
-        "string",
-        "charming",
-        "running",
-        "training",
-        "king",
-        "spring",
-        "wing",
-        "ring",
-        "swimming",
-        "boxing",
-        "morning",
-        "ceiling",
-    }
-)
-"""Words on -ing that name a kind rather than an act: a wedding dress is a dress, a sleeping bag a bag."""
+    """Whether `child` says all that `parent` says, by what Danbooru knows and by their names."""
+    return danbooru().implies(child, parent, one_person)

@@ -19,6 +19,7 @@ from pipeline.store.migrations import steps
 from pipeline.store.migrations.to_4 import step as to_4
 from pipeline.store.tables.schema import VERSION
 from pipeline.store.training_log import read_csv
+from pipeline.store.wording import phrase
 
 DATA = Path(__file__).parents[2] / "data" / "schema-3"
 EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
@@ -184,8 +185,19 @@ def test_a_stage_that_runs_again_decides_and_says_what_it_did(root, command, sta
 
 def test_curation_that_runs_again_decides_what_it_did(root, command):
     assert command("undo", root, 18).exit_code == 0
+    before = tag_rows(root)
     outcome = asked(command, "curate", root, "--force")
-    assert (outcome["fresh"], outcome["changed"]) == (False, 0)
+    assert tag_rows(root) == before
+    assert (outcome["fresh"], outcome["changed"]) == (False, 9), "what is implied now says by what"
+
+
+def tag_rows(root):
+    """Every caption, and what became of every tag, in words."""
+    with Manifest.open(root) as manifest:
+        rows = {path: row.value for path, row in manifest.decisions("tags").items()}
+        texts = {(path, "caption"): row.value for path, row in manifest.decisions("caption").items()}
+    told = {(path, row.tag): (row.action, phrase(row)) for path, held in rows.items() for row in held}
+    return told | texts
 
 
 def test_the_finished_training_is_fresh_and_its_samples_are_there(root, command):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.store.migrations.to_4 import run_files, settings
 from pipeline.store.migrations.to_4.decisions import Columns, columns_now
-from pipeline.store.migrations.to_4.names import options_of
+from pipeline.store.migrations.to_4.names import ADDED, options_of
 
 
 def test_json_that_says_what_it_said_stays_as_it_is_written():
@@ -104,7 +104,7 @@ def test_the_losses_of_a_runs_validations_get_their_new_names_once_and_half_a_li
 
 def test_values_of_options_get_their_new_names_in_runs_and_in_prep_toml(tmp_path):
     old = {"core": {"Lumi": "absorb", "Quill": "keep"}, "absorb": {"*": "watch"}}
-    now = {"core": {"Lumi": "prune", "Quill": "keep"}, "prune_tags": {"*": "watch"}, "booru": "merge"}
+    now = {"core": {"Lumi": "prune", "Quill": "keep"}, "prune_tags": {"*": "watch"}, **ADDED["curate"]}
     assert options_of("curate", old) == now
     open_now = {
         "mixed_precision": "auto",

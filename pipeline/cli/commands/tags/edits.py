@@ -75,8 +75,8 @@ def _edits_meant(selection: Selection, what: str, typed: Sequence[str], new: str
     Raises:
         PrepError: there is no tag, or none of the set has the name of one to take away.
     """
-    tags = list(dict.fromkeys(selection.names.of(tag) for tag in tags_of(typed)))
-    targets = [selection.names.of(tag) for tag in tags_of([new])] if new is not None else []
+    tags = list(dict.fromkeys(selection.names.of(tag, board=what != ADD) for tag in tags_of(typed)))
+    targets = [selection.names.of(tag, board=False) for tag in tags_of([new])] if new is not None else []
     if not tags or (new is not None and len(targets) != 1):
         raise PrepError("no tag is given" if not tags else f"{new!r} is not one tag", "give one tag, without commas")
     if what == ADD:

@@ -14,7 +14,7 @@ from pipeline.store.caption_files import captions
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Image
-from pipeline.store.wording import phrase
+from pipeline.store.wording import sentence
 from pipeline.tags.editor.explain import Answer, answer, gather
 from pipeline.tags.editor.filters import fits
 from pipeline.tags.editor.spelling import Names, categories_of
@@ -42,7 +42,7 @@ def why(root: Path, image: str, tag: str | None, **values: Any) -> None:
     if tag is None:
         if not values["as_json"]:
             console.say(f"{found.path}: {asked.caption or 'no caption'}")
-        rows = ({"tag": row.tag, "action": row.action.value, "reason": phrase(row)} for row in asked.rows)
+        rows = ({"tag": row.tag, "action": row.action.value, "reason": sentence(row)} for row in asked.rows)
         print_rows(root, rows, values, image=found.path, caption=asked.caption)
         return
     why = answer(asked, names.of(tag), names)
@@ -71,7 +71,7 @@ def _explain(why: Answer) -> None:
     click.echo(console.printable(f"{why.tag}: {where} of {why.image}"))
     click.echo(console.printable(f"because     {why.because}"))
     for row in why.rows:
-        click.echo(console.printable(f"curation    {row.tag}: {row.action}, {phrase(row)}"))
+        click.echo(console.printable(f"curation    {row.tag}: {row.action}, {sentence(row)}"))
     for score in why.scores:
         limit = "" if score.threshold is None else f", its threshold is {score.threshold:.2f}"
         said = "knows no such tag" if not score.known else "below 0.01" if score.score is None else f"{score.score:.2f}"

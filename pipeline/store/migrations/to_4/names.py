@@ -52,7 +52,7 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 """Stage → option, by its old name → its values, or those of its keys."""
 ADDED: Mapping[str, Mapping[str, Any]] = {
     "check": {"background": "white"},
-    "curate": {"booru": "merge"},
+    "curate": {"booru": "merge", "implications": None, "levels": {}, "meta": "drop"},
     "flatten": {"zip_encoding": "auto", "prune": False},
     "regularize": {
         "mixed_precision": "auto",

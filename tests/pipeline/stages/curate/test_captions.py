@@ -36,7 +36,7 @@ def test_a_caption_begins_with_the_trigger_and_every_tag_has_a_reason(build: Bui
             }
         }
     )
-    outcome = run(manifest)
+    outcome = run(manifest, compose="free")
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile, witch hat, red boots"
     found = rows(manifest, "fanart~Lumi/a")
     assert found["Lumi"] == ("added", "trigger word")

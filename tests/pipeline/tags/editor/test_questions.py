@@ -70,7 +70,7 @@ def test_images_are_found_by_tags_they_have_and_lack_with_scores(answer: Callabl
     ("image", "tag", "there", "because"),
     [
         ("Lumi/a", "smile", True, "kept: 0.90 ≥ 0.50"),
-        ("Lumi/a", "hat", False, "dropped: implied by witch hat"),
+        ("Lumi/a", "hat", False, "dropped: implied by witch hat: witch hat → hat (Danbooru)"),
         ("Lumi/a", "Lumi", True, "added: trigger word"),
         ("Lumi/b", "grin", False, "dropped: below its threshold: 0.20 < 0.50"),
         ("Lumi/b", "wariza", False, "never considered: its score 0.04 is below the floor 0.10 (its threshold is 0.50)"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.tags.vocabulary.implications import says_otherwise
+from pipeline.tags.vocabulary.head_nouns import says_otherwise
 
 
 @pytest.mark.parametrize(
