@@ -198,7 +198,7 @@ class Trainer:
         """(R,) the weight of each regularization image."""
         prior = self.recipe.objective.prior
         weights = [prior.of(sample.example.concept) for sample in shown.samples if sample.reg_image is not None]
-        return torch.tensor(weights, device=self.base.device)
+        return on_device(torch.tensor(weights), self.base.device)
 
     def _divisor(self, batch: Batch, shown: Inputs) -> int:
         """What a batch's summed losses are divided by, in every process the same."""

@@ -90,10 +90,14 @@ class Counter(TorchDispatchMode):
         super().__init__()
         self.live: dict[str, int] = defaultdict(int)
         self.peak: dict[str, int] = defaultdict(int)
+        self.waits: list[str] = []
+        """Operations for which the host has to wait until the device has caught up."""
         self._known: weakref.WeakKeyDictionary[Any, None] = weakref.WeakKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if _waits(func, args, kwargs):
+            self.waits.append(str(func))
         if func is torch.ops.aten._to_copy.default and torch.device(kwargs.get("device") or "cpu").type == NAME:
             # numbers that a fake tensor remembers would be copied really
             dtype = kwargs.get("dtype") or args[0].dtype
@@ -125,6 +129,22 @@ class Counter(TorchDispatchMode):
         self.peak = defaultdict(int, self.live)
         yield
         into[name] = {"device": self.peak[NAME], "host": self.peak["cpu"], "left": self.live[NAME]}
+
+
+def _waits(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether an operation gives the host numbers that lie on the device."""
+    of_device = any(isinstance(each, Tensor) and each.device.type == NAME for each in tree_leaves(args))
+    if func is torch.ops.aten._to_copy.default:
+        return of_device and torch.device(kwargs.get("device") or NAME).type == "cpu"
+    if func is torch.ops.aten.copy_.default:
+        return args[0].device.type == "cpu" and args[1].device.type == NAME
+    return of_device and str(func).split(".")[1] in (
+        "_local_scalar_dense",
+        "nonzero",
+        "is_nonzero",
+        "equal",
+        "masked_select",
+    )
 
 
 class _Flash(torch.autograd.Function):

@@ -183,7 +183,16 @@ def _moved(adapter: Adapter, device: torch.device) -> Adapter:
     return adapter
 
 
-def _train(base: BaseModel, case: Case) -> None:
+def waits(case: Case) -> list[str]:
+    """The operations of a second step, once everything is warm, for which the host waits for the device."""
+    scheduler = DDIMScheduler(**FAMILIES[case.family].configs()["scheduler"])
+    with counting() as counter:
+        base = stand_in(case.family, scheduler, case.keeping, fake_device(), partial(torch.empty, dtype=case.file))
+        _train(base, case, counter.waits.clear)
+        return list(counter.waits)
+
+
+def _train(base: BaseModel, case: Case, before_step: Callable[[], object] = lambda: None) -> None:
     recipe = case.recipe
     with patch("torch.tensor", _sides_or_tensor):  # by which LyCORIS multiplies the sides of kernels
         adapter = _moved(Adapter(trained_config(recipe), base.unet, *base.text_encoders), base.device)
@@ -195,6 +204,7 @@ def _train(base: BaseModel, case: Case) -> None:
     batch = batch_of(case)
     with base.using(*trainer._parts):
         for update in range(2):
+            before_step()
             trainer._learn(batch, 1)
             trainer._update(update, 2)
     adapter.detach()
