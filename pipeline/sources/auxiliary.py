@@ -42,6 +42,19 @@ def with_masks(found: Sequence[Found]) -> list[Found]:
     return [_as_mask(each, _owner(each, stems)) for each in found]
 
 
+def is_mask(found: Found) -> bool:
+    """Whether a file was told to be a mask."""
+    return found.problem is not None and found.problem.reason == P.MASK
+
+
+def mask_owners(found: Sequence[Found]) -> dict[str, str]:
+    """Mask → the image that it is of, by path, of what `with_masks` gave."""
+    stems = {_stem(each): each for each in found if each.kind == IMAGE and not each.problem}
+    masks = [each for each in found if is_mask(each)]
+    owners = {each.path: _named(each, stems) for each in masks}
+    return {path: owner.path for path, owner in owners.items() if owner is not None}
+
+
 def _stem(found: Found) -> str:
     return same_file_key(without_extension(found.path))
 
@@ -56,6 +69,10 @@ def _owner(found: Found, stems: dict[str, Found]) -> Found | None:
     """The image that another one is the mask of, None where it is an image for itself."""
     if found.kind != IMAGE or found.problem:
         return None
+    return _named(found, stems)
+
+
+def _named(found: Found, stems: dict[str, Found]) -> Found | None:
     return next((stems[name] for name in _named_after(found) if name in stems and stems[name] is not found), None)
 
 

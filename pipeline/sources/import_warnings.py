@@ -18,7 +18,7 @@ _SENTENCES: Mapping[Reason, str] = {
     P.DELETED_IN_SET: "images that you deleted from the set, left out: {n}",
     P.NO_LONGER_A_SOURCE: "images that left the set, as their folder is no longer a source (the files stay): {n}",
     P.MOVED: "images that moved in the sources: {n}",
-    P.MASK: "masks, which belong to the images they are named after and are not trained on: {n}",
+    P.MASK: "masks, which belong to the images they are named after (kept in masks/) and are not trained on: {n}",
     P.HOUSEKEEPING: "folders of systems and programs (previews, bins), not read: {n}",
     P.CAPTION_NOT_UTF8: "caption files left out because they are not UTF-8; save them as UTF-8: {n}",
     P.JSON_NOT_USED: "JSON files beside images that could not be used; prep log says why: {n}",

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline.core.files import digest_if_readable
+from pipeline.sources.auxiliary import is_mask
 from pipeline.sources.source_file import IMAGE, Found
 from pipeline.store.manifest import Manifest
 from pipeline.store.running.stage import ProgressCallback
@@ -16,12 +17,13 @@ READERS = 4
 
 
 def hash_new(manifest: Manifest, found: Sequence[Found], progress: ProgressCallback) -> None:
-    """Hash every image whose size or time is new; a batch that is done stays done."""
+    """Hash every image and mask whose size or time is new; a batch that is done stays done."""
     known = manifest.known_files()
     todo = [
         each
         for each in found
-        if each.kind == IMAGE and not each.problem and known.get(each.path, ())[:2] != (each.bytes, each.modified)
+        if ((each.kind == IMAGE and not each.problem) or is_mask(each))
+        and known.get(each.path, ())[:2] != (each.bytes, each.modified)
     ]
     with ThreadPoolExecutor(READERS) as readers:
         for start in range(0, len(todo), BATCH):

@@ -4,7 +4,8 @@ A source is a folder, an archive (.zip, .tar, .tar.gz), or a folder of a dataset
 hf://datasets/OWNER/NAME/FOLDER. Every image below it gets its place in SET/images/CONCEPT: a clone where
 the disk can, else a copy. A concept is the folder's path below the source; images directly in a source make a
 concept of its name. What a person wrote comes along: captions beside images (.txt, .caption) or in metadata files,
-repeats in folder names (24_NAME) and multiply.txt, tags that a downloader saved as JSON. What is left out, renamed or
+repeats in folder names (24_NAME) and multiply.txt, tags that a downloader saved as JSON, masks
+(NAME-masklabel.png, masks/NAME.png), which are kept in SET/masks and not trained on. What is left out, renamed or
 found changed is listed with its reason. More sources can be added by running it again.
 """
 
@@ -23,6 +24,7 @@ from pipeline.sources.beside.data_files import read_data_files
 from pipeline.sources.beside.sidecars import Beside
 from pipeline.sources.import_warnings import warnings
 from pipeline.sources.known_contents import hash_new
+from pipeline.sources.masks import place_masks
 from pipeline.sources.placement import Placing
 from pipeline.sources.repeats import folders, repeats_rows
 from pipeline.sources.room import Room
@@ -98,12 +100,14 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         {path: row.name for path, row in described.items() if row.name},
         options.prune,
     )
-    placing.place_all(found, manifest.known_files())
+    known = manifest.known_files()
+    placing.place_all(found, known)
+    masks = place_masks(placing, found, known)
     for path, cause in (*named.rows, *data.rows):
         placing.leave_out(path, cause)
     captions = import_captions(manifest, placing, found, beside, described)
     repeats = repeats_rows(placing.images, images, named, described, manifest.decisions("user_repeats"))
-    room = Room(manifest.root, options.link, placing.links, images)
+    room = Room(manifest.root, options.link, placing.links, images | {mask.path: mask for mask in masks})
     room.check()
     return Plan(
         NAME,

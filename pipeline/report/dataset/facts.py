@@ -172,7 +172,7 @@ def verdicts(decided: Decided) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]
     for decision in decided.fields["imported"].values():
         source = Path(decision.path)
         verdict = Verdict(source.name, source, source.parent.name, phrase(decision), figures(decision))
-        if decision.value is None:
+        if decision.value is None or decision.reason == PlacementReason.MASK:
             left.append(verdict)
         elif decision.reason not in ORDINARY:
             noted.append(verdict)
