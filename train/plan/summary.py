@@ -100,14 +100,11 @@ def preset_info(options: Recipe) -> Iterator[str]:
 
 def milestone_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
     """How much is done beside the steps: snapshots, evaluations of the validation loss, sample images."""
-    from train.data.progress import START, Progress
     from train.models.text.prompts import asked_prompts
-    from train.run.milestones import due
+    from train.run.milestones import milestones
 
-    steps, ends = run.schedule.steps, run.schedule.ends
-    places = [START]
-    places += [Progress(step, epoch, step in ends, step == steps) for step, epoch in _steps(steps, ends)]
-    wanted = [due(place, options.saving, options.validation, options.samples) for place in places]
+    schedule = run.schedule
+    wanted = list(milestones(schedule.steps, schedule.ends, options.saving, options.validation, options.samples))
     prompts = asked_prompts(options.samples.sample_prompts, options.samples.sample_file, "sample_prompts")
     measured = len(run.split.held_out) + len(run.split.train_subset)
     evaluations = sum(each.evaluate for each in wanted) if measured else 0
@@ -124,14 +121,6 @@ def milestone_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
         times = counted(sum(each.generate for each in wanted), "time")
         parts.append(f"sample images of {counted(len(prompts), 'prompt')}, {times}")
     return ("also: " + "; ".join(parts),) if parts else ()
-
-
-def _steps(steps: int, ends: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-    """(step, epoch it is in or ends, from 1) for every step."""
-    epoch = 1
-    for step in range(1, steps + 1):
-        yield step, epoch
-        epoch += step in ends
 
 
 def footprint(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from train.data.progress import START, Progress
@@ -31,6 +33,23 @@ def due(now: Progress, saving: SavingOptions, validation: ValidationOptions, sam
         _falls(now, samples.sample_every_steps, samples.sample_every_epochs) if often else snapshot
     )
     return Actions(snapshot, evaluate and validation.validation != "none", generate and samples.any)
+
+
+def milestones(
+    steps: int, ends: Mapping[int, int], saving: SavingOptions, validation: ValidationOptions, samples: SampleOptions
+) -> Iterator[Actions]:
+    """What is due in a run of so many steps, by the points at which anything can be; most steps are none of them.
+
+    Args:
+        ends: the step at which each whole epoch ends → the epoch, from 1.
+    """
+    often = (saving.save_every_steps, validation.validation_every, samples.sample_every_steps)
+    places = {steps, *ends}.union(*(range(every, steps + 1, every) for every in often if every > 0))
+    whole = sorted(ends)
+    yield due(START, saving, validation, samples)
+    for step in sorted(places):
+        now = Progress(step, bisect_left(whole, step) + 1, step in ends, step == steps)
+        yield due(now, saving, validation, samples)
 
 
 def _falls(now: Progress, steps: int, epochs: int) -> bool:

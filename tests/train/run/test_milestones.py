@@ -2,7 +2,7 @@ import pytest
 
 from train.data.progress import START, Progress
 from train.options.recipe import Recipe, make_recipe
-from train.run.milestones import Actions, due
+from train.run.milestones import Actions, due, milestones
 
 PROMPTED = {"sample_prompts": ("1girl",)}
 
@@ -38,6 +38,10 @@ def seen(**options) -> dict[str, list[int]]:
 )
 def test_what_is_due_follows_the_options(options, snapshots, evaluations, samples):
     assert seen(**options) == {"snapshot": snapshots, "evaluate": evaluations, "generate": samples}
+    recipe = make_recipe(**PROMPTED | options)
+    counted = list(milestones(12, {4: 1, 8: 2, 12: 3}, recipe.saving, recipe.validation, recipe.samples))
+    sums = [sum(getattr(each, what) for each in counted) for what in ("snapshot", "evaluate", "generate")]
+    assert sums == [len(snapshots), len(evaluations), len(samples)]
 
 
 def test_the_end_of_the_run_is_no_snapshot_as_the_adapter_itself_is_saved_there():
