@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from train.adapters.adapter import Adapter
 from train.data.accumulation import update_windows
 from train.data.augmentation import ImageView
-from train.data.batches import Batch, planned_batches, progress_after, total_steps
+from train.data.batches import Batch, planned_batches, progress_after, total_steps, with_ends
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
@@ -214,13 +214,20 @@ class Trainer:
         recipe, device = self.recipe, self.base.device
         clean, noise, times = (on_device(each, device) for each in (shown.clean, shown.noise, shown.times))
         mixed = noise if shown.mixed is shown.noise else on_device(shown.mixed, device)
-        alpha_prod = self.alphas_cumprod[times]
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            conditioning = self._conditioning(self._captions(batch, shown.samples))
-            conditioning = with_sizes(conditioning, [sizes_of(sample.image) for sample in shown.samples])
-            predicted = self.base.predict(noised(clean, mixed, alpha_prod), times, conditioning)
+        alpha_prod, half = self.alphas_cumprod[times], self.dtype is not torch.float32
+        with torch.autocast(device.type, self.dtype, enabled=half):
+            predicted = self.base.predict(noisy := noised(clean, mixed, alpha_prod), times, self._read(batch, shown))
         wanted = target(clean, noise, alpha_prod, self.base.prediction)
+        if preserved := [row for row, sample in enumerate(shown.samples) if sample.preserved]:
+            with self.adapter.off(), torch.no_grad(), torch.autocast(device.type, self.dtype, enabled=half):
+                own = self.base.predict(noisy[preserved], times[preserved], self._read(batch, shown)[preserved])
+            wanted = wanted.index_copy(0, torch.tensor(preserved, device=device), own.to(wanted.dtype))
         return element_losses(predicted, wanted, recipe.objective.loss, self.widths[times]).mean((1, 2, 3))
+
+    def _read(self, batch: Batch, shown: Inputs) -> Conditioning:
+        """What the UNet is told of every sample."""
+        conditioning = self._conditioning(self._captions(batch, shown.samples))
+        return with_sizes(conditioning, [sizes_of(sample.image) for sample in shown.samples])
 
     def _conditioning(self, captions: list[str]) -> Conditioning:
         recipe = self.recipe
@@ -323,17 +330,6 @@ class Trainer:
                 "scaler": self.scaler.state_dict(),
             }
             save_state(self.state.path, State(step, parts), self.state.digest)
-
-
-def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
-    """Each batch, and whether its epoch ends with it; the last one's is taken to."""
-    held = next(batches, None)
-    for following in batches:
-        assert held is not None
-        yield held, following.epoch != held.epoch
-        held = following
-    if held is not None:
-        yield held, True
 
 
 def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:

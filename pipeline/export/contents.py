@@ -176,6 +176,8 @@ def _reg_images(
         words = triggers.get(path, frozenset())
         for value in row.value.images if path in kept else ():
             reg_image, caption = value.path, value.caption
+            if value.preserved:
+                continue
             if reg_image in out:
                 continue
             if reg_image not in stamps:

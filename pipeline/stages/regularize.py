@@ -9,6 +9,10 @@ that concept, those in 1_woman for the concepts of that class, those that lie fl
 own; a number in front says how often they are used beside others. Captions lie beside them, NAME.txt, or are those of
 --user-caption, or the class word. They are brought into the set as flatten does it, cropped to the sizes of the images they go
 beside, and assigned so that all are used equally often; noise and timestep are their own.
+
+Or make no images at all: with --images preservation --class-word girl training asks the base model itself, without the
+adapter, what it makes of every noisy image called `girl` instead of the trigger word, and holds the adapter to that; one
+forward pass more.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from typing import Literal
 
 from pipeline.concepts.regularization.class_words import ClassWords
 from pipeline.concepts.regularization.files import remove_strays, save_caption
-from pipeline.concepts.regularization.matched_plan import Seeds, must_have, plan_matched
+from pipeline.concepts.regularization.matched_plan import Seeds, must_have, plan_matched, plan_preservation
 from pipeline.concepts.regularization.paths import FOLDER
 from pipeline.core.errors import PrepError
 from pipeline.core.links import How
@@ -39,9 +43,10 @@ NAME = "regularize"
 class Options:
     """Options of `prep regularize`."""
 
-    images: Literal["matched", "user", "random", "none"] = "matched"
-    """matched makes one regularization image for every kept image, user uses those of a folder of yours, each folder below
-    for the concept or class it is named like, random uses all of them for all concepts, none makes and uses none."""
+    images: Literal["matched", "preservation", "user", "random", "none"] = "matched"
+    """matched makes one regularization image for every kept image; preservation makes none, and training holds the model to
+    what it said of each image before, without its trigger words; user uses those of a folder of yours, each folder below
+    for the concept or class it is named like, random uses all of them for all concepts; none makes and uses none."""
     user_images: Path | None = None
     """Folder of your own regularization images, as of kohya's trainers (reg/1_woman), or another set. Equal files are used
     once, nearly equal ones each by itself; those that are also to be trained on are left out."""
@@ -171,6 +176,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         return Plan(NAME, ("regularization",), warnings=("no regularization images, as asked",))
     if options.of_user:
         return _plan_user_images(manifest, options)
+    if options.images == "preservation":
+        return plan_preservation(manifest, options.class_words_of)
     made = {"steps": options.steps, "guidance": options.guidance}
     seeds = Seeds(first=options.seed, count=options.count, own=options.seeds == "own")
     return plan_matched(manifest, options.class_words_of, seeds, made)
@@ -195,7 +202,9 @@ def _plan_user_images(manifest: Manifest, options: Options) -> Plan:
 
 
 def _all_reg_images(manifest: Manifest) -> list[RegularizationImage]:
-    return [reg_image for assigned in read.regularization(manifest).values() for reg_image in assigned.images]
+    """Those that have a file of their own."""
+    every = (reg_image for assigned in read.regularization(manifest).values() for reg_image in assigned.images)
+    return [reg_image for reg_image in every if not reg_image.preserved]
 
 
 def files(options: Options) -> tuple[str, ...]:

@@ -152,6 +152,17 @@ class Adapter(nn.Module):
         for wrapper in self.wrappers.values():
             wrapper.strength = strength
 
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Within, the model is the base model."""
+        before = {name: wrapper.strength for name, wrapper in self.wrappers.items()}
+        self.set_strength(0.0)
+        try:
+            yield
+        finally:
+            for name, wrapper in self.wrappers.items():
+                wrapper.strength = before[name]
+
     def set_weights(self, weights: Weights) -> None:
         """A strength for the UNet, one for the text encoders, and one for each block."""
         for name, wrapper in self.wrappers.items():

@@ -68,3 +68,14 @@ def _counted(keys: Sequence[str], shown: dict[str, int]) -> tuple[int, ...]:
         earlier.append(shown[key])
         shown[key] += 1
     return tuple(earlier)
+
+
+def with_ends(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Each batch, and whether its epoch ends with it; the last one's is taken to."""
+    held = next(batches, None)
+    for following in batches:
+        assert held is not None
+        yield held, following.epoch != held.epoch
+        held = following
+    if held is not None:
+        yield held, True

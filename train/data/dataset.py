@@ -48,6 +48,8 @@ class Example:
         yield self.image
         yield from self.views
         for reg_image in self.reg_images:
+            if reg_image.preserved:
+                continue
             yield reg_image.image
             yield from (reg_image_view(reg_image.image, view) for view in self.views)
 
@@ -85,7 +87,9 @@ def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
     buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects = manifest.trigger_words(), _subjects(manifest, kept, buckets, placed)
     measured = manifest.measured("width", "height")
-    beside = read_reg_images(manifest) if options.regularized else RegImages({}, ())
+    beside = RegImages({}, ())
+    if options.regularized:
+        beside = read_reg_images(manifest, options.pair, options.share)
     found, told_of = [], []
     for image in kept:
         bucket, caption = buckets[image.path], captions[image.path]
@@ -192,7 +196,7 @@ def dataset_digest(found: tuple[Example, ...]) -> str:
             example.caption,
             example.triggers,
             [view.key for view in example.views],
-            [[reg_image.image.key, reg_image.caption, reg_image.matched] for reg_image in example.reg_images],
+            [reg_image.told for reg_image in example.reg_images],
         ]
         for example in found
     ]

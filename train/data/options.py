@@ -8,7 +8,7 @@ from typing import Literal
 
 from pipeline.config.rules import Problem, Range, at_least, between, idle_unless, option, share
 from pipeline.core.caption_text import KEEP_SEPARATOR
-from train.optimization.options import PriorWeights
+from train.optimization.options import Pairing, PriorWeights
 
 FACE_CROP = Range(lambda value: 1 <= value[0] <= value[1] <= 4, "two numbers from 1 to 4, the smaller one first")
 VARIED = ("color_jitter", "random_crop", "face_crop")
@@ -200,11 +200,13 @@ class AugmentationOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetOptions:
-    """What decides the views and the regularization images of every example; `regularized` is whether there are any, and
-    `prior` the weight of each."""
+    """What decides the views and the regularization images of every example; `regularized` is whether there are any,
+    `prior` the weight of each, `pair` what they share with their images, `share` in how many exposures they are shown."""
 
     augmentation: AugmentationOptions
     captions: CaptionOptions
     seed: int
     regularized: bool
     prior: PriorWeights = field(default_factory=PriorWeights)
+    pair: Pairing = "auto"
+    share: float = 1.0

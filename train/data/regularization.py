@@ -12,6 +12,7 @@ from pipeline.store.manifest import Manifest
 from pipeline.store.values import read
 from pipeline.store.values.regularization import RegularizationImage
 from train.data.augmentation import ImageView
+from train.optimization.options import Pair, Pairing
 
 AT_ONCE = 256
 """Files that are hashed before their hashes are recorded, so that one who stops it need not begin again."""
@@ -20,12 +21,28 @@ ProgressCallback = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RegImage:
-    """A regularization image. One that is `matched` was made for its image and shares the noise and timestep of each
-    exposure; another, which a person gave, has its own."""
+    """A regularization image. One that is `matched` was made for its image, another a person gave; a `preserved` one is its
+    image itself, of which the base model's own prediction is learned. `pair` is what it shares with its image in each
+    exposure: noise and timestep, the timestep, or the bucket alone. It is shown in a `share` of its image's exposures."""
 
     image: ImageView
     caption: str
     matched: bool = True
+    preserved: bool = False
+    pair: Pairing = "auto"
+    share: float = 1.0
+
+    @property
+    def shared(self) -> Pair:
+        """What it shares with its image."""
+        if self.pair != "auto":
+            return self.pair
+        return "noise" if self.matched else "bucket"
+
+    @property
+    def told(self) -> list[str | bool]:
+        """What a hash of the dataset knows it by; `pair` and `share` are options of the run."""
+        return [self.image.key, self.caption, self.matched, *([True] if self.preserved else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +53,13 @@ class RegImages:
     lost: tuple[str, ...]
 
 
-def read_reg_images(manifest: Manifest) -> RegImages:
-    """The regularization images of every image. One that is lost has its path for content."""
+def read_reg_images(manifest: Manifest, pair: Pairing = "auto", share: float = 1.0) -> RegImages:
+    """The regularization images of every image. One that is lost has its path for content.
+
+    Args:
+        pair: what each shares with its image; auto is the noise and timestep for those made for it, the bucket for others.
+        share: the share of exposures in which they are shown.
+    """
     used = _used(manifest)
     paths = [reg_image.path for reg_images in used.values() for reg_image in reg_images]
     contents, lost = file_contents(manifest, paths)
@@ -49,6 +71,9 @@ def read_reg_images(manifest: Manifest) -> RegImages:
                 ),
                 reg_image.caption,
                 reg_image.matched,
+                reg_image.preserved,
+                pair,
+                share,
             )
             for reg_image in reg_images
         )

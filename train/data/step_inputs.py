@@ -25,15 +25,21 @@ Key = tuple[str, int, int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An image shown in a step, or with `regularization` a regularization image beside that of its example. `key` is that of its
-    draws, which a matched regularization image shares with its image; `place` the one among all samples of the step,
-    whichever process works on it."""
+    """An image shown in a step, or with `reg_image` a regularization image beside that of its example. `key` is that of its
+    draws, which a regularization image may share with its image, and `time_key` that of its timestep; `index` its place
+    among all samples of the step, whichever process works on it."""
 
     example: Example
     image: ImageView
     key: Key
     index: int
     reg_image: RegImage | None = None
+    time_key: Key | None = None
+
+    @property
+    def preserved(self) -> bool:
+        """Whether the base model's own prediction is to be learned."""
+        return self.reg_image is not None and self.reg_image.preserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ def draw_inputs(
         std = latent.std * normal(tuple(latent.mean.shape), *sample.key, sample.index, "latent")
         clean.append(latent.mean + std)
         drawn.append(drawn_noise(clean[-1], noise, *sample.key))
-        times.append(int(rng(*sample.key, "timestep").integers(0, timesteps)))
+        times.append(int(rng(*(sample.time_key or sample.key), "timestep").integers(0, timesteps)))
     wanted = _stacked([predicted for predicted, _ in drawn])
     mixed = _stacked([fed for _, fed in drawn]) if noise.ip_noise_gamma else wanted
     return Inputs(samples, _stacked(clean), wanted, mixed, torch.tensor(times, dtype=torch.int64))
@@ -103,16 +109,23 @@ def samples_of(
         earlier = batch.earlier[row] if batch.earlier else 0
         key = ("sample", seed, batch.epoch, batch.step, names[row])
         reg_image = example.reg_image(earlier) if regularized else None
+        if reg_image is not None and reg_image.share < 1 and rng(*key, "regularized").random() >= reg_image.share:
+            reg_image = None
         if row in wanted:
             view = drawn_view(example.shown(), earlier, seed, example.entry.key)
             images.append(Sample(example, view, key, row))
             if reg_image is not None:
-                reg_image_key = key if reg_image.matched else (*key[:-1], f"{names[row]} beside")
-                reg_images.append(
-                    Sample(example, reg_image_view(reg_image.image, view), reg_image_key, index, reg_image)
-                )
+                reg_images.append(_beside(reg_image, Sample(example, view, key, row), index))
         index += reg_image is not None
     return (*images, *reg_images)
+
+
+def _beside(reg_image: RegImage, of: Sample, index: int) -> Sample:
+    """A regularization image as it is shown beside its image: what is not shared is drawn by a key of its own."""
+    view = of.image if reg_image.preserved else reg_image_view(reg_image.image, of.image)
+    own = (*of.key[:-1], f"{of.key[-1]} beside")
+    key, time_key = (of.key if reg_image.shared == "noise" else own), (None if reg_image.shared == "bucket" else of.key)
+    return Sample(of.example, view, key, index, reg_image, time_key)
 
 
 def exposures_of(batch: Batch) -> list[str]:

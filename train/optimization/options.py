@@ -12,6 +12,9 @@ from pipeline.core.filenames import fits_concept
 from train.optimization.optimizers import KINDS, TEXT_SHARE, suited_rate
 from train.optimization.schedules import DECAYING, warmup_updates
 
+Pair = Literal["noise", "timestep", "bucket"]
+Pairing = Literal["auto", "noise", "timestep", "bucket"]
+
 
 @dataclass(frozen=True, slots=True)
 class PriorWeights:
@@ -167,6 +170,18 @@ class ObjectiveOptions:
         idle_unless("prior_loss_weight", why="prior_loss_weight is 0", hint="leave it out, or give prior_loss_weight"),
     )
     """The same for single concepts, by pattern, such as "artists/*" = 0; the first that fits goes before prior_loss_weight."""
+    reg_pair: Pairing = option(
+        "auto",
+        idle_unless("prior_loss_weight", why="prior_loss_weight is 0", hint="leave it out, or give prior_loss_weight"),
+    )
+    """What a regularization image shares with the image that it is shown beside: its timestep and noise (noise), its timestep
+    (timestep), or its bucket alone (bucket); auto is noise for those made for their image, and bucket for others."""
+    reg_share: float = option(
+        1.0,
+        above(0, at_most=1),
+        idle_unless("prior_loss_weight", why="prior_loss_weight is 0", hint="leave it out, or give prior_loss_weight"),
+    )
+    """Share of the exposures of an image in which its regularization image is shown beside it; 0.5 takes a quarter less time."""
     batch_loss: Literal["nominal", "mean"] = "nominal"
     """What the sum of a batch's losses is divided by: nominal is batch_size, so that an image in a partial batch counts as much
     as any other; mean is the samples that are there, regularization images too, as in kohya-ss/sd-scripts."""

@@ -91,6 +91,8 @@ class Recipe:
             seed=self.run.seed,
             regularized=self.objective.prior_loss_weight > 0,
             prior=self.objective.prior,
+            pair=self.objective.reg_pair,
+            share=self.objective.reg_share,
         )
 
     @property

@@ -11,6 +11,7 @@ from pipeline.core.errors import PrepError
 from pipeline.core.humanize import counted
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.reason import Data
+from pipeline.store.reasons.tagging import RegularizationReason
 from pipeline.store.records import Decision, Image, Plan
 from pipeline.store.values import read
 from pipeline.store.values.regularization import RegularizationAssignment, RegularizationImage
@@ -55,6 +56,31 @@ def plan_matched(manifest: Manifest, words: ClassWords, seeds: Seeds, made: Data
         value = RegularizationAssignment(reg_images)
         decisions.append(Decision(image.path, "regularization", value, prompt.reason, {"seeds": own, **made}))
     return Plan("regularize", ("regularization",), tuple(decisions), warnings=tuple(style_notes(kept, words)))
+
+
+def plan_preservation(manifest: Manifest, words: ClassWords) -> Plan:
+    """No image for any: what the base model itself says of every kept image, for its caption as `words` has it, is kept.
+
+    Raises:
+        PrepError: as `plan_matched`.
+    """
+    kept, buckets, decisions = manifest.kept(), read.buckets(manifest), []
+    prompts = prompts_of(manifest, words)
+    for image in kept:
+        text, bucket = prompts[image.path].text, buckets[image.path]
+        own = RegularizationImage(image.path, text, bucket.size, bucket=bucket, preserved=True)
+        value = RegularizationAssignment((own,))
+        decisions.append(
+            Decision(image.path, "regularization", value, RegularizationReason.PRESERVED, {"prompt": text})
+        )
+    same = sum(prompt.reason == RegularizationReason.SAME_CAPTION for prompt in prompts.values())
+    notes = list(style_notes(kept, words))
+    if same:
+        notes.append(
+            f"for {counted(same, 'image')} the base model is asked for the caption itself, trigger words too: what these are to "
+            "mean is held back; give --class-word girl, or --trigger remove"
+        )
+    return Plan("regularize", ("regularization",), tuple(decisions), warnings=tuple(notes))
 
 
 def prompts_of(manifest: Manifest, words: ClassWords) -> dict[str, Prompt]:

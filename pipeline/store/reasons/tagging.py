@@ -12,11 +12,13 @@ class TaggerReason(Reason):
 
 
 class RegularizationReason(Reason):
-    """Data of generated ones: `seeds`, `steps`, `guidance`; of user-supplied ones `images`, `mean_loss`, `worst_loss`."""
+    """Data of generated ones: `seeds`, `steps`, `guidance`; of what is preserved `prompt`; of user-supplied ones `images`,
+    `mean_loss`, `worst_loss`."""
 
     SAME_CAPTION = "same_caption"
     WITHOUT_TRIGGERS = "without_triggers"
     CLASS_WORD = "class_word"
+    PRESERVED = "preserved"
     USER_SUPPLIED = "user_supplied"
 
 
@@ -50,6 +52,7 @@ WORDS: Table = {
     RegularizationReason.SAME_CAPTION: Words("same caption", _generated),
     RegularizationReason.WITHOUT_TRIGGERS: Words("caption without trigger words", _generated),
     RegularizationReason.CLASS_WORD: Words("caption with a class word for the trigger words", _generated),
+    RegularizationReason.PRESERVED: Words("base model's own prediction", "asked for {prompt}"),
     RegularizationReason.USER_SUPPLIED: Words("user-supplied images", _SUPPLIED),
     UserImageReason.TRAINED_ON: Words("to be trained on itself", "as {of}"),
     UserImageReason.NO_CONCEPT: Words("in a folder that is named like no concept"),

@@ -33,6 +33,8 @@ def test_options_have_their_new_names_and_others_keep_theirs():
         "num_cycles",
         "offload",
         "prior_loss_weights",
+        "reg_pair",
+        "reg_share",
         "unet_lr",
         "vram",
         "weights_precision",

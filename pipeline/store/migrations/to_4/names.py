@@ -69,6 +69,8 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
         "offload": "auto",
         "vram": None,
         "prior_loss_weights": {},
+        "reg_pair": "auto",
+        "reg_share": 1.0,
     },
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""
@@ -79,6 +81,8 @@ DECIDED: Mapping[str, Any] = {
     "offload": "none",
     "vram": None,
     "prior_loss_weights": {},
+    "reg_pair": "auto",
+    "reg_share": 1.0,
 }
 """What of them a training run came to."""
 LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
