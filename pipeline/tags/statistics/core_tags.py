@@ -6,7 +6,6 @@ images do, and there are enough images to tell.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,92 +14,7 @@ from typing import Any, Literal
 
 from pipeline.core.filenames import fits_concept
 from pipeline.store.reasons.tags import TagCause, TagReason
-from pipeline.tags.vocabulary.aliases import words
-
-_LAST_WORDS = (
-    "hair bangs ponytail twintails braid braids bun buns drill drills ahoge sidelocks bob dreadlocks afro pigtails "
-    "eyes pupils eyelashes eyebrows sclera iris heterochromia skin ears horns horn antlers tail tails wings halo fang "
-    "fangs freckles mole scar tattoo beard mustache stubble hat beret beanie cap crown tiara hood hairband headband "
-    "headdress headpiece hairclip hairpin scrunchie headwear helmet veil eyepatch"
-)
-_EXACT = frozenset(
-    {
-        "hair ornament",
-        "hair bow",
-        "hair ribbon",
-        "hair flower",
-        "hair bobbles",
-        "hair tubes",
-        "hair intakes",
-        "hair bun",
-        "double bun",
-        "cone hair bun",
-        "hair between eyes",
-        "hair over one eye",
-        "hair over eyes",
-        "animal ear fluff",
-        "heart ahoge",
-        "forehead mark",
-        "facial mark",
-        "mole under eye",
-        "mole under mouth",
-        "scar on face",
-        "scar across eye",
-        "fox girl",
-        "cat girl",
-        "elf",
-        "widow's peak",
-        "x hair ornament",
-        "animal ears",
-        "two side up",
-        "one side up",
-        "half updo",
-        "colored skin",
-        "colored inner hair",
-        "streaked hair",
-        "dark-skinned female",
-        "dark-skinned male",
-        "whisker markings",
-        "facial hair",
-    }
-)
-_NO_TRAITS = frozenset(
-    {
-        "closed eyes",
-        "half-closed eyes",
-        "rolling eyes",
-        "covered eyes",
-        "wide-eyed",
-        "one eye closed",
-        "narrowed eyes",
-        "empty eyes",
-        "heart-shaped eyes",
-        "crying with eyes open",
-        "glowing eyes",
-        "wet hair",
-        "messy hair",
-        "floating hair",
-        "hair down",
-        "hair up",
-        "bed hair",
-        "fake animal ears",
-        "fake tail",
-        "unworn hat",
-        "unworn headwear",
-        "shiny skin",
-        "shiny hair",
-        "pubic hair",
-        "hat removed",
-        "wet skin",
-        "covering own eyes",
-    }
-)
-_ACTS = (
-    "hand hands playing adjusting holding tucking brushing grabbing touching covering own another's "
-    "pulling tying no removing unworn on"
-)
-_HEADS, _ACTING = frozenset(_LAST_WORDS.split()), frozenset(_ACTS.split())
-
+from pipeline.tags.vocabulary.traits import is_trait
 
 Mode = Literal["prune", "keep", "none"]
 MODES = ("prune", "keep", "none")
@@ -143,15 +57,6 @@ class Core:
         """What a decision has to say of it."""
         figures = {"shown": self.shown, "images": self.images, "elsewhere": self.elsewhere, "others": self.others}
         return {"trigger": self.trigger, **figures}
-
-
-@functools.cache
-def is_trait(tag: str) -> bool:
-    """Whether a tag says what someone looks like whatever she wears and does: hair, eyes, ears, horns, headwear."""
-    if tag in _NO_TRAITS:
-        return False
-    parts = words(tag)
-    return tag in _EXACT or (parts[-1] in _HEADS and not _ACTING & set(parts[:-1]))
 
 
 def core_tags(images: Sequence[ImageTags], share: float, lift: float, at_least: int) -> dict[str, dict[str, Core]]:

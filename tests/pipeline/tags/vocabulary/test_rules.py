@@ -12,7 +12,7 @@ from pipeline.store.wording import phrase
 from pipeline.tags.captions.selection import TaggerVote, best_rating, choose, gap_threshold
 from pipeline.tags.captions.thresholds import Limits
 from pipeline.tags.danbooru import tables
-from pipeline.tags.statistics.core_tags import ImageTags, core_tags, is_trait
+from pipeline.tags.statistics.core_tags import ImageTags, core_tags
 from pipeline.tags.vocabulary.composition import compose_garments, compose_hair
 from pipeline.tags.vocabulary.head_nouns import is_kind_of
 from pipeline.tags.vocabulary.implications import danbooru, implies
@@ -191,50 +191,6 @@ def test_the_largest_gap_is_cut_in_its_middle_but_never_above_a_half_nor_below_0
     assert gap_threshold([0.7, 0.6, 0.2, 0.1]) == pytest.approx(0.4)
     assert gap_threshold([0.14, 0.02]) == 0.15
     assert gap_threshold([0.9]) == gap_threshold([]) == 0.5
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "white hair",
-        "twintails",
-        "red eyes",
-        "cat ears",
-        "witch hat",
-        "crown",
-        "hair bow",
-        "dragon horns",
-        "fox tail",
-        "double bun",
-        "mole under mouth",
-        "hair between eyes",
-        "hat",
-    ],
-)
-def test_looks_are_traits(tag: str) -> None:
-    assert is_trait(tag)
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "smile",
-        "closed eyes",
-        "blue kimono",
-        "boots",
-        "beach",
-        "hand in own hair",
-        "solo",
-        "looking at viewer",
-        "adjusting hair",
-        "unworn hat",
-        "fake tail",
-        "cocktail",
-        "portrait",
-    ],
-)
-def test_outfit_pose_expression_and_background_are_none(tag: str) -> None:
-    assert not is_trait(tag)
 
 
 def images(trigger: str, count: int, *tags: str, one_person: bool = True) -> list[ImageTags]:
