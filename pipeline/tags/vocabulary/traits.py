@@ -16,9 +16,9 @@ def _listed(text: str, separator: str = ", ") -> frozenset[str]:
 
 
 _HEADS = _listed(
-    "hair bangs ponytail twintails braid braids bun buns drills ahoge sidelocks bob dreadlocks afro pigtails updo mohawk "
-    "pompadour undercut sidecut eyes pupils eyelashes eyebrows sclera iris heterochromia skin fur ears horn horns antlers "
-    "tail tails wings halo fang fangs freckles mole moles scar scars tattoo birthmark beard mustache stubble sideburns "
+    "hair bangs ponytail twintails braid braids bun buns drills ahoge sidelock sidelocks bob dreadlocks afro pigtails updo "
+    "mohawk pompadour undercut sidecut eyes pupils eyelashes eyebrows sclera iris heterochromia skin fur ears horn horns antlers "
+    "tail tails wing wings halo fang fangs freckles mole moles scar scars tattoo birthmark beard mustache stubble sideburns "
     "goatee hat beret beanie cap crown tiara hood hairband headband headdress headpiece hairclip hairpin headwear helmet "
     "veil eyepatch",
     " ",
@@ -44,10 +44,12 @@ _EXACT_TRAITS = _listed(
     "short hair with long locks, heart ahoge, forehead mark, forehead jewel, chest jewel, whiskers, whisker markings, "
     "body markings, bags under eyes, widow's peak, two side up, one side up, loose hair strand, colored inner hair, "
     "colored tips, dark-skinned female, dark-skinned male, tsurime, tareme, symbol in eye, star in eye, flower in eye, "
+    "flaming eye, notched ear, "
     "no eyebrows, no sclera, artificial eye, mechanical eye, sharp teeth, buck teeth, elf, dark elf, oni, mermaid, "
     "merman, vampire, android, cyborg, centaur, centauroid, lamia, harpy, arachne, kitsune, goblin, female goblin, "
     "orc, furry, furry female, furry male, muscular, muscular female, muscular male, mature female, mature male, old, "
-    "old man, old woman, bishounen, otoko no ko, snout, beak, hooves, gills, carapace, antennae, extra arms, "
+    "old man, old woman, fat, fat man, plump, "
+    "bishounen, otoko no ko, snout, beak, hooves, gills, carapace, antennae, extra arms, "
     "extra mouth, extra faces, prosthesis, prosthetic arm, prosthetic leg, single mechanical arm, mechanical arms, "
     "mechanical legs, mechanical hands, mechanical parts, joints, doll joints, robot joints, amputee, double amputee, "
     "missing limb, stitches, stitched face, stitched mouth, stitched arm"
