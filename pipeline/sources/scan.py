@@ -15,6 +15,12 @@ from pipeline.sources.source_file import Found, concept_at, is_meta, is_utf8, ki
 from pipeline.store.reasons.placement import PlacementReason as P
 from pipeline.store.reasons.reason import Cause
 
+SAMPLES = ("prompts.json", "samples.json")
+"""What lists the sample images of a run, in the folder that holds them: those made while it trained, and those made after."""
+BASE, OF_BASE, SHEET = "base", " base.png", "grid.png"
+"""What is beside that: the folder of the base model's images without the adapter, how their names end where they lie among
+the others, and all on one sheet."""
+
 
 def scan(sources: Iterable[Path | str], follow_links: bool = False, *, of_sets: bool = False) -> Iterator[Found]:
     """Everything below source folders in a fixed order; a folder that two sources reach comes once.
@@ -66,6 +72,9 @@ class _Walk:
             if parts and any(entry.name == "manifest.db" for entry in entries):
                 yield Found(folder, concept, problem=Cause(P.A_SET))
                 continue
+            if Path(folder).name == BASE and _has_samples(Path(folder).parent):
+                yield Found(folder, concept, problem=Cause(P.BASE_MODEL_IMAGES))
+                continue
             yield from self._entries(entries, parts, concept)
 
     def _again(self, folder: str, concept: str, before: str) -> Iterator[Found]:
@@ -97,6 +106,10 @@ class _Walk:
             return Found(printable(entry.path), printable(concept), problem=Cause(P.NAME_NOT_UTF8))
         if entry.name.startswith(".") and not is_meta(entry.name):
             return Found(entry.path, concept, problem=Cause(P.HIDDEN))
+        if entry.name == SHEET and _has_samples(Path(entry.path).parent):
+            return Found(entry.path, concept, problem=Cause(P.SAMPLE_SHEET))
+        if entry.name.endswith(OF_BASE) and _has_samples(Path(entry.path).parent):
+            return Found(entry.path, concept, problem=Cause(P.BASE_MODEL_IMAGES))
         target = ""
         try:
             if _is_link(entry):
@@ -118,6 +131,11 @@ class _Walk:
         return Found(
             entry.path, concept, kind, status.st_size, status.st_mtime_ns, problem=problem, file=target, link=target
         )
+
+
+def _has_samples(folder: Path) -> bool:
+    """Whether a run of prep wrote its sample images there."""
+    return any((folder / listing).is_file() for listing in SAMPLES)
 
 
 def _identity(folder: str) -> str:

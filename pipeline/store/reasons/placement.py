@@ -49,6 +49,8 @@ class PlacementReason(Reason):
     BROKEN_LINK = "broken_link"
     FOLDER_REPEATED = "folder_repeated"
     A_SET = "a_set"
+    BASE_MODEL_IMAGES = "base_model_images"
+    SAMPLE_SHEET = "sample_sheet"
     ARCHIVE = "archive"
     ARCHIVE_UNKNOWN = "archive_unknown"
     ARCHIVE_A_SOURCE = "archive_a_source"
@@ -156,6 +158,8 @@ WORDS: Table = {
     P.BROKEN_LINK: Words("broken link"),
     P.FOLDER_REPEATED: Words("folder read already", "as {to}"),
     P.A_SET: Words("a set of prep"),
+    P.BASE_MODEL_IMAGES: Words("images that the base model made without the adapter, for comparison"),
+    P.SAMPLE_SHEET: Words("a sheet of sample images"),
     P.ARCHIVE: Words("archive; name it as a source to use it"),
     P.ARCHIVE_UNKNOWN: Words("archive of a kind that is not read"),
     P.ARCHIVE_A_SOURCE: Words("archive, a source of its own"),

@@ -170,3 +170,24 @@ def test_a_set_is_no_source(flattened):
         list(scan([flattened.root]))
     with pytest.raises(PrepError, match="is a set"):
         list(scan([flattened.root / "images"]))
+
+
+def test_of_a_runs_samples_those_of_the_base_model_and_the_sheet_are_not_taken(tmp_path):
+    progress = tmp_path / "progress"
+    for name in ("base/01.png", "step 000100/01.png", "grid.png"):
+        save(painted(9), progress / name)
+    taken = {Path(found.path).name for found in scan([progress]) if found.problem is None and found.kind == "image"}
+    assert taken == {"01.png", "grid.png"} and problems(progress) == {}, "a folder of that name may be anybody's"
+    (progress / "prompts.json").write_text("{}", encoding="utf-8")
+    found = {Path(each.path).relative_to(progress).as_posix() for each in scan([progress]) if each.problem is None}
+    assert found == {"step 000100/01.png", "prompts.json"}
+    assert problems(progress) == {
+        "base": "images that the base model made without the adapter, for comparison",
+        "grid.png": "a sheet of sample images",
+    }
+    for name in ("1 girl seed 1 base.png", "1 girl seed 1 adapter.png", "samples.json"):
+        save(painted(9), tmp_path / "samples" / name) if name.endswith("png") else (tmp_path / "samples" / name).touch()
+    assert list(problems(tmp_path / "samples")) == ["1 girl seed 1 base.png"]
+    assert problems(progress / "base") == {
+        "base": "images that the base model made without the adapter, for comparison"
+    }
