@@ -123,9 +123,9 @@ def chosen_tags(
         ledger.add(f"rating:{rating[0]}", rating[1], TagCause(TagReason.RATING))
     for tag, into, why in names.changed(ledger.alive):
         ledger.rename(tag, into, why)
-    for tag, ban_cause in list(zip(ledger.alive, map(banned, ledger.alive), strict=True)):
-        if ban_cause is not None:
-            ledger.drop(tag, ban_cause)
+    for tag, cause in [pair for pair in zip(ledger.alive, map(banned, ledger.alive), strict=True) if pair[1]]:
+        assert cause is not None
+        ledger.drop(tag, cause)
     return ledger
 
 
@@ -136,9 +136,9 @@ def caption_tags(
     for found in subject.fixes:
         fix(ledger, found)
     if not rules.keep_quality:
-        for tag, flag in list(zip(ledger.alive, map(quality_flag, ledger.alive), strict=True)):
-            if flag:
-                ledger.drop(tag, TagCause(TagReason.QUALITY, {"flag": flag}))
+        flags = zip(ledger.alive, map(quality_flag, ledger.alive), strict=True)
+        for tag, flag in [pair for pair in flags if pair[1]]:
+            ledger.drop(tag, TagCause(TagReason.QUALITY, {"flag": flag}))
     if rules.implications is not None:
         _consolidate(ledger, rules.implications, subject.people is None or subject.people < 2)
     worn = tuple(ledger.alive)

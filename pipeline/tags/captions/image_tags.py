@@ -43,7 +43,7 @@ class TagChoice:
             ratings = (best_rating(scores[vote.name], vote.categories) for vote in self.votes if vote.name in scores)
             rating = next((found for found in ratings if found is not None), None)
         ledger = chosen_tags(choices, self.names, self.banned, rating)
-        held = {choice.tag: choice.score for choice in choices if choice.chosen}
+        held = {tag: score for tag, score, chosen, _ in choices if chosen}
         counted = people(held)
         named = len(names_in(image.concept))
         return SurveyedImage(

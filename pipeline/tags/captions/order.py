@@ -27,13 +27,13 @@ def ordered(
             last word, as `red boots` by boots, or comes last.
     """
     rest: list[tuple[int, float, str]] = []
-    general = _PLACE["general"]
-    for tag, counts in zip(tags, map(is_count, tags), strict=True):
+    general, category = _PLACE["general"], categories.get
+    for (tag, score), counts in zip(tags.items(), map(is_count, tags), strict=True):
         if counts:
-            rest.append((1, 0.0 if tag == "solo" else 1 - tags[tag] / 2, tag))
+            rest.append((1, 0.0 if tag == "solo" else 1 - score / 2, tag))
             continue
-        place = -tags[tag] if rank is None else rank.get(tag, rank.get(tag.rpartition(" ")[2], math.inf))
-        rest.append((_PLACE.get(categories.get(tag, "general"), general), place, tag))
+        place = -score if rank is None else rank.get(tag, rank.get(tag.rpartition(" ")[2], math.inf))
+        rest.append((_PLACE.get(category(tag, "general"), general), place, tag))
     rest.sort()
     head = tuple(dict.fromkeys(triggers))
     return (*head, *(tag for _, _, tag in rest if tag not in head))

@@ -133,7 +133,8 @@ class Implications:
         present = set(tags)
         found: dict[str, str] = {}
         for child in tags:
-            for parent in sorted(self.above(child, one_person).keys() & present):
+            above = self.above(child, one_person)
+            for parent in () if present.isdisjoint(above) else sorted(above.keys() & present):
                 both = bool(self.levels) and self.level(parent)[1] == "both"
                 if not both and not leads_to(found, child, parent):
                     found.setdefault(parent, child)
