@@ -104,8 +104,8 @@ class Options:
     """Leave out tags about the file, such as highres or translation request, and those that Danbooru gave up, such as
     bangs, whichever tagger or board gave them; or keep them."""
     compose: Compose = "garments"
-    """Join what belongs together on one person, to tags that Danbooru has: sports bra and red bra to red sports bra; free
-    joins to any tag, as boots and red footwear to red boots; all joins hair as well, such as long white hair."""
+    """Join what belongs together on one person, to tags that Danbooru has: sweater vest and blue vest to blue
+    sweater vest; free joins to any tag, boots and red footwear to red boots; all joins hair as well: long white hair."""
     contradictions: Literal["report", "fix"] = "report"
     """Images whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
     their concept: list them with a proposed fix, or fix them."""

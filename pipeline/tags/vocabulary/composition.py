@@ -1,4 +1,4 @@
-"""Two tags that say one thing together: `sports bra` and `red bra` are `red sports bra`.
+"""Two tags that say one thing together: `sweater vest` and `blue vest` are `blue sweater vest`.
 
 A tagger names the thing and the colour of its class apart. They belong together only where one person wears one thing
 of that class in one colour. What a base model has never seen is no use in its captions: the joined tag has to be one that
@@ -40,7 +40,7 @@ _FOOTWEAR = (
     "lace-up boots, loafers, mary janes, okobo, platform boots, platform heels, rubber boots, sandals, santa boots, shoes, "
     "slippers, sneakers, stiletto heels, strappy heels, thigh boots, uwabaki, waraji, zouri, armored boots, pumps"
 )
-_HEADWEAR = "helmet, hat, hood, beret, beanie, cabbie hat, mob cap, peaked cap, garrison cap, veil, bandana, turban"
+_HEADWEAR = "helmet, hat, beret, beanie, cabbie hat, mob cap, peaked cap, garrison cap, veil, bandana, turban"
 _CLASSES = {"footwear": frozenset(_FOOTWEAR.split(", ")), "headwear": frozenset(_HEADWEAR.split(", "))}
 """Nouns that taggers colour and that are no tags themselves → the things that they are of. A hairband is no headwear."""
 _GARMENTS_TEXT = (

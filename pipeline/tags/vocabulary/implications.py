@@ -92,7 +92,10 @@ class Implications:
         self._above: dict[str, dict[str, Steps]] = {}
         self._whole: dict[str, dict[str, Steps]] = {}
         self._causes: dict[tuple[str, str], TagCause] = {}
-        self.levels = _checked(levels or {}, board)
+        self.parents = frozenset(
+            parent for table in (board, _own()) for parents in table.values() for parent in parents
+        )
+        self.levels = _checked(levels or {}, self.parents)
         self._levels: dict[str, tuple[str, str]] = {}
 
     def above(self, child: str, one_person: bool = True) -> Mapping[str, Steps]:
@@ -169,8 +172,7 @@ def _by_scores(way: Steps) -> bool:
     return any(rule == ImpliedBy.SCORES for _, rule in way)
 
 
-def _checked(levels: Mapping[str, str], board: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
-    general = {parent for table in (board, _own()) for parents in table.values() for parent in parents}
+def _checked(levels: Mapping[str, str], general: Collection[str]) -> Mapping[str, str]:
     for held, level in levels.items():
         if level not in LEVELS:
             raise PrepError(f"levels: {held} = {level!r}", f"give one of {', '.join(LEVELS)}")

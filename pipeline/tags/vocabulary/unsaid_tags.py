@@ -29,6 +29,7 @@ _DEPRECATED = frozenset(["bangs", "eyewear", "legwear", "neckwear"])
 def unsaid(tag: str) -> str | None:
     """`meta` for a tag about the file, `deprecated` for one that Danbooru gave up because it told too little (`bangs`,
     `legwear`); None for most."""
+    tag = tag.replace("_", " ")
     if tag in _DEPRECATED:
         return DEPRECATED
     return META if tag in _META or _META_FORM.fullmatch(tag) else None

@@ -25,6 +25,7 @@ for each in (
     images.contradictions,
     why.why,
     review.rules,
+    review.implied,
     review.spelling,
     edits.add,
     edits.remove,
