@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.concepts.regularization.files import read_mark, save_generated
 from pipeline.core.files import file_digest
 from pipeline.store.values.regularization import RegularizationImage
@@ -60,10 +62,13 @@ def make_reg_images(
     base = base_of(making.model, making.device, keeping_of(chosen.options))
     marks = _marks(making, rows, base)
     todo = [index for index, row in enumerate(rows) if read_mark(root / row.path) != marks[index]]
-    done = 0
+    done, blank = 0, list[str]()
 
     def keep(index: int, image: Image) -> None:
         nonlocal done
+        pixels = np.asarray(image)
+        if (pixels == pixels[0, 0]).all():
+            blank.append(rows[todo[index]].path)
         save_generated(root / rows[todo[index]].path, image, marks[todo[index]])
         done += 1
         progress("sampling regularization images", done, len(todo))
@@ -74,7 +79,13 @@ def make_reg_images(
         if row.seed is not None
     ]
     generate(base, requests, making.sampling, chosen.batch_size, keep)
-    return Made(len(todo), (*base.warnings, *((chosen.told,) if chosen.told and todo else ())))
+    told = [chosen.told] if chosen.told and todo else []
+    if blank:
+        told.append(
+            f"regularization images of a single colour: {len(blank)}, such as {blank[0]}; the base model or its VAE fails at "
+            "them: look at them, and try --mixed-precision no or another --vae"
+        )
+    return Made(len(todo), (*base.warnings, *told))
 
 
 def _marks(making: Making, rows: Sequence[RegularizationImage], base: BaseModel) -> list[str]:

@@ -10,7 +10,8 @@ own; a number in front says how often they are used beside others. Captions lie 
 --user-caption, or the class word. They are brought into the set as flatten does it, cropped to the sizes of the images they go
 beside, and assigned so that all are used equally often; noise and timestep are their own.
 
-Or make no images at all: with --images preservation --class-word girl training asks the base model itself, without the
+Or have images of the class made, --images class --class-word girl: their prompts are the captions with other tags of the set here
+and there. Or make no images at all: with --images preservation --class-word girl training asks the base model itself, without the
 adapter, what it makes of every noisy image called `girl` instead of the trigger word, and holds the adapter to that; one
 forward pass more.
 """
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.concepts.regularization.class_plan import plan_class
 from pipeline.concepts.regularization.class_words import ClassWords
 from pipeline.concepts.regularization.files import remove_strays, save_caption
 from pipeline.concepts.regularization.matched_plan import Seeds, must_have, plan_matched, plan_preservation
@@ -43,8 +45,9 @@ NAME = "regularize"
 class Options:
     """Options of `prep regularize`."""
 
-    images: Literal["matched", "preservation", "user", "random", "none"] = "matched"
-    """matched makes one regularization image for every kept image; preservation makes none, and training holds the model to
+    images: Literal["matched", "class", "preservation", "user", "random", "none"] = "matched"
+    """matched makes one regularization image for every kept image; class makes images from prompts near to the captions,
+    which never say a trigger word, as many as images have repeats; preservation makes none, and training holds the model to
     what it said of each image before, without its trigger words; user uses those of a folder of yours, each folder below
     for the concept or class it is named like, random uses all of them for all concepts; none makes and uses none."""
     user_images: Path | None = None
@@ -54,7 +57,7 @@ class Options:
     """Caption of those of your images that have none beside them."""
     count: int = 1
     """Regularization images of every image, each from a seed of its own: seed, seed + 1 and so on; training uses all
-    of them in turn."""
+    of them in turn. With images = "class", as many for every repeat."""
     base: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     """Base model that will be trained on: a single .safetensors or .ckpt file, a folder in diffusers format, a hub
     repository, or `miniature`."""
@@ -126,11 +129,25 @@ class Options:
         return self.images in ("user", "random")
 
     @property
+    def generates(self) -> bool:
+        """Whether the base model makes the images."""
+        return self.images in ("matched", "class")
+
+    @property
     def class_words_of(self) -> ClassWords:
         return ClassWords(word=self.class_word, words=self.class_words, styles=self.styles, trigger=self.trigger)
 
     def _check_user_images(self) -> None:
         """Refuse what does nothing beside the other options."""
+        if self.images == "class" and self.seeds == "own":
+            raise PrepError(
+                "regularize: seeds is 'own', but images of the class have seeds of their own anyway", "leave seeds out"
+            )
+        if self.images == "preservation" and self.count != 1:
+            raise PrepError(
+                f"regularize: count is {self.count}, but preservation makes no images",
+                "leave count out; reg_share of train says in how many exposures it acts",
+            )
         if self.of_user:
             if self.user_images is None:
                 raise PrepError(
@@ -155,8 +172,9 @@ def observe(manifest: Manifest, options: Options) -> str:
 
         assert options.user_images is not None
         return listing_digest(manifest, options.user_images) + manifest.digest("repeats")
-    if options.images == "matched":
-        return base_identity(manifest, options.base, options.revision, options.vae)
+    if options.generates:
+        identity = base_identity(manifest, options.base, options.revision, options.vae)
+        return identity + (manifest.digest("repeats") if options.images == "class" else "")
     return ""
 
 
@@ -179,6 +197,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     if options.images == "preservation":
         return plan_preservation(manifest, options.class_words_of)
     made = {"steps": options.steps, "guidance": options.guidance}
+    if options.images == "class":
+        return plan_class(manifest, options.class_words_of, options.seed, options.count, made)
     seeds = Seeds(first=options.seed, count=options.count, own=options.seeds == "own")
     return plan_matched(manifest, options.class_words_of, seeds, made)
 
@@ -225,7 +245,7 @@ def work(manifest: Manifest, options: Options, progress: ProgressCallback) -> Wo
     remove_strays(manifest, {row.path for row in rows}, NAME)
     captions = {row.path: row.caption for row in rows}
     result = WorkResult()
-    if rows and options.images == "matched":
+    if rows and options.generates:
         result = _generate(manifest, options, rows, progress)
     elif rows:
         result = WorkResult({"user_supplied_images": len(captions)})

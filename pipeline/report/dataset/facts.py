@@ -279,11 +279,15 @@ def _pairs(decided: Decided) -> tuple[Pair, ...]:
             continue
         assigned: RegularizationAssignment = row.value
         first = assigned.images[0]
+        if first.preserved:
+            continue
         text = first.caption or str(caption.value if caption else "")
         reg_images = tuple(
             decided.root / path for path in dict.fromkeys(reg_image.path for reg_image in assigned.images)
         )
-        pair = Pair(Path(image.path).name, decided.root / image.path, reg_images, text, first.matched)
+        pair = Pair(
+            Path(image.path).name, decided.root / image.path, reg_images, text, first.matched or first.seed is not None
+        )
         found[image.concept].append(pair)
     longest = max(map(len, found.values()), default=0)
     return tuple(

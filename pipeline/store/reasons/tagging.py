@@ -18,6 +18,7 @@ class RegularizationReason(Reason):
     SAME_CAPTION = "same_caption"
     WITHOUT_TRIGGERS = "without_triggers"
     CLASS_WORD = "class_word"
+    CLASS_PROMPTS = "class_prompts"
     PRESERVED = "preserved"
     USER_SUPPLIED = "user_supplied"
 
@@ -36,13 +37,18 @@ class TrainReason(Reason):
     TRUNCATED = "truncated_tags"
 
 
+NAMED = 8
+"""Seeds that are named one by one."""
+
+
 def _checksums(data: Data) -> str:
     return "; ".join(f"{name}: sha256 {checksum}" for name, checksum in data.get("checksums", ()))
 
 
 def _generated(data: Data) -> str:
     seeds = data["seeds"]
-    said = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    named = ", ".join(map(str, seeds)) if len(seeds) <= NAMED else f"{seeds[0]} to {seeds[-1]}"
+    said = f"seed {named}" if len(seeds) == 1 else f"seeds {named}"
     return f"{said}, {data['steps']} DDIM steps, guidance {data['guidance']:g}"
 
 
@@ -52,6 +58,7 @@ WORDS: Table = {
     RegularizationReason.SAME_CAPTION: Words("same caption", _generated),
     RegularizationReason.WITHOUT_TRIGGERS: Words("caption without trigger words", _generated),
     RegularizationReason.CLASS_WORD: Words("caption with a class word for the trigger words", _generated),
+    RegularizationReason.CLASS_PROMPTS: Words("images of the class from tags of the set", _generated),
     RegularizationReason.PRESERVED: Words("base model's own prediction", "asked for {prompt}"),
     RegularizationReason.USER_SUPPLIED: Words("user-supplied images", _SUPPLIED),
     UserImageReason.TRAINED_ON: Words("to be trained on itself", "as {of}"),
