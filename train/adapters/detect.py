@@ -159,6 +159,8 @@ def check_same(asked: AdapterConfig, file: Path) -> AdapterConfig:
                 wrong.append(f"{field.name} {other} where {one} was asked for")
     if wrong:
         hint = "give the file's own options, or train without it"
+        if held.text_encoder and not asked.text_encoder:
+            hint = "give train_text_encoder = true, and text_encoder_lr = 0 to keep that part as the file has it"
         rewritten = any(wanted.rewritten_for(client, asked) for client in SHOWING_MORE)
         if rewritten and wanted.stored is not found.stored and found.stored.name in EXACT_FORMS:
             hint = (

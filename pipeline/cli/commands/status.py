@@ -14,6 +14,7 @@ from pipeline.cli.set_folder import SET
 from pipeline.cli.stage_command import load_stage
 from pipeline.config import registry
 from pipeline.config.declared import declared
+from pipeline.config.parts import composed
 from pipeline.config.settings import Settings, options_for, settings_of
 from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
@@ -118,7 +119,7 @@ def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) 
         if now == run.inputs:
             gone = stage.missing(manifest, options)
             return f"stale: {gone}" if gone else "fresh"
-        as_run = _options_of(stage, settings, run)
+        as_run = _options_of(stage, run)
         differ = (
             _differing(options, as_run) if as_run is not None else "its options are those of another version of prep"
         )
@@ -131,7 +132,12 @@ def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) 
 
 def _differing(options: Any, as_run: Any) -> str:
     now, then = json.loads(options_json(options)), json.loads(options_json(as_run))
-    return ", ".join(f"{key} was {then[key]}, now {now[key]}" for key in now if now[key] != then[key])
+    return ", ".join(f"{key} was {_value(then[key])}, now {_value(now[key])}" for key in now if now[key] != then[key])
+
+
+def _value(value: Any) -> str:
+    """A setting's value, one that was left out or is empty in a word."""
+    return "not given" if value in (None, "", [], {}) else str(value)
 
 
 def _why(manifest: Manifest, stage: Stage[Any], run: Run, now: Mapping[str, str], differ: str) -> Iterator[str]:
@@ -148,7 +154,7 @@ def _why(manifest: Manifest, stage: Stage[Any], run: Run, now: Mapping[str, str]
             yield f"{WORDS.get(name, name)} changed" + (f" by {by.stage} (run {by.id})" if by else "")
 
 
-def _options_of(stage: Stage[Any], settings: Settings, run: Run) -> Any:
+def _options_of(stage: Stage[Any], run: Run) -> Any:
     """The options that a run was made with; None if this version knows other ones."""
     options: type = stage.options
     kinds = {setting.name: setting for setting in declared(options)}
@@ -157,6 +163,6 @@ def _options_of(stage: Stage[Any], settings: Settings, run: Run) -> Any:
             key: None if value is None and kinds[key].optional else convert(value, kinds[key].kind)
             for key, value in run.options.items()
         }
-        return options_for(stage.name, stage.options, settings, given)
+        return composed(options, given)  # whole as they stand: no layer has a say in what a run was made with
     except (KeyError, ValueError, PrepError):
         return None

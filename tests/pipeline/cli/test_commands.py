@@ -2,8 +2,12 @@ import json
 
 import pytest
 from painted_sets import painted, save
+from recorded_sets import recorded_set
 
+from pipeline.stages import train
 from pipeline.store.manifest import Manifest
+from pipeline.store.running.freshness import inputs, options_json
+from train.options.recipe import make_recipe
 
 
 @pytest.fixture
@@ -131,3 +135,15 @@ def test_log_lists_runs_and_filters_decisions(command, settings, source, tmp_pat
     assert len(decisions("--concept", "char")) == 0
     assert "… and 4 more" in command("log", root, "--stage", "check", "--limit", "1").stderr
     assert "no decision matches" in command("log", root, "--reason", "no such").stderr
+
+
+def test_a_run_of_so_many_steps_is_not_taken_for_one_of_another_version(command, tmp_path):
+    rows = [(f"images/Lumi/{number}.png", "Lumi", (64, 64), "Lumi, 1girl", 1.0) for number in range(3)]
+    with recorded_set(tmp_path / "set", rows) as manifest:
+        made = make_recipe(base="miniature", steps=3)
+        read = inputs(manifest, train.STAGE, made)
+        with manifest.transaction():
+            manifest.finish_run(manifest.begin_run("train", json.loads(options_json(made)), read), {})
+    (tmp_path / "set/prep.toml").write_text('[train]\nbase = "miniature"\n', encoding="utf-8")
+    said = "fresh, but prep.toml has other settings: steps was 3, now not given"
+    assert states(command, tmp_path / "set")["train"] == said

@@ -59,3 +59,18 @@ def test_a_run_that_does_not_fit_on_the_disk_is_refused_before_anything_is_writt
     with pytest.raises(PrepError, match=r"the run needs .* on the disk of .*, which has 1 kB free"):
         train_adapter(prepared, make_recipe(**QUICK), quiet)
     assert not (prepared.root / "runs").exists()
+
+
+def test_a_part_of_rate_0_stays_as_the_file_has_it_that_training_goes_on_from(prepared):
+    options = QUICK | {"train_text_encoder": True, "text_encoder_lr": 1e-3, "steps": 1}
+    first = weights(train_adapter(prepared, make_recipe(**options | {"name": "first"}), quiet).file)
+    file = prepared.root / "runs/first/first.safetensors"
+    on = options | {"name": "on", "network_weights": file, "text_encoder_lr": 0.0}
+    second = weights(train_adapter(prepared, make_recipe(**on), quiet).file)
+    assert first.keys() == second.keys()
+    same = {key for key in first if bool((first[key] == second[key]).all()) and not key.endswith("alpha")}
+    text = {key for key in first if key.startswith("lora_te") and not key.endswith("alpha")}
+    assert text and same == text
+    with pytest.raises(PrepError, match="text_encoder True where False was asked for") as caught:
+        train_adapter(prepared, make_recipe(**QUICK | {"network_weights": file, "name": "off", "steps": 1}), quiet)
+    assert "text_encoder_lr = 0 to keep that part" in caught.value.hint
