@@ -42,7 +42,7 @@ class Vocabulary:
         self._by_fold: dict[str, str] = {}
         for tag in categories:
             held = self._by_fold.setdefault(folded(tag), tag)
-            if held != tag and held != held.lower() and tag == tag.lower():
+            if held != tag and _rank(tag) < _rank(held):
                 self._by_fold[folded(tag)] = tag
 
     def spelled(self, name: str, board: bool = True) -> str:
@@ -68,6 +68,11 @@ class Vocabulary:
         held = self._by_fold.get(folded(other), other)
         same = self.categories.get(held, category) == category
         return held if same and not any(tag in labels and held in labels for labels in self._apart) else tag
+
+
+def _rank(tag: str) -> tuple[bool, bool]:
+    """Of several spellings the least: one that Danbooru has, then one in lower case."""
+    return tag not in tables.tags(), tag != tag.lower()
 
 
 _OTHER_NAMES = {

@@ -57,6 +57,27 @@ def test_several_spellings_of_a_tag_become_one_but_never_across_categories() -> 
     assert known.usual("Rose") == "Rose" and known.usual("rose") == "rose"
 
 
+def test_two_labels_of_one_tagger_are_two_things_and_two_taggers_say_one_thing_once() -> None:
+    v2, v3 = ("labcoat", "hakama", "aura"), ("lab coat", "hakama", "hakama skirt", "aura", "au ra")
+    known = Vocabulary(dict.fromkeys((*v2, *v3), "general"), [v2, v3])
+    assert [known.usual(tag) for tag in v2] == ["lab coat", "hakama", "aura"]
+    assert [known.usual(tag) for tag in v3] == list(v3), "although a board merged some of them since"
+    assert Vocabulary({"aura": "general", "au ra": "general"}).usual("au ra") == "aura", "where no tagger knows both"
+
+
+@pytest.mark.parametrize("tag", ["(o)_(o)", ":/", "^o^", ";3"])
+def test_a_kaomoji_keeps_its_name_whatever_the_board_calls_it_now(tag: str) -> None:
+    assert other_name(tag) is None
+
+
+def test_a_tag_that_is_to_be_written_keeps_the_name_that_was_typed() -> None:
+    known = Vocabulary({"red footwear": "general", "cat ears": "general"})
+    assert known.spelled("red boots") == "red footwear", "what is asked for"
+    assert (
+        known.spelled("red boots", board=False) == "red boots" and known.spelled("nekomimi", board=False) == "cat ears"
+    )
+
+
 def test_a_characters_name_keeps_its_words() -> None:
     assert KNOWN.usual("Gray Fox") == "Gray Fox"
     assert other_name("gray background") == "grey background" and other_name("smile") is None
