@@ -54,12 +54,13 @@ class Subject:
     """What is known of one image beside its tags.
 
     `triggers` are all trigger words, `leads` the first one of everyone in the folder; `people` is None where nothing
-    tells; `media` comes by folder; `fixes` are the contradictions to fix.
+    tells; `one_picture` is False for comics and sheets of views; `media` comes by folder; `fixes` are the contradictions to fix.
     """
 
     triggers: tuple[str, ...]
     leads: tuple[str, ...]
     people: int | None
+    one_picture: bool
     media: tuple[str, ...]
     fixes: Sequence[Contradiction] = ()
 
@@ -143,7 +144,7 @@ def caption_tags(
         _consolidate(ledger, rules.implications, subject.people is None or subject.people < 2)
     worn = tuple(ledger.alive)
     _prune_into_triggers(ledger, subject, traits)
-    if subject.people == 1:
+    if subject.people == 1 and subject.one_picture:
         _compose(ledger, rules.compose, rules.banned, worn)
     _speak(ledger, subject)
     order = ordered(ledger.alive, rules.categories, subject.triggers, rules.rank)

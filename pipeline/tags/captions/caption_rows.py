@@ -103,7 +103,7 @@ class CaptionWriter:
         path, mark = image.path, self.rules.keep_separator
         fixes = [each for each in self.contradictions.get(path, ()) if (path, each.attribute) in self.fixed]
         media = dict.fromkeys(self.media[part] for part in image.concept.split("/") if part in self.media)
-        subject = Subject(image.triggers, image.leads, image.people, tuple(media), fixes)
+        subject = Subject(image.triggers, image.leads, image.people, image.one_picture, tuple(media), fixes)
         order, rows = caption_tags(image.ledger, subject, self.rules, self.traits)
         order, rows = with_manual_edits(order, rows, subject.triggers, self.manual.manual_edits.get(path, ()))
         left = len(order) > len(subject.triggers)

@@ -11,7 +11,7 @@ from pipeline.tags.captions.build import Names, chosen_tags
 from pipeline.tags.captions.selection import Combine, TaggerVote, best_rating, choose_together
 from pipeline.tags.captions.triggers import names_in, spelled, subjects
 from pipeline.tags.statistics.survey import SurveyedImage
-from pipeline.tags.vocabulary.person_count import people
+from pipeline.tags.vocabulary.person_count import people, several_pictures
 from pipeline.tags.vocabulary.quality_tags import flags_of
 
 
@@ -55,4 +55,5 @@ class TagChoice:
             ledger,
             rating,
             flags_of(held),
+            not several_pictures(held),
         )

@@ -14,7 +14,16 @@ from itertools import chain
 from typing import NamedTuple
 
 from pipeline.store.values.contradiction import Contradiction, Fix
-from pipeline.tags.vocabulary.attributes import LOOKS, NAMED, attribute_of, compatible, excused_by, excuses, hidden
+from pipeline.tags.vocabulary.attributes import (
+    LOOKS,
+    NAMED,
+    SCENE,
+    attribute_of,
+    compatible,
+    excused_by,
+    excuses,
+    hidden,
+)
 
 BOTH_AT_MOST = 0.05
 BOTH_FROM = 50
@@ -60,7 +69,8 @@ class Dominant:
 def dominants(
     images: Iterable[Seen], share: float, at_least: int
 ) -> tuple[dict[str, dict[str, Dominant]], frozenset[str]]:
-    """(subject → attribute → its dominant value, attributes that one image fills once).
+    """(subject → attribute → its dominant value, attributes that one image fills once). No value of what belongs to the
+    picture, as the time of day, dominates; an image in which a look is hidden tells nothing of it.
 
     Args:
         share: share of a subject's images that must fill the attribute with one value for it to dominate.
@@ -82,8 +92,13 @@ def dominants(
             counts = values[image.subject, attribute]
             for tag in tags:
                 counts[tag] += 1
+        for attribute in LOOKS:
+            if attribute not in image.attributes and hidden(attribute, image.tags):
+                excuses[image.subject, attribute] += 1
     found: dict[str, dict[str, Dominant]] = {}
     for (subject, attribute), counts in values.items():
+        if attribute in SCENE:
+            continue
         tag, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
         whole = sizes[subject] - excuses[subject, attribute]
         if whole >= at_least and times >= share * whole:
@@ -108,7 +123,7 @@ def attributes_of(tags: Collection[str]) -> dict[str, list[str]]:
 
 def _rivals(held: list[str]) -> list[str]:
     apart: list[str] = []
-    for tag in sorted(held, key=lambda tag: (len(tag.split()), tag)):
+    for tag in sorted(held, key=lambda tag: (tag == "colored skin", len(tag.split()), tag)):
         if not any(compatible(tag, other) for other in apart):
             apart.append(tag)
     return apart
@@ -142,14 +157,15 @@ def _against(image: Seen, dominant: Dominant, tags: list[str], silent: frozenset
     """An image without the dominant value."""
     score = image.below.get(dominant.tag)
     of_subject = (dominant.subject, dominant.images, dominant.others)
+    fix: Fix
     if not tags:
         if dominant.attribute not in LOOKS or dominant.tag in silent or hidden(dominant.attribute, image.tags):
             return []
-        fix: Fix = "add" if score is not None else "look"
+        fix = "add" if score is not None else "look"
         return [Contradiction(dominant.attribute, dominant.tag, "", None, score, fix, *of_subject)]
+    fix = "look" if hidden(dominant.attribute, image.tags) else "replace"
     return [
-        Contradiction(dominant.attribute, dominant.tag, tag, image.tags[tag], score, "replace", *of_subject)
-        for tag in tags
+        Contradiction(dominant.attribute, dominant.tag, tag, image.tags[tag], score, fix, *of_subject) for tag in tags
     ]
 
 

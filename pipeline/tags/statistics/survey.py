@@ -18,7 +18,8 @@ from pipeline.tags.vocabulary.quality_tags import quality_flag
 
 class SurveyedImage(NamedTuple):
     """One image with its chosen tags. `subjects` are the trigger words of everyone in its folder; `people` is None
-    where nothing tells; `rating` is the most probable one where it is asked for; `flags` is flag → the tags that raise it."""
+    where nothing tells; `rating` is the most probable one where it is asked for; `flags` is flag → the tags that raise it;
+    `one_picture` is False for comics and sheets of views."""
 
     path: str
     concept: str
@@ -28,6 +29,7 @@ class SurveyedImage(NamedTuple):
     ledger: Ledger
     rating: tuple[str, float] | None
     flags: Mapping[str, Mapping[str, float]]
+    one_picture: bool
 
     @property
     def triggers(self) -> tuple[str, ...]:
@@ -41,7 +43,8 @@ class SurveyedImage(NamedTuple):
 
     @property
     def one_person(self) -> bool:
-        return self.people in (None, 1)
+        """Whether all its tags are of one person, seen once."""
+        return self.one_picture and self.people in (None, 1)
 
     @property
     def whom(self) -> str:

@@ -13,13 +13,17 @@ HAIR, EYES, LENGTH, SKIN = "hair colour", "eye colour", "hair length", "skin"
 COUNT, TIME, BACKGROUND = "count", "time of day", "background"
 LOOKS = (HAIR, EYES, LENGTH, SKIN)
 """What a person has in every image, so that an image without it may lack its tag."""
-NAMED = (*LOOKS, COUNT, TIME, BACKGROUND)
+SCENE = (TIME, BACKGROUND)
+"""What a picture has, not a person: of these one image has one value, and the next one another."""
+NAMED = (*LOOKS, COUNT, *SCENE)
 _SHADES = ("light", "dark", "pale", "bright", "platinum", "strawberry")
 _BASE = frozenset((*COLOURS, "blonde", "grey", "amber", "tan")) - {"striped", "plaid", "two-tone", "multicolored"}
-_MIXES_OF = "multicolored two-tone gradient streaked rainbow striped plaid colored split-color mixed"
+_MIXES_OF = "multicolored two-tone gradient streaked rainbow striped plaid split-color mixed"
 _MIXED = frozenset(_MIXES_OF.split())
 _MIXES = {
-    HAIR: frozenset({"streaked hair", "colored tips", "colored inner hair", "split-color hair", "roots (hair)"}),
+    HAIR: frozenset(
+        {"streaked hair", "colored tips", "colored inner hair", "split-color hair", "roots (hair)", "dyed bangs"}
+    ),
     EYES: frozenset({"heterochromia", "mismatched pupils", "multicolored pupils"}),
     SKIN: frozenset({"tanlines", "patchwork skin", "facial mark", "bodypaint"}),
     TIME: frozenset({"split screen", "day and night"}),
@@ -27,7 +31,11 @@ _MIXES = {
 _COLOURLESS = frozenset(
     {
         "monochrome",
+        "multiple monochrome",
         "greyscale",
+        "greyscale with colored background",
+        "partially colored",
+        "split theme",
         "sepia",
         "silhouette",
         "spot color",
@@ -39,24 +47,32 @@ _COLOURLESS = frozenset(
 )
 _HIDING = {
     EYES: "closed eyes, from behind, facing away, head out of frame, faceless, covered eyes, sunglasses, blindfold, back, "
-    "hair over eyes, no eyes, lower body, feet, hand focus, eyes out of frame, mask, helmet",
+    "hair over eyes, no eyes, lower body, feet, hand focus, eyes out of frame, mask, helmet, covering own eyes, "
+    "rolling eyes, blank eyes, solid eyes, solid circle eyes, solid oval eyes, button eyes, wavy eyes, dashed eyes, "
+    ">_<, >o<, ^_^, =_=, u_u, x_x, xd, @_@, +_+, |_|, ._., 0_0, o_o, <|>_<|>, <o>_<o>",
     HAIR: "bald, head out of frame, lower body, feet, hand focus, helmet, hood up, covered head",
     LENGTH: "bald, head out of frame, lower body, feet, hand focus, helmet, hood up, hair up, hair bun, double bun, "
     "portrait, close-up, updo, covered head, ponytail, twintails",
 }
 _HIDES = {attribute: frozenset(text.split(", ")) for attribute, text in _HIDING.items()}
+_TIED = frozenset({"ponytail", "twintails", "braid", "braids", "bun", "updo", "drills"})
+"""Last words of styles that do not show how long hair is."""
 _VALUES = {
     **{f"{length} hair": LENGTH for length in ("very short", "short", "medium", "long", "very long", "absurdly long")},
     **dict.fromkeys(
-        ("dark skin", "very dark skin", "pale skin", "tan", "dark-skinned female", "dark-skinned male"), SKIN
+        ("dark skin", "very dark skin", "pale skin", "tan", "dark-skinned female", "dark-skinned male", "colored skin"),
+        SKIN,
     ),
     **dict.fromkeys(("day", "night", "midnight", "sunset", "dusk", "evening", "twilight", "sunrise", "dawn"), TIME),
+    **dict.fromkeys(("morning", "night sky", "starry sky", "moonlight"), TIME),
 }
 _ALIKE = (
-    frozenset({"night", "midnight"}),
+    frozenset({"night", "midnight", "night sky", "starry sky", "moonlight"}),
     frozenset({"sunset", "dusk", "evening", "twilight"}),
-    frozenset({"sunrise", "dawn"}),
-    frozenset({"dark skin", "very dark skin", "dark-skinned female", "dark-skinned male"}),
+    frozenset({"dusk", "evening", "twilight", "night sky", "starry sky", "moonlight"}),
+    frozenset({"sunrise", "dawn", "morning", "twilight"}),
+    frozenset({"day", "morning"}),
+    frozenset({"dark skin", "very dark skin", "dark-skinned female", "dark-skinned male", "tan"}),
     frozenset({"multiple girls", "2girls", "3girls", "4girls", "5girls", "6+girls"}),
     frozenset({"multiple boys", "2boys", "3boys", "4boys", "5boys", "6+boys"}),
 )
@@ -104,13 +120,15 @@ EVERY_COLOUR = "every colour"
 def excuses(tag: str) -> tuple[str, ...]:
     """What a tag excuses from having one value that can be inferred, as attributes, things, or `EVERY_COLOUR`; nothing for most.
 
-    `heterochromia` excuses the eye colour, `gradient hair` all of hair, a drawing without colours every colour.
+    `heterochromia` excuses the eye colour, `gradient hair` all of hair, a drawing without colours or in the tones of one
+    (`blue theme`) every colour.
     """
     found = [attribute for attribute, tags in _MIXES.items() if tag in tags]
     parts = words(tag)
-    if len(parts) > 1 and parts[0] in _MIXED:
+    if len(parts) > 1 and parts[0] in _MIXED and "pubic" not in parts:
         found.append(singular(parts[-1]))
-    return (*found, EVERY_COLOUR) if tag in _COLOURLESS else tuple(found)
+    tinted = tag in _COLOURLESS or (len(parts) == 2 and parts[0] in _BASE and parts[1] == "theme")
+    return (*found, EVERY_COLOUR) if tinted else tuple(found)
 
 
 @functools.cache
@@ -122,7 +140,14 @@ def excused_by(attribute: str) -> frozenset[str]:
 
 def hidden(attribute: str, tags: Collection[str]) -> bool:
     """Whether an image need not show what fills an attribute: eyes that are closed, a person seen from behind."""
-    return not _HIDES.get(attribute, frozenset()).isdisjoint(tags)
+    if not _HIDES.get(attribute, frozenset()).isdisjoint(tags):
+        return True
+    return attribute == LENGTH and any(map(_ties, tags))
+
+
+@functools.cache
+def _ties(tag: str) -> bool:
+    return words(tag)[-1] in _TIED
 
 
 @functools.cache

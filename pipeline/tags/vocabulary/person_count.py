@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _COUNT = re.compile(r"(\d+)\+?(girl|boy|other)s?")
+_SEVERAL = (
+    "multiple views, inset, chibi inset, reference inset, photo inset, projected inset, zoom layer, split screen, "
+    "comic, 1koma, 2koma, 3koma, 4koma, 5koma, square 4koma, multiple 4koma, silent comic, segmented comic, collage, "
+    "reference sheet, expression chart, variations, before and after, age progression, multiple monochrome, "
+    "dual persona, multiple persona, clone"
+)
+_PICTURES = frozenset(_SEVERAL.split(", "))
 _MULTIPLE = {"multiple girls": "girl", "multiple boys": "boy", "multiple others": "other"}
 
 
@@ -14,6 +21,12 @@ _MULTIPLE = {"multiple girls": "girl", "multiple boys": "boy", "multiple others"
 def is_count(tag: str) -> bool:
     """Whether a tag says how many persons there are."""
     return bool(_COUNT.fullmatch(tag)) or tag in _MULTIPLE or tag in ("solo", "no humans")
+
+
+def several_pictures(tags: Iterable[str]) -> bool:
+    """Whether an image holds several pictures, as a comic or a sheet of views: a person may stand in it more than once,
+    dressed otherwise each time, so that not one thing is true of it."""
+    return not _PICTURES.isdisjoint(tags)
 
 
 def people(tags: Mapping[str, float]) -> int | None:

@@ -10,10 +10,15 @@ from pipeline.tags.vocabulary.aliases import words
 
 _FLAGS = {
     "watermark": "watermark, sample watermark, web address, third-party watermark, logo, bottom watermark, url",
-    "signature": "signature, artist name, artist logo, dated, copyright notice",
-    "text": "text, copyright name, character name, subtitled, english text, japanese text, text focus, translated, "
-    "speech bubble, user interface, album cover, cover, cover page, magazine cover, fake screenshot",
-    "censored": "censored, mosaic censoring, bar censor, blur censor, light censor, heart censor, novelty censor",
+    "signature": "signature, artist name, artist logo, dated, timestamp, copyright notice, company name, circle name, "
+    "character signature",
+    "text": "text, copyright name, character name, group name, song name, title, subtitled, english text, japanese text, "
+    "text focus, text background, wall of text, translated, speech bubble, thought bubble, blank speech bubble, "
+    "shared speech bubble, dialogue box, chat log, sound effects, page number, pokedex number, credits, credits page, "
+    "user interface, album cover, cover, cover image, cover page, doujin cover, dvd cover, manga cover, novel cover, "
+    "magazine cover, fake cover, fake magazine cover, fake screenshot, fake phone screenshot",
+    "censored": "censored, censored nipples, mosaic censoring, bar censor, blur censor, light censor, heart censor, "
+    "novelty censor",
     "border": "border, letterboxed, pillarboxed, windowboxed, outside border, framed, black bars",
     "poor file": "jpeg artifacts, lowres, scan artifacts, upscaled, resized, md5 mismatch, image sample, "
     "bad aspect ratio, decensored, third-party edit",
@@ -31,12 +36,27 @@ _LAST_WORD = {
 }
 
 
+_COMPOSED = frozenset(
+    {
+        "convenient censoring",
+        "out-of-frame censoring",
+        "hair censor",
+        "steam censor",
+        "tail censor",
+        "soap censor",
+    }
+)
+"""Censoring by what the picture shows: nothing is drawn over it."""
+
+
 @functools.cache
 def quality_flag(tag: str) -> str | None:
     """The flag that a tag raises: watermark, signature, text, censored, border, poor file; None for most tags."""
-    if tag in _EXACT:
-        return _EXACT[tag]
+    if tag in _EXACT or tag in _COMPOSED:
+        return _EXACT.get(tag)
     parts = words(tag)
+    if len(parts) > 1 and parts[0] == "spoken":
+        return "text"
     return _LAST_WORD.get(parts[-1]) if len(parts) > 1 else None
 
 

@@ -74,3 +74,19 @@ def test_what_is_to_be_fixed_must_be_an_attribute_or_an_image(build: Build) -> N
     ) as caught:
         run(manifest, contradictions="fix", fix=("hair color",))
     assert "attributes are: background, count, eye colour, hair colour" in caught.value.hint
+
+
+@pytest.mark.parametrize("several", ["multiple views", "chibi inset", "comic", "reference sheet"])
+def test_an_image_of_several_pictures_is_not_judged_as_one_of_one_person(build: Build, several: str) -> None:
+    views = {**SOLO, several: 0.9, "brown hair": 0.9, "boots": 0.9, "red footwear": 0.8}
+    manifest = build({**odd_set(), "screenshots/Lumi/odd": views, "screenshots/Lumi/mixed": views})
+    run(manifest)
+    assert manifest.decisions("contradictions") == {}, "one of the views may be of someone else"
+    told = caption(manifest, "screenshots~Lumi/odd").split(", ")
+    assert {several, "brown hair", "boots", "red footwear"} <= set(told), "the colour may be another view's"
+
+
+def test_several_views_of_a_character_still_leave_her_traits_to_the_trigger(build: Build) -> None:
+    manifest = build({**odd_set(), "screenshots/Lumi/odd": {**SOLO, "multiple views": 0.9, "blonde hair": 0.9}})
+    run(manifest)
+    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, multiple views"

@@ -160,3 +160,88 @@ def test_fixing_everything_leaves_no_contradiction(tags: list[str]) -> None:
         fix(ledger, each)
     again = contradictions_in(look("Lumi", ledger.alive, {}), known["Lumi"], single)
     assert [each for each in again if each.fix != "look"] == []
+
+
+REST = {"1girl": 0.9, "blonde hair": 0.9, "blue eyes": 0.9, "long hair": 0.9}
+
+
+def with_(*tags: str, without: tuple[str, ...] = ()) -> dict[str, float]:
+    """The usual image with other tags, less probable one after the other."""
+    kept = {tag: score for tag, score in REST.items() if tag not in without}
+    return kept | {tag: 0.8 - place / 10 for place, tag in enumerate(tags)}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("dark skin", "tan"),
+        ("very dark skin", "dark-skinned female", "tan"),
+        ("blue skin", "colored skin"),
+        ("night", "night sky", "starry sky", "moonlight"),
+        ("dusk", "starry sky"),
+        ("sunset", "twilight"),
+        ("morning", "sunrise"),
+        ("morning", "day"),
+        ("blue theme", "green eyes", "brown hair"),
+        ("partially colored", "green eyes"),
+        ("multicolored skin", "blue skin", "red skin"),
+    ],
+)
+def test_what_danbooru_says_together_is_no_contradiction(tags: tuple[str, ...]) -> None:
+    assert odd_one(with_(*tags)) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "attribute", "rival", "stays"),
+    [
+        (("dark skin", "pale skin"), "skin", "pale skin", "dark skin"),
+        (("pale skin", "tan"), "skin", "tan", "pale skin"),
+        (("blue skin", "green skin", "colored skin"), "skin", "green skin", "blue skin"),
+        (("red skin", "colored skin", "green skin"), "skin", "green skin", "red skin"),
+        (("colored skin", "dark skin"), "skin", "dark skin", "colored skin"),
+        (("day", "night sky"), "time of day", "night sky", "day"),
+        (("starry sky", "day"), "time of day", "day", "starry sky"),
+        (("moonlight", "sunset", "day"), "time of day", "day", "moonlight"),
+        (("night", "morning"), "time of day", "morning", "night"),
+        (("sunset", "sunrise"), "time of day", "sunrise", "sunset"),
+        (("colored pubic hair", "brown hair"), "hair colour", "brown hair", "blonde hair"),
+    ],
+)
+def test_of_two_that_cannot_both_be_true_the_less_probable_one_goes(
+    tags: tuple[str, ...], attribute: str, rival: str, stays: str
+) -> None:
+    found = [each for each in odd_one(with_(*tags)) if each.rival == rival]
+    assert [(each.attribute, each.dominant, each.fix) for each in found] == [(attribute, stays, "drop")]
+
+
+@pytest.mark.parametrize(
+    "tied", ["side ponytail", "single braid", "twin braids", "low twintails", "double bun", "hair bun", "half updo"]
+)
+def test_tied_hair_need_not_say_how_long_it_is(tied: str) -> None:
+    assert odd_one(with_(tied, without=("long hair",)), {"long hair": 0.3}) == []
+
+
+@pytest.mark.parametrize("face", [">_<", "^_^", "=_=", "u_u", "x_x", "@_@", "xd", "closed eyes", "solid circle eyes"])
+def test_eyes_that_are_drawn_as_lines_have_no_colour_to_lack(face: str) -> None:
+    assert odd_one(with_(face, without=("blue eyes",)), {"blue eyes": 0.3}) == []
+
+
+def test_a_wrong_colour_of_eyes_that_are_hidden_is_for_a_person_to_look_at() -> None:
+    (found,) = odd_one(with_(">_<", "black eyes", without=("blue eyes",)), {"blue eyes": 0.2})
+    assert (found.rival, found.dominant, found.fix) == ("black eyes", "blue eyes", "look"), (
+        "blue eyes are not to be seen"
+    )
+
+
+def test_images_with_closed_eyes_do_not_make_the_colour_of_the_open_ones_doubtful() -> None:
+    asleep = look("Lumi", with_("closed eyes", without=("blue eyes",)), {})
+    known, _ = dominants([*folder(count=6), *[asleep] * 6], 0.8, 5)
+    assert (known["Lumi"]["eye colour"].images, known["Lumi"]["eye colour"].others) == (6, 6)
+
+
+def test_another_time_of_day_or_background_than_most_images_have_is_no_fault() -> None:
+    images = [look("Lumi", with_("day", "white background"), {}) for _ in range(9)]
+    other = look("Lumi", with_("night", "blue background"), {})
+    known, single = dominants([*images, other], 0.8, 5)
+    assert contradictions_in(other, known["Lumi"], single) == []
+    assert set(known["Lumi"]) == {"count", "hair colour", "eye colour", "hair length"}
