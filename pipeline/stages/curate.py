@@ -29,7 +29,7 @@ from pipeline.tags.captions.contradiction_fixes import to_fix
 from pipeline.tags.captions.flags import contradiction_rows, flag_rows
 from pipeline.tags.captions.image_tags import TagChoice
 from pipeline.tags.captions.known_tags import KnownTags, known_tags
-from pipeline.tags.captions.scores import NO_TAGGER, chosen_taggers, scored, votes
+from pipeline.tags.captions.scores import NO_TAGGER, boards_left_out, chosen_taggers, scored, votes
 from pipeline.tags.captions.selection import Combine
 from pipeline.tags.captions.texts import check_probabilities, check_texts
 from pipeline.tags.captions.triggers import one_spelling, words_of
@@ -203,7 +203,8 @@ def missing(manifest: Manifest, options: Options) -> str:
 def plan(manifest: Manifest, options: Options) -> Plan:
     """One caption and one list of considered tags for every kept image; flags and contradictions where there are."""
     taggers = chosen_taggers(manifest, options.tagger, options.booru == "merge")
-    images, written = manifest.kept(), manual(manifest)
+    written = manual(manifest, boards_left_out(manifest, options.tagger, options.booru == "merge"))
+    images = manifest.kept()
     if not taggers and options.tagger != NO_TAGGER and any(image.path not in written.captions for image in images):
         raise PrepError(
             "no image was scored yet",

@@ -38,8 +38,12 @@ class Manual(NamedTuple):
         return self.unreadable.union(self.captions)
 
 
-def manual(manifest: Manifest) -> Manual:
-    """What people wrote in a set; what they wrote for a copy that is dropped is the kept image's, unless it has its own."""
+def manual(manifest: Manifest, warnings: tuple[str, ...] = ()) -> Manual:
+    """What people wrote in a set; what they wrote for a copy that is dropped is the kept image's, unless it has its own.
+
+    Args:
+        warnings: others, to stand before what is found here.
+    """
     rows, copies = manifest.decisions("manual_caption"), heirs(manifest)
     texts = {path: plain(row.value) for path, row in rows.items() if row.value is not None}
     edits = {path: row.value for path, row in manifest.decisions("manual_edits").items()}
@@ -54,7 +58,7 @@ def manual(manifest: Manifest) -> Manual:
         | {path: {"origin": Origin.OF_COPY, "copy": copy} for path, (_, copy) in came.items()},
         unreadable,
         edits | {path: value for path, (value, _) in changed.values.items()},
-        (*words_on("captions", given), *words_on("tag edits", changed), *_syntax(removed)),
+        (*warnings, *words_on("captions", given), *words_on("tag edits", changed), *_syntax(removed)),
     )
 
 

@@ -32,6 +32,18 @@ def chosen_taggers(manifest: Manifest, asked: str, booru: bool = True) -> tuple[
     return (*chosen, *boards)
 
 
+def boards_left_out(manifest: Manifest, asked: str, booru: bool) -> tuple[str, ...]:
+    """That tags of image boards, which are a person's, are in no caption although they were not turned off."""
+    boards = [tagger.id for tagger in manifest.taggers().values() if tagger.name == BOORU]
+    count = len(set().union(*map(manifest.scored, boards))) if booru and asked == NO_TAGGER else 0
+    if not count:
+        return ()
+    return (
+        f"tags of image boards (booru) of {count} images are in no caption, as tagger is {NO_TAGGER}; to have them alone, "
+        f"give --tagger {BOORU}",
+    )
+
+
 def _chosen(manifest: Manifest, asked: str, known: Mapping[str, Tagger]) -> tuple[Tagger, ...]:
     if asked:
         names = [asked] if _named(known, asked) else asked.split("+")

@@ -172,3 +172,8 @@ def test_tags_of_a_board_come_into_captions_beside_a_taggers_and_meta_tags_never
     assert captions(booru="none")["one.png"] == "Lumi, 1girl"
     assert "1girl" not in captions(tagger="booru")["one.png"]
     assert captions(tagger="t")["one.png"] == merged["one.png"], "asked for a tagger, what people gave still holds"
+    assert captions(tagger="none")["one.png"] == "Lumi"
+    (told,) = [each for each in curate.plan(manifest, curate.Options(tagger="none")).warnings if "booru" in each]
+    assert told.startswith("tags of image boards (booru) of 2 images are in no caption, as tagger is none")
+    off = curate.plan(manifest, curate.Options(tagger="none", booru="none")).warnings
+    assert not any("booru" in each for each in off), "what was asked for is no surprise"
