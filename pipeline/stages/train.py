@@ -83,6 +83,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         warnings=(
             *readiness_notes(run),
             *full_disk_notes(manifest.root, written),
+            *_made_without(manifest, options),
             *_replaced(manifest, options),
             *exposure_notes(manifest.root, run, options),
             *settings_notes(options, base),
@@ -93,6 +94,29 @@ def plan(manifest: Manifest, options: Options) -> Plan:
         ),
         table=table(run),
     )
+
+
+def _made_without(manifest: Manifest, options: Options) -> Iterator[str]:
+    """What the note of a preset sets of the stages before training, where the set was made otherwise and nobody chose so."""
+    from train.options.presets import load_preset
+
+    if options.run.preset is None:
+        return
+    for stage, values in load_preset(options.run.preset).stages.items():
+        run = manifest.last_run(stage)
+        options_then, origins = (run.options, run.origins) if run else ({}, {})
+        other = {
+            name: value
+            for name, value in values.items()
+            if options_then.get(name) != value and origins.get(name, "default") == "default"
+        }
+        if other:
+            named = ", ".join(f"{name} = {value}" for name, value in other.items())
+            flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in other.items())
+            yield (
+                f"the note of preset {options.run.preset} sets {named} of {stage}, with which the set was not made; to follow "
+                f"it: prep {stage} {manifest.root} {flags}"
+            )
 
 
 def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:

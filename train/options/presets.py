@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from train.options.recipe import PERSONAL, Recipe, recipe_of
 
 FOLDER = Path(__file__).with_name("presets")
 DEFAULTS = flat(Recipe())
+STAGES = ("bucket", "curate", "regularize")
+"""The stages before training of which presets speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Preset:
     description: str
     source: str
     values: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Stage before training → what the note sets of its options."""
+    leaves: tuple[str, ...] = ()
+    """What the note leaves to the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,8 @@ def load_preset(name: str) -> Preset:
 
 
 def read_preset(file: Path) -> Preset:
-    """A preset's file: [preset] with description and source, then [train] with options of `prep train`.
+    """A preset's file: [preset] with description, source and, where the note leaves something to the person, leaves; [train]
+    with options of `prep train`; and sections of the stages before it, of which the note speaks too.
 
     Raises:
         PrepError: it is no TOML, or holds other keys, or options that cannot be.
@@ -83,6 +90,8 @@ def read_preset(file: Path) -> Preset:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         about, values = document.pop("preset"), document.pop("train")
         description, source = about.pop("description"), about.pop("source")
+        leaves = tuple(about.pop("leaves", ()))
+        stages = {name: dict(document.pop(name)) for name in STAGES if name in document}
         rest = [*document, *about, *(key for key in values if key in PERSONAL)]
         if rest or not (isinstance(description, str) and isinstance(source, str)):
             raise ValueError(f"{rest[0]} has no place there" if rest else "description and source are texts")
@@ -91,7 +100,7 @@ def read_preset(file: Path) -> Preset:
         raise PrepError(f"{file}: {error.message}", hint) from error
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise PrepError(f"{file} is no preset: {error!r}", hint) from error
-    return Preset(file.stem, description, source, {key: found[key] for key in values})
+    return Preset(file.stem, description, source, {key: found[key] for key in values}, stages, leaves)
 
 
 def chosen_layer(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

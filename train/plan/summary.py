@@ -93,6 +93,8 @@ def preset_info(options: Recipe) -> Iterator[str]:
         yield f"preset {options.run.preset}: {', '.join(kept)}" + (
             f"; other than it has: {', '.join(own)}" if own else ""
         )
+        if leaves := load_preset(options.run.preset).leaves:
+            yield f"preset {options.run.preset} leaves to you: {'; '.join(leaves)}"
     if options.run.suggest is not None:
         subject = DIFFICULTIES[options.run.suggest].subject
         yield f"suggest {options.run.suggest}: rank {DIFFICULTIES[options.run.suggest].most}, for {subject}"

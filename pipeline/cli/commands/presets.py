@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def command(name: str | None, as_json: bool) -> None:
     """List presets: settings from published training notes, and the ranks that `prep train --suggest` chooses.
 
-    With the name of a preset its settings are printed as a section of prep.toml. Settings of your own, in prep.toml or as
-    flags, override those of a preset.
+    With the name of a preset its settings are printed as sections of prep.toml: those of training, and of the stages
+    before it of which the note speaks; the plan of `prep train --preset` says which of these the set was made without.
+    Settings of your own, in prep.toml or as flags, override those of a preset.
     """
     from train.options.presets import DIFFICULTIES, load_preset, preset_names
 
@@ -48,7 +49,12 @@ def _show(preset: Preset, as_json: bool) -> None:
         console.print_json(_json(preset))
         return
     section = toml_text(Settings(stages={"train": dict(preset.values)})).partition("[train]\n")[2]
-    for line in (f"# {preset.name}: {preset.description}", f"# from {preset.source}", "[train]", *section.splitlines()):
+    lines = [f"# {preset.name}: {preset.description}", f"# from {preset.source}"]
+    lines += [f"# left to you: {what}" for what in preset.leaves]
+    for stage, values in preset.stages.items():
+        of_stage = toml_text(Settings(stages={stage: dict(values)})).partition(f"[{stage}]\n")[2]
+        lines += [f"[{stage}]", *of_stage.splitlines()]
+    for line in (*lines, "[train]", *section.splitlines()):
         click.echo(console.printable(line))
 
 
@@ -57,5 +63,7 @@ def _json(preset: Preset) -> dict[str, Any]:
         "name": preset.name,
         "description": preset.description,
         "source": preset.source,
+        "leaves": list(preset.leaves),
+        **{stage: dict(values) for stage, values in preset.stages.items()},
         "train": dict(preset.values),
     }
