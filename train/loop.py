@@ -26,6 +26,7 @@ from train.models.base import BaseModel, Part
 from train.models.finite import refuse_not_finite
 from train.models.precision import DTYPES
 from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
+from train.models.speed import compile_blocks, float32_products, put_channels_last
 from train.models.storage import Numbers, keep_all, restored_again
 from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
 from train.models.text.text_encoding import TextStates, text_conditioning
@@ -74,6 +75,10 @@ class Trainer:
         if recipe.precision.gradient_checkpointing:
             base.unet.enable_gradient_checkpointing()
             base.unet.train()
+        if recipe.precision.channels_last:
+            put_channels_last(base.unet)
+        if recipe.precision.compile:
+            compile_blocks(base.unet, base.device)
         self.frozen_states = TextStates(base, recipe.text.clip_skip, recipe.text.max_tokens)
         rated = [
             (rate * share, weights)
@@ -106,7 +111,8 @@ class Trainer:
         now = progress_after(batches, seed, examples, start, start == total)
         self.log.trim(start)
         callbacks.begin(now)
-        with stoppable() as stop, self.base.using(*self._parts):
+        fast = float32_products(self.recipe.precision.tf32)
+        with stoppable() as stop, fast, self.base.using(*self._parts):
             for batch, ends_epoch in with_ends(self._with_texts(planned_batches(batches, seed, examples, start))):
                 if callbacks.enough:
                     break

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from train.models.base import BaseModel
 from train.models.diffusers_parts import DDIMScheduler
 from train.models.families.registry import FAMILIES
 from train.models.load import load_base
+from train.models.speed import float32_products
 from train.models.storage import Keeping
 from train.optimization.optimizers import read_arguments
 from train.options.recipe import trained_config
@@ -39,6 +41,12 @@ from train.run.step_log import RunLog
 WARM_UP = 3
 LAYERS = ["to_k", "to_q", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"]
 """What prep's LoRA is attached to in the UNet, by the names that PEFT takes."""
+SWITCHES: dict[str, dict[str, Any]] = {
+    "channels_last": {"channels_last": True},
+    "tf32": {"tf32": True},
+    "compile": {"compile": True},
+}
+"""Options that make a step faster on some devices."""
 KEEPING = Keeping(BF16, BF16, lean=True)
 CASES = {
     "SD 1.5, 512², 4": Case(family="sd1", size=(512, 512), batch_size=4, options={"rank": 32}, keeping=KEEPING),
@@ -146,6 +154,25 @@ def measured(case: Case, base_of: Callable[[], BaseModel], steps: int, profile: 
     )
 
 
+def switched(case: Case, base_of: Callable[[], BaseModel], steps: int) -> None:
+    """Print prep's step with every switch alone and with all together, each on a model of its own."""
+    whole = {name: value for each in SWITCHES.values() for name, value in each.items()}
+    first = 0.0
+    for name, options in ({"no switch": {}} | SWITCHES | {"all": whole}).items():
+        base, begun = base_of(), time.perf_counter()
+        with base.using("unet", "text"), float32_products("tf32" in options):
+            step = ours(base, replace(case, options={**case.options, **options}))
+            step()
+            ready = time.perf_counter() - begun
+            seconds, gib = timed(step, steps, base.device)
+        first = first or seconds
+        print(f"  {name}: {seconds:.3f} s ({seconds / first:.2f}), {gib:.2f} GiB, first step {ready:.1f} s", flush=True)
+        device = base.device
+        del base, step
+        torch._dynamo.reset()
+        forget_unused(device)
+
+
 def _profile(step: Callable[[], Any]) -> None:
     with torch.profiler.profile() as taken:
         step()
@@ -163,19 +190,25 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--profile", action="store_true", help="where the time of one step goes")
+    parser.add_argument("--switches", action="store_true", help="each of what makes a step faster, alone and together")
     asked = parser.parse_args()
     device = pick_device(asked.device)
     print(f"torch {torch.__version__} on {device_name(device)}")
     if not abilities(device).half:
         case = Case(family="sd1", size=(64, 64), options={"rank": 4, "mixed_precision": "no"}, keeping=Keeping())
         print("the miniature, 64², 1, float32: a GPU is needed for models of full size")
-        measured(case, lambda: load_base("miniature", device=str(device)), asked.steps, asked.profile)
+        miniature = partial(load_base, "miniature", device=str(device))
+        measured(case, miniature, asked.steps, asked.profile)
+        if asked.switches:
+            switched(case, miniature, asked.steps)
         return
     for name, whole in CASES.items():
         for checkpointing in (False, True):
             case = replace(whole, options={**whole.options, "gradient_checkpointing": checkpointing})
             print(f"{name}, bf16{', checkpointing' if checkpointing else ''}: counted {counted(case):.2f} GiB")
-            measured(case, lambda case=case: random_base(case, device), asked.steps, asked.profile)
+            measured(case, partial(random_base, case, device), asked.steps, asked.profile)
+            if asked.switches and not checkpointing:
+                switched(case, partial(random_base, case, device), asked.steps)
 
 
 if __name__ == "__main__":

@@ -53,11 +53,25 @@ class PrecisionOptions:
     asks for it."""
     vram: float | None = option(None, PERSONAL_BESIDE, above(0))
     """Memory of the card in GiB that all of this is chosen for, 8 say; what the device has free if not given."""
+    compile: bool = option(False, BESIDE)
+    """Compile the UNet's repeated blocks with torch.compile: the first steps take minutes, each later one less time. It pays in
+    long runs on a GPU."""
+    channels_last: bool = option(False, BESIDE)
+    """Keep the UNet's convolutions with their channels last, which is faster on NVIDIA's GPUs in half precision."""
+    tf32: bool = option(False, BESIDE)
+    """Let an NVIDIA GPU multiply float32 with 10 bits of mantissa instead of 23, which is faster; it matters with
+    mixed_precision = no."""
     vae_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """Precision of the VAE when latents are cached: auto is fp16 on a GPU with mixed_precision, else fp32.
     Images that overflow in fp16 are encoded again in fp32."""
 
     def problems(self) -> Iterator[Problem]:
+        if self.compile and (self.offload == "blocks" or self.weights_precision == "fp8"):
+            kept = "offload = blocks" if self.offload == "blocks" else "weights_precision = fp8"
+            yield (
+                f"compile is for layers whose weights stay as they are, and {kept} restores them at every step",
+                "leave one of the two out",
+            )
         if self.weights_precision == "half" and self.mixed_precision in ("fp16", "bf16"):
             yield (
                 f"weights_precision is 'half', which does nothing beside mixed_precision = {self.mixed_precision!r}",

@@ -55,7 +55,6 @@ SWITCHES: Mapping[str, str] = {
         "ddp_gradient_as_bucket_view",
         "ddp_static_graph",
     ),
-    **_all("the UNet is not compiled", "torch_compile"),
     **_all("see what is trained on with: prep report SET", "debug_dataset"),
     **_all("captions' tags are shown and shuffled as curated", "cache_info", "recursive"),
     **_all("files are read as they are", "disable_mmap_load_safetensors", "lowvram"),

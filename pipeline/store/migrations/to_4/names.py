@@ -71,6 +71,9 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
         "prior_loss_weights": {},
         "reg_pair": "auto",
         "reg_share": 1.0,
+        "compile": False,
+        "channels_last": False,
+        "tf32": False,
     },
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""
@@ -83,6 +86,9 @@ DECIDED: Mapping[str, Any] = {
     "prior_loss_weights": {},
     "reg_pair": "auto",
     "reg_share": 1.0,
+    "compile": False,
+    "channels_last": False,
+    "tf32": False,
 }
 """What of them a training run came to."""
 LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
@@ -91,7 +97,7 @@ LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
     "train": {"mixed_precision": ("no", "auto"), "gradient_checkpointing": (False, None)},
 }
 """Stage → option → what its default was, and is now."""
-BESIDE_NOW = ("gradient_checkpointing", "offload", "vram")
+BESIDE_NOW = ("gradient_checkpointing", "offload", "vram", "compile", "channels_last", "tf32")
 """Options of training that change nothing of what is learned, and of which version 3 did not say so."""
 LOG = {
     "learning_rate": "unet_lr",
