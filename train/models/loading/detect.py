@@ -85,6 +85,8 @@ def refuse_no_model(file: Path, shapes: Shapes) -> None:
         hint = "give a whole checkpoint"
         if "adapter" in what:
             hint = "give the base model it is for; to go on training an adapter: network_weights = FILE"
+        if "EMA" in what:
+            hint = "give the checkpoint it was taken from, or have a tool that prunes checkpoints write them as the model's own"
         raise PrepError(f"{file} is no model of SD 1.x, 2.x or SDXL: {what}", hint)
 
 

@@ -10,7 +10,7 @@ from tiny_models import SCHEDULER, single_tensors, write_single
 
 from pipeline.core.errors import PrepError
 from train.models.load import load_base
-from train.models.loading.detect import declared, family_of, one_prediction
+from train.models.loading.detect import declared, family_of, one_prediction, refuse_no_model
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,3 +146,9 @@ def test_what_the_unet_shows_is_taken_and_said(tmp_path, monkeypatch):
     assert base.prediction == "epsilon"
     assert len(base.warnings) == 1 and "epsilon was measured" in base.warnings[0]
     same_weights(base, miniature)
+
+
+def test_a_file_of_averaged_weights_alone_says_what_else_to_give():
+    with pytest.raises(PrepError, match="holds only the averaged") as caught:
+        refuse_no_model(Path("ema.safetensors"), {"model_ema.diffusion_modelinput_blocks00weight": (1,)})
+    assert "give the checkpoint it was taken from" in caught.value.hint
