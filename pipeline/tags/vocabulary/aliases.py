@@ -11,6 +11,7 @@ from pipeline.core.errors import PrepError
 from pipeline.tags.danbooru import tables
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
+_LETTERS_OR_DIGITS = re.compile(r"[^\W_]{2}")
 
 
 def canonical(name: str) -> str:
@@ -58,14 +59,15 @@ class Vocabulary:
         other = other_name(tag) or tag
         if not board and other not in (tag, _own_name(tag)):
             other = tag
-        return self._by_fold.get(folded(other), other)
+        return other if other in self.categories else self._by_fold.get(folded(other), other)
 
     def usual(self, tag: str) -> str:
         """The one spelling for a tagger's tag where it, or another tagger, knows several; names of persons, works and
         artists are never merged with tags of another category."""
         category = self.categories.get(tag, "general")
         other = (other_name(tag) or tag) if category in ("general", "meta") else tag
-        held = self._by_fold.get(folded(other), other)
+        exact = other != tag and other in self.categories
+        held = other if exact else self._by_fold.get(folded(other), other)
         same = self.categories.get(held, category) == category
         return held if same and not any(tag in labels and held in labels for labels in self._apart) else tag
 
@@ -132,7 +134,7 @@ def other_name(tag: str) -> str | None:
 
     The words are those of Danbooru, which the taggers know. A kaomoji stays.
     """
-    if tag in tables.tags() or not _LETTERS.search(tag):
+    if tag in tables.tags() or not _LETTERS_OR_DIGITS.search(tag):
         return None
     found = tables.aliases().get(tag) or _own_name(tag) or _board_names().get(folded(tag))
     return found if found != tag else None

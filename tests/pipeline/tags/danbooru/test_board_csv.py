@@ -39,8 +39,9 @@ def test_a_boards_dump_is_read_packed_or_not_without_what_is_retired(tmp_path: P
         ("tag,implies\n", "holds no active implication", "name a board's table of implications"),
         ("tag,implies\nhat\n", "holds no active implication", "name a board's table"),
         (b"tag,implies\n\xff,x\n", "is not UTF-8", "save it as UTF-8"),
-        (gzip.compress(b"tag,implies\n" * 99)[:-9], "cannot be read", "which may be packed by gzip"),
+        (gzip.compress(b"tag,implies\n" * 99, mtime=0)[:-9], "cannot be read", "which may be packed by gzip"),
     ],
+    ids=["other columns", "empty", "no line", "a line cut short", "no UTF-8", "cut short"],
 )
 def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, content: str | bytes, message: str, hint: str) -> None:
     with pytest.raises(PrepError, match=message) as refused:

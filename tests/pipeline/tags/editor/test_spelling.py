@@ -62,12 +62,14 @@ def test_two_labels_of_one_tagger_are_two_things_and_two_taggers_say_one_thing_o
     known = Vocabulary(dict.fromkeys((*v2, *v3), "general"), [v2, v3])
     assert [known.usual(tag) for tag in v2] == ["lab coat", "hakama", "aura"]
     assert [known.usual(tag) for tag in v3] == list(v3), "although a board merged some of them since"
+    assert Vocabulary(dict.fromkeys(("au ra", "aura", "ki"), "general")).usual("ki") == "aura"
     assert Vocabulary({"aura": "general", "au ra": "general"}).usual("au ra") == "aura", "where no tagger knows both"
 
 
-@pytest.mark.parametrize("tag", ["(o)_(o)", ":/", "^o^", ";3"])
+@pytest.mark.parametrize("tag", ["(o)_(o)", ":\\", "^^", ":9", "?!"])
 def test_a_kaomoji_keeps_its_name_whatever_the_board_calls_it_now(tag: str) -> None:
     assert other_name(tag) is None
+    assert other_name("80s") == "1980s (style)", "that is none"
 
 
 def test_a_tag_that_is_to_be_written_keeps_the_name_that_was_typed() -> None:
