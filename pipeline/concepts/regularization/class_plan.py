@@ -45,7 +45,12 @@ def plan_class(manifest: Manifest, words: ClassWords, seed: int, count: int, mad
         PrepError: an image has no bucket or caption yet, or nothing to be prompted by; a class word is for nobody.
     """
     kept, buckets, repeats = manifest.kept(), read.buckets(manifest), read.repeats(manifest)
-    prompts = {path: prompt.text for path, prompt in prompts_of(manifest, replace(words, trigger="remove")).items()}
+    prompts = {
+        path: prompt.text
+        for path, prompt in prompts_of(
+            manifest, replace(words, trigger="remove", way_to_keep="--images matched")
+        ).items()
+    }
     numbers = {
         image.path: min(MOST, max(1, math.ceil(count * (repeats[image.path].exact if image.path in repeats else 1))))
         for image in kept

@@ -34,6 +34,8 @@ class ClassWords:
     words: Mapping[str, str] = field(default_factory=dict)
     styles: Sequence[str] = ()
     trigger: Literal["keep", "remove"] = "keep"
+    way_to_keep: str = "--trigger keep"
+    """What to type for trigger words to be kept."""
 
     @property
     def any(self) -> bool:

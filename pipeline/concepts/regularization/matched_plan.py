@@ -99,7 +99,7 @@ def prompts_of(manifest: Manifest, words: ClassWords) -> dict[str, Prompt]:
         triggers.update(row.tag for row in rows if row.is_trigger)
         prompts[image.path] = words.prompt(captions[image.path], rows, image.concept)
     _refuse_idle(kept, words, sorted(triggers))
-    _refuse_empty(prompts, captions)
+    _refuse_empty(prompts, captions, words)
     return prompts
 
 
@@ -113,14 +113,14 @@ def must_have(manifest: Manifest, path: str, field: str, rows: Mapping[str, obje
         raise PrepError(f"{path} has no {field} yet", f"run: prep {stage} {manifest.root}")
 
 
-def _refuse_empty(prompts: Mapping[str, Prompt], captions: Mapping[str, str]) -> None:
+def _refuse_empty(prompts: Mapping[str, Prompt], captions: Mapping[str, str], words: ClassWords) -> None:
     """An empty prompt makes images of nothing in particular, which hold the base model at nothing that is trained."""
     empty = [path for path, prompt in prompts.items() if not prompt.text.strip()]
     if not empty:
         return
     bare = not captions[empty[0]].strip()
     why = "has no caption" if bare else f"has the caption {captions[empty[0]]!r}, of which nothing is left"
-    ways = "give it a caption" if bare else "give --trigger keep"
+    ways = "give it a caption" if bare else f"keep the trigger words: {words.way_to_keep}"
     raise PrepError(
         f"regularize: {counted(len(empty), 'image')} would have a regularization image of an empty prompt: {empty[0]} {why}",
         f"name what they show, such as --class-word girl or, for some concepts, [regularize.class_words] in prep.toml; or {ways}",

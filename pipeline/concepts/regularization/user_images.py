@@ -233,7 +233,7 @@ class _Search:
     def _use(self, found: Found) -> FolderUse | None:
         """Whom the images of a file's folder are for, and as what."""
         if self.wanted.everyone:
-            return FolderUse((EVERYONE,), "")
+            return FolderUse((EVERYONE,), self.wanted.words.word)
         top = found.folder == self.folder
         return self._names.use(found.concept, top)
 

@@ -140,7 +140,7 @@ def test_an_empty_prompt_is_refused_with_what_to_do(manifest):
         "regularize: 3 images would have a regularization image of an empty prompt: images/Lumi/B.png has the caption "
         "'Lumi', of which nothing is left"
     )
-    assert "--class-word girl" in caught.value.hint and "give --trigger keep" in caught.value.hint
+    assert "--class-word girl" in caught.value.hint and "--trigger keep" in caught.value.hint
     assert planned(manifest, trigger="remove", class_word="girl")["B.png"][0].caption == "girl"
     with_trigger(manifest, "", [])
     with pytest.raises(PrepError, match=r"images/Lumi/B\.png has no caption"):

@@ -415,3 +415,10 @@ def test_of_another_set_the_kept_images_are_used_with_their_captions(ready, tmp_
     assert len({each.path for found in reg_images.values() for each in found}) == 1
     with pytest.raises(PrepError, match="is the set itself, whose images are trained on"):
         ran(ready, ready.root)
+
+
+def test_a_class_word_is_the_caption_of_random_images_that_have_none(ready, tmp_path):
+    save(painted(20, 1.5), tmp_path / "nice/p.png")
+    outcome, reg_images = ran(ready, tmp_path / "nice", images="random", user_caption=None, class_word="person")
+    assert {each.caption for found in reg_images.values() for each in found} == {"person"}
+    assert not any("empty one" in said for said in outcome.plan.warnings)
