@@ -73,6 +73,8 @@ _ALIKE = (
     frozenset({"sunrise", "dawn", "morning", "twilight"}),
     frozenset({"day", "morning"}),
     frozenset({"dark skin", "very dark skin", "dark-skinned female", "dark-skinned male", "tan"}),
+    frozenset({"dark skin", "very dark skin", "black skin"}),
+    frozenset({"pale skin", "white skin"}),
     frozenset({"multiple girls", "2girls", "3girls", "4girls", "5girls", "6+girls"}),
     frozenset({"multiple boys", "2boys", "3boys", "4boys", "5boys", "6+boys"}),
 )

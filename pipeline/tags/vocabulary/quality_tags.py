@@ -36,7 +36,7 @@ _LAST_WORD = {
 }
 
 
-_COMPOSED = frozenset(
+_SHOWN = frozenset(
     {
         "convenient censoring",
         "out-of-frame censoring",
@@ -44,15 +44,17 @@ _COMPOSED = frozenset(
         "steam censor",
         "tail censor",
         "soap censor",
+        "chaldea logo",
+        "rhine lab logo",
     }
 )
-"""Censoring by what the picture shows: nothing is drawn over it."""
+"""What the picture itself shows, with nothing drawn over it: censoring by what stands in the way, an emblem on clothes."""
 
 
 @functools.cache
 def quality_flag(tag: str) -> str | None:
     """The flag that a tag raises: watermark, signature, text, censored, border, poor file; None for most tags."""
-    if tag in _EXACT or tag in _COMPOSED:
+    if tag in _EXACT or tag in _SHOWN:
         return _EXACT.get(tag)
     parts = words(tag)
     if len(parts) > 1 and parts[0] == "spoken":

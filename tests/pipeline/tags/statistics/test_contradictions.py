@@ -177,6 +177,8 @@ def with_(*tags: str, without: tuple[str, ...] = ()) -> dict[str, float]:
         ("dark skin", "tan"),
         ("very dark skin", "dark-skinned female", "tan"),
         ("blue skin", "colored skin"),
+        ("white skin", "pale skin"),
+        ("dark skin", "black skin", "colored skin"),
         ("night", "night sky", "starry sky", "moonlight"),
         ("dusk", "starry sky"),
         ("sunset", "twilight"),

@@ -95,6 +95,7 @@ def test_persons_are_counted_by_the_most_probable_tag_of_each_kind(tags: dict[st
         ("hair censor", None),
         ("steam censor", None),
         ("soap bubbles", None),
+        ("chaldea logo", None),
         ("nude cover", None),
         ("name tag", None),
         ("holding letter", None),
