@@ -107,8 +107,8 @@ class Options:
     """Join what belongs together on one person, to tags that Danbooru has: sweater vest and blue vest to blue
     sweater vest; free joins to any tag, boots and red footwear to red boots; all joins hair as well: long white hair."""
     contradictions: Literal["report", "fix"] = "report"
-    """Images whose hair, eyes, skin, count, time of day, background or colour of clothes contradict the others of
-    their concept: list them with a proposed fix, or fix them."""
+    """Images whose hair, eyes, skin, count or colour of clothes contradict the others of their concept, or that
+    contradict themselves, as day and night: list them with a proposed fix, or fix them."""
     fix: tuple[str, ...] = ()
     """What to fix, by attribute such as "hair colour" or by image; everything that is listed if not given."""
     contradiction_share: float = 0.8

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pipeline.store.values.contradiction import Contradiction, Fix
 from pipeline.tags.vocabulary.attributes import (
+    COUNT,
     LOOKS,
     NAMED,
     SCENE,
@@ -154,7 +155,7 @@ def contradictions_in(
 
 
 def _against(image: Seen, dominant: Dominant, tags: list[str], silent: frozenset[str]) -> list[Contradiction]:
-    """An image without the dominant value."""
+    """An image without the dominant value; of clothes in another colour, which may be another outfit, nothing is sure."""
     score = image.below.get(dominant.tag)
     of_subject = (dominant.subject, dominant.images, dominant.others)
     fix: Fix
@@ -163,7 +164,8 @@ def _against(image: Seen, dominant: Dominant, tags: list[str], silent: frozenset
             return []
         fix = "add" if score is not None else "look"
         return [Contradiction(dominant.attribute, dominant.tag, "", None, score, fix, *of_subject)]
-    fix = "look" if hidden(dominant.attribute, image.tags) else "replace"
+    sure = dominant.attribute in (*LOOKS, COUNT) and not hidden(dominant.attribute, image.tags)
+    fix = "replace" if sure else "look"
     return [
         Contradiction(dominant.attribute, dominant.tag, tag, image.tags[tag], score, fix, *of_subject) for tag in tags
     ]

@@ -247,3 +247,11 @@ def test_another_time_of_day_or_background_than_most_images_have_is_no_fault() -
     known, single = dominants([*images, other], 0.8, 5)
     assert contradictions_in(other, known["Lumi"], single) == []
     assert set(known["Lumi"]) == {"count", "hair colour", "eye colour", "hair length"}
+
+
+def test_another_colour_of_clothes_may_be_another_outfit_and_is_for_a_person_to_look_at() -> None:
+    usual = look("Lumi", {**REST, "red skirt": 0.9}, {})
+    other = look("Lumi", {**REST, "blue skirt": 0.9}, {})
+    known, single = dominants([*[usual] * 9, other], 0.8, 5)
+    (found,) = contradictions_in(other, known["Lumi"], single)
+    assert (found.rival, found.dominant, found.fix) == ("blue skirt", "red skirt", "look")
