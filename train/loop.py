@@ -13,12 +13,11 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from train.adapters.adapter import Adapter
 from train.data.accumulation import update_windows
-from train.data.augmentation import ImageView
 from train.data.batches import Batch, planned_batches, progress_after, total_steps, with_ends
 from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
-from train.data.step_inputs import Inputs, Sample, draw_inputs, samples_of, shown_captions
+from train.data.step_inputs import Inputs, Sample, draw_inputs, samples_of, shown_captions, sizes_of
 from train.device import on_device
 from train.distributed.interrupt import stoppable
 from train.distributed.world import ALONE
@@ -28,7 +27,7 @@ from train.models.precision import DTYPES
 from train.models.sampling.noise_schedule import noised, training_alphas_cumprod
 from train.models.speed import compile_blocks, float32_products, put_channels_last
 from train.models.storage import Numbers, keep_all, restored_again
-from train.models.text.conditioning import Conditioning, Sizes, size_ids, with_sizes
+from train.models.text.conditioning import Conditioning, with_sizes
 from train.models.text.text_encoding import TextStates, text_conditioning
 from train.optimization.objective import batch_loss, element_losses, huber_widths, target, timestep_weights
 from train.optimization.optimizers import effective_rates, eval_mode, eval_mode_now, make_optimizer, restore
@@ -347,8 +346,3 @@ def part_rates(recipe: Recipe, encoders: int) -> dict[str, float]:
     if recipe.trains_text_encoder:
         rates |= {"te": text} if encoders == 1 else {"te1": text, "te2": text if second is None else second}
     return {part: rate for part, rate in rates.items() if rate}
-
-
-def sizes_of(image: ImageView) -> Sizes:
-    """SDXL's conditioning on an image's size and crop."""
-    return size_ids(image.bucket, image.original, image.flip)

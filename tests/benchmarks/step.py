@@ -27,8 +27,8 @@ from train.data.dataset import Example
 from train.data.latent_cache import LatentCache
 from train.data.progress import Progress
 from train.data.sampler import SampledImage
-from train.data.step_inputs import draw_inputs
-from train.loop import Trainer, sizes_of
+from train.data.step_inputs import draw_inputs, sizes_of
+from train.loop import Trainer
 from train.miniature.examples import scenes
 from train.miniature.painter import paint
 from train.miniature.scenes import true_tags

@@ -17,6 +17,7 @@ from train.data.latent_cache import LatentCache
 from train.data.options import BatchOptions, CaptionOptions
 from train.data.regularization import RegImage
 from train.models.sampling.seeded_noise import normal
+from train.models.text.conditioning import Sizes, size_ids
 from train.optimization.noise import drawn_noise
 from train.optimization.options import NoiseOptions
 
@@ -148,3 +149,8 @@ def shown_captions(samples: Sequence[Sample], batch: Batch, options: CaptionOpti
             triggers = (*example.triggers, *words)
             texts.append(shown_reg_image(reg_image.caption, example.caption, triggers, options, context))
     return texts
+
+
+def sizes_of(image: ImageView) -> Sizes:
+    """SDXL's conditioning on an image's size and crop."""
+    return size_ids(image.bucket, image.original, image.flip)
