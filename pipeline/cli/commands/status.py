@@ -18,6 +18,7 @@ from pipeline.config.parts import composed
 from pipeline.config.settings import Settings, options_for, settings_of
 from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
+from pipeline.core.humanize import counted as counted_things
 from pipeline.sources.in_and_out import sentences, states
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
@@ -66,7 +67,7 @@ def command(root: Path, as_json: bool) -> None:
     )
     for words in (*others, *moved):
         console.say(words)
-    console.say(f"{images} images, {kept} kept")
+    console.say(f"{counted_things(images, 'image')}, {kept} kept")
     if any(row["state"] != "fresh" for row in stages):
         console.say(f"to run what is not up to date: prep run {root}")
 
