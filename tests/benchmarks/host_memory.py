@@ -72,8 +72,8 @@ def write_images(folder: Path) -> None:
     folder.mkdir(parents=True)
     draw = np.random.default_rng(2)
     for number in range(3):
-        coarse = draw.integers(0, 256, (8, 8, 3), np.uint8)
-        Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+        coarse = draw.integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.NEAREST).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"Lumi, 1girl, {('smile', 'hat', 'night')[number]}\n", encoding="utf-8")
 
 
@@ -101,6 +101,7 @@ def main() -> None:
     if not model.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         write_random(model, "sdxl")
+    if not root.is_dir():
         write_images(folder / "images" / "Lumi")
     goal = model.stat().st_size / GIB + 2
     print(f"file {goal - 2:.2f} GiB, goal {goal:.2f} GiB")

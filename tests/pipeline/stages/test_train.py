@@ -280,7 +280,6 @@ def test_every_option_is_a_flag(command):
 
 
 def test_a_plan_loads_no_model_and_none_of_the_libraries_that_could(manifest):
-    """On the CPU: a torch that is built for more is asked what memory the card has."""
     said = subprocess.run(
         [sys.executable, "-c", PLAN_ALONE, str(manifest.root)], capture_output=True, text=True, check=True, timeout=60
     )

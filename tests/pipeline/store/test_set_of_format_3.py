@@ -23,15 +23,9 @@ from pipeline.store.wording import phrase
 
 DATA = Path(__file__).parents[2] / "data" / "schema-3"
 EXPECTED = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))
-FIELDS = {
-    "twin": "regularization",
-    "multiplier": "repeats",
-    "given": "user_repeats",
-    "overlay": "manual_edits",
-    "placed": "imported",
-    "human": "manual_caption",
-    "cut": "truncated_tags",
-}
+FIELDS = {"twin": "regularization", "multiplier": "repeats", "given": "user_repeats", "overlay": "manual_edits"} | {
+    "placed": "imported", "human": "manual_caption", "cut": "truncated_tags"
+}  # fmt: skip
 REWRITTEN = ("run.json", "set.json", "recipe.json", "log.jsonl", "images.csv", "state.safetensors")
 
 
