@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from train.models.loading.parts import empty_text, empty_unet, empty_vae, text_f
 from train.models.locate import find_folder
 
 GIB = 2**30
-SIDE = 256
+SIDE, WORDS = 256, 49408
 
 
 def shapes_in_file(family: str) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -49,7 +50,8 @@ def shapes_in_file(family: str) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def write_random(file: Path, family: str) -> None:
     """A safetensors file in fp16, tensor by tensor, with weights that keep what they are shown of about the same size."""
-    shapes, at, header = list(shapes_in_file(family)), 0, {}
+    shapes, at = list(shapes_in_file(family)), 0
+    header: dict[str, object] = {"__metadata__": {"modelspec.prediction_type": "epsilon"}}
     for name, shape in shapes:
         size = 2 * int(np.prod(shape, dtype=np.int64))
         header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [at, at + size]}
@@ -77,6 +79,17 @@ def write_images(folder: Path) -> None:
         (folder / f"{number}.txt").write_text(f"Lumi, 1girl, {('smile', 'hat', 'night')[number]}\n", encoding="utf-8")
 
 
+def write_tokenizer(folder: Path) -> None:
+    """The miniature's vocabulary, filled up to the 49,408 tokens of CLIP's with such as no caption has."""
+    source = find_folder("miniature", None) / "tokenizer"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("tokenizer.json"))
+    known = json.loads((source / "vocab.json").read_text(encoding="utf-8"))
+    words = [word for word in sorted(known, key=known.__getitem__) if not word.startswith("<|")]
+    words += [f"unused{number}</w>" for number in range(WORDS - 2 - len(words))]
+    vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+
+
 def peak(*arguments: str) -> tuple[float, float]:
     """(GiB, seconds) of a command of prep.
 
@@ -102,6 +115,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_random(model, "sdxl")
     if not root.is_dir():
+        write_tokenizer(folder / "tokenizer")
         write_images(folder / "images" / "Lumi")
     goal = model.stat().st_size / GIB + 2
     print(f"file {goal - 2:.2f} GiB, goal {goal:.2f} GiB")
@@ -114,7 +128,7 @@ def main() -> None:
         ("balance", str(root)),
     ):
         peak(*stage)
-    tokenizer = str(find_folder("miniature", None) / "tokenizer")
+    tokenizer = str(folder / "tokenizer")
     for name, arguments in (
         (
             "train",

@@ -9,6 +9,8 @@ from pipeline.images.duplicate_groups import CLOSE, RADIUS, near_groups, near_li
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Image, Measurement
 
+FOLDER = "images/a/"
+
 
 def turned(phash: bytes, bits: range) -> bytes:
     """The hash with these bits changed."""
@@ -31,7 +33,9 @@ def record(tmp_path: Path):
         manifest = Manifest.open(tmp_path / f"set {len(opened)}", create=True)
         opened.append(manifest)
         with manifest.transaction():
-            manifest.put_images(Image(name, "a", source, content, 1, "copy") for name, content, source, _, _ in rows)
+            manifest.put_images(
+                Image(f"{FOLDER}{name}", "a", source, content, 1, "copy") for name, content, source, _, _ in rows
+            )
             manifest.put_measurements(
                 Measurement(content, 64, 64, phash=phash.hex(), hash_quality=quality)
                 for _, content, _, phash, quality in rows
@@ -42,6 +46,12 @@ def record(tmp_path: Path):
     yield make
     for manifest in opened:
         manifest.close()
+
+
+def groups(manifest: Manifest, names) -> dict[str, int]:
+    """Name → number of its group."""
+    found = near_groups(manifest, [f"{FOLDER}{name}" for name in names])
+    return {path.removeprefix(FOLDER): number for path, number in found.items()}
 
 
 def together(found: dict[str, int]) -> set[frozenset[str]]:
@@ -56,7 +66,7 @@ def test_images_near_by_hash_belong_together_and_so_does_what_links_them(record)
         ("c", "3", "x/3", turned(first, range(2 * RADIUS)), 100),
         ("d", "4", "x/4", turned(first, range(100, 100 + RADIUS + 1)), 100),
     )
-    found = near_groups(manifest, "abcd")
+    found = groups(manifest, "abcd")
     assert found == {"a": 0, "b": 0, "c": 0, "d": 1}, "c is near b only; d is one bit too far"
 
 
@@ -64,24 +74,24 @@ def test_equal_content_and_one_source_belong_together_without_any_measurement(re
     manifest = record(
         ("a", "1", "x/1", b"", 0), ("b", "1", "x/2", b"", 0), ("c", "3", "x/2", b"", 0), ("d", "4", "x/4", b"", 0)
     )
-    assert near_groups(manifest, "abcd") == {"a": 0, "b": 0, "c": 0, "d": 1}
+    assert groups(manifest, "abcd") == {"a": 0, "b": 0, "c": 0, "d": 1}
 
 
 def test_images_that_hold_too_little_are_near_nothing_by_hash(record):
     manifest = record(("a", "1", "x/1", random_hash(1), 20), ("b", "2", "x/2", random_hash(1), 20))
-    assert near_groups(manifest, "ab") == {"a": 0, "b": 1}
+    assert groups(manifest, "ab") == {"a": 0, "b": 1}
 
 
 def test_equal_hashes_belong_together(record):
     manifest = record(("a", "1", "x/1", random_hash(1), 90), ("b", "2", "x/2", random_hash(1), 90))
-    assert near_groups(manifest, "ab") == {"a": 0, "b": 0}
+    assert groups(manifest, "ab") == {"a": 0, "b": 0}
 
 
 def test_only_the_images_asked_for_are_grouped_and_their_order_changes_nothing(record):
     rows = [(name, name, name, random_hash(seed // 2), 90) for seed, name in enumerate("abcdef")]
     manifest = record(*rows)
-    assert near_groups(manifest, ["e", "b", "f"]) == near_groups(manifest, ["f", "e", "b"]) == {"b": 0, "e": 1, "f": 1}
-    assert near_groups(manifest, []) == {}
+    assert groups(manifest, ["e", "b", "f"]) == groups(manifest, ["f", "e", "b"]) == {"b": 0, "e": 1, "f": 1}
+    assert groups(manifest, []) == {}
 
 
 def linked(count: int, links) -> set[frozenset[int]]:
