@@ -41,6 +41,11 @@ COMMANDS = (
         "Compare adapters, strengths, base models and prompts side by side.",
     ),
     CommandEntry(
+        "adopt",
+        "pipeline.cli.commands.adopt",
+        "Take chosen generated images into the set, with their prompts as captions.",
+    ),
+    CommandEntry(
         "compare",
         "pipeline.cli.commands.compare",
         "Compare training runs: settings that differ, losses, and the same images side by side.",
