@@ -13,8 +13,6 @@ from train.models.sampling.samplers import sampler_of
 from train.models.text.prompts import Prompt
 
 STRENGTHS = (-100.0, 100.0)
-NONE = "none"
-"""The adapter that is none: the base model alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,6 @@ class GridFacts:
         """The axes that lie neither across nor down."""
         return tuple(name for name in self.axes if name not in (self.x, self.y))
 
-    def cell(self, place: Mapping[str, int]) -> Mapping[str, Any] | None:
-        return next((cell for cell in self.cells if cell["place"] == place), None)
-
 
 def read_grid(folder: Path) -> GridFacts:
     """Raises:
