@@ -98,7 +98,7 @@ def test_a_grid_that_grows_or_was_killed_costs_what_is_new(adapters, tmp_path):
     assert most <= 1, "alone a pixel may round otherwise than in a batch"
     more = grid(tmp_path, "--adapter", str(adapters[0]), "--strength", "0.5,1,1.5", *PROMPTS)
     assert (more["generated"], more["images"]) == (2, 6)
-    assert before.items() <= images(tmp_path).items()
+    assert after.items() <= images(tmp_path).items()
 
 
 def test_parts_and_blocks_have_strengths_of_their_own(adapters, tmp_path):
