@@ -26,7 +26,7 @@ from train.adapters.adapter import Adapter
 from train.data.augmentation import ImageView
 from train.data.batches import Batch
 from train.data.dataset import Example
-from train.data.latent_cache import MOST_AT_ONCE, PIXELS_AT_ONCE, Latent, LatentCache
+from train.data.latent_cache import Latent, LatentCache, at_once
 from train.data.regularization import RegImage
 from train.data.sampler import SampledImage
 from train.loop import Trainer
@@ -150,7 +150,7 @@ def peaks(case: Case, phases: tuple[str, ...] = ("load", "cache", "train", "samp
 def _cache(base: BaseModel, case: Case) -> None:
     cache = LatentCache.__new__(LatentCache)
     cache._base, cache._dtype = base, torch.float16  # type: ignore[attr-defined]
-    count = min(MOST_AT_ONCE, max(2, PIXELS_AT_ONCE // (case.size[0] * case.size[1])))
+    count = at_once(case.size[0] * case.size[1])
     pixels = torch.empty(count, case.size[1], case.size[0], 3).permute(0, 3, 1, 2).contiguous()
     with base.using("vae"), torch.no_grad():
         cache._coded(pixels.to(base.device), torch.float16)

@@ -36,7 +36,7 @@ from train.device import halving, on_device
 from train.models.base import BaseModel
 
 PIXELS_AT_ONCE = 1024 * 1024
-"""A batch for the VAE has as many images as together have this many pixels, but at least two and at most"""
+"""A batch for the VAE has as many images as together have this many pixels, one where it has more than half of them; at most"""
 MOST_AT_ONCE = 32
 DECODERS = 4
 AHEAD = 2
@@ -142,10 +142,11 @@ class LatentCache:
     def _encoded(self, pixels: Sequence[Array]) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of (H, W, 3) images in -1..1, each (B, C, h, w) on the device.
 
-        A lone image is encoded beside itself: libraries treat batches of one otherwise than larger ones, and an image's
-        latent shall not depend on which others are missing.
+        Libraries treat batches of one otherwise than larger ones, and an image's latent shall not depend on which others
+        are missing: a large image is always encoded alone, for its memory, and a smaller one that is left alone beside itself.
         """
-        batch = torch.from_numpy(np.stack(pixels if len(pixels) > 1 else [*pixels, *pixels])).permute(0, 3, 1, 2)
+        doubled = len(pixels) == 1 and not alone(pixels[0].shape[0] * pixels[0].shape[1])
+        batch = torch.from_numpy(np.stack([*pixels, *pixels] if doubled else pixels)).permute(0, 3, 1, 2)
         batch = on_device(batch.contiguous(), self._base.device)
         mean, std = self._coded(batch, self._dtype)
         if self._dtype is not torch.float32:
@@ -156,9 +157,10 @@ class LatentCache:
         return mean[: len(pixels)], std[: len(pixels)]
 
     def _again(self, batch: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """In float32, for the rows marked; a lone one beside itself."""
+        """In float32, for the rows marked; a lone one that is not large beside itself."""
         found = batch[rows]
-        mean, std = self._coded(found if len(found) > 1 else found.repeat(2, 1, 1, 1), torch.float32)
+        doubled = len(found) == 1 and not alone(found.shape[-2] * found.shape[-1])
+        mean, std = self._coded(found.repeat(2, 1, 1, 1) if doubled else found, torch.float32)
         return mean[: len(found)], std[: len(found)]
 
     def _coded(self, batch: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -246,10 +248,20 @@ def pixels_of(image: ImageView) -> Array:
     return (np.ascontiguousarray(pixels[:, ::-1]) if image.flip else pixels) / np.float32(127.5) - np.float32(1)
 
 
+def alone(area: int) -> bool:
+    """Whether an image of so many pixels is always encoded alone."""
+    return 2 * area > PIXELS_AT_ONCE
+
+
+def at_once(area: int, pixels: int = PIXELS_AT_ONCE) -> int:
+    """How many images of `area` pixels are encoded at once where a batch has `pixels`."""
+    return 1 if alone(area) else min(MOST_AT_ONCE, max(2, pixels // area))
+
+
 def batches_of(images: Sequence[ImageView], pixels: int = PIXELS_AT_ONCE) -> Iterator[list[ImageView]]:
     """Images of one size together, as many as have so many pixels."""
     for (width, height), same in groupby(sorted(images, key=lambda each: each.size), key=lambda each: each.size):
-        group, count = list(same), min(MOST_AT_ONCE, max(2, pixels // (width * height)))
+        group, count = list(same), at_once(width * height, pixels)
         yield from (group[start : start + count] for start in range(0, len(group), count))
 
 

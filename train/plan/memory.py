@@ -33,8 +33,8 @@ ENCODED = {True: 1_810, False: 3_400}
 """Bytes for each pixel that the VAE encodes, in half precision or not."""
 DECODED = 3_080
 """Bytes for each pixel that it decodes, in float32."""
-CACHED_TOGETHER, PIXELS_TOGETHER = 2, 1024 * 1024
-"""What the VAE encodes at once: at least so many images, and of smaller ones as many as have so many pixels."""
+PIXELS_TOGETHER = 1024 * 1024
+"""What the VAE encodes at once: of small images as many as have so many pixels, of one with more than half of them that alone."""
 TEXT_STEP = {"sd1": 586_000, "sd2": 1_700_000, "sdxl": 3_820_000}
 """Bytes for each token of each caption where the text encoders are trained, in half precision; in float32"""
 IN_FULL = 1.8
@@ -137,13 +137,8 @@ def memory_of(base: BaseShapes, options: PrecisionOptions, load: Load) -> Memory
     """The memory of a run whose options are decided."""
     half, kept = options.mixed_precision != "no", options.weights_precision
     checkpointing, lean = bool(options.gradient_checkpointing), options.offload != "none"
-    unet, text, vae = (
-        kept_bytes(base.unet, kept, half),
-        kept_bytes(base.text, kept, half),
-        4 * parameter_count(base.vae),
-    )
-    if options.offload == "blocks":
-        unet = streamed_bytes(base.unet, half)
+    unet = streamed_bytes(base.unet, half) if options.offload == "blocks" else kept_bytes(base.unet, kept, half)
+    text, vae = kept_bytes(base.text, kept, half), 4 * parameter_count(base.vae)
     adapter, moments = 4 * load.trained, round(MOMENTS[load.optimizer] * load.trained)
     pixels = (load.size[0] // base.factor) * (load.size[1] // base.factor)
     step = load.images * pixels * STEP[base.family][half, checkpointing] * base.channels // FIRST_CHANNELS
@@ -188,7 +183,7 @@ def generating_bytes(base: BaseShapes, options: PrecisionOptions, images: int, s
 
 def _encoding(size: tuple[int, int], half: bool) -> int:
     area = size[0] * size[1]
-    return max(CACHED_TOGETHER * area, min(PIXELS_TOGETHER, 32 * area)) * ENCODED[half]
+    return max(area, min(PIXELS_TOGETHER, 32 * area)) * ENCODED[half]
 
 
 def largest(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:

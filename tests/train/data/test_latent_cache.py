@@ -249,6 +249,19 @@ def test_images_go_to_the_vae_by_size_and_no_more_than_it_takes_at_once(base, tm
     assert calls == [3, 2, 3] and caption_read == [(3, 8), (5, 8), (8, 8)]
 
 
+def test_a_large_image_is_always_encoded_alone_whatever_else_is_missing(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(latents_module, "PIXELS_AT_ONCE", 2 * 32 * 32)
+    cache = LatentCache(tmp_path / "latents", base)
+    fits_twice, large = drawn(tmp_path, 3), drawn(tmp_path, 3, (64, 32))
+    coded, shapes = cache._coded, []
+    monkeypatch.setattr(cache, "_coded", lambda batch, dtype: shapes.append(tuple(batch.shape)) or coded(batch, dtype))
+    cache.fill([*fits_twice, *large], quiet)
+    assert [shape for shape in shapes if shape[-1] == 64] == [(1, 3, 32, 64)] * 3
+    again = cache.encoded(large[1])
+    assert torch.equal(again[0], cache.read(large[1]).mean) and torch.equal(again[1], cache.read(large[1]).std)
+    assert shapes[-1] == (1, 3, 32, 64), "nor beside itself"
+
+
 def test_latents_stay_in_memory_only_up_to_a_limit(base, tmp_path, monkeypatch):
     images = drawn(tmp_path, 3)
     cache = LatentCache(tmp_path / "latents", base)
