@@ -34,6 +34,7 @@ def traced(monkeypatch) -> CompileCounter:
     return counter
 
 
+@pytest.mark.slow
 def test_a_run_with_compiled_blocks_learns_the_same_and_traces_each_once(prepared, traced):
     plain = trained(prepared, "plain", gradient_checkpointing=False)
     compiled = trained(prepared, "compiled", gradient_checkpointing=False, compile=True)
@@ -42,6 +43,15 @@ def test_a_run_with_compiled_blocks_learns_the_same_and_traces_each_once(prepare
         type(module).__name__ in speed.BLOCKS for module in load_base("miniature", device="cpu").unet.modules()
     )
     assert blocks <= traced.frame_count <= 2 * blocks + 1, "once for one size, once for any, and not at every step"
+
+
+def test_repeated_blocks_are_what_is_compiled(monkeypatch):
+    base, compiled = load_base("miniature", device="cpu"), []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **how: compiled.append((type(self).__name__, how)))
+    monkeypatch.setattr(speed, "refuse_no_compiler", lambda _: None)
+    assert compile_blocks(base.unet, CPU) == len(compiled) == 15
+    assert {name for name, _ in compiled} == set(speed.BLOCKS)
+    assert all(how == {"backend": "inductor", "dynamic": True} for _, how in compiled)
 
 
 @pytest.mark.slow
