@@ -19,7 +19,6 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import file_digest, write_text
 
 CHUNK = "parameters"
-NEGATIVE = "Negative prompt:"
 PAIRS = re.compile(r'\s*([\w][\w \-/]{0,40}):\s*("(?:[^"\\]|\\.){0,4000}"|[^,]{0,400})(?:,|$)')
 CALL = re.compile(r"<lora:([^:<>]{1,200})")
 
@@ -50,18 +49,15 @@ def made(file: Path) -> Made:
         raise PrepError(
             f"{file} does not say what made it", "bring it in with a caption beside it: prep flatten FOLDER SET"
         )
-    *lines, last = text.strip().split("\n")
+    last = text.strip().rpartition("\n")[2]
     facts = {key.strip(): value.strip().strip('"') for key, value in PAIRS.findall(last)}
-    if "Steps" not in facts:
-        lines, facts = [*lines, last], {}
-    prompt = "\n".join(lines).partition(NEGATIVE)[0].strip()
-    by = _made_by(facts, prompt)
+    by = _made_by(facts if "Steps" in facts else {}, text)
     if not by:
         raise PrepError(
             f"{file} was made by the base model alone",
             "what it knows already teaches nothing new; give images of an adapter",
         )
-    caption = read_caption_text(prompt).text
+    caption = read_caption_text(text).text
     if not caption:
         raise PrepError(
             f"{file} has an empty prompt, which would be its caption", "bring it in with a caption beside it"
@@ -69,7 +65,7 @@ def made(file: Path) -> Made:
     return Made(file, caption, by)
 
 
-def _made_by(facts: dict[str, str], prompt: str) -> str:
+def _made_by(facts: dict[str, str], text: str) -> str:
     """The adapter's name, "" where none had a part in the image."""
     if "Adapters" in facts:
         return facts["Adapters"]
@@ -77,7 +73,7 @@ def _made_by(facts: dict[str, str], prompt: str) -> str:
         return facts["Adapter"] if float(facts.get("Adapter strength") or 1) else ""
     if "Training step" in facts:
         return f"step {facts['Training step']}"
-    return ", ".join(CALL.findall(prompt))
+    return ", ".join(CALL.findall(text))
 
 
 def folder_of(root: Path, concept: str, repeats: int) -> Path:

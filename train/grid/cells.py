@@ -36,7 +36,6 @@ class Reading:
     """How a cell's texts are read and its noise schedule is taken."""
 
     clip_skip: int
-    max_tokens: int
     zero_terminal: bool
     rescale: float
 
@@ -68,7 +67,6 @@ class Cell:
             "sampler": request.sampler,
             "reading": [
                 self.reading.clip_skip,
-                self.reading.max_tokens,
                 self.reading.zero_terminal,
                 self.reading.rescale,
             ],

@@ -39,7 +39,6 @@ class Common:
     named: Callable[[str], Path]
     size: tuple[int, int] | None
     precision: PrecisionOptions
-    max_tokens: int = 75
     rescale: float = 0.0
     batch_size: int | None = None
     device: str = "auto"
@@ -125,7 +124,7 @@ def _cell(
         prompt.sampler or chosen["sampler"],
         weighted=True,
     )
-    reading = Reading(chosen["clip_skip"], common.max_tokens, zero_terminal, common.rescale)
+    reading = Reading(chosen["clip_skip"], zero_terminal, common.rescale)
     return Cell(place, chosen["base"], tuple(each for each in asked if each.acts), request, reading)
 
 

@@ -70,7 +70,6 @@ def _generate(
 
     sampling = Sampling(
         clip_skip=reading.clip_skip,
-        max_tokens=reading.max_tokens,
         zero_terminal=reading.zero_terminal,
         rescale=reading.rescale,
     )

@@ -8,25 +8,13 @@ from typing import Any
 import click
 
 from pipeline.cli import console
+from pipeline.cli.commands.grid import command as grid
 from pipeline.cli.commands.grid.looking import looking_with
 from pipeline.cli.commands.grid.making import made, show_plan, wanted_of
 from pipeline.cli.commands.grid.source import of_set
 from pipeline.cli.commands.report import plain_name
 from pipeline.cli.set_folder import SET
 from pipeline.core.errors import PrepError
-
-REST: dict[str, Any] = dict.fromkeys(
-    ("bases", "negative", "unet", "text", "blocks", "sampler", "guidance", "clip_skip", "folders"), ()
-) | {
-    "prompts_file": None,
-    "replace": "",
-    "rescale": 0.0,
-    "x": None,
-    "mixed_precision": "auto",
-    "vram": None,
-    "batch_size": None,
-}
-"""What a grid could be asked for besides, each as if it was not given."""
 
 
 @click.command(short_help="Compare training runs: settings that differ, losses, and the same images side by side.")
@@ -98,7 +86,8 @@ def _images(
     """A grid of the runs' adapters: the name of its page, and what is to be said of it."""
     source = of_set(root, names[0])
     adapters = ("none", *(str(root / "runs" / name / f"{name}.safetensors") for name in names))
-    flags = REST | given | {"adapters": adapters, "seed": given["seed"] or ("1000..1003",), "y": "adapter"}
+    rest = grid.command.make_context("grid", []).params
+    flags = rest | given | {"adapters": adapters, "seed": given["seed"] or ("1000..1003",), "y": "adapter"}
     wanted = wanted_of(source, flags)
     if not as_json:
         show_plan(wanted, folder)

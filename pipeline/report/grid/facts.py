@@ -19,7 +19,6 @@ class GridFacts:
 
     folder: Path
     axes: Mapping[str, Sequence[str]]
-    fixed: Mapping[str, str]
     x: str | None
     y: str | None
     cells: Sequence[Mapping[str, Any]]
@@ -38,6 +37,6 @@ def read_grid(folder: Path) -> GridFacts:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         axes = {each["name"]: tuple(each["values"]) for each in found["axes"]}
-        return GridFacts(folder, axes, found["fixed"], found["x"], found["y"], found["cells"])
+        return GridFacts(folder, axes, found["x"], found["y"], found["cells"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PrepError(f"there is no grid in {folder}: {error}", "make one with: prep grid") from error

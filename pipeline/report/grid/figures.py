@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.grid.facts import GridFacts
-from pipeline.report.grid.measures import Copy, Figure, Known, Measured, best, copies, measured
+from pipeline.report.grid.measures import Figure, Known, Measured, Nearest, best, copies, measured
 from pipeline.report.grid.scores import Scores
 
 NAMES = ("fidelity", "obedience", "leakage", "variety", "copying", "saturation", "contrast")
@@ -39,7 +39,7 @@ class Figures:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     advice: tuple[str, ...]
-    copies: tuple[Copy, ...]
+    copies: tuple[Nearest, ...]
     tagger: str
 
     @property
@@ -61,7 +61,7 @@ def figures_of(facts: GridFacts, scores: Scores, known: Known) -> Figures:
         for row in rows
     )
     advice = _advice(facts, first) if first else ()
-    return Figures(axes, columns, shown, advice, tuple(copies(scores.images, known.training)), scores.tagger)
+    return Figures(axes, columns, shown, advice, tuple(copies(known.nearest.values())), scores.tagger)
 
 
 def _text(figure: Figure | None) -> str:

@@ -55,14 +55,23 @@ SAME = 31 / 256
 
 
 @dataclass(frozen=True, slots=True)
+class Nearest:
+    """The training image that an image is most like, and the share of bits in which their hashes differ."""
+
+    image: str
+    training: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What a set says of its trigger words: traits of each, the tagger's vocabulary, the probability from which a tag is taken to
-    be there, and hashes of training images by path."""
+    be there, and the training image that each image is most like."""
 
     traits: Mapping[str, Sequence[str]]
     vocabulary: frozenset[str]
     threshold: float
-    training: Mapping[str, str]
+    nearest: Mapping[str, Nearest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +89,6 @@ class Measured:
 
     place: Mapping[str, int]
     figures: Mapping[str, Figure]
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """An image that is nearly a training image."""
-
-    image: str
-    training: str
-    distance: float
 
 
 def measured(facts: GridFacts, seen: Mapping[str, Seen], known: Known) -> list[Measured]:
@@ -111,6 +111,8 @@ def _figures(
         plain = seen.get(other) if other is not None else None
         for name, value in _of_image(str(cell["prompt"]), seen[image], plain, known).items():
             by_name[name].append((cell["seed"], value))
+        if image in known.nearest:
+            by_name["copying"].append((cell["seed"], known.nearest[image].distance))
     found = {name: figure(values) for name, values in by_name.items()}
     variety = _variety(cells, seen)
     return found | ({"variety": variety} if variety else {})
@@ -132,8 +134,6 @@ def _of_image(prompt: str, seen: Seen, plain: Seen | None, known: Known) -> dict
     if plain is not None:
         found["saturation"] = _ratio(seen.saturation, plain.saturation)
         found["contrast"] = _ratio(seen.contrast, plain.contrast)
-    if known.training:
-        found["copying"] = nearest(seen.phash, known.training)[1]
     return found
 
 
@@ -180,15 +180,28 @@ def distance(one: str, two: str) -> float:
     return (int(one, 16) ^ int(two, 16)).bit_count() / 256
 
 
-def nearest(phash: str, training: Mapping[str, str]) -> tuple[str, float]:
-    """The training image that is most alike, and its distance."""
-    path = min(training, key=lambda path: distance(phash, training[path]))
-    return path, distance(phash, training[path])
+def nearest(seen: Mapping[str, Seen], training: Mapping[str, str]) -> dict[str, Nearest]:
+    """The training image that is most alike to each image, the first of equals; none where there are none.
+
+    Args:
+        training: path → PDQ hash.
+    """
+    import numpy as np
+
+    if not training:
+        return {}
+    paths, found = list(training), {}
+    hashes = np.frombuffer(bytes.fromhex("".join(training.values())), np.uint64).reshape(len(paths), 4)
+    for image, each in seen.items():
+        own = np.frombuffer(bytes.fromhex(each.phash), np.uint64)
+        bits = np.bitwise_count(hashes ^ own).sum(1)
+        place = int(bits.argmin())
+        found[image] = Nearest(image, paths[place], int(bits[place]) / 256)
+    return found
 
 
-def copies(seen: Mapping[str, Seen], training: Mapping[str, str]) -> list[Copy]:
+def copies(found: Iterable[Nearest]) -> list[Nearest]:
     """Images that are nearly a training image, the nearest first."""
-    found = [Copy(image, *nearest(each.phash, training)) for image, each in seen.items()] if training else []
     return sorted((each for each in found if each.distance <= SAME), key=lambda each: (each.distance, each.image))
 
 

@@ -26,7 +26,7 @@ class Sampler:
     """A sampler: our name, A1111's and its schedule, kohya's and other names, and diffusers' class with options.
 
     `to_noise`: whether it can begin in pure noise, where a model of zero-terminal SNR begins. `random`: whether noise is
-    added at every step. `calls`: how often the UNet is asked in a step.
+    added at every step.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Sampler:
     others: tuple[str, ...] = ()
     to_noise: bool = True
     random: bool = False
-    calls: int = 1
 
     @property
     def facts(self) -> dict[str, str]:
@@ -63,7 +62,7 @@ SAMPLERS = (
     Sampler("euler", "Euler", "EulerDiscreteScheduler", LINSPACE, others=("k_euler",)),
     Sampler("euler_karras", "Euler", "EulerDiscreteScheduler", LINSPACE | KARRAS, "Karras"),
     Sampler("euler_a", "Euler a", "EulerAncestralDiscreteScheduler", LINSPACE, others=("k_euler_a",), random=True),
-    Sampler("heun", "Heun", "HeunDiscreteScheduler", LINSPACE, to_noise=False, calls=2),
+    Sampler("heun", "Heun", "HeunDiscreteScheduler", LINSPACE, to_noise=False),
     Sampler("pndm", "PLMS", "PNDMScheduler", {"skip_prk_steps": True}, others=("plms",), to_noise=False),
     _dpm("dpmpp_2m", "DPM++ 2M", "dpmsolver++", False, "dpmsolver++"),
     _dpm("dpmpp_2m", "DPM++ 2M", "dpmsolver++", True),

@@ -34,7 +34,7 @@ def looking_with(source: Source, tagger: str | None) -> Looking | None:
 def grid_figures(facts: GridFacts, looking: Looking, device: str) -> Figures | None:
     """The grid's figures; a set's own tagger that cannot be had is a warning, one that was asked for an error."""
     from pipeline.report.grid.figures import figures_of
-    from pipeline.report.grid.measures import Known
+    from pipeline.report.grid.measures import Known, nearest
     from pipeline.report.grid.scores import seen_in
     from taggers.errors import TaggerError
 
@@ -46,5 +46,5 @@ def grid_figures(facts: GridFacts, looking: Looking, device: str) -> Figures | N
             raise PrepError(str(error), "give another --tagger, or none") from error
         console.warn(f"the images are not measured: {error}")
         return None
-    known = Known(looking.traits, scores.vocabulary, scores.threshold, looking.training)
+    known = Known(looking.traits, scores.vocabulary, scores.threshold, nearest(scores.images, looking.training))
     return figures_of(facts, scores, known)

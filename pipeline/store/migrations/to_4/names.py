@@ -77,19 +77,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""
-DECIDED: Mapping[str, Any] = {
-    "accumulation_window": "run",
-    "batch_loss": "nominal",
-    "weights_precision": "full",
-    "offload": "none",
-    "vram": None,
-    "prior_loss_weights": {},
-    "reg_pair": "auto",
-    "reg_share": 1.0,
-    "compile": False,
-    "channels_last": False,
-    "tf32": False,
-}
+DECIDED: Mapping[str, Any] = {**ADDED["train"], "weights_precision": "full", "offload": "none"}
 """What of them a training run came to."""
 LEFT_OPEN: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
     "regularize": {"batch_size": (8, None)},
