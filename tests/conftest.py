@@ -8,3 +8,8 @@ that tests start take this over. `OMP_NUM_THREADS=2 pytest -n 0` runs with two t
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # MKL, oneDNN and OpenBLAS obey it too
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the tests marked `long`: one that begins last would keep one process waiting for the other."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

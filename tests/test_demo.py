@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from pipeline.cli.commands import demo
 from pipeline.cli.main import prep
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Path, dict]:

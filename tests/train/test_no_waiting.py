@@ -3,6 +3,7 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+import pytest
 import torch
 
 from tests.benchmarks.memory import BF16, Case, waits
@@ -18,6 +19,7 @@ def of_step(**options) -> list[str]:
         return alone.submit(waits, case).result()
 
 
+@pytest.mark.long
 def test_the_host_never_waits_in_a_step():
     extras = {"noise_offset": 0.05, "weighting": "min-snr", "train_text_encoder": True, "scale_weight_norms": 1.0}
     assert of_step(rank=4, **extras) == []

@@ -25,6 +25,7 @@ def same(one, other) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [

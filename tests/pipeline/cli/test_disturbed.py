@@ -9,7 +9,7 @@ from disturbed import HOW, contents, run
 from painted_sets import painted, save
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and fork servers are of POSIX systems")
-POINTS = {"killed": 14, "stopped": 5, "full": 5}
+POINTS = {"killed": 8, "stopped": 5, "full": 5}
 ROUND = (
     "flatten",
     "check",

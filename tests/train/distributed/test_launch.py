@@ -18,6 +18,7 @@ from train.distributed.world import ALONE, World
 from train.options.recipe import make_recipe
 from train.session import train_adapter
 
+pytestmark = pytest.mark.long
 OPTIONS = {
     "base": "miniature",
     "rank": 2,

@@ -148,6 +148,7 @@ SD1 = Case(
 SDXL = Case(family="sdxl", size=(1024, 1024), options={"rank": 32}, keeping=Keeping(BF16, BF16))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("case", "given"),
     [
@@ -173,7 +174,7 @@ CARD = Machine("a card", ("bf16",), True, True, round((8 - 0.55) * 0.97 * GIB), 
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(SD1, id="sd1"), pytest.param(SDXL, id="sdxl", marks=pytest.mark.slow)],
+    [pytest.param(SD1, id="sd1", marks=pytest.mark.slow), pytest.param(SDXL, id="sdxl", marks=pytest.mark.slow)],
 )
 def test_a_run_for_8_gib_never_exceeds_them(case):
     load, shapes = load_of(case.recipe, shapes_of(case.family), [case.size], case.regularized), shapes_of(case.family)
