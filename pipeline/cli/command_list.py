@@ -34,6 +34,7 @@ COMMANDS = (
         "pipeline.cli.commands.export",
         "Export the set for other trainers: kohya, EveryDream, imagefolder, webdataset.",
     ),
+    CommandEntry("review", "pipeline.cli.commands.review", "Look at a set in the browser, and decide."),
     CommandEntry("report", "pipeline.cli.commands.report", "Write an HTML report on the set, or on a training run."),
     CommandEntry(
         "grid",

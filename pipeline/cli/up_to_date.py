@@ -62,7 +62,7 @@ def stale(manifest: Manifest, stage: Stage[Any], settings: Settings) -> Stale | 
 
 
 def _why(run: Run, wanted: Resolved, now: Mapping[str, str]) -> Iterator[str]:
-    differ = [name for name in now if now[name] != run.inputs.get(name)]
+    differ = [name for name in dict.fromkeys((*now, *run.inputs)) if now.get(name) != run.inputs.get(name)]
     if OPTIONS in differ:
         then = run.options
         for name, value in json.loads(options_json(wanted.options)).items():

@@ -13,6 +13,7 @@ from pipeline.concepts.shares import Rounding, exact_repeats, nodes, shares, tre
 from pipeline.config.settings import suggest
 from pipeline.core.errors import PrepError
 from pipeline.store.reasons.balance import BalanceReason
+from pipeline.store.reasons.placement import RepeatsSource
 from pipeline.store.reasons.reason import Data
 from pipeline.store.records import Decision, Image
 from pipeline.store.values.repeats import Repeats
@@ -129,5 +130,6 @@ def repeats_rows(
         choice, why, data = alike[image.concept if row is None else (image.concept, float(row.value))]
         if row is not None:
             data = {**data, "source": (row.reason, row.data)}
+            why = BalanceReason.CHOSEN if row.reason == RepeatsSource.BY_PERSON else why
         found.append(Decision(image.path, "repeats", choice, why, data))
     return tuple(found)

@@ -34,8 +34,12 @@ class QualityRules:
     drop: tuple[str, ...]
 
 
-def judge(image: Image, found: Measurement | None, rules: QualityRules) -> Decision:
-    """The verdict on an image by itself: the gravest reason, and in its data the other ones."""
+def judge(image: Image, found: Measurement | None, rules: QualityRules, chosen: bool | None = None) -> Decision:
+    """The verdict on an image by itself: the gravest reason, and in its data the other ones.
+
+    Args:
+        chosen: what a person decided about this very image, which goes before all patterns; None for nothing.
+    """
 
     def verdict(keep: bool, reason: CheckReason, data: Data = NOTHING) -> Decision:
         return Decision(image.path, "keep", keep, reason, data)
@@ -46,10 +50,10 @@ def judge(image: Image, found: Measurement | None, rules: QualityRules) -> Decis
         reason = _UNDECODABLE.get(found.problem.partition(":")[0], CheckReason.UNREADABLE)
         return verdict(False, reason, {"problem": found.problem})
     faults, info = list(_faults(found, rules)), list(_info(found, rules))
-    if is_named(image.path, rules.drop):
+    if is_named(image.path, rules.drop) if chosen is None else not chosen:
         return verdict(False, CheckReason.EXCLUDED_BY_USER, {"size": _size(found)})
     measured = {"measured": _measured(found, rules)}
-    if is_named(image.path, rules.keep):
+    if is_named(image.path, rules.keep) if chosen is None else chosen:
         return verdict(True, CheckReason.KEPT_BY_USER, measured | _also([*faults, *info]))
     if faults:
         return verdict(False, faults[0].reason, {**faults[0].data, **_also([*faults[1:], *info])})

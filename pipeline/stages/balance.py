@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pipeline.concepts.balance import BalanceRules, balance, refuse_unknown, repeats_rows
+from pipeline.concepts.balance import Balanced, BalanceRules, balance, refuse_unknown, repeats_rows
 from pipeline.concepts.balance_warnings import info, row, warnings
 from pipeline.concepts.exposure import effective_size, epoch_exposures, training_exposures
 from pipeline.concepts.shares import Rounding
 from pipeline.core.errors import PrepError
-from pipeline.images.duplicate_heirs import heirs, inherited, words_on
+from pipeline.images.duplicate_heirs import Inherited, heirs, inherited, words_on
 from pipeline.store.manifest import Manifest
-from pipeline.store.records import Plan
+from pipeline.store.reasons.placement import RepeatsSource
+from pipeline.store.records import Decision, Plan
 from pipeline.store.running.stage import Stage
 
 NAME = "balance"
@@ -82,12 +83,9 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     kept = manifest.kept()
     if not kept:
         return Plan(NAME, ("repeats",), warnings=("no image is kept, so there is nothing to balance",))
-    rules = _rules(options)
-    user_repeats = manifest.decisions("user_repeats") if options.user_repeats == "keep" else {}
-    of_copies = inherited(heirs(manifest), user_repeats, lambda one, other: one.value == other.value)
-    user_repeats |= {path: replace(row, path=path) for path, (row, _) in of_copies.values.items()}
-    refuse_unknown(kept, options.weights)
-    balanced = balance(kept, {path: float(each.value) for path, each in user_repeats.items()}, rules)
+    rules = rules_of(options)
+    user_repeats, of_copies = _set_by_person(manifest, options)
+    balanced = balanced_of(manifest, options)
     epoch = epoch_exposures(balanced.groups)
     training = training_exposures(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
     counts = {
@@ -106,7 +104,37 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     )
 
 
-def _rules(options: Options) -> BalanceRules:
+def balanced_of(manifest: Manifest, options: Options) -> Balanced:
+    """What the options come to for the kept images, of which there must be some.
+
+    Raises:
+        PrepError: a weight is that of no concept.
+    """
+    kept, rows = manifest.kept(), _set_by_person(manifest, options)[0]
+    refuse_unknown(kept, options.weights)
+    return balance(kept, {path: float(each.value) for path, each in rows.items()}, rules_of(options))
+
+
+def _set_by_person(manifest: Manifest, options: Options) -> tuple[dict[str, Decision], Inherited[Decision]]:
+    """Images whose repeats a person set, by a folder, a copy's folder or for themselves, with what copies gave."""
+    rows = manifest.decisions("user_repeats") if options.user_repeats == "keep" else {}
+    of_copies = inherited(heirs(manifest), rows, lambda one, other: one.value == other.value)
+    rows |= {path: replace(row, path=path) for path, (row, _) in of_copies.values.items()}
+    kept = {image.path for image in manifest.kept()}
+    chosen = {path: row for path, row in chosen_repeats(manifest).items() if path in kept}
+    return rows | chosen, of_copies
+
+
+def chosen_repeats(manifest: Manifest) -> dict[str, Decision]:
+    """What a person chose for single images, as what their folders say; it goes before that."""
+    return {
+        path: Decision(path, "user_repeats", value, RepeatsSource.BY_PERSON)
+        for path, value in manifest.values("manual_repeats")
+    }
+
+
+def rules_of(options: Options) -> BalanceRules:
+    """What is asked of shares and repeats."""
     return BalanceRules(
         weights=options.weights,
         exponent=options.exponent,
@@ -121,5 +149,6 @@ STAGE = Stage(
     help=__doc__,
     options=Options,
     reads=("images", "keep", "user_repeats"),
+    choices=("manual_repeats",),
     plan=plan,
 )

@@ -113,7 +113,8 @@ def _check_anchors(anchors: Mapping[str, str]) -> None:
 
 def observe(manifest: Manifest, options: Options) -> str:
     """A hash of where the detail of images lies, where crops depend on it."""
-    if holding.SUBJECT not in (options.anchor, *options.anchors.values()):
+    by_person = (value for _, value in manifest.values("manual_anchor"))
+    if holding.SUBJECT not in (options.anchor, *options.anchors.values(), *by_person):
         return ""
     return hashlib.sha256(repr(manifest.measured("focus")).encode()).hexdigest()
 
@@ -124,7 +125,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     if not kept.paths:
         return Plan(NAME, ("bucket",), warnings=("no image is kept, so there is nothing to give a size to",))
     sizes, scaled = _fitted(kept.images, options)
-    picked = holding.chosen(kept.paths, options.anchor, options.anchors)
+    picked = holding.chosen(kept.paths, options.anchor, options.anchors, dict(manifest.values("manual_anchor")))
     corners = holding.place(picked.names, scaled, sizes, kept.strips)
     names = list(picked.names)
     about_anchors = list(anchor_notes(kept, picked, scaled, sizes))
@@ -195,6 +196,7 @@ STAGE = Stage(
     help=__doc__,
     options=Options,
     reads=("images", "keep"),
+    choices=("manual_anchor",),
     plan=plan,
     observe=observe,
     observes="the images' detail",

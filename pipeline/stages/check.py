@@ -116,16 +116,23 @@ def measure(manifest: Manifest, options: Options, progress: ProgressCallback) ->
 def plan(manifest: Manifest, options: Options) -> Plan:
     """One verdict for every image, with the figures behind it."""
     images, measured = manifest.images(), manifest.measurements()
-    missing, rules = missing_images(manifest.root, images), _rules(options)
+    missing, rules = missing_images(manifest.root, images), rules_of(options)
+    chosen = dict(manifest.values("manual_keep"))
     verdicts = {
-        image.path: judge(image, None if image.path in missing else measured.get(image.content), rules)
+        image.path: judge(
+            image, None if image.path in missing else measured.get(image.content), rules, chosen.get(image.path)
+        )
         for image in images
     }
     standing = [image for image in images if verdicts[image.path].value]
     similarity = Similarity(options.duplicate_distance, options.duplicate_change, options.resolution**2)
     within_concepts = options.duplicates_within == "concept"
     duplicates = drop_copies(
-        standing, measured, similarity, lambda image: is_named(image.path, options.keep), within_concepts
+        standing,
+        measured,
+        similarity,
+        lambda image: chosen.get(image.path, is_named(image.path, options.keep)),
+        within_concepts,
     )
     verdicts |= {row.path: row for row in duplicates}
     kept = [image for image in standing if verdicts[image.path].value]
@@ -139,7 +146,8 @@ def plan(manifest: Manifest, options: Options) -> Plan:
     )
 
 
-def _rules(options: Options) -> QualityRules:
+def rules_of(options: Options) -> QualityRules:
+    """What is asked of an image."""
     return QualityRules(
         min_side=options.min_side,
         max_aspect=options.max_aspect,
@@ -159,6 +167,7 @@ STAGE = Stage(
     help=__doc__,
     options=Options,
     reads=("images",),
+    choices=("manual_keep",),
     plan=plan,
     observe=observe,
     measure=measure,

@@ -14,6 +14,11 @@ from pathlib import Path
 from pipeline.core.errors import PrepError
 from pipeline.core.files import HALF_WRITTEN, write_text
 
+
+class SetInUse(PrepError):
+    """Another process is at work on the set."""
+
+
 LOCK = ".prep-lock"
 HOLDER = ".prep-holder.json"
 
@@ -23,7 +28,7 @@ def lock(root: Path, command: str) -> Iterator[None]:
     """Hold the set for a command; the system lets go of it when the process ends, however it ends.
 
     Raises:
-        PrepError: another process holds it; the message says which, and since when.
+        SetInUse: another process holds it; the message says which, and since when.
     """
     import filelock
 
@@ -32,7 +37,7 @@ def lock(root: Path, command: str) -> Iterator[None]:
     try:
         held.acquire()
     except filelock.Timeout:
-        raise PrepError(f"{_holder(root)} is at work on {root}", "wait for it to end, or stop it") from None
+        raise SetInUse(f"{_holder(root)} is at work on {root}", "wait for it to end, or stop it") from None
     except NotImplementedError as error:
         raise PrepError(f"the disk of {root} cannot lock files", "put the set on a local disk") from error
     try:
@@ -44,6 +49,11 @@ def lock(root: Path, command: str) -> Iterator[None]:
         with contextlib.suppress(OSError):  # the work is done, and a holder's name left behind is only swept over
             (root / HOLDER).unlink(missing_ok=True)
         held.release()
+
+
+def holder(root: Path) -> str:
+    """Which command is at work on the set now, "" where none is."""
+    return _holder(root) if is_locked(root) else ""
 
 
 def is_locked(root: Path) -> bool:

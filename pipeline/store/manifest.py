@@ -8,6 +8,10 @@ Fields of decisions and their values (JSON; their types are in `pipeline.store.v
 | user_repeats | flatten  | how often the person's folders say an image is to be shown: 24.0                      |
 | manual_caption | edits      | the caption that a person wrote, as its file holds it                                  |
 | keep       | check      | true or false                                                                         |
+| manual_keep | review    | true or false: what a person decided about this image, which check keeps to            |
+| manual_anchor | review  | what the crop of this image holds on to, as the option anchors of bucket has it        |
+| manual_repeats | review | how often a person wants this image shown an epoch: 2.5                                |
+| settled    | review     | [[kind, key], …]: proposals about the image, or the set ("."), that a person answered   |
 | bucket     | bucket     | {"size": [w, h], "scaled": [w, h], "crop": [left, top, right, bottom], "loss": 0..1,   |
 |            |            | "anchor": what moved the crop, "background": "#rrggbb" for transparent images}       |
 | tagger     | tag        | [id, …] of the taggers whose scores are meant, for the whole set (path ".")            |
@@ -102,6 +106,12 @@ class Manifest:
         self.close()
         if wrong is not None:
             raise wrong from value
+
+    def data_version(self) -> int:
+        """A number that is another one when another connection changed the record since the last time; its own changes do not
+        count."""
+        (number,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(number)
 
     def transaction(self) -> contextlib.AbstractContextManager[None]:
         """All of the block's writes, or none."""

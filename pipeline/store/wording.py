@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.store.reasons import balance, bucket, captions, check, counts, placement, tagging, tags
+from pipeline.store.reasons import balance, bucket, captions, check, choices, counts, placement, tagging, tags
 from pipeline.store.reasons.reason import RECORDED, Cause, Data, Reason, Reasoned, Words
 
 _WORDS: Mapping[Reason, Words] = {
     **RECORDED,
     **placement.WORDS,
     **check.WORDS,
+    **choices.WORDS,
     **bucket.WORDS,
     **tagging.WORDS,
     **tags.WORDS,

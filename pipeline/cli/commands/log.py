@@ -27,7 +27,7 @@ from pipeline.store.wording import counted, phrase
 @click.option("--concept", help="Only images of this concept and the ones below it.")
 @click.option(
     "--stage",
-    type=click.Choice([*(entry.name for entry in registry.STAGES), EDITS, "tags", UNDO, "export"]),
+    type=click.Choice([*(entry.name for entry in registry.STAGES), EDITS, "tags", "review", UNDO, "export"]),
     metavar="STAGE",
     help=f"Only this stage; {EDITS} are captions and images edited by hand; tags, {UNDO} and export are runs too.",
 )

@@ -66,8 +66,14 @@ class Choice:
     unused: tuple[str, ...]
 
 
-def chosen(paths: Sequence[str], default: str, given: Mapping[str, str]) -> Choice:
-    """The anchor of each path: its own key goes before a pattern, a later pattern before an earlier one."""
+def chosen(
+    paths: Sequence[str], default: str, given: Mapping[str, str], by_person: Mapping[str, str] | None = None
+) -> Choice:
+    """The anchor of each path: its own key goes before a pattern, a later pattern before an earlier one.
+
+    Args:
+        by_person: path → what a person chose for this very image, which goes before all others.
+    """
     names = dict.fromkeys(paths, default)
     unused = []
     for key, name in given.items():
@@ -76,7 +82,8 @@ def chosen(paths: Sequence[str], default: str, given: Mapping[str, str]) -> Choi
         if not hits and key not in names:
             unused.append(key)
     names.update({key: name for key, name in given.items() if key in names})
-    return Choice(tuple(names[path] for path in paths), tuple(unused))
+    own = by_person or {}
+    return Choice(tuple(own.get(path, names[path]) for path in paths), tuple(unused))
 
 
 # --- where the window goes

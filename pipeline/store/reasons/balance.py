@@ -13,6 +13,7 @@ class BalanceReason(Reason):
     SHARE = "share_of_concept"
     CAPPED = "capped"
     USER_SET = "user_set"
+    CHOSEN = "chosen"
 
 
 def _share(data: Data) -> str:
@@ -31,4 +32,5 @@ WORDS: Table = {
     BalanceReason.SHARE: Words("share of its concept", _share),
     BalanceReason.CAPPED: Words("capped at max_repeat", _share),
     BalanceReason.USER_SET: Words("set by its folder", _user_set),
+    BalanceReason.CHOSEN: Words("set by you", _user_set),
 }

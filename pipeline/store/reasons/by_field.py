@@ -8,6 +8,7 @@ from pipeline.store.reasons.balance import BalanceReason
 from pipeline.store.reasons.bucket import BucketReason
 from pipeline.store.reasons.captions import CaptionReason, ConflictReason, FlagReason
 from pipeline.store.reasons.check import CheckReason
+from pipeline.store.reasons.choices import ChoiceReason
 from pipeline.store.reasons.placement import PlacementReason, RepeatsSource
 from pipeline.store.reasons.reason import Reason, Recorded
 from pipeline.store.reasons.tagging import RegularizationReason, TaggerReason, TrainReason
@@ -27,6 +28,10 @@ _ENUMS: Mapping[str, type[Reason]] = {
     "truncated_tags": TrainReason,
     "repeats": BalanceReason,
     "regularization": RegularizationReason,
+    "manual_keep": ChoiceReason,
+    "manual_anchor": ChoiceReason,
+    "manual_repeats": ChoiceReason,
+    "settled": ChoiceReason,
 }
 _BY_CODE = {field: {reason.value: reason for reason in reasons} for field, reasons in _ENUMS.items()}
 

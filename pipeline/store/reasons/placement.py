@@ -72,6 +72,7 @@ class RepeatsSource(Reason):
     FOLDER_NAME = "folder_name"
     MULTIPLY_FILE = "multiply_file"
     METADATA = "metadata"
+    BY_PERSON = "by_person"
 
 
 def _link(data: Data) -> str:
@@ -108,6 +109,8 @@ def _metadata_repeats(data: Data) -> str:
 
 def source_words(cause: Cause) -> str:
     """The figures of a source of repeats."""
+    if cause.reason == RepeatsSource.BY_PERSON:
+        return "by you"
     if cause.reason == RepeatsSource.MULTIPLY_FILE:
         return _multiply(cause.data)
     return str(cause.data["folder"]) if cause.reason == RepeatsSource.FOLDER_NAME else _metadata_repeats(cause.data)
@@ -176,4 +179,5 @@ WORDS: Table = {
     RepeatsSource.FOLDER_NAME: Words("repeats in the folder's name", "{folder}"),
     RepeatsSource.MULTIPLY_FILE: Words("multiply.txt", _multiply),
     RepeatsSource.METADATA: Words("repeats in metadata", _metadata_repeats),
+    RepeatsSource.BY_PERSON: Words("repeats set by you"),
 }

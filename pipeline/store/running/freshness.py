@@ -14,12 +14,16 @@ from pipeline.store.running.stage import OptionsT, Stage
 
 OPTIONS = "options"
 OBSERVED = "observed"
+NOTHING = hashlib.sha256().hexdigest()
+"""The digest of a field that no image has."""
 
 
 def inputs(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT) -> dict[str, str]:
     """Everything the stage's result depends on, by name, each as a hash."""
     parts = {OPTIONS: _hash(options_json(options)), OBSERVED: _hash(stage.observe(manifest, options))}
-    return parts | {name: manifest.digest(name) for name in stage.reads}
+    chosen = {name: manifest.digest(name) for name in stage.choices}
+    there = {name: found for name, found in chosen.items() if found != NOTHING}
+    return parts | {name: manifest.digest(name) for name in stage.reads} | there
 
 
 def _hash(text: str) -> str:

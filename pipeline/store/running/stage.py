@@ -57,6 +57,8 @@ class Stage(Generic[OptionsT]):
     """A frozen dataclass whose fields are flags and TOML keys."""
     reads: tuple[str, ...]
     """What the result depends on beside the options: names that `Manifest.digest` takes."""
+    choices: tuple[str, ...] = ()
+    """Fields of a person's decisions about single images that it keeps to; they count as read where there are any."""
     plan: Callable[[Manifest, OptionsT], Plan]
     """Everything the stage would decide, from what is stored already; writes nothing."""
     observe: Callable[[Manifest, OptionsT], str] = _observe_nothing

@@ -39,7 +39,7 @@ def implied_in(manifest: Manifest, selection: Selection, file: Path | None) -> l
     Raises:
         PrepError: the file, or that of the last curation's rules, cannot be read.
     """
-    known = _known(manifest, file)
+    known = known_implications(manifest, file)
     concepts = {shown.path: shown.concept for shown in selection.images}
     counts: dict[str, Counter[str]] = {"specific": Counter(), "both": Counter(), "general": Counter()}
     exact: dict[str, Counter[str]] = {}
@@ -84,7 +84,7 @@ def _some(children: Counter[str]) -> str:
     return ", ".join(f"{tag} {count}" for tag, count in ranked[:EXAMPLES]) + more
 
 
-def _known(manifest: Manifest, file: Path | None) -> Implications:
+def known_implications(manifest: Manifest, file: Path | None) -> Implications:
     """What implies what, by a board and by the rules of the last curation; the set's own scores are not asked again."""
     run = manifest.last_run("curate")
     options = run.options if run is not None else {}

@@ -1,0 +1,135 @@
+// What every page of the desk has: the saved state, undo and redo, messages, and the look whether the record changed.
+
+import { get, post, DeskError } from "./api.js";
+import { byId, element, fill } from "./dom.js";
+import { addKeys, showKeys } from "./keys.js";
+
+const LOOK_EVERY = 2000;
+const MESSAGE_STAYS = 6000;
+const listeners = [];
+let version = 0;
+let undone = 0;
+
+/** Be told when the record changed, by this page, another tab or a command. */
+export function onChange(listener) {
+  listeners.push(listener);
+}
+
+/** A sentence at the foot of the page; `hint` says what to do about it. */
+export function say(words, hint = "", kind = "") {
+  const message = element("p", { class: `message ${kind}` }, element("span", {}, words), hint && element("small", {}, hint));
+  byId("messages").append(message);
+  setTimeout(() => message.remove(), kind === "wrong" ? 2 * MESSAGE_STAYS : MESSAGE_STAYS);
+}
+
+/** Tell what went wrong; what was broken off on purpose is nothing wrong. */
+export function told(error) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof DeskError)) console.error(error);
+  say(error.message, error.hint ?? "", "wrong");
+}
+
+function state(words, kind = "") {
+  const place = byId("saved");
+  place.textContent = words;
+  place.className = `saved ${kind}`;
+}
+
+/**
+ * Have a decision written down. Returns the desk's answer, or null where it was refused; a conflict with what somebody else
+ * decided meanwhile is shown, for the person to settle.
+ */
+export async function decide(document, route = "decide") {
+  state("saving …", "busy");
+  try {
+    const answer = await post(route, document);
+    undone = 0;
+    state(answer.run ? `saved · run ${answer.run}` : "saved");
+    if (answer.words) say(answer.words);
+    await changed(answer.version);
+    return answer;
+  } catch (error) {
+    state("not saved", "wrong");
+    if (error.status === 409 && error.document.conflicts) return settle(document, error.document.conflicts, route);
+    told(error);
+    return null;
+  }
+}
+
+/** Show what two people, or two tabs, decided differently, and do what is chosen. */
+function settle(document, conflicts, route) {
+  const dialog = byId("conflict");
+  const rows = conflicts.map((each) => element("tr", {},
+    element("td", {}, each.path), element("td", {}, each.theirs), element("td", {}, each.yours)));
+  fill(byId("conflict-rows"), rows);
+  byId("conflict-count").textContent = conflicts.length === 1 ? "One image was changed since you looked at it." :
+    `${conflicts.length} images were changed since you looked at them.`;
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", async () => {
+      if (dialog.returnValue === "mine") {
+        const seen = { ...document.seen };
+        for (const each of conflicts) seen[each.id] = each.stamp;
+        resolve(await decide({ ...document, seen }, route));
+      } else {
+        state("left as it was");
+        await changed(version, true);
+        resolve(null);
+      }
+    }, { once: true });
+  });
+}
+
+async function changed(now, force = false) {
+  if (now === version && !force) return;
+  version = now;
+  for (const listener of listeners) await listener();
+}
+
+async function back(route) {
+  try {
+    const answer = await post(route, {});
+    undone += route === "undo" ? 1 : -1;
+    say(answer.words);
+    state(answer.words);
+    await changed(answer.version, true);
+  } catch (error) {
+    told(error);
+  }
+}
+
+let failed = false;
+
+async function look() {
+  if (!document.hidden) {
+    try {
+      const now = await get("version");
+      if (failed) state("saved");
+      failed = false;
+      byId("busy").textContent = now.busy ? `${now.busy} is at work` : "";
+      if (version && now.version !== version) {
+        await changed(now.version);
+        say("the set was changed elsewhere; what you see is new");
+      }
+      version = now.version;
+    } catch (error) {
+      if (!failed && error.name !== "AbortError") {
+        state("the desk does not answer", "wrong");
+        say("the desk does not answer", "start it again with prep review; what was saved is kept", "wrong");
+      }
+      failed = true;
+    }
+  }
+  setTimeout(look, LOOK_EVERY);
+}
+
+byId("undo").addEventListener("click", () => back("undo"));
+byId("redo").addEventListener("click", () => back("redo"));
+byId("help").addEventListener("click", showKeys);
+addKeys("Everywhere", [
+  { keys: ["Ctrl+z"], words: "undo your last decision, whichever page it was made on", act: () => back("undo") },
+  { keys: ["Ctrl+Shift+z", "Ctrl+y"], words: "redo it", act: () => back("redo") },
+  { keys: ["Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6", "Alt+7"], words: "go to a page, in their order",
+    act: (event) => document.querySelectorAll("nav a")[Number(event.code.slice(-1)) - 1]?.click() },
+]);
+look();

@@ -1,0 +1,80 @@
+"""How the desk answers: JSON, pages, images, and problems in the words of a person's mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pipeline.core.errors import PrepError
+from pipeline.store.failures import CannotUse, explained
+
+Document = dict[str, Any]
+Endpoint = Callable[[Request], Awaitable[Response]]
+IMAGE_POLICY = "default-src 'none'; sandbox"
+
+
+class Conflict(PrepError):
+    """What a person decided rests on what is not so any more; `rows` are the images, with what holds and what was wanted."""
+
+    def __init__(self, message: str, hint: str, rows: list[Document]) -> None:
+        super().__init__(message, hint)
+        self.rows = rows
+
+
+class Busy(PrepError):
+    """Another prep is at work on the set; nothing was written."""
+
+
+def reading(name: str, work: Callable[[Any, Mapping[str, str]], Document]) -> Route:
+    """A route that answers GET api/NAME with a document made of the desk and what was asked."""
+
+    async def endpoint(request: Request) -> Response:
+        asked = {**request.query_params, **request.path_params}
+        return await _answered(lambda: work(request.app.state.desk, asked), request)
+
+    return Route(f"/api/{name}", endpoint, methods=["GET"])
+
+
+def writing(name: str, work: Callable[[Any, Document], Document]) -> Route:
+    """A route that answers POST api/NAME with a document made of the desk and the JSON that was sent."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            sent = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return problem(PrepError("this is no JSON", "load the page again"), 400)
+        if not isinstance(sent, dict):
+            return problem(PrepError("this is no JSON object", "load the page again"), 400)
+        return await _answered(lambda: work(request.app.state.desk, sent), request)
+
+    return Route(f"/api/{name}", endpoint, methods=["POST"])
+
+
+async def _answered(work: Callable[[], Document], request: Request) -> Response:
+    try:
+        found = await run_in_threadpool(work)
+    except PrepError as error:
+        return problem(error)
+    except CannotUse as error:
+        return problem(explained(error), 503)
+    return JSONResponse({"version": request.app.state.desk.version, **found})
+
+
+def problem(error: PrepError, status: int | None = None) -> JSONResponse:
+    """A problem as the pages show it."""
+    found: Document = {"error": error.message, "hint": error.hint}
+    if isinstance(error, Conflict):
+        found["conflicts"] = error.rows
+    return JSONResponse(found, status or (409 if isinstance(error, Conflict | Busy) else 400))
+
+
+def image(content: bytes, kind: str) -> Response:
+    """An image that the desk encoded itself, in which nothing runs; the address holds what it is made of, so it stays."""
+    headers = {"Cache-Control": "private, max-age=31536000, immutable", "Content-Security-Policy": IMAGE_POLICY}
+    return Response(content, media_type=kind, headers=headers)
