@@ -46,9 +46,9 @@ function draw(node, id) {
     element("span", { class: "name", title: cell.path }, cell.name),
     element("small", { title: cell.reason }, cell.kept === false ? cell.reason : `${cell.concept}`),
     element("span", { class: "marks-of" },
-      cell.edited && element("b", { class: "mark person", title: "you decided about this image" }, "✎"),
-      cell.group !== null && cell.group !== undefined && element("b", { class: "mark", title: "it has copies" }, "⧉"),
-      (cell.flags ?? []).length > 0 && element("b", { class: "mark flag", title: cell.flags.join(", ") }, "⚑"),
+      cell.edited && element("b", { class: "mark person", title: "you decided about this image" }, "you"),
+      cell.group !== null && cell.group !== undefined && element("b", { class: "mark", title: "it has copies" }, "copies"),
+      (cell.flags ?? []).length > 0 && element("b", { class: "mark flag", title: cell.flags.join(", ") }, "flag"),
       cell.kept !== false && cell.repeats !== null && cell.repeats !== undefined && element("small", { title: "repeats" }, `×${short(cell.repeats)}`)));
 }
 

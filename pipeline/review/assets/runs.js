@@ -90,12 +90,12 @@ function drawRun(run) {
 /** Prompts down, steps across: the newest stands first, so that it is seen on any screen. */
 function samples(run) {
   const { rows, columns, images } = run.samples;
-  if (!columns.length) return element("p", { class: "quiet" }, "No samples yet.");
+  if (!images.some((column) => column.length)) return element("p", { class: "quiet" }, "No samples yet.");
   const order = [...columns.keys()].reverse();
   return element("div", { class: "scroller" }, element("table", { class: "samples" },
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "prompt"),
       order.map((column) => element("th", { scope: "col" }, columns[column])))),
-    element("tbody", {}, images[order[0]].map((_, row) => element("tr", {}, element("th", { scope: "row" }, rows[row] ?? `image ${row + 1}`),
+    element("tbody", {}, [...Array(Math.max(...images.map((column) => column.length))).keys()].map((row) => element("tr", {}, element("th", { scope: "row" }, rows[row] ?? `image ${row + 1}`),
       order.map((column) => element("td", {}, images[column][row] && element("img", { loading: "lazy", decoding: "async",
         src: address("runs", run.name, images[column][row]), alt: `${rows[row] ?? ""}, ${columns[column]}` }))))))));
 }

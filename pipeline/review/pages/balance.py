@@ -35,7 +35,7 @@ def _view(manifest: Manifest, options: balance.Options) -> Document:
     found = balance.balanced_of(manifest, options)
     epoch = epoch_exposures(found.groups)
     training = training_exposures(epoch, options.for_steps or options.steps, options.epochs, options.batch_size)
-    words = f"{grouped(epoch)} showings an epoch, {grouped(training)} in the planned training, about"
+    words = f"{grouped(epoch)} exposures an epoch, {grouped(training)} in the planned training, about"
     return {
         "nodes": [_node(line, training) for line in found.lines],
         "weights": dict(options.weights),

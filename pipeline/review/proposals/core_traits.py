@@ -1,4 +1,4 @@
-"""Traits that curation pruned into a trigger word: to be absorbed, or kept for them to be promptable."""
+"""Traits that curation pruned into a trigger word: to stay pruned, or kept for them to be promptable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find(manifest: Manifest) -> Iterator[Proposal]:
 def _proposal(trigger: str, row: TagDecision, paths: tuple[str, ...]) -> Proposal:
     figures = row.data
     shown = figures["shown"] / figures["images"] if figures.get("images") else 1.0
-    absorb = Answer(f"absorb it into {trigger}", ())
+    prune = Answer(f"prune it into {trigger}", ())
     keep = Answer("keep it in the captions", (Deed(paths, {"add": [row.tag]}),))
     return Proposal(
         KIND,
@@ -37,11 +37,11 @@ def _proposal(trigger: str, row: TagDecision, paths: tuple[str, ...]) -> Proposa
         f"{trigger}: {row.tag} is a core trait",
         (
             core_figures(figures),
-            f"absorbed, it comes with {trigger} and is not in {len(paths)} caption{'s' if len(paths) != 1 else ''}; "
+            f"pruned, it comes with {trigger} and is not in {len(paths)} caption{'s' if len(paths) != 1 else ''}; "
             "kept, it can be prompted for and changed",
         ),
         paths,
-        (absorb, keep),
+        (prune, keep),
         f"traits of {trigger}",
         urgency=1.0 - shown,
         reject="decide later",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +19,7 @@ from pipeline.store.failures import CannotUse, explained
 
 Document = dict[str, Any]
 Endpoint = Callable[[Request], Awaitable[Response]]
+FAULTS = "cache/desk-faults.log"
 IMAGE_POLICY = "default-src 'none'; sandbox"
 
 
@@ -63,7 +67,21 @@ async def _answered(work: Callable[[], Document], request: Request) -> Response:
         return problem(error)
     except CannotUse as error:
         return problem(explained(error), 503)
+    except Exception as error:
+        return problem(mistake(request.app.state.desk.root, error), 500)
     return JSONResponse({"version": request.app.state.desk.version, **found})
+
+
+def mistake(root: Path, error: Exception) -> PrepError:
+    """A fault of the desk's own, as a person is told of it; where it happened is kept in the set."""
+    file = root / FAULTS
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write("".join(traceback.format_exception(error)) + "\n")
+    return PrepError(
+        f"the desk made a mistake: {type(error).__name__}", f"what happened is in {FAULTS} of the set; please report it"
+    )
 
 
 def problem(error: PrepError, status: int | None = None) -> JSONResponse:

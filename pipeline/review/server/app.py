@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets as random
 from functools import cache
 from importlib import resources
 
@@ -14,9 +13,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from pipeline.review.desk import Desk
-from pipeline.review.pages import PAGES
+from pipeline.review.pages.menu import PAGES
 from pipeline.review.pages.page import Page
-from pipeline.review.server.answers import Endpoint
+from pipeline.review.server.answers import Endpoint, mistake, problem
 from pipeline.review.server.guard import App, Guard, cookie_name
 from pipeline.review.server.secrets import Secrets, same
 
@@ -116,8 +115,4 @@ async def _http_problem(request: Request, error: Exception) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    number = random.token_hex(3)
-    return JSONResponse(
-        {"error": f"the desk made a mistake ({number}): {type(error).__name__}", "hint": "the terminal shows where"},
-        500,
-    )
+    return problem(mistake(request.app.state.desk.root, error), 500)

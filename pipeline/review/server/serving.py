@@ -75,6 +75,7 @@ def _server(app: object) -> uvicorn.Server:
             app,  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
+            log_level="critical",
             server_header=False,
             date_header=False,
             proxy_headers=False,

@@ -164,5 +164,5 @@ def _copies(snapshot: Snapshot, row: int) -> list[Json]:
 def _regularization(decided: Decision | None) -> Json | None:
     if decided is None:
         return None
-    value = decided.value
-    return {"path": value.path, "words": value.caption}
+    first = decided.value.images[0]
+    return {"path": first.path, "words": f"{first.caption or 'no caption'} ({sentence(decided)})"}

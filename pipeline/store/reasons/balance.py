@@ -13,7 +13,7 @@ class BalanceReason(Reason):
     SHARE = "share_of_concept"
     CAPPED = "capped"
     USER_SET = "user_set"
-    CHOSEN = "chosen"
+    CHOSEN = "repeats_chosen"
 
 
 def _share(data: Data) -> str:

@@ -72,7 +72,7 @@ class RepeatsSource(Reason):
     FOLDER_NAME = "folder_name"
     MULTIPLY_FILE = "multiply_file"
     METADATA = "metadata"
-    BY_PERSON = "by_person"
+    BY_PERSON = "repeats_by_person"
 
 
 def _link(data: Data) -> str:

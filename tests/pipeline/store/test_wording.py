@@ -3,13 +3,13 @@
 import pytest
 
 from pipeline.store import wording
-from pipeline.store.reasons import balance, bucket, captions, check, counts, placement, tagging, tags
+from pipeline.store.reasons import balance, bucket, captions, check, choices, counts, placement, tagging, tags
 from pipeline.store.reasons.by_field import reason_of
 from pipeline.store.reasons.check import CheckReason
 from pipeline.store.reasons.reason import Cause, Reason, Recorded
 from pipeline.store.reasons.tags import TagReason
 
-ROOMS = (balance, bucket, captions, check, placement, tagging, tags)
+ROOMS = (balance, bucket, captions, check, choices, placement, tagging, tags)
 
 
 def enums() -> list[type[Reason]]:
