@@ -8,7 +8,6 @@ const LOOK_EVERY = 2000;
 const MESSAGE_STAYS = 6000;
 const listeners = [];
 let version = 0;
-let undone = 0;
 
 /** Be told when the record changed, by this page, another tab or a command. */
 export function onChange(listener) {
@@ -35,15 +34,27 @@ function state(words, kind = "") {
   place.className = `saved ${kind}`;
 }
 
+let last = Promise.resolve();
+
+/** Do one act after the other, in the order in which they were asked for: an undo waits for what it undoes. */
+function inTurn(act) {
+  const turn = last.then(act);
+  last = turn.catch(() => null);
+  return turn;
+}
+
 /**
  * Have a decision written down. Returns the desk's answer, or null where it was refused; a conflict with what somebody else
  * decided meanwhile is shown, for the person to settle.
  */
-export async function decide(document, route = "decide") {
+export function decide(document, route = "decide") {
   state("saving …", "busy");
+  return inTurn(() => written(document, route));
+}
+
+async function written(document, route) {
   try {
     const answer = await post(route, document);
-    undone = 0;
     state(answer.run ? `saved · run ${answer.run}` : "saved");
     if (answer.words) say(answer.words);
     await changed(answer.version);
@@ -70,7 +81,7 @@ function settle(document, conflicts, route) {
       if (dialog.returnValue === "mine") {
         const seen = { ...document.seen };
         for (const each of conflicts) seen[each.id] = each.stamp;
-        resolve(await decide({ ...document, seen }, route));
+        resolve(await written({ ...document, seen }, route));
       } else {
         state("left as it was");
         await changed(version, true);
@@ -89,7 +100,6 @@ async function changed(now, force = false) {
 async function back(route) {
   try {
     const answer = await post(route, {});
-    undone += route === "undo" ? 1 : -1;
     say(answer.words);
     state(answer.words);
     await changed(answer.version, true);
@@ -123,13 +133,13 @@ async function look() {
   setTimeout(look, LOOK_EVERY);
 }
 
-byId("undo").addEventListener("click", () => back("undo"));
-byId("redo").addEventListener("click", () => back("redo"));
+byId("undo").addEventListener("click", () => inTurn(() => back("undo")));
+byId("redo").addEventListener("click", () => inTurn(() => back("redo")));
 byId("help").addEventListener("click", showKeys);
 addKeys("Everywhere", [
-  { keys: ["Ctrl+z"], words: "undo your last decision, whichever page it was made on", act: () => back("undo") },
-  { keys: ["Ctrl+Shift+z", "Ctrl+y"], words: "redo it", act: () => back("redo") },
-  { keys: ["Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6", "Alt+7"], words: "go to a page, in their order",
+  { keys: ["Ctrl+z"], words: "undo your last decision, whichever page it was made on", act: () => inTurn(() => back("undo")) },
+  { keys: ["Ctrl+Shift+z", "Ctrl+y"], words: "redo it", act: () => inTurn(() => back("redo")) },
+  { keys: ["Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6", "Alt+7"], shown: ["Alt+1 … 7"], words: "go to a page, in their order",
     act: (event) => document.querySelectorAll("nav a")[Number(event.code.slice(-1)) - 1]?.click() },
 ]);
 look();

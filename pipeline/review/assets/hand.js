@@ -44,7 +44,7 @@ export function tagsInHand(set, put, of) {
   return {
     draw,
     keys: [
-      { keys: DIGITS, words: "put or take away the tag that this digit holds", act: (event) => use(DIGITS.indexOf(event.key)) },
+      { keys: DIGITS, shown: ["1 … 0"], words: "put or take away the tag that this digit holds", act: (event) => use(DIGITS.indexOf(event.key)) },
       { keys: DIGITS.map((digit) => `Alt+Shift+${digit}`), words: "", act: (event) => choose(DIGITS.indexOf(event.code.slice(-1))) },
     ],
   };

@@ -5,8 +5,8 @@ import { element, byId, fill } from "./dom.js";
 const groups = [];
 
 /**
- * Add keys that work while `when()` holds; the group added last goes first. A key is {keys: ["k"], words, act, shown};
- * names are those of KeyboardEvent.key with modifiers in front: "Ctrl+z", "Shift+ArrowLeft". Returns a function that takes
+ * Add keys that work while `when()` holds; the group added last goes first. A key is {keys: ["k"], words, act}, with `shown`
+ * where it is printed otherwise, `typing` where it works in text fields too, `inDialog` where in dialogs; names are those of KeyboardEvent.key with modifiers in front: "Ctrl+z", "Shift+ArrowLeft". Returns a function that takes
  * the group away.
  */
 export function addKeys(title, entries, when = () => true) {
@@ -59,14 +59,16 @@ export function printed(name) {
 /** Fill and open the list of keys that work here. */
 export function showKeys() {
   const dialog = byId("keys");
-  const told = groups.filter((group) => group.when()).map((group) => [
-    element("h3", {}, group.title),
-    element("dl", {}, group.entries.filter((entry) => entry.words).map((entry) => [
-      element("dt", {}, entry.keys.map((name) => element("kbd", {}, printed(name)))),
+  const titles = new Map();
+  for (const group of groups.filter((each) => each.when())) {
+    titles.set(group.title, [...(titles.get(group.title) ?? []), ...group.entries.filter((entry) => entry.words)]);
+  }
+  fill(byId("keys-list"), [...titles].map(([title, entries]) => element("section", {},
+    element("h3", {}, title),
+    element("dl", {}, entries.map((entry) => [
+      element("dt", {}, (entry.shown ?? entry.keys.map(printed)).map((key) => element("kbd", {}, key))),
       element("dd", {}, entry.words),
-    ])),
-  ]);
-  fill(byId("keys-list"), told);
+    ])))));
   dialog.showModal();
 }
 

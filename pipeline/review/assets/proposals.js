@@ -127,7 +127,7 @@ addKeys("Proposals", [
   { keys: ["PageUp"], words: "ten back", act: () => go(active - 10) },
   { keys: ["Home"], words: "the first", act: () => go(0) },
   { keys: ["End"], words: "the last", act: () => go(shown.length - 1) },
-  { keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"], words: "give the answer of this number",
+  { keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"], shown: ["1 … 9"], words: "give the answer of this number",
     act: (event) => shown[active] && settle(shown[active], Number(event.key) - 1) },
   { keys: ["0"], words: "reject: it is not proposed again", act: () => shown[active] && settle(shown[active], null) },
   { keys: ["*"], words: "answer all that are alike", act: () => shown[active] && together(shown[active]) },

@@ -61,13 +61,13 @@ export class Viewer {
   }
 
   draw(view) {
-    const [at, of] = this.place();
+    const [place, count] = this.place();
     fill(this.box,
       element("div", { class: "stage" },
         element("figure", { class: "large" },
           element("img", { src: at(view.preview), alt: view.path, width: view.width, height: view.height }),
           view.bucket && overlay(view)),
-        element("p", { class: "where" }, `${at + 1} of ${of.toLocaleString("en")}`)),
+        element("p", { class: "where" }, `${place + 1} of ${count.toLocaleString("en")}`)),
       element("div", { class: "about" }, about(view)));
     this.box.setAttribute("aria-label", view.path);
   }

@@ -48,7 +48,7 @@ def serve(root: Path, port: int, browser: bool, told: Callable[[Started], None])
         address = f"http://{HOST}:{number}/?token={secrets.token}"
         note(address)
         snapshot = desk.snapshot()
-        server = _server(create_app(desk, secrets, number))
+        server = server_of(create_app(desk, secrets, number))
         with _opened(address) if browser else contextlib.nullcontext():
             told(Started(address, len(snapshot), int(snapshot.kept.sum())))
             with contextlib.suppress(KeyboardInterrupt):
@@ -69,7 +69,8 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-def _server(app: object) -> uvicorn.Server:
+def server_of(app: object) -> uvicorn.Server:
+    """A server that says nothing of itself, speaks plain HTTP only, and ends within a second."""
     return uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]

@@ -1,0 +1,158 @@
+"""Questions about images: every one is what it says, its negation is the rest, and a slip is named."""
+
+import numpy as np
+import pytest
+from desks import HOSTILE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.core.errors import PrepError
+from pipeline.review.query.completing import complete_query, complete_tag
+from pipeline.review.query.reading import read
+from pipeline.review.query.searching import ORDERS, facets, search
+from pipeline.review.query.terms import FIGURES, And, Asked, Everything, Figure, Held, Not, Or, ScoreOf, mask
+
+VALUES = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()) and "\x00" not in text)
+NUMBERS = st.integers(-1000, 1000).map(lambda number: number / 8)
+SIGNS = st.sampled_from([">=", "<=", ">", "<", "="])
+LEAVES = st.one_of(
+    st.builds(Held, st.sampled_from(["", "tag", "path", "caption", "name", "concept"]), VALUES),
+    st.builds(Figure, st.sampled_from(FIGURES), SIGNS, NUMBERS),
+    st.builds(ScoreOf, VALUES, SIGNS, NUMBERS),
+)
+TERMS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+    ),
+    max_leaves=6,
+)
+
+
+@given(TERMS)
+@settings(max_examples=300, deadline=None)
+def test_what_is_written_is_read_again(term):
+    assert read(str(term)) == term
+
+
+@given(TERMS)
+@settings(max_examples=60, deadline=None)
+def test_the_negation_of_a_question_means_the_rest(reading, term):
+    asked = Asked(reading.desk.snapshot(), reading.desk.scores)
+    assert np.array_equal(mask(Not(term), asked), ~mask(term, asked))
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_a_question_or_a_problem_in_words(text):
+    try:
+        read(text)
+    except PrepError as problem:
+        assert problem.message and problem.hint
+
+
+def paths(desk, query: str, order: str = "path") -> list[str]:
+    snapshot = desk.desk.snapshot()
+    return [snapshot.images[row].path for row in search(snapshot, desk.desk.scores, query, order).rows.tolist()]
+
+
+def test_nothing_asks_for_everything(reading):
+    assert read("  ") == Everything() and len(paths(reading, "")) == len(reading.desk.snapshot()) == 12
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("concept:characters", 7),
+        ("concept:characters/Lumi", 7),
+        ("concept:artists OR concept:characters", 12),
+        ("concept:artists -concept:artists", 0),
+        ("verdict:dropped", 2),
+        ("NOT verdict:kept", 2),
+        ("reason:too_small", 1),
+        ("width<30", 1),
+        ("group:any", 2),
+        ("verdict:edited", 1),
+        ("by:person (concept:artists verdict:kept)", 1),
+        ("path:*/0.png", 2),
+        ("name:0.png", 2),
+        ('name:"[b]"', 1),
+        (f'caption:"{HOSTILE}"', 1),
+        ("side>=24 tags>=0 repeats>0", 10),
+    ],
+)
+def test_what_a_question_means(reading, query, count):
+    assert len(paths(reading, query)) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("colour:red", "colour: is nothing that can be asked"),
+        ("concpt:artists", "concept:"),
+        ("widht>3", "width"),
+        ("width>many", "no number"),
+        ("concept:artist", "artists"),
+        ("tag:solx", "solo"),
+        ("verdict:lost", "kept"),
+        ("lacks:nothing", "caption"),
+        ("(solo", "bracket is not closed"),
+        ("solo)", "never opened"),
+        ('"solo', "not closed"),
+        ("NOT", "stands before nothing"),
+        ("solo OR", "missing beside OR"),
+        ("score:", "without a tag"),
+        ("tag:", "without a value"),
+        ("(" * 60 + "a" + ")" * 60, "nested"),
+        ("a" * 3000, "letters"),
+    ],
+)
+def test_a_slip_is_named_with_what_may_have_been_meant(reading, query, words):
+    with pytest.raises(PrepError) as problem:
+        paths(reading, query)
+    assert words in f"{problem.value.message} {problem.value.hint}"
+
+
+def test_the_order_is_that_of_the_figure_and_unknown_figures_come_last(reading):
+    snapshot = reading.desk.snapshot()
+    for order, _ in ORDERS:
+        assert sorted(paths(reading, "", order)) == [image.path for image in snapshot.images]
+    widths = {image.path: snapshot.figures["side"][row] for row, image in enumerate(snapshot.images)}
+    found = [widths[path] for path in paths(reading, "", "side")]
+    assert found == sorted(found)
+    scores = reading.desk.scores().of("smile", snapshot.images)
+    near = {image.path: abs(scores[row] - 0.5) for row, image in enumerate(snapshot.images)}
+    found = [near[path] for path in paths(reading, "verdict:kept", "doubt:smile")]
+    known = [value for value in found if not np.isnan(value)]
+    assert known == sorted(known) and all(np.isnan(found[len(known) :]))
+
+
+def test_counts_are_those_inside_what_is_shown(reading):
+    snapshot = reading.desk.snapshot()
+    rows = search(snapshot, reading.desk.scores, "concept:artists").rows
+    found = facets(snapshot, rows)
+    assert found["concepts"] == [{"value": "artists", "count": 5, "words": "artists"}]
+    for row in found["tags"]:
+        assert row["count"] == len(paths(reading, f'concept:artists tag:"{row["value"]}"'))
+    for row in found["reasons"]:
+        assert row["count"] == len(paths(reading, f"concept:artists reason:{row['value']}"))
+
+
+def test_the_sets_own_tags_come_first_and_old_names_become_new_ones(reading):
+    snapshot, scores = reading.desk.snapshot(), reading.desk.scores()
+    values = [choice["value"] for choice in complete_tag(snapshot, scores, "sol")]
+    assert values[0] == "solo"
+    assert [choice["value"] for choice in complete_tag(snapshot, scores, "hat, sol")][0] == "hat, solo"
+    assert complete_tag(snapshot, scores, "") == []
+    assert any("→" in choice["words"] for choice in complete_tag(snapshot, scores, "oppai"))
+
+
+def test_a_question_is_completed_at_its_last_term(reading):
+    snapshot, scores = reading.desk.snapshot(), reading.desk.scores()
+    assert {"concept:", "contrast>="} <= {choice["words"] for choice in complete_query(snapshot, scores, "solo con")}
+    values = [choice["value"] for choice in complete_query(snapshot, scores, "solo -concept:char")]
+    assert values == ["solo -concept:characters/Lumi"]
+    for choice in complete_query(snapshot, scores, 'verdict:kept tag:"s'):
+        assert read(choice["value"])
