@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.review.server.answers import Busy
 from pipeline.review.snapshot.building import build
@@ -43,6 +43,7 @@ class Desk:
         self._paths: list[str] = []
         self._snapshot: Snapshot | None = None
         self._scores: tuple[str, Scores] | None = None
+        self._found: dict[str, tuple[int, Any]] = {}
         self._seen = -1
         self._looked = 0.0
         self._writing = threading.Lock()
@@ -66,6 +67,18 @@ class Desk:
     def scores(self) -> Scores:
         """What taggers said; read once for as long as no score is added and no threshold changed."""
         return self.read(self._current_scores)
+
+    def kept_for_version(self, name: str, work: Callable[[Manifest], Result]) -> Result:
+        """What some work finds, done once for each state of the record."""
+
+        def found(manifest: Manifest) -> Result:
+            version = self._current(manifest).version
+            if name not in self._found or self._found[name][0] != version:
+                self._found[name] = version, work(manifest)
+            held: Result = self._found[name][1]
+            return held
+
+        return self.read(found)
 
     def _current(self, manifest: Manifest) -> Snapshot:
         self._look_at_files(manifest)

@@ -163,9 +163,9 @@ class Manifest:
 
     # --- what is known of contents
 
-    def measurements(self) -> dict[str, Measurement]:
-        """Content → measurement."""
-        return self._measurements.every()
+    def measurements(self, contents: Collection[str] | None = None) -> dict[str, Measurement]:
+        """Content → measurement, of all contents or of these."""
+        return self._measurements.every(contents)
 
     def measured(self, *columns: str) -> dict[str, tuple[Any, ...]]:
         """Content → these columns of its measurement; far quicker than whole records where a set is large."""

@@ -28,7 +28,7 @@ STAGES = ("flatten", "check", "bucket", "tag", "curate", "balance")
 
 
 def decided_set(folder: Path) -> Path:
-    """A set of eleven images in two concepts: one is tiny, one is nearly a copy of another, one has a hostile name and caption."""
+    """A set of twelve images: one is tiny, one nearly a copy of another, one has a hostile name and caption."""
     source = folder / "pictures"
     for number in range(6):
         save(painted(4 * number, 2.0), source / "characters/Lumi" / f"{number}.png")

@@ -57,7 +57,7 @@ async function written(document, route) {
     const answer = await post(route, document);
     state(answer.run ? `saved · run ${answer.run}` : "saved");
     if (answer.words) say(answer.words);
-    await changed(answer.version);
+    await changed(0, true);
     return answer;
   } catch (error) {
     state("not saved", "wrong");
@@ -91,6 +91,7 @@ function settle(document, conflicts, route) {
   });
 }
 
+/** Tell all that show something; a version of 0 is whatever the next look finds, as the change was this page's own. */
 async function changed(now, force = false) {
   if (now === version && !force) return;
   version = now;
@@ -102,7 +103,7 @@ async function back(route) {
     const answer = await post(route, {});
     say(answer.words);
     state(answer.words);
-    await changed(answer.version, true);
+    await changed(0, true);
   } catch (error) {
     told(error);
   }

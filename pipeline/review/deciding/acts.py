@@ -78,10 +78,13 @@ def settle(desk: Desk, sent: Document) -> Document:
         PrepError: one of them is settled, or what it was about has changed; nothing is written then.
     """
     wanted, number = sent.get("proposals"), sent.get("answer")
-    if not isinstance(wanted, list) or not wanted or not (number is None or type(number) is int):
+    if not isinstance(wanted, list) or not wanted or not all(isinstance(each, dict) for each in wanted):
+        raise PrepError("no proposal is named", "look at the list again")
+    if not (number is None or type(number) is int):
         raise PrepError("no proposal is named", "look at the list again")
     with desk.write() as manifest:
-        known = list(open_proposals(manifest, settled_of(manifest)))
+        kinds = {str(each.get("kind")) for each in wanted}
+        known = list(open_proposals(manifest, settled_of(manifest), kinds))
         found = [one(known, str(each.get("kind")), str(each.get("key")), str(each.get("about"))) for each in wanted]
         if number is not None and any(not 0 <= number < len(each.answers) for each in found):
             raise PrepError("not all of these have such an answer", "answer them one by one")
@@ -103,7 +106,6 @@ def _done(desk: Desk, run: int, told: str) -> Document:
     if run:
         desk.runs.append(run)
         desk.undone.clear()
-    desk.snapshot()
     return {"run": run, "words": told}
 
 
@@ -120,7 +122,6 @@ def take_back(desk: Desk, sent: Document) -> Document:
         done = undo(manifest, run)
     desk.runs.pop()
     desk.undone.append(done.by)
-    desk.snapshot()
     return {"run": done.by, "words": f"undone: run {run.id} ({_about(run.options)})"}
 
 
@@ -138,7 +139,6 @@ def bring_back(desk: Desk, sent: Document) -> Document:
         undo(manifest, run)
     desk.undone.pop()
     desk.runs.append(again)
-    desk.snapshot()
     return {"run": again, "words": f"done again: run {again}"}
 
 

@@ -104,16 +104,16 @@ def _came_of(manifest: Manifest, what: str, value: Any, paths: Sequence[str]) ->
 def _judged(manifest: Manifest, paths: Sequence[str]) -> list[Row]:
     """The verdicts on these images by themselves; whether they are copies of others is for check to say."""
     options = resolved(check.NAME, check.Options, settings_of(manifest.root), {}).options
-    measured, rules = manifest.measurements(), check.rules_of(options)
+    rules = check.rules_of(options)
     chosen = dict(manifest.values("manual_keep", among=set(paths)))
-    images = {image.path: image for image in manifest.images()}
-    before = manifest.decisions("keep")
-    rows: list[Row] = []
-    for path in paths:
-        if path in images and (path in before or path in chosen):
-            found = measured.get(images[path].content)
-            rows.append(columns_of(judge(images[path], found, rules, chosen.get(path))))
-    return rows
+    wanted = set(paths)
+    images = [image for image in manifest.images() if image.path in wanted]
+    measured = manifest.measurements({image.content for image in images})
+    return [
+        columns_of(judge(image, measured[image.content], rules, chosen.get(image.path)))
+        for image in images
+        if image.content in measured
+    ]
 
 
 def _settled(manifest: Manifest, settled: Iterable[tuple[str, str, str]]) -> list[Row]:

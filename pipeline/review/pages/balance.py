@@ -93,7 +93,6 @@ def _keep(desk: Desk, sent: Document) -> Document:
         keep_setting(desk.root, balance.NAME, "weights", weights)
         found = resolved(balance.NAME, balance.Options, settings_of(desk.root), {})
         outcome = run_stage(manifest, balance.STAGE, found.options, lambda *_: None, origins=found.origins)
-    desk.snapshot()
     return {"run": 0, "words": f"weights kept in prep.toml; repeats of {counted(outcome.changed, 'image')} changed"}
 
 

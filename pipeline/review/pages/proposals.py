@@ -21,7 +21,7 @@ WORDS = {kind.name: kind.words for kind in KINDS}
 
 def _proposals(desk: Desk, asked: Mapping[str, str]) -> Document:
     snapshot = desk.snapshot()
-    found = desk.read(lambda manifest: list(open_proposals(manifest, settled_of(manifest))))
+    found = desk.kept_for_version("proposals", lambda manifest: list(open_proposals(manifest, settled_of(manifest))))
     counts = Counter(each.kind for each in found)
     kinds = [
         {"name": kind.name, "words": kind.words, "count": counts[kind.name]} for kind in KINDS if counts[kind.name]

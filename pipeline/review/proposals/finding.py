@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.core.errors import PrepError
@@ -43,14 +43,17 @@ KINDS = (
 """In the order in which they are worth settling: captions' errors, images, then what is a matter of taste."""
 
 
-def open_proposals(manifest: Manifest, settled: Mapping[str, Iterable[tuple[str, str]]]) -> Iterator[Proposal]:
+def open_proposals(
+    manifest: Manifest, settled: Mapping[str, Iterable[tuple[str, str]]], kinds: Collection[str] | None = None
+) -> Iterator[Proposal]:
     """What is still to be decided, kind by kind, the most urgent of each first.
 
     Args:
         settled: image, or the whole set → (kind, key) of what was answered or rejected there.
+        kinds: names of the kinds that are looked for; all if not given.
     """
     done = {(about, kind, key) for about, held in settled.items() for kind, key in held}
-    for kind in KINDS:
+    for kind in KINDS if kinds is None else [each for each in KINDS if each.name in kinds]:
         found = [each for each in kind.find(manifest) if (each.about, each.kind, each.key) not in done]
         yield from sorted(found, key=lambda each: -each.urgency)
 

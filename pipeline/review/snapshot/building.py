@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.review.snapshot.snapshot import PERSON_FIELDS, Snapshot, TagColumn
-from pipeline.store.caption_files import captions
+from pipeline.store.caption_files import plain
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.check import DUPLICATES
 from pipeline.store.records import Decision, Image
@@ -31,7 +32,7 @@ def build(manifest: Manifest, version: int, id_of: Callable[[str], int]) -> Snap
     verdicts = manifest.decisions("keep")
     rows = [verdicts.get(image.path) for image in images]
     kept = np.array([row is None or bool(row.value) for row in rows], np.bool_)
-    texts = captions(manifest)
+    texts = {path: plain(text) for path, text in manifest.manual_captions().items()} | dict(manifest.values("caption"))
     held = [texts.get(image.path, "") for image in images]
     flags = dict(manifest.values("flags"))
     edited = np.zeros(len(images), np.bool_)
@@ -64,15 +65,20 @@ def _tags(texts: Sequence[str]) -> TagColumn:
     names: dict[str, str] = {}
     counts = np.zeros(len(texts), np.int64)
     for row, text in enumerate(texts):
-        tags = dict.fromkeys(split_caption(text))
+        tags = _tags_of(text)
         counts[row] = len(tags)
-        for tag in tags:
-            key = alike(tag)
+        for key, tag in tags:
             names.setdefault(key, tag)
             found = places.setdefault(key, [])
             if not found or found[-1] != row:
                 found.append(row)
     return TagColumn({key: np.array(found, np.int64) for key, found in places.items()}, names, counts)
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _tags_of(text: str) -> tuple[tuple[str, str], ...]:
+    """(what spellings have in common, the tag) of a caption; most captions are as they were when the record changes."""
+    return tuple((alike(tag), tag) for tag in dict.fromkeys(split_caption(text)))
 
 
 def _figures(manifest: Manifest, images: Sequence[Image], place: dict[str, int]) -> dict[str, NDArray[np.float64]]:

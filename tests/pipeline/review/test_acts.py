@@ -1,10 +1,9 @@
-"""What is decided at the desk is a run of the record: kept by every later run, undone and redone, never over what was not seen."""
+"""What is decided at the desk is a run of the record: kept by later runs, undone and redone, never over what was not seen."""
 
 import threading
 
 import pytest
 from desks import Served, run
-from painted_sets import quiet
 
 from pipeline.store.caption_files import caption_file
 from pipeline.store.lock import lock

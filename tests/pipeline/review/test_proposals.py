@@ -63,7 +63,7 @@ def test_a_rejected_proposal_is_not_made_again_even_after_its_stage_ran(desk, ro
 
 
 def test_a_misspelt_tag_is_written_right_in_all_captions_at_once(desk, root):
-    two = [path for path in desk.ids("concept:characters verdict:kept")][:2]
+    two = list(desk.ids("concept:characters verdict:kept"))[:2]
     for path in two:
         caption_file(root, path).write_text("Lumi, 1girl, smlie", encoding="utf-8")
     run("curate", root)

@@ -144,7 +144,7 @@ def test_the_sets_own_tags_come_first_and_old_names_become_new_ones(reading):
     snapshot, scores = reading.desk.snapshot(), reading.desk.scores()
     values = [choice["value"] for choice in complete_tag(snapshot, scores, "sol")]
     assert values[0] == "solo"
-    assert [choice["value"] for choice in complete_tag(snapshot, scores, "hat, sol")][0] == "hat, solo"
+    assert complete_tag(snapshot, scores, "hat, sol")[0]["value"] == "hat, solo"
     assert complete_tag(snapshot, scores, "") == []
     assert any("→" in choice["words"] for choice in complete_tag(snapshot, scores, "oppai"))
 
