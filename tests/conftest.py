@@ -8,6 +8,7 @@ that tests start take this over. `OMP_NUM_THREADS=2 pytest -n 0` runs with two t
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # MKL, oneDNN and OpenBLAS obey it too
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and what is shown would be folded to it
 
 
 def pytest_collection_modifyitems(items):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +23,6 @@ from pipeline.store.running.apply import Outcome, reasons
 from pipeline.store.values import codec
 from pipeline.store.wording import counted, figures, phrase, sentence
 
-SHOWN_CHANGES = 20
 MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 
 
@@ -40,6 +42,22 @@ def say(words: str) -> None:
     click.echo(printable(words), err=True)
 
 
+def columns() -> int | None:
+    """The width of the terminal; None where the words go to no terminal, and nothing says how wide they may be."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+
+
+def folded(text: str, used: int = 0) -> list[str]:
+    """The text in lines as wide as the terminal, broken between words; `used` columns are taken in each."""
+    width = columns()
+    if width is None or _width(text) + used <= width:
+        return [text]
+    return textwrap.wrap(text, max(width - used, 20), break_long_words=False, break_on_hyphens=False) or [text]
+
+
 def agreed(words: str) -> bool:
     """Ask whether a set is to be made in a folder all the same; nobody to ask is a no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -48,7 +66,11 @@ def agreed(words: str) -> bool:
 
 
 def warn(words: str) -> None:
-    _lead("warning:", "yellow", words)
+    """A warning, on stderr, folded between words; one that says what to type is left whole, so that it can be copied."""
+    lines = (
+        [words] if "prep " in words else [part for line in words.split("\n") for part in folded(line, len("warning: "))]
+    )
+    _lead("warning:", "yellow", "\n".join(lines))
 
 
 def fail(error: PrepError) -> None:
@@ -77,11 +99,23 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     widths = [max(_width(line[place]) for line in [names, *cells]) for place in range(len(names))]
     right = [all(isinstance(row.get(name), int | float) for row in rows) for name in names]
     for number, line in enumerate([names, *cells]):
-        text = "  ".join(
+        padded = [
             " " * (width - _width(cell)) + cell if flush else cell + " " * (width - _width(cell))
             for cell, width, flush in zip(line, widths, right, strict=True)
-        ).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+        ]
+        for text in _rows(padded):
+            click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+def _rows(cells: Sequence[str]) -> list[str]:
+    """Cells side by side, as many in a line as the terminal takes; those that follow are indented."""
+    width, lines = columns(), [cells[0]]
+    for cell in cells[1:]:
+        if width is None or _width(lines[-1]) + 2 + _width(cell.rstrip()) <= width:
+            lines[-1] += "  " + cell
+        else:
+            lines += folded("    " + cell.strip())
+    return [line.rstrip() for line in lines]
 
 
 def _cell(value: Any) -> str:
@@ -99,63 +133,8 @@ def _width(text: str) -> int:
 
 
 def print_counts(counts: Mapping[str, int]) -> None:
+    """A row for each count, in words."""
     print_table([{"count": number, "reason": counted(key)} for key, number in counts.items()])
-
-
-def show_outcome(outcome: Outcome) -> None:
-    """A stage that ran: how often each reason was given, its table, what it made, and its warnings."""
-    if outcome.fresh:
-        say(f"{outcome.stage}: up to date, nothing to do")
-        print_counts(outcome.counts)
-        for words in outcome.warnings:
-            warn(words)
-        return
-    assert outcome.plan is not None
-    rows = f"{_decisions(outcome.changed)} changed" if outcome.changed or not outcome.plan_shown else ""
-    say(f"{outcome.stage}: " + ", ".join(filter(None, ("done" if outcome.plan_shown else "", rows))))
-    planned = {**reasons(outcome.plan.decisions), **outcome.plan.counts} if outcome.plan_shown else {}
-    print_counts({reason: number for reason, number in outcome.counts.items() if reason not in planned})
-    if not outcome.plan_shown:
-        _show_extras(outcome.plan)
-    for result in outcome.results:
-        say(result)
-    for note in outcome.warnings:
-        warn(note)
-
-
-def show_plan(plan: Plan) -> None:
-    """What a stage is about to do that takes its time."""
-    say(f"{plan.stage}: planned")
-    print_counts({**reasons(plan.decisions), **plan.counts})
-    _show_extras(plan)
-
-
-def show_plan_between(bars: Bars, plan: Plan) -> None:
-    """Show a plan between bars that may have begun."""
-    with bars.paused():
-        show_plan(plan)
-
-
-def show_preview(manifest: Manifest, plan: Plan) -> None:
-    """A stage that would run: its counts, and the first rows that would change."""
-    changed = manifest.changes(plan.fields, plan.decisions)
-    say(f"{plan.stage}: {_decisions(len(changed))} would change; nothing was written")
-    print_counts({**reasons(plan.decisions), **plan.counts})
-    _show_extras(plan)
-    for (path, field), (before, after) in list(changed.items())[:SHOWN_CHANGES]:
-        click.echo(printable(f"{path}: {field} {brief(before)} → {brief(after)}"))
-    if len(changed) > SHOWN_CHANGES:
-        say(f"… and {len(changed) - SHOWN_CHANGES} more; --json lists all of them")
-
-
-def _show_extras(plan: Plan) -> None:
-    if plan.table:
-        click.echo("")
-        print_table(plan.table)
-    for remark in plan.info:
-        say(remark)
-    for note in plan.warnings:
-        warn(note)
 
 
 def decision_line(decision: Decision) -> str:
@@ -188,10 +167,6 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     value, data = codec.as_json(decision.value), codec.as_json(decision.data)
     words = {"reason": decision.reason.value, "data": data, "words": sentence(decision)}
     return {"path": decision.path, "field": decision.field, "value": value, **words}
-
-
-def _decisions(number: int) -> str:
-    return f"{number} decision" + ("" if number == 1 else "s")
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from pipeline.cli import console
+from pipeline.cli import console, stage_screen
 from pipeline.cli.options import given_flags, options_from
 from pipeline.cli.set_folder import SET
 from pipeline.cli.up_to_date import Stale, before, stale
+from pipeline.cli.verbose import verbose_option
 from pipeline.config.declared import declared
 from pipeline.config.registry import STAGES, StageEntry
 from pipeline.config.settings import FILE, Settings, resolved, settings_of
@@ -61,12 +62,14 @@ def stage_command(entry: StageEntry) -> click.Command:
         ),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]
-    return click.Command(
-        entry.name,
-        params=parameters,
-        callback=functools.partial(_called, stage),
-        short_help=entry.help,
-        help=stage.help.strip(),
+    return verbose_option(
+        click.Command(
+            entry.name,
+            params=parameters,
+            callback=functools.partial(_called, stage),
+            short_help=entry.help,
+            help=stage.help.strip(),
+        )
     )
 
 
@@ -110,9 +113,11 @@ def run_command(stage: Stage[Any], request: Request) -> None:
             return
         remember(root, given, settings)
         with console.progress_bars() as bars:
-            show_plan = None if request.as_json else functools.partial(console.show_plan_between, bars)
+            show_plan = None if request.as_json else functools.partial(stage_screen.show_plan_between, bars)
             outcome = run_stage(manifest, stage, found.options, bars, request.force, found.origins, show_plan)
-        console.print_json(console.outcome_json(outcome)) if request.as_json else console.show_outcome(outcome)
+        console.print_json(console.outcome_json(outcome)) if request.as_json else stage_screen.show_outcome(outcome)
+    if not request.as_json:
+        console.say(f"next: {stage_screen.next_command(stage.name, root)}")
     stated = settings.stages.get(stage.name, {})
     if any(key not in stated or stated[key] != value for key, value in request.flags.items()):
         console.say(f"flags apply to this run only; to keep them, add them to [{stage.name}] in {root / FILE}")
@@ -126,7 +131,7 @@ def _mind_stale(manifest: Manifest, stage: Stage[Any], settings: Settings, reque
             with console.progress_bars() as bars:
                 outcome = run_stage(manifest, found.stage, found.options.options, bars, origins=found.options.origins)
             if not request.as_json:
-                console.show_outcome(outcome)
+                stage_screen.show_outcome(outcome)
         else:
             warn_stale(manifest, name, found)
 
@@ -151,4 +156,4 @@ def _preview(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, as_j
     if as_json:
         console.print_json(console.preview_json(manifest, plan))
     else:
-        console.show_preview(manifest, plan)
+        stage_screen.show_preview(manifest, plan)

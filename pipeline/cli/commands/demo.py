@@ -18,6 +18,7 @@ import click
 
 from pipeline.cli import console
 from pipeline.cli.commands import run
+from pipeline.cli.verbose import verbose_option
 from pipeline.config.values import absolute
 from pipeline.core.files import write_text
 from pipeline.store.manifest import Manifest
@@ -32,6 +33,7 @@ THRESHOLD = 0.5
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("prep-demo"))
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the example's images.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+@verbose_option
 def command(folder: Path, seed: int, as_json: bool) -> None:
     """Run all stages on a small built-in example, offline, in minutes.
 
@@ -260,6 +262,7 @@ def show(summary: Summary) -> None:
     )
     minutes, seconds = divmod(summary.seconds, 60)
     click.echo(f"\nIt took {minutes} min {seconds} s. See the report: {summary.page}")
+    click.echo(f"next: prep status {summary.page.parent.parent}")
 
 
 def _lost(names: Sequence[str]) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from pipeline.cli import console
+from pipeline.cli import console, stage_screen
 from pipeline.cli.set_folder import bring_forward
 from pipeline.cli.stage_command import load_stage
+from pipeline.cli.verbose import verbose_option
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
@@ -38,12 +39,13 @@ from pipeline.store.running.stage import ANYTHING, OptionsT, Stage
     "--dry-run", is_flag=True, help="Show what would be decided, up to the first stage that needs the work of another."
 )
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+@verbose_option
 def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) -> None:
     """Run all stages in order, skipping those that are up to date.
 
     FILE_OR_SET is a TOML file with the settings of all stages, or a set, whose prep.toml is used. The section [set] of the
     file names the folder of the set (path) and the folders of images it is made from (sources). A stage is skipped if its
-    settings and inputs have not changed.
+    settings and inputs have not changed. At the end the report is written, SET/reports/report.html.
     """
     root, settings = find(file_or_set)
     stages = [load_stage(entry) for entry in _until(until)]
@@ -55,8 +57,12 @@ def command(file_or_set: Path, until: str | None, dry_run: bool, as_json: bool) 
         if not dry_run:
             remember(root, settings, settings)
         done = (_previews if dry_run else _runs)(manifest, stages, options, as_json)
+        page = None if dry_run else _report(manifest, done)
     if as_json:
-        console.print_json({"set": str(root), "stages": done})
+        console.print_json({"set": str(root), "stages": done, "report": str(page) if page else None})
+    elif page is not None:
+        console.say(f"report: {page}")
+        console.say(f"next: {stage_screen.next_command(stages[-1].name, root)}")
 
 
 def find(file_or_set: Path) -> tuple[Path, Settings]:
@@ -90,12 +96,22 @@ def _runs(
     for stage in stages:
         wanted = options[stage.name]
         with console.progress_bars() as bars:
-            show_plan = None if as_json else functools.partial(console.show_plan_between, bars)
+            show_plan = None if as_json else functools.partial(stage_screen.show_plan_between, bars)
             outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, show_plan=show_plan)
         if not as_json:
-            console.show_outcome(outcome)
+            stage_screen.show_outcome(outcome)
         done.append(console.outcome_json(outcome))
     return done
+
+
+def _report(manifest: Manifest, done: Sequence[dict[str, Any]]) -> Path:
+    """The page about the set, written anew where a stage did something."""
+    from pipeline.report.dataset.page import write_report
+
+    page = manifest.root / "reports" / "report.html"
+    if page.exists() and all(row["fresh"] for row in done):
+        return page
+    return write_report(manifest, page)
 
 
 def _previews(
@@ -118,7 +134,7 @@ def _previews(
         with console.progress_bars() as progress:
             plan = preview_stage(manifest, stage, wanted, progress)
         if not as_json:
-            console.show_preview(manifest, plan)
+            stage_screen.show_preview(manifest, plan)
         done.append(console.preview_json(manifest, plan))
         pending |= dict.fromkeys(_changed(manifest, stage, plan), stage.name)
     return done

@@ -12,6 +12,8 @@ import click
 from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.cli.stage_command import load_stage
+from pipeline.cli.stage_screen import WIDTH, fitting, next_command
+from pipeline.cli.verbose import verbose, verbose_option
 from pipeline.config import registry
 from pipeline.config.declared import declared
 from pipeline.config.parts import composed
@@ -38,6 +40,7 @@ WORDS = {
 @click.command(short_help="Show which stages are up to date, and the counts of each.")
 @click.argument("root", metavar="SET", type=SET)
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")
+@verbose_option
 def command(root: Path, as_json: bool) -> None:
     """Show which stages are up to date, and the counts of each.
 
@@ -54,6 +57,34 @@ def command(root: Path, as_json: bool) -> None:
     if as_json:
         console.print_json({"set": str(root), "images": images, "kept": kept, "stages": stages, "files": now})
         return
+    (_show_all if verbose() else _show)(stages)
+    for words in (*others, *moved):
+        console.say(words)
+    console.say(f"{counted_things(images, 'image')}, {kept} kept")
+    console.say(f"next: {_next(stages, root)}")
+
+
+def _show(stages: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each stage that fits the terminal, and below them why one is not up to date."""
+    rows = [
+        {
+            "stage": row["stage"],
+            "state": row["state"].partition(":")[0].partition(",")[0],
+            "ran": row["ran"][:16].replace("T", " "),
+        }
+        for row in stages
+    ]
+    used = sum(max(len(row[name]) for row in (*rows, dict(zip(rows[0], rows[0], strict=True)))) + 2 for name in rows[0])
+    room = (console.columns() or WIDTH) - used
+    console.print_table(
+        [row | {"counts": fitting(each["counts"], room)} for row, each in zip(rows, stages, strict=True)]
+    )
+    for row in stages:
+        if row["state"].partition(":")[0].partition(",")[0] != row["state"]:
+            console.say(f"{row['stage']} is {row['state']}")
+
+
+def _show_all(stages: Sequence[Mapping[str, Any]]) -> None:
     console.print_table(
         [
             {
@@ -65,11 +96,14 @@ def command(root: Path, as_json: bool) -> None:
             for row in stages
         ]
     )
-    for words in (*others, *moved):
-        console.say(words)
-    console.say(f"{counted_things(images, 'image')}, {kept} kept")
-    if any(row["state"] != "fresh" for row in stages):
-        console.say(f"to run what is not up to date: prep run {root}")
+
+
+def _next(stages: Sequence[Mapping[str, Any]], root: Path) -> str:
+    """What to type: a run where a stage is not up to date, else what comes after the last."""
+    behind = [row["stage"] for row in stages if row["state"] != "fresh"]
+    if not behind:
+        return next_command(stages[-1]["stage"], root)
+    return f"prep run {root}, which runs what is not up to date: {', '.join(behind)}"
 
 
 def _status(manifest: Manifest, stage: Stage[Any], settings: Settings) -> dict[str, Any]:

@@ -26,8 +26,11 @@ def states(command, root):
 
 
 def test_run_goes_through_the_stages_and_skips_what_is_fresh(command, settings, tmp_path):
-    result = command("run", settings, "--until", "bucket")
+    result = command("run", settings, "--until", "bucket", "-v")
     assert result.exit_code == 0, result.output
+    page = tmp_path / "made/reports/report.html"
+    assert f"report: {page}" in result.stderr and page.exists()
+    assert f"next: prep tag {tmp_path / 'made'}" in result.stderr
     assert [line for line in result.stderr.splitlines() if line.endswith("decisions changed")] == [
         "flatten: 9 decisions changed",
         "check: 5 decisions changed",

@@ -67,10 +67,11 @@ def test_a_mistyped_command_gets_a_suggestion(command):
 
 
 def test_flatten_makes_a_set_that_remembers_its_sources(command, source, tmp_path):
-    result = command("flatten", source, tmp_path / "set")
+    result = command("flatten", source, tmp_path / "set", "-v")
     assert (
         result.exit_code == 0 and "    5  imported" in result.stdout and "flatten: 9 decisions changed" in result.stderr
     )
+    assert f"next: prep check {tmp_path / 'set'}" in result.stderr
     assert str(source) in (tmp_path / "set/prep.toml").read_text(encoding="utf-8")
     again = command("flatten", tmp_path / "set")
     assert again.exit_code == 0 and "up to date" in again.stderr
@@ -103,8 +104,9 @@ def test_every_stage_prints_reasons_and_one_json_document(command, source, tmp_p
     ):
         document = json.loads(command(name, tmp_path / "set", "--json").stdout)
         assert document["stage"] == name and document["counts"][code] == 5 and len(document["decisions"]) == 5
-        shown = command(name, tmp_path / "set", "--force")
+        brief, shown = (command(name, tmp_path / "set", "--force", *more) for more in ((), ("-v",)))
         assert f"    5  {reason}" in shown.stdout and shown.exit_code == 0
+        assert brief.stdout.startswith(f"{name}: 5 {reason}") and len(brief.output.splitlines()) <= 8
 
 
 def test_a_flag_goes_before_prep_toml_and_is_said_to_hold_once(command, source, tmp_path):
@@ -113,7 +115,7 @@ def test_a_flag_goes_before_prep_toml_and_is_said_to_hold_once(command, source, 
         file.write("\n[check]\nmin_sharpness = 1e9\n")
     assert json.loads(command("check", tmp_path / "set", "--json").stdout)["counts"] == {"blurry": 5}
     result = command("check", tmp_path / "set", "--min-sharpness", "1")
-    assert "5  good" in result.stdout and "flags apply to this run only" in result.stderr
+    assert "check: 5 good" in result.stdout and "flags apply to this run only" in result.stderr
 
 
 def test_a_problem_is_reported_once_with_its_remedy_and_exit_code_1(command, tmp_path):
