@@ -225,3 +225,28 @@ def test_stages_that_a_decision_makes_stale_are_named_and_brought_up_to_date(des
     status, answer = desk.post("update", {})
     assert status == 200 and "bucket" in answer["words"] and desk.get("api/stale")["stale"] == []
     assert decision(desk, copy, "caption").reason.value == "not_scored", "it has no scores yet: that is for prep tag"
+
+
+def test_thresholds_are_tried_on_stored_scores_and_kept(desk, root):
+    shown = desk.get("api/thresholds")
+    general = shown["categories"][0]
+    assert general["category"] == "general" and general["now"] == general["published"] and sum(general["spread"]) > 0
+    text = (root / "prep.toml").read_text(encoding="utf-8")
+    status, tried = desk.post("thresholds/try", {"general": 0.999, "character": None})
+    assert (
+        status == 200
+        and tried["tags"]
+        and tried["captions"]
+        and (root / "prep.toml").read_text(encoding="utf-8") == text
+    )
+    for row in tried["tags"]:
+        assert row["after"] < row["before"], "a higher threshold holds less"
+    before = {row["path"]: row["after"] for row in tried["captions"]}
+    assert desk.post("thresholds/keep", {"general": 0.999, "character": None})[0] == 200
+    assert "general = 0.999" in (root / "prep.toml").read_text(encoding="utf-8") and run("curate", root)["fresh"]
+    for path, caption in before.items():
+        assert caption_file(root, path).read_text(encoding="utf-8").strip() == caption, (
+            "what was shown is what was kept"
+        )
+    status, answer = desk.post("thresholds/try", {"general": 2})
+    assert status == 400 and "0 to 1" in answer["hint"]
