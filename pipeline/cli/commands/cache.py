@@ -24,6 +24,7 @@ KINDS = {
     "latents": "images encoded by the VAE",
     "archives": "archives unpacked by prep flatten",
     "hub": "files downloaded by prep flatten",
+    "thumbnails": "small images that prep review shows",
 }
 NAMED = 20
 """How many damaged files are named without --json."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ def command(root: Path, port: int, browser: bool, as_json: bool) -> None:
 
     def told(started: Started) -> None:
         if as_json:
-            console.print_json({"set": str(root), "address": started.address, "process": os.getpid()})
+            click.echo(json.dumps({"set": str(root), "address": started.address, "process": os.getpid()}))
             return
         click.echo(started.address)
         console.say(

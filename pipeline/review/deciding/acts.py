@@ -11,7 +11,7 @@ from pipeline.review.deciding.recording import NAME, record, settled_of
 from pipeline.review.desk import Desk
 from pipeline.review.proposals.finding import one, open_proposals
 from pipeline.review.proposals.proposal import Deed
-from pipeline.review.server.answers import Conflict, Document
+from pipeline.review.server.answers import Conflict, Document, number_of
 from pipeline.review.snapshot.cells import stamp
 from pipeline.store.history.undo import find, undo
 from pipeline.store.manifest import Manifest
@@ -53,13 +53,12 @@ def _refuse_unseen(desk: Desk, manifest: Manifest, seen: object, yours: str) -> 
     if not isinstance(seen, Mapping):
         return
     rows = []
-    for number, before in seen.items():
-        path = desk.path_of(int(number)) if str(number).isdigit() else ""
+    for key, before in seen.items():
+        number = number_of(key)
+        path = desk.path_of(number) if number is not None else ""
         now = stamp(manifest, path) if path else before
         if now != before:
-            rows.append(
-                {"id": int(number), "path": path, "yours": yours, "theirs": _state(manifest, path), "stamp": now}
-            )
+            rows.append({"id": number, "path": path, "yours": yours, "theirs": _state(manifest, path), "stamp": now})
     if rows:
         raise Conflict("somebody else decided about this meanwhile", "choose what is to hold", rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,8 @@ def _repeats(value: float) -> float:
 def _caption(text: str) -> str:
     if len(text) > LONGEST_CAPTION:
         raise PrepError(f"the caption has {len(text)} letters", f"write {LONGEST_CAPTION} at most")
+    if not _plain(text.replace("\n", "").replace("\r", "").replace("\t", "")):
+        raise PrepError("the caption holds a control character", "write letters, signs and spaces alone")
     if not read_caption_text(text).text:
         raise PrepError("the caption is empty", "take it back to curation's with an empty field, or write a word")
     return text
@@ -70,9 +73,14 @@ def _caption(text: str) -> str:
 
 def _tag(text: str) -> str:
     tag = " ".join(text.split())
-    if not tag or "," in tag or len(tag) > 200:
+    if not tag or "," in tag or len(tag) > 200 or not _plain(tag):
         raise PrepError(f"{text[:40]!r} is not one tag", "write tags one by one, or with commas between")
     return tag
+
+
+def _plain(text: str) -> bool:
+    """Whether a text has no control character (Unicode's category Cc): a file of captions that has one is no text."""
+    return not any(unicodedata.category(letter) == "Cc" for letter in text)
 
 
 def words(what: str, value: Any, images: int) -> str:

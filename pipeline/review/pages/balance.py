@@ -73,7 +73,7 @@ def _show(desk: Desk, asked: Mapping[str, str]) -> Document:
 
 def _weights(sent: Document) -> dict[str, float]:
     given = sent.get("weights")
-    if not isinstance(given, dict) or not all(isinstance(each, int | float) for each in given.values()):
+    if not isinstance(given, dict) or not all(type(each) in (int, float) for each in given.values()):
         raise PrepError("weights are numbers by concept", "load the page again")
     return {str(concept): float(weight) for concept, weight in given.items()}
 

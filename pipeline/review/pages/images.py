@@ -12,7 +12,7 @@ from pipeline.review.pages import pictures
 from pipeline.review.pages.page import Page
 from pipeline.review.query.completing import complete_concept, complete_query, complete_tag
 from pipeline.review.query.searching import ORDERS, facets, search
-from pipeline.review.server.answers import Document, reading, writing
+from pipeline.review.server.answers import Document, number_of, reading, writing
 from pipeline.review.snapshot.cells import cells
 from pipeline.review.snapshot.large_view import large_view
 
@@ -34,7 +34,8 @@ def _facets(desk: Desk, asked: Asked) -> Document:
 
 
 def _cells(desk: Desk, asked: Asked) -> Document:
-    numbers = [int(each) for each in asked.get("ids", "").split(",") if each.isdigit()][:AT_ONCE]
+    found = (number_of(each) for each in asked.get("ids", "").split(","))
+    numbers = [each for each in found if each is not None][:AT_ONCE]
     snapshot = desk.snapshot()
     return {"cells": addressed(desk.read(lambda manifest: cells(snapshot, manifest, numbers)))}
 

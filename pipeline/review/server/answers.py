@@ -20,6 +20,7 @@ from pipeline.store.failures import CannotUse, explained
 Document = dict[str, Any]
 Endpoint = Callable[[Request], Awaitable[Response]]
 FAULTS = "cache/desk-faults.log"
+LONGEST_NUMBER = 15
 IMAGE_POLICY = "default-src 'none'; sandbox"
 
 
@@ -33,6 +34,12 @@ class Conflict(PrepError):
 
 class Busy(PrepError):
     """Another prep is at work on the set; nothing was written."""
+
+
+def number_of(text: object) -> int | None:
+    """The number that a page sent as text; None for what is none."""
+    word = str(text)
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= LONGEST_NUMBER else None
 
 
 def reading(name: str, work: Callable[[Any, Mapping[str, str]], Document]) -> Route:
@@ -51,6 +58,7 @@ def writing(name: str, work: Callable[[Any, Document], Document]) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             sent = json.loads(await request.body())
+            json.dumps(sent, ensure_ascii=False).encode()  # half a character, which no file and no table holds
         except (ValueError, RecursionError):
             return problem(PrepError("this is no JSON", "load the page again"), 400)
         if not isinstance(sent, dict):

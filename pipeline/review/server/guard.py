@@ -23,6 +23,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 WRITING_HEADER = b"x-prep-desk"
 LARGEST_BODY = 2**22
 """Bytes of what may be sent to be decided."""
+LONGEST_PATH = 2000
+"""Letters of an address without its question; no page asks for as many."""
 FOREIGN = frozenset((b"cross-site", b"same-site"))
 """What Sec-Fetch-Site says of requests that another origin began; ports of one host are the same site."""
 POLICY = (
@@ -80,6 +82,8 @@ class Guard:
             return Refusal(403, "this is not an address of the desk")
         if method not in ("GET", "HEAD", "POST"):
             return Refusal(405, "only GET and POST are answered")
+        if len(path) > LONGEST_PATH:
+            return Refusal(414, "this address is too long")
         if path == "/favicon.ico":
             return Refusal(204, "")
         if path == "/":
@@ -97,7 +101,8 @@ class Guard:
         if kind != b"application/json":
             return Refusal(415, "send JSON")
         length = _only(headers, b"content-length") or b""
-        if not length.isdigit() or int(length) > LARGEST_BODY:
+        in_parts = any(name == b"transfer-encoding" for name, _ in headers)
+        if in_parts or not length.isdigit() or int(length) > LARGEST_BODY:
             return Refusal(413, "this is too much at once")
         return None
 

@@ -57,12 +57,13 @@ def serve(root: Path, port: int, browser: bool, told: Callable[[Started], None])
 
 
 def _bound(port: int) -> socket.socket:
-    """The port is ours before anybody is told of it."""
+    """The port is ours, and who comes waits in line, before anybody is told of it."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name != "nt":
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((HOST, port))
+        bound.listen()
     except (OSError, OverflowError) as error:
         bound.close()
         raise PrepError(f"port {port} cannot be used: {error}", "leave --port out for one that is free") from error
