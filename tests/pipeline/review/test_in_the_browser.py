@@ -1,6 +1,6 @@
 """The desk in a real browser, by keyboard: every page, at three widths, light and dark, hostile names, a second tab.
 
-Run with `pytest -m browser`, as .ci/run does; skipped with a word where there is no Chromium (Debian: `apt-get install chromium`).
+Run with `pytest -m browser`, as .ci/run does; skipped with a word without Chromium (Debian: `apt-get install chromium`).
 """
 
 import shutil
