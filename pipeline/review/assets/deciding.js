@@ -31,11 +31,6 @@ export function decisionKeys({ meant, seen, after, shown }) {
   const one = () => (meant().length === 1 ? shown(meant()[0]) : null);
   const many = () => (meant().length === 1 ? "this image" : counted(meant().length, "image"));
 
-  const move = async () => {
-    const concept = await askText(`Move ${many()} to the concept`, {
-      value: one()?.concept ?? "", source: (typed) => complete("concept", typed), hint: "a new name makes a new concept" });
-    if (concept) await put({ concept: concept.trim() });
-  };
   const anchor = async () => {
     const value = await askOne(`The crop of ${many()} holds on to`, ANCHORS);
     if (value !== null) await put({ anchor: value || null });
@@ -65,7 +60,6 @@ export function decisionKeys({ meant, seen, after, shown }) {
     { keys: ["k"], words: "keep", act: () => put({ keep: true }) },
     { keys: ["d", "Delete"], words: "drop: it stays in the set and is not trained on", act: () => put({ keep: false }) },
     { keys: ["b"], words: "back to what check decides", act: () => put({ keep: null }) },
-    { keys: ["m"], words: "move to another concept", act: move },
     { keys: ["a"], words: "crop anchor", act: anchor },
     { keys: ["r"], words: "repeats", act: repeats },
     { keys: ["e"], words: "edit the caption", act: caption },

@@ -2,6 +2,7 @@
 
 import { at, get, post } from "./api.js";
 import { decide, onChange, told } from "./desk.js";
+import { difference } from "./difference.js";
 import { byId, drawing, element, fill } from "./dom.js";
 import { addKeys } from "./keys.js";
 
@@ -73,13 +74,6 @@ function draw(found) {
     element("img", { src: at(row.thumb), alt: row.path }), element("p", {}, difference(row.before, row.after)))));
   const moved = Object.keys(state.wanted).length > 0;
   byId("keep").disabled = byId("back").disabled = !moved;
-}
-
-/** Both captions as one: what goes is struck out, what comes is marked. */
-function difference(before, after) {
-  const [old, now] = [before, after].map((text) => text.split(", "));
-  return [...new Set([...now, ...old])].map((tag, place) => [place ? ", " : "",
-    element(!now.includes(tag) ? "del" : !old.includes(tag) ? "ins" : "span", {}, tag)]);
 }
 
 async function keep() {

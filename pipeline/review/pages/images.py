@@ -10,7 +10,7 @@ from pipeline.review.deciding import acts, updating
 from pipeline.review.desk import Desk
 from pipeline.review.pages import pictures
 from pipeline.review.pages.page import Page
-from pipeline.review.query.completing import complete_concept, complete_query, complete_tag
+from pipeline.review.query.completing import complete_query, complete_tag
 from pipeline.review.query.searching import ORDERS, facets, search
 from pipeline.review.server.answers import Document, number_of, reading, writing
 from pipeline.review.snapshot.cells import cells
@@ -63,8 +63,6 @@ def _version(desk: Desk, asked: Asked) -> Document:
 
 def _complete(desk: Desk, asked: Asked) -> Document:
     snapshot, typed = desk.snapshot(), asked.get("typed", "")[:500]
-    if asked.get("what") == "concept":
-        return {"choices": complete_concept(snapshot, typed)}
     complete = complete_query if asked.get("what") == "query" else complete_tag
     return {"choices": complete(snapshot, desk.scores(), typed)}
 

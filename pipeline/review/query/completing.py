@@ -88,11 +88,6 @@ def complete_query(snapshot: Snapshot, scores: Scores, typed: str) -> list[Choic
     ]
 
 
-def complete_concept(snapshot: Snapshot, typed: str) -> list[Choice]:
-    word = typed.strip().casefold()
-    return [{"value": each, "words": each} for each in sorted(set(snapshot.concepts)) if word in each.casefold()][:MOST]
-
-
 def _values(snapshot: Snapshot, key: str) -> list[str]:
     if key in FIXED:
         return list(FIXED[key])

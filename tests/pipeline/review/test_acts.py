@@ -1,6 +1,7 @@
 """What is decided at the desk is a run of the record: kept by later runs, undone and redone, never over what was not seen."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from desks import Served, run
@@ -250,3 +251,13 @@ def test_thresholds_are_tried_on_stored_scores_and_kept(desk, root):
         )
     status, answer = desk.post("thresholds/try", {"general": 2})
     assert status == 400 and "0 to 1" in answer["hint"]
+
+
+def test_captions_are_counted_in_the_tokens_of_the_base_model(desk, root):
+    assert desk.get("api/captions")["rows"][0]["tokens"] is None and desk.get("api/tokens?text=a")["tokens"] is None
+    folder = Path(__file__).parents[3] / "train/miniature/base"
+    with (root / "prep.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f'[train]\nbase = "{folder.as_posix()}"\n')
+    found = desk.get("api/captions")
+    assert found["windows"] == [75, 150, 225] and all(row["tokens"] > 0 for row in found["rows"])
+    assert desk.get("api/tokens?text=1girl,%20solo")["tokens"] == 4, "a digit is a token of its own"

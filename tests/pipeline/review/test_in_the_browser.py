@@ -1,6 +1,6 @@
 """The desk in a real browser, by keyboard: every page, at three widths, light and dark, hostile names, a second tab.
 
-Run with `pytest -m browser`, as .ci/run does; skipped with a word without Chromium (Debian: `apt-get install chromium`).
+Run with `pytest -m browser`, as .ci/run does; skipped with a word where there is no Chromium (`apt-get install chromium`).
 """
 
 import shutil
@@ -202,6 +202,39 @@ def test_every_proposal_is_settled_from_the_keyboard(opened, desk):
         assert len(desk.get("api/proposals")["proposals"]) == left - 1
         tab.wait_for_timeout(80)
     assert "Nothing is left to settle" in tab.inner_text("#left")
+
+
+def test_captions_are_written_one_below_the_other_and_a_tag_is_replaced_after_a_look(opened, desk, root):
+    first, second = list(desk.ids("verdict:kept"))[:2]
+    tab = opened(desk, "captions")
+    tab.wait_for_selector("textarea")
+    tab.keyboard.press("e")
+    tab.keyboard.press("Control+a")
+    tab.keyboard.type("mine, smiel, <u>")
+    tab.keyboard.press("Enter")
+    written(tab)
+    assert caption_file(root, first).read_text(encoding="utf-8") == "mine, smiel, <u>"
+    fresh(tab)
+    tab.locator("textarea").nth(0).focus()
+    tab.keyboard.press("Control+ArrowDown")
+    tab.keyboard.press("End")
+    tab.keyboard.type(", not saved")
+    tab.evaluate("document.activeElement.blur()")
+    tab.keyboard.press("r")
+    tab.keyboard.type("smiel")
+    tab.wait_for_timeout(300)
+    tab.keyboard.press("Enter")
+    tab.keyboard.type("smile")
+    tab.wait_for_timeout(300)
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#preview:not([hidden]) del")
+    assert "smiel → smile: 1 caption" in tab.inner_text("#preview")
+    tab.keyboard.press("Enter")
+    written(tab)
+    assert caption_file(root, first).read_text(encoding="utf-8") == "mine, smile, <u>"
+    tab.wait_for_timeout(500)
+    assert tab.locator("textarea").nth(1).input_value().endswith(", not saved"), "what is being written stays"
+    assert "not saved" not in caption_file(root, second).read_text(encoding="utf-8")
 
 
 def test_a_second_tab_sees_what_the_first_decided_and_a_conflict_is_settled(opened, desk):
