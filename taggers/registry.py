@@ -76,7 +76,7 @@ def _named(name: str) -> ModelSpec | None:
 
 
 def _meant(model: str) -> str:
-    """The known name that is nearest, as a question; "" when none is near."""
+    """The three known names at most that are nearest, as a question; "" when none is near."""
     plain = PurePath(model).name.lower().replace("-tagger", "").replace("-v1-4", "")
-    near = difflib.get_close_matches(plain, BUILT_IN, 1)
-    return f"did you mean {near[0]}? " if near else ""
+    *others, last = difflib.get_close_matches(plain, BUILT_IN, 3) or [""]
+    return f"did you mean {', '.join(others)} or {last}? " if others else f"did you mean {last}? " if last else ""

@@ -23,6 +23,7 @@ class CommandEntry:
 
 
 COMMANDS = (
+    CommandEntry("init", "pipeline.cli.commands.init", "Write a prep.toml that shows every setting of every stage."),
     CommandEntry("run", "pipeline.cli.commands.run", "Run all stages in order, skipping those that are up to date."),
     CommandEntry("status", "pipeline.cli.commands.status", "Show which stages are up to date, and the counts of each."),
     CommandEntry("log", "pipeline.cli.commands.log", "List the runs, and what was decided about each image and why."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import functools
 import gc
@@ -47,8 +46,10 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], names, 1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
+            from pipeline.config.settings import nearest
+
+            near = nearest(args[0], names)
+            meant = f" Did you mean {near}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{meant} Known: {', '.join(names)}.")
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None:

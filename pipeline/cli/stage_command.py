@@ -17,10 +17,12 @@ from pipeline.cli.set_folder import SET
 from pipeline.cli.up_to_date import Stale, before, stale
 from pipeline.cli.verbose import verbose_option
 from pipeline.config.declared import declared
+from pipeline.config.keeping import keep_settings
 from pipeline.config.registry import STAGES, StageEntry
 from pipeline.config.settings import FILE, Settings, resolved, settings_of
+from pipeline.core.errors import PrepError
 from pipeline.sources.new_set import check_folder
-from pipeline.sources.settings_owner import differing_owner, remember
+from pipeline.sources.settings_owner import differing_owner, owner_of, remember
 from pipeline.sources.source_list import with_sources
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
@@ -60,6 +62,7 @@ def stage_command(entry: StageEntry) -> click.Command:
             help="What to do where an earlier stage would decide otherwise now, as its settings or what it reads changed: "
             "update runs it first, use goes on with what was decided, and says so.",
         ),
+        click.Option(["--save"], is_flag=True, help="Write the flags given here into SET/prep.toml, to be kept."),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]
     return verbose_option(
@@ -84,12 +87,13 @@ class Request:
     force: bool
     as_json: bool
     stale: str = "use"
+    save: bool = False
 
 
 @click.pass_context
 def _called(context: click.Context, /, stage: Stage[Any], **values: Any) -> None:
     flags = {key: value for key, value in given_flags(context, stage.options).items() if key != "sources"}
-    switches = {name: values[name] for name in ("dry_run", "force", "as_json", "stale")}
+    switches = {name: values[name] for name in ("dry_run", "force", "as_json", "stale", "save")}
     run_command(stage, Request(values["root"], values.get("sources", ()), flags, **switches))
 
 
@@ -103,6 +107,8 @@ def run_command(stage: Stage[Any], request: Request) -> None:
             f"{owner} owns the settings of this set and differs from {root / FILE}; prep run {owner} applies it"
         )
     found = resolved(stage.name, stage.options, settings, request.flags)
+    if request.save:
+        _refuse_saving(root, request)
     first = stage.name == STAGES[0].name
     if first:
         check_folder(root, settings.sources, console.agreed)
@@ -118,9 +124,30 @@ def run_command(stage: Stage[Any], request: Request) -> None:
         console.print_json(console.outcome_json(outcome)) if request.as_json else stage_screen.show_outcome(outcome)
     if not request.as_json:
         console.say(f"next: {stage_screen.next_command(stage.name, root)}")
+    if request.save:
+        keep_settings(root, stage.name, request.flags)
+        console.say(f"kept under [{stage.name}] in {root / FILE}: {', '.join(request.flags)}")
+        return
     stated = settings.stages.get(stage.name, {})
     if any(key not in stated or stated[key] != value for key, value in request.flags.items()):
-        console.say(f"flags apply to this run only; to keep them, add them to [{stage.name}] in {root / FILE}")
+        console.say(
+            f"flags apply to this run only; to keep them, add them to [{stage.name}] in {root / FILE}, or give --save"
+        )
+
+
+def _refuse_saving(root: Path, request: Request) -> None:
+    """Flags are kept where they were given and used, in a prep.toml that owns the set's settings."""
+    if not request.flags:
+        raise PrepError(
+            "--save keeps the flags that are given, and none is", "give it beside a setting, or leave it out"
+        )
+    if request.dry_run:
+        raise PrepError("--save writes prep.toml, and --dry-run writes nothing", "give one of them")
+    if owner := owner_of(root):
+        raise PrepError(
+            f"--save: the settings of this set are those of {owner}, not of {root / FILE}",
+            f"write them there, and apply it with: prep run {owner}",
+        )
 
 
 def _mind_stale(manifest: Manifest, stage: Stage[Any], settings: Settings, request: Request) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.settings import FILE, load_settings
+from pipeline.config.values import toml_value
+from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 
 
 def keep_setting(root: Path, section: str, name: str, value: Any) -> None:
-    """Write one setting of a stage into SET/prep.toml, which is made where there is none.
+    """Write one setting of a stage into SET/prep.toml; see `keep_settings`."""
+    keep_settings(root, section, {name: value})
+
+
+def keep_settings(root: Path, section: str, values: Mapping[str, Any]) -> None:
+    """Write settings of a stage into SET/prep.toml, which is made where there is none.
 
     Raises:
-        PrepError: the file cannot be read as settings; it is not written then.
+        PrepError: the file cannot be read as settings, or could not be with these; it is as it was then.
     """
     import tomlkit
 
@@ -25,9 +33,11 @@ def keep_setting(root: Path, section: str, name: str, value: Any) -> None:
     document = tomlkit.parse(text)
     if section not in document:
         document[section] = tomlkit.table()
-    kept: Any = value
-    if isinstance(value, dict):
-        kept = tomlkit.inline_table()
-        kept.update(value)
-    document[section][name] = kept
+    for name, value in values.items():
+        document[section][name] = tomlkit.value(toml_value(value))
     write_text(file, tomlkit.dumps(document))
+    try:
+        load_settings(file)
+    except PrepError:
+        write_text(file, text)
+        raise

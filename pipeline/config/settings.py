@@ -20,6 +20,8 @@ from pipeline.core.files import read_limited
 
 T = typing.TypeVar("T")
 FILE = "prep.toml"
+NEAREST = 3
+"""Names that are offered for one that is not known."""
 LARGEST_BYTES = 2**24
 """Of a prep.toml."""
 
@@ -112,11 +114,17 @@ def _read_keys(
 
 
 def suggest(seen: str, known: typing.Iterable[str], also: typing.Iterable[str] = ()) -> str:
-    """`; did you mean x? known: a, b` for a message about a name that is not known; `also` are names that are known, but
-    too many to be listed."""
+    """`; did you mean x? known: a, b` for a message about a name that is not known, with the three nearest at most; `also` are
+    names that are known, but too many to be listed."""
     known = tuple(known)
-    near = difflib.get_close_matches(seen, (*known, *also), 1)
-    return (f"; did you mean {near[0]}?" if near else ";") + " known: " + ", ".join(known)
+    near = nearest(seen, (*known, *also))
+    return (f"; did you mean {near}?" if near else ";") + " known: " + ", ".join(known)
+
+
+def nearest(seen: str, known: typing.Iterable[str]) -> str:
+    """`x, y or z`: the three known names at most that are nearest to one, the nearest first; "" where none is near."""
+    *others, last = difflib.get_close_matches(seen, known, NEAREST) or [""]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def settings_of(root: Path) -> Settings:

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.config.annotated import annotated_text
 from pipeline.config.settings import FILE, Settings, load_settings, toml_text
 from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
@@ -25,7 +26,7 @@ def remember(root: Path, before: Settings, now: Settings) -> None:
     if now.file is not None and now.file.absolute() != file.absolute():
         _write_through(file, now)
     elif (now.sources and not file.exists()) or (before.file == file and before.sources != now.sources):
-        write_text(file, toml_text(replace(now, path=None)))
+        write_text(file, annotated_text(replace(now, path=None)))
 
 
 def _write_through(file: Path, now: Settings) -> None:
@@ -52,6 +53,13 @@ def same_settings(root: Path, settings: Settings) -> bool:
         return True
     there = load_settings(file)
     return (there.sources, there.stages) == (settings.sources, settings.stages)
+
+
+def owner_of(root: Path) -> str:
+    """The file that owns the settings of a set whose prep.toml is a copy of it; "" where that owns them itself."""
+    file = root / FILE
+    head = _parted(file)[0] if file.exists() else None
+    return head[1] if head else ""
 
 
 def differing_owner(root: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.config.annotated import annotated_text
 from pipeline.config.settings import Settings, toml_text
 from pipeline.config.values import absolute_source
 from pipeline.core.errors import PrepError
@@ -117,7 +118,10 @@ def with_sources(settings: Settings, sources: Iterable[Path | str]) -> Settings:
     if tuple(listed) == settings.sources:
         return settings
     wider = replace(settings, sources=tuple(listed))
-    if settings.file and settings.file.read_text(encoding="utf-8-sig") != toml_text(settings):
+    if settings.file and settings.file.read_text(encoding="utf-8-sig") not in (
+        toml_text(settings),
+        annotated_text(settings),
+    ):
         new = next(source for source in listed if source not in settings.sources)
         lines = toml_text(Settings(sources=wider.sources)).removeprefix("[set]\n").strip()
         raise PrepError(f"{settings.file} does not list the source {new}", f"write under [set] there:\n{lines}")

@@ -63,7 +63,9 @@ def test_the_version_is_reported(command):
 
 def test_a_mistyped_command_gets_a_suggestion(command):
     result = command("blance", "x")
-    assert result.exit_code == 2 and "Did you mean 'balance'?" in result.output
+    assert result.exit_code == 2 and "Did you mean balance?" in result.output
+    near = command("ta", "x")
+    assert "Did you mean tag or tags?" in near.output
 
 
 def test_flatten_makes_a_set_that_remembers_its_sources(command, source, tmp_path):

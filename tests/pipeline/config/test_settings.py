@@ -59,7 +59,7 @@ def test_a_flag_goes_before_prep_toml_and_prep_toml_before_the_default():
 def test_an_unknown_key_names_the_file_the_value_the_likely_key_and_all_keys(tmp_path):
     message = problems(tmp_path, "[check]\nmin_shapness = 3\n")
     assert str(tmp_path / "prep.toml") in message and "[check] min_shapness = 3: unknown key" in message
-    assert "did you mean min_sharpness?" in message and "known: min_side, max_aspect" in message
+    assert "did you mean min_sharpness or min_side?" in message and "known: min_side, max_aspect" in message
 
 
 def test_an_unknown_section_is_reported_with_the_known_ones(tmp_path):

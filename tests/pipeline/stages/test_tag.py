@@ -178,7 +178,7 @@ def test_an_unknown_model_is_an_error_with_what_to_type(flattened: Manifest, com
     found = command("tag", flattened.root, "--model", "wd-swinv2-tagger-v3", "--dry-run")
     assert found.exit_code == 1
     assert "no tagger called 'wd-swinv2-tagger-v3', and no folder of that name" in found.stderr
-    assert "did you mean wd-swinv2-v3?" in found.stderr
+    assert "did you mean wd-swinv2-v3, wd-swinv2-v2 or" in found.stderr
 
 
 def test_several_taggers_score_one_after_the_other_and_stay_apart(

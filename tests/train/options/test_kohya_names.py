@@ -244,7 +244,7 @@ def test_prep_toml_takes_them_and_a_flag_of_ours_goes_before_them(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("netwrk_dim = 3", "unknown key; did you mean network_dim?"),
+        ("netwrk_dim = 3", "unknown key; did you mean network_dim, network_module or network_weights?"),
         ("cache_latents = true", "latents are always cached"),
         ("network_dim = 8\nrank = 8", "are the same setting"),
         ("rank = 'many'", "expected a whole number"),
