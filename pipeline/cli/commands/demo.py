@@ -246,9 +246,9 @@ def show(summary: Summary) -> None:
     planted, found = (sum(row[place] for row in faults.kinds.values()) for place in (0, 1))
     click.echo(
         f"\nThe folders held {faults.good} good images and {planted} damaged or duplicate files; "
-        f"prep excluded {found} of the {planted}" + _lost(faults.lost) + "\n"
+        f"prep excluded {found} of the {planted}" + _lost(faults.lost)
     )
-    click.echo("How many of a character's traits the tagger finds in images of her, before and after training:\n")
+    click.echo("How many of a character's traits the tagger finds in images of her, before and after training:")
     console.print_table(
         [
             {
@@ -261,7 +261,7 @@ def show(summary: Summary) -> None:
         ]
     )
     minutes, seconds = divmod(summary.seconds, 60)
-    click.echo(f"\nIt took {minutes} min {seconds} s. See the report: {summary.page}")
+    click.echo(f"It took {minutes} min {seconds} s. See the report: {summary.page}")
     click.echo(f"next: prep status {summary.page.parent.parent}")
 
 

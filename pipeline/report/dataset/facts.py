@@ -104,7 +104,7 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything the page says about the data."""
+    """Everything the page says about the data; `captions` are (concept, name, caption, by a person) of every kept image."""
 
     files: int
     kept: int
@@ -114,6 +114,7 @@ class Facts:
     unlikely: int
     dropped_for: tuple[tuple[str, int, tuple[str, ...]], ...]
     curated: tuple[Curated, ...]
+    captions: tuple[tuple[str, str, str, bool], ...]
     triggers: tuple[Trigger, ...]
     balance: Balance | None
     buckets: Buckets | None
@@ -154,6 +155,7 @@ def collect(manifest: Manifest) -> Facts:
         unlikely=sum(step.below_threshold for step in steps),
         dropped_for=_dropped_for(steps),
         curated=_curated(decided),
+        captions=_captions(decided),
         triggers=_triggers(decided),
         balance=balance_of(decided.kept, fields["repeats"], settings.get("balance", {})),
         buckets=buckets_of(decided.kept, fields["bucket"], fields["repeats"], manifest.measurements(), batch_size),
@@ -208,6 +210,17 @@ def _dropped_for(steps: Iterable[TagDecision]) -> tuple[tuple[str, int, tuple[st
             tags[rule(step)][step.tag] += 1
     rows = [(reason, found.total(), tuple(tag for tag, _ in found.most_common(6))) for reason, found in tags.items()]
     return tuple(sorted(rows, key=lambda each: (-each[1], each[0]))[:14])
+
+
+def _captions(decided: Decided) -> tuple[tuple[str, str, str, bool], ...]:
+    """Every kept image that has a caption, by concept and name."""
+    found = []
+    for image in decided.kept:
+        caption = decided.fields["caption"].get(image.path)
+        if caption is not None or image.path in decided.manual:
+            text = decided.manual.get(image.path, str(caption.value) if caption else "")
+            found.append((image.concept, Path(image.path).name, text, image.path in decided.manual))
+    return tuple(sorted(found))
 
 
 def _curated(decided: Decided) -> tuple[Curated, ...]:

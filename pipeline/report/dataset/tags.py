@@ -39,12 +39,14 @@ class CuratedView:
 
 @dataclass(frozen=True, slots=True)
 class TagsView:
-    """`said` are the counts of every action in words; `dropped_for` (reason, how often, commonest tags)."""
+    """`said` are the counts of every action in words; `dropped_for` (reason, how often, commonest tags); `captions`
+    (concept, name, caption, by a person) of all images, of which `images` are those whose tags changed most."""
 
     total: int
     said: str
     images: tuple[CuratedView, ...]
     dropped_for: tuple[tuple[str, int, tuple[str, ...]], ...]
+    captions: tuple[tuple[str, str, str, bool], ...]
     actions: tuple[str, ...] = ACTIONS
 
 
@@ -55,7 +57,7 @@ def tags_view(facts: Facts) -> TagsView | None:
     said = [f"{grouped(number)} {action}" for action, number in Counter(facts.actions).most_common()]
     said += [f"{grouped(facts.unlikely)} below threshold"] if facts.unlikely else []
     total = sum(facts.actions.values()) + facts.unlikely
-    return TagsView(total, ", ".join(said), tuple(map(_curated, facts.curated)), facts.dropped_for)
+    return TagsView(total, ", ".join(said), tuple(map(_curated, facts.curated)), facts.dropped_for, facts.captions)
 
 
 def _curated(image: Curated) -> CuratedView:

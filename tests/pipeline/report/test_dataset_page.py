@@ -116,6 +116,15 @@ def test_a_caption_written_by_hand_is_shown_as_such(manifest: Manifest) -> None:
     assert "manual caption" in Elements(render(report_of(manifest))).text
 
 
+def test_the_caption_of_every_kept_image_is_on_the_page_and_its_count(manifest: Manifest) -> None:
+    curate(manifest)
+    captions = collect(manifest).captions
+    kept = {(image.concept, Path(image.path).name) for image in manifest.kept()}
+    assert {row[:2] for row in captions} <= kept and len(captions) == len(manifest.decisions("caption")) > 1
+    text = Elements(render(report_of(manifest))).text
+    assert f"All {len(captions)} captions" in text and all(row[2] in text for row in captions)
+
+
 def test_undone_runs_are_marked_and_versions_are_shown(manifest: Manifest) -> None:
     run = put(manifest, "balance", ("repeats",))
     with manifest.transaction():
