@@ -225,10 +225,11 @@ class Bars:
 
 
 @contextlib.contextmanager
-def progress_bars() -> Iterator[Bars]:
+def progress_bars(keep: bool = True) -> Iterator[Bars]:
     """A callback that draws a bar with rate and time left for every kind of work it hears of.
 
     What stands behind the first ": " in the name of the work may be another one each time: it is shown on the same bar.
+    Bars stay on the screen when the work is done, unless `keep` is False: then what follows has their place.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
@@ -248,6 +249,8 @@ def progress_bars() -> Iterator[Bars]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[said]}", markup=False),
         console=console,
+        transient=not keep,
+        disable=not keep and not console.is_terminal,
     )
     bars = Bars(shown)
     try:

@@ -15,7 +15,7 @@ from pipeline.cli import console, stage_screen
 from pipeline.cli.options import given_flags, options_from
 from pipeline.cli.set_folder import SET
 from pipeline.cli.up_to_date import Stale, before, stale
-from pipeline.cli.verbose import verbose_option
+from pipeline.cli.verbose import verbose, verbose_option
 from pipeline.config.declared import declared
 from pipeline.config.keeping import keep_settings
 from pipeline.config.registry import STAGES, StageEntry
@@ -118,7 +118,7 @@ def run_command(stage: Stage[Any], request: Request) -> None:
             _preview(manifest, stage, found.options, request.as_json)
             return
         remember(root, given, settings)
-        with console.progress_bars() as bars:
+        with console.progress_bars(keep=verbose()) as bars:
             show_plan = None if request.as_json else functools.partial(stage_screen.show_plan_between, bars)
             outcome = run_stage(manifest, stage, found.options, bars, request.force, found.origins, show_plan)
         console.print_json(console.outcome_json(outcome)) if request.as_json else stage_screen.show_outcome(outcome)
@@ -155,7 +155,7 @@ def _mind_stale(manifest: Manifest, stage: Stage[Any], settings: Settings, reque
     for name, found in stale_stages(manifest, settings, before(stage.name)):
         if request.stale == UPDATING and not request.dry_run:
             console.say(f"{name} is brought up to date first: {found.why}")
-            with console.progress_bars() as bars:
+            with console.progress_bars(keep=verbose()) as bars:
                 outcome = run_stage(manifest, found.stage, found.options.options, bars, origins=found.options.origins)
             if not request.as_json:
                 stage_screen.show_outcome(outcome)
@@ -178,7 +178,7 @@ def warn_stale(manifest: Manifest, name: str, found: Stale) -> None:
 
 
 def _preview(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, as_json: bool) -> None:
-    with console.progress_bars() as progress:
+    with console.progress_bars(keep=verbose()) as progress:
         plan = preview_stage(manifest, stage, options, progress)
     if as_json:
         console.print_json(console.preview_json(manifest, plan))

@@ -13,7 +13,7 @@ import click
 from pipeline.cli import console, stage_screen
 from pipeline.cli.set_folder import bring_forward
 from pipeline.cli.stage_command import load_stage
-from pipeline.cli.verbose import verbose_option
+from pipeline.cli.verbose import verbose, verbose_option
 from pipeline.config import registry
 from pipeline.config.settings import FILE, Resolved, Settings, load_settings, resolved
 from pipeline.core.errors import PrepError
@@ -95,7 +95,7 @@ def _runs(
     done = []
     for stage in stages:
         wanted = options[stage.name]
-        with console.progress_bars() as bars:
+        with console.progress_bars(keep=verbose()) as bars:
             show_plan = None if as_json else functools.partial(stage_screen.show_plan_between, bars)
             outcome = run_stage(manifest, stage, wanted.options, bars, origins=wanted.origins, show_plan=show_plan)
         if not as_json:
@@ -131,7 +131,7 @@ def _previews(
             console.say(f"{stage.name}: up to date, nothing to do")
             done.append({"stage": stage.name, "dry_run": True, "fresh": True})
             continue
-        with console.progress_bars() as progress:
+        with console.progress_bars(keep=verbose()) as progress:
             plan = preview_stage(manifest, stage, wanted, progress)
         if not as_json:
             stage_screen.show_preview(manifest, plan)

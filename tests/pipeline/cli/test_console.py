@@ -52,3 +52,10 @@ def test_nothing_is_drawn_where_nothing_is_reported(stderr):
     with progress_bars():
         pass
     assert stderr() == ""
+
+
+def test_bars_that_are_not_kept_leave_their_place_to_what_follows(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
+    with progress_bars(keep=False) as progress:
+        progress("encoding", 3, 3)
+    assert capsys.readouterr().err == "", "where no terminal shows how far it is, only the outcome is written"
