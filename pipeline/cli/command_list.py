@@ -28,6 +28,7 @@ COMMANDS = (
     CommandEntry("status", "pipeline.cli.commands.status", "Show which stages are up to date, and the counts of each."),
     CommandEntry("log", "pipeline.cli.commands.log", "List the runs, and what was decided about each image and why."),
     CommandEntry("tags", "pipeline.cli.commands.tags.group", "Ask about the tags of a set, and edit them in bulk."),
+    CommandEntry("images", "pipeline.cli.commands.images", "Ask for images of a set, and decide about them."),
     CommandEntry("diff", "pipeline.cli.commands.diff", "Show what a run changed, captions word by word."),
     CommandEntry("undo", "pipeline.cli.commands.undo", "Undo a run, files included."),
     CommandEntry(

@@ -6,6 +6,7 @@ import { addKeys, showKeys } from "./keys.js";
 
 const LOOK_EVERY = 2000;
 const MESSAGE_STAYS = 6000;
+const STALE_AFTER = 1500;
 const listeners = [];
 let version = 0;
 
@@ -95,6 +96,7 @@ function settle(document, conflicts, route) {
 async function changed(now, force = false) {
   if (now === version && !force) return;
   version = now;
+  lookForStale();
   for (const listener of listeners) await listener();
 }
 
@@ -107,6 +109,21 @@ async function back(route) {
   } catch (error) {
     told(error);
   }
+}
+
+/** Offer to run again what a decision made stale; it takes as long as the stages take. */
+async function stale() {
+  const button = byId("update");
+  const found = await get("stale").catch(() => ({ stale: [] }));
+  button.hidden = !found.stale.length;
+  button.textContent = `bring up to date: ${found.stale.join(", ")}`;
+}
+
+let staleTimer = 0;
+
+function lookForStale() {
+  clearTimeout(staleTimer);
+  staleTimer = setTimeout(stale, STALE_AFTER);
 }
 
 let failed = false;
@@ -134,13 +151,16 @@ async function look() {
   setTimeout(look, LOOK_EVERY);
 }
 
+byId("update").addEventListener("click", () => decide({}, "update"));
 byId("undo").addEventListener("click", () => inTurn(() => back("undo")));
 byId("redo").addEventListener("click", () => inTurn(() => back("redo")));
 byId("help").addEventListener("click", showKeys);
 addKeys("Everywhere", [
+  { keys: ["Ctrl+Enter"], words: "bring up to date what is stale, where the button for it is shown", act: () => byId("update").hidden || byId("update").click() },
   { keys: ["Ctrl+z"], words: "undo your last decision, whichever page it was made on", act: () => inTurn(() => back("undo")) },
   { keys: ["Ctrl+Shift+z", "Ctrl+y"], words: "redo it", act: () => inTurn(() => back("redo")) },
   { keys: ["Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+6", "Alt+7"], shown: ["Alt+1 … 7"], words: "go to a page, in their order",
     act: (event) => document.querySelectorAll("nav a")[Number(event.code.slice(-1)) - 1]?.click() },
 ]);
 look();
+lookForStale();
