@@ -47,10 +47,18 @@ class Desk:
         self._seen = -1
         self._looked = 0.0
         self._writing = threading.Lock()
+        self._ended = threading.Event()
         self._reader = ThreadPoolExecutor(1, "desk-reader")
         self._manifest = self._reader.submit(Manifest.open, root).result()
 
+    def end(self) -> None:
+        """What is being written is written; what waits for another prep is not."""
+        self._ended.set()
+        with self._writing:
+            pass
+
     def close(self) -> None:
+        self.end()
         self._reader.submit(self._manifest.close).result()
         self._reader.shutdown()
 
@@ -58,6 +66,8 @@ class Desk:
 
     def read(self, work: Callable[[Manifest], Result]) -> Result:
         """What some work finds in the record now."""
+        if self._ended.is_set():
+            raise _over()
         return self._reader.submit(work, self._manifest).result()
 
     def snapshot(self) -> Snapshot:
@@ -129,11 +139,13 @@ class Desk:
         """The record to write to, held for this alone.
 
         Raises:
-            Busy: another prep does not let go of the set.
+            Busy: another prep does not let go of the set, or the desk ends.
         """
         with self._writing:
             until = time.monotonic() + PATIENCE
             while True:
+                if self._ended.is_set():
+                    raise _over()
                 try:
                     with open_write(self.root, COMMAND) as manifest:
                         yield manifest
@@ -141,4 +153,8 @@ class Desk:
                 except SetInUse as error:
                     if time.monotonic() > until:
                         raise Busy(error.message, "nothing was written; decide again when it has ended") from error
-                    time.sleep(0.1)
+                    self._ended.wait(0.1)
+
+
+def _over() -> Busy:
+    return Busy("the desk has ended, and nothing was written", "start it again with prep review")

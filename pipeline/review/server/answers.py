@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -70,7 +70,7 @@ def writing(name: str, work: Callable[[Any, Document], Document]) -> Route:
 
 async def _answered(work: Callable[[], Document], request: Request) -> Response:
     try:
-        found = await run_in_threadpool(work)
+        found = await to_thread.run_sync(work, abandon_on_cancel=True)  # Ctrl-C does not wait for what waits itself
     except PrepError as error:
         return problem(error)
     except CannotUse as error:

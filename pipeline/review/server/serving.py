@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -49,11 +50,26 @@ def serve(root: Path, port: int, browser: bool, told: Callable[[Started], None])
         note(address)
         snapshot = desk.snapshot()
         server = server_of(create_app(desk, secrets, number))
-        with _opened(address) if browser else contextlib.nullcontext():
+        with _opened(address) if browser else contextlib.nullcontext(), _stopped_by_signals(server):
             told(Started(address, len(snapshot), int(snapshot.kept.sum())))
-            with contextlib.suppress(KeyboardInterrupt):
-                server.run(sockets=[bound])
+            server.run(sockets=[bound])
+        desk.end()
         return list(desk.runs)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Ctrl-C and being told to end stop the server, from before it begins until after it ended."""
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _bound(port: int) -> socket.socket:
