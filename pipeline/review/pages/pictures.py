@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,16 +23,22 @@ from pipeline.review.thumbnails.making import KIND, LARGE, SMALL, shown, thumbna
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
+async def _made(request: Request, work: Callable[[], bytes]) -> bytes:
+    """What some work makes of an image, a few at a time: each holds all pixels of a file."""
+    limiter: CapacityLimiter = request.app.state.decoding
+    return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+
+
 async def _thumb(request: Request) -> Response:
     desk, content = request.app.state.desk, request.path_params["content"]
     file = await run_in_threadpool(_file_of, desk, content)
-    return image(await run_in_threadpool(thumbnail, desk.root, file, content), KIND)
+    return image(await _made(request, partial(thumbnail, desk.root, file, content)), KIND)
 
 
 async def _preview(request: Request) -> Response:
     desk, content = request.app.state.desk, request.path_params["content"]
     file = await run_in_threadpool(_file_of, desk, content)
-    return image(await run_in_threadpool(shown, file, LARGE), KIND)
+    return image(await _made(request, partial(shown, file, LARGE)), KIND)
 
 
 def _file_of(desk: Desk, content: str) -> Path:
@@ -58,7 +67,7 @@ async def _regularization(request: Request) -> Response:
     if not found:
         raise HTTPException(404)
     file = _inside(desk, found[0].value.images[0].path)
-    return image(await run_in_threadpool(shown, file, SMALL), KIND)
+    return image(await _made(request, partial(shown, file, SMALL)), KIND)
 
 
 async def _of_run(request: Request) -> Response:
@@ -69,7 +78,7 @@ async def _of_run(request: Request) -> Response:
         file = await run_in_threadpool(image_of, desk.root, asked["kind"], asked["name"], asked["word"])
     except PrepError as error:
         raise HTTPException(404) from error
-    return image(await run_in_threadpool(shown, file, LARGE), KIND)
+    return image(await _made(request, partial(shown, file, LARGE)), KIND)
 
 
 ROUTES = (

@@ -71,13 +71,18 @@ def writing(name: str, work: Callable[[Any, Document], Document]) -> Route:
 async def _answered(work: Callable[[], Document], request: Request) -> Response:
     try:
         found = await to_thread.run_sync(work, abandon_on_cancel=True)  # Ctrl-C does not wait for what waits itself
-    except PrepError as error:
-        return problem(error)
-    except CannotUse as error:
-        return problem(explained(error), 503)
     except Exception as error:
-        return problem(mistake(request.app.state.desk.root, error), 500)
+        return failed(request.app.state.desk.root, error)
     return JSONResponse({"version": request.app.state.desk.version, **found})
+
+
+def failed(root: Path, error: Exception) -> JSONResponse:
+    """What kept a request from being answered."""
+    if isinstance(error, PrepError):
+        return problem(error)
+    if isinstance(error, CannotUse):
+        return problem(explained(error), 503)
+    return problem(mistake(root, error), 500)
 
 
 def mistake(root: Path, error: Exception) -> PrepError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
+from anyio import CapacityLimiter
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,14 +13,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from pipeline.core.errors import PrepError
 from pipeline.review.desk import Desk
 from pipeline.review.pages.menu import PAGES
 from pipeline.review.pages.page import Page
-from pipeline.review.server.answers import Endpoint, mistake, problem
+from pipeline.review.server.answers import Endpoint, failed
 from pipeline.review.server.guard import App, Guard, cookie_name
 from pipeline.review.server.secrets import Secrets, same
+from pipeline.store.failures import CannotUse
 
 PACKAGE = "pipeline.review"
+DECODED_AT_ONCE = 4
+"""Images whose pixels are in memory at the same time."""
 KINDS = {".js": "text/javascript", ".css": "text/css"}
 
 
@@ -29,8 +34,10 @@ def create_app(desk: Desk, secrets: Secrets, port: int) -> App:
         Route("/", _landing(secrets, port)),
         Mount(f"/{secrets.prefix}", routes=_inside(secrets)),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_problem, Exception: _fault})
+    handlers = {HTTPException: _http_problem, PrepError: _failed, CannotUse: _failed, Exception: _failed}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.desk = desk
+    app.state.decoding = CapacityLimiter(DECODED_AT_ONCE)
     return Guard(app, secrets, port)
 
 
@@ -114,5 +121,5 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     )
 
 
-async def _fault(request: Request, error: Exception) -> Response:
-    return problem(mistake(request.app.state.desk.root, error), 500)
+async def _failed(request: Request, error: Exception) -> Response:
+    return failed(request.app.state.desk.root, error)

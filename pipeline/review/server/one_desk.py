@@ -40,9 +40,9 @@ def alone(root: Path) -> Iterator[Callable[[str], None]]:
     finally:
         with contextlib.suppress(OSError):
             (root / ADDRESS).unlink(missing_ok=True)
-        held.release()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # while it is held, so that nobody holds a file that is not there any more
             (root / LOCK).unlink(missing_ok=True)
+        held.release()
 
 
 def _note(root: Path, address: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from pipeline.core.decoding.image_io import UnreadableImage, load_rgb
-from pipeline.core.files import write_bytes
+from pipeline.core.files import file_digest, write_bytes
 
 FOLDER = "cache/thumbnails"
 KIND = "image/webp"
@@ -30,6 +30,8 @@ def thumbnail(root: Path, file: Path, content: str) -> bytes:
     if made is None:
         return _nothing()
     with contextlib.suppress(OSError):  # a set that cannot be written to is looked at all the same
+        if file_digest(file) != content:
+            return made  # it was edited a moment ago, and has another content
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(kept, made)
     return made

@@ -1,6 +1,7 @@
 """Whatever is asked or sent, the desk answers in words: a fault of its own is told as one, with the headers, and kept."""
 
 import json
+import sqlite3
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -129,6 +130,32 @@ def test_a_fault_while_a_page_is_made_is_told_the_same_way(root, monkeypatch):
         assert status == 500 and "the desk made a mistake" in json.loads(body)["error"]
         assert {name.decode() for name in HEADERS} <= headers.keys()
         assert desk.get("api/version")["version"]
+
+
+def test_a_record_that_cannot_be_read_now_is_told_on_every_kind_of_route(desk, monkeypatch):
+    row = desk.desk.snapshot().images[0]
+
+    def locked(*_):
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("pipeline.review.desk.build", locked)
+    desk.desk._seen = -1
+    for name in ("api/images", f"thumb/{row.content}.webp"):
+        status, headers, body = desk.ask("GET", f"/{desk.secrets.prefix}/{name}", desk.headers)
+        assert status == 503 and "another prep" in json.loads(body)["hint"], name
+        assert {each.decode() for each in HEADERS} <= headers.keys()
+
+
+def test_a_desk_that_has_ended_says_so_and_writes_nothing(desk):
+    number, before = any_of(desk), runs_of(desk)
+    desk.desk._ended.set()
+    for status, answer in (
+        desk.post("decide", {"ids": [number], "choice": {"keep": False}}),
+        (desk.ask("GET", f"/{desk.secrets.prefix}/api/images", desk.headers)[0], {"error": "has ended"}),
+    ):
+        assert status == 409 and "has ended" in answer["error"]
+    desk.desk._ended.clear()
+    assert runs_of(desk) == before
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from painted_sets import painted
 from PIL import Image
 
+from pipeline.core.files import file_digest
 from pipeline.review.thumbnails.making import CRISP, FOLDER, KIND, SMALL, encoded, shown, thumbnail
 
 CONTENT = "ab" + "0" * 62
@@ -82,7 +83,15 @@ def test_a_missing_file_is_a_drawn_sheet(tmp_path):
 
 def test_it_is_made_once_and_told_by_content(tmp_path, monkeypatch):
     painted(3, 2.0).save(tmp_path / "a.png")
-    first = thumbnail(tmp_path, tmp_path / "a.png", CONTENT)
+    content = file_digest(tmp_path / "a.png")
+    first = thumbnail(tmp_path, tmp_path / "a.png", content)
     monkeypatch.setattr("pipeline.review.thumbnails.making.encoded", None)
-    assert thumbnail(tmp_path, tmp_path / "elsewhere.png", CONTENT) == first
-    assert (tmp_path / FOLDER / "ab" / f"{CONTENT}.webp").read_bytes() == first
+    assert thumbnail(tmp_path, tmp_path / "elsewhere.png", content) == first
+    assert (tmp_path / FOLDER / content[:2] / f"{content}.webp").read_bytes() == first
+
+
+def test_a_file_that_was_edited_a_moment_ago_is_shown_and_not_kept_as_what_it_was(tmp_path):
+    painted(3, 2.0).save(tmp_path / "a.png")
+    before = file_digest(tmp_path / "a.png")
+    painted(9, 2.0).save(tmp_path / "a.png")
+    assert opened(thumbnail(tmp_path, tmp_path / "a.png", before)) and not (tmp_path / FOLDER).exists()
