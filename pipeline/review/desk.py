@@ -95,8 +95,8 @@ class Desk:
         seen = manifest.data_version()
         if self._snapshot is None or seen != self._seen:
             self.version += 1
-            self._seen = seen
             self._snapshot = build(manifest, self.version, self._id_of)
+            self._seen = seen
         return self._snapshot
 
     def _current_scores(self, manifest: Manifest) -> Scores:
