@@ -12,12 +12,13 @@ let all = [];
 let shown = [];
 let kind = "";
 let active = 0;
+let pending = [];
 
 async function load() {
   try {
     const found = await get("proposals");
     const before = shown[active];
-    all = found.proposals;
+    all = found.proposals.filter((each) => !pending.some((other) => same(each, other)));
     kinds(found.kinds);
     show(before);
   } catch (error) {
@@ -103,7 +104,19 @@ const name = ({ kind: held, key, about }) => ({ kind: held, key, about });
 /** Answer one proposal; null rejects it. */
 async function settle(each, answer) {
   if (answer !== null && answer >= each.answers.length) return;
-  await decide({ proposals: [name(each)], answer }, "settle");
+  await answered([each], answer);
+}
+
+/** Take proposals off the list at once, so that the next key is meant for the next one, and write down what was answered. */
+async function answered(found, answer) {
+  const place = active;
+  all = all.filter((other) => !found.some((each) => same(each, other)));
+  show();
+  go(Math.min(place, shown.length - 1));
+  pending = [...pending, ...found];
+  const done = await decide({ proposals: found.map(name), answer }, "settle");
+  pending = pending.filter((each) => !found.includes(each));
+  if (!done) await load();
 }
 
 /** Answer all of a group alike, after the number of them was said. */
@@ -113,7 +126,7 @@ async function together(each) {
   const answer = await askOne(`All ${counted(alike.length, "proposal")}: ${each.group}`, [
     ...choices, { key: "0", value: "reject", words: `${each.reject}, all of them` }, { key: "n", value: null, words: "go back" }]);
   if (answer === null) return;
-  await decide({ proposals: alike.map(name), answer: answer === "reject" ? null : answer }, "settle");
+  await answered(alike, answer === "reject" ? null : answer);
 }
 
 function said(words, place, alike) {
