@@ -56,7 +56,9 @@ def test_an_unknown_model_is_refused_with_what_to_type() -> None:
     with pytest.raises(TaggerError) as caught:
         find_spec("wd-swinv2-tagger-v3")
     assert caught.value.message == "no tagger called 'wd-swinv2-tagger-v3', and no folder of that name"
-    assert caught.value.hint.startswith("did you mean wd-swinv2-v3, wd-swinv2-v2 or wd-vit-v3? known: wd-swinv2-v3, wd-vit-v3")
+    assert caught.value.hint.startswith(
+        "did you mean wd-swinv2-v3, wd-swinv2-v2 or wd-vit-v3? known: wd-swinv2-v3, wd-vit-v3"
+    )
     with pytest.raises(TaggerError, match="no tagger called 'no/such'"):
         find_spec("no/such")
 

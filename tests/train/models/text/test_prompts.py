@@ -34,7 +34,10 @@ def test_a_sampler_is_named_as_kohya_or_a_web_ui_names_it():
     [
         ("1girl --cn pose.png", "--cn: there is no ControlNet here"),
         ("1girl --am 0.8", "--am: the adapter is sampled at full strength"),
-        ("1girl --ss euler_b", "--ss: there is no sampler 'euler_b' here; did you mean euler_a, euler or euler_karras?"),
+        (
+            "1girl --ss euler_b",
+            "--ss: there is no sampler 'euler_b' here; did you mean euler_a, euler or euler_karras?",
+        ),
         ("1girl --g 3.5", "--g: it is for distilled models; --l is the guidance"),
         ("1girl --frob 3", "--frob is unknown"),
         ("1girl -- smiling", "-- begins an option, and 'smiling' is none"),
