@@ -136,7 +136,7 @@ class Desk:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Manifest]:
-        """The record to write to, held for this alone.
+        """The record to write to, held for this alone; what was edited on disk until now is in it.
 
         Raises:
             Busy: another prep does not let go of the set, or the desk ends.
@@ -148,6 +148,7 @@ class Desk:
                     raise _over()
                 try:
                     with open_write(self.root, COMMAND) as manifest:
+                        take_in(manifest)
                         yield manifest
                     return
                 except SetInUse as error:

@@ -45,7 +45,7 @@ def decide(desk: Desk, sent: Document) -> Document:
             raise PrepError(f"{len(gone)} of these images are not in the set any more", "look at the list again")
         _refuse_unseen(desk, manifest, sent.get("seen"), words(what, value, 1))
         run, told = record(manifest, [Deed(tuple(paths), {what: value})])
-    return _done(desk, run, told)
+        return _done(desk, run, told)
 
 
 def _refuse_unseen(desk: Desk, manifest: Manifest, seen: object, yours: str) -> None:
@@ -89,7 +89,7 @@ def settle(desk: Desk, sent: Document) -> Document:
             raise PrepError("not all of these have such an answer", "answer them one by one")
         deeds = _merged([deed for each in found if number is not None for deed in each.answers[number].deeds])
         run, told = record(manifest, deeds, [(each.about, each.kind, each.key) for each in found])
-    return _done(desk, run, told)
+        return _done(desk, run, told)
 
 
 def _merged(deeds: Sequence[Deed]) -> list[Deed]:
@@ -114,13 +114,15 @@ def take_back(desk: Desk, sent: Document) -> Document:
     Raises:
         PrepError: it did nothing that holds, or a later run rests on it.
     """
-    if not desk.runs:
-        raise PrepError("there is nothing to undo on this desk", f"older runs are undone with: prep undo {desk.root}")
     with desk.write() as manifest:
+        if not _drop_undone(manifest, desk.runs):
+            raise PrepError(
+                "there is nothing to undo on this desk", f"older runs are undone with: prep undo {desk.root}"
+            )
         run = find(manifest, desk.runs[-1])
         done = undo(manifest, run)
-    desk.runs.pop()
-    desk.undone.append(done.by)
+        desk.runs.pop()
+        desk.undone.append(done.by)
     return {"run": done.by, "words": f"undone: run {run.id} ({_about(run.options)})"}
 
 
@@ -130,15 +132,23 @@ def bring_back(desk: Desk, sent: Document) -> Document:
     Raises:
         PrepError: nothing was, or something else was decided since.
     """
-    if not desk.undone:
-        raise PrepError("there is nothing to redo", "undo something first")
     with desk.write() as manifest:
+        if not _drop_undone(manifest, desk.undone):
+            raise PrepError("there is nothing to redo", "undo something first")
         run = find(manifest, desk.undone[-1])
         again = int(run.options["run"])
         undo(manifest, run)
-    desk.undone.pop()
-    desk.runs.append(again)
+        desk.undone.pop()
+        desk.runs.append(again)
     return {"run": again, "words": f"done again: run {again}"}
+
+
+def _drop_undone(manifest: Manifest, numbers: list[int]) -> bool:
+    """Leave out the newest of these runs that a command has taken back meanwhile; returns whether one is left."""
+    undone = {run.id for run in manifest.runs() if run.undone is not None}
+    while numbers and numbers[-1] in undone:
+        numbers.pop()
+    return bool(numbers)
 
 
 def _about(options: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from pipeline.review.deciding.choices import CAPTION, FIELDS, TAG_EDITS, edits_o
 from pipeline.review.proposals.proposal import Deed
 from pipeline.stages import check
 from pipeline.store.caption_files import manual_caption, write_captions
-from pipeline.store.edits import take_in
 from pipeline.store.manifest import Manifest
 from pipeline.store.reasons.captions import Origin
 from pipeline.store.reasons.choices import ChoiceReason
@@ -40,7 +39,6 @@ def record(manifest: Manifest, deeds: Sequence[Deed], settled: Iterable[tuple[st
     Raises:
         PrepError: a deed cannot be done; nothing is written then.
     """
-    take_in(manifest)
     told: list[str] = []
     with manifest.transaction():
         run = manifest.begin_run(NAME, {"choices": [_option(deed) for deed in deeds]})
