@@ -43,7 +43,7 @@ def test_the_examples_that_other_presets_are_named_in_name_real_ones():
         assert set(named) - {"comparison-set"} <= set(preset_names()), file.name
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_miniature_example_runs_from_images_to_samples_and_is_fresh_afterwards(tmp_path):
     for name, girl in list(CHARACTERS.items())[:2]:
         for index, framing in enumerate(("portrait", "upper body", "full body")):

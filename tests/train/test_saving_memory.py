@@ -25,14 +25,13 @@ def same(one, other) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
         {},
         {"shuffle_tags": False, "caption_dropout": 0.3},
         {"train_text_encoder": True},
-        pytest.param({"tag_dropout": 0.2, **BESIDE}, id="beside"),
+        pytest.param({"tag_dropout": 0.2, **BESIDE}, id="beside", marks=pytest.mark.slow),
     ],
 )
 def test_parts_that_leave_the_device_give_the_same_adapter_to_the_bit(prepared, options):

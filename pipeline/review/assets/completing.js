@@ -1,7 +1,7 @@
 // A text field that offers what could be meant: a list below it, moved in with the arrows; what was typed can always stay.
 
 import { get } from "./api.js";
-import { element, fill } from "./dom.js";
+import { element, fill, reveal } from "./dom.js";
 
 const AFTER = 90;
 let number = 0;
@@ -29,7 +29,7 @@ export function completing(field, source, chosen) {
   const mark = () => {
     [...list.children].forEach((child, index) => {
       child.setAttribute("aria-selected", index === place.at);
-      if (index === place.at) child.scrollIntoView({ block: "nearest" });
+      if (index === place.at) reveal(list, child);
     });
     if (place.at < 0) field.removeAttribute("aria-activedescendant");
     else field.setAttribute("aria-activedescendant", list.children[place.at].id);

@@ -49,3 +49,10 @@ export function byId(id) {
 export function counted(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
+
+/** Scroll a box, and nothing around it, until one of its children is seen. */
+export function reveal(box, child) {
+  const [outer, inner] = [box.getBoundingClientRect(), child.getBoundingClientRect()];
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top;
+  else if (inner.bottom > outer.bottom) box.scrollTop += Math.min(inner.bottom - outer.bottom, inner.top - outer.top);
+}

@@ -3,7 +3,7 @@
 import { askOne } from "./asking.js";
 import { at, get } from "./api.js";
 import { decide, onChange, told } from "./desk.js";
-import { byId, counted, element, fill } from "./dom.js";
+import { byId, counted, element, fill, reveal } from "./dom.js";
 import { addKeys } from "./keys.js";
 
 const DRAWN = 60;
@@ -87,7 +87,7 @@ function marks() {
     const chosen = Number(node.dataset.place) === active;
     node.classList.toggle("active", chosen);
     node.tabIndex = chosen ? 0 : -1;
-    if (chosen) node.scrollIntoView({ block: "nearest" });
+    if (chosen) reveal(list, node);
     if (chosen && here) node.focus({ preventScroll: true });
   }
 }
