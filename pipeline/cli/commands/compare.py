@@ -63,6 +63,7 @@ def command(root: Path, runs: tuple[str, ...], output: Path | None, images: bool
         for sentence in advice:
             console.say(sentence)
         click.echo(console.printable(file))
+        console.say(f"next: prep grid {root} --run NAME, with the run you choose, at several strengths")
 
 
 def _checked(root: Path, runs: tuple[str, ...]) -> tuple[str, ...]:
