@@ -21,6 +21,8 @@ class SetInUse(PrepError):
 
 LOCK = ".prep-lock"
 HOLDER = ".prep-holder.json"
+A_LOOK = 0.2
+"""Seconds; a process that only looks whether the set is in use, as the desk does again and again, holds it for far less."""
 
 
 @contextlib.contextmanager
@@ -33,7 +35,7 @@ def lock(root: Path, command: str) -> Iterator[None]:
     import filelock
 
     root.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(root / LOCK, timeout=0)
+    held = filelock.FileLock(root / LOCK, timeout=A_LOOK, poll_interval=A_LOOK / 20)
     try:
         held.acquire()
     except filelock.Timeout:

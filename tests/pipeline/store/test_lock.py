@@ -68,3 +68,20 @@ def test_looking_at_a_set_makes_nothing_where_there_is_none(command, tmp_path):
     for looking in ("status", "log", "diff", "undo", "check"):
         result = command(looking, tmp_path / "none")
         assert result.exit_code == 1 and "no set at" in result.stderr and not (tmp_path / "none").exists()
+
+
+def test_a_command_is_not_refused_because_another_process_looks_again_and_again(tmp_path):
+    looks = "import sys\nfrom pathlib import Path\nfrom pipeline.store.lock import is_locked\n"
+    looks += "while not is_locked(Path(sys.argv[1])):\n    pass\nprint('seen', flush=True)\n"
+    looks += "while True:\n    is_locked(Path(sys.argv[1]))\n"
+    tmp_path.joinpath("set").mkdir()
+    process = subprocess.Popen([sys.executable, "-c", looks, str(tmp_path / "set")], stdout=subprocess.PIPE)
+    try:
+        with lock(tmp_path / "set", "check"):
+            assert process.stdout.readline().strip() == b"seen"
+        for _ in range(200):
+            with lock(tmp_path / "set", "check"):
+                pass
+    finally:
+        process.kill()
+        process.communicate()
