@@ -133,4 +133,6 @@ def command(root: Path | None, output: Path | None, dry_run: bool, as_json: bool
         for file in files:
             click.echo(console.printable(file))
         if root is not None:
-            console.say(f"next: prep review {root} shows it under Runs; prep adopt {root} IMAGE takes an image into the set")
+            console.say(
+                f"next: prep review {root} shows it under Runs; prep adopt {root} IMAGE takes an image into the set"
+            )
