@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.review.query.known_values import known_values
 from pipeline.review.query.reading import KEYS
-from pipeline.review.query.terms import FIGURES, FIXED, quoted
+from pipeline.review.query.terms import FIGURES, quoted
 from pipeline.review.snapshot.scores import Scores
 from pipeline.review.snapshot.snapshot import Snapshot
 from pipeline.tags.danbooru import tables
@@ -81,23 +82,11 @@ def complete_query(snapshot: Snapshot, scores: Scores, typed: str) -> list[Choic
         return [*keys, *tags][:MOST]
     if key == "tag" or key == "score":
         return [_term(before, minus, key, choice) for choice in complete_tag(snapshot, scores, value.strip('"'))][:MOST]
-    values = _values(snapshot, key)
+    values = known_values(key, snapshot) or []
     word = value.strip('"').casefold()
     return [_term(before, minus, key, {"value": each, "words": each}) for each in values if word in each.casefold()][
         :MOST
     ]
-
-
-def _values(snapshot: Snapshot, key: str) -> list[str]:
-    if key in FIXED:
-        return list(FIXED[key])
-    if key == "concept":
-        return sorted(set(snapshot.concepts))
-    if key == "flag":
-        return ["any", "contradiction", *sorted({flag for flags in snapshot.flags for flag in flags})]
-    if key == "reason":
-        return sorted({row.reason.value for row in snapshot.verdicts if row is not None})
-    return list(snapshot.lacks) if key == "lacks" else ["any"] if key == "group" else []
 
 
 def _term(before: str, minus: str, key: str, choice: Choice) -> Choice:

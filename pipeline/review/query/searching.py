@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import PrepError
+from pipeline.review.query.known_values import known_values
 from pipeline.review.query.reading import read
-from pipeline.review.query.terms import FIXED, And, Asked, Held, Not, Or, ScoreOf, Term, figure, mask, words
+from pipeline.review.query.terms import And, Asked, Held, Not, Or, ScoreOf, Term, figure, mask, words
 from pipeline.review.snapshot.scores import Scores
 from pipeline.review.snapshot.snapshot import Snapshot
 from pipeline.store.wording import counted
@@ -86,35 +87,9 @@ def _refuse_unknown(term: Term, asked: Asked) -> None:
             if alike(tag) not in asked.scores().by_tag:
                 raise _unknown("no tagger scored", tag, list(asked.scores().names.values()))
         case Held(key, value):
-            known = _known(key, asked.snapshot)
+            known = known_values(key, asked.snapshot)
             if known is not None and not _is_known(key, value, known):
                 raise _unknown(f"no image has the {key}", value, known)
-
-
-def _known(key: str, snapshot: Snapshot) -> list[str] | None:
-    """All values of a key, None where any text is one."""
-    if key in FIXED:
-        return list(FIXED[key])
-    if key == "tag":
-        return list(snapshot.tags.names.values())
-    if key == "concept":
-        return sorted(
-            {
-                "/".join(parts[:end])
-                for each in set(snapshot.concepts)
-                for parts in (each.split("/"),)
-                for end in range(1, len(parts) + 1)
-            }
-        )
-    if key == "flag":
-        return ["any", "contradiction", *sorted({flag for flags in snapshot.flags for flag in flags})]
-    if key == "reason":
-        return sorted({row.reason.value for row in snapshot.verdicts if row is not None})
-    if key == "lacks":
-        return list(snapshot.lacks)
-    if key == "group":
-        return ["any", *(str(number) for number in range(int(snapshot.groups.max(initial=-1)) + 1))]
-    return None
 
 
 def _is_known(key: str, value: str, known: list[str]) -> bool:

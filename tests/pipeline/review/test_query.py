@@ -153,6 +153,6 @@ def test_a_question_is_completed_at_its_last_term(reading):
     snapshot, scores = reading.desk.snapshot(), reading.desk.scores()
     assert {"concept:", "contrast>="} <= {choice["words"] for choice in complete_query(snapshot, scores, "solo con")}
     values = [choice["value"] for choice in complete_query(snapshot, scores, "solo -concept:char")]
-    assert values == ["solo -concept:characters/Lumi"]
+    assert values == ["solo -concept:characters", "solo -concept:characters/Lumi"]
     for choice in complete_query(snapshot, scores, 'verdict:kept tag:"s'):
         assert read(choice["value"])
