@@ -220,7 +220,7 @@ def test_a_preview_brings_nothing(ready, folder):
 
 
 def test_the_command_shows_the_counts_per_concept(ready, folder, command):
-    asked = ("--images", "user", "--user-images", folder, "--user-caption", "1girl", "--dry-run")
+    asked = ("--images", "user", "--user-images", folder, "--user-caption", "1girl", "--dry-run", "-v")
     shown = command("regularize", ready.root, *asked)
     assert shown.exit_code == 0, shown.output
     assert "characters/Lumi" in shown.output and "places of each" in shown.output
