@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.config.registry import stage
 from pipeline.config.settings import resolved, settings_of
+from pipeline.images.on_disk import missing_images
 from pipeline.images.quality import judge
 from pipeline.review.deciding.choices import CAPTION, FIELDS, TAG_EDITS, edits_of, words
 from pipeline.review.proposals.proposal import Deed
@@ -107,8 +108,9 @@ def _judged(manifest: Manifest, paths: Sequence[str]) -> list[Row]:
     wanted = set(paths)
     images = [image for image in manifest.images() if image.path in wanted]
     measured = manifest.measurements({image.content for image in images})
+    gone = missing_images(manifest.root, images)
     return [
-        columns_of(judge(image, measured[image.content], rules, chosen.get(image.path)))
+        columns_of(judge(image, None if image.path in gone else measured[image.content], rules, chosen.get(image.path)))
         for image in images
         if image.content in measured
     ]

@@ -34,7 +34,7 @@ def _tag(desk: Desk, asked: Mapping[str, str]) -> Document:
         both = np.zeros(len(snapshot), np.bool_)
         both[snapshot.tags.places.get(alike(other), np.array([], np.int64))] = True
         rows = rows[has[rows] | both[rows]]
-    doubt = np.abs(np.nan_to_num(values, nan=0.0) - threshold)
+    doubt = np.nan_to_num(np.abs(values - threshold), nan=np.inf)
     if band is not None:
         rows = rows[doubt[rows] <= band]
     rows = rows[np.lexsort((rows, doubt[rows]))]

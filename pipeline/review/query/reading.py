@@ -26,7 +26,9 @@ DEEPEST = 40
 KEYS = (*(key for key in HELD if key), "score")
 _SIGNS = "|".join(sorted(COMPARED, key=len, reverse=True))
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_TOKEN = re.compile(rf'\s*(?:(?P<open>\()|(?P<close>\))|(?P<minus>-(?=\S))|(?P<word>(?:{_QUOTED}|[^\s()"])+))')
+_TOKEN = re.compile(
+    rf'\s*(?:(?P<open>\()|(?P<close>\))|(?P<minus>-(?=\S))|(?P<word>(?:{_QUOTED}|[^\s()"]|(?<=_)\([^\s()"]*\))+))'
+)
 _KEYED = re.compile(r"(?P<key>[A-Za-z]+):(?P<value>.*)", re.DOTALL)
 _FIGURE = re.compile(rf"(?P<name>[A-Za-z]+)(?P<sign>{_SIGNS})(?P<number>[-+.\w]*)$")
 _SCORE = re.compile(

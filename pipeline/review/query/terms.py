@@ -88,7 +88,7 @@ class Figure:
     number: float
 
     def __str__(self) -> str:
-        return f"{self.name}{self.sign}{self.number:.10g}"
+        return f"{self.name}{self.sign}{self.number!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ScoreOf:
     number: float = 0.0
 
     def __str__(self) -> str:
-        return f"score:{quoted(self.tag)}{self.sign}{self.number:.10g}"
+        return f"score:{quoted(self.tag)}{self.sign}{self.number!r}"
 
 
 Term = Everything | Not | And | Or | Held | Figure | ScoreOf
@@ -108,7 +108,9 @@ Term = Everything | Not | And | Or | Held | Figure | ScoreOf
 
 def quoted(value: str) -> str:
     """A value as it is typed: in quotes where it holds more than letters, digits and _ . / ~ ."""
-    plain = value and all(letter.isalnum() or letter in "_./~" for letter in value) and value not in ("OR", "NOT")
+    plain = (
+        value and all(letter.isalnum() or letter in "_./~" for letter in value) and value not in ("AND", "OR", "NOT")
+    )
     return value if plain else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PERSON_FIELDS = ("manual_caption", "manual_edits", "manual_keep", "manual_anchor", "manual_repeats", "manual_concept")
+PERSON_FIELDS = ("manual_caption", "manual_edits", "manual_keep", "manual_anchor", "manual_repeats")
 """Decisions of a person about one image."""
 
 

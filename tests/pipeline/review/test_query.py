@@ -58,6 +58,19 @@ def paths(desk, query: str, order: str = "path") -> list[str]:
     return [snapshot.images[row].path for row in search(snapshot, desk.desk.scores, query, order).rows.tolist()]
 
 
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("saber_(fate)", Held("", "saber_(fate)")),
+        ("-tag:saber_(fate)", Not(Held("tag", "saber_(fate)"))),
+        ('a "AND"', And((Held("", "a"), Held("", "AND")))),
+        ("area>=1234567890123", Figure("area", ">=", 1234567890123.0)),
+    ],
+)
+def test_names_of_the_board_and_large_numbers_are_read_whole(text, term):
+    assert read(text) == term == read(str(term))
+
+
 def test_nothing_asks_for_everything(reading):
     assert read("  ") == Everything() and len(paths(reading, "")) == len(reading.desk.snapshot()) == 12
 
