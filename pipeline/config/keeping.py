@@ -12,11 +12,6 @@ from pipeline.core.errors import PrepError
 from pipeline.core.files import write_text
 
 
-def keep_setting(root: Path, section: str, name: str, value: Any) -> None:
-    """Write one setting of a stage into SET/prep.toml; see `keep_settings`."""
-    keep_settings(root, section, {name: value})
-
-
 def keep_settings(root: Path, section: str, values: Mapping[str, Any]) -> None:
     """Write settings of a stage into SET/prep.toml, which is made where there is none.
 

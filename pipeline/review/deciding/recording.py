@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.config.registry import stage
-from pipeline.config.settings import resolved, settings_of
 from pipeline.images.on_disk import missing_images
 from pipeline.images.quality import judge
 from pipeline.review.deciding.choices import CAPTION, FIELDS, TAG_EDITS, edits_of, words
+from pipeline.review.deciding.stages_now import stage_named, wanted_now
 from pipeline.review.proposals.proposal import Deed
 from pipeline.stages import check
 from pipeline.store.caption_files import manual_caption, write_captions
@@ -91,21 +89,15 @@ def _came_of(manifest: Manifest, what: str, value: Any, paths: Sequence[str]) ->
     name, fields = PLANNED_BY[what]
     if manifest.last_run(name) is None:
         return []
-    entry = stage(name)
-    assert entry is not None
-    found = importlib.import_module(entry.module).STAGE
-    options = resolved(name, found.options, settings_of(manifest.root), {}).options
-    wanted = set(paths)
-    plan = found.plan(manifest, options)
+    found, wanted = stage_named(name), set(paths)
+    plan = found.plan(manifest, wanted_now(manifest.root, found).options)
     return [columns_of(row) for row in plan.decisions if row.path in wanted and row.field in fields]
 
 
 def _judged(manifest: Manifest, paths: Sequence[str]) -> list[Row]:
     """The verdicts on these images by themselves; whether they are copies of others is for check to say."""
-    options = resolved(check.NAME, check.Options, settings_of(manifest.root), {}).options
-    rules = check.rules_of(options)
-    chosen = dict(manifest.values("manual_keep", among=set(paths)))
-    wanted = set(paths)
+    rules, wanted = check.rules_of(wanted_now(manifest.root, check.STAGE).options), set(paths)
+    chosen = dict(manifest.values("manual_keep", among=wanted))
     images = [image for image in manifest.images() if image.path in wanted]
     measured = manifest.measurements({image.content for image in images})
     gone = missing_images(manifest.root, images)

@@ -9,23 +9,21 @@ from typing import Any
 from pipeline.concepts.balance import refuse_unknown
 from pipeline.concepts.balance_warnings import warnings
 from pipeline.concepts.exposure import Line, epoch_exposures, training_exposures
-from pipeline.config.keeping import keep_setting
-from pipeline.config.settings import resolved, settings_of
 from pipeline.core.errors import PrepError
 from pipeline.core.humanize import counted, grouped
+from pipeline.review.deciding.stages_now import keep_and_run, wanted_now
 from pipeline.review.desk import Desk
 from pipeline.review.pages.page import Page
 from pipeline.review.server.answers import Document, reading, writing
 from pipeline.stages import balance
 from pipeline.store.manifest import Manifest
-from pipeline.store.running.runner import run_stage
 
 OFTEN = 100
 """Times an image is seen in a training from which it is learned by heart."""
 
 
 def _options(desk: Desk) -> balance.Options:
-    options: balance.Options = resolved(balance.NAME, balance.Options, settings_of(desk.root), {}).options
+    options: balance.Options = wanted_now(desk.root, balance.STAGE).options
     return options
 
 
@@ -90,9 +88,7 @@ def _keep(desk: Desk, sent: Document) -> Document:
     replace(_options(desk), weights=weights)
     with desk.write() as manifest:
         refuse_unknown(manifest.kept(), weights)
-        keep_setting(desk.root, balance.NAME, "weights", weights)
-        found = resolved(balance.NAME, balance.Options, settings_of(desk.root), {})
-        outcome = run_stage(manifest, balance.STAGE, found.options, lambda *_: None, origins=found.origins)
+        outcome = keep_and_run(manifest, balance.STAGE, {"weights": weights})
     return {"run": 0, "words": f"weights kept in prep.toml; repeats of {counted(outcome.changed, 'image')} changed"}
 
 

@@ -6,9 +6,10 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.config.settings import resolved, settings_of
+from pipeline.config.settings import settings_of
 from pipeline.core.errors import PrepError
 from pipeline.review.deciding.choices import checked, edits_of
+from pipeline.review.deciding.stages_now import wanted_now
 from pipeline.review.desk import Desk
 from pipeline.review.pages.images import addressed
 from pipeline.review.pages.page import Page
@@ -29,9 +30,8 @@ WINDOWS = (75, 150, 225)
 
 def _tokens(desk: Desk) -> Tokens | None:
     """The tokenizer that the settings name, for curation or as the folder of the base model; None where there is none."""
-    settings = settings_of(desk.root)
-    options: curate.Options = resolved(curate.NAME, curate.Options, settings, {}).options
-    base = settings.stages.get("train", {}).get("base")
+    options: curate.Options = wanted_now(desk.root, curate.STAGE).options
+    base = settings_of(desk.root).stages.get("train", {}).get("base")
     for path in (options.tokenizer, Path(str(base)) / "tokenizer" if base else None):
         if path is not None and path.exists():
             return _loaded(path)

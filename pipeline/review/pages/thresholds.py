@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.keeping import keep_setting
-from pipeline.config.settings import resolved, settings_of
 from pipeline.core.errors import PrepError
 from pipeline.core.humanize import counted
+from pipeline.review.deciding.stages_now import keep_and_run, wanted_now
 from pipeline.review.desk import Desk
 from pipeline.review.pages.page import Page
 from pipeline.review.server.answers import Document, reading, writing
@@ -19,7 +18,6 @@ from pipeline.review.snapshot.scores import Scores
 from pipeline.review.snapshot.snapshot import Snapshot
 from pipeline.stages import curate
 from pipeline.store.manifest import Manifest
-from pipeline.store.running.runner import run_stage
 from pipeline.tags.captions.thresholds import limits_of
 
 CATEGORIES = ("general", "character")
@@ -32,7 +30,7 @@ MOST_PLANNED = 3000
 
 
 def _options(desk: Desk) -> curate.Options:
-    options: curate.Options = resolved(curate.NAME, curate.Options, settings_of(desk.root), {}).options
+    options: curate.Options = wanted_now(desk.root, curate.STAGE).options
     return options
 
 
@@ -152,11 +150,8 @@ def _keep(desk: Desk, sent: Document) -> Document:
     wanted = _asked(sent)
     replace(_options(desk), general=wanted["general"], character=wanted["character"])
     with desk.write() as manifest:
-        for category, value in wanted.items():
-            if value is not None:
-                keep_setting(desk.root, curate.NAME, category, value)
-        found = resolved(curate.NAME, curate.Options, settings_of(desk.root), {})
-        outcome = run_stage(manifest, curate.STAGE, found.options, lambda *_: None, origins=found.origins)
+        given = {category: value for category, value in wanted.items() if value is not None}
+        outcome = keep_and_run(manifest, curate.STAGE, given)
     return {"run": 0, "words": f"thresholds kept in prep.toml; {outcome.changed:,} decisions changed"}
 
 

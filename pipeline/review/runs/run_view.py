@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.humanize import in_words
-from pipeline.report.html.charts import DrawnChart
 from pipeline.report.run.comparison import comparison
 from pipeline.report.run.curves import curves_view
 from pipeline.report.run.facts import LOG, RUN, VALIDATION, RunFacts, collect_run, part
@@ -163,10 +162,6 @@ def compared(root: Path, wanted: Sequence[str]) -> Json:
         "names": list(found.names),
         "settings": [asdict(row) for row in found.settings],
         "results": [asdict(row) for row in found.results],
-        "charts": [_chart(chart) for chart in found.charts],
+        "charts": [asdict(chart) for chart in found.charts],
         "problems": list(found.problems),
     }
-
-
-def _chart(chart: DrawnChart) -> Json:
-    return asdict(chart)
