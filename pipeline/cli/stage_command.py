@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,8 @@ def stage_command(entry: StageEntry) -> click.Command:
         click.Option(["--save"], is_flag=True, help="Write the flags given here into SET/prep.toml, to be kept."),
         click.Option(["as_json", "--json"], is_flag=True, help="Print one JSON document to stdout."),
     ]
+    if stage.preview is not None:
+        parameters.append(click.Option(["look", stage.preview.flag], is_flag=True, help=stage.preview.help))
     return verbose_option(
         click.Command(
             entry.name,
@@ -88,12 +90,14 @@ class Request:
     as_json: bool
     stale: str = "use"
     save: bool = False
+    look: bool = False
 
 
 @click.pass_context
 def _called(context: click.Context, /, stage: Stage[Any], **values: Any) -> None:
     flags = {key: value for key, value in given_flags(context, stage.options).items() if key != "sources"}
     switches = {name: values[name] for name in ("dry_run", "force", "as_json", "stale", "save")}
+    switches["look"] = values.get("look", False)
     run_command(stage, Request(values["root"], values.get("sources", ()), flags, **switches))
 
 
@@ -112,7 +116,10 @@ def run_command(stage: Stage[Any], request: Request) -> None:
     first = stage.name == STAGES[0].name
     if first:
         check_folder(root, settings.sources, console.agreed)
-    with open_write(root, stage.name, create=first, dry_run=request.dry_run) as manifest:
+    with open_write(root, stage.name, create=first, dry_run=request.dry_run or request.look) as manifest:
+        if request.look and stage.preview is not None:
+            _look(stage.preview.lines(manifest, found.options), request.as_json)
+            return
         _mind_stale(manifest, stage, settings, request)
         if request.dry_run:
             _preview(manifest, stage, found.options, request.as_json)
@@ -175,6 +182,14 @@ def stale_stages(manifest: Manifest, settings: Settings, names: Iterable[str]) -
 
 def warn_stale(manifest: Manifest, name: str, found: Stale) -> None:
     console.warn(f"{name} is stale: {found.why}; bring it up to date with: prep {name} {manifest.root}")
+
+
+def _look(lines: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        console.print_json({"lines": list(lines)})
+        return
+    for line in lines:
+        console.say(line)
 
 
 def _preview(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, as_json: bool) -> None:

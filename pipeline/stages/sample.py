@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.core.caption_text import escaped
 from pipeline.core.errors import PrepError
 from pipeline.core.files import digest_if_readable, write_text
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Plan
 from pipeline.store.running.stage import ProgressCallback, Stage, WorkResult
 from pipeline.store.values import read
+from pipeline.tags.formats.prompts import default_prompt
 
 if TYPE_CHECKING:
     from train.models.text.prompts import Request
@@ -35,7 +35,8 @@ class Options:
     name: str = "adapter"
     """Name of the training run whose adapter is used."""
     prompts: tuple[str, ...] = ()
-    """Prompts to generate; without any, `1girl, TRIGGER` for every trigger word of the set. Each may end with options of
+    """Prompts to generate; without any, `1girl, TRIGGER` for every trigger word of the set, with the words
+    that the model card of the captions' format puts around it. Each may end with options of
     its own in kohya's syntax, which go before those of the stage: --n negative, --w width, --h height, --d seed,
     --s steps, --l guidance, --ss sampler."""
     file: Path | None = None
@@ -132,7 +133,8 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
                 "there is nothing to sample: no caption holds a trigger word",
                 "give prompts with --prompts, or run: prep curate SET",
             )
-        prompts = tuple(Prompt(f"1girl, {escaped(trigger)}") for trigger in triggers)
+        name = format_of_captions(manifest)
+        prompts = tuple(Prompt(default_prompt(trigger, name)) for trigger in triggers)
     whole = all(prompt.width and prompt.height for prompt in prompts)
     size = (0, 0) if whole else image_size(manifest, options)
     firsts, info = filled_in(
@@ -152,6 +154,12 @@ def chosen_requests(manifest: Manifest, options: Options) -> tuple[tuple[tuple[R
 def trigger_words(manifest: Manifest) -> tuple[str, ...]:
     """Every trigger word that curation put into captions, by name."""
     return tuple(sorted({word for words in manifest.trigger_words().values() for word in words}))
+
+
+def format_of_captions(manifest: Manifest) -> str:
+    """The format in which the last curation wrote the captions."""
+    run = manifest.last_run("curate")
+    return str(run.options.get("format", "booru")) if run is not None else "booru"
 
 
 def files(options: Options) -> tuple[str, ...]:

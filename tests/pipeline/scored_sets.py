@@ -7,6 +7,7 @@ from pathlib import Path
 
 from painted_sets import quiet
 
+from pipeline.config.parts import composed
 from pipeline.stages import curate
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Tagger
@@ -36,7 +37,7 @@ Build = Callable[..., Manifest]
 
 
 def run(manifest: Manifest, **options: object) -> Outcome:
-    return run_stage(manifest, curate.STAGE, curate.Options(**options), quiet)  # type: ignore[arg-type]
+    return run_stage(manifest, curate.STAGE, composed(curate.Options, options), quiet)
 
 
 def caption(manifest: Manifest, path: str) -> str:

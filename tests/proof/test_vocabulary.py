@@ -119,7 +119,7 @@ def test_every_name_comes_through_curation_as_it_is(root: Path) -> None:
         held = captions(manifest)
         for number, name in enumerate(HOSTILE):
             path = image_of(number).path
-            assert held[path].split(", ")[:4] == ["Lumi", "solo", "1girl", name]
+            assert held[path].split(", ")[:4] == ["Lumi", "1girl", "solo", name]
             assert (root / path).with_suffix(".txt").read_text(encoding="utf-8") == held[path] + "\n"
 
 

@@ -32,6 +32,8 @@ class TagReason(Reason):
     JOINED = "joined"
     SAID_BY_TRIGGER = "said_by_trigger"
     FOLDER_TAG = "folder_tag"
+    FORMAT = "format"
+    FORMAT_WORD = "format_word"
     TAG_LIMIT = "tag_limit"
     TOKEN_LIMIT = "token_limit"
     CONFLICT_FIXED = "conflict_fixed"
@@ -168,6 +170,8 @@ WORDS: Table = {
     T.JOINED: Words(lambda data: " + ".join(data["parts"]), "", "joined with another"),
     T.SAID_BY_TRIGGER: Words("the trigger word says it"),
     T.FOLDER_TAG: Words("given by the folder"),
+    T.FORMAT: Words("as the format {format} has it", "", "as the format has it"),
+    T.FORMAT_WORD: Words("{group} of the format", "", "word of the format"),
     T.TAG_LIMIT: Words(_limit("tags"), "", "beyond the limit of tags"),
     T.TOKEN_LIMIT: Words(_limit("tokens"), "", "beyond the limit of tokens"),
     T.CONFLICT_FIXED: Words(_fixed, "", "fixed conflict"),
@@ -191,6 +195,8 @@ RULES: Mapping[Reason, str] = {
     T.COLOUR_OF_CORE: "the colour of what a trigger word says",
     T.JOINED: "joined with another",
     T.RENAMED_AS_ASKED: "renamed as asked",
+    T.FORMAT: "as the format has it",
+    T.FORMAT_WORD: "word of the format",
 }
 """Reasons whose words hold figures or other tags → the rule alone."""
 

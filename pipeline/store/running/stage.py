@@ -6,7 +6,7 @@ leaves out has a default here that does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +27,15 @@ class WorkResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Another look at what a stage would make: a flag, its help, and the lines that are shown in place of a run."""
+
+    flag: str
+    help: str
+    lines: Callable[[Manifest, Any], Sequence[str]]
 
 
 def _observe_nothing(manifest: Manifest, options: Any) -> str:
@@ -79,5 +88,7 @@ class Stage(Generic[OptionsT]):
     """Distributions whose versions are recorded with a run."""
     slow: bool = False
     """Whether `work` takes minutes or hours, so that the plan is shown before it."""
+    preview: Preview | None = None
+    """Another look at what it would make, in place of a run."""
     run_name: Callable[[OptionsT], str] | None = None
     """The name of a run, where a stage has several side by side, each up to date or stale on its own."""

@@ -16,6 +16,7 @@ from pipeline.tags.captions.ledger import Ledger
 from pipeline.tags.captions.order import ordered, within_limit
 from pipeline.tags.captions.selection import Choice
 from pipeline.tags.captions.triggers import leading
+from pipeline.tags.formats.choice import CaptionFormat
 from pipeline.tags.statistics.core_tags import Traits
 from pipeline.tags.vocabulary.aliases import Vocabulary, split_caption
 from pipeline.tags.vocabulary.attributes import attribute_of, compatible
@@ -47,6 +48,7 @@ class Rules:
     tokens: Tokens | None
     separator: str
     keep_separator: str
+    format: CaptionFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Subject:
     """What is known of one image beside its tags.
 
     `triggers` are all trigger words, `leads` the first one of everyone in the folder; `people` is None where nothing
-    tells; `one_picture` is False for comics and sheets of views; `media` comes by folder; `fixes` are the contradictions to fix.
+    tells; `one_picture` is False for comics and sheets of views; `media` comes by folder; `beside` are the words of the
+    format → their group; `fixes` are the contradictions to fix.
     """
 
     triggers: tuple[str, ...]
@@ -62,6 +65,7 @@ class Subject:
     people: int | None
     one_picture: bool
     media: tuple[str, ...]
+    beside: Mapping[str, str]
     fixes: Sequence[Contradiction] = ()
 
 
@@ -147,8 +151,9 @@ def caption_tags(
     if subject.people == 1 and subject.one_picture:
         _compose(ledger, rules.compose, rules.banned, worn)
     _speak(ledger, subject)
-    order = ordered(ledger.alive, rules.categories, subject.triggers, rules.rank)
-    order = _cut(ledger, order, subject.triggers, rules)
+    form = rules.format
+    order = ordered(ledger.alive, rules.categories, subject.triggers, rules.rank, form.order, subject.beside)
+    order = _cut(ledger, _written(ledger, order, subject, rules), subject, rules)
     return order, ledger.decisions(order)
 
 
@@ -220,21 +225,51 @@ def _speak(ledger: Ledger, subject: Subject) -> None:
     for tag in subject.media:
         if tag.casefold() not in lowered:
             ledger.add(tag, 1.0, TagCause(TagReason.FOLDER_TAG))
+    for word, group in subject.beside.items():
+        if word.casefold() not in lowered:
+            ledger.add(word, 1.0, TagCause(TagReason.FORMAT_WORD, {"group": group}))
 
 
-def _cut(ledger: Ledger, order: tuple[str, ...], triggers: tuple[str, ...], rules: Rules) -> tuple[str, ...]:
-    """Leave out what is beyond the limits, by a row each."""
-    short = within_limit(order, triggers, rules.max_tags)
-    for tag in order[len(short) :]:
-        ledger.drop(tag, TagCause(TagReason.TAG_LIMIT, {"limit": rules.max_tags}))
-    if rules.max_tokens and rules.tokens is not None:
-        beside = short[len(triggers) :]
-        head = with_separator(triggers, triggers, rules.keep_separator)
-        fitting = len(triggers) + within_tokens(beside, head, rules.max_tokens, rules.tokens, rules.separator)
-        for tag in short[fitting:]:
-            ledger.drop(tag, TagCause(TagReason.TOKEN_LIMIT, {"limit": rules.max_tokens}))
-        short = short[:fitting]
-    return short
+def _written(ledger: Ledger, order: tuple[str, ...], subject: Subject, rules: Rules) -> tuple[str, ...]:
+    """The tags in the words of the format, by a row each that is written otherwise."""
+    if rules.format.plain:
+        return order
+    why, said = TagCause(TagReason.FORMAT, {"format": rules.format.family.name}), list[str]()
+    stay = {*subject.triggers, *subject.beside}
+    for tag in order:
+        texts = (tag,) if tag in stay else rules.format.written(tag, rules.categories.get(tag, "general"))
+        said += texts
+        if not texts:
+            ledger.drop(tag, why)
+        elif texts != (tag,):
+            score = ledger.alive[tag]
+            ledger.rename(tag, texts[0], why)
+            for more in texts[1:]:
+                ledger.add(more, score, TagCause(TagReason.FORMAT, {**why.data, "from": tag}))
+    return tuple(dict.fromkeys(said))
+
+
+def _cut(ledger: Ledger, order: tuple[str, ...], subject: Subject, rules: Rules) -> tuple[str, ...]:
+    """Leave out what is beyond the limits, by a row each; trigger words and those of the format stay."""
+    spared = {*subject.triggers, *subject.beside}
+    short = within_limit(order, spared, rules.max_tags)
+    _drop(ledger, order, short, TagCause(TagReason.TAG_LIMIT, {"limit": rules.max_tags}))
+    if not rules.max_tokens or rules.tokens is None:
+        return short
+    fixed = [tag for tag in short if tag in spared]
+    head = with_separator(fixed, subject.triggers, rules.keep_separator)
+    movable = [tag for tag in short if tag not in spared]
+    stay = spared.union(movable[: within_tokens(movable, head, rules.max_tokens, rules.tokens, rules.separator)])
+    fitting = tuple(tag for tag in short if tag in stay)
+    _drop(ledger, short, fitting, TagCause(TagReason.TOKEN_LIMIT, {"limit": rules.max_tokens}))
+    return fitting
+
+
+def _drop(ledger: Ledger, before: Iterable[str], after: Collection[str], why: TagCause) -> None:
+    left = set(after)
+    for tag in before:
+        if tag not in left:
+            ledger.drop(tag, why)
 
 
 def with_separator(order: Sequence[str], triggers: Sequence[str], mark: str) -> tuple[str, ...]:

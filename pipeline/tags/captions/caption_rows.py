@@ -107,9 +107,12 @@ class CaptionWriter:
         path, mark = image.path, self.rules.keep_separator
         fixes = [each for each in self.contradictions.get(path, ()) if (path, each.attribute) in self.fixed]
         media = dict.fromkeys(self.media[part] for part in image.concept.split("/") if part in self.media)
-        subject = Subject(image.triggers, image.leads, image.people, image.one_picture, tuple(media), fixes)
+        beside = self.rules.format.beside(image.concept, image.flags)
+        subject = Subject(image.triggers, image.leads, image.people, image.one_picture, tuple(media), beside, fixes)
         order, rows = caption_tags(image.ledger, subject, self.rules, self.traits)
-        order, rows = with_manual_edits(order, rows, subject.triggers, self.manual.manual_edits.get(path, ()))
+        form, categories = self.rules.format, self.rules.categories
+        edits = [form.edit(edit, categories) for edit in self.manual.manual_edits.get(path, ())]
+        order, rows = with_manual_edits(order, rows, subject.triggers, edits)
         left = len(order) > len(subject.triggers)
         scored = CaptionReason.CHOSEN if left else CaptionReason.NO_TAG_LEFT
         reason = scored if image.scored else CaptionReason.NOT_SCORED

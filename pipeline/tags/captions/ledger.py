@@ -34,6 +34,12 @@ class Ledger:
                 below[tag] = score
                 verdicts[tag] = (dropped, reason, data)
 
+    def copy(self) -> Ledger:
+        """Another ledger that says the same so far."""
+        made = Ledger()
+        made.alive, made.below, made._verdicts = dict(self.alive), dict(self.below), dict(self._verdicts)
+        return made
+
     def keep(self, tag: str, score: float, cause: TagCause) -> None:
         self.alive[tag] = score
         self._verdicts[tag] = (TagAction.KEPT, *cause)

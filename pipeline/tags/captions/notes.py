@@ -14,6 +14,7 @@ from pipeline.tags.captions import messages
 from pipeline.tags.captions.selection import BOORU
 from pipeline.tags.captions.thresholds import limits_of, published
 from pipeline.tags.captions.triggers import leading, names_in
+from pipeline.tags.formats.choice import CaptionFormat
 from pipeline.tags.statistics.mined_implications import MinedImplication
 from pipeline.tags.statistics.survey import SurveyedImage, Traited
 from pipeline.tags.vocabulary.rules_file import EVERYONE
@@ -53,6 +54,14 @@ def on_unknown(taggers: str, unknown: Sequence[str]) -> Iterator[str]:
     """Names in rules that no tagger has a tag of."""
     if unknown:
         yield f"rename, blacklist and thresholds: {taggers} has no tag called {messages.some(unknown)}"
+
+
+def on_format(form: CaptionFormat) -> Iterator[str]:
+    """Quality words that the family of base models does not document."""
+    foreign = form.foreign()
+    if foreign:
+        known = ", ".join(form.family.quality)
+        yield f"quality: {messages.some(foreign)}: no word that {form.family.name} documents, which has: {known}"
 
 
 def on_late_triggers(surveyed: Sequence[SurveyedImage], captions: Mapping[str, Decision]) -> Iterator[str]:

@@ -33,7 +33,8 @@ from pipeline.tags.captions.manual_edits import (
     laid_out,
 )
 from pipeline.tags.editor.caption_text import edited as edited_text
-from pipeline.tags.editor.spelling import alike
+from pipeline.tags.editor.spelling import alike, categories_of
+from pipeline.tags.formats.choice import CaptionFormat, recorded_format
 from pipeline.tags.vocabulary.aliases import split_caption
 
 NAME = "tags"
@@ -77,6 +78,8 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
     """
     run = manifest.last_run("curate")
     separator = str(run.options.get("separator", ", ")) if run is not None else ", "
+    form = recorded_format(run.options if run is not None else {})
+    categories = {} if form.plain else categories_of(manifest)
     found = Edited()
     refused: dict[str, list[str]] = {}
     for path in paths:
@@ -89,7 +92,7 @@ def plan_edits(manifest: Manifest, paths: Iterable[str], edits: Sequence[Edit]) 
         elif manual is not None:
             _edit_text(found, path, manual.value, decided, edits, separator)
         else:
-            _edit_tags(found, path, decided, edits, separator)
+            _edit_tags(found, path, decided, edits, _Writing(form, categories, separator))
     if refused:
         word, held = next(iter(refused.items()))
         raise PrepError(
@@ -122,29 +125,43 @@ def _triggers_hit(tags: Decision | None, edits: Iterable[Edit]) -> list[str]:
 # --- captions that curation writes
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """How the last curation wrote captions, with tag → category where the format asks for it."""
+
+    form: CaptionFormat
+    categories: Mapping[str, str]
+    separator: str
+
+    def of(self, edits: Iterable[Edit]) -> list[Edit]:
+        """Edits in the words of the captions."""
+        return [self.form.edit(edit, self.categories) for edit in edits]
+
+
 def _edit_tags(
-    found: Edited, path: str, decided: Mapping[str, Decision], edits: Sequence[Edit], separator: str
+    found: Edited, path: str, decided: Mapping[str, Decision], edits: Sequence[Edit], writing: _Writing
 ) -> None:
     edits = [edit for edit in edits if edit[0] != REPLACE or edit[1] != edit[2]]
     rows, caption = _rows_of(decided.get("tags")), decided.get("caption")
     mark = next((row.tag for row in rows if row.reason == TagReason.KEEP_SEPARATOR), "")
     rows = [row for row in rows if row.reason != TagReason.KEEP_SEPARATOR]
     triggers, own = _triggers_of(rows), given(rows)
+    called = {row.data["to"]: row.tag for row in rows if row.reason == TagReason.FORMAT and "to" in row.data}
     before = decided["manual_edits"].value if "manual_edits" in decided else []
     manual: list[Edit] = [tuple(each) for each in before]
     for edit in edits:
-        manual = amended(manual, edit, own, triggers)
+        manual = amended(manual, edit, [called.get(tag, tag) for tag in own], triggers)
     _keep_manual_edits(found, path, [tuple(each) for each in before], manual)
     if caption is None:
         found.counts[NO_CAPTION] += 1
         return
     held = [tag for tag in split_caption(caption.value) if tag != mark]
-    order = apply(held, triggers, edits)[0]
+    order = apply(held, triggers, writing.of(edits))[0]
     if order == held:
         found.counts[FOR_LATER if manual != [tuple(each) for each in before] else AS_IT_WAS] += 1
         return
-    text = separator.join(with_separator(order, triggers, mark))
-    rows = list(_rows_after(order, rows, apply(own, triggers, manual)[1]))
+    text = writing.separator.join(with_separator(order, triggers, mark))
+    rows = list(_rows_after(order, rows, apply(own, triggers, writing.of(manual))[1]))
     bare = len(order) <= len(triggers)
     scored = CaptionReason.NO_TAG_LEFT if bare else CaptionReason.CHOSEN
     reason = CaptionReason.NOT_SCORED if caption.reason == CaptionReason.NOT_SCORED else scored

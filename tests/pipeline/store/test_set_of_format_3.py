@@ -181,8 +181,14 @@ def test_curation_that_runs_again_decides_what_it_did(root, command):
     assert command("undo", root, 18).exit_code == 0
     before = tag_rows(root)
     outcome = asked(command, "curate", root, "--force")
-    assert tag_rows(root) == before
-    assert (outcome["fresh"], outcome["changed"]) == (False, 9), "what is implied now says by what"
+    in_order = {
+        key: told.replace("solo, 1girl", "1girl, solo") if isinstance(told, str) else told
+        for key, told in before.items()
+    }
+    assert tag_rows(root) == in_order != before, "the count of persons stands first now"
+    assert (outcome["fresh"], outcome["changed"]) == (False, 18), (
+        "9 captions in another order, 9 rows that say what implies what"
+    )
 
 
 def tag_rows(root):

@@ -86,11 +86,11 @@ def _adapters(source: Source, wanted: Sequence[str]) -> list[tuple[str, Path | N
 
 
 def _prompts(source: Source, given: Mapping[str, Any]) -> tuple[Prompt, ...]:
-    from pipeline.core.caption_text import escaped
+    from pipeline.tags.formats.prompts import default_prompt
     from train.models.text.prompts import Prompt, asked_prompts
 
     prompts = asked_prompts(given["prompts"], given["prompts_file"], "--prompt", networks=True)
-    prompts = prompts or tuple(Prompt(f"1girl, {escaped(trigger)}") for trigger in source.triggers)
+    prompts = prompts or tuple(Prompt(default_prompt(trigger, source.format)) for trigger in source.triggers)
     if not prompts:
         raise PrepError("there is nothing to paint", "give --prompt, such as: --prompt '1girl, TRIGGER'")
     return prompts

@@ -22,6 +22,7 @@ class Source:
 
     run: RunFiles | None = None
     triggers: tuple[str, ...] = ()
+    format: str = "booru"
     size: tuple[int, int] | None = None
     tagger: str = ""
     traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -30,14 +31,14 @@ class Source:
 
 def of_set(root: Path, run: str) -> Source:
     from pipeline.report.grid.traits import training_hashes, traits_of
-    from pipeline.stages.sample import trigger_words
+    from pipeline.stages.sample import format_of_captions, trigger_words
     from pipeline.stages.tag import Options as TagOptions
     from train.grid.of_run import run_files
 
     with Manifest.open(root) as manifest:
         sizes = [bucket.size for bucket in read.buckets(manifest).values()]
-        triggers = trigger_words(manifest)
+        triggers, form = trigger_words(manifest), format_of_captions(manifest)
         traits, training = traits_of(manifest), training_hashes(manifest)
     tagger = options_for("tag", TagOptions, settings_of(root), {}).model
     size = max(sorted(set(sizes)), key=sizes.count) if sizes else None
-    return Source(run_files(root, plain_name(run)), triggers, size, tagger, traits, training)
+    return Source(run_files(root, plain_name(run)), triggers, form, size, tagger, traits, training)

@@ -52,7 +52,20 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 """Stage → option, by its old name → its values, or those of its keys."""
 ADDED: Mapping[str, Mapping[str, Any]] = {
     "check": {"background": "white"},
-    "curate": {"booru": "merge", "implications": None, "levels": {}, "meta": "drop"},
+    "curate": {
+        "booru": "merge",
+        "implications": None,
+        "levels": {},
+        "meta": "drop",
+        "format": "booru",
+        "format_order": (),
+        "quality": {},
+        "poor": "none",
+        "year": {},
+        "spelling": "spaces",
+        "artist_prefix": "",
+        "suffix": (),
+    },
     "flatten": {"zip_encoding": "auto", "prune": False},
     "regularize": {
         "mixed_precision": "auto",

@@ -37,7 +37,7 @@ def test_a_caption_begins_with_the_trigger_and_every_tag_has_a_reason(build: Bui
         }
     )
     outcome = run(manifest, compose="free")
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile, witch hat, red boots"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, smile, witch hat, red boots"
     found = rows(manifest, "fanart~Lumi/a")
     assert found["Lumi"] == ("added", "trigger word")
     assert found["smile"] == ("kept", "0.90 ≥ 0.50")
@@ -68,11 +68,11 @@ def test_curating_twice_is_a_no_op_and_the_same_input_gives_the_same_plan(build:
 def test_a_threshold_needs_no_model_and_loosening_brings_tags_back(build: Build) -> None:
     manifest = build({"fanart/Lumi/a": {**SOLO, "smile": 0.4}})
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo"
     run(manifest, general=0.3)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, smile"
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo"
 
 
 def test_images_not_kept_get_no_caption(build: Build) -> None:
@@ -127,7 +127,7 @@ def test_trigger_words_folders_renames_and_the_blacklist_do_what_they_say(build:
         rename={"mira_(miniature)": "Mira", "smile": "grin"},
         blacklist=("*sky", "fan_art"),
     )
-    assert caption(manifest, "shots~Lumi/a") == "lumi, white_witch, solo, 1girl, Mira, anime screenshot, grin"
+    assert caption(manifest, "shots~Lumi/a") == "lumi, white_witch, 1girl, solo, Mira, anime screenshot, grin"
     found = rows(manifest, "shots~Lumi/a")
     assert found["sky"] == found["blue sky"] == ("dropped", "blacklist: *sky")
     assert found["fan art"] == ("dropped", "blacklist")
@@ -138,7 +138,7 @@ def test_trigger_words_folders_renames_and_the_blacklist_do_what_they_say(build:
 def test_a_tag_that_is_the_trigger_word_is_not_said_twice(build: Build) -> None:
     manifest = build({"fanart/Mira/a": {**SOLO, "mira": 0.9}})
     run(manifest)
-    assert caption(manifest, "fanart~Mira/a") == "Mira, solo, 1girl"
+    assert caption(manifest, "fanart~Mira/a") == "Mira, 1girl, solo"
     assert rows(manifest, "fanart~Mira/a")["mira"] == ("dropped", "the trigger word says it")
 
 
@@ -147,12 +147,12 @@ def test_without_triggers_rating_limit_and_hair_are_options(build: Build) -> Non
         {"fanart/Lumi/a": {**SOLO, "white hair": 0.9, "long hair": 0.8, "smile": 0.7, "sensitive": 0.2, "general": 0.4}}
     )
     run(manifest, trigger_from="none", compose="all", rating=True)
-    assert caption(manifest, "fanart~Lumi/a") == "solo, 1girl, long white hair, smile, rating:general"
+    assert caption(manifest, "fanart~Lumi/a") == "1girl, solo, long white hair, smile, rating:general"
     run(manifest, max_tags=3, compose="none", consolidate=False)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, white hair"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, white hair"
     assert rows(manifest, "fanart~Lumi/a")["smile"] == ("dropped", "beyond the limit of 3 tags")
     run(manifest, separator=",")
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi,solo,1girl,white hair,long hair,smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi,1girl,solo,white hair,long hair,smile"
 
 
 def test_what_a_person_should_know_is_a_note(build: Build) -> None:
@@ -187,7 +187,7 @@ def test_the_tagger_can_be_named_and_a_change_of_tagger_makes_the_stage_stale(bu
     with manifest.transaction():
         manifest.put_tagger(TAGGER)
     assert not run(manifest).fresh
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo"
     run(manifest, tagger="other")
     assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, angry"
     run(manifest, tagger="none")
@@ -243,11 +243,11 @@ def series_set(build: Build) -> Manifest:
 def test_series_stand_after_characters_among_the_rest_or_nowhere(build: Build) -> None:
     manifest = series_set(build)
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, mira (miniature), miniature world, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, mira (miniature), miniature world, smile"
     run(manifest, copyrights="mixed")
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, mira (miniature), smile, miniature world"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, mira (miniature), smile, miniature world"
     run(manifest, copyrights="drop", characters="drop")
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, smile"
     assert rows(manifest, "fanart~Lumi/a")["miniature world"] == ("dropped", "copyright tags are excluded")
     assert rows(manifest, "fanart~Lumi/a")["mira (miniature)"] == ("dropped", "character tags are excluded")
 
@@ -257,9 +257,9 @@ def test_tags_stand_by_score_by_frequency_or_as_the_tagger_lists_them(build: Bui
         {"a/Lumi/a": {**SOLO, "white hair": 0.6, "smile": 0.7, "angry": 0.8}, "a/Lumi/b": {**SOLO, "smile": 0.9}}
     )
     run(manifest)
-    assert caption(manifest, "a~Lumi/a") == "Lumi, solo, 1girl, angry, smile, white hair"
+    assert caption(manifest, "a~Lumi/a") == "Lumi, 1girl, solo, angry, smile, white hair"
     run(manifest, order="frequency")
-    assert caption(manifest, "a~Lumi/a") == "Lumi, solo, 1girl, smile, angry, white hair"
+    assert caption(manifest, "a~Lumi/a") == "Lumi, 1girl, solo, smile, angry, white hair"
     run(manifest, order="vocabulary")
     assert caption(manifest, "a~Lumi/a").endswith("white hair, angry, smile"), "the tagger lists white hair only"
 
@@ -285,7 +285,7 @@ def test_a_mark_stands_behind_the_trigger_words_when_asked(build: Build) -> None
     run(manifest, keep_separator="|||", triggers={"x": ""})
     assert caption(manifest, "a~Lumi+Quill/a") == "Lumi, Quill, |||, 2girls, smile"
     assert rows(manifest, "a~Lumi+Quill/a")["|||"] == ("added", "keep separator")
-    assert caption(manifest, "b~x/a") == "solo, 1girl", "there is nothing to keep"
+    assert caption(manifest, "b~x/a") == "1girl, solo", "there is nothing to keep"
 
 
 # --- several taggers
@@ -299,11 +299,11 @@ def test_several_taggers_speak_together(build: Build) -> None:
         manifest.put_scores(other.id, {manifest.images()[0].content: {"1girl": 0.9, "smile": 0.9}})
         manifest.put_decisions(1, ("tagger",), [decided(".", "tagger", [TAGGER.id, other.id])])
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, smile"
     found = rows(manifest, "fanart~Lumi/a")["smile"]
     assert found == ("kept", f"{TAGGER.id} 0.40 < 0.50, {other.id} 0.90 ≥ 0.35")
     run(manifest, tagger="miniature+other", combine="intersection")
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo"
     with pytest.raises(PrepError, match="no scores by 'third'"):
         run(manifest, tagger="miniature+third")
 

@@ -89,14 +89,14 @@ def test_what_she_is_goes_into_the_trigger_and_what_she_does_stays(captioned: Ma
 
 
 def test_captions_read_as_a_person_would_write_them(captioned: Manifest) -> None:
-    assert said(captioned, 0) == "Sorrel, solo, 1girl, looking at viewer, smile, upper body, white background, blush"
+    assert said(captioned, 0) == "Sorrel, 1girl, solo, looking at viewer, smile, upper body, white background, blush"
     assert said(captioned, 5) == (
-        "Sorrel, solo, 1girl, from behind, night, night sky, outdoors, looking back, starry sky, standing"
+        "Sorrel, 1girl, solo, from behind, night, night sky, outdoors, looking back, starry sky, standing"
     )
     assert said(captioned, 6) == (
-        "Sorrel, solo, 1girl, v-shaped eyebrows, pointing at viewer, angry, simple background, frown, portrait"
+        "Sorrel, 1girl, solo, v-shaped eyebrows, pointing at viewer, angry, simple background, frown, portrait"
     )
-    assert said(captioned, 18) == "Sorrel, solo, 1girl, beach, smile, ocean, upper body"
+    assert said(captioned, 18) == "Sorrel, 1girl, solo, beach, smile, ocean, upper body"
 
 
 def test_every_trait_says_why_it_went_and_nothing_is_found_to_contradict(captioned: Manifest) -> None:

@@ -26,10 +26,10 @@ def core_set() -> dict[str, dict[str, float] | None]:
 def test_core_traits_are_pruned_into_the_trigger_over_all_folders_of_the_character(build: Build) -> None:
     manifest = build(core_set())
     outcome = run(manifest)
-    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, 1girl, solo, smile"
     figures = "in 6 of 6 images, 1 of 3 others"
     assert rows(manifest, "fanart~Lumi/0")["white hair"] == ("dropped", f"core of Lumi: {figures}")
-    assert caption(manifest, "artists~alder/0") == "alder, solo, 1girl, white hair"
+    assert caption(manifest, "artists~alder/0") == "alder, 1girl, solo, white hair"
     assert caption(manifest, "duo~Lumi+Quill/0") == "Lumi, Quill, 2girls, blue hair", "Quill has too few images"
     assert outcome.plan is not None
     assert outcome.plan.table[1] == {
@@ -53,9 +53,9 @@ def test_a_trait_is_kept_where_it_may_be_anothers(build: Build) -> None:
 def test_pruning_can_be_turned_off_and_made_stricter(build: Build) -> None:
     manifest = build(core_set())
     run(manifest, prune="none")
-    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes, smile, white hair"
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, 1girl, solo, red eyes, smile, white hair"
     run(manifest, core_lift=2.0)
-    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes, smile"
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, 1girl, solo, red eyes, smile"
     run(manifest, core_images=2)
     assert "blue hair" not in caption(manifest, "fanart~Quill/0")
 
@@ -66,16 +66,16 @@ def test_pruning_can_be_turned_off_and_made_stricter(build: Build) -> None:
 def test_what_is_pruned_into_a_trigger_word_and_what_is_kept_can_be_said(build: Build) -> None:
     manifest = build(core_set())
     run(manifest, keep={"Lumi": "red_eyes"}, prune_tags={"Lumi": "smile"})
-    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes"
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, 1girl, solo, red eyes"
     found = rows(manifest, "fanart~Lumi/0")
     assert found["smile"] == ("dropped", "core of Lumi: as asked")
     assert found["red eyes"][1].startswith("core of Lumi, kept as asked: in 6 of 6 images")
     run(manifest, core={"Lumi": "keep"})
-    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, red eyes, smile, white hair"
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, 1girl, solo, red eyes, smile, white hair"
     run(manifest, core={"*/Lumi": "none"})
     assert rows(manifest, "fanart~Lumi/0")["white hair"] == ("kept", "0.90 ≥ 0.50")
     run(manifest, prune="none", core={"Lumi": "prune"})
-    assert caption(manifest, "fanart~Lumi/0") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/0") == "Lumi, 1girl, solo, smile"
     with pytest.raises(PrepError, match="Lumi is both to prune and to keep: smile"):
         run(manifest, keep={"Lumi": "smile"}, prune_tags={"Lumi": "smile"})
 
@@ -88,12 +88,12 @@ def test_nothing_is_pruned_for_styles_unless_they_are_no_styles(build: Build) ->
         }
     )
     run(manifest)
-    assert caption(manifest, "artists~alder/0") == "alder, solo, 1girl, white hair"
+    assert caption(manifest, "artists~alder/0") == "alder, 1girl, solo, white hair"
     run(manifest, styles=())
-    assert caption(manifest, "artists~alder/0") == "alder, solo, 1girl"
+    assert caption(manifest, "artists~alder/0") == "alder, 1girl, solo"
 
 
 def test_two_trigger_words_of_one_person_are_one_person(build: Build) -> None:
     manifest = build(core_set())
     run(manifest, triggers={"Lumi": "lumi, white witch"})
-    assert caption(manifest, "fanart~Lumi/0") == "lumi, white witch, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/0") == "lumi, white witch, 1girl, solo, smile"

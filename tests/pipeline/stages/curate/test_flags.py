@@ -39,7 +39,7 @@ def odd_set() -> dict[str, dict[str, float] | None]:
 def test_a_contradiction_is_reported_with_a_proposed_fix_and_never_fixed_silently(build: Build) -> None:
     manifest = build(odd_set())
     outcome = run(manifest)
-    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, brown hair"
+    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, 1girl, solo, brown hair"
     (row,) = manifest.decisions("contradictions").values()
     assert (row.path, phrase(row)) == ("images/screenshots~Lumi/odd.png", "conflicting: hair colour")
     wanted = Contradiction("hair colour", "blonde hair", "brown hair", 0.6, 0.3, "replace", "Lumi", 11, 12)
@@ -57,7 +57,7 @@ def test_a_contradiction_is_reported_with_a_proposed_fix_and_never_fixed_silentl
 def test_contradictions_are_fixed_when_asked_by_attribute_or_by_image(build: Build, fix: tuple[str, ...]) -> None:
     manifest = build(odd_set())
     run(manifest, contradictions="fix", fix=fix, prune="none")
-    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, blonde hair"
+    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, 1girl, solo, blonde hair"
     what, why = rows(manifest, "screenshots~Lumi/odd")["brown hair"]
     assert what == "renamed" and why.startswith("to blonde hair: fixed hair colour: brown hair 0.60; blonde hair in 11")
     (row,) = manifest.decisions("contradictions").values()
@@ -89,4 +89,4 @@ def test_an_image_of_several_pictures_is_not_judged_as_one_of_one_person(build: 
 def test_several_views_of_a_character_still_leave_her_traits_to_the_trigger(build: Build) -> None:
     manifest = build({**odd_set(), "screenshots/Lumi/odd": {**SOLO, "multiple views": 0.9, "blonde hair": 0.9}})
     run(manifest)
-    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, solo, 1girl, multiple views"
+    assert caption(manifest, "screenshots~Lumi/odd") == "Lumi, 1girl, solo, multiple views"

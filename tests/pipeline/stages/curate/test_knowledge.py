@@ -15,9 +15,9 @@ HATS = {**SOLO, "witch hat": 0.9, "hat": 0.8, "katana": 0.9, "sword": 0.8, "weap
 def test_a_class_keeps_the_level_that_is_asked_for(build: Build) -> None:
     manifest = build({"fanart/Lumi/a": HATS})
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, katana, witch hat"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, katana, witch hat"
     run(manifest, levels={"hat": "both", "weapon": "general"})
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, weapon, witch hat, hat"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, weapon, witch hat, hat"
     assert rows(manifest, "fanart~Lumi/a")["katana"] == (
         "renamed",
         "to weapon: only the general tag is kept, as asked",
@@ -38,13 +38,13 @@ def test_another_boards_table_takes_the_place_and_its_change_makes_the_stage_sta
     file = tmp_path / "e621.csv"
     file.write_text("antecedent_name,consequent_name,status\nred_panda,ailurid,active\n", encoding="utf-8")
     run(manifest, implications=file)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, red panda, 4koma, comic"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, red panda, 4koma, comic"
     row = next(row for row in manifest.decisions("tags")["images/fanart~Lumi/a.png"].value if row.tag == "ailurid")
     assert row.data == {"by": "red panda", "steps": [["ailurid", "board"]], "board": "e621.csv"}
     assert run(manifest, implications=file).fresh
     file.write_text("antecedent_name,consequent_name,status\n4koma,comic,active\n", encoding="utf-8")
     assert not run(manifest, implications=file).fresh
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, red panda, ailurid, 4koma"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, red panda, ailurid, 4koma"
     with pytest.raises(PrepError, match=r"none\.csv cannot be read"):
         run(manifest, implications=tmp_path / "none.csv")
     with pytest.raises(PrepError, match="levels and implications do nothing where nothing is consolidated"):
@@ -56,7 +56,7 @@ def test_tags_about_the_file_are_left_out_whoever_gave_them_unless_asked_for(bui
         {"fanart/Lumi/a": {**SOLO, "highres": 0.9, "bangs": 0.8, "translation_request": 0.7, "smile": 0.6}}
     )
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, smile"
     found = rows(manifest, "fanart~Lumi/a")
     assert found["highres"] == ("dropped", "meta tags are excluded")
     assert found["bangs"] == ("dropped", "deprecated tags are excluded")
@@ -68,18 +68,18 @@ def test_what_is_joined_exists_on_the_board_unless_any_is_asked_for(build: Build
     tags = {**SOLO, "sweater vest": 0.9, "blue vest": 0.8, "collared shirt": 0.7, "white shirt": 0.6}
     manifest = build({"fanart/Lumi/a": tags})
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, blue sweater vest, collared shirt, white shirt"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, blue sweater vest, collared shirt, white shirt"
     run(manifest, compose="free")
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, blue sweater vest, white collared shirt"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, blue sweater vest, white collared shirt"
 
 
 def test_the_colour_of_what_a_trigger_word_says_goes_with_it(build: Build) -> None:
     tags = {**SOLO, "hair ribbon": 0.9, "red ribbon": 0.8, "smile": 0.7}
     manifest = build({"fanart/Lumi/a": tags})
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, hair ribbon, red ribbon, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, hair ribbon, red ribbon, smile"
     run(manifest, prune_tags={"Lumi": "hair ribbon"})
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo, smile"
     assert rows(manifest, "fanart~Lumi/a")["red ribbon"] == (
         "dropped",
         "the colour of hair ribbon, which its trigger word says",

@@ -30,7 +30,7 @@ def test_a_persons_edit_wins_over_every_rule_and_survives(build: Build) -> None:
         run(manifest, **options)
         assert text_of(manifest, "fanart~Lumi/a").read_text(encoding="utf-8") == "1girl, a grin"
     assert run(manifest).fresh
-    assert caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/b") == "Lumi, 1girl, solo"
 
 
 def test_an_edit_of_an_edit_is_taken_in_and_an_empty_one_is_an_edit_too(build: Build) -> None:
@@ -50,7 +50,7 @@ def test_a_text_that_was_there_first_is_a_persons(build: Build) -> None:
     run(manifest)
     assert manifest.decisions("caption")["images/fanart~Lumi/a.png"].value == "Lumi, ♥"
     assert text_of(manifest, "fanart~Lumi/a").read_bytes() == "\ufeffLumi, ♥\r\n".encode(), "not even its bytes change"
-    assert caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl", "an empty file says nothing"
+    assert caption(manifest, "fanart~Lumi/b") == "Lumi, 1girl, solo", "an empty file says nothing"
 
 
 def test_deleting_the_file_or_restoring_preps_own_text_gives_it_back_to_prep(build: Build) -> None:
@@ -60,9 +60,9 @@ def test_deleting_the_file_or_restoring_preps_own_text_gives_it_back_to_prep(bui
         text_of(manifest, f"fanart~Lumi/{name}").write_text("mine", encoding="utf-8")
     run(manifest)
     text_of(manifest, "fanart~Lumi/a").unlink()
-    text_of(manifest, "fanart~Lumi/b").write_text("Lumi, solo, 1girl\n", encoding="utf-8")
+    text_of(manifest, "fanart~Lumi/b").write_text("Lumi, 1girl, solo\n", encoding="utf-8")
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, 1girl, solo"
     assert not manifest.manual_captions()
 
 
@@ -71,7 +71,7 @@ def test_a_caption_that_vanished_is_written_again(build: Build) -> None:
     run(manifest)
     text_of(manifest, "fanart~Lumi/a").unlink()
     run(manifest)
-    assert caption(manifest, "fanart~Lumi/a") == "Lumi, solo, 1girl"
+    assert caption(manifest, "fanart~Lumi/a") == "Lumi, 1girl, solo"
 
 
 def test_a_file_that_is_not_utf8_is_never_rewritten(build: Build) -> None:
@@ -107,7 +107,7 @@ def test_killed_before_or_after_writing_a_caption_prep_does_not_take_its_own_tex
         patch.setattr("pipeline.store.caption_files.write_text", die)
         run(manifest, general=0.3)
     run(manifest, general=0.3)
-    assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, solo, 1girl, smile"
+    assert caption(manifest, "fanart~Lumi/a") == caption(manifest, "fanart~Lumi/b") == "Lumi, 1girl, solo, smile"
     assert not manifest.manual_captions()
 
 

@@ -26,8 +26,8 @@ def test_edits_change_captions_rows_and_files_at_once(ask: Callable[..., Result]
     ask("remove", "smile", "--concept", "people/Lumi")
     ask("add", "anime screenshot", "--image", "Lumi/a")
     ask("replace", "witch_hat", "to", "red hat", "--with", "witch hat")
-    assert caption(curated, "people/Lumi/a") == "Lumi, solo, 1girl, red hat, <o>_<o>, anime screenshot"
-    assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl"
+    assert caption(curated, "people/Lumi/a") == "Lumi, 1girl, solo, red hat, <o>_<o>, anime screenshot"
+    assert caption(curated, "people/Lumi/b") == "Lumi, 1girl, solo"
     found = rows(curated, "people/Lumi/a")
     assert found["smile"] == ("dropped", "removed by you")
     assert found["anime screenshot"] == ("added", "added by you")
@@ -96,7 +96,7 @@ def test_adding_back_what_was_removed_takes_the_edit_back(ask: Callable[..., Res
     ask("remove", "smile", "--image", "Lumi/b")
     ask("add", "smile", "--image", "Lumi/b")
     assert "manual_edits" not in values_of(curated, "people/Lumi/b")
-    assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl, smile"
+    assert caption(curated, "people/Lumi/b") == "Lumi, 1girl, solo, smile"
     assert rows(curated, "people/Lumi/b")["smile"] == ("kept", "restored by you")
     ask("add", "grin", "--image", "Lumi/b")
     ask("remove", "grin", "--image", "Lumi/b")
@@ -106,7 +106,7 @@ def test_adding_back_what_was_removed_takes_the_edit_back(ask: Callable[..., Res
 def test_a_dry_run_shows_words_and_writes_nothing(ask: Callable[..., Result], curated: Manifest) -> None:
     before, runs = state(curated), len(curated.runs())
     result = ask("remove", "smile", "--all", "--dry-run")
-    assert "images/people~Lumi/a.png\n    Lumi, solo, 1girl, [-smile, -]witch hat, <o>_<o>\n" in result.stdout
+    assert "images/people~Lumi/a.png\n    Lumi, 1girl, solo, [-smile, -]witch hat, <o>_<o>\n" in result.stdout
     assert "images/people~Quill/written.png (manual)\n    quill[-,  Smile -],a red Hat, long_hair\n" in result.stdout
     assert "nothing was written" in result.stderr and "caption changed" in result.stdout
     assert (state(curated), len(curated.runs())) == (before, runs)
@@ -172,5 +172,5 @@ def test_an_edit_survives_every_later_curation_and_freezes_nothing(
     run_stage(curated, curate.STAGE, curate.Options(prune="none", general=0.5), quiet)
     assert state(curated) == before, "what an edit does at once is what curation does with it"
     run_stage(curated, curate.STAGE, curate.Options(prune="none", general=0.15), quiet)
-    assert caption(curated, "people/Lumi/b") == "Lumi, solo, 1girl, grin, red hat"
-    assert caption(curated, "people/Lumi/c") == "Lumi, solo, 1girl, red boots, red hat"
+    assert caption(curated, "people/Lumi/b") == "Lumi, 1girl, solo, grin, red hat"
+    assert caption(curated, "people/Lumi/c") == "Lumi, 1girl, solo, red boots, red hat"

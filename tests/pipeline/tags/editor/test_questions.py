@@ -51,8 +51,8 @@ def test_pairs_have_both_probabilities_and_lift_worked_by_hand(answer: Callable[
         "lift": round(1 * 5 / (3 * 1), 4),
     }
     every = answer("pairs", "--at-least", "3")["rows"]
-    assert [{row["tag"], row["beside"]} for row in every if {row["tag"], row["beside"]} <= {"solo", "1girl"}] == [
-        {"solo", "1girl"}
+    assert [{row["tag"], row["beside"]} for row in every if {row["tag"], row["beside"]} <= {"1girl", "solo"}] == [
+        {"1girl", "solo"}
     ], "each pair once"
 
 

@@ -126,8 +126,8 @@ def test_the_order_is_trigger_counts_character_added_general_rating_each_by_scor
     assert order == (
         "Quill",
         "Lumi",
-        "solo",
         "1girl",
+        "solo",
         "mira",
         "anime screenshot",
         "beach",
@@ -136,7 +136,7 @@ def test_the_order_is_trigger_counts_character_added_general_rating_each_by_scor
         "rating:general",
     )
     assert ordered(dict(reversed(tags.items())), categories, ("Quill", "Lumi")) == order
-    assert within_limit(order, ("Quill", "Lumi"), 3) == ("Quill", "Lumi", "solo", "1girl", "mira")
+    assert within_limit(order, ("Quill", "Lumi"), 3) == ("Quill", "Lumi", "1girl", "solo", "mira")
     assert within_limit(order, (), 0) == order
 
 
