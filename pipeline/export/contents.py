@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.caption_text import split_tags
+from pipeline.core.caption_text import escaped, split_tags
 from pipeline.core.errors import PrepError
 from pipeline.export.request import STAMP, Crop, ExportedImage, Request
 from pipeline.store.caption_files import captions
@@ -82,8 +82,9 @@ class Contents:
     warnings: tuple[str, ...]
 
 
-def read_contents(manifest: Manifest, crops: bool) -> Contents:
-    """Gather the kept images; with `crops` every one of them needs a bucket.
+def read_contents(manifest: Manifest, crops: bool, escape: bool = False) -> Contents:
+    """Gather the kept images; with `crops` every one of them needs a bucket, with `escape` parentheses in captions are letters
+    to a trainer that reads weights.
 
     Raises:
         PrepError: no image is kept, files of the set are lost or edited, or buckets are missing.
@@ -95,13 +96,13 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
     rows = {field: manifest.decisions(field) for field in ("bucket", "repeats", "user_repeats")}
     triggers = {path: frozenset(words) for path, words in manifest.trigger_words().items()}
     texts, measured = captions(manifest), manifest.measurements()
-    reg_images, waiting = _reg_images(manifest, {image.path for image in kept}, triggers)
+    reg_images, waiting = _reg_images(manifest, {image.path for image in kept}, triggers, escape)
     _must_have_buckets(manifest, kept, rows["bucket"], crops)
     samples = []
     for image in kept:
         found = measured.get(image.content)
         exact, repeat = _repeats(rows["repeats"].get(image.path), rows["user_repeats"].get(image.path))
-        caption = texts.get(image.path) or None
+        caption = _said(texts.get(image.path) or "", escape) or None
         samples.append(
             Sample(
                 image,
@@ -109,7 +110,7 @@ def read_contents(manifest: Manifest, crops: bool) -> Contents:
                 exact,
                 repeat,
                 rows["bucket"][image.path].value if image.path in rows["bucket"] else None,
-                _leading(caption or "", triggers.get(image.path, frozenset())),
+                _leading(texts.get(image.path) or "", triggers.get(image.path, frozenset())),
                 (found.width, found.height) if found and found.width else None,
                 bool(found and found.transparent),
                 bool(found and found.orientation in range(2, 9)),
@@ -155,6 +156,10 @@ def _repeats(decided: Decision | None, user_repeats: Decision | None) -> tuple[f
     return 1.0, 1
 
 
+def _said(caption: str, escape: bool) -> str:
+    return escaped(caption) if escape else caption
+
+
 def _leading(caption: str, words: frozenset[str]) -> int:
     """How many of a caption's first tags are trigger words."""
     count = 0
@@ -166,7 +171,7 @@ def _leading(caption: str, words: frozenset[str]) -> int:
 
 
 def _reg_images(
-    manifest: Manifest, kept: set[str], triggers: Mapping[str, frozenset[str]]
+    manifest: Manifest, kept: set[str], triggers: Mapping[str, frozenset[str]], escape: bool
 ) -> tuple[dict[str, tuple[ExportedRegImage, ...]], int]:
     """Image → its regularization images, as far as they were generated and kept, and how many are not there yet."""
     out = {path for path, row in manifest.decisions("keep").items() if not row.value}
@@ -184,7 +189,7 @@ def _reg_images(
                 stamps[reg_image] = stamp(manifest.root / reg_image)
             if stamps[reg_image] != ABSENT:
                 one = ExportedRegImage(
-                    reg_image, caption, STAMP + stamps[reg_image], value.bucket, _leading(caption, words)
+                    reg_image, _said(caption, escape), STAMP + stamps[reg_image], value.bucket, _leading(caption, words)
                 )
                 found.setdefault(path, []).append(one)
     waiting = sum(stamped == ABSENT for stamped in stamps.values())

@@ -27,12 +27,14 @@ Links = Literal["auto", "hardlink", "reflink", "copy", "symlink"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is asked for; `folder` is absolute, `shard_bytes` is for webdataset alone."""
+    """What is asked for; `folder` is absolute, `shard_bytes` is for webdataset alone; `escape` puts a
+    backslash before the parentheses in captions."""
 
     folder: Path
     layout: LayoutName
     links: Links = "auto"
     resize: bool = False
+    escape: bool = False
     shard_bytes: int = SHARD_BYTES
 
 
@@ -78,7 +80,7 @@ def plan_export(manifest: Manifest, options: Options) -> Export:
         PrepError: the folder cannot be used, or the set is not ready.
     """
     before = destination(manifest.root, options.folder, options.layout, _sources(manifest))
-    contents = read_contents(manifest, options.resize)
+    contents = read_contents(manifest, options.resize, options.escape)
     layout = _lay_out(manifest, contents, options)
     return Export(before, contents, layout, compare(options.folder, before, layout.files, options.links))
 
@@ -132,6 +134,7 @@ def recorded(manifest: Manifest, options: Options, counts: Mapping[str, int]) ->
         "layout": options.layout,
         "links": options.links,
         "resize": options.resize,
+        "escape": options.escape,
         "shard_bytes": options.shard_bytes,
     }
     with manifest.transaction():

@@ -61,6 +61,12 @@ class Size(click.ParamType[int]):
     help="How images are put into FOLDER: auto makes clones or hard links where the disk can, and copies elsewhere.",
 )
 @click.option("--resize", is_flag=True, help="Write the crops that training uses, as PNG, instead of the whole images.")
+@click.option(
+    "--escape",
+    is_flag=True,
+    help="Write parentheses in captions as \\( and \\), for trainers that read weights, as sd-scripts with "
+    "--weighted_captions; to all others the backslash would be a letter.",
+)
 @click.option("--shard-size", type=Size(), help="Largest size of a webdataset shard.  [default: 500MB]")
 @click.option("--dry-run", is_flag=True, help="Show what would be written and removed; change nothing in FOLDER.")
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON document to stdout.")

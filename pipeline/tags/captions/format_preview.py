@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pipeline.core.errors import PrepError
 from pipeline.tags.captions.caption_rows import CaptionWriter
 from pipeline.tags.formats.families import FAMILIES
-from pipeline.tags.formats.options import FormatOptions
+from pipeline.tags.formats.options import EARLIEST, LATEST, FormatOptions
+from pipeline.tags.formats.prompts import default_prompt
 from pipeline.tags.statistics.survey import SurveyedImage
 
 SHOWN = 3
@@ -24,9 +25,23 @@ class FormatPreview:
     chosen: bool
 
     def lines(self) -> Iterator[str]:
+        family = FAMILIES[self.name]
         yield f"{self.name}{' (chosen)' if self.chosen else ''}: {self.source}"
         for path, caption in self.captions:
-            yield f"  {path}: {caption}"
+            yield f"  {path.rpartition('/')[2]}: {caption}"
+        if family.quality:
+            yield f"  quality words, for --quality: {', '.join(family.quality)}"
+        years = [f"{word} {_years(*span)}" for word, span in family.years.items()] + ["year N"] * family.dated
+        if years:
+            yield f"  years, for --year: {', '.join(years)}"
+        if self.name not in ("booru", "custom"):
+            yield f"  prompt, where none is given: {default_prompt('TRIGGER', self.name)}"
+
+
+def _years(first: int, last: int) -> str:
+    if first < EARLIEST:
+        return f"to {last}"
+    return f"from {first}" if last > LATEST else f"{first}" if first == last else f"{first} to {last}"
 
 
 def previewed(

@@ -13,6 +13,9 @@ from pipeline.tags.formats.family import GROUPS
 
 FormatName = Literal["booru", "pony", "animagine", "noobai", "illustrious", "prose", "custom"]
 
+EARLIEST, LATEST = 1900, 2100
+"""Years that a picture may be of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
@@ -68,7 +71,7 @@ def _problems(options: FormatOptions) -> Iterator[tuple[str, str]]:
             f"use it with one of {known}, or leave out poor",
         )
     for pattern, year in options.year.items():
-        if not 1900 <= year <= 2100:
+        if not EARLIEST <= year <= LATEST:
             yield f"year: {pattern} = {year}", "give a year such as 2024"
         if not family.year_words(year):
             known = ", ".join(name for name, each in FAMILIES.items() if each.year_words(year))

@@ -243,3 +243,17 @@ def test_a_size_that_is_none_is_a_usage_error(manifest, folder, command, size):
 def test_a_shard_size_for_another_layout_is_a_usage_error(manifest, folder, command):
     result = command("export", manifest.root, folder, "--layout", "kohya", "--shard-size", "5MB")
     assert result.exit_code == 2 and "--shard-size is for --layout webdataset, not kohya" in result.stderr
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_parentheses_are_escaped_when_asked_and_come_back_as_they_were(manifest, folder, layout):
+    from pipeline.core.caption_text import read_caption_text
+
+    change(manifest, "images/artists~alder/a.png", "caption", "Alder, mihari (series)")
+    export(manifest, folder, layout, escape=True)
+    held = [path.read_bytes().decode("utf-8", "replace") for path in folder.rglob("*") if path.is_file()]
+    shown = [text for text in held if "mihari" in text]
+    assert shown and all("(series)" not in text for text in shown)
+    assert read_caption_text("Alder, mihari \\(series\\)").text == "Alder, mihari (series)"
+    again = export(manifest, folder, layout)
+    assert not again.fresh, "captions without backslashes are others"
