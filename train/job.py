@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.core.files import file_digest
@@ -58,9 +59,13 @@ class Job:
     def folder(self) -> Path:
         return run_folder(self.root, self.recipe.run.name)
 
-    def state_digest(self, base: str) -> str:
-        """What a training state must agree in to be resumed: all that decides what is learned."""
-        values = {key: value for key, value in recipe_values(self.recipe).items() if key not in BESIDE}
+    def state_digest(self, base: str, other: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """What a training state must agree in to be resumed: all that decides what is learned.
+
+        Args:
+            other: settings in place of the recipe's own.
+        """
+        values = {key: value for key, value in (recipe_values(self.recipe) | {**other}).items() if key not in BESIDE}
         return hashlib.sha256(json.dumps([values, self.digest, self.start, base], sort_keys=True).encode()).hexdigest()
 
 

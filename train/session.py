@@ -32,6 +32,7 @@ from train.distributed.world import ALONE, World
 from train.evaluation.samples import Generation, SampleCallback
 from train.evaluation.validation import Evaluator, Validation, conditioner, even_grid
 from train.evaluation.validation_history import ValidationHistory
+from train.extending import LENGTH, extend, extension
 from train.job import Job, decided_job, planned_job
 from train.loop import Trainer
 from train.models.base import BaseModel
@@ -103,6 +104,9 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
     )
     adapter = new_adapter(recipe, base)
     refuse_unfit(recipe, base)
+    if world.is_main_process:
+        _extend(job, base.digest, digest)
+    world.wait()
     refuse_lost(job.folder, recipe.run.name, digest, merged_file(job, base))
     needed = latents.needed(views_to_cache(job.split.every()))
     refuse_full(job.root, needed_bytes(job, base, adapter, latents.missing_bytes(needed)), "the run")
@@ -144,6 +148,14 @@ def carry_out(job: Job, world: World, progress: ProgressCallback, base: BaseMode
     schedule = schedule_notes(recipe.objective, recipe.noise, base.prediction, base.zero_terminal_snr)
     warnings = (*base.warnings, *schedule, *opened.warnings, *callbacks.warnings, *latents.warnings())
     return Trained(file, now.step, started, warnings, (*opened.differences, *how))
+
+
+def _extend(job: Job, base: str, digest: str) -> None:
+    """Go on from a finished run of this name that differs in its length alone."""
+    total = total_steps(job.recipe.batches, job.recipe.run.seed, job.training)
+    found = extension(job.folder, job.recipe, total)
+    if found is not None:
+        extend(job.folder, found, job.state_digest(base, {name: found.before[name] for name in LENGTH}), digest)
 
 
 def needed_bytes(job: Job, base: BaseModel, adapter: Adapter, latents: int) -> int:

@@ -17,7 +17,7 @@ from train.models.identity import base_identity
 from train.options.recipe import Recipe as Options
 from train.plan.base_shapes import shapes_of
 from train.plan.planned import PlannedRun, planned_run
-from train.plan.summary import counts, footprint, milestone_info, preset_info, schedule_info, table
+from train.plan.summary import counts, footprint, milestone_info, preset_info, schedule_info, subset_info, table
 from train.plan.truncated_tags import caption_notes, truncated_tags
 from train.plan.warnings import exposure_notes, few_updates_info, readiness_notes, settings_notes, text_rate_notes
 
@@ -73,6 +73,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *preset_info(options),
             *schedule_info(run, options),
             *milestone_info(run, options),
+            *subset_info(run, options),
             *run.split.info,
             *augmentation_warnings(run.dataset.seen, options.augmentation),
             *footprint(run, latents, decided, base, unknown),
@@ -84,7 +85,7 @@ def plan(manifest: Manifest, options: Options) -> Plan:
             *readiness_notes(run),
             *full_disk_notes(manifest.root, written),
             *_made_without(manifest, options),
-            *_replaced(manifest, options),
+            *_replaced(manifest, run, options),
             *exposure_notes(manifest.root, run, options),
             *settings_notes(options, base),
             *noise_notes(options, said_of_noise(options.model)),
@@ -119,13 +120,19 @@ def _made_without(manifest: Manifest, options: Options) -> Iterator[str]:
             )
 
 
-def _replaced(manifest: Manifest, options: Options) -> Iterator[str]:
-    """That there is an adapter of that name, which other settings or another set made."""
-    from train.run.run_record import adapter_file
+def _replaced(manifest: Manifest, planned: PlannedRun, options: Options) -> Iterator[str]:
+    """That there is an adapter of that name, which other settings or another set made, or that it is gone on from."""
+    from train.extending import extension
+    from train.run.run_record import adapter_file, run_folder
 
     run = manifest.last_run(NAME, options.run.name)
     file = adapter_file(manifest.root, options.run.name)
-    if run is not None and run.finished and file.is_file():
+    longer = extension(run_folder(manifest.root, options.run.name), options, planned.schedule.steps)
+    if longer is not None and not longer.why_not:
+        yield f"the run {options.run.name} of {longer.steps} steps goes on to {planned.schedule.steps}, if its images are as then"
+    elif run is not None and run.finished and file.is_file():
+        if longer is not None:
+            yield f"the run {options.run.name} of {longer.steps} steps cannot go on and begins anew: {longer.why_not}"
         yield (
             f"{file} of run {run.id} is there; what is trained now takes its place, and prep undo brings it back: "
             "to keep both, give another --name"

@@ -20,6 +20,7 @@ from train.data.options import AugmentationOptions, DatasetOptions
 from train.data.regularization import RegImage, RegImages, read_reg_images
 from train.data.sampler import SampledImage
 from train.data.subject_position import subject_of
+from train.data.subset import subset
 
 NAMED = 10
 """How many missing regularization images an error names."""
@@ -65,12 +66,14 @@ class Dataset:
     `examples` are the kept images in order of path, with their regularization images unless their weight is 0. `seen` is
     what the views of each were decided from, for a plan to tell of; empty where nothing varies them.
     `lost` are the files of assigned regularization images that are not there: in `examples` they stand with their path in
-    the place of their content, so that they can be counted, and `not_ready` refuses them.
+    the place of their content, so that they can be counted, and `not_ready` refuses them. `left_out` are the kept images that
+    a person left out of this training.
     """
 
     examples: tuple[Example, ...]
     seen: tuple[Seen, ...] = ()
     lost: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
@@ -83,6 +86,7 @@ def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
     if not kept:
         raise PrepError(f"the set {manifest.root} has no kept image", f"see why with: prep log {manifest.root}")
     all_decided(manifest)
+    whole, kept = len(kept), subset(kept, options.only, options.without)
     placed = options.augmentation
     buckets, captions, repeats = read.buckets(manifest), read.captions(manifest), read.repeats(manifest)
     triggers, subjects = manifest.trigger_words(), _subjects(manifest, kept, buckets, placed)
@@ -110,7 +114,9 @@ def read_dataset(manifest: Manifest, options: DatasetOptions) -> Dataset:
                 views=() if shown == (view,) else shown,
             )
         )
-    return Dataset(tuple(found), tuple(told_of), beside.lost)
+    used = {reg_image.image.content for example in found for reg_image in example.reg_images}
+    lost = tuple(path for path in beside.lost if path in used)
+    return Dataset(tuple(found), tuple(told_of), lost, whole - len(kept))
 
 
 def not_ready(root: Path, dataset: Dataset) -> PrepError | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.config.rules import Problem, Range, at_least, between, idle_unless, option, share
+from pipeline.config.rules import PERSONAL, Problem, Range, at_least, between, idle_unless, option, share
 from pipeline.core.caption_text import KEEP_SEPARATOR
 from train.optimization.options import Pairing, PriorWeights
 
@@ -30,6 +30,11 @@ class BatchOptions:
     accumulation_window: Literal["run", "epoch"] = "run"
     """Whether accumulation runs on over the run, or an epoch's end closes it with an update of fewer batches, as in
     kohya-ss/sd-scripts: 10 epochs of 25 batches, 8 at a time, are 32 updates or 40."""
+
+    only: tuple[str, ...] = option((), PERSONAL)
+    """Train on these concepts or images alone, by name or pattern, as characters/fanart/*; all stages before stay as they are."""
+    without: tuple[str, ...] = option((), PERSONAL)
+    """Leave these concepts or images out of this training, by name or pattern."""
 
     def problems(self) -> Iterator[Problem]:
         """A window where nothing is accumulated."""
@@ -201,7 +206,8 @@ class AugmentationOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetOptions:
     """What decides the views and the regularization images of every example; `regularized` is whether there are any,
-    `prior` the weight of each, `pair` what they share with their images, `share` in how many exposures they are shown."""
+    `prior` the weight of each, `pair` what they share with their images, `share` in how many exposures they are shown;
+    `only` and `without` are patterns of concepts and images, as `subset` takes them."""
 
     augmentation: AugmentationOptions
     captions: CaptionOptions
@@ -210,3 +216,5 @@ class DatasetOptions:
     prior: PriorWeights = field(default_factory=PriorWeights)
     pair: Pairing = "auto"
     share: float = 1.0
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()

@@ -93,6 +93,8 @@ class Recipe:
             prior=self.objective.prior,
             pair=self.objective.reg_pair,
             share=self.objective.reg_share,
+            only=self.batches.only,
+            without=self.batches.without,
         )
 
     @property

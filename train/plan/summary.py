@@ -33,6 +33,17 @@ def counts(run: PlannedRun) -> dict[str, int]:
     }
 
 
+def subset_info(run: PlannedRun, options: Recipe) -> tuple[str, ...]:
+    """That a person left images out of this training."""
+    if not run.dataset.left_out:
+        return ()
+    there, batches = len(run.dataset.examples), options.batches
+    asked = [
+        f"{name} {', '.join(held)}" for name, held in (("only", batches.only), ("without", batches.without)) if held
+    ]
+    return (f"{there} of {there + run.dataset.left_out} kept images are trained on: {'; '.join(asked)}",)
+
+
 def table(run: PlannedRun) -> tuple[Mapping[str, Any], ...]:
     """One row a concept, by name."""
     concepts: dict[str, list[int]] = {}

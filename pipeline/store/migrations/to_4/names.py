@@ -87,6 +87,8 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
         "compile": False,
         "channels_last": False,
         "tf32": False,
+        "only": (),
+        "without": (),
     },
 }
 """Stage → options that version 3 had none of, with what it did, or what leaves it open."""
