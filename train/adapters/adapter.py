@@ -313,7 +313,8 @@ def with_scalars(held: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     if not scaled:
         return held
     file = open_adapter(path).sound()
-    folded = {f"{name}.{key}": value for name in scaled for key, value in file.layer(name).tensors.items()}
+    with file.reading() as layer:
+        folded = {f"{name}.{key}": value for name in scaled for key, value in layer(name).tensors.items()}
     return {key: folded.get(key, value) for key, value in held.items() if not key.endswith(f".{SCALAR}")}
 
 

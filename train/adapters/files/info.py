@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,8 @@ BASES = {"sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL"}
 
 def describe(file: AdapterFile, base: Checkpoint | None = None) -> dict[str, Any]:
     """Everything about the file as JSON can hold it; norms of layers that depend on the base only with one."""
-    rows, wrong, damaged = _layers(file, base)
+    with file.reading() as read:
+        rows, wrong, damaged = _layers(file, base, read)
     return {
         "file": str(file.path),
         "bytes": file.size,
@@ -63,7 +64,7 @@ def effect_norm(layer: Layer, weight: torch.Tensor | None = None) -> float | Non
 
 
 def _layers(
-    file: AdapterFile, base: Checkpoint | None
+    file: AdapterFile, base: Checkpoint | None, read: Callable[[str], Layer]
 ) -> tuple[list[dict[str, Any]], dict[str, Counter[str]], list[str]]:
     """A row per layer, what each client does wrong how often, and layers that cannot be computed."""
     rows, damaged, alphas = [], [], {}
@@ -75,7 +76,7 @@ def _layers(
         layer_path = outline.layer_path
         slot = base.slot(layer_path) if base and layer_path else None
         try:
-            layer = file.layer(name)
+            layer = read(name)
             norm = effect_norm(layer, base.tensor(slot) if base and slot and layer.needs_base else None)
         except (PrepError, RuntimeError) as error:
             damaged.append(error.message if isinstance(error, PrepError) else f"{name}: {error}")

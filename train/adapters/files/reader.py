@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,6 +31,9 @@ WHOLE = tuple(name for dtype, name in FORMATS.items() if not dtype.is_floating_p
 SHOWN = 5
 SCALED = (("lora_up.weight",), ("hada_w1_a",), ("lokr_w1", "lokr_w1_a"), ("a1.weight",), ("b1.weight",), ("diff",))
 """For each product that LyCORIS' scalar acts on the factor to multiply, whichever is there."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +117,43 @@ class AdapterFile:
         Raises:
             PrepError: they are not finite, or cannot be read.
         """
+        with self.reading() as layer:
+            return layer(name)
+
+    def layers(self) -> Iterator[Layer]:
+        with self.reading() as layer:
+            for name in self.outlines:
+                yield layer(name)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[str], Layer]]:
+        """`layer` for many layers: the file is opened once, as its header is read each time that it is.
+
+        Raises:
+            PrepError: the file cannot be opened.
+        """
+        with ExitStack() as stack:
+            file = self._guarded("", lambda: stack.enter_context(safe_open(self.path, framework="pt")))
+            yield lambda name: self._read(file, name)
+
+    def _read(self, file: Any, name: str) -> Layer:
         outline = self.outlines[name]
+        tensors = self._guarded(
+            name, lambda: {suffix: file.get_tensor(key).float() for suffix, key in outline.keys.items()}
+        )
+        scalar = self._guarded(name, lambda: file.get_tensor(outline.scalar).float()) if outline.scalar else None
+        return self._made(name, tensors, scalar)
+
+    def _guarded(self, name: str, read: Callable[[], T]) -> T:
         try:
-            with safe_open(self.path, framework="pt") as file:
-                tensors = {suffix: file.get_tensor(key).float() for suffix, key in outline.keys.items()}
-                scalar = file.get_tensor(outline.scalar).float() if outline.scalar else None
+            return read()
         except (OSError, SafetensorError, RuntimeError) as error:
             raise PrepError(
-                f"{self.path}: {name} cannot be read: {error}", "the file is damaged: copy it anew"
+                f"{self.path}: {f'{name} ' if name else ''}cannot be read: {error}", "the file is damaged: copy it anew"
             ) from error
+
+    def _made(self, name: str, tensors: dict[str, torch.Tensor], scalar: torch.Tensor | None) -> Layer:
+        outline = self.outlines[name]
         if "alpha" not in tensors and outline.rank and (layer_path := outline.layer_path) is not None:
             alpha = peft_alpha(self.metadata, layer_path.part, layer_path.path, outline.rank)
             tensors |= {} if alpha is None else {"alpha": torch.tensor(alpha)}
@@ -129,10 +162,6 @@ class AdapterFile:
         if scalar is not None:
             tensors |= multiplied(tensors, scalar)
         return checked(Layer(name, outline.algorithm, tensors))
-
-    def layers(self) -> Iterator[Layer]:
-        for name in self.outlines:
-            yield self.layer(name)
 
     def embedded(self) -> Iterator[tuple[str, torch.Tensor]]:
         """The textual inversions that the file brings along, key by key."""

@@ -8,6 +8,7 @@ SDXL's two.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ def kohya_name(layer_path: LayerPath, family: str, blocks: Blocks = STANDARD) ->
     return text_name(layer_path.path, 2 if layer_path.part == "te2" else int(family == "sdxl"))
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def layer_path_of(name: str, blocks: Blocks = STANDARD) -> LayerPath | None:
     """The path that an adapter's layer name means, such as `lora_unet_mid_block_attentions_0_proj_in`."""
     for prefix, part in PREFIXES:

@@ -77,7 +77,8 @@ def _resized(layer: Layer, family: str, cut: Cut, residual: Residual) -> Layer |
 def _shape(file: AdapterFile, ranks: Counter[int]) -> dict[str, str]:
     """One rank and alpha where all layers share them, else Dynamic, as kohya-ss/sd-scripts writes it."""
     changes = DYNAMIC | {"ss_network_module": "networks.lora"}
-    scales = {file.layer(name).scale for name, outline in file.outlines.items() if outline.rank}
+    with file.reading() as layer:
+        scales = {layer(name).scale for name, outline in file.outlines.items() if outline.rank}
     if len(ranks) == 1 and len(scales) == 1:
         (rank,), (scale,) = ranks, scales
         changes |= {"ss_network_dim": str(rank), "ss_network_alpha": f"{rank * scale:g}"}
