@@ -14,8 +14,6 @@ from pipeline.review.query.searching import search
 from pipeline.review.server.answers import Document, reading
 from pipeline.tags.editor.spelling import alike
 
-USUAL = 0.35
-
 
 def _tag(desk: Desk, asked: Mapping[str, str]) -> Document:
     """Every kept image of the question with the tag's score, whether its caption has it, and how far that is from doubt."""
@@ -27,14 +25,14 @@ def _tag(desk: Desk, asked: Mapping[str, str]) -> Document:
     found = search(snapshot, desk.scores, asked.get("q", "")).rows
     rows = found[snapshot.kept[found]]
     values = scores.of(tag, snapshot.images)
-    threshold = scores.thresholds.get(alike(tag), USUAL)
+    threshold = scores.threshold(tag)
     has = np.zeros(len(snapshot), np.bool_)
     has[snapshot.tags.places.get(alike(tag), np.array([], np.int64))] = True
     if other:
         both = np.zeros(len(snapshot), np.bool_)
         both[snapshot.tags.places.get(alike(other), np.array([], np.int64))] = True
         rows = rows[has[rows] | both[rows]]
-    doubt = np.nan_to_num(np.abs(values - threshold), nan=np.inf)
+    doubt = np.nan_to_num(scores.doubt(tag, snapshot.images), nan=np.inf)
     if band is not None:
         rows = rows[doubt[rows] <= band]
     rows = rows[np.lexsort((rows, doubt[rows]))]

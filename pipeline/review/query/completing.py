@@ -81,7 +81,10 @@ def complete_query(snapshot: Snapshot, scores: Scores, typed: str) -> list[Choic
         tags = [_term(before, minus, "tag", choice) for choice in complete_tag(snapshot, scores, last.strip('"'))]
         return [*keys, *tags][:MOST]
     if key == "tag" or key == "score":
-        return [_term(before, minus, key, choice) for choice in complete_tag(snapshot, scores, value.strip('"'))][:MOST]
+        return [
+            _term(before, minus, key, choice)
+            for choice in complete_tag(snapshot, scores, value.strip('"').rpartition(",")[2])
+        ][:MOST]
     values = known_values(key, snapshot) or []
     word = value.strip('"').casefold()
     return [_term(before, minus, key, {"value": each, "words": each}) for each in values if word in each.casefold()][
@@ -99,6 +102,14 @@ def _last_term(typed: str) -> tuple[str, str]:
     for place, letter in enumerate(typed):
         if letter == '"':
             inside = not inside
-        elif letter in " (" and not inside:
+        elif letter in " (," and not inside:
             start = place + 1
-    return typed[:start], typed[start:]
+    return _without_commas(typed[:start]), typed[start:]
+
+
+def _without_commas(typed: str) -> str:
+    """Terms have spaces between them; a comma outside of quotes is what one types between tags."""
+    parts = typed.split('"')
+    return '"'.join(
+        part if place % 2 else part.replace(", ", " ").replace(",", " ") for place, part in enumerate(parts)
+    )

@@ -19,6 +19,7 @@ from pipeline.review.query.terms import (
     Or,
     ScoreOf,
     Term,
+    quoted,
 )
 
 LONGEST = 2000
@@ -27,12 +28,12 @@ KEYS = (*(key for key in HELD if key), "score")
 _SIGNS = "|".join(sorted(COMPARED, key=len, reverse=True))
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _TOKEN = re.compile(
-    rf'\s*(?:(?P<open>\()|(?P<close>\))|(?P<minus>-(?=\S))|(?P<word>(?:{_QUOTED}|[^\s()"]|(?<=_)\([^\s()"]*\))+))'
+    rf'\s*(?:(?P<open>\()|(?P<close>\))|(?P<minus>-(?=\S)(?!_-(?:[\s()]|$)))|(?P<word>(?:{_QUOTED}|[^\s()"]|(?<=_)\([^\s()"]*\))+))'
 )
 _KEYED = re.compile(r"(?P<key>[A-Za-z]+):(?P<value>.*)", re.DOTALL)
 _FIGURE = re.compile(rf"(?P<name>[A-Za-z]+)(?P<sign>{_SIGNS})(?P<number>[-+.\w]*)$")
 _SCORE = re.compile(
-    rf"(?P<tag>.*?)(?:(?P<sign>{_SIGNS})(?P<number>[-+.\w]*)|:(?P<low>[.\d]+)\.\.(?P<high>[.\d]+))?$", re.DOTALL
+    rf"(?P<tag>.*?)(?:(?P<sign>{_SIGNS})(?P<number>[-+.\w]*)|:(?P<low>-?[.\d]+?)\.\.(?P<high>-?[.\d]+))?$", re.DOTALL
 )
 
 
@@ -171,14 +172,29 @@ def _score(value: str) -> Term:
     if not tag:
         raise PrepError("score: stands without a tag", 'write score:smile>=0.3, or score:"red hat":0.2..0.4')
     if match["low"] is not None:
-        low, high = _number(match["low"], "score:"), _number(match["high"], "score:")
+        low, high = _score_number(match["low"], tag), _score_number(match["high"], tag)
+        if low > high:
+            raise PrepError(
+                f"score:{tag} from {low:g} to {high:g} holds nothing", f"type score:{quoted(tag)}:{high:g}..{low:g}"
+            )
         return And((ScoreOf(tag, ">=", low), ScoreOf(tag, "<=", high)))
     if match["sign"] is not None:
         return ScoreOf(tag, match["sign"], _number(match["number"], f"score:{tag}"))
     return ScoreOf(tag)
 
 
+def _score_number(text: str, tag: str) -> float:
+    """One end of a range of scores."""
+    number = _number(text, f"score:{tag}:")
+    if not 0 <= number <= 1:
+        raise PrepError(f"{number:g} is no score of {tag}", f"scores are 0 to 1: type score:{quoted(tag)}:0.2..0.4")
+    return number
+
+
 def _number(text: str, before: str) -> float:
+    if "_" in text:
+        plain = text.replace("_", "")
+        raise PrepError(f"{text!r} behind {before} has a _ in it", f"write the number without, as in {before}{plain}")
     try:
         number = float(text)
     except ValueError:

@@ -60,13 +60,14 @@ def _ordered(rows: NDArray[np.int64], asked: Asked, order: str) -> NDArray[np.in
     down, name = order.startswith("-"), order.removeprefix("-")
     key, _, tag = name.partition(":")
     if key in ("doubt", "score") and tag:
+        _refuse_unknown(ScoreOf(tag), asked)
         values = asked.scores().of(tag, asked.snapshot.images)[rows]
         if key == "doubt":
-            values = np.abs(values - asked.scores().thresholds.get(alike(tag), 0.35))
+            values = asked.scores().doubt(tag, asked.snapshot.images)[rows]
     elif name == "path":
         return rows[::-1] if down else rows
     elif name == "group":
-        values = np.where(asked.snapshot.groups < 0, np.inf, asked.snapshot.groups)[rows]
+        values = np.where(asked.snapshot.groups < 0, np.nan, asked.snapshot.groups)[rows]
     elif name in {each.removeprefix("-") for each, _ in ORDERS}:
         values = figure(asked.snapshot, name)[rows]
     else:

@@ -1,5 +1,7 @@
 """Questions about images: every one is what it says, its negation is the rest, and a slip is named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from desks import HOSTILE
@@ -11,6 +13,9 @@ from pipeline.review.query.completing import complete_query, complete_tag
 from pipeline.review.query.reading import read
 from pipeline.review.query.searching import ORDERS, facets, search
 from pipeline.review.query.terms import FIGURES, And, Asked, Everything, Figure, Held, Not, Or, ScoreOf, mask
+from pipeline.review.snapshot.scores import read_scores
+from pipeline.store.manifest import Manifest
+from pipeline.store.records import Tagger
 
 VALUES = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()) and "\x00" not in text)
 NUMBERS = st.integers(-1000, 1000).map(lambda number: number / 8)
@@ -64,6 +69,8 @@ def paths(desk, query: str, order: str = "path") -> list[str]:
         ("saber_(fate)", Held("", "saber_(fate)")),
         ("-tag:saber_(fate)", Not(Held("tag", "saber_(fate)"))),
         ('a "AND"', And((Held("", "a"), Held("", "AND")))),
+        ("-_-", Held("", "-_-")),
+        ("--_-", Not(Held("", "-_-"))),
         ("area>=1234567890123", Figure("area", ">=", 1234567890123.0)),
     ],
 )
@@ -120,6 +127,9 @@ def test_what_a_question_means(reading, query, count):
         ("tag:", "without a value"),
         ("(" * 60 + "a" + ")" * 60, "nested"),
         ("a" * 3000, "letters"),
+        ("score:smile:0.4..0.2", "type score:smile:0.2..0.4"),
+        ("score:smile:-1..2", "scores are 0 to 1"),
+        ("width>1_000", "width>1000"),
     ],
 )
 def test_a_slip_is_named_with_what_may_have_been_meant(reading, query, words):
@@ -169,3 +179,38 @@ def test_a_question_is_completed_at_its_last_term(reading):
     assert values == ["solo -concept:characters", "solo -concept:characters/Lumi"]
     for choice in complete_query(snapshot, scores, 'verdict:kept tag:"s'):
         assert read(choice["value"])
+
+
+def test_copies_come_in_the_other_order_where_it_is_turned(reading):
+    snapshot = reading.desk.snapshot()
+    groups = snapshot.groups.copy()
+    groups[:] = [0, 0, 1, 1] + [-1] * (len(groups) - 4)
+    turned = search(replace(snapshot, groups=groups), reading.desk.scores, "group:any", "-group").rows
+    assert groups[turned].tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("order", ["doubt:smlie", "score:smlie"])
+def test_an_order_by_a_tag_that_was_never_scored_names_those_near_it(reading, order):
+    with pytest.raises(PrepError) as problem:
+        paths(reading, "", order)
+    assert "no tagger scored 'smlie'" in problem.value.message and "smile" in problem.value.hint
+
+
+def test_each_taggers_score_is_held_against_its_own_threshold(root):
+    with Manifest.open(root) as manifest, manifest.transaction():
+        image = manifest.images()[0]
+        for name, limit, score in (("strict", 0.8, 0.75), ("lax", 0.2, 0.6)):
+            tagger = Tagger(name, "1", "none", "CPU", {"odd tag": "general"}, {"general": limit})
+            manifest.put_tagger(tagger)
+            manifest.put_scores(tagger.id, {image.content: {"odd tag": score}})
+        scores = read_scores(manifest)
+    assert scores.doubt("odd tag", [image])[0] == pytest.approx(0.6 - 0.2)
+    assert scores.threshold("no such tag") == 0.2, "what the newest tagger publishes"
+
+
+def test_a_comma_between_terms_does_not_break_what_is_completed(reading):
+    snapshot, scores = reading.desk.snapshot(), reading.desk.scores()
+    for typed in ('tag:"hat, sol', "tag:solo, sol", "tag:solo,sol"):
+        values = [choice["value"] for choice in complete_query(snapshot, scores, typed)]
+        assert values and all("," not in value for value in values), values
+        assert any(value.endswith("tag:solo") for value in values)
