@@ -117,8 +117,9 @@ def _decide(root: Path, query: Sequence[str], choices: Sequence[dict[str, Any]],
     from pipeline.review.proposals.proposal import Deed
 
     wanted = [dict([checked(choice)]) for choice in choices]
-    with open_write(root, "images") as manifest:
-        take_in(manifest)
+    with Manifest.open(root) if values["dry_run"] else open_write(root, "images") as manifest:
+        if not values["dry_run"]:
+            take_in(manifest)
         paths, words = _found(manifest, query)
         if not paths:
             raise PrepError(f"no image is {words}", f"list them with: prep images list {root}")

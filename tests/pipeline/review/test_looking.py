@@ -1,0 +1,26 @@
+"""What only looks at a set: nothing is written by it, and nothing is taken for good that may change."""
+
+from click.testing import CliRunner
+
+from pipeline.cli.main import prep
+from pipeline.store.caption_files import caption_file
+from pipeline.store.manifest import Manifest
+
+
+def newest_run(root):
+    with Manifest.open(root) as manifest:
+        return manifest.runs()[-1].id
+
+
+def edited(root):
+    """Edit one caption on disk."""
+    with Manifest.open(root) as manifest:
+        caption_file(root, manifest.images()[0].path).write_text("written by hand", encoding="utf-8")
+
+
+def test_a_dry_run_takes_no_edited_caption_in(root):
+    before = newest_run(root)
+    edited(root)
+    result = CliRunner().invoke(prep, ["images", "drop", str(root), "all", "--dry-run"], standalone_mode=False)
+    assert result.exception is None and "nothing was written" in result.output
+    assert newest_run(root) == before
