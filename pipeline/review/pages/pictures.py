@@ -18,7 +18,7 @@ from pipeline.core.errors import PrepError
 from pipeline.review.desk import Desk
 from pipeline.review.runs.folders import GRIDS, RUNS, image_of
 from pipeline.review.server.answers import image
-from pipeline.review.thumbnails.making import KIND, LARGE, SMALL, shown, thumbnail
+from pipeline.review.thumbnails.making import KIND, LARGE, SMALL, nothing, shown, thumbnail
 
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 
@@ -29,16 +29,20 @@ async def _made(request: Request, work: Callable[[], bytes]) -> bytes:
     return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
 
 
+def _sent(content: bytes) -> Response:
+    return image(content, KIND, lasting=content != nothing())
+
+
 async def _thumb(request: Request) -> Response:
     desk, content = request.app.state.desk, request.path_params["content"]
     file = await run_in_threadpool(_file_of, desk, content)
-    return image(await _made(request, partial(thumbnail, desk.root, file, content)), KIND)
+    return _sent(await _made(request, partial(thumbnail, desk.root, file, content)))
 
 
 async def _preview(request: Request) -> Response:
     desk, content = request.app.state.desk, request.path_params["content"]
     file = await run_in_threadpool(_file_of, desk, content)
-    return image(await _made(request, partial(shown, file, LARGE)), KIND)
+    return _sent(await _made(request, partial(shown, file, LARGE)))
 
 
 def _file_of(desk: Desk, content: str) -> Path:
@@ -67,7 +71,7 @@ async def _regularization(request: Request) -> Response:
     if not found:
         raise HTTPException(404)
     file = _inside(desk, found[0].value.images[0].path)
-    return image(await _made(request, partial(shown, file, SMALL)), KIND)
+    return _sent(await _made(request, partial(shown, file, SMALL)))
 
 
 async def _of_run(request: Request) -> Response:
@@ -78,7 +82,7 @@ async def _of_run(request: Request) -> Response:
         file = await run_in_threadpool(image_of, desk.root, asked["kind"], asked["name"], asked["word"])
     except PrepError as error:
         raise HTTPException(404) from error
-    return image(await _made(request, partial(shown, file, LARGE)), KIND)
+    return _sent(await _made(request, partial(shown, file, LARGE)))
 
 
 ROUTES = (

@@ -105,7 +105,12 @@ def problem(error: PrepError, status: int | None = None) -> JSONResponse:
     return JSONResponse(found, status or (409 if isinstance(error, Conflict | Busy) else 400))
 
 
-def image(content: bytes, kind: str) -> Response:
-    """An image that the desk encoded itself, in which nothing runs; the address holds what it is made of, so it stays."""
-    headers = {"Cache-Control": "private, max-age=31536000, immutable", "Content-Security-Policy": IMAGE_POLICY}
+def image(content: bytes, kind: str, lasting: bool = True) -> Response:
+    """An image that the desk encoded itself, in which nothing runs; the address holds what it is made of, so it stays.
+
+    Args:
+        lasting: not so for a sheet that stands for what cannot be shown now, and can be when its file is back.
+    """
+    kept = "private, max-age=31536000, immutable" if lasting else "no-store"
+    headers = {"Cache-Control": kept, "Content-Security-Policy": IMAGE_POLICY}
     return Response(content, media_type=kind, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import warnings
 from pathlib import Path
@@ -28,7 +29,7 @@ def thumbnail(root: Path, file: Path, content: str) -> bytes:
         return kept.read_bytes()
     made = encoded(file, SMALL)
     if made is None:
-        return _nothing()
+        return nothing()
     with contextlib.suppress(OSError):  # a set that cannot be written to is looked at all the same
         if file_digest(file) != content:
             return made  # it was edited a moment ago, and has another content
@@ -53,10 +54,11 @@ def encoded(file: Path, side: int) -> bytes | None:
 
 def shown(file: Path, side: int) -> bytes:
     """The same; a grey sheet for what cannot be shown."""
-    return encoded(file, side) or _nothing()
+    return encoded(file, side) or nothing()
 
 
-def _nothing() -> bytes:
+@functools.cache
+def nothing() -> bytes:
     """A sheet that says that there is nothing to show."""
     sheet = Image.new("RGB", (160, 120), (128, 128, 128))
     ImageDraw.Draw(sheet).text((38, 52), "cannot be shown", fill=(255, 255, 255))

@@ -24,3 +24,11 @@ def test_a_dry_run_takes_no_edited_caption_in(root):
     result = CliRunner().invoke(prep, ["images", "drop", str(root), "all", "--dry-run"], standalone_mode=False)
     assert result.exception is None and "nothing was written" in result.output
     assert newest_run(root) == before
+
+
+def test_what_cannot_be_shown_now_is_asked_for_again(desk, root):
+    image = desk.desk.snapshot().images[0]
+    address = f"/{desk.secrets.prefix}/preview/{image.content}.webp"
+    assert "immutable" in desk.ask("GET", address, desk.headers)[1]["cache-control"]
+    (root / image.path).unlink()
+    assert desk.ask("GET", address, desk.headers)[1]["cache-control"] == "no-store"
