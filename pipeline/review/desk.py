@@ -16,7 +16,7 @@ from pipeline.review.snapshot.building import build
 from pipeline.review.snapshot.scores import Scores, read_scores
 from pipeline.review.snapshot.snapshot import Snapshot
 from pipeline.store.edits import take_in
-from pipeline.store.lock import SetInUse, holder, is_locked
+from pipeline.store.lock import SetInUse, holder, lock
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_write
 
@@ -111,11 +111,16 @@ class Desk:
         if time.monotonic() - self._looked < LOOK_AT_FILES_EVERY or not os.access(self.root, os.W_OK):
             return
         self._looked = time.monotonic()
-        if not is_locked(self.root):
-            newest = manifest.runs()[-1].id if manifest.runs() else 0
-            take_in(manifest)
-            if (manifest.runs()[-1].id if manifest.runs() else 0) != newest:
-                self._seen = -1
+        if not self._writing.acquire(blocking=False):
+            return  # a decision is being written, which takes them in itself
+        try:
+            with contextlib.suppress(SetInUse), lock(self.root, COMMAND):
+                newest = _newest_run(manifest)
+                take_in(manifest)
+                if _newest_run(manifest) != newest:
+                    self._seen = -1
+        finally:
+            self._writing.release()
 
     def _id_of(self, path: str) -> int:
         """A path's number, which it has for as long as the desk runs."""
@@ -155,6 +160,11 @@ class Desk:
                     if time.monotonic() > until:
                         raise Busy(error.message, "nothing was written; decide again when it has ended") from error
                     self._ended.wait(0.1)
+
+
+def _newest_run(manifest: Manifest) -> int:
+    runs = manifest.runs()
+    return runs[-1].id if runs else 0
 
 
 def _over() -> Busy:

@@ -3,7 +3,9 @@
 from click.testing import CliRunner
 
 from pipeline.cli.main import prep
+from pipeline.review import desk as desk_module
 from pipeline.store.caption_files import caption_file
+from pipeline.store.lock import lock
 from pipeline.store.manifest import Manifest
 
 
@@ -32,3 +34,15 @@ def test_what_cannot_be_shown_now_is_asked_for_again(desk, root):
     assert "immutable" in desk.ask("GET", address, desk.headers)[1]["cache-control"]
     (root / image.path).unlink()
     assert desk.ask("GET", address, desk.headers)[1]["cache-control"] == "no-store"
+
+
+def test_edited_captions_are_taken_in_with_the_set_held(desk, root, monkeypatch):
+    held = []
+    monkeypatch.setattr(desk_module, "LOOK_AT_FILES_EVERY", 0.0)
+    monkeypatch.setattr(desk_module, "take_in", lambda manifest: held.append(desk_module.holder(root)))
+    desk.desk.snapshot()
+    assert held and "prep review" in held[0]
+    with lock(root, "curate"):
+        held.clear()
+        desk.desk.snapshot()
+    assert not held, "another prep is at work"
