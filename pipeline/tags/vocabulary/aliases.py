@@ -14,6 +14,7 @@ _LETTERS = re.compile(r"[^\W\d_]{2}")
 _LETTERS_OR_DIGITS = re.compile(r"[^\W_]{2}")
 
 
+@functools.lru_cache(maxsize=1 << 17)
 def canonical(name: str) -> str:
     """A tag as people type it, in the spelling of captions: `long_hair` → `long hair`, `mira \\(x\\)` → `mira (x)`.
 

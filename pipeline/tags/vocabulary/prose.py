@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from pipeline.tags.vocabulary.aliases import split_caption
@@ -12,6 +13,7 @@ _STOP = re.compile(r"[.!?](?=\s|$)")
 _WORD = re.compile(r"\w+")
 
 
+@functools.lru_cache(maxsize=1 << 15)
 def is_prose(text: str) -> bool:
     """Whether a caption is written in sentences: then a comma does not end a tag.
 
@@ -32,6 +34,8 @@ def _ends_a_sentence(text: str) -> bool:
     """Whether three words in a row, and whatever else without a comma, end in a full stop. Goes over the text once."""
     if "。" in text:
         return True
+    if not any(sign in text for sign in ".!?"):
+        return False
     return any(
         _STOP.search(part) is not None and _has_three_words(part[: [each.start() for each in _STOP.finditer(part)][-1]])
         for part in re.split(r"[,\n]", text)
