@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.core.errors import PrepError
 from pipeline.review.query.known_values import known_values
 from pipeline.review.query.reading import KEYS
+from pipeline.review.query.searching import search
 from pipeline.review.query.terms import FIGURES, quoted
 from pipeline.review.snapshot.scores import Scores
 from pipeline.review.snapshot.snapshot import Snapshot
@@ -62,7 +64,19 @@ def _known(scores: Scores, word: str) -> Iterator[Choice]:
 
 
 def complete_query(snapshot: Snapshot, scores: Scores, typed: str) -> list[Choice]:
-    """How the last term of a question may go on; each choice is the whole question with it."""
+    """How the last term of a question may go on; each choice is the whole question with it. What is typed comes last where
+    it is a question already."""
+    found = _goes_on(snapshot, scores, typed)
+    if not found or any(choice["value"] == typed for choice in found):
+        return found
+    try:
+        search(snapshot, lambda: scores, typed)
+    except PrepError:
+        return found
+    return [*found[: MOST - 1], {"value": typed, "words": typed}]
+
+
+def _goes_on(snapshot: Snapshot, scores: Scores, typed: str) -> list[Choice]:
     before, last = _last_term(typed)
     minus = "-" if last.startswith("-") else ""
     last = last.removeprefix("-")

@@ -214,3 +214,9 @@ def test_a_comma_between_terms_does_not_break_what_is_completed(reading):
         values = [choice["value"] for choice in complete_query(snapshot, scores, typed)]
         assert values and all("," not in value for value in values), values
         assert any(value.endswith("tag:solo") for value in values)
+
+
+def test_what_is_typed_is_offered_last_where_it_is_a_question_already(reading):
+    snapshot, scores = reading.desk.snapshot(), reading.desk.scores()
+    assert complete_query(snapshot, scores, "verdict:kept sol")[-1]["value"] == "verdict:kept sol"
+    assert "tag:sol" not in [choice["value"] for choice in complete_query(snapshot, scores, "tag:sol")]
