@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from train.options.recipe import BESIDE, Recipe, recipe_values
-from train.run.resume_state import load_state, save_state, saved_step
-from train.run.run_folder import STATE
-from train.run.run_record import RUN, read_run
+from train.run.run_record import RUN, STATE, read_run
 
 LENGTH = ("steps", "epochs")
 OPEN = (None, "auto")
@@ -67,6 +65,8 @@ def extend(folder: Path, found: Extension, then: str, now: str) -> bool:
         then: digest of the state of the finished run (`Job.state_digest`).
         now: that of the longer one.
     """
+    from train.run.resume_state import load_state, save_state, saved_step
+
     if found.why_not or saved_step(folder / STATE, then) != found.steps:
         return False
     state = load_state(folder / STATE, then)

@@ -21,8 +21,7 @@ from train.optimization.optimizers import read_arguments
 from train.options.recipe import BESIDE, Recipe, recipe_values, with_values
 from train.plan.base_shapes import shapes_of
 from train.plan.fit import decide
-from train.run.run_folder import STATE
-from train.run.run_record import RUN, read_run, run_folder
+from train.run.run_record import RUN, STATE, read_run, run_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

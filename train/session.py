@@ -51,8 +51,8 @@ from train.published import adapter_metadata
 from train.run.adapter_metadata import TrainedFacts
 from train.run.callbacks import RunCallbacks
 from train.run.resume_state import StateFile
-from train.run.run_folder import STATE, close_folder, compared, open_folder, refuse_lost
-from train.run.run_record import RunStart, adapter_file, images_of, note_adapter
+from train.run.run_folder import close_folder, compared, open_folder, refuse_lost
+from train.run.run_record import STATE, RunStart, adapter_file, images_of, note_adapter
 from train.run.snapshots import Snapshot
 from train.run.step_log import RunLog
 from train.run.tensorboard import TensorBoard

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from pipeline.config.values import convert
 from pipeline.core.errors import PrepError
 from pipeline.store.manifest import Manifest
 from pipeline.store.records import Run
-from pipeline.store.running.freshness import OPTIONS, inputs, options_json
+from pipeline.store.running.freshness import OPTIONS, changed_inputs, changed_options, inputs
 from pipeline.store.running.stage import Stage
 
 DECIDING = ("flatten", "check", "bucket", "tag", "curate", "balance", "regularize")
@@ -55,22 +54,25 @@ def stale(manifest: Manifest, stage: Stage[Any], settings: Settings) -> Stale | 
         now = inputs(manifest, stage, wanted.options)
     except PrepError:
         return None
-    if run.finished and now == run.inputs:
+    differ = changed_inputs(stage, wanted.options, run, now)
+    if run.finished and not differ:
         gone = stage.missing(manifest, wanted.options)
         return Stale(stage, wanted, gone) if gone else None
-    return Stale(stage, wanted, "; ".join(_why(run, wanted, now)) or "it was stopped before its end")
+    return Stale(stage, wanted, "; ".join(_why(stage, run, wanted, differ)) or "it was stopped before its end")
 
 
-def _why(run: Run, wanted: Resolved, now: Mapping[str, str]) -> Iterator[str]:
-    differ = [name for name in dict.fromkeys((*now, *run.inputs)) if now.get(name) != run.inputs.get(name)]
+def _why(stage: Stage[Any], run: Run, wanted: Resolved, differ: Sequence[str]) -> Iterator[str]:
     if OPTIONS in differ:
-        then = run.options
-        for name, value in json.loads(options_json(wanted.options)).items():
-            if then.get(name) != value:
-                yield f"{name} is {value} now, it was {then.get(name)}"
+        for name, (then, now) in changed_options(stage, wanted.options, run).items():
+            yield f"{name} is {said_value(now)} now, it was {said_value(then)}"
     others = [name for name in differ if name != OPTIONS]
     if others:
         yield f"what it reads changed ({', '.join(others)})"
+
+
+def said_value(value: Any) -> str:
+    """A setting's value, one that was left out or is empty in a word."""
+    return "not given" if value in (None, "", [], {}) else str(value)
 
 
 def before(name: str) -> tuple[str, ...]:

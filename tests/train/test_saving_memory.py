@@ -13,8 +13,7 @@ from train.models.load import load_base
 from train.models.precision import keeping_of
 from train.models.sampling.generate import Request, generate
 from train.options.recipe import make_recipe
-from train.run.run_folder import STATE
-from train.run.run_record import RUN, read_run, run_folder
+from train.run.run_record import RUN, STATE, read_run, run_folder
 from train.session import train_adapter
 
 BESIDE = {"validation": "auto", "sample_prompts": ("1girl", "Lumi, night"), "sample_every_steps": 2}

@@ -15,10 +15,9 @@ from train.distributed.world import World
 from train.evaluation.validation_history import FILE as LOOKS
 from train.run.callbacks import RunCallbacks
 from train.run.resume_state import saved_step
-from train.run.run_record import RUN, RunStart, differences, finish_run, note_snapshots, read_run, write_run
+from train.run.run_record import RUN, STATE, RunStart, differences, finish_run, note_snapshots, read_run, write_run
 from train.run.snapshots import Snapshot, from_rows, refuse_foreign
 
-STATE = "state.safetensors"
 GRID = ("validation_images", "validation_times", "validation_noise_samples", "seed")
 """Options that decide what is evaluated."""
 

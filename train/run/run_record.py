@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from train.data.dataset import Example
     from train.run.snapshots import Snapshot
 
-RUN, SET = "run.json", "set.json"
+RUN, SET, STATE = "run.json", "set.json", "state.safetensors"
 MOST_NAMED = 5
 """How many differing images are named one by one."""
 OWN = ("name", "replay", "preset", "suggest")

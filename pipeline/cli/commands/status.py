@@ -13,6 +13,7 @@ from pipeline.cli import console
 from pipeline.cli.set_folder import SET
 from pipeline.cli.stage_command import load_stage
 from pipeline.cli.stage_screen import WIDTH, fitting, next_command
+from pipeline.cli.up_to_date import said_value
 from pipeline.cli.verbose import verbose, verbose_option
 from pipeline.config import registry
 from pipeline.config.declared import declared
@@ -25,7 +26,7 @@ from pipeline.sources.in_and_out import sentences, states
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Run
-from pipeline.store.running.freshness import OBSERVED, OPTIONS, inputs, options_json
+from pipeline.store.running.freshness import OBSERVED, OPTIONS, changed_inputs, inputs, options_json
 from pipeline.store.running.stage import Stage
 from pipeline.store.wording import counted
 
@@ -151,35 +152,31 @@ def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) 
     try:
         options = options_for(stage.name, stage.options, settings, {})
         now = inputs(manifest, stage, options)
-        if now == run.inputs:
+        changed = changed_inputs(stage, options, run, now)
+        if not changed:
             gone = stage.missing(manifest, options)
             return f"stale: {gone}" if gone else "fresh"
         as_run = _options_of(stage, run)
         differ = (
             _differing(options, as_run) if as_run is not None else "its options are those of another version of prep"
         )
-        if as_run is not None and inputs(manifest, stage, as_run) == run.inputs:
+        if as_run is not None and not changed_inputs(stage, as_run, run, inputs(manifest, stage, as_run)):
             return f"fresh, but prep.toml has other settings: {differ}"
     except PrepError as error:
         return f"stale: {error.message.splitlines()[0]}"
-    return "stale: " + "; ".join(_why(manifest, stage, run, now, differ))
+    return "stale: " + "; ".join(_why(manifest, stage, run, changed, differ))
 
 
 def _differing(options: Any, as_run: Any) -> str:
     now, then = json.loads(options_json(options)), json.loads(options_json(as_run))
-    return ", ".join(f"{key} was {_value(then[key])}, now {_value(now[key])}" for key in now if now[key] != then[key])
+    return ", ".join(
+        f"{key} was {said_value(then[key])}, now {said_value(now[key])}" for key in now if now[key] != then[key]
+    )
 
 
-def _value(value: Any) -> str:
-    """A setting's value, one that was left out or is empty in a word."""
-    return "not given" if value in (None, "", [], {}) else str(value)
-
-
-def _why(manifest: Manifest, stage: Stage[Any], run: Run, now: Mapping[str, str], differ: str) -> Iterator[str]:
+def _why(manifest: Manifest, stage: Stage[Any], run: Run, changed: Sequence[str], differ: str) -> Iterator[str]:
     """Each thing that a stage read and that changed since, with who changed it."""
-    for name in now:
-        if now[name] == run.inputs.get(name):
-            continue
+    for name in changed:
         if name == OPTIONS:
             yield differ or "options changed"
         elif name == OBSERVED:

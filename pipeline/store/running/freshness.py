@@ -40,7 +40,28 @@ def last_run(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT) -> R
     return manifest.last_run(stage.name, stage.run_name(options) if stage.run_name else None)
 
 
+def changed_options(stage: Stage[OptionsT], options: OptionsT, run: Run) -> dict[str, tuple[Any, Any]]:
+    """Option → what it was in a run and is now, as JSON has them, of those that differ.
+
+    A run that is older than an option counts as one that left it at its default, so that a set does not become stale with a new
+    version; where a new default decides otherwise than before, the migration of sets says so.
+    """
+    now, default = (json.loads(options_json(each)) for each in (options, stage.options()))
+    then = {**default, **run.options}
+    return {name: (then.get(name), now.get(name)) for name in then if then.get(name) != now.get(name)}
+
+
+def changed_inputs(stage: Stage[OptionsT], options: OptionsT, run: Run, read: Mapping[str, str]) -> list[str]:
+    """The inputs that differ from those of a run, by name; `read` is what `inputs` gives now."""
+    differ = [name for name in dict.fromkeys((*read, *run.inputs)) if read.get(name) != run.inputs.get(name)]
+    if OPTIONS in differ and not changed_options(stage, options, run):
+        differ.remove(OPTIONS)
+    return differ
+
+
 def is_fresh(manifest: Manifest, stage: Stage[OptionsT], options: OptionsT, read: Mapping[str, str]) -> bool:
     """Whether the newest run holds; `read` is what `inputs` gives now."""
     run = last_run(manifest, stage, options)
-    return run is not None and bool(run.finished) and run.inputs == read and not stage.missing(manifest, options)
+    if run is None or not run.finished or changed_inputs(stage, options, run, read):
+        return False
+    return not stage.missing(manifest, options)

@@ -34,6 +34,7 @@ def test_options_have_their_new_names_and_others_keep_theirs():
         "epochs",
         "num_cycles",
         "offload",
+        "only",
         "prior_loss_weights",
         "reg_pair",
         "reg_share",
@@ -41,6 +42,7 @@ def test_options_have_their_new_names_and_others_keep_theirs():
         "unet_lr",
         "vram",
         "weights_precision",
+        "without",
     ]
     assert options_of("undo", {"stage": "tags", "run": 3}) == {"stage": "tags", "run": 3}
 

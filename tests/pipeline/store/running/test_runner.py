@@ -1,3 +1,5 @@
+import dataclasses
+import importlib
 import os
 from dataclasses import dataclass
 
@@ -5,6 +7,7 @@ import pytest
 from decided import decided
 from painted_sets import painted, quiet, save
 
+from pipeline.config.registry import STAGES
 from pipeline.core.errors import PrepError
 from pipeline.store.caption_files import captions
 from pipeline.store.failures import CannotUse
@@ -38,6 +41,30 @@ def test_a_stage_is_skipped_while_nothing_it_reads_changed(manifest):
     assert not run_stage(manifest, stage(), Options(), quiet, force=True).fresh
     assert not run_stage(manifest, stage(), Options(word="b"), quiet).fresh
     assert not run_stage(manifest, stage(observe=lambda *_: "seen"), Options(word="b"), quiet).fresh
+
+
+@dataclass(frozen=True)
+class Later:
+    """The options of a later version, which has one more."""
+
+    word: str = "a"
+    spelling: str = "spaces"
+
+
+def test_an_option_of_a_later_version_makes_a_set_stale_only_where_it_is_given(manifest):
+    run_stage(manifest, stage(), Options(word="b"), quiet)
+    later = dataclasses.replace(stage(), options=Later)
+    assert run_stage(manifest, later, Later(word="b"), quiet).fresh
+    assert not run_stage(manifest, later, Later(word="b", spelling="underscores"), quiet).fresh
+    assert run_stage(manifest, later, Later(word="b", spelling="underscores"), quiet).fresh
+    assert not run_stage(manifest, later, Later(word="b"), quiet).fresh, "it was given, and is not now"
+    run_stage(manifest, later, Later(word="b", spelling="underscores"), quiet)
+    assert not run_stage(manifest, stage(), Options(word="b"), quiet).fresh, "an option that is known no more counts"
+
+
+@pytest.mark.parametrize("entry", STAGES, ids=lambda entry: entry.name)
+def test_every_stage_can_be_asked_with_nothing_given(entry):
+    assert importlib.import_module(entry.module).STAGE.options() is not None
 
 
 def test_a_stage_that_misses_what_it_made_runs_again(manifest):
