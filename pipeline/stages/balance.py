@@ -58,7 +58,8 @@ class Options:
             if not 1 / LIMIT <= weight <= LIMIT:
                 raise PrepError(
                     f"the weight of {concept} is {weight:g}",
-                    f"give a number above 0, {1 / LIMIT:f} to {LIMIT:.0f}; prep check --drop leaves images out",
+                    f"give a number above 0, {1 / LIMIT:f} to {LIMIT:.0f}; to leave it out of a training: "
+                    f"prep train SET --without {concept}",
                 )
         if not 0 <= self.exponent <= 1:
             raise PrepError(
