@@ -4,6 +4,7 @@ import is loaded before it is needed."""
 from __future__ import annotations
 
 import json
+import logging
 import pkgutil
 import subprocess
 import sys
