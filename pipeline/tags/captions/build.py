@@ -239,9 +239,7 @@ def _written(ledger: Ledger, order: tuple[str, ...], subject: Subject, rules: Ru
     for tag in order:
         texts = (tag,) if tag in stay else rules.format.written(tag, rules.categories.get(tag, "general"))
         said += texts
-        if not texts:
-            ledger.drop(tag, why)
-        elif texts != (tag,):
+        if texts != (tag,):
             score = ledger.alive[tag]
             ledger.rename(tag, texts[0], why)
             for more in texts[1:]:

@@ -111,7 +111,7 @@ class CaptionWriter:
         subject = Subject(image.triggers, image.leads, image.people, image.one_picture, tuple(media), beside, fixes)
         order, rows = caption_tags(image.ledger, subject, self.rules, self.traits)
         form, categories = self.rules.format, self.rules.categories
-        edits = [form.edit(edit, categories) for edit in self.manual.manual_edits.get(path, ())]
+        edits = [form.edit(edit, categories, beside) for edit in self.manual.manual_edits.get(path, ())]
         order, rows = with_manual_edits(order, rows, subject.triggers, edits)
         left = len(order) > len(subject.triggers)
         scored = CaptionReason.CHOSEN if left else CaptionReason.NO_TAG_LEFT

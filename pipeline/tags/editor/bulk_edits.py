@@ -133,9 +133,10 @@ class _Writing:
     categories: Mapping[str, str]
     separator: str
 
-    def of(self, edits: Iterable[Edit]) -> list[Edit]:
-        """Edits in the words of the captions."""
-        return [self.form.edit(edit, self.categories) for edit in edits]
+    def of(self, edits: Iterable[Edit], rows: Iterable[TagDecision]) -> list[Edit]:
+        """Edits in the words of the captions; `rows` tell which stand beside the tags."""
+        stay = {row.tag for row in rows if row.reason == TagReason.FORMAT_WORD}
+        return [self.form.edit(edit, self.categories, stay) for edit in edits]
 
 
 def _edit_tags(
@@ -156,12 +157,12 @@ def _edit_tags(
         found.counts[NO_CAPTION] += 1
         return
     held = [tag for tag in split_caption(caption.value) if tag != mark]
-    order = apply(held, triggers, writing.of(edits))[0]
+    order = apply(held, triggers, writing.of(edits, rows))[0]
     if order == held:
         found.counts[FOR_LATER if manual != [tuple(each) for each in before] else AS_IT_WAS] += 1
         return
     text = writing.separator.join(with_separator(order, triggers, mark))
-    rows = list(_rows_after(order, rows, apply(own, triggers, writing.of(manual))[1]))
+    rows = list(_rows_after(order, rows, apply(own, triggers, writing.of(manual, rows))[1]))
     bare = len(order) <= len(triggers)
     scored = CaptionReason.NO_TAG_LEFT if bare else CaptionReason.CHOSEN
     reason = CaptionReason.NOT_SCORED if caption.reason == CaptionReason.NOT_SCORED else scored

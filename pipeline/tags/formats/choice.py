@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,19 +43,25 @@ class CaptionFormat:
         )
 
     def written(self, tag: str, category: str) -> Words:
-        """A tag as captions have it; several words where the family says one rating in two, none where it has no word for it."""
+        """A tag as captions have it; several words where the family says one rating in two. A rating that it does not know,
+        as another board's, stays as it is."""
         if category == RATING[:-1] and tag.startswith(RATING):
-            return self.family.ratings.get(tag.removeprefix(RATING), ())
+            return self.family.ratings.get(tag.removeprefix(RATING), (tag,))
         if self.family.name == "prose":
             tag = phrase_of(tag)
         if category == "artist":
             tag = f"{self.options.artist_prefix}{tag}"
         return (tag.replace(" ", "_") if self.options.spelling == "underscores" else tag,)
 
-    def edit(self, edit: Sequence[str], categories: Mapping[str, str]) -> tuple[str, ...]:
-        """A person's edit of tags in the words of the format, whichever words the captions had when it was made."""
+    def edit(self, edit: Sequence[str], categories: Mapping[str, str], stay: Collection[str]) -> tuple[str, ...]:
+        """A person's edit of tags in the words of the format, whichever words the captions had when it was made.
+
+        Args:
+            stay: words that are written as they are: those beside the tags.
+        """
         what, *tags = edit
-        return (what, *((*self.written(tag, categories.get(tag, "general")), tag)[0] for tag in tags))
+        said = (tag if tag in stay else self.written(tag, categories.get(tag, "general"))[0] for tag in tags)
+        return (what, *said)
 
     def beside(self, concept: str, flags: Iterable[str]) -> dict[str, str]:
         """Words that an image gets beside its tags → their group; `flags` are its quality flags."""

@@ -15,7 +15,8 @@ _META_TEXT = (
     "variant set, third-party source, source larger, resolution mismatch, tagme, artist self-insert request, paid "
     "reward available, paid reward, second-party source, ai-assisted, ai-generated, banned artist, scan, has "
     "lossless revision, has downscaled revision, has censored revision, has uncensored revision, annotated, non-web "
-    "source, spoilers, photoshop (medium)"
+    "source, spoilers, photoshop (medium), partially translated, commentary typo, has watermarked revision, source "
+    "mismatch, animated, animated gif, animated png, video, sound, has audio"
 )
 _META = frozenset(_META_TEXT.split(", "))
 _META_FORM = re.compile(

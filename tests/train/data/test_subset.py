@@ -35,7 +35,7 @@ def named(only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> str:
         (("fanart/Lumi", "artists/*"), (), "ad"),
         (("c [1].png",), (), "c"),
         (("images/artists~alder/*",), (), "d"),
-        ((), ("screenshots",), "abd"),
+        ((), ("screenshots",), "dba"[::-1]),
         (("characters",), ("Lumi",), "b"),
         (("characters/",), ("b.png",), "ac"),
     ],

@@ -62,7 +62,37 @@ def test_every_preset_is_a_recipe_of_its_own_values(name):
     assert preset.description and preset.source.endswith(")") and not preset.values.keys() & {"base", "name", "device"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+FIGURES = (
+    "rank",
+    "alpha",
+    "conv_rank",
+    "conv_alpha",
+    "unet_lr",
+    "text_encoder_lr",
+    "epochs",
+    "steps",
+    "save_every_epochs",
+)
+
+
+def apart_by_figures(names):
+    """The presets, those marked slow of which another one differs in ranks, rates and lengths alone: what is trained is alike."""
+    seen, found = set(), []
+    for name in names:
+        values = load_preset(name).values
+        kind = json.dumps(
+            {
+                key: bool(value) if isinstance(value, float) else value
+                for key, value in values.items()
+                if key not in FIGURES
+            }
+        )
+        found.append(pytest.param(name, marks=[pytest.mark.slow] if kind in seen else []))
+        seen.add(kind)
+    return found
+
+
+@pytest.mark.parametrize("name", apart_by_figures(NAMES))
 def test_every_preset_trains_and_its_run_says_so(name, prepared, base):
     kin = kin_of(load_preset(name).values.get("optimizer", "AdamW"))
     found = with_flags(preset=name, name="trial", **SMALL, **kin)

@@ -81,6 +81,17 @@ def test_captions_in_any_format_can_be_edited_by_the_names_of_tags_and_the_next_
     assert caption(manifest, "fanart~Lumi/a") == before
 
 
+def test_a_word_beside_the_tags_can_be_taken_out_of_one_caption(build: Build) -> None:
+    manifest, path = build({"fanart/Lumi/a": SEEN}), "images/fanart~Lumi/a.png"
+    options = {"format": "noobai", "spelling": "underscores", "year": {"*": 2019}}
+    run(manifest, **options)
+    record(manifest, plan_edits(manifest, [path], [("remove", "year 2019")]), {})
+    edited = caption(manifest, "fanart~Lumi/a")
+    assert edited == "Lumi, 1girl, mira_(miniature), recent, solo, long_hair, smile, o_o"
+    run_stage(manifest, curate.STAGE, composed(curate.Options, options), quiet, force=True)
+    assert caption(manifest, "fanart~Lumi/a") == edited
+
+
 def test_a_file_that_is_poor_is_marked(build: Build) -> None:
     manifest = build({"fanart/Lumi/a": {**SEEN, "jpeg artifacts": 0.9}, "fanart/Lumi/b": SEEN})
     run(manifest, format="noobai", poor="mark")

@@ -122,6 +122,12 @@ def test_ratings_in_two_words_stand_in_both() -> None:
     assert caption_format(FormatOptions(format="noobai")).written("rating:explicit", "rating") == ("nsfw", "explicit")
 
 
+def test_a_rating_of_another_board_is_not_lost() -> None:
+    for name in ("booru", "noobai", "pony"):
+        form = caption_format(FormatOptions(format=name, spelling="underscores"))  # type: ignore[arg-type]
+        assert form.written("rating:unknown to it", "rating") == ("rating:unknown to it",)
+
+
 def test_spelling_and_prefix_change_what_they_name() -> None:
     form = caption_format(FormatOptions(spelling="underscores", artist_prefix="by "))
     assert form.written("long hair", "general") == ("long_hair",)
