@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.core.errors import PrepError
 from train.adapters.algebra.dora import magnitude_axis
+from train.adapters.algebra.lycoris import quiet
 from train.adapters.algebra.norms import scale_weight_norms
 from train.adapters.algorithms.algorithm import Algorithm
 from train.adapters.algorithms.keys import Shapes
@@ -30,7 +31,7 @@ from train.adapters.files.weights import Weights
 from train.adapters.inject.dropout import Clock, Dropout, Key, StepContext
 from train.adapters.inject.initial_weights import initial_weights
 from train.adapters.inject.layer_tensors import LayerTensors
-from train.adapters.inject.targets import every_layer, targets_of
+from train.adapters.inject.targets import Target, every_layer, targets_of
 from train.adapters.inject.wrapper import Wrapper
 from train.adapters.names.blocks import by_block
 from train.adapters.names.key_styles import EMBEDDING, SCALAR
@@ -67,16 +68,18 @@ class Adapter(nn.Module):
         self.rates = by_block(config.blocks, present, "blocks")
         ranks = by_block(config.block_ranks, present, "block_ranks")
         alphas = by_block(config.block_alphas, present, "block_alphas")
-        for target in wanted:
-            block = target.block
-            if self.rates.get(block, 1.0):
-                own = layer_config(
-                    config, target.path, large=target.large, rank=ranks.get(block), alpha=alphas.get(block)
-                )
-                tensors = initial_weights(target.algorithm, target.name, target.layer, own)
-                self._add(target.name, target.layer, block, target.algorithm, tensors)
+        with quiet():
+            for target in wanted:
+                if self.rates.get(target.block, 1.0):
+                    self._begin(target, ranks.get(target.block), alphas.get(target.block))
         if not self.wrappers:
             raise nothing_to_train()
+
+    def _begin(self, target: Target, rank: int | None, alpha: float | None) -> None:
+        """Add a layer with its initial weights."""
+        own = layer_config(self.config, target.path, large=target.large, rank=rank, alpha=alpha)
+        tensors = initial_weights(target.algorithm, target.name, target.layer, own)
+        self._add(target.name, target.layer, target.block, target.algorithm, tensors)
 
     @classmethod
     def of_tensors(
