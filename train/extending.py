@@ -38,7 +38,8 @@ def extension(folder: Path, recipe: Recipe, total: int) -> Extension | None:
     steps, before = int(document["steps"]), {key: row["value"] for key, row in document["settings"].items()}
     now = json.loads(json.dumps(recipe_values(recipe)))
     compared = [key for key in now if key not in BESIDE and key not in LENGTH and now[key] not in OPEN]
-    if total <= steps or any(before.get(key) != now[key] for key in compared):
+    ended = document["result"].get("steps") == steps
+    if not ended or total <= steps or any(before.get(key) != now[key] for key in compared):
         return None
     return Extension(steps, before, _why_not(recipe, steps))
 
@@ -58,18 +59,15 @@ def _why_not(recipe: Recipe, steps: int) -> str:
     return ""
 
 
-def extend(folder: Path, found: Extension, then: str, now: str) -> bool:
-    """Let the state of a finished run be that of the longer one; returns whether it is.
+def extend(folder: Path, found: Extension, then: str, now: str) -> None:
+    """Let the state of a finished run be that of the longer one, if it is of its end.
 
     Args:
         then: digest of the state of the finished run (`Job.state_digest`).
         now: that of the longer one.
     """
-    from train.run.resume_state import load_state, save_state, saved_step
+    from train.run.resume_state import load_state, save_state
 
-    if found.why_not or saved_step(folder / STATE, then) != found.steps:
-        return False
-    state = load_state(folder / STATE, then)
-    assert state is not None, "its step was read"
-    save_state(folder / STATE, state, now)
-    return True
+    state = None if found.why_not else load_state(folder / STATE, then)
+    if state is not None and state.step == found.steps:
+        save_state(folder / STATE, state, now)

@@ -96,8 +96,8 @@ class Request:
 @click.pass_context
 def _called(context: click.Context, /, stage: Stage[Any], **values: Any) -> None:
     flags = {key: value for key, value in given_flags(context, stage.options).items() if key != "sources"}
-    switches = {name: values[name] for name in ("dry_run", "force", "as_json", "stale", "save")}
-    switches["look"] = values.get("look", False)
+    names = ("dry_run", "force", "as_json", "stale", "save", "look")
+    switches = {name: values[name] for name in names if name in values}
     run_command(stage, Request(values["root"], values.get("sources", ()), flags, **switches))
 
 

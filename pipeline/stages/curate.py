@@ -31,7 +31,7 @@ from pipeline.tags.captions.known_tags import KnownTags, known_tags
 from pipeline.tags.captions.options import Options
 from pipeline.tags.captions.scores import NO_TAGGER, boards_left_out, chosen_taggers, scored, votes
 from pipeline.tags.captions.triggers import one_spelling, words_of
-from pipeline.tags.formats.choice import caption_format
+from pipeline.tags.formats.choice import CaptionFormat
 from pipeline.tags.formats.options import FormatOptions
 from pipeline.tags.statistics import survey
 from pipeline.tags.statistics.survey import SetFacts, SurveyedImage
@@ -205,7 +205,7 @@ def _caption_rules(surveyed: Sequence[SurveyedImage], options: Options, known: K
         tokens=known.tokens,
         separator=options.separator,
         keep_separator=options.keep_separator,
-        format=caption_format(options.caption_format),
+        format=CaptionFormat(options.caption_format),
     )
 
 
@@ -224,7 +224,7 @@ def _notes(
     triggers = {word for image in surveyed for word in image.triggers}
     yield from messages.on_spellings(surveyed, options.triggers, options.trigger_from == "folder")
     yield from messages.on_triggers(triggers, known.vocabulary, known.tokens)
-    yield from notes.on_format(caption_format(options.caption_format))
+    yield from notes.on_format(CaptionFormat(options.caption_format))
     rules = known.rules
     yield from notes.on_option_keys(surveyed, options.triggers, options.media, rules.prune, rules.keep, options.core)
 

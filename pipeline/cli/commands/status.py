@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from pipeline.sources.in_and_out import sentences, states
 from pipeline.store.manifest import Manifest
 from pipeline.store.opening import open_read
 from pipeline.store.records import Run
-from pipeline.store.running.freshness import OBSERVED, OPTIONS, changed_inputs, inputs, options_json
+from pipeline.store.running.freshness import OBSERVED, OPTIONS, changed_inputs, changed_options, inputs
 from pipeline.store.running.stage import Stage
 from pipeline.store.wording import counted
 
@@ -158,7 +157,9 @@ def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) 
             return f"stale: {gone}" if gone else "fresh"
         as_run = _options_of(stage, run)
         differ = (
-            _differing(options, as_run) if as_run is not None else "its options are those of another version of prep"
+            _differing(stage, options, run)
+            if as_run is not None
+            else "its options are those of another version of prep"
         )
         if as_run is not None and not changed_inputs(stage, as_run, run, inputs(manifest, stage, as_run)):
             return f"fresh, but prep.toml has other settings: {differ}"
@@ -167,11 +168,9 @@ def _state(manifest: Manifest, stage: Stage[Any], settings: Settings, run: Run) 
     return "stale: " + "; ".join(_why(manifest, stage, run, changed, differ))
 
 
-def _differing(options: Any, as_run: Any) -> str:
-    now, then = json.loads(options_json(options)), json.loads(options_json(as_run))
-    return ", ".join(
-        f"{key} was {said_value(then[key])}, now {said_value(now[key])}" for key in now if now[key] != then[key]
-    )
+def _differing(stage: Stage[Any], options: Any, run: Run) -> str:
+    changed = changed_options(stage, options, run).items()
+    return ", ".join(f"{name} was {said_value(then)}, now {said_value(now)}" for name, (then, now) in changed)
 
 
 def _why(manifest: Manifest, stage: Stage[Any], run: Run, changed: Sequence[str], differ: str) -> Iterator[str]:

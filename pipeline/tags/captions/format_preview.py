@@ -17,16 +17,15 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class FormatPreview:
-    """Captions of some images as a format has them, (path, caption), and where the format is documented."""
+    """Captions of some images as a format has them, (path, caption)."""
 
     name: str
-    source: str
     captions: tuple[tuple[str, str], ...]
     chosen: bool
 
     def lines(self) -> Iterator[str]:
         family = FAMILIES[self.name]
-        yield f"{self.name}{' (chosen)' if self.chosen else ''}: {self.source}"
+        yield f"{self.name}{' (chosen)' if self.chosen else ''}: {family.source}"
         for path, caption in self.captions:
             yield f"  {path.rpartition('/')[2]}: {caption}"
         if family.quality:
@@ -59,14 +58,14 @@ def previewed(
     """
     images = _shown([image for image in surveyed if image.path not in closed])
     found = []
-    for name, family in FAMILIES.items():
+    for name in FAMILIES:
         if name == "custom" and asked.format != "custom":
             continue
         form = asked if name == asked.format else _as(asked, name)
         write = writer(form)
         rows = (write.rows(image._replace(ledger=image.ledger.copy())) for image in images)
         captions = tuple((row.path, str(row.value)) for each in rows for row in each if row.field == "caption")
-        found.append(FormatPreview(name, family.source, captions, name == asked.format))
+        found.append(FormatPreview(name, captions, name == asked.format))
     return found
 
 

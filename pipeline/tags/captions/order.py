@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 
@@ -30,8 +31,7 @@ def ordered(
             last word, as `red boots` by boots, or comes last.
     """
     rest: list[tuple[int, float, str]] = []
-    places = {group: place for place, group in enumerate(groups)}
-    places["model"] = places["meta"]
+    places = _places(tuple(groups))
     general, category, turn = places["general"], categories.get, {word: place for place, word in enumerate(beside)}
     for (tag, score), counts in zip(tags.items(), map(is_count, tags), strict=True):
         if tag in turn:
@@ -45,6 +45,13 @@ def ordered(
     rest.sort()
     head = tuple(dict.fromkeys(triggers))
     return (*head, *(tag for _, _, tag in rest if tag not in head))
+
+
+@functools.cache
+def _places(groups: tuple[str, ...]) -> Mapping[str, int]:
+    """Group → its place; tags of a tagger's category `model` stand with those about the file."""
+    places = {group: place for place, group in enumerate(groups)}
+    return places | {"model": places["meta"]}
 
 
 def within_limit(order: Sequence[str], spared: Collection[str], limit: int) -> tuple[str, ...]:

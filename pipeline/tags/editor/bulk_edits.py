@@ -147,11 +147,12 @@ def _edit_tags(
     mark = next((row.tag for row in rows if row.reason == TagReason.KEEP_SEPARATOR), "")
     rows = [row for row in rows if row.reason != TagReason.KEEP_SEPARATOR]
     triggers, own = _triggers_of(rows), given(rows)
-    called = {row.data["to"]: row.tag for row in rows if row.reason == TagReason.FORMAT and "to" in row.data}
+    names = {row.data["to"]: row.tag for row in rows if row.reason == TagReason.FORMAT and "to" in row.data}
     before = decided["manual_edits"].value if "manual_edits" in decided else []
     manual: list[Edit] = [tuple(each) for each in before]
+    called = [names.get(tag, tag) for tag in own]
     for edit in edits:
-        manual = amended(manual, edit, [called.get(tag, tag) for tag in own], triggers)
+        manual = amended(manual, edit, called, triggers)
     _keep_manual_edits(found, path, [tuple(each) for each in before], manual)
     if caption is None:
         found.counts[NO_CAPTION] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pipeline.config.parts import names_of
@@ -20,20 +21,23 @@ POOR_FILE = "poor file"
 """The quality flag of a damaged or enlarged file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CaptionFormat:
-    """How captions are written; made of options by `caption_format`."""
+    """How captions are written, as the options ask."""
 
-    family: Family
     options: FormatOptions
 
-    @property
+    @cached_property
+    def family(self) -> Family:
+        return FAMILIES[self.options.format]
+
+    @cached_property
     def order(self) -> Words:
         """Every group in its order; what the family or the person does not name stands at the end."""
         asked = self.options.format_order or self.family.order
         return (*asked, *(group for group in GROUPS if group not in asked))
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether every tag is written as it is called."""
         return (
@@ -82,15 +86,11 @@ class CaptionFormat:
         return sorted(given - set(self.family.quality)) if self.family.quality else []
 
 
-def caption_format(options: FormatOptions) -> CaptionFormat:
-    return CaptionFormat(FAMILIES[options.format], options)
-
-
 def recorded_format(values: Mapping[str, Any]) -> CaptionFormat:
     """The format of a curation, of its recorded options; that of boards where it recorded none."""
     known = names_of(FormatOptions) & values.keys()
     own: dict[str, Any] = {name: tuple(value) if isinstance(value := values[name], list) else value for name in known}
-    return caption_format(FormatOptions(**own))
+    return CaptionFormat(FormatOptions(**own))
 
 
 def _fitting(by_pattern: Mapping[str, T], concept: str, otherwise: T) -> T:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from pipeline.tags.formats.family import GROUPS, Family
 
 _LAST = 9999
+_RATINGS = ("general", "sensitive", "questionable", "explicit")
+"""Those of boards."""
 
 BOORU = Family(
     name="booru",
     order=GROUPS,
     source="Danbooru's own groups of tags",
-    ratings={rating: (f"rating:{rating}",) for rating in ("general", "sensitive", "questionable", "explicit")},
+    ratings={rating: (f"rating:{rating}",) for rating in _RATINGS},
 )
 PONY = Family(
     name="pony",
@@ -123,7 +125,7 @@ ILLUSTRIOUS = Family(
         "meta",
     ),
     source="Illustrious, arXiv 2409.19946, section 3.1.2 and tables 3 to 5",
-    ratings={rating: (rating,) for rating in ("general", "sensitive", "questionable", "explicit")},
+    ratings={rating: (rating,) for rating in _RATINGS},
     quality=("masterpiece", "best quality", "good quality", "average quality", "bad quality", "worst quality"),
     poor="worst quality",
     years={

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pipeline.core.errors import PrepError
@@ -15,7 +17,7 @@ KEPT = tuple(
             ("characters/fanart/Lumi", "a"),
             ("characters/fanart/Quill", "b"),
             ("characters/screenshots/Lumi", "c [1]"),
-            ("artists/alder", "d"),
+            ("artists/alder", "x"),
         ]
     )
 )
@@ -28,14 +30,14 @@ def named(only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> str:
 @pytest.mark.parametrize(
     ("only", "without", "found"),
     [
-        ((), (), "abcd"),
+        ((), (), "abcx"),
         (("characters",), (), "abc"),
         (("characters/fanart/*",), (), "ab"),
         (("Lumi",), (), "ac"),
-        (("fanart/Lumi", "artists/*"), (), "ad"),
+        (("fanart/Lumi", "artists/*"), (), "ax"),
         (("c [1].png",), (), "c"),
-        (("images/artists~alder/*",), (), "d"),
-        ((), ("screenshots",), "dba"[::-1]),
+        (("images/artists~alder/*",), (), "x"),
+        ((), ("screenshots",), "abx"),
         (("characters",), ("Lumi",), "b"),
         (("characters/",), ("b.png",), "ac"),
     ],
@@ -60,6 +62,4 @@ def test_a_part_of_a_name_is_no_name() -> None:
 def test_what_names_nothing_or_leaves_nothing_is_refused(only, without, said) -> None:
     with pytest.raises(PrepError) as caught:
         subset(KEPT, only, without)
-    import re
-
     assert re.search(said, f"{caught.value.message} {caught.value.hint}")

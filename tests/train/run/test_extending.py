@@ -55,6 +55,22 @@ def test_a_run_whose_length_decided_what_it_learned_begins_anew_and_why_is_said(
     assert train_adapter(prepared, long, quiet).resumed_from == 0
 
 
+def test_a_run_that_was_stopped_is_none_to_extend(prepared):
+    class Killed(BaseException):
+        pass
+
+    def die(what: str, done: int, total: int) -> None:
+        if what.startswith("training") and done == 3:
+            raise Killed
+
+    options = QUICK | {"scheduler": "constant"}
+    with pytest.raises(Killed):
+        train_adapter(prepared, make_recipe(**options | {"steps": 4}), die)
+    longer = make_recipe(**options | {"steps": 7})
+    assert extension(prepared.root / "runs" / "adapter", longer, 7) is None
+    assert train_adapter(prepared, longer, quiet).resumed_from == 0
+
+
 def test_fewer_steps_other_settings_or_no_run_are_no_extension(prepared):
     constant = {"scheduler": "constant"}
     recipe = make_recipe(**QUICK | constant | {"steps": 4})

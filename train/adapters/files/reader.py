@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -132,8 +132,7 @@ class AdapterFile:
         Raises:
             PrepError: the file cannot be opened.
         """
-        with ExitStack() as stack:
-            file = self._guarded("", lambda: stack.enter_context(safe_open(self.path, framework="pt")))
+        with self._guarded("", lambda: safe_open(self.path, framework="pt")) as file:
             yield lambda name: self._read(file, name)
 
     def _read(self, file: Any, name: str) -> Layer:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import PrepError
 from pipeline.tags.captions.order import ordered
-from pipeline.tags.formats.choice import caption_format
+from pipeline.tags.formats.choice import CaptionFormat
 from pipeline.tags.formats.families import FAMILIES
 from pipeline.tags.formats.family import GROUPS
 from pipeline.tags.formats.options import FormatOptions
@@ -26,7 +26,7 @@ CATEGORIES = {
 def arranged(name: str, tags: list[str], rating: str = "", quality: str = "", year: int = 0) -> str:
     """A caption without trigger words; the tags are given in the order of their scores."""
     asked = {"quality": {"*": quality} if quality else {}, "year": {"*": year} if year else {}}
-    form = caption_format(FormatOptions(format=name, **asked))  # type: ignore[arg-type]
+    form = CaptionFormat(FormatOptions(format=name, **asked))  # type: ignore[arg-type]
     beside = form.beside("characters/any", ())
     held = {tag: 0.9 - place / 100 for place, tag in enumerate(tags)} | dict.fromkeys(beside, 1.0)
     categories = CATEGORIES | ({f"rating:{rating}": "rating"} if rating else {})
@@ -113,49 +113,49 @@ def test_every_family_orders_groups_that_there_are_each_once() -> None:
     for family in FAMILIES.values():
         assert set(family.order) <= set(GROUPS) and len(set(family.order)) == len(family.order)
         assert family.source
-        order = caption_format(FormatOptions(format="booru")).order if family.name == "custom" else None
-        order = order or caption_format(FormatOptions(format=family.name)).order  # type: ignore[arg-type]
+        order = CaptionFormat(FormatOptions(format="booru")).order if family.name == "custom" else None
+        order = order or CaptionFormat(FormatOptions(format=family.name)).order  # type: ignore[arg-type]
         assert sorted(order) == sorted(GROUPS)
 
 
 def test_ratings_in_two_words_stand_in_both() -> None:
-    assert caption_format(FormatOptions(format="noobai")).written("rating:explicit", "rating") == ("nsfw", "explicit")
+    assert CaptionFormat(FormatOptions(format="noobai")).written("rating:explicit", "rating") == ("nsfw", "explicit")
 
 
 def test_a_rating_of_another_board_is_not_lost() -> None:
     for name in ("booru", "noobai", "pony"):
-        form = caption_format(FormatOptions(format=name, spelling="underscores"))  # type: ignore[arg-type]
+        form = CaptionFormat(FormatOptions(format=name, spelling="underscores"))  # type: ignore[arg-type]
         assert form.written("rating:unknown to it", "rating") == ("rating:unknown to it",)
 
 
 def test_spelling_and_prefix_change_what_they_name() -> None:
-    form = caption_format(FormatOptions(spelling="underscores", artist_prefix="by "))
+    form = CaptionFormat(FormatOptions(spelling="underscores", artist_prefix="by "))
     assert form.written("long hair", "general") == ("long_hair",)
     assert form.written("ask", "artist") == ("by_ask",)
     assert form.written("o_o", "general") == ("o_o",)
-    assert caption_format(FormatOptions(artist_prefix="artist:")).written("ask", "artist") == ("artist:ask",)
+    assert CaptionFormat(FormatOptions(artist_prefix="artist:")).written("ask", "artist") == ("artist:ask",)
 
 
 def test_words_are_found_by_name_then_by_pattern_then_for_all_others() -> None:
     asked = FormatOptions(
         format="noobai", quality={"*": "good quality", "fanart/*": "best quality", "art/fanart/Lumi": "masterpiece"}
     )
-    form = caption_format(asked)
+    form = CaptionFormat(asked)
     assert [*form.beside("art/fanart/Lumi", ())] == ["masterpiece"]
     assert [*form.beside("art/fanart/Quill", ())] == ["best quality"]
     assert [*form.beside("sketches", ())] == ["good quality"]
 
 
 def test_a_poor_file_has_the_word_of_the_worst_alone() -> None:
-    form = caption_format(FormatOptions(format="illustrious", poor="mark", quality={"*": "masterpiece"}))
+    form = CaptionFormat(FormatOptions(format="illustrious", poor="mark", quality={"*": "masterpiece"}))
     assert form.beside("any", ("poor file",)) == {"worst quality": "quality"}
     assert form.beside("any", ("watermark",)) == {"masterpiece": "quality"}
 
 
 def test_quality_words_that_the_family_does_not_document_are_named() -> None:
-    form = caption_format(FormatOptions(format="illustrious", quality={"*": "masterpiece, great quality"}))
+    form = CaptionFormat(FormatOptions(format="illustrious", quality={"*": "masterpiece, great quality"}))
     assert form.foreign() == ["great quality"]
-    assert caption_format(FormatOptions(quality={"*": "great quality"})).foreign() == [], "boards document none"
+    assert CaptionFormat(FormatOptions(quality={"*": "great quality"})).foreign() == [], "boards document none"
 
 
 @pytest.mark.parametrize(
